@@ -1,0 +1,157 @@
+//! Services of the runtime that compiled code calls.
+//!
+//! Compiled code reaches a builtin through its [`crate::key::FuncKey::Builtin`] trampoline, which is
+//! compiled only when a relocation names it: a wasm-call function that loads the host address from
+//! `.got.trampette` and calls it with the platform's C convention. Builtins never unwind. Every
+//! builtin takes the parameters listed here in order; those marked `root` first take the address of
+//! the caller's own slab's root ([`crate::layout::RootHeader`]), which the trampoline computes from
+//! its context.
+
+use serde::{Deserialize, Serialize};
+
+/// The machine type of a builtin's parameter or result.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scalar {
+    /// 32-bit integer.
+    I32,
+    /// 64-bit integer, or a native address.
+    I64,
+    /// 32-bit float.
+    F32,
+    /// 64-bit float.
+    F64,
+    /// 128-bit vector, as `f32x4`.
+    V128,
+}
+
+/// A builtin's signature.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature {
+    /// Whether the address of the caller's root comes first.
+    pub root: bool,
+    /// The other parameters.
+    pub params: &'static [Scalar],
+    /// At most one result.
+    pub result: Option<Scalar>,
+}
+
+macro_rules! builtins {
+    (@root root) => { true };
+    (@root pure) => { false };
+    (@result) => { None };
+    (@result $r:ident) => { Some(Scalar::$r) };
+    ($($(#[$doc:meta])* $name:ident = $text:literal : $kind:ident ($($p:ident),*) $(-> $r:ident)?;)*) => {
+        /// A service of the runtime. The order is the order of `.got.trampette`.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+        #[repr(u8)]
+        pub enum Builtin { $($(#[$doc])* $name,)* }
+
+        impl Builtin {
+            /// Every builtin, in order.
+            pub const ALL: &[Builtin] = &[$(Builtin::$name,)*];
+
+            /// The builtin's name in symbols and listings.
+            pub fn name(self) -> &'static str {
+                match self { $(Builtin::$name => $text,)* }
+            }
+
+            /// Parameters and result.
+            pub fn signature(self) -> Signature {
+                match self {
+                    $(Builtin::$name => Signature {
+                        root: builtins!(@root $kind),
+                        params: &[$(Scalar::$p,)*],
+                        result: builtins!(@result $($r)?),
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+builtins! {
+    /// Leaves guest code with a trap: `(code, payload)`; never returns. `code` is a
+    /// [`crate::trap::TrapCode`]; `payload` parameterises its text (a handle index, …).
+    Raise = "raise": root (I32, I64);
+    /// `memory.grow`: `(memory, delta in pages) -> previous length in pages, or -1`.
+    MemoryGrow = "memory-grow": root (I32, I64) -> I64;
+    /// `table.grow` of a growable table: `(table, initial value, delta) -> previous length, or -1`.
+    TableGrow = "table-grow": root (I32, I32, I64) -> I64;
+    /// Fills 32-bit table slots: `(address of the first slot, value, count)`; bounds already checked.
+    TableFill = "table-fill": pure (I64, I32, I64);
+    /// `memmove(destination, source, bytes)`; bounds already checked.
+    MemoryMove = "memmove": pure (I64, I64, I64);
+    /// `memset(destination, byte, bytes)`; bounds already checked.
+    MemorySet = "memset": pure (I64, I32, I64);
+    /// `(x) -> ceil(x)`, where the target has no instruction for it.
+    CeilF32 = "ceil-f32": pure (F32) -> F32;
+    /// `(x) -> ceil(x)`.
+    CeilF64 = "ceil-f64": pure (F64) -> F64;
+    /// `(x) -> floor(x)`.
+    FloorF32 = "floor-f32": pure (F32) -> F32;
+    /// `(x) -> floor(x)`.
+    FloorF64 = "floor-f64": pure (F64) -> F64;
+    /// `(x) -> trunc(x)`.
+    TruncF32 = "trunc-f32": pure (F32) -> F32;
+    /// `(x) -> trunc(x)`.
+    TruncF64 = "trunc-f64": pure (F64) -> F64;
+    /// `(x) -> x rounded to the nearest integer, ties to even`.
+    NearestF32 = "nearest-f32": pure (F32) -> F32;
+    /// `(x) -> x rounded to the nearest integer, ties to even`.
+    NearestF64 = "nearest-f64": pure (F64) -> F64;
+    /// `(x, y, z) -> x * y + z`, rounded once.
+    FmaF32 = "fma-f32": pure (F32, F32, F32) -> F32;
+    /// `(x, y, z) -> x * y + z`, rounded once.
+    FmaF64 = "fma-f64": pure (F64, F64, F64) -> F64;
+    /// Makes room in a handle table: `(handle table) -> 0, or 1 when the limit is reached`. On
+    /// success the table has at least one free entry linked from its `free_head`.
+    HandleTableGrow = "handle-table-grow": root (I32) -> I32;
+    /// Runs the host's destructor of an imported resource: `(resource, representation) -> 0, or 1
+    /// when it failed and the error is kept in the store`.
+    HostResourceDrop = "host-resource-drop": root (I32, I32) -> I32;
+    /// Takes memory from the store's arena: `(bytes, alignment) -> address, or 0 over the limit`.
+    ArenaAllocate = "arena-allocate": root (I64, I64) -> I64;
+    /// The arena's current mark, to be given back to [`Builtin::ArenaReset`].
+    ArenaMark = "arena-mark": root () -> I64;
+    /// Frees what was taken from the arena since the mark: `(mark)`.
+    ArenaReset = "arena-reset": root (I64);
+    /// Drops the values that own what the last host function's results point to.
+    HostResultsRelease = "host-results-release": root ();
+    /// `(address, bytes) -> 0 if valid UTF-8; 1 if invalid; 2 if it ends inside a character`.
+    Utf8Validate = "utf8-validate": pure (I64, I64) -> I32;
+    /// Whether all bytes are ASCII: `(address, bytes) -> 1 or 0`.
+    AsciiValidate = "ascii-validate": pure (I64, I64) -> I32;
+    /// UTF-16LE to UTF-8: `(source, code units, destination with 3 bytes a unit) -> bytes written, or -1`.
+    Utf16ToUtf8 = "utf16-to-utf8": pure (I64, I64, I64) -> I64;
+    /// Latin-1 to UTF-8: `(source, bytes, destination with 2 bytes a byte) -> bytes written`.
+    Latin1ToUtf8 = "latin1-to-utf8": pure (I64, I64, I64) -> I64;
+    /// UTF-8 to UTF-16LE: `(valid source, bytes, destination with 2 bytes a byte) -> code units written`.
+    Utf8ToUtf16 = "utf8-to-utf16": pure (I64, I64, I64) -> I64;
+    /// UTF-8 to Latin-1 as far as it goes: `(valid source, bytes, destination with a byte a byte) ->
+    /// bytes of the source consumed << 32 | bytes written`; stops before the first character over U+00FF.
+    Utf8ToLatin1 = "utf8-to-latin1": pure (I64, I64, I64) -> I64;
+    /// Widens Latin-1 to UTF-16LE in place: `(address, bytes)`; the buffer has 2 bytes a byte.
+    Latin1WidenInPlace = "latin1-widen-in-place": pure (I64, I64);
+    /// Whether UTF-16LE code units all fit Latin-1, then narrows them in place:
+    /// `(address, code units) -> 1 if narrowed, 0 if left as they are`.
+    Utf16NarrowInPlace = "utf16-narrow-in-place": pure (I64, I64) -> I32;
+    /// Checks UTF-16LE: `(address, code units) -> 0 if valid, 1 if not`.
+    Utf16Validate = "utf16-validate": pure (I64, I64) -> I32;
+    /// UTF-16LE to Latin-1 as far as it goes: `(source, code units, destination) -> units written`.
+    Utf16ToLatin1 = "utf16-to-latin1": pure (I64, I64, I64) -> I64;
+    /// Latin-1 to UTF-16LE: `(source, bytes, destination with 2 bytes a byte)`.
+    Latin1ToUtf16 = "latin1-to-utf16": pure (I64, I64, I64);
+    /// Validates `char`s: `(address of u32s, count) -> 0 if all are Unicode scalar values, 1 if not`.
+    CharsValidate = "chars-validate": pure (I64, I64) -> I32;
+    /// Normalises `bool`s in place: `(address, count)`; every non-zero byte becomes 1.
+    BoolsNormalise = "bools-normalise": pure (I64, I64);
+    /// Records a lend in the store's cleanup list: `(handle table, handle)`.
+    LendPush = "lend-push": root (I32, I32);
+    /// The length of the cleanup list of lends, to be given back to [`Builtin::LendRelease`].
+    LendMark = "lend-mark": root () -> I64;
+    /// Ends the lends recorded since the mark: `(mark)`.
+    LendRelease = "lend-release": root (I64);
+    /// Ends an explicit debug message of an error context and similar texts towards the host:
+    /// `(address, bytes)`; prints to the store's diagnostics sink.
+    DebugMessage = "debug-message": root (I64, I64);
+}

@@ -1,0 +1,315 @@
+//! [`FuncKey`]: the identity of everything that is compiled.
+//!
+//! A key's order is the order in `.text`; relocations name keys; a symbol's name is derived from its
+//! key. Addresses of data that code refers to have keys of their own ([`DataKey`]).
+
+use crate::builtin::Builtin;
+use crate::ids::*;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A calling convention (see `ARCHITECTURE.md`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Abi {
+    /// Cranelift's `tail` convention; the first argument is the context of the callee's home slab.
+    Wasm,
+    /// `extern "C" fn(ctx, caller_ctx, values: *mut ValRaw, len: usize) -> bool`; true is success.
+    /// `ctx` is the context of slab 0.
+    Array,
+    /// `extern "C"`, arguments and results as pointers to native-layout structs; returns a status
+    /// ([`crate::layout::Status`]). The first argument is the context of slab 0.
+    Native,
+}
+
+impl Abi {
+    fn name(self) -> &'static str {
+        match self {
+            Abi::Wasm => "wasm-call",
+            Abi::Array => "array-call",
+            Abi::Native => "native-call",
+        }
+    }
+
+    fn from_number(number: u32) -> Option<Abi> {
+        [Abi::Wasm, Abi::Array, Abi::Native]
+            .get(number as usize)
+            .copied()
+    }
+}
+
+/// An unsafe intrinsic for compile-time builtins, refused unless an option names the import.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Intrinsic {
+    /// `() -> u64`: the address of the store's host data.
+    StoreDataAddress,
+    /// `(address: u64) -> u8` as `u32`, and so on for the other widths.
+    U8NativeLoad,
+    /// See [`Intrinsic::U8NativeLoad`].
+    U16NativeLoad,
+    /// See [`Intrinsic::U8NativeLoad`].
+    U32NativeLoad,
+    /// See [`Intrinsic::U8NativeLoad`].
+    U64NativeLoad,
+    /// `(address: u64, value)`.
+    U8NativeStore,
+    /// See [`Intrinsic::U8NativeStore`].
+    U16NativeStore,
+    /// See [`Intrinsic::U8NativeStore`].
+    U32NativeStore,
+    /// See [`Intrinsic::U8NativeStore`].
+    U64NativeStore,
+    /// `(base: u64, offset: u64, length: u64) -> value`; traps unless `offset + width <= length`.
+    U8CheckedNativeLoad,
+    /// See [`Intrinsic::U8CheckedNativeLoad`].
+    U16CheckedNativeLoad,
+    /// See [`Intrinsic::U8CheckedNativeLoad`].
+    U32CheckedNativeLoad,
+    /// See [`Intrinsic::U8CheckedNativeLoad`].
+    U64CheckedNativeLoad,
+    /// `(base: u64, offset: u64, length: u64, value)`; traps unless `offset + width <= length`.
+    U8CheckedNativeStore,
+    /// See [`Intrinsic::U8CheckedNativeStore`].
+    U16CheckedNativeStore,
+    /// See [`Intrinsic::U8CheckedNativeStore`].
+    U32CheckedNativeStore,
+    /// See [`Intrinsic::U8CheckedNativeStore`].
+    U64CheckedNativeStore,
+}
+
+impl Intrinsic {
+    /// Every intrinsic with its import name.
+    pub const ALL: &[(Intrinsic, &str)] = &[
+        (Intrinsic::StoreDataAddress, "store-data-address"),
+        (Intrinsic::U8NativeLoad, "u8-native-load"),
+        (Intrinsic::U16NativeLoad, "u16-native-load"),
+        (Intrinsic::U32NativeLoad, "u32-native-load"),
+        (Intrinsic::U64NativeLoad, "u64-native-load"),
+        (Intrinsic::U8NativeStore, "u8-native-store"),
+        (Intrinsic::U16NativeStore, "u16-native-store"),
+        (Intrinsic::U32NativeStore, "u32-native-store"),
+        (Intrinsic::U64NativeStore, "u64-native-store"),
+        (Intrinsic::U8CheckedNativeLoad, "u8-checked-native-load"),
+        (Intrinsic::U16CheckedNativeLoad, "u16-checked-native-load"),
+        (Intrinsic::U32CheckedNativeLoad, "u32-checked-native-load"),
+        (Intrinsic::U64CheckedNativeLoad, "u64-checked-native-load"),
+        (Intrinsic::U8CheckedNativeStore, "u8-checked-native-store"),
+        (Intrinsic::U16CheckedNativeStore, "u16-checked-native-store"),
+        (Intrinsic::U32CheckedNativeStore, "u32-checked-native-store"),
+        (Intrinsic::U64CheckedNativeStore, "u64-checked-native-store"),
+    ];
+
+    /// The import name.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// Identifies one compiled function. Ordered: modules together, trampolines together, builtins last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum FuncKey {
+    /// A core function of a unit; the index counts the module's *defined* functions.
+    ModuleFunction(UnitId, u32),
+    /// Host entry to a core function that escapes (array-call around the wasm-call function).
+    ArrayToWasm(UnitId, u32),
+    /// Wasm caller to a host core function.
+    WasmToArray(CoreImportId),
+    /// A component trampoline: lowered import, adapter, resource or other canonical built-in.
+    ComponentTrampoline(Abi, TrampolineId),
+    /// An unsafe intrinsic.
+    UnsafeIntrinsic(Abi, Intrinsic),
+    /// Host-driven `resource.drop`: native-call entry (`fn(ctx, rep: u32) -> status`) around a
+    /// wasm-call body (`tail fn(ctx, rep: i32)`), or array-call.
+    ResourceDrop(Abi, ResourceId),
+    /// A lifted export: native-call entry (`fn(ctx, args, results) -> status`) around a wasm-call
+    /// body (`tail fn(ctx, args, results)`).
+    ExportEntry(Abi, ExportId),
+    /// What runs after the results of an export were read: post-return and the end of the task.
+    /// Native-call (`fn(ctx) -> status`) around a wasm-call body (`tail fn(ctx)`). Only for exports
+    /// whose [`crate::metadata::Export::post_return`] says so.
+    PostReturn(Abi, ExportId),
+    /// The dynamic part of a step of the plan: native-call (`fn(ctx) -> status`) around a wasm-call
+    /// body (`tail fn(ctx)`).
+    Startup(Abi, u32),
+    /// Wasm caller to a runtime service.
+    Builtin(Builtin),
+}
+
+/// Identifies data that code takes the address of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum DataKey {
+    /// The function table: [`crate::tables::FunctionEntry`]s.
+    FunctionTable,
+    /// `.got.trampette`: one 8-byte host address per [`Builtin`], in order.
+    Got,
+    /// The bytes of a data segment that run-time code copies from.
+    DataSegment(DataSegmentId),
+    /// The 32-bit function ids of an element segment that run-time code copies from.
+    ElementSegment(ElementSegmentId),
+}
+
+/// What a relocation may name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum SymbolKey {
+    /// A function.
+    Func(FuncKey),
+    /// Data.
+    Data(DataKey),
+}
+
+const KIND_SHIFT: u32 = 26;
+const LOW: u32 = (1 << KIND_SHIFT) - 1;
+
+impl SymbolKey {
+    /// Encodes the key as the two numbers of a Cranelift `UserExternalName`:
+    /// `(namespace, index)`, the kind in the namespace's top six bits.
+    pub fn encode(self) -> (u32, u32) {
+        let pack = |kind: u32, low: u32, index: u32| {
+            assert!(low <= LOW, "more than 2^26 units");
+            (kind << KIND_SHIFT | low, index)
+        };
+        match self {
+            SymbolKey::Func(key) => match key {
+                FuncKey::ModuleFunction(unit, func) => pack(0, unit.0, func),
+                FuncKey::ArrayToWasm(unit, func) => pack(1, unit.0, func),
+                FuncKey::WasmToArray(import) => pack(2, 0, import.0),
+                FuncKey::ComponentTrampoline(abi, id) => pack(3, abi as u32, id.0),
+                FuncKey::UnsafeIntrinsic(abi, intrinsic) => pack(4, abi as u32, intrinsic as u32),
+                FuncKey::ResourceDrop(abi, id) => pack(5, abi as u32, id.0),
+                FuncKey::ExportEntry(abi, id) => pack(6, abi as u32, id.0),
+                FuncKey::PostReturn(abi, id) => pack(7, abi as u32, id.0),
+                FuncKey::Startup(abi, step) => pack(8, abi as u32, step),
+                FuncKey::Builtin(builtin) => pack(9, 0, builtin as u32),
+            },
+            SymbolKey::Data(key) => match key {
+                DataKey::FunctionTable => pack(32, 0, 0),
+                DataKey::Got => pack(33, 0, 0),
+                DataKey::DataSegment(id) => pack(34, 0, id.0),
+                DataKey::ElementSegment(id) => pack(35, 0, id.0),
+            },
+        }
+    }
+
+    /// The inverse of [`SymbolKey::encode`]; `None` for numbers it never makes.
+    pub fn decode(namespace: u32, index: u32) -> Option<SymbolKey> {
+        let low = namespace & LOW;
+        let abi = || Abi::from_number(low);
+        let func = match namespace >> KIND_SHIFT {
+            0 => FuncKey::ModuleFunction(UnitId(low), index),
+            1 => FuncKey::ArrayToWasm(UnitId(low), index),
+            2 => FuncKey::WasmToArray(CoreImportId(index)),
+            3 => FuncKey::ComponentTrampoline(abi()?, TrampolineId(index)),
+            4 => FuncKey::UnsafeIntrinsic(abi()?, Intrinsic::ALL.get(index as usize)?.0),
+            5 => FuncKey::ResourceDrop(abi()?, ResourceId(index)),
+            6 => FuncKey::ExportEntry(abi()?, ExportId(index)),
+            7 => FuncKey::PostReturn(abi()?, ExportId(index)),
+            8 => FuncKey::Startup(abi()?, index),
+            9 => FuncKey::Builtin(*Builtin::ALL.get(index as usize)?),
+            32 => return Some(SymbolKey::Data(DataKey::FunctionTable)),
+            33 => return Some(SymbolKey::Data(DataKey::Got)),
+            34 => return Some(SymbolKey::Data(DataKey::DataSegment(DataSegmentId(index)))),
+            35 => {
+                return Some(SymbolKey::Data(DataKey::ElementSegment(ElementSegmentId(
+                    index,
+                ))));
+            }
+            _ => return None,
+        };
+        Some(SymbolKey::Func(func))
+    }
+}
+
+impl From<FuncKey> for SymbolKey {
+    fn from(key: FuncKey) -> Self {
+        SymbolKey::Func(key)
+    }
+}
+
+impl From<DataKey> for SymbolKey {
+    fn from(key: DataKey) -> Self {
+        SymbolKey::Data(key)
+    }
+}
+
+impl fmt::Display for FuncKey {
+    /// The symbol's name; the linker appends `::name` where the module names the function, and the
+    /// kind of a component trampoline.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FuncKey::ModuleFunction(unit, func) => write!(f, "wasm[{}]::function[{func}]", unit.0),
+            FuncKey::ArrayToWasm(unit, func) => {
+                write!(f, "wasm[{}]::array-to-wasm[{func}]", unit.0)
+            }
+            FuncKey::WasmToArray(import) => write!(f, "wasm-to-array[{}]", import.0),
+            FuncKey::ComponentTrampoline(abi, id) => {
+                write!(f, "component-trampolines[{}]-{}", id.0, abi.name())
+            }
+            FuncKey::UnsafeIntrinsic(abi, intrinsic) => {
+                write!(f, "unsafe-intrinsics-{}-{}", abi.name(), intrinsic.name())
+            }
+            FuncKey::ResourceDrop(abi, id) => write!(f, "resource-drop[{}]-{}", id.0, abi.name()),
+            FuncKey::ExportEntry(abi, id) => write!(f, "export-entry[{}]-{}", id.0, abi.name()),
+            FuncKey::PostReturn(abi, id) => write!(f, "post-return[{}]-{}", id.0, abi.name()),
+            FuncKey::Startup(abi, step) => write!(f, "startup[{step}]-{}", abi.name()),
+            FuncKey::Builtin(builtin) => write!(f, "builtin-{}", builtin.name()),
+        }
+    }
+}
+
+impl fmt::Display for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DataKey::FunctionTable => write!(f, "function-table"),
+            DataKey::Got => write!(f, "builtin-addresses"),
+            DataKey::DataSegment(id) => write!(f, "data-segment[{}]", id.0),
+            DataKey::ElementSegment(id) => write!(f, "element-segment[{}]", id.0),
+        }
+    }
+}
+
+impl fmt::Display for SymbolKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SymbolKey::Func(key) => key.fmt(f),
+            SymbolKey::Data(key) => key.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoding_round_trips_and_order_is_the_text_order() {
+        let mut keys = vec![
+            FuncKey::ModuleFunction(UnitId(0), 7),
+            FuncKey::ModuleFunction(UnitId(3), 0),
+            FuncKey::ArrayToWasm(UnitId(1), 2),
+            FuncKey::WasmToArray(CoreImportId(4)),
+            FuncKey::Startup(Abi::Native, 0),
+        ];
+        for abi in [Abi::Wasm, Abi::Array, Abi::Native] {
+            keys.push(FuncKey::ComponentTrampoline(abi, TrampolineId(5)));
+            keys.push(FuncKey::ResourceDrop(abi, ResourceId(6)));
+            keys.push(FuncKey::ExportEntry(abi, ExportId(7)));
+            keys.push(FuncKey::PostReturn(abi, ExportId(7)));
+            keys.extend(
+                Intrinsic::ALL
+                    .iter()
+                    .map(|(i, _)| FuncKey::UnsafeIntrinsic(abi, *i)),
+            );
+        }
+        keys.extend(Builtin::ALL.iter().map(|b| FuncKey::Builtin(*b)));
+        for key in &keys {
+            let (namespace, index) = SymbolKey::Func(*key).encode();
+            assert_eq!(
+                SymbolKey::decode(namespace, index),
+                Some(SymbolKey::Func(*key))
+            );
+        }
+        keys.sort();
+        assert!(matches!(keys[0], FuncKey::ModuleFunction(UnitId(0), 7)));
+        assert!(matches!(keys.last(), Some(FuncKey::Builtin(_))));
+    }
+}

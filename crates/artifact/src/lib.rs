@@ -1,0 +1,30 @@
+//! What Trampette's compiler writes and its runtime reads.
+//!
+//! One definition per layout: the compiler bakes these offsets, keys and encodings into code and
+//! sections, the runtime reads the same ones. Nothing here compiles or runs anything.
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`ids`] | typed indices |
+//! | [`key`] | [`key::FuncKey`]: the identity of everything that is compiled |
+//! | [`builtin`] | services of the runtime that compiled code calls, and their signatures |
+//! | [`trap`] | trap codes and their canonical texts |
+//! | [`types`] | component-level types, interned |
+//! | [`canonical`] | Canonical ABI sizes, alignments and flattening of those types |
+//! | [`native`] | the C layout of those types on the host's side |
+//! | [`layout`] | slabs, the context, the root, handle tables |
+//! | [`metadata`] | what an artifact says about itself: imports, exports, slabs, modules |
+//! | [`tables`] | raw sorted arrays read in place: functions, traps, address map, entries |
+//! | [`header`] | the identification section: versions, target, checksums |
+
+pub mod builtin;
+pub mod canonical;
+pub mod header;
+pub mod ids;
+pub mod key;
+pub mod layout;
+pub mod metadata;
+pub mod native;
+pub mod tables;
+pub mod trap;
+pub mod types;

@@ -1,0 +1,247 @@
+//! What an artifact says about itself: the decoded part, in `.trampette.meta` (postcard).
+//!
+//! Only this is decoded when an artifact is loaded; its size depends on the component's types and
+//! instances, not on its code. Whatever the runtime looks up by address is in [`crate::tables`].
+
+use crate::canonical::PointerWidth;
+use crate::ids::*;
+use crate::layout::RootLayout;
+use crate::types::{FuncType, Type, TypeTable};
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// Everything the runtime decodes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Component-level types that imports and exports use.
+    pub types: TypeTable,
+    /// Resource types; the index is the [`ResourceId`].
+    pub resources: Vec<Resource>,
+    /// Functions imported from the host; the index is the [`ImportId`].
+    pub imports: Vec<Import>,
+    /// What the component exports, in order. Functions carry their [`ExportId`].
+    pub exports: Vec<Export>,
+    /// Slabs; the index is the [`SlabId`]. At least one.
+    pub slabs: Vec<Slab>,
+    /// Where things are in slab 0's root.
+    pub root: RootLayout,
+    /// Memories; the index is the [`MemoryId`].
+    pub memories: Vec<Memory>,
+    /// Tables; the index is the [`TableId`].
+    pub tables: Vec<Table>,
+    /// Initial lengths in bytes of run-time data segments; the index is the [`DataSegmentId`].
+    pub data_segments: Vec<u64>,
+    /// Initial lengths in entries of run-time element segments; the index is the [`ElementSegmentId`].
+    pub element_segments: Vec<u64>,
+    /// Static modules; the index is the [`ModuleId`].
+    pub modules: Vec<StaticModule>,
+    /// Units; the index is the [`UnitId`].
+    pub units: Vec<Unit>,
+    /// Number of start-up steps that have code ([`crate::key::FuncKey::Startup`]).
+    pub startup_steps: u32,
+    /// Entries of the function table, a power of two; 0 if the component has no function values.
+    pub function_table_length: u32,
+}
+
+/// A resource type of the flattened component.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Resource {
+    /// Imported: the host defines it. The path is the chain of instance names and the resource's.
+    Imported {
+        /// For example `["wasi:io/streams@0.2.0", "input-stream"]`.
+        path: Vec<String>,
+    },
+    /// Defined by a component instance.
+    Defined {
+        /// The defining instance: its handles' representations are the core values themselves.
+        instance: ComponentInstanceId,
+        /// Whether it has a destructor, so that
+        /// [`crate::key::FuncKey::ResourceDrop`] exists.
+        has_destructor: bool,
+        /// A name for messages: the export's, or `resource`.
+        name: String,
+    },
+}
+
+/// A function imported from the host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Import {
+    /// The chain of instance names and the function's name.
+    pub path: Vec<String>,
+    /// Its type.
+    pub ty: FuncType,
+    /// Whether any compiled trampoline calls it. Others need not be supplied by a host for code to
+    /// run, but are still checked by name and type.
+    pub used: bool,
+}
+
+/// One exported item.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Export {
+    /// The chain of instance names and the item's name.
+    pub path: Vec<String>,
+    /// What it is.
+    pub item: ExportItem,
+}
+
+/// What an export is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ExportItem {
+    /// A lifted function.
+    Function {
+        /// Its entry.
+        id: ExportId,
+        /// Its type.
+        ty: FuncType,
+        /// Whether [`crate::key::FuncKey::PostReturn`] must be called after the results were read.
+        /// (If not, [`crate::key::FuncKey::ExportEntry`] ends the call itself, and its results
+        /// contain no pointers.)
+        post_return: bool,
+    },
+    /// A resource type.
+    Resource(ResourceId),
+    /// Any other type.
+    Type(Type),
+    /// An exported instance; its items follow with longer paths.
+    Instance,
+    /// A core module, by its static module.
+    CoreModule(ModuleId),
+    /// Something the host cannot use: a component, or a function imported and exported again.
+    Other(String),
+}
+
+/// A slab: a root, a context, and perhaps a memory.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Slab {
+    /// Bytes of the context, a multiple of 16; at least [`crate::layout::HOT_CONTEXT_SIZE`].
+    pub context_size: u32,
+    /// The memory at the context pointer.
+    pub memory: Option<MemoryId>,
+    /// Initial contents, in order of `target`; everything else is zero.
+    pub extents: Vec<Extent>,
+}
+
+/// A piece of a slab's initial image: bytes of the artifact mapped privately.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Extent {
+    /// Offset in the file, a multiple of [`crate::layout::CONTEXT_ALIGNMENT`].
+    pub file_offset: u64,
+    /// Offset from the context pointer, a multiple of the same.
+    pub target: i64,
+    /// Bytes in the file; the rest of the last page is zero in the file.
+    pub length: u64,
+}
+
+/// A linear memory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Memory {
+    /// The slab it is the memory of.
+    pub slab: SlabId,
+    /// Initial length in pages.
+    pub minimum: u64,
+    /// Declared maximum in pages.
+    pub maximum: Option<u64>,
+    /// log2 of the page size: 16 unless custom page sizes are used.
+    pub page_size_log2: u8,
+    /// Address width.
+    pub width: PointerWidth,
+    /// Whether it is shared between threads.
+    pub shared: bool,
+}
+
+/// What a table holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum TableElement {
+    /// Function ids.
+    Function,
+    /// Ids of external references.
+    External,
+    /// Ids of exceptions.
+    Exception,
+}
+
+/// A table: 32-bit slots in the context of its slab.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Table {
+    /// The slab whose context holds it.
+    pub slab: SlabId,
+    /// Offset of entry 0 from the context pointer (negative).
+    pub offset: i32,
+    /// Initial length in entries.
+    pub minimum: u64,
+    /// Entries there is room for; growth beyond returns -1.
+    pub capacity: u64,
+    /// What it holds.
+    pub element: TableElement,
+    /// Whether some instruction of the component may grow it; otherwise its length is a constant.
+    pub growable: bool,
+}
+
+/// A core module nested in the component.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StaticModule {
+    /// From the name section, or empty.
+    pub name: String,
+    /// Byte range in the component.
+    pub range: (u64, u64),
+    /// Imported functions come before defined ones in the module's index space.
+    pub imported_functions: u32,
+    /// Defined functions.
+    pub defined_functions: u32,
+    /// Names of functions by index in the module's function index space, sorted by index.
+    pub function_names: Vec<(u32, String)>,
+    /// Names and sizes of memories, tables, globals and segments, for listings.
+    pub counts: ModuleCounts,
+    /// Kept custom sections (DWARF): name, and offset and length in `.trampette.custom`.
+    pub custom_sections: Vec<(String, u64, u64)>,
+    /// Byte offset of the code section's content in the component: DWARF addresses are relative to it.
+    pub code_section_start: u64,
+}
+
+/// Sizes of a module's index spaces, imported entities included.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ModuleCounts {
+    pub types: u32,
+    pub memories: u32,
+    pub tables: u32,
+    pub globals: u32,
+    pub tags: u32,
+    pub exports: u32,
+    pub data_segments: u32,
+    pub element_segments: u32,
+}
+
+/// A static module with its imports bound.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Unit {
+    /// The module.
+    pub module: ModuleId,
+    /// The slab whose context its functions take.
+    pub slab: SlabId,
+}
+
+impl Metadata {
+    /// The bytes of `.trampette.meta`.
+    ///
+    /// # Errors
+    /// If serialisation fails, which only running out of memory causes.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        postcard::to_stdvec(self).context("cannot encode the artifact's metadata")
+    }
+
+    /// Decodes `.trampette.meta`.
+    ///
+    /// # Errors
+    /// If the bytes are not what [`Metadata::encode`] makes.
+    pub fn decode(bytes: &[u8]) -> Result<Metadata> {
+        let (metadata, rest) =
+            postcard::take_from_bytes(bytes).context("the artifact's metadata is damaged")?;
+        anyhow::ensure!(
+            rest.is_empty(),
+            "the artifact's metadata has {} bytes too many",
+            rest.len()
+        );
+        Ok(metadata)
+    }
+}

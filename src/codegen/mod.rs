@@ -1,0 +1,113 @@
+//! What every producer of CLIF shares: signatures, symbols, alias regions, traps.
+//!
+//! Deciding *what* to emit is not here: core functions are `modules`, trampolines are `trampolines`,
+//! intrinsics are `intrinsics`. They all turn a [`FuncKey`] into an [`ir::Function`] whose first
+//! parameter is a context pointer.
+
+mod raise;
+mod regions;
+mod symbols;
+mod traps;
+
+pub use raise::{emit_raise, emit_trap_if};
+pub use regions::Region;
+pub use symbols::{builtin_signature, call_builtin, data_address, declare_function};
+pub use traps::{clif_trap, trap_from_clif};
+
+use crate::component::layout::Layout;
+use crate::component::program::Program;
+use crate::modules::module::{CoreSignature, CoreType};
+use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, types};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use trampette_artifact::key::{FuncKey, SymbolKey};
+use trampette_artifact::layout::RootOffset;
+
+/// Everything that producers of CLIF read. Shared by all threads.
+pub struct Session<'a> {
+    /// The target.
+    pub isa: OwnedTargetIsa,
+    /// The flattened component.
+    pub program: &'a Program<'a>,
+    /// Where everything is.
+    pub layout: &'a Layout,
+}
+
+/// The CLIF type of a core value: references are 32-bit ids.
+pub fn clif_type(ty: CoreType) -> ir::Type {
+    match ty {
+        CoreType::I32 | CoreType::Ref(_) => types::I32,
+        CoreType::I64 => types::I64,
+        CoreType::F32 => types::F32,
+        CoreType::F64 => types::F64,
+        CoreType::V128 => types::I8X16,
+    }
+}
+
+/// The CLIF signature of wasm-call code: `tail`, the context first (as `vmctx`, which the stack
+/// limit check reads), then the core parameters.
+pub fn wasm_call_signature(signature: &CoreSignature) -> ir::Signature {
+    let mut sig = ir::Signature::new(CallConv::Tail);
+    sig.params
+        .push(AbiParam::special(types::I64, ArgumentPurpose::VMContext));
+    sig.params.extend(
+        signature
+            .params
+            .iter()
+            .map(|ty| AbiParam::new(clif_type(*ty))),
+    );
+    sig.returns.extend(
+        signature
+            .results
+            .iter()
+            .map(|ty| AbiParam::new(clif_type(*ty))),
+    );
+    sig
+}
+
+/// A signature with the platform's C convention over plain 32- and 64-bit integers, floats.
+pub fn native_signature(params: &[ir::Type], results: &[ir::Type]) -> ir::Signature {
+    let mut sig = ir::Signature::new(CallConv::SystemV);
+    sig.params
+        .extend(params.iter().map(|ty| AbiParam::new(*ty)));
+    sig.returns
+        .extend(results.iter().map(|ty| AbiParam::new(*ty)));
+    sig
+}
+
+/// A new function whose name is its key.
+pub fn new_function(key: FuncKey, signature: ir::Signature) -> ir::Function {
+    let (namespace, index) = SymbolKey::Func(key).encode();
+    ir::Function::with_name_signature(ir::UserFuncName::user(namespace, index), signature)
+}
+
+/// Makes the prologue check the stack limit in the context that the function takes first. For every
+/// wasm-call function that calls anything or has a large frame; leaf functions may leave it out.
+pub fn set_stack_limit(func: &mut ir::Function) {
+    let vmctx = func.create_global_value(ir::GlobalValueData::VMContext);
+    let flags = func
+        .dfg
+        .mem_flags
+        .insert_unchecked(ir::MemFlagsData::trusted());
+    let limit = func.create_global_value(ir::GlobalValueData::Load {
+        base: vmctx,
+        offset: trampette_artifact::layout::CONTEXT_STACK_LIMIT.0.into(),
+        global_type: types::I64,
+        flags,
+    });
+    func.stack_limit = Some(limit);
+}
+
+/// The address of slab 0's root, from the context pointer of slab 0.
+///
+/// The distance does not fit a displacement, so it is materialised once; the fields are then reached
+/// with small displacements ([`RootOffset`] as the offset of a load or store).
+pub fn root_address(
+    builder: &mut cranelift_frontend::FunctionBuilder<'_>,
+    context: ir::Value,
+) -> ir::Value {
+    use cranelift_codegen::ir::InstBuilder;
+    let distance = builder
+        .ins()
+        .iconst(types::I64, RootOffset(0).from_context());
+    builder.ins().iadd(context, distance)
+}

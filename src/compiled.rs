@@ -1,0 +1,43 @@
+//! [`CompiledFunction`]: machine code on its way from the compiler to the linker. Plain data.
+
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::isa::unwind::UnwindInfo;
+use trampette_artifact::key::{FuncKey, SymbolKey};
+use trampette_artifact::tables::Entry;
+use trampette_artifact::trap::TrapCode;
+
+/// Machine code of one function with everything the linker needs. All offsets are bytes from the
+/// start of `code`.
+#[derive(Debug)]
+pub struct CompiledFunction {
+    /// What it is.
+    pub key: FuncKey,
+    /// The code, with zeros where relocations go.
+    pub code: Vec<u8>,
+    /// Alignment of its start.
+    pub alignment: u32,
+    /// What refers to other symbols.
+    pub relocations: Vec<Relocation>,
+    /// Instructions that may fault, in order.
+    pub traps: Vec<(u32, TrapCode)>,
+    /// Source positions, in order: from this offset on, code belongs to this byte offset of the
+    /// component, or to none.
+    pub positions: Vec<(u32, Option<u32>)>,
+    /// `try_call`s whose handlers resume traps; offsets relative to this function.
+    pub entries: Vec<Entry>,
+    /// How to unwind through it.
+    pub unwind: Option<UnwindInfo>,
+}
+
+/// A place in code that names a symbol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Relocation {
+    /// Where.
+    pub offset: u32,
+    /// How; only PC-relative kinds are linked.
+    pub kind: Reloc,
+    /// What.
+    pub target: SymbolKey,
+    /// Added to the symbol's address.
+    pub addend: i64,
+}

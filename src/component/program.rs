@@ -1,0 +1,249 @@
+//! [`Program`]: the flattened component, plain data between parsing and everything after it.
+//!
+//! Parsing resolves every alias, nested component, component instance and core instance: what is
+//! left are core instances whose imports name *definitions* (a function, memory, table or global of a
+//! particular core instance, or a trampoline), and the order in which they come to life.
+
+use crate::modules::module::{CoreSignature, Module};
+use std::sync::Arc;
+use trampette_artifact::canonical::PointerWidth;
+use trampette_artifact::ids::*;
+use trampette_artifact::key::{Abi, FuncKey, Intrinsic};
+use trampette_artifact::metadata::{Export, Import, Resource};
+use trampette_artifact::types::{FuncType, TypeTable};
+
+/// A flattened component.
+#[derive(Debug, Default)]
+pub struct Program<'a> {
+    /// Component-level types.
+    pub types: TypeTable,
+    /// Resource types; the index is the [`ResourceId`].
+    pub resources: Vec<ResourceDefinition>,
+    /// Functions imported from the host; the index is the [`ImportId`].
+    pub imports: Vec<Import>,
+    /// What the component exports.
+    pub exports: Vec<Export>,
+    /// Lifted functions that are exported; the index is the [`ExportId`].
+    pub lifts: Vec<LiftedFunction>,
+    /// Component trampolines; the index is the [`TrampolineId`].
+    pub trampolines: Vec<Trampoline>,
+    /// Static modules; the index is the [`ModuleId`].
+    pub modules: Vec<Module<'a>>,
+    /// Core instances; the index is the [`CoreInstanceId`], and the [`UnitId`] too: each core
+    /// instance is a unit of its own.
+    pub core_instances: Vec<CoreInstance>,
+    /// Component instances; the index is the [`ComponentInstanceId`]. 0 is the component itself.
+    pub component_instances: Vec<ComponentInstance>,
+    /// Memories that core instances define; the index is the [`MemoryId`].
+    pub memories: Vec<Definition>,
+    /// Tables that core instances define; the index is the [`TableId`].
+    pub tables: Vec<Definition>,
+    /// Globals that core instances define; the index is the [`GlobalId`].
+    pub globals: Vec<Definition>,
+    /// Tags that core instances define; the index is the [`TagId`].
+    pub tags: Vec<Definition>,
+    /// What happens at instantiation, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A step of the plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Instantiate a core module: its globals, tables and memories come to life, its active segments
+    /// are written (elements first, then data), its start function runs.
+    InstantiateCore(CoreInstanceId),
+}
+
+/// Where an entity is defined: index `index` among the *defined* (not imported) ones of its kind in
+/// the module of `instance`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Definition {
+    /// The defining core instance.
+    pub instance: CoreInstanceId,
+    /// Its position among the module's defined entities of that kind.
+    pub index: u32,
+}
+
+/// A core instance made from a module.
+#[derive(Clone, Debug)]
+pub struct CoreInstance {
+    /// The module.
+    pub module: ModuleId,
+    /// The component instance that it is part of.
+    pub component_instance: ComponentInstanceId,
+    /// What satisfies the module's imports, in order.
+    pub imports: Vec<CoreItem>,
+    /// The memories, tables, globals and tags that it defines, in order of the module.
+    pub memories: Vec<MemoryId>,
+    /// See `memories`.
+    pub tables: Vec<TableId>,
+    /// See `memories`.
+    pub globals: Vec<GlobalId>,
+    /// See `memories`.
+    pub tags: Vec<TagId>,
+}
+
+/// A resolved core item.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum CoreItem {
+    /// A function.
+    Func(CoreFunc),
+    /// A memory.
+    Memory(MemoryId),
+    /// A table.
+    Table(TableId),
+    /// A global.
+    Global(GlobalId),
+    /// A tag.
+    Tag(TagId),
+}
+
+/// A resolved core function: where its code is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum CoreFunc {
+    /// A defined function of a core instance; the index counts defined functions only.
+    Module(CoreInstanceId, u32),
+    /// A component trampoline.
+    Trampoline(TrampolineId),
+    /// An unsafe intrinsic.
+    Intrinsic(Intrinsic),
+    /// A core function of the host (lone modules and scripts).
+    Host(CoreImportId),
+}
+
+impl CoreFunc {
+    /// The key of its wasm-call code.
+    pub fn key(self) -> FuncKey {
+        match self {
+            CoreFunc::Module(instance, func) => FuncKey::ModuleFunction(UnitId(instance.0), func),
+            CoreFunc::Trampoline(id) => FuncKey::ComponentTrampoline(Abi::Wasm, id),
+            CoreFunc::Intrinsic(intrinsic) => FuncKey::UnsafeIntrinsic(Abi::Wasm, intrinsic),
+            CoreFunc::Host(import) => FuncKey::WasmToArray(import),
+        }
+    }
+}
+
+/// A component instance of the flattened component.
+#[derive(Clone, Debug, Default)]
+pub struct ComponentInstance {
+    /// The instance that instantiated it; `None` for the component itself.
+    pub parent: Option<ComponentInstanceId>,
+    /// A name for listings: the chain of instantiations.
+    pub name: String,
+}
+
+/// A resource type.
+#[derive(Clone, Debug)]
+pub struct ResourceDefinition {
+    /// What the runtime knows of it.
+    pub info: Resource,
+    /// The destructor of a defined resource: a core function `(i32)`, validated.
+    pub destructor: Option<CoreFunc>,
+}
+
+/// A string encoding of the Canonical ABI.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum StringEncoding {
+    /// UTF-8.
+    #[default]
+    Utf8,
+    /// UTF-16LE.
+    Utf16,
+    /// Latin-1 or UTF-16LE, told apart by the highest bit of the tagged length.
+    Latin1OrUtf16,
+}
+
+/// Canonical options, resolved and validated: `memory` and `realloc` are there when the types need
+/// them, and every function named has the type that its role demands.
+#[derive(Clone, Debug)]
+pub struct CanonicalOptions {
+    /// The component instance whose flags and handle table count.
+    pub instance: ComponentInstanceId,
+    /// `string-encoding`.
+    pub encoding: StringEncoding,
+    /// `memory`, with its width; types without pointers need none.
+    pub memory: Option<(MemoryId, PointerWidth)>,
+    /// `realloc`: `(ptr, ptr, ptr, ptr) -> ptr` of the memory's width.
+    pub realloc: Option<CoreFunc>,
+    /// `post-return`: takes the lifted function's flat results.
+    pub post_return: Option<CoreFunc>,
+}
+
+/// A core function lifted to component level.
+#[derive(Clone, Debug)]
+pub struct LiftedFunction {
+    /// The core function; its type is the flattening of `ty`, validated.
+    pub func: CoreFunc,
+    /// The component-level type.
+    pub ty: Arc<FuncType>,
+    /// How values travel.
+    pub options: CanonicalOptions,
+    /// A name for symbols and messages: the export's path joined with `#`.
+    pub name: String,
+}
+
+/// A component trampoline: a core function made by a canonical definition.
+#[derive(Clone, Debug)]
+pub struct Trampoline {
+    /// What it does.
+    pub kind: TrampolineKind,
+    /// Its core type.
+    pub signature: CoreSignature,
+}
+
+/// What a component trampoline does.
+#[derive(Clone, Debug)]
+pub enum TrampolineKind {
+    /// `canon lower` of a function imported from the host.
+    LowerImport {
+        /// The import.
+        import: ImportId,
+        /// Its type, as the component sees it.
+        ty: Arc<FuncType>,
+        /// The caller's side.
+        options: CanonicalOptions,
+    },
+    /// `canon lower` of a function that a component instance lifts: a fused adapter.
+    Adapter {
+        /// The callee's side.
+        lift: LiftedFunction,
+        /// The type as the caller sees it (resource types are equal after flattening).
+        ty: Arc<FuncType>,
+        /// The caller's side.
+        options: CanonicalOptions,
+    },
+    /// `canon resource.new`.
+    ResourceNew {
+        /// The resource, defined by `instance`.
+        resource: ResourceId,
+        /// Whose handle table.
+        instance: ComponentInstanceId,
+    },
+    /// `canon resource.rep`.
+    ResourceRep {
+        /// The resource, defined by `instance`.
+        resource: ResourceId,
+        /// Whose handle table.
+        instance: ComponentInstanceId,
+    },
+    /// `canon resource.drop`.
+    ResourceDrop {
+        /// Any resource.
+        resource: ResourceId,
+        /// Whose handle table.
+        instance: ComponentInstanceId,
+    },
+}
+
+impl TrampolineKind {
+    /// A word for symbols and listings.
+    pub fn name(&self) -> &'static str {
+        match self {
+            TrampolineKind::LowerImport { .. } => "lower-import",
+            TrampolineKind::Adapter { .. } => "adapter",
+            TrampolineKind::ResourceNew { .. } => "resource-new",
+            TrampolineKind::ResourceRep { .. } => "resource-rep",
+            TrampolineKind::ResourceDrop { .. } => "resource-drop",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Unsafe intrinsics: native loads and stores for compile-time builtins.

@@ -1,0 +1,1 @@
+//! Linking: compiled functions and a layout to one ELF file.

@@ -1,0 +1,3 @@
+//! Core modules: parsing ([`module`]) and function bodies to CLIF (`translate`).
+
+pub mod module;

@@ -1,0 +1,253 @@
+//! [`Module`]: a parsed and validated core module, borrowed from the component's bytes.
+
+use anyhow::Result;
+use std::ops::Range;
+
+/// A core value type, as far as code generation tells them apart.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum CoreType {
+    I32,
+    I64,
+    F32,
+    F64,
+    V128,
+    /// A reference; its exact type was validated. 32 bits: a function id or an id of the host's.
+    Ref(RefKind),
+}
+
+/// What kind of thing a reference refers to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum RefKind {
+    Func,
+    Extern,
+    Exn,
+}
+
+/// A core function type; equal types are the same type (the closed world has no recursive types
+/// without garbage collection).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct CoreSignature {
+    /// Parameters.
+    pub params: Box<[CoreType]>,
+    /// Results.
+    pub results: Box<[CoreType]>,
+}
+
+/// A parsed core module.
+#[derive(Debug, Default)]
+pub struct Module<'a> {
+    /// From the name section, or empty.
+    pub name: String,
+    /// Byte range in the component; offsets in code are relative to the component's start.
+    pub range: Range<usize>,
+    /// The module's bytes.
+    pub bytes: &'a [u8],
+    /// Function types by type index. Types that are no function types are refused.
+    pub types: Vec<CoreSignature>,
+    /// Imports in order.
+    pub imports: Vec<ModuleImport<'a>>,
+    /// Type index of each function, imported ones first.
+    pub functions: Vec<u32>,
+    /// How many of `functions` are imported.
+    pub imported_functions: u32,
+    /// Tables, imported ones first.
+    pub tables: Vec<ModuleTable<'a>>,
+    /// How many of `tables` are imported.
+    pub imported_tables: u32,
+    /// Memories, imported ones first.
+    pub memories: Vec<wasmparser::MemoryType>,
+    /// How many of `memories` are imported.
+    pub imported_memories: u32,
+    /// Globals, imported ones first.
+    pub globals: Vec<ModuleGlobal<'a>>,
+    /// How many of `globals` are imported.
+    pub imported_globals: u32,
+    /// Type index of each tag, imported ones first.
+    pub tags: Vec<u32>,
+    /// How many of `tags` are imported.
+    pub imported_tags: u32,
+    /// Exports in order: name, kind, index.
+    pub exports: Vec<(&'a str, EntityKind, u32)>,
+    /// The start function.
+    pub start: Option<u32>,
+    /// Element segments.
+    pub elements: Vec<ElementSegment<'a>>,
+    /// Data segments.
+    pub data: Vec<DataSegment<'a>>,
+    /// Bodies of defined functions with their validation state, in order.
+    pub bodies: Vec<FunctionBody<'a>>,
+    /// Names of functions by index, from the name section.
+    pub function_names: Vec<(u32, String)>,
+    /// Custom sections: name and contents.
+    pub custom_sections: Vec<(&'a str, &'a [u8])>,
+    /// Byte offset of the code section's contents in the component.
+    pub code_section_start: usize,
+    /// Facts about which instructions the module has, found in a pre-pass over all bodies.
+    pub uses: Uses,
+}
+
+/// What a module's instructions can change; conservative summaries by index space.
+#[derive(Debug, Default, Clone)]
+pub struct Uses {
+    /// Tables (by index) that some `table.set/fill/copy/init/grow` may write.
+    pub written_tables: Vec<bool>,
+    /// Tables that some `table.grow` may grow.
+    pub grown_tables: Vec<bool>,
+    /// Globals that some `global.set` writes.
+    pub written_globals: Vec<bool>,
+    /// Data segments that some `memory.init` or `data.drop` names.
+    pub used_data: Vec<bool>,
+    /// Element segments that some `table.init` or `elem.drop` names.
+    pub used_elements: Vec<bool>,
+    /// Functions (by index) that some `ref.func` in a body names.
+    pub referenced_functions: Vec<u32>,
+}
+
+/// Kinds of core entities.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum EntityKind {
+    Func,
+    Table,
+    Memory,
+    Global,
+    Tag,
+}
+
+/// An import of a module.
+#[derive(Clone, Debug)]
+pub struct ModuleImport<'a> {
+    /// First name.
+    pub module: &'a str,
+    /// Second name.
+    pub name: &'a str,
+    /// What is imported; its type is in the module's index space at `index`.
+    pub kind: EntityKind,
+    /// Index in the index space of that kind.
+    pub index: u32,
+}
+
+/// A table.
+#[derive(Clone, Debug)]
+pub struct ModuleTable<'a> {
+    /// Its type.
+    pub ty: wasmparser::TableType,
+    /// What it holds.
+    pub element: RefKind,
+    /// The initial value of a defined table's entries; `None` is null.
+    pub init: Option<wasmparser::ConstExpr<'a>>,
+}
+
+/// A global.
+#[derive(Clone, Debug)]
+pub struct ModuleGlobal<'a> {
+    /// Its type.
+    pub ty: CoreType,
+    /// Whether it may be written.
+    pub mutable: bool,
+    /// The initial value of a defined global.
+    pub init: Option<wasmparser::ConstExpr<'a>>,
+}
+
+/// Where an active segment goes.
+#[derive(Clone, Debug)]
+pub enum SegmentMode<'a> {
+    /// Written at instantiation.
+    Active {
+        /// Memory or table index.
+        index: u32,
+        /// The offset.
+        offset: wasmparser::ConstExpr<'a>,
+    },
+    /// Copied by instructions.
+    Passive,
+    /// Only declares function references.
+    Declared,
+}
+
+/// An element segment.
+#[derive(Clone, Debug)]
+pub struct ElementSegment<'a> {
+    /// Where it goes.
+    pub mode: SegmentMode<'a>,
+    /// Its entries.
+    pub items: ElementItems<'a>,
+}
+
+/// The entries of an element segment.
+#[derive(Clone, Debug)]
+pub enum ElementItems<'a> {
+    /// Function indices.
+    Functions(Vec<u32>),
+    /// Constant expressions.
+    Expressions(Vec<wasmparser::ConstExpr<'a>>),
+}
+
+/// A data segment.
+#[derive(Clone, Debug)]
+pub struct DataSegment<'a> {
+    /// Where it goes.
+    pub mode: SegmentMode<'a>,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+}
+
+/// A function body and what is needed to validate it while translating. Validation happens once,
+/// together with translation, in parallel; bodies that pruning leaves out are validated on their own.
+#[derive(Debug)]
+pub struct FunctionBody<'a> {
+    /// The body; its reader's offsets are relative to the component's start.
+    pub body: wasmparser::FunctionBody<'a>,
+    /// What validates it. Taken by whoever validates (behind a lock, since compilation is parallel).
+    pub validator:
+        std::sync::Mutex<Option<wasmparser::FuncToValidate<wasmparser::ValidatorResources>>>,
+}
+
+impl<'a> Module<'a> {
+    /// The signature of a function by index.
+    pub fn signature(&self, function: u32) -> &CoreSignature {
+        &self.types[self.functions[function as usize] as usize]
+    }
+
+    /// The name of a function from the name section.
+    pub fn function_name(&self, function: u32) -> Option<&str> {
+        let at = self
+            .function_names
+            .binary_search_by_key(&function, |(index, _)| *index)
+            .ok()?;
+        Some(&self.function_names[at].1)
+    }
+}
+
+/// Turns a parser's value type into ours.
+///
+/// # Errors
+/// For types of the garbage collection proposal, which is not supported.
+pub fn core_type(ty: wasmparser::ValType) -> Result<CoreType> {
+    use wasmparser::{AbstractHeapType as A, HeapType, ValType};
+    Ok(match ty {
+        ValType::I32 => CoreType::I32,
+        ValType::I64 => CoreType::I64,
+        ValType::F32 => CoreType::F32,
+        ValType::F64 => CoreType::F64,
+        ValType::V128 => CoreType::V128,
+        ValType::Ref(reference) => CoreType::Ref(match reference.heap_type() {
+            HeapType::Abstract {
+                ty: A::Func | A::NoFunc,
+                ..
+            }
+            | HeapType::Concrete(_) => RefKind::Func,
+            HeapType::Abstract {
+                ty: A::Extern | A::NoExtern,
+                ..
+            } => RefKind::Extern,
+            HeapType::Abstract {
+                ty: A::Exn | A::NoExn,
+                ..
+            } => RefKind::Exn,
+            other => anyhow::bail!("garbage collection types are not supported: {other:?}"),
+        }),
+    })
+}

@@ -1,0 +1,1 @@
+//! Trampolines: code that changes ABI, and the transfer engine that carries values.
