@@ -1,1 +1,3 @@
 //! Trampolines: code that changes ABI, and the transfer engine that carries values.
+
+pub mod emitter;

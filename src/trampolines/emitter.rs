@@ -1,0 +1,174 @@
+//! [`Emitter`]: a CLIF function builder that knows the component: its contexts, roots and memories.
+//!
+//! Every trampoline is emitted through it. The function's first parameter is the context of slab 0;
+//! roots and other slabs are at constant distances.
+
+use crate::codegen::{self, Region, Session};
+use crate::component::layout::Layout;
+use crate::component::program::CoreFunc;
+use crate::modules::module::CoreSignature;
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::ids::{MemoryId, SlabId};
+use trampette_artifact::layout::RootOffset;
+use trampette_artifact::trap::TrapCode;
+
+/// Emits one trampoline.
+pub struct Emitter<'a, 'f> {
+    /// What all producers read.
+    pub session: &'a Session<'a>,
+    /// The function being built.
+    pub builder: FunctionBuilder<'f>,
+    /// The context of slab 0.
+    pub context: Value,
+    root: Value,
+}
+
+impl<'a, 'f> Emitter<'a, 'f> {
+    /// Starts in the entry block of `func`, whose signature is set; returns the emitter and the
+    /// function's parameters after the context.
+    pub fn new(
+        session: &'a Session<'a>,
+        func: &'f mut ir::Function,
+        builder_context: &'f mut FunctionBuilderContext,
+    ) -> (Self, Vec<Value>) {
+        let mut builder = FunctionBuilder::new(func, builder_context);
+        let block = builder.create_block();
+        builder.append_block_params_for_function_params(block);
+        builder.switch_to_block(block);
+        builder.seal_block(block);
+        let params = builder.block_params(block).to_vec();
+        let context = params[0];
+        // Dead if nothing uses it: Cranelift removes it.
+        let root = codegen::root_address(&mut builder, context);
+        (
+            Emitter {
+                session,
+                builder,
+                context,
+                root,
+            },
+            params[1..].to_vec(),
+        )
+    }
+
+    /// Seals what is left and ends the function.
+    pub fn finish(mut self) {
+        self.builder.seal_all_blocks();
+        self.builder.finalize();
+    }
+
+    /// The address of slab 0's root.
+    pub fn root(&self) -> Value {
+        self.root
+    }
+
+    /// Loads a field of slab 0's root.
+    pub fn load_root(&mut self, ty: Type, field: RootOffset) -> Value {
+        let flags = Region::Root.trusted(self.builder.func);
+        self.builder
+            .ins()
+            .load(ty, flags, self.root, root_displacement(field))
+    }
+
+    /// Stores a field of slab 0's root.
+    pub fn store_root(&mut self, value: Value, field: RootOffset) {
+        let flags = Region::Root.trusted(self.builder.func);
+        self.builder
+            .ins()
+            .store(flags, value, self.root, root_displacement(field));
+    }
+
+    /// The context pointer of a slab, which is also the base of its memory.
+    pub fn slab_context(&mut self, slab: SlabId) -> Value {
+        match Layout::distance(SlabId(0), slab) {
+            0 => self.context,
+            distance => {
+                let distance = self.builder.ins().iconst(types::I64, distance);
+                self.builder.ins().iadd(self.context, distance)
+            }
+        }
+    }
+
+    /// The base address of a memory.
+    pub fn memory_base(&mut self, memory: MemoryId) -> Value {
+        self.slab_context(self.session.layout.memories[memory.index()].slab)
+    }
+
+    /// The current length of a memory in bytes, as `i64`; trusted (from the root).
+    pub fn memory_length(&mut self, memory: MemoryId) -> Value {
+        let field = self.session.layout.root.memory(memory);
+        self.load_root(types::I64, field)
+    }
+
+    /// Flags of an access to a memory whose bounds were checked.
+    pub fn memory_flags(&mut self, memory: MemoryId) -> MemFlagsData {
+        // Guest addresses of values are checked for alignment by the Canonical ABI, not by us here.
+        let flags = MemFlagsData::new().with_notrap();
+        Region::Memory(memory).flags(self.builder.func, flags)
+    }
+
+    /// Flags of an access to native memory of the host.
+    pub fn native_flags(&mut self) -> MemFlagsData {
+        Region::Native.trusted(self.builder.func)
+    }
+
+    /// An `i32` constant.
+    pub fn i32(&mut self, value: u32) -> Value {
+        self.builder.ins().iconst(types::I32, i64::from(value))
+    }
+
+    /// An `i64` constant.
+    pub fn i64(&mut self, value: i64) -> Value {
+        self.builder.ins().iconst(types::I64, value)
+    }
+
+    /// Raises `code` if `condition` is not zero.
+    pub fn trap_if(&mut self, condition: Value, code: TrapCode, payload: Option<Value>) {
+        codegen::emit_trap_if(&mut self.builder, self.context, condition, code, payload);
+    }
+
+    /// Ends the block by raising `code`.
+    pub fn raise(&mut self, code: TrapCode, payload: Option<Value>) {
+        codegen::emit_raise(&mut self.builder, self.context, code, payload);
+    }
+
+    /// Calls a builtin.
+    pub fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
+        codegen::call_builtin(&mut self.builder, self.context, builtin, args)
+    }
+
+    /// Calls a core function by its wasm-call code, with the context of its home slab; returns its
+    /// results.
+    pub fn call_core(
+        &mut self,
+        func: CoreFunc,
+        signature: &CoreSignature,
+        args: &[Value],
+    ) -> Vec<Value> {
+        let home = self.session.layout.home(func);
+        let context = self.slab_context(home);
+        let signature = codegen::wasm_call_signature(signature);
+        let callee = codegen::declare_function(self.builder.func, func.key(), signature);
+        let mut all = vec![context];
+        all.extend(args);
+        let call = self.builder.ins().call(callee, &all);
+        self.builder.inst_results(call).to_vec()
+    }
+
+    /// A new stack slot's address.
+    pub fn stack_slot(&mut self, size: u32, align: u32) -> Value {
+        let data = ir::StackSlotData::new(
+            ir::StackSlotKind::ExplicitSlot,
+            size.max(1),
+            align.max(1).trailing_zeros() as u8,
+        );
+        let slot = self.builder.create_sized_stack_slot(data);
+        self.builder.ins().stack_addr(types::I64, slot, 0)
+    }
+}
+
+fn root_displacement(field: RootOffset) -> i32 {
+    i32::try_from(field.0).expect("roots are smaller than 2 GiB")
+}
