@@ -56,7 +56,8 @@ impl<'a, 'f> Emitter<'a, 'f> {
     /// Seals what is left and ends the function.
     pub fn finish(mut self) {
         self.builder.seal_all_blocks();
-        self.builder.finalize();
+        let config = self.session.isa.frontend_config();
+        self.builder.finalize(config);
     }
 
     /// The address of slab 0's root.
