@@ -1,0 +1,4 @@
+//! Control: blocks, branches, returns, `unreachable`, `select`.
+
+/// An open block.
+pub(super) struct Frame {}
