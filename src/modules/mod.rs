@@ -1,3 +1,4 @@
-//! Core modules: parsing ([`module`]) and function bodies to CLIF (`translate`).
+//! Core modules: parsing ([`parse`] makes a [`module`]) and function bodies to CLIF (`translate`).
 
 pub mod module;
+pub mod parse;
