@@ -247,3 +247,6 @@ fn sign_extend(t: &mut Translator<'_, '_>, from: Type, to: Type) {
 fn reinterpret(t: &mut Translator<'_, '_>, to: Type) {
     unary(t, |i, x| i.bitcast(to, MemFlagsData::new(), x));
 }
+
+#[cfg(test)]
+mod tests;
