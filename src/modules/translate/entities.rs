@@ -7,15 +7,18 @@
 use super::{Address, Translator};
 use crate::codegen::{self, Region};
 use crate::component::layout::{GlobalPlace, Layout};
+use crate::modules::module::CoreType;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, FuncRef, InstBuilder, InstructionData, MemFlagsData, SigRef, Type, Value, types,
 };
 use std::collections::HashMap;
+use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{GlobalId, MemoryId, SlabId, TableId};
 use trampette_artifact::key::DataKey;
-use trampette_artifact::layout::{MEMORY_GUARD, ROOT_DISTANCE, RootOffset, WASM_PAGE};
+use trampette_artifact::layout::{ContextOffset, MEMORY_GUARD, RootOffset, WASM_PAGE};
 use trampette_artifact::metadata;
 use trampette_artifact::trap::TrapCode;
 
@@ -25,22 +28,14 @@ pub(super) struct Cache {
     root: Option<Value>,
     function_table: Option<ir::GlobalValue>,
     /// Callable functions by the module's index.
-    pub(super) functions: HashMap<u32, FuncRef>,
+    functions: HashMap<u32, FuncRef>,
     /// Signatures by the module's type index.
-    pub(super) signatures: HashMap<u32, SigRef>,
+    signatures: HashMap<u32, SigRef>,
     memory_flags: Option<(MemoryId, MemFlagsData)>,
 }
 
-/// A table as code sees it.
-#[derive(Clone, Copy)]
-pub(super) struct TableAccess {
-    /// Which.
-    pub(super) id: TableId,
-    /// The address of entry 0.
-    pub(super) base: Value,
-    /// The current length in entries, an `i64`.
-    pub(super) length: Value,
-}
+/// log2 of a table entry's bytes.
+pub(super) const TABLE_ENTRY_SIZE_LOG2: u32 = 2;
 
 impl Translator<'_, '_> {
     /// The context pointer of a slab, which is also the base of its memory.
@@ -87,6 +82,36 @@ impl Translator<'_, '_> {
         self.builder
             .ins()
             .store(flags, value, root, root_displacement(field));
+    }
+
+    /// A function of the unit by the module's index, callable, and the context that it takes.
+    pub(super) fn callee(&mut self, index: u32) -> (FuncRef, Value) {
+        let func = self.unit.functions[index as usize];
+        let context = self.slab_context(self.session.layout.home(func));
+        if let Some(callee) = self.entities.functions.get(&index) {
+            return (*callee, context);
+        }
+        let signature = codegen::wasm_call_signature(self.module.signature(index));
+        let callee = codegen::declare_function(self.builder.func, func.key(), signature);
+        self.entities.functions.insert(index, callee);
+        (callee, context)
+    }
+
+    /// The wasm-call signature of a function type of the module.
+    pub(super) fn signature(&mut self, type_index: u32) -> SigRef {
+        if let Some(signature) = self.entities.signatures.get(&type_index) {
+            return *signature;
+        }
+        let signature = codegen::wasm_call_signature(&self.module.types[type_index as usize]);
+        let signature = self.builder.import_signature(signature);
+        self.entities.signatures.insert(type_index, signature);
+        signature
+    }
+
+    /// Calls a service of the runtime.
+    pub(super) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
+        self.makes_calls = true;
+        codegen::call_builtin(&mut self.builder, self.context, builtin, args)
     }
 
     /// The address of the function table.
@@ -178,15 +203,12 @@ impl Translator<'_, '_> {
             .builder
             .ins()
             .iconst(types::I64, end.unwrap_or(u64::MAX).cast_signed());
-        let end = self
-            .builder
-            .ins()
-            .uadd_overflow_trap(index, constant, trap);
+        let end = self.builder.ins().uadd_overflow_trap(index, constant, trap);
         let length = self.memory_length(id);
         let outside = self
             .builder
             .ins()
-            .icmp(ir::condcodes::IntCC::UnsignedGreaterThan, end, length);
+            .icmp(IntCC::UnsignedGreaterThan, end, length);
         self.builder.ins().trapnz(outside, trap);
         let base = self.memory_base(id);
         let base = self.builder.ins().iadd(base, index);
@@ -207,52 +229,117 @@ impl Translator<'_, '_> {
         }
     }
 
+    /// Checks that `count` bytes from `start` are in a memory, both `i64`s; returns the native
+    /// address of the first.
+    pub(super) fn memory_range(&mut self, memory: MemoryId, start: Value, count: Value) -> Value {
+        let length = self.memory_length(memory);
+        self.check_range(start, count, length, TrapCode::MemoryOutOfBounds);
+        let base = self.memory_base(memory);
+        self.builder.ins().iadd(base, start)
+    }
+
+    /// Traps unless `start + count <= length`; all are `i64`s.
+    pub(super) fn check_range(
+        &mut self,
+        start: Value,
+        count: Value,
+        length: Value,
+        trap: TrapCode,
+    ) {
+        let trap = codegen::clif_trap(trap);
+        let end = if self.is_narrow(start) && self.is_narrow(count) {
+            self.builder.ins().iadd(start, count)
+        } else {
+            self.builder.ins().uadd_overflow_trap(start, count, trap)
+        };
+        let outside = self
+            .builder
+            .ins()
+            .icmp(IntCC::UnsignedGreaterThan, end, length);
+        self.builder.ins().trapnz(outside, trap);
+    }
+
+    /// Whether an `i64` is known to be below 2^32 by how it was made.
+    fn is_narrow(&self, value: Value) -> bool {
+        let dfg = &self.builder.func.dfg;
+        dfg.value_def(value)
+            .inst()
+            .is_some_and(|inst| dfg.insts[inst].opcode() == ir::Opcode::Uextend)
+    }
+
     /// A table of the unit by the module's index.
-    pub(super) fn table(&mut self, index: u32) -> TableAccess {
+    pub(super) fn table(&self, index: u32) -> (TableId, &metadata::Table) {
         let id = self.unit.tables[index as usize];
-        let table = &self.session.layout.tables[id.index()];
-        let (slab, offset, minimum) = (table.slab, table.offset, table.minimum);
-        let length = if table.growable {
+        (id, &self.session.layout.tables[id.index()])
+    }
+
+    /// The current length of a table in entries, an `i64`.
+    pub(super) fn table_length(&mut self, index: u32) -> Value {
+        let (id, table) = self.table(index);
+        if table.growable {
             self.load_root(self.session.layout.root.table(id))
         } else {
-            self.builder.ins().iconst(types::I64, minimum.cast_signed())
-        };
-        let base =
-            self.at_distance(Layout::distance(self.unit.slab, slab) + i64::from(offset));
-        TableAccess { id, base, length }
+            let length = table.minimum.cast_signed();
+            self.builder.ins().iconst(types::I64, length)
+        }
     }
 
-    /// The address of a table's entry; traps with `trap` if there is none.
-    pub(super) fn table_entry(
-        &mut self,
-        table: TableAccess,
-        index: Value,
-        trap: TrapCode,
-    ) -> Value {
+    /// Where entry `index` of a table is, of any index type; traps with `trap` if there is none.
+    pub(super) fn table_entry(&mut self, table: u32, index: Value, trap: TrapCode) -> Address {
         let index = self.index64(index);
-        let outside = self.builder.ins().icmp(
-            ir::condcodes::IntCC::UnsignedGreaterThanOrEqual,
-            index,
-            table.length,
-        );
-        self.builder
+        let length = self.table_length(table);
+        let outside = self
+            .builder
             .ins()
-            .trapnz(outside, codegen::clif_trap(trap));
-        let two = self.builder.ins().iconst(types::I64, 2);
-        let offset = self.builder.ins().ishl(index, two);
-        self.builder.ins().iadd(table.base, offset)
+            .icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
+        self.builder.ins().trapnz(outside, codegen::clif_trap(trap));
+        let (id, layout) = self.table(table);
+        let (slab, offset) = (layout.slab, layout.offset);
+        let context = self.slab_context(slab);
+        let bytes = self.scaled(index, TABLE_ENTRY_SIZE_LOG2);
+        Address {
+            base: self.builder.ins().iadd(context, bytes),
+            offset,
+            flags: Region::Table(id).trusted(self.builder.func),
+        }
     }
 
-    /// The base, displacement and flags of a global in a context.
-    pub(super) fn global_in_context(
+    /// Checks that `count` entries from `start` are in a table, both `i64`s; returns the native
+    /// address of the first.
+    pub(super) fn table_range(&mut self, table: u32, start: Value, count: Value) -> Value {
+        let length = self.table_length(table);
+        self.check_range(start, count, length, TrapCode::TableAccessOutOfBounds);
+        let (_, layout) = self.table(table);
+        let distance = Layout::distance(self.unit.slab, layout.slab) + i64::from(layout.offset);
+        let base = self.at_distance(distance);
+        let bytes = self.scaled(start, TABLE_ENTRY_SIZE_LOG2);
+        self.builder.ins().iadd(base, bytes)
+    }
+
+    /// An `i64` times a power of two.
+    pub(super) fn scaled(&mut self, value: Value, log2: u32) -> Value {
+        let log2 = self.builder.ins().iconst(types::I64, i64::from(log2));
+        self.builder.ins().ishl(value, log2)
+    }
+
+    /// Where a global is that lives in a context.
+    pub(super) fn global_address(
         &mut self,
         id: GlobalId,
         slab: SlabId,
-        offset: i32,
-    ) -> (Value, i32, MemFlagsData) {
-        let base = self.slab_context(slab);
-        let flags = Region::Global(id).trusted(self.builder.func);
-        (base, offset, flags)
+        offset: ContextOffset,
+        ty: CoreType,
+    ) -> Address {
+        // Nothing says that vectors are aligned to their size.
+        let flags = match ty {
+            CoreType::V128 => MemFlagsData::new().with_notrap(),
+            _ => MemFlagsData::trusted(),
+        };
+        Address {
+            base: self.slab_context(slab),
+            offset: offset.0,
+            flags: Region::Global(id).flags(self.builder.func, flags),
+        }
     }
 
     /// Where a global of the unit is, by the module's index.
@@ -271,8 +358,6 @@ pub(super) fn has_guard_pages(memory: &metadata::Memory) -> bool {
 fn root_displacement(field: RootOffset) -> i32 {
     i32::try_from(field.0).expect("roots are smaller than 2 GiB")
 }
-
-const _: () = assert!(ROOT_DISTANCE <= i64::MAX as u64);
 
 /// The CLIF type of memory and table indices of a width.
 pub(super) fn index_type(width: PointerWidth) -> Type {

@@ -8,11 +8,16 @@
 //! Not here: what entities are bound to and where they are (the layout's), numbering of symbols and
 //! alias regions (`codegen`'s).
 
+mod calls;
 mod control;
 mod driver;
 mod entities;
+mod globals;
+mod memory;
 mod numeric;
+mod references;
 mod simd;
+mod tables;
 
 use crate::codegen::Session;
 use crate::component::layout::UnitBinding;
@@ -59,6 +64,11 @@ pub struct Translator<'a, 'f> {
     reachable: bool,
     /// How many open blocks began in code that cannot be reached; they have no frame.
     skipped_frames: u32,
+    /// Whether anything but traps is called.
+    makes_calls: bool,
+    /// Scratch for the arguments of branches and of calls.
+    block_args: Vec<ir::BlockArg>,
+    call_args: Vec<Value>,
     /// What was materialised already.
     entities: entities::Cache,
 }
