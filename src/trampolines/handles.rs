@@ -322,3 +322,79 @@ fn add_to_lends(e: &mut Emitter<'_, '_>, address: Value, change: i64) {
     let lends = e.builder.ins().iadd(lends, change);
     e.builder.ins().store(flags, lends, address, LENDS);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codegen::{self, Session};
+    use crate::modules::module::CoreType;
+    use crate::trampolines::testing::{self, CHILD, CHILDS, IMPORTED, compile, with_session};
+    use cranelift_codegen::ir::Function;
+    use cranelift_frontend::FunctionBuilderContext;
+    use trampette_artifact::ids::TrampolineId;
+    use trampette_artifact::key::{Abi, FuncKey};
+
+    fn emit(
+        session: &Session<'_>,
+        body: impl FnOnce(&mut Emitter<'_, '_>, Value) -> Value,
+    ) -> Function {
+        let signature = testing::signature(&[CoreType::I32], &[CoreType::I32]);
+        let signature = codegen::wasm_call_signature(&signature);
+        let key = FuncKey::ComponentTrampoline(Abi::Wasm, TrampolineId(0));
+        let mut func = codegen::new_function(key, signature);
+        let mut builder_context = FunctionBuilderContext::new();
+        let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
+        let result = body(&mut e, params[0]);
+        e.builder.ins().return_(&[result]);
+        e.finish();
+        compile(session, &func);
+        func
+    }
+
+    /// Whether the function selects among codes that include this one.
+    fn mentions(func: &Function, code: TrapCode) -> bool {
+        let text = func.to_string();
+        let number = format!("iconst.i32 {}\n", code.number());
+        text.contains(&number)
+    }
+
+    #[test]
+    fn every_operation_compiles() {
+        with_session(|session| {
+            emit(session, |e, rep| {
+                table_new(e, CHILD, HandleEntry::tag(HandleEntry::OWN, CHILDS), rep)
+            });
+            emit(session, |e, index| {
+                table_remove_own(e, CHILD, CHILDS, index)
+            });
+            emit(session, |e, index| {
+                let entry = table_rep(e, CHILD, CHILDS, index, Allowed::OwnOrBorrow);
+                lend(e, &entry);
+                unlend(e, &entry);
+                unlend_at(e, CHILD, index);
+                entry.rep
+            });
+        });
+    }
+
+    #[test]
+    fn errors_are_told_apart() {
+        with_session(|session| {
+            let host = session.layout.root.host_instance();
+            let guests = emit(session, |e, index| {
+                table_rep(e, CHILD, CHILDS, index, Allowed::Own).rep
+            });
+            assert!(mentions(&guests, TrapCode::UnknownHandle));
+            assert!(!mentions(&guests, TrapCode::UnknownHostHandle));
+            assert!(mentions(&guests, TrapCode::HandleTypeMismatch));
+            assert!(mentions(&guests, TrapCode::HandleTypeMismatchHost));
+            assert!(mentions(&guests, TrapCode::HandleNotOwned));
+            let hosts = emit(session, |e, index| {
+                table_rep(e, host, IMPORTED, index, Allowed::Own).rep
+            });
+            assert!(mentions(&hosts, TrapCode::UnknownHostHandle));
+            assert!(!mentions(&hosts, TrapCode::UnknownHandle));
+            assert!(!mentions(&hosts, TrapCode::HandleTypeMismatch));
+        });
+    }
+}
