@@ -21,6 +21,9 @@ pub struct Program<'a> {
     pub resources: Vec<ResourceDefinition>,
     /// Functions imported from the host; the index is the [`ImportId`].
     pub imports: Vec<Import>,
+    /// Types of core functions imported from the host (lone modules and scripts only); the index is
+    /// the [`CoreImportId`].
+    pub core_imports: Vec<CoreSignature>,
     /// What the component exports.
     pub exports: Vec<Export>,
     /// Lifted functions that are exported; the index is the [`ExportId`].

@@ -16,7 +16,7 @@
 //! The context pointer is the memory base. No index a guest can form reaches the root, even through
 //! a mis-extended (negative) address, which reaches at most 4 GiB below the context.
 
-use crate::ids::{ComponentInstanceId, ImportId, MemoryId, TableId};
+use crate::ids::{ComponentInstanceId, CoreImportId, ImportId, MemoryId, TableId};
 use serde::{Deserialize, Serialize};
 
 /// Bytes between a slab's root and its context pointer: over 4 GiB plus the largest root and
@@ -263,6 +263,8 @@ pub struct RootLayout {
     pub instances: u32,
     /// Functions imported from the host.
     pub imports: u32,
+    /// Core functions imported from the host (lone modules and scripts only).
+    pub core_imports: u32,
     /// Tables of the component.
     pub tables: u32,
     /// Memories of the component.
@@ -284,8 +286,11 @@ impl RootLayout {
     fn imports_start(&self) -> u32 {
         self.instances_start() + (self.instances + 1) * size_u32::<InstanceState>()
     }
-    fn tables_start(&self) -> u32 {
+    fn core_imports_start(&self) -> u32 {
         self.imports_start() + self.imports * size_u32::<ImportSlot>()
+    }
+    fn tables_start(&self) -> u32 {
+        self.core_imports_start() + self.core_imports * size_u32::<ImportSlot>()
     }
     fn memories_start(&self) -> u32 {
         self.tables_start() + self.tables * size_u32::<TableState>()
@@ -316,6 +321,13 @@ impl RootLayout {
     /// The [`ImportSlot`] of a host import.
     pub fn import(&self, id: ImportId) -> RootOffset {
         RootOffset(self.imports_start() + id.0 * size_u32::<ImportSlot>())
+    }
+
+    /// The [`ImportSlot`] of a core import. Its function is
+    /// `extern "C" fn(data, caller, values: *mut ValRaw, len: usize) -> u32` and returns
+    /// [`HOST_OK`] or [`HOST_ERROR`]; see `WasmToArray`.
+    pub fn core_import(&self, id: CoreImportId) -> RootOffset {
+        RootOffset(self.core_imports_start() + id.0 * size_u32::<ImportSlot>())
     }
 
     /// The [`TableState`] of a table.
@@ -364,6 +376,7 @@ mod tests {
         let layout = RootLayout {
             instances: 3,
             imports: 5,
+            core_imports: 2,
             tables: 2,
             memories: 2,
             data_segments: 1,
@@ -371,11 +384,18 @@ mod tests {
         };
         assert_eq!(layout.instance(ComponentInstanceId(0)).0, 120);
         assert_eq!(layout.import(ImportId(0)).0, 120 + 4 * 24);
-        assert_eq!(layout.table(TableId(0)).0, layout.import(ImportId(5)).0);
+        assert_eq!(
+            layout.core_import(CoreImportId(0)).0,
+            layout.import(ImportId(5)).0
+        );
+        assert_eq!(
+            layout.table(TableId(0)).0,
+            layout.core_import(CoreImportId(2)).0
+        );
         assert_eq!(layout.memory(MemoryId(0)).0, layout.table(TableId(2)).0);
         assert_eq!(
             layout.size(),
-            120 + 4 * 24 + 5 * 16 + 2 * 8 + 2 * 8 + 8 + 4 * 8
+            120 + 4 * 24 + 5 * 16 + 2 * 16 + 2 * 8 + 2 * 8 + 8 + 4 * 8
         );
     }
 }
