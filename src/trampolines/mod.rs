@@ -5,12 +5,16 @@
 pub mod builtins;
 pub mod emitter;
 pub mod entry;
+pub mod export_entry;
+pub mod flags;
 pub mod handles;
 pub mod host_core;
+pub mod lower_import;
 pub mod reentrance;
 pub mod resources;
 #[cfg(test)]
 mod testing;
+pub mod transfer;
 mod values;
 
 use crate::codegen::Session;
@@ -42,9 +46,9 @@ pub fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
         }
         FuncKey::ResourceDrop(Abi::Wasm, id) => resources::resource_drop_body(session, id),
         FuncKey::Builtin(builtin) => builtins::builtin_trampoline(session, builtin),
-        FuncKey::ExportEntry(Abi::Wasm, _)
-        | FuncKey::PostReturn(Abi::Wasm, _)
-        | FuncKey::Startup(Abi::Wasm, _) => bail!("{key} is not linked in yet"),
+        FuncKey::ExportEntry(Abi::Wasm, id) => export_entry::export_body(session, id),
+        FuncKey::PostReturn(Abi::Wasm, id) => export_entry::post_return_body(session, id),
+        FuncKey::Startup(Abi::Wasm, _) => bail!("{key} is not linked in yet"),
         FuncKey::ComponentTrampoline(Abi::Native, _)
         | FuncKey::UnsafeIntrinsic(Abi::Native, _)
         | FuncKey::ExportEntry(Abi::Array, _)
@@ -78,7 +82,7 @@ fn component_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::F
         TrampolineKind::ResourceNew { .. }
         | TrampolineKind::ResourceRep { .. }
         | TrampolineKind::ResourceDrop { .. } => resources::resource_trampoline(session, id),
-        TrampolineKind::LowerImport { .. } => bail!("{key} is not linked in yet"),
+        TrampolineKind::LowerImport { .. } => lower_import::lower_import(session, id),
         TrampolineKind::Adapter { lift, options, .. } => {
             let name = |instance: ComponentInstanceId| {
                 &session.program.component_instances[instance.index()].name

@@ -116,8 +116,11 @@ pub struct RootHeader {
     pub store_data: u64,
     /// *Slab 0.* The flat core result of the last export call that awaits its post-return.
     pub post_return_value: u64,
+    /// *Slab 0.* The arena's mark from before the last export call whose result lies in the arena;
+    /// given back when the result was read.
+    pub post_return_arena_mark: u64,
     /// Zero.
-    pub reserved: [u64; 7],
+    pub reserved: [u64; 6],
 }
 
 /// Offsets of [`RootHeader`]'s fields for code generation.
@@ -145,6 +148,9 @@ pub mod root {
     /// [`RootHeader::post_return_value`].
     pub const POST_RETURN_VALUE: RootOffset =
         RootOffset(offset_of!(RootHeader, post_return_value) as u32);
+    /// [`RootHeader::post_return_arena_mark`].
+    pub const POST_RETURN_ARENA_MARK: RootOffset =
+        RootOffset(offset_of!(RootHeader, post_return_arena_mark) as u32);
 }
 
 /// A host import's slot in slab 0's root.
