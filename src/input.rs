@@ -83,7 +83,7 @@ pub fn component_from_module(module: &[u8]) -> Result<Vec<u8>> {
         .validate(true)
         .module(module)
         .and_then(|encoder| encoder.adapter(PREVIEW1, adapter))
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .context("cannot make a component of this preview-1 module")
 }
 

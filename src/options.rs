@@ -27,8 +27,8 @@ impl CompileOptions {
     /// What the artifact says it is for.
     pub fn target(&self) -> crate::link::Target {
         crate::link::Target {
-            name: "x86_64".to_string(),
-            cpu_features: self.target_cpu.feature_names().iter().map(|name| name.to_string()).collect(),
+            name: self.target_cpu.architecture().to_string(),
+            cpu_features: self.target_cpu.cpu_feature_names().iter().map(|name| name.to_string()).collect(),
             options: format!("opt-level={} target-cpu={}", self.opt_level.name(), self.target_cpu.name()),
         }
     }

@@ -48,9 +48,6 @@ pub struct Program<'a> {
     pub tags: Vec<Definition>,
     /// What happens at instantiation, in order.
     pub steps: Vec<Step>,
-    /// Types of core functions imported from the host; the index is the [`CoreImportId`]. Empty for
-    /// components: only lone core modules and scripts import core functions.
-    pub core_imports: Vec<CoreSignature>,
 }
 
 impl<'a> Program<'a> {
