@@ -10,7 +10,7 @@ pub mod host_core;
 pub mod reentrance;
 pub mod resources;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod values;
 
 use crate::codegen::Session;
