@@ -275,9 +275,10 @@ mod tests {
                 bytes.extend(vec![0; run]);
                 bytes.push(2);
                 bytes.extend(vec![0; lead]);
-                let expected: Vec<Range<usize>> = match run < ZERO_RUN {
-                    true => vec![lead..lead + run + 2],
-                    false => vec![lead..lead + 1, lead + run + 1..lead + run + 2],
+                let (first, second) = (lead, lead + run + 1);
+                let expected = match run < ZERO_RUN {
+                    true => Vec::from([first..second + 1]),
+                    false => Vec::from([first..first + 1, second..second + 1]),
                 };
                 assert_eq!(nonzero_runs(&bytes), expected, "{run} {lead}");
                 // The same when the zeros are not written at all.
