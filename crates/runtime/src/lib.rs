@@ -3,22 +3,32 @@
 //! | module | subject |
 //! | --- | --- |
 //! | `component` | [`Component`]: a mapped artifact and its look-up tables |
-//! | `registry` | which component a code address belongs to, readable in a signal handler |
+//! | `elf`, `mapping`, `validate` | finding sections, mapping the file, checking the metadata |
 //! | `slab` | address space of instances: reserve, map images, grow, pool |
 //! | `store`, `limits`, `arena` | [`Store`]: the embedder's data and what instances share |
 //! | `instance` | [`RawInstance`]: roots filled, entries called with native-layout structs |
 //! | `handles` | handle tables as compiled code sees them |
 //! | `builtins`, `transcode` | services that compiled code calls |
+//! | `stack` | how much of the thread's stack guest code may use |
 //! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
 //! | `backtrace` | [`Trap`] and [`WasmBacktrace`] |
 
 mod arena;
 mod backtrace;
+mod builtins;
 mod component;
+mod elf;
+mod handles;
 mod instance;
 mod limits;
+mod mapping;
+mod signals;
+mod slab;
+mod stack;
 mod store;
+mod transcode;
 mod traps;
+mod validate;
 
 pub use backtrace::{Frame, SourceLine, Trap, WasmBacktrace};
 pub use component::Component;
