@@ -36,3 +36,6 @@ pub use instance::{HostDestructor, HostHandle, HostImports, RawInstance};
 pub use limits::StoreLimits;
 pub use store::{AsContext, AsContextMut, Caller, Store, StoreInner};
 pub use trampette_artifact::trap::TrapCode;
+
+#[cfg(test)]
+mod handmade;
