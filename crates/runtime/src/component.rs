@@ -207,6 +207,11 @@ impl Component {
         self.0.mapping.file()
     }
 
+    /// Where the file's first byte is mapped.
+    pub(crate) fn file_start(&self) -> *const u8 {
+        self.0.mapping.file_bytes().as_ptr()
+    }
+
     pub(crate) fn slab_plan(&self) -> &SlabPlan {
         &self.0.slabs
     }

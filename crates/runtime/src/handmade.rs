@@ -598,6 +598,24 @@ fn traps_work_on_other_threads_and_many_times() {
     });
 }
 
+/// A fault at a place of the trap table, but with an address that is no guest memory's.
+#[test]
+fn stray_faults_end_the_process() {
+    use std::os::unix::process::ExitStatusExt;
+    const CHILD: &str = "TRAMPETTE_TEST_STRAY_FAULT";
+    if std::env::var_os(CHILD).is_some() {
+        let _ = once(7, 0);
+        return;
+    }
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "handmade::stray_faults_end_the_process"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap()
+        .status;
+    assert_eq!(status.signal(), Some(11));
+}
+
 #[test]
 fn damage_is_an_error() {
     let good = artifact();

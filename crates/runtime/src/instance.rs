@@ -6,7 +6,6 @@
 use crate::backtrace::{Trap, WasmBacktrace};
 use crate::component::Component;
 use crate::handles::HandleTables;
-use crate::signals;
 use crate::slab::{SlabSet, memory_bytes};
 use crate::stack;
 use crate::store::StoreInner;
@@ -163,10 +162,7 @@ impl InstanceData {
         // SAFETY: activations on this thread's chain are live.
         let limit = match unsafe { Activation::current().as_ref() } {
             Some(outer) => outer.stack_limit,
-            None => {
-                signals::ensure_alternate_stack()?;
-                stack::limit(store.limits.get().stack_bytes)?
-            }
+            None => stack::limit(store.limits.get().stack_bytes)?,
         };
         self.set_stack_limit(limit);
         let results_base = store.host_results_base.replace(store.host_results_length());
@@ -209,19 +205,11 @@ impl InstanceData {
 
 impl Drop for InstanceData {
     fn drop(&mut self) {
-        let lengths: Vec<u64> = {
-            let metadata = self.component.metadata();
-            let length = |slab: &trampette_artifact::metadata::Slab| {
-                slab.memory.map_or(0, |id| self.memory_length(id))
-            };
-            metadata.slabs.iter().map(length).collect()
-        };
         let slabs = self.slabs.take().expect("only drop takes them");
-        self.component
+        let component = &self.component;
+        component
             .pool()
-            .put(slabs, self.component.slab_plan(), |slab| {
-                lengths[slab.index()]
-            });
+            .put(slabs, component.slab_plan(), component.file_start());
     }
 }
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `component` | [`Component`]: a mapped artifact and its look-up tables |
 //! | `elf`, `mapping`, `validate` | finding sections, mapping the file, checking the metadata |
-//! | `slab` | address space of instances: reserve, map images, grow, pool |
+//! | `slab`, `pagemap` | address space of instances: reserve, map images, grow, pool |
 //! | `store`, `limits`, `arena` | [`Store`]: the embedder's data and what instances share |
 //! | `instance` | [`RawInstance`]: roots filled, entries called with native-layout structs |
 //! | `handles` | handle tables as compiled code sees them |
@@ -22,6 +22,7 @@ mod handles;
 mod instance;
 mod limits;
 mod mapping;
+mod pagemap;
 mod signals;
 mod slab;
 mod stack;
