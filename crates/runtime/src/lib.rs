@@ -11,12 +11,13 @@
 //! | `builtins`, `transcode` | services that compiled code calls |
 //! | `stack` | how much of the thread's stack guest code may use |
 //! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
-//! | `backtrace` | [`Trap`] and [`WasmBacktrace`] |
+//! | `backtrace`, `dwarf` | [`Trap`] and [`WasmBacktrace`], source lines |
 
 mod arena;
 mod backtrace;
 mod builtins;
 mod component;
+mod dwarf;
 mod elf;
 mod handles;
 mod instance;

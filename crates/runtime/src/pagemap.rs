@@ -93,3 +93,44 @@ pub(crate) fn written(
     let pages: u64 = found.iter().map(|run| run.end - run.start).sum();
     (pages <= (max_pages * crate::mapping::page_size()) as u64).then_some(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::mm::{MapFlags, ProtFlags};
+
+    #[test]
+    fn written_pages_are_found() {
+        let page = crate::mapping::page_size();
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping of 8 pages, used only here.
+        let start = unsafe {
+            let flags = MapFlags::PRIVATE;
+            let start =
+                rustix::mm::mmap_anonymous(std::ptr::null_mut(), 8 * page, protection, flags)
+                    .unwrap()
+                    .cast::<u8>();
+            start.add(2 * page).write(1);
+            start.add(3 * page).write(1);
+            start.add(6 * page).write(1);
+            // Reading maps the zero page, which is not written.
+            assert_eq!(start.add(5 * page).read_volatile(), 0);
+            start
+        };
+        let address = start.addr();
+        let mut runs = [Pages::default(); 4];
+        // Older kernels cannot tell.
+        if let Some(found) = written(address, address + 8 * page, 3, &mut runs) {
+            let found: Vec<_> = found
+                .iter()
+                .map(|run| {
+                    let number = |at: u64| (at as usize - address) / page;
+                    number(run.start)..number(run.end)
+                })
+                .collect();
+            assert_eq!(found, [2..4, 6..7]);
+            assert!(written(address, address + 8 * page, 2, &mut runs).is_none());
+            assert!(written(address, address + 8 * page, 3, &mut runs[..1]).is_none());
+        }
+    }
+}
