@@ -31,6 +31,7 @@ const REST: usize = 0x40000;
 const LAYOUT: RootLayout = RootLayout {
     instances: 1,
     imports: 1,
+    core_imports: 0,
     tables: 0,
     memories: 1,
     data_segments: 0,

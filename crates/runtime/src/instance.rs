@@ -119,7 +119,8 @@ impl InstanceData {
                 store_data: store.data_address().as_ptr() as u64,
                 post_return_value: 0,
                 instance: self as *const InstanceData as u64,
-                reserved: [0; 6],
+                post_return_arena_mark: 0,
+                reserved: [0; 5],
             };
             // SAFETY: roots are mapped and large enough.
             unsafe { self.header(SlabId::new(slab)).write(header) };
@@ -256,6 +257,10 @@ impl RawInstance {
             "the component has {} resource types, the host supplies {} destructors",
             metadata.resources.len(),
             imports.destructors.len()
+        );
+        ensure!(
+            metadata.root.core_imports == 0,
+            "the artifact imports core functions, which a component cannot"
         );
         check_limits(store, component)?;
         let slabs = component
