@@ -112,10 +112,7 @@ unsafe impl<T: Lift> Lift for Vec<T> {
         unsafe { T::lift_list(native.as_slice(), cx) }
     }
 
-    unsafe fn view_list<'a>(
-        natives: &'a [NativeSlice],
-        cx: LiftContext<'a>,
-    ) -> Self::ListView<'a> {
+    unsafe fn view_list<'a>(natives: &'a [NativeSlice], cx: LiftContext<'a>) -> Self::ListView<'a> {
         // SAFETY: the caller's promise.
         unsafe { List::new(natives, cx) }
     }

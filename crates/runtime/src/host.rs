@@ -13,7 +13,7 @@ use crate::typed::{
     Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext, display_type,
 };
 use crate::val::{NativeReader, NativeWriter, Val};
-use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use std::any::Any;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use trampette_artifact::ids::ImportId;
 use trampette_artifact::layout::{HOST_ERROR, HOST_OK, ImportSlot};
 use trampette_artifact::native;
-use trampette_artifact::types::{FuncType, Type};
+use trampette_artifact::types::FuncType;
 
 /// What compiled code calls: `(data, store, arguments, results) -> HOST_OK or HOST_ERROR`.
 pub(crate) type HostEntry =
@@ -92,9 +92,8 @@ impl HostFunc {
         match self {
             HostFunc::Typed {
                 check, describe, ..
-            } => check(ty, cx).with_context(|| {
-                format!("expected {}, found {}", cx.display_func(ty), describe())
-            }),
+            } => check(ty, cx)
+                .with_context(|| format!("expected {}, found {}", cx.display_func(ty), describe())),
             HostFunc::Dynamic(_) | HostFunc::Trap(_) => Ok(()),
         }
     }
@@ -167,7 +166,7 @@ fn finish(store: &StoreInner, outcome: std::thread::Result<Result<()>>) -> u32 {
 /// `address` is that of a valid `N` that lives unchanged during `'a`, unless `N` has no bytes.
 unsafe fn native_ref<'a, N>(address: *const u8) -> &'a N {
     let address = match size_of::<N>() {
-        0 => NonNull::dangling().as_ptr().cast_const(),
+        0 => NonNull::<N>::dangling().as_ptr().cast_const(),
         _ => address.cast::<N>(),
     };
     // SAFETY: the caller's promise.
@@ -253,12 +252,8 @@ impl DynamicImport {
         let outcome = &mut outcome[..usize::from(ty.result.is_some())];
         (self.func)(store, &values, outcome)?;
         if let (Some(ty), [value]) = (ty.result, outcome) {
-            let mut writer = NativeWriter::new(
-                metadata,
-                &self.resources,
-                Keep::HostResults(store),
-                None,
-            );
+            let mut writer =
+                NativeWriter::new(metadata, &self.resources, Keep::HostResults(store), None);
             // SAFETY: `results` has room for the result.
             unsafe { writer.write(ty, value, results) }
                 .with_context(|| format!("the result is no `{}`", display_type(metadata, ty)))?;

@@ -11,18 +11,51 @@
 //! | `builtins`, `transcode` | services that compiled code calls |
 //! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
 //! | `backtrace` | [`Trap`] and [`WasmBacktrace`] |
+//! | `linker` | [`Linker`]: what a host offers to components, by name |
+//! | `versions`, `typecheck` | matching a component's imports with that, and checking their types |
+//! | `host` | host functions as compiled code calls them |
+//! | `func` | [`Instance`], [`Func`], [`TypedFunc`]: calling what a component exports |
+//! | `typed`, `native` | [`Lift`] and [`Lower`]: Rust types as component-level types |
+//! | `scalars`, `containers` | those traits for Rust's own types |
+//! | `val` | [`Val`]: any component-level value |
+//! | `resource`, `resource_table` | [`Resource`], [`ResourceAny`], [`ResourceTable`] |
+
+// Generated code names this crate by its name; so do the crate's own tests of it.
+extern crate self as trampette_runtime;
 
 mod arena;
 mod backtrace;
 mod component;
+mod containers;
+mod func;
+mod host;
 mod instance;
 mod limits;
+mod linker;
+mod native;
+mod resource;
+mod resource_table;
+mod scalars;
 mod store;
 mod traps;
+mod typecheck;
+mod typed;
+mod val;
+mod versions;
 
 pub use backtrace::{Frame, SourceLine, Trap, WasmBacktrace};
 pub use component::Component;
+pub use containers::List;
+pub use func::{ExportPath, ExportRef, Func, Instance, InstancePre, TypedFunc};
 pub use instance::{HostDestructor, HostHandle, HostImports, RawInstance};
 pub use limits::StoreLimits;
+pub use linker::{Linker, LinkerInstance};
+pub use native::{NativeOption, NativeResult, NativeResultPayload, NativeSlice};
+pub use resource::{Resource, ResourceAny};
+pub use resource_table::{ResourceTable, ResourceTableError};
 pub use store::{AsContext, AsContextMut, Caller, Store, StoreInner};
 pub use trampette_artifact::trap::TrapCode;
+pub use typed::{
+    ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
+};
+pub use val::Val;

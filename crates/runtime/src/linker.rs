@@ -65,7 +65,7 @@ pub(crate) enum Definition {
 }
 
 impl Definition {
-    fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Definition::Instance(_) => "an instance",
             Definition::Func(_) => "a function",
@@ -227,7 +227,10 @@ impl<T: 'static> Linker<T> {
 }
 
 fn unknown(path: &[String]) -> String {
-    format!("unknown import: `{}` has not been defined", path.join(" / "))
+    format!(
+        "unknown import: `{}` has not been defined",
+        path.join(" / ")
+    )
 }
 
 /// A place in a [`Linker`] where items are defined: an instance, or the root.

@@ -124,10 +124,7 @@ unsafe impl Lift for String {
         unsafe { Self::view(native, cx) }.to_string()
     }
 
-    unsafe fn view_list<'a>(
-        natives: &'a [NativeSlice],
-        cx: LiftContext<'a>,
-    ) -> Self::ListView<'a> {
+    unsafe fn view_list<'a>(natives: &'a [NativeSlice], cx: LiftContext<'a>) -> Self::ListView<'a> {
         // SAFETY: the caller's promise.
         unsafe { crate::containers::List::new(natives, cx) }
     }

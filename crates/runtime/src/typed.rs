@@ -89,10 +89,8 @@ pub unsafe trait Lift: ComponentType + Sized + 'static {
     ///
     /// # Safety
     /// See [`Lift::view`], for each element.
-    unsafe fn view_list<'a>(
-        natives: &'a [Self::Native],
-        cx: LiftContext<'a>,
-    ) -> Self::ListView<'a>;
+    unsafe fn view_list<'a>(natives: &'a [Self::Native], cx: LiftContext<'a>)
+    -> Self::ListView<'a>;
 
     /// Makes an owned list.
     ///
