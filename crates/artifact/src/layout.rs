@@ -112,8 +112,10 @@ pub struct RootHeader {
     pub store_data: u64,
     /// *Slab 0.* The flat core result of the last export call that awaits its post-return.
     pub post_return_value: u64,
+    /// The runtime's record of the component instance.
+    pub instance: u64,
     /// Zero.
-    pub reserved: [u64; 7],
+    pub reserved: [u64; 6],
 }
 
 /// Offsets of [`RootHeader`]'s fields for code generation.

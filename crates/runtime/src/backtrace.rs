@@ -1,6 +1,9 @@
 //! [`Trap`], the error of a call that trapped, and [`WasmBacktrace`].
 
+use crate::component::Component;
 use std::fmt;
+use std::sync::OnceLock;
+use trampette_artifact::key::FuncKey;
 use trampette_artifact::trap::TrapCode;
 
 /// Why a call into a component ended abnormally, and where.
@@ -34,20 +37,12 @@ impl Trap {
     pub fn frames(&self) -> &[Frame] {
         self.backtrace.frames()
     }
-
-    pub(crate) fn is_host_error(&self) -> bool {
-        self.kind == TrapCode::HostError
-    }
-
-    pub(crate) fn into_backtrace(self) -> WasmBacktrace {
-        self.backtrace
-    }
 }
 
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "wasm trap: {}", self.kind.text(self.payload))?;
-        if !self.frames().is_empty() {
+        if !self.backtrace.is_empty() {
             write!(f, "\n{}", self.backtrace)?;
         }
         Ok(())
@@ -57,27 +52,81 @@ impl fmt::Display for Trap {
 impl std::error::Error for Trap {}
 
 /// The guest's frames at a trap, innermost first. Host errors that passed through a guest carry it as
-/// context.
-#[derive(Clone, Debug, Default)]
+/// context. Names and lines are looked up when they are first asked for.
+#[derive(Clone, Default)]
 pub struct WasmBacktrace {
-    frames: Vec<Frame>,
+    component: Option<Component>,
+    /// Code offsets, and whether each is exact rather than a return address.
+    raw: Vec<(u32, bool)>,
+    frames: OnceLock<Vec<Frame>>,
 }
 
 impl WasmBacktrace {
-    pub(crate) fn new(frames: Vec<Frame>) -> WasmBacktrace {
-        WasmBacktrace { frames }
+    pub(crate) fn new(component: Component, raw: Vec<(u32, bool)>) -> WasmBacktrace {
+        WasmBacktrace {
+            component: Some(component),
+            raw,
+            frames: OnceLock::new(),
+        }
     }
 
-    /// The frames, innermost first.
+    /// The frames, innermost first. Only frames of core functions: trampolines are left out.
     pub fn frames(&self) -> &[Frame] {
-        &self.frames
+        self.frames.get_or_init(|| match &self.component {
+            Some(component) => self
+                .raw
+                .iter()
+                .filter_map(|(offset, exact)| {
+                    // A return address may already belong to the next instruction, or function.
+                    frame_at(component, offset.checked_sub(u32::from(!exact))?)
+                })
+                .collect(),
+            None => Vec::new(),
+        })
+    }
+
+    /// Whether there are no frames.
+    pub fn is_empty(&self) -> bool {
+        self.raw.is_empty() || self.frames().is_empty()
+    }
+}
+
+fn frame_at(component: &Component, offset: u32) -> Option<Frame> {
+    let (FuncKey::ModuleFunction(unit, defined), _) = component.function_at(offset)? else {
+        return None;
+    };
+    let metadata = component.metadata();
+    let id = metadata.units.get(unit.index())?.module;
+    let module = metadata.modules.get(id.index())?;
+    let function_index = module.imported_functions.checked_add(defined)?;
+    let name = module
+        .function_names
+        .binary_search_by_key(&function_index, |(index, _)| *index)
+        .ok()
+        .map(|index| module.function_names[index].1.clone());
+    let offset = component.source_at(offset);
+    Some(Frame {
+        module: match &module.name[..] {
+            "" => id.to_string(),
+            name => name.to_string(),
+        },
+        function: name,
+        function_index,
+        offset,
+        source: Vec::new(),
+    })
+}
+
+impl fmt::Debug for WasmBacktrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl fmt::Display for WasmBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "wasm backtrace:")?;
-        for (number, frame) in self.frames.iter().enumerate() {
+        for (number, frame) in self.frames().iter().enumerate() {
             write!(f, "\n{number:5}: {frame}")?;
         }
         Ok(())

@@ -3,12 +3,13 @@
 //! | module | subject |
 //! | --- | --- |
 //! | `component` | [`Component`]: a mapped artifact and its look-up tables |
-//! | `registry` | which component a code address belongs to, readable in a signal handler |
+//! | `elf`, `mapping`, `validate` | finding sections, mapping the file, checking the metadata |
 //! | `slab` | address space of instances: reserve, map images, grow, pool |
 //! | `store`, `limits`, `arena` | [`Store`]: the embedder's data and what instances share |
 //! | `instance` | [`RawInstance`]: roots filled, entries called with native-layout structs |
 //! | `handles` | handle tables as compiled code sees them |
 //! | `builtins`, `transcode` | services that compiled code calls |
+//! | `stack` | how much of the thread's stack guest code may use |
 //! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
 //! | `backtrace` | [`Trap`] and [`WasmBacktrace`] |
 //! | `linker` | [`Linker`]: what a host offers to components, by name |
@@ -25,22 +26,31 @@ extern crate self as trampette_runtime;
 
 mod arena;
 mod backtrace;
+mod builtins;
 mod component;
 mod containers;
+mod elf;
 mod func;
+mod handles;
 mod host;
 mod instance;
 mod limits;
 mod linker;
+mod mapping;
 mod native;
 mod resource;
 mod resource_table;
 mod scalars;
+mod signals;
+mod slab;
+mod stack;
 mod store;
+mod transcode;
 mod traps;
 mod typecheck;
 mod typed;
 mod val;
+mod validate;
 mod versions;
 
 pub use backtrace::{Frame, SourceLine, Trap, WasmBacktrace};

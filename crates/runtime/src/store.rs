@@ -7,7 +7,6 @@
 //! or the embedder's code runs.
 
 use crate::arena::Arena;
-use crate::backtrace::Trap;
 use crate::instance::InstanceData;
 use crate::limits::StoreLimits;
 use crate::traps::TrapRecord;
@@ -18,6 +17,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
+use trampette_artifact::ids::ComponentInstanceId;
 
 /// The embedder's data and all instances made in it. Movable between threads when the data is.
 ///
@@ -221,12 +221,12 @@ impl Drop for Kept {
 }
 
 /// A loan of an owned handle for the length of a call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Lend {
-    /// Slab 0's root of the component instance.
-    pub root: NonNull<u8>,
-    /// The handle table, by component instance.
-    pub table: u32,
+    /// The instance, which lives as long as the store.
+    pub instance: NonNull<InstanceData>,
+    /// The handle table.
+    pub table: ComponentInstanceId,
     /// The handle.
     pub handle: u32,
 }
@@ -239,7 +239,8 @@ pub struct StoreInner {
     /// The embedder's `T`.
     data: NonNull<()>,
     pub(crate) limits: Cell<StoreLimits>,
-    pub(crate) instances: RefCell<Vec<Box<InstanceData>>>,
+    /// Boxed by [`StoreInner::add_instance`], freed when the store is dropped.
+    instances: RefCell<Vec<NonNull<InstanceData>>>,
     arena: RefCell<Arena>,
     host_results: RefCell<Vec<Kept>>,
     /// Where the current activation's own host results start.
@@ -370,21 +371,46 @@ impl StoreInner {
         self.host_results.borrow().len()
     }
 
-    /// The trap of the call that just returned [`trampette_artifact::layout::Status::Trap`], as the
-    /// error to give to the embedder.
-    pub(crate) fn trap_error(&self, trap: Trap) -> Error {
-        match (trap.is_host_error(), self.take_host_error()) {
-            (true, Some(error)) => match trap.into_backtrace() {
-                backtrace if backtrace.frames().is_empty() => error,
-                backtrace => error.context(backtrace),
-            },
-            _ => Error::new(trap),
+    /// Ends the lends recorded since there were `mark` of them.
+    pub(crate) fn release_lends(&self, mark: usize) {
+        let mut lends = self.lends.borrow_mut();
+        while lends.len() > mark {
+            let Some(lend) = lends.pop() else { break };
+            // SAFETY: instances live as long as the store.
+            let instance = unsafe { lend.instance.as_ref() };
+            instance.handles.end_lend(lend.table, lend.handle);
         }
+    }
+
+    /// Number of instances.
+    pub(crate) fn instance_count(&self) -> usize {
+        self.instances.borrow().len()
+    }
+
+    /// Adds an instance, which lives from now on as long as the store.
+    pub(crate) fn add_instance(&self, instance: Box<InstanceData>) -> u32 {
+        let mut instances = self.instances.borrow_mut();
+        instances.push(NonNull::from(Box::leak(instance)));
+        u32::try_from(instances.len() - 1).expect("limited")
+    }
+
+    /// The instance of that number.
+    ///
+    /// # Panics
+    /// If the number is of another store.
+    pub(crate) fn instance(&self, index: u32) -> &InstanceData {
+        let instance = self.instances.borrow()[index as usize];
+        // SAFETY: instances live as long as the store.
+        unsafe { instance.as_ref() }
     }
 }
 
 impl Drop for StoreInner {
     fn drop(&mut self) {
         self.release_host_results_from(0);
+        for instance in self.instances.get_mut().drain(..) {
+            // SAFETY: boxed by `add_instance`, and freed only here.
+            drop(unsafe { Box::from_raw(instance.as_ptr()) });
+        }
     }
 }
