@@ -18,18 +18,23 @@
 //! | `func` | [`Instance`], [`Func`], [`TypedFunc`]: calling what a component exports |
 //! | `typed`, `native` | [`Lift`] and [`Lower`]: Rust types as component-level types |
 //! | `scalars`, `containers` | those traits for Rust's own types |
+//! | `derive`, `flags` | what generated code for an embedder's own types uses; [`flags!`] |
 //! | `val` | [`Val`]: any component-level value |
 //! | `resource`, `resource_table` | [`Resource`], [`ResourceAny`], [`ResourceTable`] |
 
 // Generated code names this crate by its name; so do the crate's own tests of it.
 extern crate self as trampette_runtime;
 
+#[doc(hidden)]
+#[path = "derive.rs"]
+pub mod __private;
 mod arena;
 mod backtrace;
 mod builtins;
 mod component;
 mod containers;
 mod elf;
+mod flags;
 mod func;
 mod handles;
 mod host;
@@ -65,6 +70,7 @@ pub use resource::{Resource, ResourceAny};
 pub use resource_table::{ResourceTable, ResourceTableError};
 pub use store::{AsContext, AsContextMut, Caller, Store, StoreInner};
 pub use trampette_artifact::trap::TrapCode;
+pub use trampette_macros::{ComponentType, Lift, Lower};
 pub use typed::{
     ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
 };
