@@ -111,17 +111,17 @@ fn kind(attributes: &[Attribute]) -> Result<Option<Kind>> {
 
 /// The label that `#[component(name = "…")]` gives, or the Rust name in kebab-case.
 fn label(attributes: &[Attribute], ident: &Ident) -> Result<String> {
-    for attribute in attributes.iter().filter(|a| a.path().is_ident("component")) {
-        return attribute.parse_args_with(|input: syn::parse::ParseStream| {
-            let word = input.call(Ident::parse_any)?;
-            if word != "name" {
-                return Err(Error::new(word.span(), "expected `name = \"…\"`"));
-            }
-            input.parse::<Token![=]>()?;
-            Ok(input.parse::<LitStr>()?.value())
-        });
-    }
-    Ok(kebab_case(&ident.unraw().to_string()))
+    let Some(attribute) = attributes.iter().find(|a| a.path().is_ident("component")) else {
+        return Ok(kebab_case(&ident.unraw().to_string()));
+    };
+    attribute.parse_args_with(|input: syn::parse::ParseStream| {
+        let word = input.call(Ident::parse_any)?;
+        if word != "name" {
+            return Err(Error::new(word.span(), "expected `name = \"…\"`"));
+        }
+        input.parse::<Token![=]>()?;
+        Ok(input.parse::<LitStr>()?.value())
+    })
 }
 
 fn fields(fields: &Fields, span: proc_macro2::Span) -> Result<Vec<Field>> {

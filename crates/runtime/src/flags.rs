@@ -142,7 +142,7 @@ macro_rules! flags {
 
         const _: () = {
             use $crate::__private as p;
-            use p::{Bits as _, Integer as _};
+            use p::Bits as _;
 
             type Native = <p::Bytes<{ p::flags_bytes($name::LABELS.len()) }> as p::Integer>::Type;
 

@@ -17,7 +17,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use trampette_artifact::ids::ExportId;
+use trampette_artifact::ids::{ExportId, ImportId};
 use trampette_artifact::layout::ImportSlot;
 use trampette_artifact::metadata::{Export, ExportItem};
 use trampette_artifact::native;
@@ -62,15 +62,19 @@ impl<T: 'static> InstancePre<T> {
             resources,
             destructors,
             functions,
-        } = match_imports(linker.definitions(), component)?;
-        let slots = functions.iter().map(|bound| bound.slot).collect();
-        let owners: Vec<_> = functions.into_iter().map(|bound| bound.owner).collect();
+        } = match_imports(linker.definitions(), component.metadata())?;
+        let (slots, owners): (Vec<_>, Vec<_>) = functions
+            .into_iter()
+            .enumerate()
+            .map(|(index, func)| func.bind(component, ImportId::new(index), &resources))
+            .map(|bound| (bound.slot, bound.owner))
+            .unzip();
         Ok(InstancePre {
             shared: Arc::new(Shared {
                 component: component.clone(),
                 resources,
             }),
-            slots,
+            slots: slots.into(),
             destructors: destructors.into(),
             owner: Arc::new(owners),
             marker: PhantomData,

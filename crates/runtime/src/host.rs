@@ -274,3 +274,93 @@ unsafe extern "C" fn trap_shim(
     let (message, store) = unsafe { (&*data.cast::<Arc<str>>(), &*store) };
     finish(store, Ok(Err(Error::msg(message.clone()))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::native::{NativeResult, NativeSlice};
+    use crate::store::Store;
+
+    /// Calls a typed function as compiled code does.
+    fn call<A, R>(store: &Store<Vec<String>>, func: &HostFunc, args: &A, results: &mut R) -> u32 {
+        let HostFunc::Typed { entry, closure, .. } = func else {
+            panic!("a typed function")
+        };
+        // SAFETY: the tests give the native structs of the function's types.
+        unsafe {
+            entry(
+                Arc::as_ptr(closure).cast(),
+                store.inner(),
+                (args as *const A).cast(),
+                (results as *mut R).cast(),
+            )
+        }
+    }
+
+    #[repr(C)]
+    struct Args {
+        name: NativeSlice,
+        number: u64,
+        bytes: NativeSlice,
+    }
+
+    #[test]
+    fn typed_functions_read_and_write_native_structs_in_place() {
+        type P = (String, u64, Vec<u8>);
+        let func = HostFunc::typed::<Vec<String>, P, Result<String, u32>, _>(
+            |mut caller, (name, number, bytes)| {
+                if number == 0 {
+                    return Ok(Err(7));
+                }
+                caller.data_mut().push(name.to_string());
+                Ok(Ok(format!("{name} {number} {bytes:?}")))
+            },
+        );
+        let mut store = Store::new(Vec::new());
+        let mut args = Args {
+            name: NativeSlice::of(b"n"),
+            number: 3,
+            bytes: NativeSlice::of(&[1u8, 2]),
+        };
+        let mut results = MaybeUninit::<NativeResult<NativeSlice, u32>>::zeroed();
+        assert_eq!(call(&store, &func, &args, &mut results), HOST_OK);
+        // SAFETY: the call succeeded; the store keeps the string.
+        let text = unsafe {
+            let result = results.assume_init();
+            assert_eq!(result.tag, 0);
+            result.payload.ok.assume_init().as_slice::<u8>()
+        };
+        assert_eq!(text, b"n 3 [1, 2]");
+        store.inner().release_host_results();
+        assert_eq!(store.inner().host_results_length(), 0);
+        args.number = 0;
+        assert_eq!(call(&store, &func, &args, &mut results), HOST_OK);
+        // SAFETY: the call succeeded.
+        unsafe {
+            let result = results.assume_init();
+            assert_eq!((result.tag, result.payload.err.assume_init()), (1, 7));
+        }
+        assert_eq!(store.inner().host_results_length(), 0);
+        assert_eq!(store.data_mut().as_slice(), ["n"]);
+    }
+
+    #[test]
+    fn errors_and_panics_stay_in_the_store() {
+        let func = HostFunc::typed::<Vec<String>, (bool,), (), _>(|_, (panics,)| {
+            if panics {
+                panic!("as asked");
+            }
+            anyhow::bail!("an error")
+        });
+        let store = Store::new(Vec::new());
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let statuses = [0u8, 1].map(|panics| call(&store, &func, &panics, &mut ()));
+        std::panic::set_hook(hook);
+        assert_eq!(statuses, [HOST_ERROR, HOST_ERROR]);
+        let error = store.inner().take_host_error().unwrap();
+        assert_eq!(error.to_string(), "an error");
+        let panic = store.inner().take_host_panic().unwrap();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"as asked"));
+    }
+}

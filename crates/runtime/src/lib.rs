@@ -39,6 +39,8 @@ mod func;
 mod handles;
 mod host;
 mod instance;
+#[cfg(test)]
+mod layout_tests;
 mod limits;
 mod linker;
 mod mapping;

@@ -17,7 +17,7 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use trampette_artifact::metadata::Resource;
+use trampette_artifact::metadata::{Metadata, Resource};
 
 /// What may be defined again under a name that is taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -170,7 +170,10 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     /// If a name of the import's path is defined as something that is no instance.
     pub fn define_unknown_imports_as_traps(&mut self, component: &Component) -> Result<()> {
-        let metadata = component.metadata();
+        self.define_unknown(component.metadata())
+    }
+
+    fn define_unknown(&mut self, metadata: &Metadata) -> Result<()> {
         for resource in &metadata.resources {
             let Resource::Imported { path } = resource else {
                 continue;
@@ -289,6 +292,16 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
     ///
     /// # Errors
     /// If the name is taken.
+    ///
+    /// Views cannot escape:
+    ///
+    /// ```compile_fail
+    /// # let mut linker: trampette_runtime::Linker<Vec<&'static str>> = Default::default();
+    /// linker.root().func_wrap::<(String,), (), _>("keep", |mut caller, (text,)| {
+    ///     caller.data_mut().push(text);
+    ///     Ok(())
+    /// });
+    /// ```
     pub fn func_wrap<P, R, F>(&mut self, name: &str, func: F) -> Result<()>
     where
         P: Params + Lift,
@@ -351,5 +364,182 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
                 true => format!("cannot define `{name}`"),
                 false => format!("cannot define `{name}` in `{}`", self.path.join(" / ")),
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::typecheck::match_imports;
+    use crate::{Resource as Handle, ResourceTable};
+    use trampette_artifact::ids::ResourceId;
+    use trampette_artifact::metadata::{Import, Metadata};
+    use trampette_artifact::types::{DefinedType, Field, FuncType, Type};
+
+    struct OutputStream;
+    struct Other;
+
+    fn path(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    fn import(names: &[&str], params: &[(&str, Type)], result: Option<Type>) -> Import {
+        let param = |(name, ty): &(&str, Type)| Field {
+            name: name.to_string(),
+            ty: *ty,
+        };
+        Import {
+            path: path(names),
+            ty: FuncType {
+                params: params.iter().map(param).collect(),
+                result,
+                is_async: false,
+            },
+            used: true,
+        }
+    }
+
+    /// Imports `get-stdout` and a function over lists, and the resource of streams.
+    fn metadata() -> Metadata {
+        let mut metadata = Metadata {
+            resources: vec![Resource::Imported {
+                path: path(&["wasi:io/streams@0.2.6", "output-stream"]),
+            }],
+            ..Metadata::default()
+        };
+        let own = metadata.types.intern(DefinedType::Own(ResourceId(0)));
+        let borrow = metadata.types.intern(DefinedType::Borrow(ResourceId(0)));
+        let bytes = metadata.types.intern(DefinedType::List(Type::U8));
+        metadata.imports = vec![
+            import(&["wasi:cli/stdout@0.2.6", "get-stdout"], &[], Some(own)),
+            import(
+                &["wasi:io/streams@0.2.6", "write"],
+                &[("self", borrow), ("contents", bytes)],
+                None,
+            ),
+        ];
+        metadata
+    }
+
+    fn error(linker: &Linker<ResourceTable>) -> String {
+        match match_imports(linker.definitions(), &metadata()) {
+            Ok(_) => "matched".to_string(),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn imports_match_or_say_why_not() {
+        let mut linker = Linker::<ResourceTable>::new();
+        assert_eq!(
+            error(&linker),
+            "component imports instance `wasi:io/streams@0.2.6`, but a matching implementation was \
+             not found in the linker"
+        );
+        let mut streams = linker.instance("wasi:io/streams@0.2.0").unwrap();
+        streams
+            .func_wrap::<(Handle<OutputStream>, String), (), _>("write", |_, _| Ok(()))
+            .unwrap();
+        assert_eq!(
+            error(&linker),
+            "component imports resource `output-stream` in `wasi:io/streams@0.2.6`, but a matching \
+             implementation was not found in the linker"
+        );
+        let mut streams = linker.instance("wasi:io/streams@0.2.0").unwrap();
+        streams
+            .resource::<OutputStream>("output-stream", |_, _| Ok(()))
+            .unwrap();
+        linker.instance("wasi:cli/stdout@0.2.1").unwrap();
+        assert_eq!(
+            error(&linker),
+            "component imports function `get-stdout` in `wasi:cli/stdout@0.2.6`, but a matching \
+             implementation was not found in the linker"
+        );
+        let mut stdout = linker.instance("wasi:cli/stdout@0.2.1").unwrap();
+        stdout
+            .func_wrap::<(), Handle<Other>, _>("get-stdout", |_, ()| Ok(Handle::new(0)))
+            .unwrap();
+        let other = std::any::type_name::<Other>();
+        assert_eq!(
+            error(&linker),
+            format!(
+                "wasi:cli/stdout@0.2.6 / get-stdout: expected func() -> own<output-stream>, found \
+                 func() -> resource {other}: in the result: expected `own<output-stream>`, which \
+                 the linker defines with another Rust type, found `resource {other}`"
+            )
+        );
+        linker.allow_shadowing(true);
+        let mut stdout = linker.instance("wasi:cli/stdout@0.2.1").unwrap();
+        stdout
+            .func_wrap::<(), Handle<OutputStream>, _>("get-stdout", |_, ()| Ok(Handle::new(0)))
+            .unwrap();
+        let stream = std::any::type_name::<OutputStream>();
+        assert_eq!(
+            error(&linker),
+            format!(
+                "wasi:io/streams@0.2.6 / write: expected func(self: borrow<output-stream>, contents: \
+                 list<u8>), found func(resource {stream}, string): in parameter `contents`: expected \
+                 `list<u8>`, found `string`"
+            )
+        );
+        let mut streams = linker.instance("wasi:io/streams@0.2.0").unwrap();
+        streams
+            .func_wrap::<(Handle<OutputStream>, Vec<u8>), (), _>("write", |_, (stream, bytes)| {
+                anyhow::ensure!(bytes.len() as u32 != stream.rep());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(error(&linker), "matched");
+    }
+
+    #[test]
+    fn names_are_defined_once_unless_shadowing_is_allowed() {
+        let mut linker = Linker::<ResourceTable>::new();
+        linker
+            .root()
+            .func_wrap::<(), (), _>("f", |_, ()| Ok(()))
+            .unwrap();
+        let again = linker.root().func_new("f", |_, _, _| Ok(())).unwrap_err();
+        assert_eq!(
+            format!("{again:#}"),
+            "cannot define `f`: `f` is defined already, as a function"
+        );
+        let instance = linker.instance("f").err().unwrap();
+        assert_eq!(
+            instance.to_string(),
+            "`f` is defined already, as a function"
+        );
+        let mut nested = linker.instance("a").unwrap();
+        let mut nested = nested.instance("b").unwrap();
+        nested.resource::<u8>("r", |_, _| Ok(())).unwrap();
+        let again = nested.func_wrap::<(), (), _>("r", |_, ()| Ok(()));
+        assert_eq!(
+            format!("{:#}", again.unwrap_err()),
+            "cannot define `r` in `a / b`: `r` is defined already, as a resource"
+        );
+        linker.allow_shadowing(true);
+        linker.root().func_new("f", |_, _, _| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn unknown_imports_can_trap() {
+        let mut linker = Linker::<ResourceTable>::new();
+        linker
+            .instance("wasi:cli/stdout@0.2.0")
+            .unwrap()
+            .func_new("unrelated", |_, _, _| Ok(()))
+            .unwrap();
+        linker.define_unknown(&metadata()).unwrap();
+        assert_eq!(error(&linker), "matched");
+        let Some(Definition::Instance(stdout)) = linker.definitions().get("wasi:cli/stdout@0.2.0")
+        else {
+            panic!("an instance")
+        };
+        assert!(matches!(
+            stdout.get("get-stdout"),
+            Some(Definition::Func(HostFunc::Trap(message)))
+                if &**message
+                    == "unknown import: `wasi:cli/stdout@0.2.6 / get-stdout` has not been defined"
+        ));
     }
 }

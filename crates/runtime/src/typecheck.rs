@@ -4,24 +4,23 @@
 //! imports is the one that the linker defines under its path; wherever a function's type refers to
 //! it, a Rust type must say the same ([`crate::Resource`]).
 
-use crate::component::Component;
-use crate::host::{BoundFunc, HostFunc};
+use crate::host::HostFunc;
 use crate::instance::HostDestructor;
 use crate::linker::{Definition, HostResource, Namespace};
 use crate::typed::{ResourceType, TypeContext};
 use anyhow::{Result, anyhow, bail};
 use std::sync::Arc;
-use trampette_artifact::ids::{ImportId, ResourceId};
-use trampette_artifact::metadata::Resource;
+use trampette_artifact::ids::ResourceId;
+use trampette_artifact::metadata::{Metadata, Resource};
 
 /// A component's imports with what satisfies them.
-pub(crate) struct Matched {
+pub(crate) struct Matched<'l> {
     /// What every resource type is to the host, by [`ResourceId`].
     pub resources: Arc<[ResourceType]>,
     /// Destructors of imported resources, by [`ResourceId`].
     pub destructors: Vec<Option<HostDestructor>>,
-    /// Functions, by [`ImportId`].
-    pub functions: Vec<BoundFunc>,
+    /// Functions, in the order of the imports.
+    pub functions: Vec<&'l HostFunc>,
 }
 
 /// What kind of item an import is.
@@ -106,8 +105,7 @@ fn find_func<'l>(root: &'l Namespace, path: &[String]) -> Result<&'l HostFunc> {
 ///
 /// # Errors
 /// The first import that is missing or has another type, by its path.
-pub(crate) fn match_imports(root: &Namespace, component: &Component) -> Result<Matched> {
-    let metadata = component.metadata();
+pub(crate) fn match_imports<'l>(root: &'l Namespace, metadata: &Metadata) -> Result<Matched<'l>> {
     let mut resources = Vec::with_capacity(metadata.resources.len());
     let mut destructors = Vec::with_capacity(metadata.resources.len());
     for (index, resource) in metadata.resources.iter().enumerate() {
@@ -124,11 +122,11 @@ pub(crate) fn match_imports(root: &Namespace, component: &Component) -> Result<M
     let resources: Arc<[ResourceType]> = resources.into();
     let cx = TypeContext::new(metadata, &resources);
     let mut functions = Vec::with_capacity(metadata.imports.len());
-    for (index, import) in metadata.imports.iter().enumerate() {
+    for import in &metadata.imports {
         let func = find_func(root, &import.path)?;
         func.check(&import.ty, &cx)
             .map_err(|error| prefixed(&import.path, error))?;
-        functions.push(func.bind(component, ImportId::new(index), &resources));
+        functions.push(func);
     }
     Ok(Matched {
         resources,
