@@ -4,6 +4,7 @@
 //! intrinsics are `intrinsics`. They all turn a [`FuncKey`] into an [`ir::Function`] whose first
 //! parameter is a context pointer.
 
+pub mod isa;
 mod raise;
 mod regions;
 mod symbols;

@@ -16,7 +16,7 @@
 //! The context pointer is the memory base. No index a guest can form reaches the root, even through
 //! a mis-extended (negative) address, which reaches at most 4 GiB below the context.
 
-use crate::ids::{ComponentInstanceId, ImportId, MemoryId, TableId};
+use crate::ids::{ComponentInstanceId, CoreImportId, ImportId, MemoryId, TableId};
 use serde::{Deserialize, Serialize};
 
 /// Bytes between a slab's root and its context pointer: over 4 GiB plus the largest root and
@@ -31,8 +31,12 @@ pub const MEMORY_RESERVATION: u64 = 4 << 30;
 pub const MEMORY_GUARD: u64 = 2 << 30;
 /// Distance between the contexts of neighbouring slabs of one component instance.
 pub const SLAB_STRIDE: u64 = ROOT_DISTANCE + MEMORY_RESERVATION + MEMORY_GUARD + (1 << 20);
-/// Alignment of the context pointer, of extents and of ELF segments: works with any page size up to this.
+/// Alignment of the context pointer: works with any page size up to this.
 pub const CONTEXT_ALIGNMENT: u64 = 64 << 10;
+/// Alignment of the artifact's segments and of image extents, in the file and in slabs: the page size of
+/// x86-64, the only target so far. (A target with several page sizes takes its largest; padding
+/// every segment to 64 KiB here would make small artifacts several times larger.)
+pub const PAGE_ALIGNMENT: u64 = 4 << 10;
 /// Bytes of a Wasm page.
 pub const WASM_PAGE: u64 = 64 << 10;
 /// Size of the context's hot part, reached with 8-bit displacements.
@@ -114,8 +118,11 @@ pub struct RootHeader {
     pub post_return_value: u64,
     /// The runtime's record of the component instance.
     pub instance: u64,
+    /// *Slab 0.* The arena's mark from before the last export call whose result lies in the arena;
+    /// given back when the result was read.
+    pub post_return_arena_mark: u64,
     /// Zero.
-    pub reserved: [u64; 6],
+    pub reserved: [u64; 5],
 }
 
 /// Offsets of [`RootHeader`]'s fields for code generation.
@@ -143,6 +150,9 @@ pub mod root {
     /// [`RootHeader::post_return_value`].
     pub const POST_RETURN_VALUE: RootOffset =
         RootOffset(offset_of!(RootHeader, post_return_value) as u32);
+    /// [`RootHeader::post_return_arena_mark`].
+    pub const POST_RETURN_ARENA_MARK: RootOffset =
+        RootOffset(offset_of!(RootHeader, post_return_arena_mark) as u32);
 }
 
 /// A host import's slot in slab 0's root.
@@ -259,6 +269,8 @@ pub struct RootLayout {
     pub instances: u32,
     /// Functions imported from the host.
     pub imports: u32,
+    /// Core functions imported from the host (lone modules and scripts only).
+    pub core_imports: u32,
     /// Tables of the component.
     pub tables: u32,
     /// Memories of the component.
@@ -280,8 +292,11 @@ impl RootLayout {
     fn imports_start(&self) -> u32 {
         self.instances_start() + (self.instances + 1) * size_u32::<InstanceState>()
     }
-    fn tables_start(&self) -> u32 {
+    fn core_imports_start(&self) -> u32 {
         self.imports_start() + self.imports * size_u32::<ImportSlot>()
+    }
+    fn tables_start(&self) -> u32 {
+        self.core_imports_start() + self.core_imports * size_u32::<ImportSlot>()
     }
     fn memories_start(&self) -> u32 {
         self.tables_start() + self.tables * size_u32::<TableState>()
@@ -312,6 +327,13 @@ impl RootLayout {
     /// The [`ImportSlot`] of a host import.
     pub fn import(&self, id: ImportId) -> RootOffset {
         RootOffset(self.imports_start() + id.0 * size_u32::<ImportSlot>())
+    }
+
+    /// The [`ImportSlot`] of a core import. Its function is
+    /// `extern "C" fn(data, caller, values: *mut ValRaw, len: usize) -> u32` and returns
+    /// [`HOST_OK`] or [`HOST_ERROR`]; see `WasmToArray`.
+    pub fn core_import(&self, id: CoreImportId) -> RootOffset {
+        RootOffset(self.core_imports_start() + id.0 * size_u32::<ImportSlot>())
     }
 
     /// The [`TableState`] of a table.
@@ -360,6 +382,7 @@ mod tests {
         let layout = RootLayout {
             instances: 3,
             imports: 5,
+            core_imports: 2,
             tables: 2,
             memories: 2,
             data_segments: 1,
@@ -367,11 +390,18 @@ mod tests {
         };
         assert_eq!(layout.instance(ComponentInstanceId(0)).0, 120);
         assert_eq!(layout.import(ImportId(0)).0, 120 + 4 * 24);
-        assert_eq!(layout.table(TableId(0)).0, layout.import(ImportId(5)).0);
+        assert_eq!(
+            layout.core_import(CoreImportId(0)).0,
+            layout.import(ImportId(5)).0
+        );
+        assert_eq!(
+            layout.table(TableId(0)).0,
+            layout.core_import(CoreImportId(2)).0
+        );
         assert_eq!(layout.memory(MemoryId(0)).0, layout.table(TableId(2)).0);
         assert_eq!(
             layout.size(),
-            120 + 4 * 24 + 5 * 16 + 2 * 8 + 2 * 8 + 8 + 4 * 8
+            120 + 4 * 24 + 5 * 16 + 2 * 16 + 2 * 8 + 2 * 8 + 8 + 4 * 8
         );
     }
 }

@@ -1,6 +1,7 @@
 //! [`Trap`], the error of a call that trapped, and [`WasmBacktrace`].
 
 use crate::component::Component;
+use crate::dwarf;
 use std::fmt;
 use std::sync::OnceLock;
 use trampette_artifact::key::FuncKey;
@@ -113,7 +114,9 @@ fn frame_at(component: &Component, offset: u32) -> Option<Frame> {
         function: name,
         function_index,
         offset,
-        source: Vec::new(),
+        source: offset.map_or_else(Vec::new, |offset| {
+            dwarf::source_lines(component, module, offset)
+        }),
     })
 }
 
@@ -174,7 +177,11 @@ impl fmt::Display for Frame {
             None => write!(f, "<wasm function {}>", self.function_index)?,
         }
         for line in &self.source {
-            write!(f, "\n              at {}:{}", line.file, line.line)?;
+            write!(f, "\n              at ")?;
+            if let Some(function) = &line.function {
+                write!(f, "{function} in ")?;
+            }
+            write!(f, "{}:{}", line.file, line.line)?;
             if line.column != 0 {
                 write!(f, ":{}", line.column)?;
             }

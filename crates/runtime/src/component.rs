@@ -74,8 +74,8 @@ pub(crate) struct ExportCode {
 enum Verify {
     /// Nothing: every checksum is verified.
     Everything,
-    /// That code and images are what the compiler wrote.
-    TablesOnly,
+    /// That everything but the identification and the metadata is what the compiler wrote.
+    MetadataOnly,
 }
 
 impl Component {
@@ -107,7 +107,7 @@ impl Component {
         load().with_context(|| format!("cannot load {}", path.display()))
     }
 
-    /// Maps an artifact's file as it is: identification, metadata and tables are verified; code and
+    /// Maps an artifact's file as it is. Identification and metadata are verified; code, tables and
     /// images are not read, so that the cost does not grow with their size, and processes share them.
     ///
     /// # Safety
@@ -120,7 +120,7 @@ impl Component {
         let path = path.as_ref();
         File::open(path)
             .context("cannot open the file")
-            .and_then(|file| Self::load(file.into(), Verify::TablesOnly))
+            .and_then(|file| Self::load(file.into(), Verify::MetadataOnly))
             .with_context(|| format!("cannot load {}", path.display()))
     }
 
@@ -130,7 +130,7 @@ impl Component {
         let id = image.identification;
         check_processor(&id)?;
         for (name, place, sum) in &image.checksums {
-            let skip = verify == Verify::TablesOnly && is_bulk(name);
+            let skip = verify == Verify::MetadataOnly && name != section::METADATA;
             ensure!(
                 skip || checksum(&mapping.file_bytes()[place.file_range()]) == *sum,
                 "the artifact is damaged: checksum of section {name}"
@@ -205,6 +205,11 @@ impl Component {
 
     pub(crate) fn file(&self) -> &OwnedFd {
         self.0.mapping.file()
+    }
+
+    /// Where the file's first byte is mapped.
+    pub(crate) fn file_start(&self) -> *const u8 {
+        self.0.mapping.file_bytes().as_ptr()
     }
 
     pub(crate) fn slab_plan(&self) -> &SlabPlan {
@@ -359,20 +364,6 @@ impl Inner {
         }
         Ok(())
     }
-}
-
-/// Sections whose size grows with the code and whose contents the runtime does not interpret.
-fn is_bulk(name: &str) -> bool {
-    ![
-        section::METADATA,
-        section::FUNCTIONS,
-        section::TRAPS,
-        section::ADDRESS_MAP,
-        section::ENTRIES,
-        section::FUNCTION_TABLE,
-        section::GOT,
-    ]
-    .contains(&name)
 }
 
 fn table<T: Pod>(bytes: &[u8], place: Option<Place>) -> Result<Table<T>> {

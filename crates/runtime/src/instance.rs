@@ -6,7 +6,6 @@
 use crate::backtrace::{Trap, WasmBacktrace};
 use crate::component::Component;
 use crate::handles::HandleTables;
-use crate::signals;
 use crate::slab::{SlabSet, memory_bytes};
 use crate::stack;
 use crate::store::StoreInner;
@@ -120,7 +119,8 @@ impl InstanceData {
                 store_data: store.data_address().as_ptr() as u64,
                 post_return_value: 0,
                 instance: self as *const InstanceData as u64,
-                reserved: [0; 6],
+                post_return_arena_mark: 0,
+                reserved: [0; 5],
             };
             // SAFETY: roots are mapped and large enough.
             unsafe { self.header(SlabId::new(slab)).write(header) };
@@ -163,10 +163,7 @@ impl InstanceData {
         // SAFETY: activations on this thread's chain are live.
         let limit = match unsafe { Activation::current().as_ref() } {
             Some(outer) => outer.stack_limit,
-            None => {
-                signals::ensure_alternate_stack()?;
-                stack::limit(store.limits.get().stack_bytes)?
-            }
+            None => stack::limit(store.limits.get().stack_bytes)?,
         };
         self.set_stack_limit(limit);
         let results_base = store.host_results_base.replace(store.host_results_length());
@@ -209,19 +206,11 @@ impl InstanceData {
 
 impl Drop for InstanceData {
     fn drop(&mut self) {
-        let lengths: Vec<u64> = {
-            let metadata = self.component.metadata();
-            let length = |slab: &trampette_artifact::metadata::Slab| {
-                slab.memory.map_or(0, |id| self.memory_length(id))
-            };
-            metadata.slabs.iter().map(length).collect()
-        };
         let slabs = self.slabs.take().expect("only drop takes them");
-        self.component
+        let component = &self.component;
+        component
             .pool()
-            .put(slabs, self.component.slab_plan(), |slab| {
-                lengths[slab.index()]
-            });
+            .put(slabs, component.slab_plan(), component.file_start());
     }
 }
 
@@ -268,6 +257,10 @@ impl RawInstance {
             "the component has {} resource types, the host supplies {} destructors",
             metadata.resources.len(),
             imports.destructors.len()
+        );
+        ensure!(
+            metadata.root.core_imports == 0,
+            "the artifact imports core functions, which a component cannot"
         );
         check_limits(store, component)?;
         let slabs = component

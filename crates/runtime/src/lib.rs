@@ -4,14 +4,14 @@
 //! | --- | --- |
 //! | `component` | [`Component`]: a mapped artifact and its look-up tables |
 //! | `elf`, `mapping`, `validate` | finding sections, mapping the file, checking the metadata |
-//! | `slab` | address space of instances: reserve, map images, grow, pool |
+//! | `slab`, `pagemap` | address space of instances: reserve, map images, grow, pool |
 //! | `store`, `limits`, `arena` | [`Store`]: the embedder's data and what instances share |
 //! | `instance` | [`RawInstance`]: roots filled, entries called with native-layout structs |
 //! | `handles` | handle tables as compiled code sees them |
 //! | `builtins`, `transcode` | services that compiled code calls |
 //! | `stack` | how much of the thread's stack guest code may use |
 //! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
-//! | `backtrace` | [`Trap`] and [`WasmBacktrace`] |
+//! | `backtrace`, `dwarf` | [`Trap`] and [`WasmBacktrace`], source lines |
 //! | `linker` | [`Linker`]: what a host offers to components, by name |
 //! | `versions`, `typecheck` | matching a component's imports with that, and checking their types |
 //! | `host` | host functions as compiled code calls them |
@@ -33,6 +33,7 @@ mod backtrace;
 mod builtins;
 mod component;
 mod containers;
+mod dwarf;
 mod elf;
 mod flags;
 mod func;
@@ -45,6 +46,7 @@ mod limits;
 mod linker;
 mod mapping;
 mod native;
+mod pagemap;
 mod resource;
 mod resource_table;
 mod scalars;
@@ -77,3 +79,6 @@ pub use typed::{
     ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
 };
 pub use val::Val;
+
+#[cfg(test)]
+mod handmade;

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::null_mut;
 use std::sync::OnceLock;
+use trampette_artifact::layout::PAGE_ALIGNMENT;
 
 /// The host's page size in bytes.
 pub(crate) fn page_size() -> usize {
@@ -50,6 +51,11 @@ impl FileMapping {
             .context("cannot find the artifact's size")?
             .st_size;
         let length = usize::try_from(size).context("the artifact is too large")?;
+        ensure!(
+            page_size() as u64 <= PAGE_ALIGNMENT,
+            "this system has pages of {} bytes; artifacts are laid out for {PAGE_ALIGNMENT}",
+            page_size()
+        );
         ensure!(
             length > 0,
             "not an artifact of Trampette: the file is empty"

@@ -2,9 +2,10 @@
 //!
 //! All slabs of an instance are one reservation. A [`SlabSet`] is such a reservation with the initial
 //! image mapped; sets go back to their component's [`Pool`] when an instance is dropped, and are reset
-//! there, so that nothing of one instance is visible to the next.
+//! first (few written pages are restored in place and stay resident), so that nothing of one instance is visible to the next.
 
-use crate::mapping::{page_size, round_to_pages};
+use crate::mapping::round_to_pages;
+use crate::pagemap::{self, Pages};
 use anyhow::{Context, Result, bail};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use std::ffi::c_void;
@@ -20,6 +21,8 @@ use trampette_artifact::metadata::{Extent, Memory, Metadata};
 /// Reservations start at multiples of this, so that context and memory join inside one page-table
 /// range of this size.
 const RESERVATION_ALIGNMENT: usize = 2 << 20;
+/// Written pages that a slab of a kept set keeps resident; beyond, all are given back.
+const KEPT_PAGES: usize = 256;
 /// Sets that a component keeps for its next instances.
 const POOL_SIZE: usize = 16;
 
@@ -224,35 +227,76 @@ impl SlabSet {
         Ok(())
     }
 
-    /// Makes the set what [`SlabSet::map`] made, given the current length of each slab's memory.
-    fn reset(&mut self, plan: &SlabPlan, memory_length: impl Fn(SlabId) -> u64) -> Result<()> {
+    /// Makes contexts and memories what [`SlabSet::map`] made. Roots stay as they are: whoever takes
+    /// the set writes every field before guest code runs. `file` is the artifact's first byte, mapped.
+    fn reset(&mut self, plan: &SlabPlan, file: *const u8) -> Result<()> {
         for (index, slab) in plan.slabs.iter().enumerate() {
             let id = SlabId::new(index);
-            let current = round_to_pages(memory_length(id) as usize).max(slab.memory_bytes);
             let context = self.context(id).as_ptr();
+            let header = self.root(id).cast::<RootHeader>().as_ptr();
             // SAFETY: all ranges are inside the reservation; no instance uses the set any more.
             unsafe {
-                // Private pages of the image become the file's again, others zero.
-                let start = context.sub(slab.context_bytes).cast::<c_void>();
-                let length = slab.context_bytes + current;
-                rustix::mm::madvise(start, length, Advice::LinuxDontNeed)?;
+                let current = round_to_pages((&raw const (*header).memory_length).read() as usize);
                 if current > slab.memory_bytes {
-                    let grown = context.add(slab.memory_bytes).cast();
+                    let grown = context.add(slab.memory_bytes).cast::<c_void>();
                     let length = current - slab.memory_bytes;
+                    rustix::mm::madvise(grown, length, Advice::LinuxDontNeed)?;
                     rustix::mm::mprotect(grown, length, MprotectFlags::empty())?;
                 }
-                // Roots are small and always needed again: zeroed in place.
-                let root = self.root(id);
-                if slab.root_bytes <= 4 * page_size() {
-                    root.write_bytes(0, slab.root_bytes);
-                } else {
-                    let root = root.as_ptr().cast();
-                    rustix::mm::madvise(root, slab.root_bytes, Advice::LinuxDontNeed)?;
+                let start = context.sub(slab.context_bytes);
+                let length = slab.context_bytes + slab.memory_bytes;
+                let mut runs = [Pages::default(); 32];
+                let (first, end) = (start.addr(), start.addr() + length);
+                match pagemap::written(first, end, KEPT_PAGES, &mut runs) {
+                    Some(runs) => {
+                        for run in runs {
+                            restore(slab, context, run, file);
+                        }
+                    }
+                    // Private pages of the image become the file's again, others zero.
+                    None => rustix::mm::madvise(start.cast(), length, Advice::LinuxDontNeed)?,
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Writes the initial contents of a run of pages of a slab, which stay resident.
+///
+/// # Safety
+/// The run is inside the slab's accessible context and memory, and `file` is the artifact as it was
+/// when the slab was mapped.
+unsafe fn restore(slab: &OneSlab, context: *mut u8, run: &Pages, file: *const u8) {
+    let offset = |address: u64| address as i64 - context.addr() as i64;
+    let (mut at, end) = (offset(run.start), offset(run.end));
+    let zero = |from: i64, to: i64| {
+        if from < to {
+            // SAFETY: inside the run.
+            unsafe {
+                context
+                    .offset(from as isize)
+                    .write_bytes(0, (to - from) as usize)
+            };
+        }
+    };
+    for extent in &slab.extents {
+        let extent_end = extent.target + round_to_pages(extent.length as usize) as i64;
+        let (from, to) = (at.max(extent.target), end.min(extent_end));
+        if from >= to {
+            continue;
+        }
+        zero(at, from);
+        // SAFETY: whole pages of the extent, which the file's mapping has as well: beyond the file's
+        // end, the last page is zero in both.
+        unsafe {
+            let source = file.add(extent.file_offset as usize + (from - extent.target) as usize);
+            let target = context.offset(from as isize);
+            target.copy_from_nonoverlapping(source, (to - from) as usize);
+        }
+        at = to;
+    }
+    zero(at, end);
 }
 
 /// Warm slab sets of one component.
@@ -272,12 +316,12 @@ impl Pool {
     }
 
     /// Resets a set and keeps it, or gives it back to the system.
-    pub fn put(&self, mut set: SlabSet, plan: &SlabPlan, memory_length: impl Fn(SlabId) -> u64) {
+    pub fn put(&self, mut set: SlabSet, plan: &SlabPlan, file: *const u8) {
         let room = |sets: &Vec<SlabSet>| sets.len() < POOL_SIZE;
         if !self.sets.lock().is_ok_and(|sets| room(&sets)) {
             return;
         }
-        if set.reset(plan, memory_length).is_ok()
+        if set.reset(plan, file).is_ok()
             && let Ok(mut sets) = self.sets.lock()
             && room(&sets)
         {
@@ -294,7 +338,7 @@ pub(crate) fn slab_of(metadata: &Metadata, id: MemoryId) -> SlabId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::sealed_copy;
+    use crate::mapping::{FileMapping, sealed_copy};
     use std::io::Write;
     use trampette_artifact::canonical::PointerWidth;
     use trampette_artifact::layout::{CONTEXT_ALIGNMENT, RootLayout};
@@ -303,7 +347,7 @@ mod tests {
     fn metadata() -> Metadata {
         let memory = |slab| Memory {
             slab: SlabId(slab),
-            minimum: 2,
+            minimum: 64,
             maximum: None,
             page_size_log2: 16,
             width: PointerWidth::P32,
@@ -338,6 +382,12 @@ mod tests {
 
     #[test]
     fn images_are_mapped_written_and_reset() {
+        // Few pages are restored one by one, many are given back.
+        written_and_reset(0);
+        written_and_reset(2 * KEPT_PAGES);
+    }
+
+    fn written_and_reset(more_pages: usize) {
         let metadata = metadata();
         crate::validate::metadata(&metadata, 1 << 20).unwrap();
         let plan = SlabPlan::new(&metadata);
@@ -361,17 +411,23 @@ mod tests {
             assert_eq!(base.add(65536 + 100).read(), 0);
             base.add(65536).write(1);
             base.add(5).write(2);
+            for page in 0..more_pages {
+                base.add((2 << 16) + page * 4096).write(6);
+            }
             base.sub(8).write(3);
-            set.grow_memory(SlabId(0), 2 << 16, 3 << 16).unwrap();
-            base.add(2 << 16).write(4);
-            set.root(SlabId(1)).write(5);
+            set.grow_memory(SlabId(0), 64 << 16, 65 << 16).unwrap();
+            base.add(64 << 16).write(4);
+            let header = set.root(SlabId(0)).cast::<RootHeader>().as_ptr();
+            (&raw mut (*header).memory_length).write(65 << 16);
+            base.add(SLAB_STRIDE as usize + 9).write(8);
         }
         assert!(set.in_memory_or_guard(&plan, base.addr().get()));
         assert!(set.in_memory_or_guard(&plan, base.addr().get() + (5 << 30)));
         assert!(!set.in_memory_or_guard(&plan, base.addr().get() - 1));
         assert!(!set.in_memory_or_guard(&plan, base.addr().get() + (6 << 30)));
 
-        pool.put(set, &plan, |id| if id.0 == 0 { 3 << 16 } else { 2 << 16 });
+        let source = FileMapping::new(file.try_clone().unwrap()).unwrap();
+        pool.put(set, &plan, source.file_bytes().as_ptr());
         let set = pool.take(&plan, &file).unwrap();
         assert_eq!(set.context(SlabId(0)), base);
         // SAFETY: as above.
@@ -379,9 +435,12 @@ mod tests {
             assert_eq!(base.add(65536).read(), 7);
             assert_eq!(base.add(5).read(), 0);
             assert_eq!(base.sub(8).read(), 0);
-            assert_eq!(set.root(SlabId(1)).read(), 0);
-            set.grow_memory(SlabId(0), 2 << 16, 3 << 16).unwrap();
-            assert_eq!(base.add(2 << 16).read(), 0);
+            assert_eq!(base.add(SLAB_STRIDE as usize + 9).read(), 0);
+            for page in 0..more_pages {
+                assert_eq!(base.add((2 << 16) + page * 4096).read(), 0);
+            }
+            set.grow_memory(SlabId(0), 64 << 16, 65 << 16).unwrap();
+            assert_eq!(base.add(64 << 16).read(), 0);
         }
     }
 }

@@ -5,7 +5,8 @@ use anyhow::{Result, ensure};
 use std::cell::Cell;
 use trampette_artifact::layout::STACK_RESERVE_FOR_HOST;
 
-/// The lowest usable address of this thread's stack, without its guard.
+/// The lowest usable address of this thread's stack, without its guard. The first call in a thread
+/// also prepares the thread for guest code's faults.
 fn lowest() -> Result<usize> {
     thread_local! {
         static LOWEST: Cell<usize> = const { Cell::new(0) };
@@ -13,6 +14,7 @@ fn lowest() -> Result<usize> {
     if LOWEST.get() != 0 {
         return Ok(LOWEST.get());
     }
+    crate::signals::ensure_alternate_stack()?;
     // SAFETY: the attributes are initialised by the first call and destroyed once.
     let lowest = unsafe {
         let mut attributes: libc::pthread_attr_t = std::mem::zeroed();

@@ -5,7 +5,7 @@ use crate::slab::memory_bytes;
 use anyhow::{Result, ensure};
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
-    CONTEXT_ALIGNMENT, HOT_CONTEXT_SIZE, MEMORY_RESERVATION, ROOT_AND_CONTEXT_LIMIT, RootHeader,
+    HOT_CONTEXT_SIZE, MEMORY_RESERVATION, PAGE_ALIGNMENT, ROOT_AND_CONTEXT_LIMIT, RootHeader,
 };
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
 use trampette_artifact::types::{DefinedType, FuncType, Type};
@@ -106,7 +106,7 @@ fn root(metadata: &Metadata) -> Result<()> {
     // Counts this small cannot overflow the layout's 32-bit arithmetic.
     let total: u64 = counts.iter().map(|(count, ..)| u64::from(*count)).sum();
     ensure!(
-        total + u64::from(root.instances) < 1 << 24,
+        total + u64::from(root.instances) + u64::from(root.core_imports) < 1 << 24,
         "the root is too large"
     );
     for resource in &metadata.resources {
@@ -163,7 +163,7 @@ fn slabs(metadata: &Metadata, file_length: u64) -> Result<()> {
             0 => u64::from(metadata.root.size()),
             _ => size_of::<RootHeader>() as u64,
         };
-        let context = u64::from(slab.context_size).next_multiple_of(CONTEXT_ALIGNMENT);
+        let context = u64::from(slab.context_size).next_multiple_of(PAGE_ALIGNMENT);
         ensure!(
             slab.context_size >= HOT_CONTEXT_SIZE as u32 && slab.context_size % 16 == 0,
             "slab {index} has an odd context"
@@ -186,17 +186,17 @@ fn slabs(metadata: &Metadata, file_length: u64) -> Result<()> {
             let end = extent.file_offset.checked_add(extent.length);
             let target_end = extent
                 .length
-                .checked_next_multiple_of(CONTEXT_ALIGNMENT)
+                .checked_next_multiple_of(PAGE_ALIGNMENT)
                 .and_then(|length| i64::try_from(length).ok())
                 .and_then(|length| extent.target.checked_add(length));
             ensure!(
-                extent.file_offset % CONTEXT_ALIGNMENT == 0
-                    && extent.target.rem_euclid(CONTEXT_ALIGNMENT as i64) == 0
+                extent.file_offset % PAGE_ALIGNMENT == 0
+                    && extent.target.rem_euclid(PAGE_ALIGNMENT as i64) == 0
                     && extent.length > 0
                     && end.is_some_and(|end| end <= file_length)
                     && extent.target >= next
                     && target_end
-                        .is_some_and(|end| end <= memory.next_multiple_of(CONTEXT_ALIGNMENT) as i64),
+                        .is_some_and(|end| end <= memory.next_multiple_of(PAGE_ALIGNMENT) as i64),
                 "slab {index} has an extent out of bounds"
             );
             next = target_end.unwrap_or(i64::MAX);

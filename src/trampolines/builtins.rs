@@ -1,0 +1,71 @@
+//! Wasm caller to a runtime service: changes from the `tail` convention to the platform's.
+//!
+//! The host's address comes from `.got.trampette`, which is read-only once the artifact is mapped.
+//! The frame of such a trampoline is what a backtrace starts from, and what the stub behind
+//! [`Builtin::Raise`] finds its caller by (frame pointers are always kept).
+
+use super::emitter::Emitter;
+use crate::codegen::{self, Session};
+use anyhow::Result;
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
+use cranelift_frontend::FunctionBuilderContext;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::key::{DataKey, FuncKey};
+
+/// The trampoline of a builtin, called as [`codegen::call_builtin`] does. Its context is that of the
+/// caller's own slab, whose root the builtin gets.
+///
+/// # Errors
+/// Never; the result is uniform over all producers.
+pub fn builtin_trampoline(session: &Session<'_>, builtin: Builtin) -> Result<ir::Function> {
+    let key = FuncKey::Builtin(builtin);
+    let signature = codegen::builtin_signature(builtin);
+    let types_of = |params: &[ir::AbiParam]| -> Vec<ir::Type> {
+        params.iter().map(|param| param.value_type).collect()
+    };
+    // The same parameters without the context, which becomes a root or nothing.
+    let mut params = types_of(&signature.params[1..]);
+    if builtin.signature().root {
+        params.insert(0, types::I64);
+    }
+    let host = codegen::native_signature(&params, &types_of(&signature.returns));
+
+    let mut func = codegen::new_function(key, signature);
+    let mut builder_context = FunctionBuilderContext::new();
+    let (mut e, mut args) = Emitter::new(session, &mut func, &mut builder_context);
+    if builtin.signature().root {
+        args.insert(0, e.root());
+    }
+    let table = codegen::data_address(&mut e.builder, DataKey::Got);
+    let flags = MemFlagsData::trusted().with_readonly();
+    let offset = 8 * i32::from(builtin as u8);
+    let address = e.builder.ins().load(types::I64, flags, table, offset);
+    let host = e.builder.import_signature(host);
+    let call = e.builder.ins().call_indirect(host, address, &args);
+    let results = e.builder.inst_results(call).to_vec();
+    e.builder.ins().return_(&results);
+    e.finish();
+    Ok(func)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trampolines::testing::{compile, with_session};
+    use cranelift_codegen::binemit::Reloc;
+
+    #[test]
+    fn every_builtin_compiles_to_one_pc_relative_reference() {
+        with_session(|session| {
+            for builtin in Builtin::ALL {
+                let func = builtin_trampoline(session, *builtin).unwrap();
+                let code = compile(session, &func);
+                let [relocation] = code.buffer.relocs() else {
+                    panic!("{builtin:?}: {:?}", code.buffer.relocs());
+                };
+                assert_eq!(relocation.kind, Reloc::X86CallPCRel4, "{builtin:?}");
+                assert!(code.buffer.traps().is_empty(), "{builtin:?}");
+            }
+        });
+    }
+}

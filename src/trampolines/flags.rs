@@ -1,0 +1,55 @@
+//! What lifting and lowering change in the run-time state of component instances: `may_leave` and the
+//! count of borrowed handles (CanonicalABI.md, *Component Instances*, *Tasks*). Entering and leaving is
+//! `reentrance`.
+
+use super::emitter::Emitter;
+use cranelift_codegen::ir::{InstBuilder, Value, types};
+use std::mem::offset_of;
+use trampette_artifact::ids::ComponentInstanceId;
+use trampette_artifact::layout::{InstanceState, RootOffset};
+use trampette_artifact::trap::TrapCode;
+
+fn field(e: &Emitter<'_, '_>, instance: ComponentInstanceId, offset: usize) -> RootOffset {
+    let state = e.session.layout.root.instance(instance);
+    RootOffset(state.0 + offset as u32)
+}
+
+/// Flags of an instance as they were before [`forbid_leaving`].
+#[must_use = "flags must be restored"]
+pub struct SavedFlags {
+    instance: ComponentInstanceId,
+    flags: Value,
+}
+
+/// Clears `may_leave` around calls to `realloc` or `post-return`. No other code of the component
+/// runs between a value's reallocations, so clearing it once for all of them is not observable.
+pub fn forbid_leaving(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) -> SavedFlags {
+    let place = field(e, instance, offset_of!(InstanceState, flags));
+    let flags = e.load_root(types::I32, place);
+    let mask = e.i32(!InstanceState::MAY_LEAVE);
+    let cleared = e.builder.ins().band(flags, mask);
+    e.store_root(cleared, place);
+    SavedFlags { instance, flags }
+}
+
+/// Sets the flags to what they were.
+pub fn restore_flags(e: &mut Emitter<'_, '_>, saved: SavedFlags) {
+    let place = field(e, saved.instance, offset_of!(InstanceState, flags));
+    e.store_root(saved.flags, place);
+}
+
+/// Counts one more borrowed handle of the instance's current task.
+pub fn count_borrow(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
+    let place = field(e, instance, offset_of!(InstanceState, borrows));
+    let borrows = e.load_root(types::I32, place);
+    let one = e.i32(1);
+    let borrows = e.builder.ins().iadd(borrows, one);
+    e.store_root(borrows, place);
+}
+
+/// Raises [`TrapCode::BorrowsRemain`] if the task that returns still holds borrowed handles.
+pub fn trap_if_borrows_remain(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
+    let place = field(e, instance, offset_of!(InstanceState, borrows));
+    let borrows = e.load_root(types::I32, place);
+    e.trap_if(borrows, TrapCode::BorrowsRemain, None);
+}

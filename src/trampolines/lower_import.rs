@@ -1,0 +1,233 @@
+//! `canon lower` of a function imported from the host: lifts the parameters into a native struct,
+//! calls the host function, lowers its result.
+//!
+//! CanonicalABI.md, *canon lower*. No handle that was lent can be dropped while the host runs, since a
+//! synchronous component cannot be re-entered; so lends are recorded only if the parameters can pass
+//! on ownership of a resource after lending it.
+
+use super::emitter::Emitter;
+use super::flags;
+use super::reentrance::check_may_leave;
+use super::transfer::{
+    self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
+};
+use crate::codegen::{self, Session};
+use crate::component::program::{CanonicalOptions, TrampolineKind};
+use anyhow::{Context, Result, bail, ensure};
+use cranelift_codegen::ir::{self, InstBuilder, Value, types};
+use cranelift_frontend::FunctionBuilderContext;
+use std::mem::offset_of;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::canonical::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, SizeAlign, flatten_all};
+use trampette_artifact::ids::{ImportId, ResourceId, TrampolineId};
+use trampette_artifact::key::{Abi, FuncKey};
+use trampette_artifact::layout::{ImportSlot, RootOffset, root};
+use trampette_artifact::native;
+use trampette_artifact::trap::TrapCode;
+use trampette_artifact::types::{FuncType, Type};
+
+/// Largest native struct of parameters or results kept on the stack; larger ones are refused. Only
+/// fixed-length lists make such types.
+const STACK_STRUCT_LIMIT: u32 = 256 << 10;
+
+/// The wasm-call code of a lowered import.
+///
+/// # Errors
+/// If the trampoline is of another kind, or its type has values that cannot be transferred yet.
+pub fn lower_import(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
+    let trampoline = &session.program.trampolines[id.index()];
+    let TrampolineKind::LowerImport {
+        import,
+        ty,
+        options,
+    } = &trampoline.kind
+    else {
+        bail!("{id} is no lowered import but `{}`", trampoline.kind.name());
+    };
+    let path = &session.program.imports[import.index()].path;
+    let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
+    let signature = codegen::wasm_call_signature(&trampoline.signature);
+    let mut func = codegen::new_function(key, signature);
+    codegen::set_stack_limit(&mut func);
+    let mut builder_context = FunctionBuilderContext::new();
+    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
+    let lowering = Lowering {
+        import: *import,
+        ty,
+        options,
+        param_types: ty.params.iter().map(|param| param.ty).collect(),
+    };
+    let results = lowering
+        .emit(&mut e, params)
+        .with_context(|| format!("cannot lower the import `{}`", path.join("#")))?;
+    e.builder.ins().return_(&results);
+    e.finish();
+    Ok(func)
+}
+
+struct Lowering<'p> {
+    import: ImportId,
+    ty: &'p FuncType,
+    options: &'p CanonicalOptions,
+    param_types: Vec<Type>,
+}
+
+impl Lowering<'_> {
+    /// Emits everything but the return; gives the flat results.
+    fn emit(&self, e: &mut Emitter<'_, '_>, params: Vec<Value>) -> Result<Vec<Value>> {
+        let component_types = &e.session.program.types;
+        let guest = Guest::new(self.options);
+        check_may_leave(e, self.options.instance);
+
+        let uses_arena = self
+            .param_types
+            .iter()
+            .any(|ty| facts::uses_arena(component_types, *ty, guest));
+        let arena_mark = uses_arena.then(|| builtin_value(e, Builtin::ArenaMark));
+        let lends = self.observed_lends(e);
+        let lend_mark = (!lends.is_empty()).then(|| builtin_value(e, Builtin::LendMark));
+
+        let mut params = FlatValues::new(params);
+        let args = self.lift_params(e, guest, &mut params, lends)?;
+        let results = match self.ty.result {
+            Some(ty) => native_struct(e, native::size_align(component_types, ty))?,
+            None => e.i64(0),
+        };
+        self.call_host(e, args, results);
+        if let Some(mark) = arena_mark {
+            e.builtin(Builtin::ArenaReset, &[mark]);
+        }
+        let flat = self.lower_result(e, guest, results, params)?;
+        if let Some(mark) = lend_mark {
+            e.builtin(Builtin::LendRelease, &[mark]);
+        }
+        Ok(flat)
+    }
+
+    /// Resources of which the parameters contain both borrowed and owned handles.
+    fn observed_lends(&self, e: &Emitter<'_, '_>) -> Vec<ResourceId> {
+        let types = &e.session.program.types;
+        let owned = facts::owned_resources(types, &self.param_types);
+        let mut lends = facts::borrowed_resources(types, &self.param_types);
+        lends.retain(|resource| owned.contains(resource));
+        lends
+    }
+
+    /// Lifts the parameters; returns the address of their native struct.
+    fn lift_params(
+        &self,
+        e: &mut Emitter<'_, '_>,
+        guest: Guest<'_>,
+        params: &mut FlatValues,
+        lends: Vec<ResourceId>,
+    ) -> Result<Value> {
+        let component_types = &e.session.program.types;
+        let all = self.param_types.iter().copied();
+        let spilled = flatten_all(component_types, all, guest.width(), MAX_FLAT_PARAMS).is_none();
+        let layout = native::record_layout(component_types, self.param_types.iter().copied()).0;
+        let from = Side::Guest(guest);
+
+        let tuple = Shape::Tuple(self.param_types.clone());
+        let spilled_at = match spilled {
+            true => {
+                let pointer = params.take();
+                let layout = from.size_align(component_types, &tuple);
+                Some(transfer::checked_tuple(e, guest, pointer, layout)?)
+            }
+            false => None,
+        };
+        let bitwise = |ty: &Type| native::is_bitwise(component_types, *ty);
+        if let Some(address) = spilled_at
+            && self.param_types.iter().all(bitwise)
+        {
+            // The guest's struct already is the native one.
+            return Ok(address);
+        }
+        let args = match layout.size {
+            0 => return Ok(e.i64(0)),
+            _ => native_struct(e, layout)?,
+        };
+        let mut transfer = Transfer::new(e, from, Side::Host)?;
+        transfer.observe_lends(lends);
+        let mut source = match spilled_at {
+            Some(address) => Source::Guest(Place::new(address)),
+            None => Source::Flat(params),
+        };
+        let mut destination = Destination::Native(Place::new(args));
+        transfer.shape(&tuple, &mut source, &mut destination)?;
+        Ok(args)
+    }
+
+    /// Calls the host function; raises if it fails, or if an interruption came meanwhile.
+    fn call_host(&self, e: &mut Emitter<'_, '_>, args: Value, results: Value) {
+        let slot = e.session.layout.root.import(self.import);
+        let field = |offset: usize| RootOffset(slot.0 + offset as u32);
+        let function = e.load_root(types::I64, field(offset_of!(ImportSlot, function)));
+        let data = e.load_root(types::I64, field(offset_of!(ImportSlot, data)));
+        let store = e.load_root(types::I64, root::STORE);
+        let signature = codegen::native_signature(&[types::I64; 4], &[types::I32]);
+        let signature = e.builder.func.import_signature(signature);
+        let arguments = [data, store, args, results];
+        let call = e
+            .builder
+            .ins()
+            .call_indirect(signature, function, &arguments);
+        // `HOST_OK` is 0.
+        let status = e.builder.inst_results(call)[0];
+        e.trap_if(status, TrapCode::HostError, None);
+        let interrupt = e.load_root(types::I32, root::INTERRUPT);
+        e.trap_if(interrupt, TrapCode::Interrupt, None);
+    }
+
+    /// Lowers the native result; returns the flat one, if it is flat.
+    fn lower_result(
+        &self,
+        e: &mut Emitter<'_, '_>,
+        guest: Guest<'_>,
+        results: Value,
+        mut params: FlatValues,
+    ) -> Result<Vec<Value>> {
+        let Some(ty) = self.ty.result else {
+            return Ok(Vec::new());
+        };
+        let component_types = &e.session.program.types;
+        let width = guest.width();
+        let spilled = flatten_all(component_types, [ty], width, MAX_FLAT_RESULTS).is_none();
+        let calls_guest = facts::contains_pointer(component_types, ty);
+        let to = Side::Guest(guest);
+
+        let mut flat = Vec::new();
+        let mut destination = match spilled {
+            true => {
+                let layout = to.size_align(component_types, &Shape::Value(ty));
+                let address = transfer::checked_tuple(e, guest, params.take(), layout)?;
+                Destination::Guest(Place::new(address))
+            }
+            false => Destination::Flat(&mut flat),
+        };
+        let saved = calls_guest.then(|| flags::forbid_leaving(e, self.options.instance));
+        let mut transfer = Transfer::new(e, Side::Host, to)?;
+        let mut source = Source::Native(Place::new(results));
+        transfer.value(ty, &mut source, &mut destination)?;
+        if let Some(saved) = saved {
+            flags::restore_flags(e, saved);
+            // Results without pointers own nothing.
+            e.builtin(Builtin::HostResultsRelease, &[]);
+        }
+        Ok(flat)
+    }
+}
+
+fn builtin_value(e: &mut Emitter<'_, '_>, builtin: Builtin) -> Value {
+    e.builtin(builtin, &[]).expect("it has a result")
+}
+
+/// Stack memory for a native struct.
+fn native_struct(e: &mut Emitter<'_, '_>, layout: SizeAlign) -> Result<Value> {
+    ensure!(
+        layout.size <= STACK_STRUCT_LIMIT,
+        "values of {} bytes are larger than the limit of {STACK_STRUCT_LIMIT}",
+        layout.size
+    );
+    Ok(e.stack_slot(layout.size, layout.align))
+}

@@ -1,0 +1,90 @@
+//! What is known about types without looking at values: it decides which bookkeeping a trampoline
+//! needs.
+
+use super::lists::Bulk;
+use super::{Guest, Shape};
+use crate::component::program::StringEncoding;
+use trampette_artifact::canonical::{record_fields, variant_cases};
+use trampette_artifact::ids::ResourceId;
+use trampette_artifact::types::{DefinedType, Type, TypeTable};
+
+/// Whether `predicate` holds for the type or any type in it.
+fn any(types: &TypeTable, ty: Type, predicate: &mut impl FnMut(Type) -> bool) -> bool {
+    if predicate(ty) {
+        return true;
+    }
+    let Type::Defined(id) = ty else { return false };
+    match &types[id] {
+        DefinedType::List(element) | DefinedType::FixedLengthList(element, _) => {
+            any(types, *element, predicate)
+        }
+        DefinedType::Map(key, value) => {
+            any(types, *key, predicate) || any(types, *value, predicate)
+        }
+        _ => {
+            let fields = record_fields(types, ty).unwrap_or_default();
+            let cases = variant_cases(types, ty).unwrap_or_default();
+            let parts = fields.into_iter().chain(cases.into_iter().flatten());
+            parts.into_iter().any(|ty| any(types, ty, predicate))
+        }
+    }
+}
+
+/// Whether values contain pointers: strings, lists, maps. Lowering them calls `realloc`.
+pub fn contains_pointer(types: &TypeTable, ty: Type) -> bool {
+    any(types, ty, &mut |ty| match ty {
+        Type::String => true,
+        Type::Defined(id) => matches!(&types[id], DefinedType::List(_) | DefinedType::Map(..)),
+        _ => false,
+    })
+}
+
+/// Whether a transfer of such values from the guest to the host takes memory from the arena.
+pub fn uses_arena(types: &TypeTable, ty: Type, guest: Guest<'_>) -> bool {
+    any(types, ty, &mut |ty| match ty {
+        Type::String => guest.encoding() != StringEncoding::Utf8,
+        Type::Defined(id) => match &types[id] {
+            DefinedType::List(element) => !Bulk::of(types, &Shape::Value(*element)).borrowable(),
+            DefinedType::Map(key, value) => {
+                !Bulk::of(types, &Shape::Tuple(vec![*key, *value])).borrowable()
+            }
+            _ => false,
+        },
+        _ => false,
+    })
+}
+
+/// Resources of which the types contain owned handles.
+pub fn owned_resources(types: &TypeTable, all: &[Type]) -> Vec<ResourceId> {
+    resources(types, all, |ty| match ty {
+        DefinedType::Own(resource) => Some(*resource),
+        _ => None,
+    })
+}
+
+/// Resources of which the types contain borrowed handles.
+pub fn borrowed_resources(types: &TypeTable, all: &[Type]) -> Vec<ResourceId> {
+    resources(types, all, |ty| match ty {
+        DefinedType::Borrow(resource) => Some(*resource),
+        _ => None,
+    })
+}
+
+fn resources(
+    types: &TypeTable,
+    all: &[Type],
+    which: impl Fn(&DefinedType) -> Option<ResourceId>,
+) -> Vec<ResourceId> {
+    let mut found = Vec::new();
+    for ty in all {
+        any(types, *ty, &mut |ty| {
+            if let Type::Defined(id) = ty {
+                found.extend(which(&types[id]));
+            }
+            false
+        });
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}

@@ -1,0 +1,108 @@
+//! Handles: `lift_own`, `lift_borrow`, `lower_own`, `lower_borrow` (CanonicalABI.md, *Loading*,
+//! *Storing*).
+//!
+//! What travels is the representation. On the host's side a handle of a resource that the component
+//! imports *is* the representation, which the host chose; a handle of a resource that the component
+//! defines is an index into the host's handle table.
+
+use super::scalars::Integer;
+use super::{Destination, Side, Source, Transfer};
+use crate::trampolines::flags;
+use crate::trampolines::handles::{self, Allowed};
+use anyhow::{Result, bail};
+use cranelift_codegen::ir::Value;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::ids::{ComponentInstanceId, ResourceId};
+use trampette_artifact::layout::HandleEntry;
+use trampette_artifact::metadata::Resource;
+
+impl Transfer<'_, '_, '_> {
+    /// The component instance that defines a resource; `None` if the host does.
+    fn definer(&self, resource: ResourceId) -> Option<ComponentInstanceId> {
+        match self.e.session.program.resources[resource.index()].info {
+            Resource::Imported { .. } => None,
+            Resource::Defined { instance, .. } => Some(instance),
+        }
+    }
+
+    /// The table that a side keeps its handles of a resource in; `None` where handles are
+    /// representations.
+    fn table(&self, side: Side<'_>, resource: ResourceId) -> Option<ComponentInstanceId> {
+        match side {
+            Side::Guest(guest) => Some(guest.instance()),
+            Side::Host => {
+                let defined = self.definer(resource).is_some();
+                defined.then(|| self.e.session.layout.root.host_instance())
+            }
+        }
+    }
+
+    /// An owned handle leaves the source's table and becomes a new one in the destination's.
+    pub(super) fn own(
+        &mut self,
+        resource: ResourceId,
+        from: &mut Source<'_>,
+        to: &mut Destination<'_>,
+    ) -> Result<()> {
+        let handle = self.read_integer(Integer::Any32, from);
+        let rep = match self.table(self.from, resource) {
+            Some(table) => handles::table_remove_own(self.e, table, resource, handle),
+            None => handle,
+        };
+        let handle = match self.table(self.to, resource) {
+            Some(table) => {
+                let tag = HandleEntry::tag(HandleEntry::OWN, resource);
+                handles::table_new(self.e, table, tag, rep)
+            }
+            None => rep,
+        };
+        self.write_integer(Integer::Any32, handle, to);
+        Ok(())
+    }
+
+    /// A borrowed handle: the source keeps its own.
+    pub(super) fn borrow(
+        &mut self,
+        resource: ResourceId,
+        from: &mut Source<'_>,
+        to: &mut Destination<'_>,
+    ) -> Result<()> {
+        let handle = self.read_integer(Integer::Any32, from);
+        let rep = match self.table(self.from, resource) {
+            Some(table) => self.lift_borrow(table, resource, handle),
+            None => handle,
+        };
+        let handle = match self.to {
+            Side::Guest(guest) if self.definer(resource) == Some(guest.instance()) => rep,
+            Side::Guest(guest) => {
+                let tag = HandleEntry::tag(HandleEntry::BORROW, resource);
+                let handle = handles::table_new(self.e, guest.instance(), tag, rep);
+                flags::count_borrow(self.e, guest.instance());
+                handle
+            }
+            Side::Host if self.definer(resource).is_none() => rep,
+            // Imports can name only imported resources, and results hold no borrowed handles.
+            Side::Host => bail!(
+                "a borrowed handle of {resource}, which the component defines, is passed to the host"
+            ),
+        };
+        self.write_integer(Integer::Any32, handle, to);
+        Ok(())
+    }
+
+    /// Looks the handle up, and records the lend if something later in the transfer could see it.
+    fn lift_borrow(
+        &mut self,
+        table: ComponentInstanceId,
+        resource: ResourceId,
+        handle: Value,
+    ) -> Value {
+        let entry = handles::table_rep(self.e, table, resource, handle, Allowed::OwnOrBorrow);
+        if self.observed_lends.contains(&resource) {
+            handles::lend(self.e, &entry);
+            let table = self.e.i32(table.0);
+            self.e.builtin(Builtin::LendPush, &[table, handle]);
+        }
+        entry.rep
+    }
+}

@@ -1,0 +1,462 @@
+//! Strings.
+//!
+//! Native strings are UTF-8. A guest's UTF-8 string is validated where it is and lent to the host
+//! without a copy; short ones by a few loads in line when they are ASCII. Other encodings are
+//! transcoded into the store's arena. Towards a guest, every encoding follows its
+//! `store_string_*` function in the Canonical ABI, call by call, since `realloc` can see them.
+
+use super::checks::{self, Block};
+use super::{Destination, Guest, Side, Source, Transfer};
+use crate::component::program::StringEncoding;
+use anyhow::{Result, bail};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::canonical::{MAX_STRING_BYTE_LENGTH, PointerWidth};
+use trampette_artifact::trap::TrapCode;
+
+/// In-line ASCII checks per function; more would grow code without making it faster.
+const INLINE_STRINGS: u32 = 4;
+/// Longest string that is checked in line.
+const INLINE_BYTES: i64 = 32;
+/// The highest bit of every byte: set in what is not ASCII.
+const HIGH_BITS: i64 = 0x8080_8080_8080_8080_u64 as i64;
+
+/// Encoding of a UTF-16 string's length in `latin1+utf16`.
+fn utf16_tag(guest: Guest<'_>) -> i64 {
+    match guest.width() {
+        PointerWidth::P32 => 1 << 31,
+        PointerWidth::P64 => i64::MIN,
+    }
+}
+
+impl Transfer<'_, '_, '_> {
+    /// A string.
+    pub(super) fn string(&mut self, from: &mut Source<'_>, to: &mut Destination<'_>) -> Result<()> {
+        let (pointer, units) = self.read_pair(from);
+        let pair = match (self.from, self.to) {
+            (Side::Guest(guest), Side::Host) => match guest.encoding() {
+                StringEncoding::Utf8 => self.borrow_utf8(guest, pointer, units)?,
+                StringEncoding::Utf16 => {
+                    let limit = MAX_STRING_BYTE_LENGTH / 2;
+                    self.limit_units(units, limit);
+                    let address = self.string_range(guest, pointer, units, 2)?;
+                    self.utf16_in_arena(address, units)
+                }
+                StringEncoding::Latin1OrUtf16 => {
+                    self.latin1_or_utf16_in_arena(guest, pointer, units)?
+                }
+            },
+            (Side::Host, Side::Guest(guest)) => {
+                self.limit_units(units, MAX_STRING_BYTE_LENGTH);
+                match guest.encoding() {
+                    StringEncoding::Utf8 => self.store_utf8(guest, pointer, units)?,
+                    StringEncoding::Utf16 => self.store_utf16(guest, pointer, units)?,
+                    StringEncoding::Latin1OrUtf16 => {
+                        self.store_latin1_or_utf16(guest, pointer, units)?
+                    }
+                }
+            }
+            (Side::Guest(_), Side::Guest(_)) | (Side::Host, Side::Host) => {
+                bail!("strings from guest to guest are not supported yet")
+            }
+        };
+        self.write_pair(pair, to);
+        Ok(())
+    }
+
+    /// Raises `StringTooLong` if there are more code units than `limit`.
+    fn limit_units(&mut self, units: Value, limit: u32) {
+        checks::limit_count(self.e, units, 1, limit, TrapCode::StringTooLong);
+    }
+
+    /// Checks a string of `units` code units of `unit` bytes; returns its native address.
+    fn string_range(
+        &mut self,
+        guest: Guest<'_>,
+        pointer: Value,
+        units: Value,
+        unit: u32,
+    ) -> Result<Value> {
+        let bytes = self.times(units, unit);
+        // In `latin1+utf16`, Latin-1 is aligned to 2 as well.
+        let align = match guest.encoding() {
+            StringEncoding::Utf8 => 1,
+            StringEncoding::Utf16 | StringEncoding::Latin1OrUtf16 => 2,
+        };
+        checks::checked_range(self.e, guest, pointer, bytes, align, checks::STRING)
+    }
+
+    // Guest to host.
+
+    fn borrow_utf8(
+        &mut self,
+        guest: Guest<'_>,
+        pointer: Value,
+        bytes: Value,
+    ) -> Result<(Value, Value)> {
+        self.limit_units(bytes, MAX_STRING_BYTE_LENGTH);
+        let address = self.string_range(guest, pointer, bytes, 1)?;
+        self.validate_utf8(address, bytes);
+        Ok((address, bytes))
+    }
+
+    /// Raises unless the bytes are UTF-8.
+    fn validate_utf8(&mut self, address: Value, bytes: Value) {
+        let done = self.e.builder.create_block();
+        if self.inline_strings < INLINE_STRINGS {
+            self.inline_strings += 1;
+            let check = self.e.builder.create_block();
+            self.branch_if_short_ascii(address, bytes, done, check);
+            self.e.builder.switch_to_block(check);
+            self.e.builder.seal_block(check);
+        }
+        let invalid = self.e.builder.create_block();
+        self.e.builder.set_cold_block(invalid);
+        let result = self
+            .e
+            .builtin(Builtin::Utf8Validate, &[address, bytes])
+            .expect("it has a result");
+        self.e.builder.ins().brif(result, invalid, &[], done, &[]);
+
+        self.e.builder.switch_to_block(invalid);
+        self.e.builder.seal_block(invalid);
+        let one = self.e.i32(1);
+        let incomplete = self.e.builder.ins().icmp(IntCC::NotEqual, result, one);
+        self.e.trap_if(incomplete, TrapCode::IncompleteUtf8, None);
+        self.e.raise(TrapCode::InvalidUtf8, None);
+
+        self.e.builder.switch_to_block(done);
+        self.e.builder.seal_block(done);
+    }
+
+    /// Goes to `ascii` if there are at most 32 bytes, all ASCII, and to `other` if not. Loads overlap
+    /// so that they cover every length of their class and never reach outside the string.
+    fn branch_if_short_ascii(
+        &mut self,
+        address: Value,
+        bytes: Value,
+        ascii: cranelift_codegen::ir::Block,
+        other: cranelift_codegen::ir::Block,
+    ) {
+        let [
+            short,
+            at_least_8,
+            below_8,
+            at_least_4,
+            below_4,
+            some,
+            verdict,
+        ] = std::array::from_fn(|_| self.e.builder.create_block());
+        let found = self.e.builder.append_block_param(verdict, types::I64);
+        let last = |t: &mut Self, size: i64| {
+            let size = t.e.i64(size);
+            t.e.builder.ins().isub(bytes, size)
+        };
+
+        let most = self.e.i64(INLINE_BYTES);
+        let is_short = self
+            .e
+            .builder
+            .ins()
+            .icmp(IntCC::UnsignedLessThanOrEqual, bytes, most);
+        self.e.builder.ins().brif(is_short, short, &[], other, &[]);
+
+        self.start(short);
+        self.branch_if_at_least(bytes, 8, at_least_8, below_8);
+
+        // 8 to 32 bytes: the first and last 8, and the second and second last, which overlap those
+        // of a shorter string.
+        self.start(at_least_8);
+        let end = last(self, 8);
+        let eight = self.e.i64(8);
+        let second = self.e.builder.ins().umin(eight, end);
+        let before = last(self, 16);
+        let zero = self.e.i64(0);
+        let before = self.e.builder.ins().smax(before, zero);
+        let words = [zero, second, before, end].map(|at| self.load_at(types::I64, address, at));
+        let all = self.or(&words);
+        self.e.builder.ins().jump(verdict, &[BlockArg::Value(all)]);
+
+        self.start(below_8);
+        self.branch_if_at_least(bytes, 4, at_least_4, below_4);
+
+        self.start(at_least_4);
+        let end = last(self, 4);
+        let zero = self.e.i64(0);
+        let words = [zero, end].map(|at| self.load_at(types::I32, address, at));
+        let all = self.or(&words);
+        self.e.builder.ins().jump(verdict, &[BlockArg::Value(all)]);
+
+        // 1 to 3 bytes: the first, the middle, the last.
+        self.start(below_4);
+        self.e.builder.ins().brif(bytes, some, &[], ascii, &[]);
+        self.start(some);
+        let end = last(self, 1);
+        let zero = self.e.i64(0);
+        let one = self.e.i64(1);
+        let middle = self.e.builder.ins().ushr(bytes, one);
+        let words = [zero, middle, end].map(|at| self.load_at(types::I8, address, at));
+        let all = self.or(&words);
+        self.e.builder.ins().jump(verdict, &[BlockArg::Value(all)]);
+
+        self.start(verdict);
+        let mask = self.e.i64(HIGH_BITS);
+        let high = self.e.builder.ins().band(found, mask);
+        self.e.builder.ins().brif(high, other, &[], ascii, &[]);
+    }
+
+    fn start(&mut self, block: cranelift_codegen::ir::Block) {
+        self.e.builder.switch_to_block(block);
+        self.e.builder.seal_block(block);
+    }
+
+    fn branch_if_at_least(
+        &mut self,
+        bytes: Value,
+        least: i64,
+        yes: cranelift_codegen::ir::Block,
+        no: cranelift_codegen::ir::Block,
+    ) {
+        let least = self.e.i64(least);
+        let ins = self.e.builder.ins();
+        let enough = ins.icmp(IntCC::UnsignedGreaterThanOrEqual, bytes, least);
+        self.e.builder.ins().brif(enough, yes, &[], no, &[]);
+    }
+
+    /// Loads from inside a checked string, zero-extended to 64 bits.
+    fn load_at(&mut self, ty: cranelift_codegen::ir::Type, address: Value, at: Value) -> Value {
+        let address = self.e.builder.ins().iadd(address, at);
+        let Side::Guest(guest) = self.from else {
+            unreachable!("only strings of guests are validated")
+        };
+        let (memory, _) = guest
+            .options
+            .memory
+            .expect("the string's bounds were checked");
+        let flags = self.e.memory_flags(memory);
+        let ins = self.e.builder.ins();
+        match ty {
+            types::I8 => ins.uload8(types::I64, flags, address, 0),
+            types::I32 => ins.uload32(flags, address, 0),
+            _ => ins.load(types::I64, flags, address, 0),
+        }
+    }
+
+    fn or(&mut self, words: &[Value]) -> Value {
+        let mut all = words[0];
+        for word in &words[1..] {
+            all = self.e.builder.ins().bor(all, *word);
+        }
+        all
+    }
+
+    /// Transcodes UTF-16 at a checked address. An empty string borrows its own address.
+    fn utf16_in_arena(&mut self, address: Value, units: Value) -> (Value, Value) {
+        self.transcode_in_arena(address, units, 3, |t, to| {
+            let bytes =
+                t.e.builtin(Builtin::Utf16ToUtf8, &[address, units, to])
+                    .expect("it has a result");
+            let zero = t.e.i64(0);
+            let ins = t.e.builder.ins();
+            let invalid = ins.icmp(IntCC::SignedLessThan, bytes, zero);
+            t.e.trap_if(invalid, TrapCode::InvalidUtf16, None);
+            bytes
+        })
+    }
+
+    /// Transcodes Latin-1 at a checked address; borrows it if it is ASCII.
+    fn latin1_in_arena(&mut self, address: Value, bytes: Value) -> (Value, Value) {
+        let transcode = self.e.builder.create_block();
+        let done = self.e.builder.create_block();
+        let results = [types::I64; 2].map(|ty| self.e.builder.append_block_param(done, ty));
+        let ascii = self
+            .e
+            .builtin(Builtin::AsciiValidate, &[address, bytes])
+            .expect("it has a result");
+        let borrowed = [address, bytes].map(BlockArg::Value);
+        self.e
+            .builder
+            .ins()
+            .brif(ascii, done, &borrowed, transcode, &[]);
+        self.start(transcode);
+        let (to, length) = self.transcode_in_arena(address, bytes, 2, |t, to| {
+            t.e.builtin(Builtin::Latin1ToUtf8, &[address, bytes, to])
+                .expect("it has a result")
+        });
+        let transcoded = [to, length].map(BlockArg::Value);
+        self.e.builder.ins().jump(done, &transcoded);
+        self.start(done);
+        (results[0], results[1])
+    }
+
+    /// Takes `growth` bytes a unit from the arena and fills them; an empty string takes nothing.
+    fn transcode_in_arena(
+        &mut self,
+        address: Value,
+        units: Value,
+        growth: u32,
+        transcode: impl FnOnce(&mut Self, Value) -> Value,
+    ) -> (Value, Value) {
+        let fill = self.e.builder.create_block();
+        let done = self.e.builder.create_block();
+        let results = [types::I64; 2].map(|ty| self.e.builder.append_block_param(done, ty));
+        let empty = [address, units].map(BlockArg::Value);
+        self.e.builder.ins().brif(units, fill, &[], done, &empty);
+        self.start(fill);
+        // At most 2^28 units: the product cannot overflow.
+        let room = self.times(units, growth);
+        let to = checks::arena_allocate(self.e, room, 1);
+        let bytes = transcode(self, to);
+        let full = [to, bytes].map(BlockArg::Value);
+        self.e.builder.ins().jump(done, &full);
+        self.start(done);
+        (results[0], results[1])
+    }
+
+    fn latin1_or_utf16_in_arena(
+        &mut self,
+        guest: Guest<'_>,
+        pointer: Value,
+        tagged: Value,
+    ) -> Result<(Value, Value)> {
+        let utf16 = self.e.builder.create_block();
+        let latin1 = self.e.builder.create_block();
+        let done = self.e.builder.create_block();
+        let results = [types::I64; 2].map(|ty| self.e.builder.append_block_param(done, ty));
+        let tag = self.e.i64(utf16_tag(guest));
+        let is_utf16 = self.e.builder.ins().band(tagged, tag);
+        self.e.builder.ins().brif(is_utf16, utf16, &[], latin1, &[]);
+
+        self.start(utf16);
+        let units = self.e.builder.ins().bxor(tagged, tag);
+        self.limit_units(units, MAX_STRING_BYTE_LENGTH / 2);
+        let address = self.string_range(guest, pointer, units, 2)?;
+        let (to, bytes) = self.utf16_in_arena(address, units);
+        let pair = [to, bytes].map(BlockArg::Value);
+        self.e.builder.ins().jump(done, &pair);
+
+        self.start(latin1);
+        self.limit_units(tagged, MAX_STRING_BYTE_LENGTH);
+        let address = self.string_range(guest, pointer, tagged, 1)?;
+        let (to, bytes) = self.latin1_in_arena(address, tagged);
+        let pair = [to, bytes].map(BlockArg::Value);
+        self.e.builder.ins().jump(done, &pair);
+
+        self.start(done);
+        Ok((results[0], results[1]))
+    }
+
+    // Host to guest. Native strings have at most `MAX_STRING_BYTE_LENGTH` bytes here, so twice their
+    // length is no overflow.
+
+    /// `store_string_copy`.
+    fn store_utf8(
+        &mut self,
+        guest: Guest<'_>,
+        source: Value,
+        bytes: Value,
+    ) -> Result<(Value, Value)> {
+        let block = checks::allocate(self.e, guest, 1, bytes)?;
+        let args = [block.address, source, bytes];
+        self.e.builtin(Builtin::MemoryMove, &args);
+        Ok((block.pointer, bytes))
+    }
+
+    /// `store_utf8_to_utf16`.
+    fn store_utf16(
+        &mut self,
+        guest: Guest<'_>,
+        source: Value,
+        bytes: Value,
+    ) -> Result<(Value, Value)> {
+        let worst = self.times(bytes, 2);
+        let block = checks::allocate(self.e, guest, 2, worst)?;
+        let units = self
+            .e
+            .builtin(Builtin::Utf8ToUtf16, &[source, bytes, block.address])
+            .expect("it has a result");
+        let used = self.times(units, 2);
+        let pointer = self.shrink(guest, block, worst, used)?;
+        Ok((pointer, units))
+    }
+
+    /// Gives back what was not used: a reallocation only if there is something. Returns the pointer.
+    fn shrink(
+        &mut self,
+        guest: Guest<'_>,
+        block: Block,
+        allocated: Value,
+        used: Value,
+    ) -> Result<Value> {
+        let shrink = self.e.builder.create_block();
+        let done = self.e.builder.create_block();
+        let result = self.e.builder.append_block_param(done, types::I64);
+        let ins = self.e.builder.ins();
+        let less = ins.icmp(IntCC::UnsignedLessThan, used, allocated);
+        let same = [BlockArg::Value(block.pointer)];
+        self.e.builder.ins().brif(less, shrink, &[], done, &same);
+        self.start(shrink);
+        let moved = checks::reallocate(self.e, guest, block, allocated, 2, used)?;
+        let moved = [BlockArg::Value(moved.pointer)];
+        self.e.builder.ins().jump(done, &moved);
+        self.start(done);
+        Ok(result)
+    }
+
+    /// `store_string_to_latin1_or_utf16`.
+    fn store_latin1_or_utf16(
+        &mut self,
+        guest: Guest<'_>,
+        source: Value,
+        bytes: Value,
+    ) -> Result<(Value, Value)> {
+        let latin1 = self.e.builder.create_block();
+        let utf16 = self.e.builder.create_block();
+        let done = self.e.builder.create_block();
+        let results = [types::I64; 2].map(|ty| self.e.builder.append_block_param(done, ty));
+
+        let block = checks::allocate(self.e, guest, 2, bytes)?;
+        let progress = self
+            .e
+            .builtin(Builtin::Utf8ToLatin1, &[source, bytes, block.address])
+            .expect("it has a result");
+        let half = self.e.i64(32);
+        let consumed = self.e.builder.ins().ushr(progress, half);
+        let low = self.e.i64(0xffff_ffff);
+        let written = self.e.builder.ins().band(progress, low);
+        let all = self.e.builder.ins().icmp(IntCC::Equal, consumed, bytes);
+        self.e.builder.ins().brif(all, latin1, &[], utf16, &[]);
+
+        self.start(latin1);
+        let pointer = self.shrink(guest, block, bytes, written)?;
+        let pair = [pointer, written].map(BlockArg::Value);
+        self.e.builder.ins().jump(done, &pair);
+
+        self.start(utf16);
+        let worst = self.times(bytes, 2);
+        let block = checks::reallocate(self.e, guest, block, bytes, 2, worst)?;
+        self.e
+            .builtin(Builtin::Latin1WidenInPlace, &[block.address, written]);
+        let rest = self.e.builder.ins().iadd(source, consumed);
+        let rest_bytes = self.e.builder.ins().isub(bytes, consumed);
+        // Each character so far took at least a byte of the source, so the rest still has two bytes a
+        // byte of it.
+        let widened = self.times(written, 2);
+        let to = self.e.builder.ins().iadd(block.address, widened);
+        let more = self
+            .e
+            .builtin(Builtin::Utf8ToUtf16, &[rest, rest_bytes, to])
+            .expect("it has a result");
+        let units = self.e.builder.ins().iadd(written, more);
+        let used = self.times(units, 2);
+        let pointer = self.shrink(guest, block, worst, used)?;
+        let tag = self.e.i64(utf16_tag(guest));
+        let tagged = self.e.builder.ins().bor(units, tag);
+        let pair = [pointer, tagged].map(BlockArg::Value);
+        self.e.builder.ins().jump(done, &pair);
+
+        self.start(done);
+        Ok((results[0], results[1]))
+    }
+}
