@@ -16,6 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 use trampette_artifact::ids::ComponentInstanceId;
 
 /// The embedder's data and all instances made in it. Movable between threads when the data is.
@@ -233,6 +234,8 @@ pub(crate) struct Lend {
 /// The part of a store that does not depend on the type of the embedder's data.
 #[doc(hidden)]
 pub struct StoreInner {
+    /// No other store has it.
+    id: u64,
     /// The embedder's `T`.
     data: NonNull<()>,
     pub(crate) limits: Cell<StoreLimits>,
@@ -250,7 +253,9 @@ pub struct StoreInner {
 
 impl StoreInner {
     fn new(data: NonNull<()>) -> StoreInner {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         StoreInner {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             data,
             limits: Cell::default(),
             instances: RefCell::default(),
@@ -262,6 +267,11 @@ impl StoreInner {
             trap: TrapRecord::default(),
             lends: RefCell::default(),
         }
+    }
+
+    /// A number that no other store has: what is in this store carries it.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// The address of the embedder's data.
