@@ -18,6 +18,8 @@ mod numeric;
 mod references;
 mod simd;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use crate::codegen::Session;
 use crate::component::layout::UnitBinding;
