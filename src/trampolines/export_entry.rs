@@ -6,6 +6,7 @@
 
 use super::emitter::Emitter;
 use super::flags;
+use super::reentrance::Crossing;
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
@@ -23,6 +24,7 @@ use trampette_artifact::ids::ExportId;
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::root;
 use trampette_artifact::metadata::Resource;
+use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{Type, TypeTable};
 
 /// The wasm-call body of a lifted export: `tail fn(ctx, args, results)`, pointers to the native-layout
@@ -140,6 +142,7 @@ impl<'p> Lifting<'p> {
         if self.lowers_borrows(e) {
             flags::trap_if_borrows_remain(e, self.lift.options.instance);
         }
+        crossing.leave(e);
         Ok(())
     }
 

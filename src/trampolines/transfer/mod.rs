@@ -33,6 +33,8 @@ mod lists;
 mod records;
 mod scalars;
 mod strings;
+#[cfg(test)]
+mod tests;
 mod variants;
 
 pub use checks::{Block, allocate, checked_tuple};
