@@ -126,6 +126,10 @@ impl<'p> Lifting<'p> {
     }
 
     fn emit(&self, e: &mut Emitter<'_, '_>, args: Value, results: Value) -> Result<()> {
+        // While a result waits to be read, the whole component is locked, and post-return cannot
+        // leave: so the instance can be left at once.
+        let crossing = Crossing::new(e.session.program, None, self.guest.instance());
+        crossing.enter(e, TrapCode::CannotEnter);
         if self.result_uses_arena {
             let mark = e.builtin(Builtin::ArenaMark, &[]).expect("it has a result");
             e.store_root(mark, root::POST_RETURN_ARENA_MARK);

@@ -31,6 +31,8 @@ pub mod facts;
 mod handles;
 mod lists;
 mod records;
+#[cfg(test)]
+mod run;
 mod scalars;
 mod strings;
 #[cfg(test)]

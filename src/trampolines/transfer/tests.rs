@@ -23,12 +23,12 @@ const IMPORTED: ResourceId = ResourceId(0);
 /// One that it defines.
 const DEFINED: ResourceId = ResourceId(1);
 
-const ENCODINGS: [StringEncoding; 3] = [
+pub(super) const ENCODINGS: [StringEncoding; 3] = [
     StringEncoding::Utf8,
     StringEncoding::Utf16,
     StringEncoding::Latin1OrUtf16,
 ];
-const WIDTHS: [PointerWidth; 2] = [PointerWidth::P32, PointerWidth::P64];
+pub(super) const WIDTHS: [PointerWidth; 2] = [PointerWidth::P32, PointerWidth::P64];
 
 /// A field or case name.
 fn named(index: usize) -> String {
@@ -55,12 +55,12 @@ fn variant(types: &mut TypeTable, cases: &[Option<Type>]) -> Type {
     ))
 }
 
-fn list(types: &mut TypeTable, element: Type) -> Type {
+pub(super) fn list(types: &mut TypeTable, element: Type) -> Type {
     types.intern(DefinedType::List(element))
 }
 
 /// A value type of every kind that can be a parameter and a result.
-fn all_types(types: &mut TypeTable) -> Vec<Type> {
+pub(super) fn all_types(types: &mut TypeTable) -> Vec<Type> {
     let names = |count: usize| (0..count).map(named).collect::<Vec<_>>();
     let mut all = vec![
         Type::Bool,
@@ -167,12 +167,12 @@ fn lowered(types: &TypeTable, ty: &FuncType, width: PointerWidth) -> CoreSignatu
 
 /// What to compile: the function's types and the guest's options.
 #[derive(Clone)]
-struct Example {
+pub(super) struct Example {
     types: TypeTable,
     params: Vec<Type>,
     result: Option<Type>,
-    encoding: StringEncoding,
-    width: PointerWidth,
+    pub(super) encoding: StringEncoding,
+    pub(super) width: PointerWidth,
 }
 
 impl Example {
@@ -196,7 +196,7 @@ impl Example {
         functions
     }
 
-    fn program(&self) -> Program<'static> {
+    pub(super) fn program(&self) -> Program<'static> {
         let param = |(index, ty): (usize, &Type)| Field {
             name: named(index),
             ty: *ty,
@@ -254,7 +254,7 @@ impl Example {
         }
     }
 
-    fn layout(&self) -> Layout {
+    pub(super) fn layout(&self) -> Layout {
         Layout {
             slabs: vec![SlabLayout::default()],
             root: RootLayout {
@@ -288,7 +288,7 @@ impl Example {
     }
 }
 
-fn case(types: &TypeTable, params: &[Type], result: Option<Type>) -> Example {
+pub(super) fn case(types: &TypeTable, params: &[Type], result: Option<Type>) -> Example {
     Example {
         types: types.clone(),
         params: params.to_vec(),
