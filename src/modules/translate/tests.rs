@@ -258,6 +258,12 @@ fn calls_of_all_kinds() {
         &indirect.clif,
         &["stack_limit", "brif", "sload32", "call_indirect"],
     );
+    // The entry is one load, its checks two compares, and the context stays in its register.
+    assert_has(
+        &indirect.asm,
+        &["movl -0x1000(%rdi, %rax, 4), %eax", "movslq 4(%rcx, %rdx)"],
+    );
+    assert!(!indirect.asm.contains("%rdi\n"), "{}", indirect.asm);
     assert_eq!(compiled[3].clif.matches("call fn0").count(), 2);
 }
 
