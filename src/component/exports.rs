@@ -16,10 +16,10 @@ impl<'p, 'a> Flattener<'p, 'a> {
     fn export_instance(&mut self, instance: InstanceIndex, path: &[&'a str]) -> Result<()> {
         // Exporting changes no instance, so its items can be taken for the time being.
         let items = std::mem::take(&mut self.instances[instance]);
-        self.count(items.len())?;
         for (name, item) in &items {
             let mut path = path.to_vec();
             path.push(name);
+            self.count_path(&path)?;
             self.export_item(*item, &path)
                 .with_context(|| format!("in the export `{}`", path.join("#")))?;
         }
@@ -39,6 +39,9 @@ impl<'p, 'a> Flattener<'p, 'a> {
             }
             Item::Type(TypeValue::Resource(resource)) => ExportItem::Resource(resource),
             Item::Type(TypeValue::Value(ty)) => ExportItem::Type(ty),
+            Item::Type(TypeValue::Unsupported(feature)) => {
+                ExportItem::Other(format!("{feature}, which are not supported yet"))
+            }
             Item::Type(other) => ExportItem::Other(format!("a {}", other.kind())),
             Item::Component(_) => ExportItem::Other("a component".to_string()),
             Item::Instance(instance) => {

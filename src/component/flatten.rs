@@ -30,8 +30,9 @@ use wasmparser::{
 
 /// Most instances, of components and of core modules together.
 pub(super) const MAX_INSTANCES: usize = 100_000;
-/// Most definitions that are interpreted, counting each as often as its component is instantiated.
-const MAX_DEFINITIONS: usize = 20_000_000;
+/// Most definitions that are interpreted, counting each as often as its component is instantiated,
+/// and names and parts of types as well.
+const MAX_DEFINITIONS: usize = 8_000_000;
 /// Deepest nesting of component instantiations, of imported instances, and of exported instances.
 pub(super) const MAX_DEPTH: usize = 100;
 
@@ -193,6 +194,11 @@ impl<'p, 'a> Flattener<'p, 'a> {
         Ok(())
     }
 
+    /// Counts the cost of a chain of names.
+    pub fn count_path(&mut self, path: &[&str]) -> Result<()> {
+        self.count(path.iter().map(|name| 1 + name.len() / 32).sum())
+    }
+
     /// Runs `f` one level of nesting deeper.
     pub fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= MAX_DEPTH {
@@ -288,6 +294,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
                     *module_index,
                     "core module",
                 )?;
+                self.count(args.len())?;
                 let mut arguments = HashMap::new();
                 for arg in args {
                     let instance = entry(

@@ -99,6 +99,8 @@ impl<'p, 'a> Flattener<'p, 'a> {
         provider: Provider,
         path: &[&'a str],
     ) -> Result<Items<'p, 'a>> {
+        // A scope is larger than most definitions.
+        self.count(8)?;
         let component_instance = self.scopes[outer].component_instance;
         let scope = self.new_scope(Some(outer), component_instance);
         let mut exports = Items::new();
@@ -114,6 +116,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 InstanceTypeDeclaration::Export { name, ty } => {
                     let mut path = path.to_vec();
                     path.push(name.name);
+                    self.count_path(&path)?;
                     let item = self
                         .provide(scope, *ty, provider, &path)
                         .with_context(|| format!("in its export `{}`", name.name))?;

@@ -4,7 +4,7 @@
 use super::flatten::{Flattener, ScopeIndex, UNNAMED_RESOURCE, entry};
 use super::program::ResourceDefinition;
 use crate::modules::module::{CoreSignature, CoreType};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::sync::Arc;
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::metadata::Resource;
@@ -28,7 +28,26 @@ pub(super) enum TypeValue<'p, 'a> {
     Instance(&'p [InstanceTypeDeclaration<'a>], ScopeIndex),
     /// A component type; nothing that can be flattened needs to know more.
     Component,
+    /// A type of a feature that is not supported: an error for whatever uses it, but not in itself.
+    Unsupported(&'static str),
 }
+
+/// Why a type is not supported.
+#[derive(Debug)]
+struct Unsupported(&'static str);
+
+impl std::fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} are not supported yet", self.0)
+    }
+}
+
+impl std::error::Error for Unsupported {}
+
+const ASYNC_FUNCTIONS: &str = "async functions (component model 0.3)";
+const FUTURES: &str = "future types (component model 0.3)";
+const STREAMS: &str = "stream types (component model 0.3)";
+const ERROR_CONTEXTS: &str = "values of type error-context (component model 0.3)";
 
 impl TypeValue<'_, '_> {
     /// What kind of type it is, for messages.
@@ -39,6 +58,15 @@ impl TypeValue<'_, '_> {
             TypeValue::Resource(_) => "resource type",
             TypeValue::Instance(..) => "instance type",
             TypeValue::Component => "component type",
+            TypeValue::Unsupported(_) => "type that is not supported",
+        }
+    }
+
+    /// The error of having found this kind of type where another is needed.
+    fn mismatch(&self, index: u32, needed: &str) -> anyhow::Error {
+        match self {
+            TypeValue::Unsupported(feature) => anyhow::Error::new(Unsupported(feature)),
+            other => anyhow!("type {index} is a {}, not {needed}", other.kind()),
         }
     }
 }
@@ -50,17 +78,23 @@ impl<'p, 'a> Flattener<'p, 'a> {
         scope: ScopeIndex,
         ty: &'p ComponentType<'a>,
     ) -> Result<TypeValue<'p, 'a>> {
-        Ok(match ty {
-            ComponentType::Defined(ty) => TypeValue::Value(self.defined_type(scope, ty)?),
-            ComponentType::Func(ty) => {
-                let ty = self.func_type(scope, ty)?;
-                TypeValue::Func(self.func_types.insert_full(Arc::new(ty)).0)
-            }
-            ComponentType::Component(_) => TypeValue::Component,
-            ComponentType::Instance(declarations) => TypeValue::Instance(declarations, scope),
+        self.count(cost(ty))?;
+        let value = match ty {
+            ComponentType::Defined(ty) => self.defined_type(scope, ty).map(TypeValue::Value),
+            ComponentType::Func(ty) => self.func_type(scope, ty).map(|ty| {
+                let (index, _) = self.func_types.insert_full(Arc::new(ty));
+                TypeValue::Func(index)
+            }),
+            ComponentType::Component(_) => Ok(TypeValue::Component),
+            ComponentType::Instance(declarations) => Ok(TypeValue::Instance(declarations, scope)),
             ComponentType::Resource { rep, dtor } => {
-                TypeValue::Resource(self.resource_type(scope, *rep, *dtor)?)
+                let resource = self.resource_type(scope, *rep, *dtor);
+                resource.map(TypeValue::Resource)
             }
+        };
+        value.or_else(|error| {
+            let Unsupported(feature) = error.downcast::<Unsupported>()?;
+            Ok(TypeValue::Unsupported(feature))
         })
     }
 
@@ -98,10 +132,9 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     fn func_type(&self, scope: ScopeIndex, ty: &ComponentFuncType<'a>) -> Result<FuncType> {
-        ensure!(
-            !ty.async_,
-            "async functions (component model 0.3) are not supported yet"
-        );
+        if ty.async_ {
+            bail!(Unsupported(ASYNC_FUNCTIONS));
+        }
         let params = ty.params.iter().map(|(name, ty)| {
             Ok(Field {
                 name: name.to_string(),
@@ -123,7 +156,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 .get_index(ty)
                 .cloned()
                 .context("unknown function type"),
-            other => bail!("type {index} is a {}, not a function type", other.kind()),
+            other => Err(other.mismatch(index, "a function type")),
         }
     }
 
@@ -131,7 +164,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     pub fn resource_at(&self, scope: ScopeIndex, index: u32) -> Result<ResourceId> {
         match entry(&self.scopes[scope].types, index, "type")? {
             TypeValue::Resource(resource) => Ok(resource),
-            other => bail!("type {index} is a {}, not a resource type", other.kind()),
+            other => Err(other.mismatch(index, "a resource type")),
         }
     }
 
@@ -149,7 +182,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             ComponentValType::Type(index) => {
                 match entry(&self.scopes[scope].types, index, "type")? {
                     TypeValue::Value(ty) => Ok(ty),
-                    other => bail!("type {index} is a {}, not a value type", other.kind()),
+                    other => Err(other.mismatch(index, "a value type")),
                 }
             }
         }
@@ -200,14 +233,30 @@ impl<'p, 'a> Flattener<'p, 'a> {
             ComponentDefinedType::Borrow(index) => {
                 DefinedType::Borrow(self.resource_at(scope, *index)?)
             }
-            ComponentDefinedType::Future(_) => {
-                bail!("future types (component model 0.3) are not supported yet")
-            }
-            ComponentDefinedType::Stream(_) => {
-                bail!("stream types (component model 0.3) are not supported yet")
-            }
+            ComponentDefinedType::Future(_) => bail!(Unsupported(FUTURES)),
+            ComponentDefinedType::Stream(_) => bail!(Unsupported(STREAMS)),
         };
         Ok(self.program.types.intern(ty))
+    }
+}
+
+/// What evaluating a type costs, in the units of [`Flattener::count`].
+fn cost(ty: &ComponentType<'_>) -> usize {
+    fn names<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+        names.map(|name| 1 + name.len() / 32).sum()
+    }
+    match ty {
+        ComponentType::Func(ty) => names(ty.params.iter().map(|(name, _)| *name)),
+        ComponentType::Defined(ty) => match ty {
+            ComponentDefinedType::Record(fields) => names(fields.iter().map(|(name, _)| *name)),
+            ComponentDefinedType::Variant(cases) => names(cases.iter().map(|case| case.name)),
+            ComponentDefinedType::Flags(all) | ComponentDefinedType::Enum(all) => {
+                names(all.iter().copied())
+            }
+            ComponentDefinedType::Tuple(types) => types.len(),
+            _ => 0,
+        },
+        _ => 0,
     }
 }
 
@@ -226,9 +275,7 @@ fn primitive_type(ty: PrimitiveValType) -> Result<Type> {
         PrimitiveValType::F64 => Type::F64,
         PrimitiveValType::Char => Type::Char,
         PrimitiveValType::String => Type::String,
-        PrimitiveValType::ErrorContext => {
-            bail!("the type `error-context` (component model 0.3) is not supported yet")
-        }
+        PrimitiveValType::ErrorContext => bail!(Unsupported(ERROR_CONTEXTS)),
     })
 }
 

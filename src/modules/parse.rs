@@ -178,7 +178,7 @@ impl<'a> ModuleBuilder<'a> {
                 at(offset)
             );
         };
-        if !ty.is_final || ty.supertype_idxs.iter().next().is_some() {
+        if !ty.is_final || !ty.supertype_idxs.is_empty() {
             bail!("subtypes are not supported: {ty} at {}", at(offset));
         }
         let all = |types: &[wasmparser::ValType]| -> Result<Box<[CoreType]>> {

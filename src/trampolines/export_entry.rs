@@ -6,6 +6,7 @@
 
 use super::emitter::Emitter;
 use super::flags;
+use super::reentrance::Crossing;
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
@@ -23,6 +24,7 @@ use trampette_artifact::ids::ExportId;
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::root;
 use trampette_artifact::metadata::Resource;
+use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{Type, TypeTable};
 
 /// The wasm-call body of a lifted export: `tail fn(ctx, args, results)`, pointers to the native-layout
@@ -124,6 +126,10 @@ impl<'p> Lifting<'p> {
     }
 
     fn emit(&self, e: &mut Emitter<'_, '_>, args: Value, results: Value) -> Result<()> {
+        // While a result waits to be read, the whole component is locked, and post-return cannot
+        // leave: so the instance can be left at once.
+        let crossing = Crossing::new(e.session.program, None, self.guest.instance());
+        crossing.enter(e, TrapCode::CannotEnter);
         if self.result_uses_arena {
             let mark = e.builtin(Builtin::ArenaMark, &[]).expect("it has a result");
             e.store_root(mark, root::POST_RETURN_ARENA_MARK);
@@ -140,6 +146,7 @@ impl<'p> Lifting<'p> {
         if self.lowers_borrows(e) {
             flags::trap_if_borrows_remain(e, self.lift.options.instance);
         }
+        crossing.leave(e);
         Ok(())
     }
 

@@ -94,10 +94,11 @@ impl Lowering<'_> {
             None => e.i64(0),
         };
         self.call_host(e, args, results);
+        let flat = self.lower_result(e, guest, results, params)?;
+        // Last, since the host may have put its results there too.
         if let Some(mark) = arena_mark {
             e.builtin(Builtin::ArenaReset, &[mark]);
         }
-        let flat = self.lower_result(e, guest, results, params)?;
         if let Some(mark) = lend_mark {
             e.builtin(Builtin::LendRelease, &[mark]);
         }

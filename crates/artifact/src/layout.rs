@@ -116,11 +116,13 @@ pub struct RootHeader {
     pub store_data: u64,
     /// *Slab 0.* The flat core result of the last export call that awaits its post-return.
     pub post_return_value: u64,
+    /// The runtime's record of the component instance.
+    pub instance: u64,
     /// *Slab 0.* The arena's mark from before the last export call whose result lies in the arena;
     /// given back when the result was read.
     pub post_return_arena_mark: u64,
     /// Zero.
-    pub reserved: [u64; 6],
+    pub reserved: [u64; 5],
 }
 
 /// Offsets of [`RootHeader`]'s fields for code generation.

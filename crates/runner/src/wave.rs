@@ -117,8 +117,8 @@ fn from_wave(value: &Value) -> Result<Val> {
         WasmTypeKind::U16 => Val::U16(value.unwrap_u16()),
         WasmTypeKind::U32 => Val::U32(value.unwrap_u32()),
         WasmTypeKind::U64 => Val::U64(value.unwrap_u64()),
-        WasmTypeKind::F32 => Val::F32(value.unwrap_f32()),
-        WasmTypeKind::F64 => Val::F64(value.unwrap_f64()),
+        WasmTypeKind::F32 => Val::Float32(value.unwrap_f32()),
+        WasmTypeKind::F64 => Val::Float64(value.unwrap_f64()),
         WasmTypeKind::Char => Val::Char(value.unwrap_char()),
         WasmTypeKind::String => Val::String(value.unwrap_string().into_owned()),
         WasmTypeKind::List | WasmTypeKind::FixedLengthList => {
@@ -170,8 +170,8 @@ fn to_wave(ty: &WaveType, value: &Val) -> Result<Value> {
         Val::U16(value) => Value::make_u16(*value),
         Val::U32(value) => Value::make_u32(*value),
         Val::U64(value) => Value::make_u64(*value),
-        Val::F32(value) => Value::make_f32(*value),
-        Val::F64(value) => Value::make_f64(*value),
+        Val::Float32(value) => Value::make_f32(*value),
+        Val::Float64(value) => Value::make_f64(*value),
         Val::Char(value) => Value::make_char(*value),
         Val::String(value) => Value::make_string(value.as_str().into()),
         Val::List(values) => {

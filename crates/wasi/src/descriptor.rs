@@ -11,7 +11,7 @@ use cap_fs_ext::{SystemTimeSpec, SystemTimeSpec::Absolute, SystemTimeSpec::Symbo
 use cap_std::fs::{Dir, File, FileTypeExt, Metadata, OpenOptions};
 use cap_std::time::SystemTime;
 use rustix::fs::Advice;
-use std::os::unix::fs::FileExt;
+use cap_std::fs::FileExt;
 use std::sync::Arc;
 use trampette_runtime::{ComponentType, Lift, Lower, flags};
 
@@ -106,7 +106,6 @@ pub struct DescriptorStat {
 
 impl From<Metadata> for DescriptorStat {
     fn from(metadata: Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt as _;
         let time = |time: std::io::Result<SystemTime>| time.ok().map(|time| time.into_std().into());
         let changed = u64::try_from(cap_std::fs::MetadataExt::ctime(&metadata)).ok();
         let nanoseconds = cap_std::fs::MetadataExt::ctime_nsec(&metadata) as u32;
@@ -396,7 +395,7 @@ impl Descriptor {
     /// `set-times`.
     pub fn set_times(&self, access: NewTimestamp, modification: NewTimestamp) -> FsResult<()> {
         use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
-        let time = |new: NewTimestamp| {
+        let time = |new: NewTimestamp| -> FsResult<Timespec> {
             Ok(match new {
                 NewTimestamp::NoChange => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
                 NewTimestamp::Now => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
@@ -508,7 +507,7 @@ impl Descriptor {
             || flags.contains(DescriptorFlags::WRITE)
             || flags.contains(DescriptorFlags::MUTATE_DIRECTORY);
         let dir = if changes { self.mutable_dir()? } else { self.dir()? };
-        let (Descriptor::Directory { access, .. } | Descriptor::File { .. }) = self else {
+        let Descriptor::Directory { access, .. } = self else {
             return Err(ErrorCode::NotDirectory);
         };
         let mut options = OpenOptions::new();

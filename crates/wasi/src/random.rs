@@ -3,6 +3,8 @@
 use crate::context::WasiView;
 use crate::interface;
 use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
+use rustix::rand::GetRandomFlags;
 use trampette_runtime::Linker;
 
 /// The most bytes that one call gives; a guest's length must not size the host's memory.
@@ -11,14 +13,25 @@ const LIMIT: u64 = 64 << 20;
 fn bytes(length: u64) -> Result<Vec<u8>> {
     ensure!(length <= LIMIT, "a guest asked for {length} random bytes at once; the limit is {LIMIT}");
     let mut bytes = vec![0; length as usize];
-    getrandom::fill(&mut bytes).context("the system has no random bytes")?;
+    fill(&mut bytes)?;
     Ok(bytes)
 }
 
 fn number() -> Result<u64> {
     let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).context("the system has no random bytes")?;
+    fill(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
+}
+
+fn fill(mut rest: &mut [u8]) -> Result<()> {
+    while !rest.is_empty() {
+        match rustix::rand::getrandom(&mut *rest, GetRandomFlags::empty()) {
+            Ok(count) => rest = &mut rest[count..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error).context("the system has no random bytes"),
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {

@@ -1,11 +1,10 @@
 //! Byte streams: the standard ones, and files at a position.
 
 use crate::io::Pollable;
-use cap_std::fs::File;
+use cap_std::fs::{File, FileExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 /// The most bytes that one read gives, whatever the guest asks for.

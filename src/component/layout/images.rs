@@ -275,11 +275,14 @@ mod tests {
                 bytes.extend(vec![0; run]);
                 bytes.push(2);
                 bytes.extend(vec![0; lead]);
-                let expected: Vec<Range<usize>> = match run < ZERO_RUN {
-                    true => vec![lead..lead + run + 2],
-                    false => vec![lead..lead + 1, lead + run + 1..lead + run + 2],
+                let (first, second) = (lead, lead + run + 1);
+                let expected = match run < ZERO_RUN {
+                    true => vec![(first, second + 1)],
+                    false => vec![(first, first + 1), (second, second + 1)],
                 };
-                assert_eq!(nonzero_runs(&bytes), expected, "{run} {lead}");
+                let runs = nonzero_runs(&bytes).into_iter();
+                let runs: Vec<_> = runs.map(|run| (run.start, run.end)).collect();
+                assert_eq!(runs, expected, "{run} {lead}");
                 // The same when the zeros are not written at all.
                 let writes = [write(0, &[1]), write(run as i64 + 1, &[2])];
                 assert_eq!(pieces(&writes).len(), expected.len());

@@ -270,6 +270,7 @@ pub fn lay_out(program: &Program<'_>) -> Result<Layout> {
     layout.root = RootLayout {
         instances: count(program.component_instances.len()),
         imports: count(program.imports.len()),
+        core_imports: count(program.core_imports.len()),
         tables: count(layout.tables.len()),
         memories: count(layout.memories.len()),
         data_segments: count(layout.data_segments.len()),

@@ -25,7 +25,9 @@ impl Layout {
                 None => writeln!(out, ", no memory")?,
             }
             for (offset, bytes) in &slab.image {
-                writeln!(out, "  image at {offset:#x}: {} bytes", bytes.len())?;
+                let sign = if *offset < 0 { "-" } else { "" };
+                let (distance, length) = (offset.unsigned_abs(), bytes.len());
+                writeln!(out, "  image at {sign}{distance:#x}: {length} bytes")?;
             }
         }
         for (index, unit) in self.units.iter().enumerate() {

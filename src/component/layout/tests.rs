@@ -2,6 +2,8 @@
 
 use super::testing::TestProgram;
 use super::*;
+use crate::component::program::{Trampoline, TrampolineKind};
+use trampette_artifact::key::Intrinsic;
 use trampette_artifact::trap::TrapCode;
 
 fn layout(modules: &[(&str, &str)]) -> Layout {
@@ -226,6 +228,32 @@ fn functions_that_escape_have_ids_and_signatures() {
     );
     let at = i64::from(layout.tables[0].offset) + 8;
     assert_eq!(layout.slabs[0].image, [(at, vec![1, 0, 0, 0, 2])]);
+}
+
+#[test]
+fn trampolines_and_intrinsics_escape_too() {
+    let intrinsic = CoreFunc::Intrinsic(Intrinsic::U8NativeLoad);
+    let trampoline = CoreFunc::Trampoline(TrampolineId(0));
+    let mut test = TestProgram::with_functions(
+        &[("trampoline", trampoline), ("intrinsic", intrinsic)],
+        &[(
+            "a",
+            "(module (type $i (func (param i64) (result i32))) (type $t (func (param i32)))
+                (import \"\" \"trampoline\" (func $t (type $t))) (import \"\" \"intrinsic\" (func $i (type $i)))
+                (table 2 funcref) (elem (i32.const 0) func $t $i))",
+        )],
+    );
+    test.program.trampolines.push(Trampoline {
+        kind: TrampolineKind::ResourceDrop {
+            resource: ResourceId(0),
+            instance: ComponentInstanceId(0),
+        },
+        signature: test.program.modules[0].types[1].clone(),
+    });
+    let layout = lay_out(&test.program).unwrap();
+    let functions: Vec<_> = layout.functions.iter().copied().collect();
+    assert_eq!(functions, [trampoline, intrinsic]);
+    assert_eq!(layout.function_signatures, [SignatureId(2), SignatureId(1)]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Core function bodies to CLIF.
 //!
 //! One pass over a body validates each operator and then translates it. Code that cannot be reached
-//! is validated but not translated. This file holds the operand stack, [`driver`] the pass; the
+//! is validated but not translated. This file holds the operand stack, `driver` the pass; the
 //! operators are in one file per family, and how a unit reaches its memories, tables and globals is
-//! in [`entities`] alone.
+//! in `entities` alone.
 //!
 //! Not here: what entities are bound to and where they are (the layout's), numbering of symbols and
 //! alias regions (`codegen`'s).
@@ -18,6 +18,8 @@ mod numeric;
 mod references;
 mod simd;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use crate::codegen::Session;
 use crate::component::layout::UnitBinding;

@@ -31,8 +31,12 @@ pub mod facts;
 mod handles;
 mod lists;
 mod records;
+#[cfg(test)]
+mod run;
 mod scalars;
 mod strings;
+#[cfg(test)]
+mod tests;
 mod variants;
 
 pub use checks::{Block, allocate, checked_tuple};

@@ -1,0 +1,421 @@
+//! Every type, encoding, width and direction: what is emitted verifies and compiles, and has no more
+//! calls and loops than it needs.
+
+use crate::codegen::Session;
+use crate::codegen::isa::{OptLevel, TargetCpu, isa};
+use crate::component::layout::{Layout, SlabLayout, UnitBinding};
+use crate::component::program::*;
+use crate::modules::module::{CoreSignature, CoreType};
+use crate::trampolines::testing::compile;
+use crate::trampolines::{export_entry, lower_import};
+use cranelift_codegen::ir;
+use std::sync::Arc;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::canonical::{Flat, MAX_FLAT_PARAMS, PointerWidth, flatten_all};
+use trampette_artifact::ids::*;
+use trampette_artifact::key::{FuncKey, SymbolKey};
+use trampette_artifact::layout::RootLayout;
+use trampette_artifact::metadata::{Import, Memory, Resource};
+use trampette_artifact::types::{Case, DefinedType, Field, FuncType, Type, TypeTable};
+
+/// A resource that the component imports.
+const IMPORTED: ResourceId = ResourceId(0);
+/// One that it defines.
+const DEFINED: ResourceId = ResourceId(1);
+
+pub(super) const ENCODINGS: [StringEncoding; 3] = [
+    StringEncoding::Utf8,
+    StringEncoding::Utf16,
+    StringEncoding::Latin1OrUtf16,
+];
+pub(super) const WIDTHS: [PointerWidth; 2] = [PointerWidth::P32, PointerWidth::P64];
+
+/// A field or case name.
+fn named(index: usize) -> String {
+    format!("n{index}")
+}
+
+fn record(types: &mut TypeTable, fields: &[Type]) -> Type {
+    let field = |(index, ty): (usize, &Type)| Field {
+        name: named(index),
+        ty: *ty,
+    };
+    types.intern(DefinedType::Record(
+        fields.iter().enumerate().map(field).collect(),
+    ))
+}
+
+fn variant(types: &mut TypeTable, cases: &[Option<Type>]) -> Type {
+    let case = |(index, ty): (usize, &Option<Type>)| Case {
+        name: named(index),
+        ty: *ty,
+    };
+    types.intern(DefinedType::Variant(
+        cases.iter().enumerate().map(case).collect(),
+    ))
+}
+
+pub(super) fn list(types: &mut TypeTable, element: Type) -> Type {
+    types.intern(DefinedType::List(element))
+}
+
+/// A value type of every kind that can be a parameter and a result.
+pub(super) fn all_types(types: &mut TypeTable) -> Vec<Type> {
+    let names = |count: usize| (0..count).map(named).collect::<Vec<_>>();
+    let mut all = vec![
+        Type::Bool,
+        Type::S8,
+        Type::U8,
+        Type::S16,
+        Type::U16,
+        Type::S32,
+        Type::U32,
+        Type::S64,
+        Type::U64,
+        Type::F32,
+        Type::F64,
+        Type::Char,
+        Type::String,
+    ];
+    let scalars = all.clone();
+    all.push(record(types, &[Type::U8, Type::U64, Type::F32]));
+    all.push(record(types, &scalars));
+    all.push(types.intern(DefinedType::Tuple(vec![Type::Char, Type::String])));
+    all.push(types.intern(DefinedType::FixedLengthList(Type::U16, 3)));
+    all.push(types.intern(DefinedType::FixedLengthList(Type::Char, 100)));
+    all.push(types.intern(DefinedType::FixedLengthList(Type::String, 20)));
+    all.push(types.intern(DefinedType::Map(Type::String, Type::U32)));
+    all.push(types.intern(DefinedType::Map(Type::U32, Type::F32)));
+    for count in [1, 7, 8, 16, 20, 32] {
+        all.push(types.intern(DefinedType::Flags(names(count))));
+    }
+    for count in [1, 2, 256, 300] {
+        all.push(types.intern(DefinedType::Enum(names(count))));
+    }
+    all.push(types.intern(DefinedType::Own(IMPORTED)));
+    all.push(types.intern(DefinedType::Own(DEFINED)));
+    for ty in [Type::U8, Type::F64, Type::String, all[13]] {
+        all.push(types.intern(DefinedType::Option(ty)));
+    }
+    for (ok, err) in [
+        (None, None),
+        (Some(Type::F32), None),
+        (None, Some(Type::String)),
+        (Some(Type::F64), Some(Type::F32)),
+        (Some(Type::String), Some(Type::U64)),
+    ] {
+        all.push(types.intern(DefinedType::Result { ok, err }));
+    }
+    all.push(variant(
+        types,
+        &[
+            None,
+            Some(Type::F32),
+            Some(Type::U32),
+            Some(Type::F64),
+            Some(Type::S64),
+            Some(Type::String),
+            None,
+        ],
+    ));
+    let nested = *all.last().unwrap();
+    all.push(variant(types, &[Some(nested), Some(all[13])]));
+    let many: Vec<_> = (0..300)
+        .map(|index| (index % 100 == 7).then_some(Type::U32))
+        .collect();
+    all.push(variant(types, &many));
+    for ty in all.clone() {
+        all.push(list(types, ty));
+    }
+    let strings = list(types, Type::String);
+    all.push(list(types, strings));
+    all
+}
+
+fn core_type(flat: &Flat) -> CoreType {
+    match flat {
+        Flat::I32 => CoreType::I32,
+        Flat::I64 => CoreType::I64,
+        Flat::F32 => CoreType::F32,
+        Flat::F64 => CoreType::F64,
+    }
+}
+
+/// `flatten_functype` for `lower`.
+fn lowered(types: &TypeTable, ty: &FuncType, width: PointerWidth) -> CoreSignature {
+    let pointer = match width {
+        PointerWidth::P32 => CoreType::I32,
+        PointerWidth::P64 => CoreType::I64,
+    };
+    let all = ty.params.iter().map(|param| param.ty);
+    let mut params = match flatten_all(types, all, width, MAX_FLAT_PARAMS) {
+        Some(flat) => flat.iter().map(core_type).collect(),
+        None => vec![pointer],
+    };
+    let results = match flatten_all(types, ty.result, width, 1) {
+        Some(flat) => flat.iter().map(core_type).collect(),
+        None => {
+            params.push(pointer);
+            Vec::new()
+        }
+    };
+    CoreSignature {
+        params: params.into(),
+        results: results.into(),
+    }
+}
+
+/// What to compile: the function's types and the guest's options.
+#[derive(Clone)]
+pub(super) struct Example {
+    types: TypeTable,
+    params: Vec<Type>,
+    result: Option<Type>,
+    pub(super) encoding: StringEncoding,
+    pub(super) width: PointerWidth,
+}
+
+impl Example {
+    /// Compiles the type as a lowered import, a lifted export and its post-return.
+    fn functions(&self, level: OptLevel) -> [ir::Function; 3] {
+        let program = self.program();
+        let layout = self.layout();
+        let session = Session {
+            isa: isa(level, &TargetCpu::V3).unwrap(),
+            program: &program,
+            layout: &layout,
+        };
+        let functions = [
+            lower_import::lower_import(&session, TrampolineId(0)).unwrap(),
+            export_entry::export_body(&session, ExportId(0)).unwrap(),
+            export_entry::post_return_body(&session, ExportId(0)).unwrap(),
+        ];
+        for func in &functions {
+            compile(&session, func);
+        }
+        functions
+    }
+
+    pub(super) fn program(&self) -> Program<'static> {
+        let param = |(index, ty): (usize, &Type)| Field {
+            name: named(index),
+            ty: *ty,
+        };
+        let ty = FuncType {
+            params: self.params.iter().enumerate().map(param).collect(),
+            result: self.result,
+            is_async: false,
+        };
+        let core = |func| CoreFunc::Module(CoreInstanceId(0), func);
+        let options = CanonicalOptions {
+            instance: ComponentInstanceId(0),
+            encoding: self.encoding,
+            memory: Some((MemoryId(0), self.width)),
+            realloc: Some(core(0)),
+            post_return: Some(core(2)),
+        };
+        let resource = |info| ResourceDefinition {
+            info,
+            destructor: None,
+        };
+        Program {
+            types: self.types.clone(),
+            resources: vec![
+                resource(Resource::Imported {
+                    path: vec!["r".into()],
+                }),
+                resource(Resource::Defined {
+                    instance: ComponentInstanceId(0),
+                    has_destructor: false,
+                    name: "d".into(),
+                }),
+            ],
+            imports: vec![Import {
+                path: vec!["f".into()],
+                ty: ty.clone(),
+                used: true,
+            }],
+            lifts: vec![LiftedFunction {
+                func: core(1),
+                ty: Arc::new(ty.clone()),
+                options: options.clone(),
+                name: "f".into(),
+            }],
+            trampolines: vec![Trampoline {
+                signature: lowered(&self.types, &ty, self.width),
+                kind: TrampolineKind::LowerImport {
+                    import: ImportId(0),
+                    ty: Arc::new(ty),
+                    options,
+                },
+            }],
+            component_instances: vec![ComponentInstance::default()],
+            ..Program::default()
+        }
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            slabs: vec![SlabLayout::default()],
+            root: RootLayout {
+                instances: 1,
+                imports: 1,
+                memories: 1,
+                ..RootLayout::default()
+            },
+            memories: vec![Memory {
+                slab: SlabId(0),
+                minimum: 1,
+                maximum: None,
+                page_size_log2: 16,
+                width: self.width,
+                shared: false,
+            }],
+            units: vec![UnitBinding {
+                module: ModuleId(0),
+                slab: SlabId(0),
+                functions: vec![],
+                memories: vec![MemoryId(0)],
+                tables: vec![],
+                globals: vec![],
+                tags: vec![],
+                signatures: vec![],
+                data_segments: vec![],
+                element_segments: vec![],
+            }],
+            ..Layout::default()
+        }
+    }
+}
+
+pub(super) fn case(types: &TypeTable, params: &[Type], result: Option<Type>) -> Example {
+    Example {
+        types: types.clone(),
+        params: params.to_vec(),
+        result,
+        encoding: StringEncoding::Utf8,
+        width: PointerWidth::P32,
+    }
+}
+
+/// Builtins that a function calls, `Raise` aside.
+fn builtins(func: &ir::Function) -> Vec<Builtin> {
+    let names = func.params.user_named_funcs().values();
+    let mut found: Vec<Builtin> = names
+        .filter_map(|name| SymbolKey::decode(name.namespace, name.index))
+        .filter_map(|key| match key {
+            SymbolKey::Func(FuncKey::Builtin(builtin)) => Some(builtin),
+            _ => None,
+        })
+        .filter(|builtin| *builtin != Builtin::Raise)
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Whether a function has a loop: a branch to a block that was laid out before.
+fn has_loop(func: &ir::Function) -> bool {
+    let cfg = cranelift_codegen::flowgraph::ControlFlowGraph::with_function(func);
+    let domtree = cranelift_codegen::dominator_tree::DominatorTree::with_function(func, &cfg);
+    func.layout.blocks().any(|block| {
+        cfg.succ_iter(block)
+            .any(|to| domtree.block_dominates(to, block))
+    })
+}
+
+#[test]
+fn every_type_compiles_in_every_encoding_and_direction() {
+    let mut types = TypeTable::default();
+    let all = all_types(&mut types);
+    for ty in &all {
+        for encoding in ENCODINGS {
+            for width in WIDTHS {
+                Example {
+                    encoding,
+                    width,
+                    ..case(&types, &[*ty], Some(*ty))
+                }
+                .functions(OptLevel::None);
+            }
+        }
+    }
+}
+
+#[test]
+fn spilled_parameters_compile() {
+    let mut types = TypeTable::default();
+    let all = all_types(&mut types);
+    for encoding in ENCODINGS {
+        for width in WIDTHS {
+            Example {
+                encoding,
+                width,
+                ..case(&types, &all, None)
+            }
+            .functions(OptLevel::Speed);
+        }
+    }
+}
+
+#[test]
+fn borrowed_handles_compile() {
+    let mut types = TypeTable::default();
+    let borrow = types.intern(DefinedType::Borrow(IMPORTED));
+    let own = types.intern(DefinedType::Own(IMPORTED));
+    let borrows = list(&mut types, borrow);
+    let [import, ..] = case(&types, &[borrow], None).functions(OptLevel::Speed);
+    assert_eq!(builtins(&import), []);
+    let [import, ..] = case(&types, &[borrows, own], None).functions(OptLevel::Speed);
+    assert!(builtins(&import).contains(&Builtin::LendPush));
+    assert!(builtins(&import).contains(&Builtin::LendRelease));
+}
+
+#[test]
+fn bytes_are_lent_without_a_copy_or_a_loop() {
+    let mut types = TypeTable::default();
+    let bytes = list(&mut types, Type::U8);
+    let [import, export, _] = case(&types, &[bytes], None).functions(OptLevel::Speed);
+    assert_eq!(builtins(&import), []);
+    assert!(!has_loop(&import), "{import}");
+    assert_eq!(builtins(&export), [Builtin::MemoryMove]);
+    assert!(!has_loop(&export), "{export}");
+}
+
+#[test]
+fn strings_are_lent_without_a_copy_or_a_loop() {
+    let types = TypeTable::default();
+    let [import, export, _] = case(&types, &[Type::String], None).functions(OptLevel::Speed);
+    assert_eq!(builtins(&import), [Builtin::Utf8Validate]);
+    assert!(!has_loop(&import), "{import}");
+    assert_eq!(builtins(&export), [Builtin::MemoryMove]);
+    assert!(!has_loop(&export), "{export}");
+}
+
+#[test]
+fn scalars_call_nothing_but_the_host() {
+    let types = TypeTable::default();
+    let ty = Type::U32;
+    let [import, export, _] = case(&types, &[ty, Type::F64], Some(ty)).functions(OptLevel::Speed);
+    assert_eq!(builtins(&import), []);
+    assert_eq!(builtins(&export), []);
+}
+
+#[test]
+fn shared_memories_are_refused() {
+    let types = TypeTable::default();
+    let case = case(&types, &[Type::String], None);
+    let program = case.program();
+    let mut layout = case.layout();
+    layout.memories[0].shared = true;
+    let session = Session {
+        isa: isa(OptLevel::None, &TargetCpu::V3).unwrap(),
+        program: &program,
+        layout: &layout,
+    };
+    let error = lower_import::lower_import(&session, TrampolineId(0)).unwrap_err();
+    assert_eq!(
+        format!("{error:#}"),
+        "cannot lower the import `f`: a shared memory (memory0) as canonical option `memory` is not supported"
+    );
+}
