@@ -45,7 +45,10 @@ fn trials() -> Result<Vec<Trial>> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("wat") => programs.insert(path.with_extension("")),
             Some("expected") => expectations.insert(path.with_extension("")),
-            _ => bail!("{} is neither a program nor what is expected", path.display()),
+            _ => bail!(
+                "{} is neither a program nor what is expected",
+                path.display()
+            ),
         };
     }
     if let Some(path) = expectations.difference(&programs).next() {
@@ -109,7 +112,12 @@ fn check(path: &Path) -> Result<()> {
     let text = std::fs::read_to_string(path.with_extension("wat"))?;
     let directives = Directives::parse(&text)?;
     let wasm = wat::parse_str(component(&text)?)?;
-    let found = match listing(&wasm, &directives.options, directives.emit, &directives.function) {
+    let found = match listing(
+        &wasm,
+        &directives.options,
+        directives.emit,
+        &directives.function,
+    ) {
         Ok(text) => text.trim_end().to_string() + "\n",
         Err(error) => format!("error: {error:#}\n"),
     };

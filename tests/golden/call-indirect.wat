@@ -7,5 +7,5 @@
   (elem (i32.const 0) $add $sub)
   (func $add (type $binary) (i32.add (local.get 0) (local.get 1)))
   (func $sub (type $binary) (i32.sub (local.get 0) (local.get 1)))
-  (func (export "call") (param i32) (result i32)
+  (func $call (export "call") (param i32) (result i32)
     (call_indirect (type $binary) (i32.const 7) (i32.const 5) (local.get 0))))
