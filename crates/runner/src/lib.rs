@@ -80,7 +80,7 @@ fn guest_failure(error: anyhow::Error) -> Result<u8> {
         return Ok(*code);
     }
     if error.downcast_ref::<Trap>().is_some() {
-        eprintln!("error: {error:?}");
+        eprintln!("error: {error:#}");
         return Ok(TRAP_EXIT_CODE);
     }
     Err(error)

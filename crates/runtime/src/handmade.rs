@@ -265,7 +265,7 @@ fn metadata() -> Metadata {
 }
 
 /// The bytes of the artifact.
-fn artifact() -> Vec<u8> {
+pub(crate) fn artifact() -> Vec<u8> {
     let length = offset!(trampette_test_end) as usize;
     // SAFETY: the labels enclose the code.
     let code = unsafe { std::slice::from_raw_parts(&raw const trampette_test_start, length) };

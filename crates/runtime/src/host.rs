@@ -94,7 +94,11 @@ impl HostFunc {
                 check, describe, ..
             } => check(ty, cx)
                 .with_context(|| format!("expected {}, found {}", cx.display_func(ty), describe())),
-            HostFunc::Dynamic(_) | HostFunc::Trap(_) => Ok(()),
+            HostFunc::Dynamic(_) => {
+                ensure!(!ty.is_async, "async functions are not supported");
+                Ok(())
+            }
+            HostFunc::Trap(_) => Ok(()),
         }
     }
 

@@ -28,6 +28,8 @@ extern crate self as trampette_runtime;
 #[doc(hidden)]
 #[path = "derive.rs"]
 pub mod __private;
+#[cfg(test)]
+mod api_tests;
 mod arena;
 mod backtrace;
 mod builtins;
@@ -73,6 +75,8 @@ pub use native::{NativeOption, NativeResult, NativeResultPayload, NativeSlice};
 pub use resource::{Resource, ResourceAny};
 pub use resource_table::{ResourceTable, ResourceTableError};
 pub use store::{AsContext, AsContextMut, Caller, Store, StoreInner};
+pub use trampette_artifact as artifact;
+pub use trampette_artifact::metadata::ExportItem;
 pub use trampette_artifact::trap::TrapCode;
 pub use trampette_macros::{ComponentType, Lift, Lower};
 pub use typed::{

@@ -13,7 +13,8 @@ use std::mem::MaybeUninit;
 use trampette_artifact::types::{DefinedType, Type};
 
 /// A handle of a resource that the host defines: its representation, a number that means something
-/// to the host, most often an index into a [`ResourceTable`].
+/// to the host, most often an index into a
+/// [`ResourceTable`](crate::ResourceTable).
 ///
 /// Natively an owned and a borrowed handle are the same; who owns the resource is in the function's
 /// type.
