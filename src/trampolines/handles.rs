@@ -255,7 +255,16 @@ fn found_is_imported(e: &mut Emitter<'_, '_>, tag: Value) -> Option<Value> {
             Some(any) => e.builder.ins().bor(any, inside),
         });
     }
-    any
+    // Other kinds of entries have no resource.
+    let imported = any?;
+    let mask = e.i32((1 << HandleEntry::RESOURCE_SHIFT) - 1);
+    let kind = e.builder.ins().band(tag, mask);
+    let last = e.i32(HandleEntry::BORROW);
+    let is_resource = e
+        .builder
+        .ins()
+        .icmp(IntCC::UnsignedLessThanOrEqual, kind, last);
+    Some(e.builder.ins().band(imported, is_resource))
 }
 
 /// Takes the owned handle at `index` out of the table and returns its representation (`i32`):

@@ -13,7 +13,7 @@ pub mod lower_import;
 pub mod reentrance;
 pub mod resources;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 pub mod transfer;
 mod values;
 

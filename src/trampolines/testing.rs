@@ -1,5 +1,8 @@
 //! What tests of trampolines share: a small program with one of everything, and a compiler.
 
+mod machine;
+mod running;
+
 use crate::codegen::Session;
 use crate::codegen::isa::{OptLevel, TargetCpu, isa};
 use crate::component::layout::{Layout, SlabLayout, UnitBinding};

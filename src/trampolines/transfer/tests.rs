@@ -168,9 +168,9 @@ fn lowered(types: &TypeTable, ty: &FuncType, width: PointerWidth) -> CoreSignatu
 /// What to compile: the function's types and the guest's options.
 #[derive(Clone)]
 pub(super) struct Example {
-    types: TypeTable,
-    params: Vec<Type>,
-    result: Option<Type>,
+    pub(super) types: TypeTable,
+    pub(super) params: Vec<Type>,
+    pub(super) result: Option<Type>,
     pub(super) encoding: StringEncoding,
     pub(super) width: PointerWidth,
 }
