@@ -5,13 +5,14 @@
 mod machine;
 mod values;
 
-use super::tests::{ENCODINGS, Example, WIDTHS, all_types, case, list};
+use super::tests::{DEFINED, ENCODINGS, Example, IMPORTED, WIDTHS, all_types, case, list};
 use crate::codegen::Session;
 use crate::component::program::StringEncoding;
 use crate::trampolines::{export_entry, lower_import};
-use machine::{MEMORY, ONE_AT_A_TIME, bytes, state, with_machine};
+use machine::{MEMORY, Machine, ONE_AT_A_TIME, bytes, state, with_machine};
 use std::ptr;
 use trampette_artifact::ids::*;
+use trampette_artifact::layout::{HandleEntry, InstanceState, RootOffset, root};
 use trampette_artifact::native;
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{DefinedType, Type, TypeTable};
@@ -224,4 +225,221 @@ fn bad_pointers_and_strings_are_refused() {
     let utf16 = |length| call(text, Latin1OrUtf16, b"\0\xdc", 64, tag | length);
     assert_eq!(utf16(1), Err(TrapCode::InvalidUtf16));
     assert_eq!(utf16(1 << 27), Err(TrapCode::StringTooLong));
+}
+
+/// A machine with a lowered import of that type in it.
+fn with_import<R>(example: &Example, test: impl FnOnce(&Machine) -> R) -> R {
+    let emit =
+        |session: &Session<'_>| lower_import::lower_import(session, TrampolineId(0)).unwrap();
+    with_machine(example, emit, test)
+}
+
+/// A machine with a lifted export of that type in it.
+fn with_export<R>(example: &Example, test: impl FnOnce(&Machine) -> R) -> R {
+    let emit = |session: &Session<'_>| export_entry::export_body(session, ExportId(0)).unwrap();
+    with_machine(example, emit, test)
+}
+
+const BOTH: u32 = InstanceState::MAY_LEAVE | InstanceState::MAY_ENTER;
+
+#[test]
+fn results_of_imports_go_through_realloc_and_the_pointer() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let types = TypeTable::default();
+    let text = "grüße";
+    let mut results = (text.as_ptr() as u64).to_le_bytes().to_vec();
+    results.extend((text.len() as u64).to_le_bytes());
+    let example = case(&types, &[], Some(Type::String));
+    with_import(&example, |machine| {
+        state().results.clone_from(&results);
+        assert_eq!(machine.run([64, 0, 0, 0]).map(|_| ()), Ok(()));
+        assert_eq!(machine.instance(), (BOTH, 0));
+        // SAFETY: in the memory.
+        let memory = unsafe { bytes(machine.context() as u64, MEMORY as u64) };
+        assert_eq!(memory[64..72], [0, 4, 0, 0, 7, 0, 0, 0]);
+        assert_eq!(&memory[1024..1031], text.as_bytes());
+
+        let end = MEMORY as u64;
+        assert_eq!(machine.run([66, 0, 0, 0]), Err(TrapCode::UnalignedPointer));
+        assert_eq!(
+            machine.run([end - 4, 0, 0, 0]),
+            Err(TrapCode::PointerOutOfBounds)
+        );
+        state().realloc_result = Some(end - 6);
+        assert_eq!(
+            machine.run([64, 0, 0, 0]),
+            Err(TrapCode::ReallocOutOfBounds)
+        );
+    });
+    with_import(&example, |machine| {
+        machine.set_root(instance(), InstanceState::MAY_ENTER.into());
+        assert_eq!(machine.run([64, 0, 0, 0]), Err(TrapCode::CannotLeave));
+    });
+}
+
+fn instance() -> RootOffset {
+    case(&TypeTable::default(), &[], None)
+        .layout()
+        .root
+        .instance(ComponentInstanceId(0))
+}
+
+#[test]
+fn memory_from_realloc_is_checked_again() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let types = TypeTable::default();
+    let text = "abc";
+    let args = [text.as_ptr() as u64, text.len() as u64];
+    for (encoding, result, expected) in [
+        (
+            StringEncoding::Utf8,
+            MEMORY - 2,
+            TrapCode::ReallocOutOfBounds,
+        ),
+        (
+            StringEncoding::Utf8,
+            u32::MAX as usize,
+            TrapCode::ReallocOutOfBounds,
+        ),
+        (StringEncoding::Utf16, 65, TrapCode::ReallocUnaligned),
+        (
+            StringEncoding::Utf16,
+            MEMORY - 4,
+            TrapCode::ReallocOutOfBounds,
+        ),
+        (
+            StringEncoding::Latin1OrUtf16,
+            65,
+            TrapCode::ReallocUnaligned,
+        ),
+    ] {
+        let example = Example {
+            encoding,
+            ..case(&types, &[Type::String], None)
+        };
+        with_export(&example, |machine| {
+            state().realloc_result = Some(result as u64);
+            let raised = machine.run([args.as_ptr() as u64, 0, 0, 0]);
+            assert_eq!(raised, Err(expected), "{encoding:?}");
+        });
+    }
+}
+
+#[test]
+fn post_return_gets_the_flat_result() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let types = TypeTable::default();
+    let example = case(&types, &[Type::U32], Some(Type::U32));
+    with_export(&example, |machine| {
+        let args = [7u32, 0];
+        let mut result = 0u32;
+        let results = &raw mut result as u64;
+        machine.run([args.as_ptr() as u64, results, 0, 0]).unwrap();
+        assert_eq!(result, 16);
+        assert_eq!(machine.root(root::POST_RETURN_VALUE), 16);
+    });
+    let emit =
+        |session: &Session<'_>| export_entry::post_return_body(session, ExportId(0)).unwrap();
+    with_machine(&example, emit, |machine| {
+        machine.set_root(root::POST_RETURN_VALUE, 1234);
+        machine.run([0; 4]).unwrap();
+        assert_eq!(state().core_args[0] as u32, 1234);
+        assert_eq!(machine.instance(), (BOTH, 0));
+    });
+}
+
+fn entry(kind: u32, resource: ResourceId, rep: u32) -> HandleEntry {
+    let tag = match kind {
+        HandleEntry::FREE => HandleEntry::FREE,
+        kind => HandleEntry::tag(kind, resource),
+    };
+    HandleEntry {
+        tag,
+        lends: 0,
+        rep,
+        extra: 0,
+    }
+}
+
+#[test]
+fn handles_of_imported_resources_are_representations_outside() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let mut types = TypeTable::default();
+    let own = types.intern(DefinedType::Own(IMPORTED));
+    let borrow = types.intern(DefinedType::Borrow(IMPORTED));
+    let owned = |rep| entry(HandleEntry::OWN, IMPORTED, rep);
+    let call = |params: &[Type], args: [u64; 2]| {
+        let example = case(&types, params, None);
+        with_import(&example, |machine| {
+            let entries = [
+                owned(70),
+                owned(80),
+                entry(HandleEntry::BORROW, IMPORTED, 90),
+            ];
+            let entries = machine.set_handles(0, &entries);
+            state().args_size = 4 * params.len();
+            machine.run([args[0], args[1], 0, 0])?;
+            assert!(entries.iter().all(|entry| entry.lends == 0));
+            let args: Vec<u8> = state().args.clone();
+            let seen: Vec<u32> = args
+                .chunks(4)
+                .map(|four| u32::from_le_bytes(four.try_into().unwrap()))
+                .collect();
+            let kinds: Vec<u32> = entries[1..].iter().map(|entry| entry.tag & 0xff).collect();
+            Ok((seen, kinds))
+        })
+    };
+    const OWN: u32 = HandleEntry::OWN;
+    const BORROW: u32 = HandleEntry::BORROW;
+    assert_eq!(call(&[own], [1, 0]), Ok((vec![70], vec![0, OWN, BORROW])));
+    assert_eq!(
+        call(&[borrow], [2, 0]),
+        Ok((vec![80], vec![OWN, OWN, BORROW]))
+    );
+    assert_eq!(
+        call(&[borrow], [3, 0]),
+        Ok((vec![90], vec![OWN, OWN, BORROW]))
+    );
+    let both = call(&[borrow, own], [1, 2]);
+    assert_eq!(both, Ok((vec![70, 80], vec![OWN, 0, BORROW])));
+    assert_eq!(call(&[borrow, own], [1, 1]), Err(TrapCode::HandleLent));
+    assert_eq!(call(&[own, own], [1, 1]), Err(TrapCode::UnknownHandle));
+    assert_eq!(call(&[own], [0, 0]), Err(TrapCode::UnknownHandle));
+    assert_eq!(call(&[own], [4, 0]), Err(TrapCode::UnknownHandle));
+    assert_eq!(call(&[own], [3, 0]), Err(TrapCode::HandleNotOwned));
+}
+
+#[test]
+fn handles_towards_a_guest() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let mut types = TypeTable::default();
+    let free = || entry(HandleEntry::FREE, IMPORTED, 0);
+    let mut call = |ty: DefinedType, arg: u32| {
+        let ty = types.intern(ty);
+        let example = case(&types, &[ty], None);
+        with_export(&example, |machine| {
+            let guest = machine.set_handles(0, &[free()]);
+            let host = machine.set_handles(1, &[entry(HandleEntry::OWN, DEFINED, 50)]);
+            let args = [arg, 0];
+            let done = machine.run([args.as_ptr() as u64, 0, 0, 0]).map(|_| ());
+            let seen = state().core_args[0] as u32;
+            let kept = (guest[1].tag & 0xff, guest[1].rep, host[1].tag & 0xff);
+            (done, seen, kept, machine.instance().1)
+        })
+    };
+    const OWN: u32 = HandleEntry::OWN;
+    const BORROW: u32 = HandleEntry::BORROW;
+    let own = DefinedType::Own;
+    let borrow = DefinedType::Borrow;
+    assert_eq!(call(own(IMPORTED), 33), (Ok(()), 1, (OWN, 33, OWN), 0));
+    assert_eq!(call(own(DEFINED), 1), (Ok(()), 1, (OWN, 50, 0), 0));
+    // The definer gets the representation itself.
+    assert_eq!(call(borrow(DEFINED), 1), (Ok(()), 50, (0, 0, OWN), 0));
+    // This guest does not drop what it borrows.
+    let remains = Err(TrapCode::BorrowsRemain);
+    assert_eq!(
+        call(borrow(IMPORTED), 33),
+        (remains, 1, (BORROW, 33, OWN), 1)
+    );
+    assert_eq!(call(own(DEFINED), 2).0, Err(TrapCode::UnknownHostHandle));
 }

@@ -11,13 +11,16 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, m
 use std::arch::naked_asm;
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::ptr;
 use std::sync::Mutex;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
 use trampette_artifact::key::{FuncKey, SymbolKey};
-use trampette_artifact::layout::{InstanceState, ROOT_DISTANCE, RootOffset};
+use trampette_artifact::layout::{
+    HandleEntry, InstanceState, ROOT_DISTANCE, RootHeader, RootOffset,
+};
 use trampette_artifact::trap::TrapCode;
 
 /// Bytes of the linear memory.
@@ -41,6 +44,12 @@ pub struct State {
     pub args: Vec<u8>,
     /// Arguments that the guest's function was called with.
     pub core_args: [u64; 4],
+    /// What `realloc` returns, if not memory of its own.
+    pub realloc_result: Option<u64>,
+    /// What the host function writes to its results.
+    pub results: Vec<u8>,
+    /// Lends recorded: addresses of the entries' counts.
+    lends: Vec<*mut u32>,
 }
 
 struct Shared(UnsafeCell<State>);
@@ -55,6 +64,9 @@ static STATE: Shared = Shared(UnsafeCell::new(State {
     args_size: 0,
     args: Vec::new(),
     core_args: [0; 4],
+    realloc_result: None,
+    results: Vec::new(),
+    lends: Vec::new(),
 }));
 
 #[allow(clippy::mut_from_ref)]
@@ -134,7 +146,7 @@ unsafe fn units(at: u64, length: u64) -> Vec<u16> {
 
 unsafe fn put(at: u64, what: &[u8]) -> u64 {
     // SAFETY: the caller's.
-    unsafe { bytes(at, what.len() as u64) }.copy_from_slice(what);
+    unsafe { ptr::copy(what.as_ptr(), at as *mut u8, what.len()) };
     what.len() as u64
 }
 
@@ -211,7 +223,31 @@ fn builtin(builtin: Builtin) -> *const u8 {
             *byte = (*byte != 0).into();
         }
     }
+    extern "C" fn lend_push(context: u64, table: u32, handle: u32) {
+        assert_eq!(table, 0);
+        let table = context - ROOT_DISTANCE + handle_table(0);
+        // SAFETY: the table was set up by `Machine::set_handles`.
+        let entries = unsafe { (table as *const u64).read() };
+        let entry = entries + u64::from(handle << HandleEntry::SIZE_LOG2);
+        let lends = offset_of!(HandleEntry, lends) as u64;
+        state().lends.push((entry + lends) as *mut u32);
+    }
+    extern "C" fn lend_mark(_: u64) -> u64 {
+        state().lends.len() as u64
+    }
+    extern "C" fn lend_release(_: u64, mark: u64) {
+        for lends in state().lends.drain(mark as usize..) {
+            unsafe { *lends -= 1 };
+        }
+    }
+    extern "C" fn handle_table_grow(_: u64, _: u32) -> u32 {
+        1
+    }
     match builtin {
+        Builtin::LendPush => lend_push as *const u8,
+        Builtin::LendMark => lend_mark as *const u8,
+        Builtin::LendRelease => lend_release as *const u8,
+        Builtin::HandleTableGrow => handle_table_grow as *const u8,
         Builtin::Raise => raise as *const u8,
         Builtin::MemoryMove => memory_move as *const u8,
         Builtin::ArenaAllocate => arena_allocate as *const u8,
@@ -233,8 +269,18 @@ fn builtin(builtin: Builtin) -> *const u8 {
 
 /// The guest's functions: `realloc`, and one that returns the pair it is given.
 fn core_function(index: u32) -> *const u8 {
+    extern "C" fn post_return(_: u64, a: u64) {
+        state().core_args = [a, 0, 0, 0];
+    }
     extern "C" fn realloc(_: u64, old: u64, old_size: u64, align: u64, size: u64) -> u64 {
         let state = state();
+        let flags = state.memory as u64 - ROOT_DISTANCE + instance_state(0);
+        // SAFETY: the root is mapped.
+        let flags = unsafe { (flags as *const u32).read() };
+        assert_eq!(flags, InstanceState::MAY_ENTER, "`may_leave` is cleared");
+        if let Some(result) = state.realloc_result {
+            return result;
+        }
         let (old, old_size) = match state.width {
             PointerWidth::P32 => (old & 0xffff_ffff, old_size & 0xffff_ffff),
             PointerWidth::P64 => (old, old_size),
@@ -263,15 +309,27 @@ fn core_function(index: u32) -> *const u8 {
     match index {
         0 => realloc as *const u8,
         1 => echo as *const u8,
+        2 => post_return as *const u8,
         other => panic!("no test calls core function {other}"),
     }
 }
 
-/// The host function: keeps its arguments.
-extern "C" fn host(_: u64, _: u64, args: u64, _: u64) -> u32 {
+/// Offset of an instance's state from the root of an [`Example`]; 1 is the host's.
+fn instance_state(instance: u32) -> u64 {
+    (size_of::<RootHeader>() + instance as usize * size_of::<InstanceState>()) as u64
+}
+
+/// Offset of an instance's handle table.
+fn handle_table(instance: u32) -> u64 {
+    instance_state(instance) + offset_of!(InstanceState, handles) as u64
+}
+
+/// The host function: keeps its arguments, writes its results.
+extern "C" fn host(_: u64, _: u64, args: u64, results: u64) -> u32 {
     let state = state();
     // SAFETY: the struct has that size.
     state.args = unsafe { bytes(args, state.args_size as u64) }.to_vec();
+    unsafe { put(results, &state.results) };
     0
 }
 
@@ -344,6 +402,10 @@ impl Machine {
         let state = state();
         state.memory = machine.context();
         state.next = 1024;
+        state.realloc_result = None;
+        state.args_size = 0;
+        state.results.clear();
+        state.lends.clear();
         state.width = example.width;
         state.arena.clear();
         // SAFETY: in the memory.
@@ -364,6 +426,45 @@ impl Machine {
                 .cast::<u64>()
                 .write(value)
         }
+    }
+
+    pub fn root(&self, field: RootOffset) -> u64 {
+        // SAFETY: roots are smaller than `PART`.
+        unsafe { self.slab.byte_add(field.0 as usize).cast::<u64>().read() }
+    }
+
+    /// The flags and the borrows of the component instance.
+    pub fn instance(&self) -> (u32, u32) {
+        let both = self.root(RootOffset(instance_state(0) as u32));
+        (both as u32, (both >> 32) as u32)
+    }
+
+    /// Gives an instance (1: the host) a full handle table of these entries, from index 1 on;
+    /// returns where they are.
+    pub fn set_handles(
+        &self,
+        instance: u32,
+        entries: &[HandleEntry],
+    ) -> &'static mut [HandleEntry] {
+        let free = HandleEntry {
+            tag: HandleEntry::FREE,
+            lends: 0,
+            rep: 0,
+            extra: 0,
+        };
+        let mut all = vec![free];
+        all.extend(entries);
+        let all = all.leak();
+        let table = handle_table(instance) as u32;
+        // A free entry at the end is the free list.
+        let last = all.len() - 1;
+        let free_head = match all[last].tag {
+            HandleEntry::FREE => last as u64,
+            _ => 0,
+        };
+        self.set_root(RootOffset(table), all.as_ptr() as u64);
+        self.set_root(RootOffset(table + 8), all.len() as u64 | free_head << 32);
+        all
     }
 
     /// Runs the code; the error is what was raised.
