@@ -27,6 +27,8 @@ pub struct CompiledFunction {
     pub entries: Vec<Entry>,
     /// How to unwind through it.
     pub unwind: Option<UnwindInfo>,
+    /// Its text, if one was asked for ([`crate::compile::Listing`]).
+    pub listing: Option<String>,
 }
 
 /// A place in code that names a symbol.

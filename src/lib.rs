@@ -1,9 +1,63 @@
 //! Trampette: an ahead-of-time compiler for WebAssembly components.
+//!
+//! [`compile_component`] turns a component into one ELF file that `trampette-runtime` maps and runs.
+//! `ARCHITECTURE.md` is the map of this crate; the stages of the front door below are its phases.
+//!
+//! ```
+//! let wasm = wat::parse_str("(component)")?;
+//! let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
+//! assert_eq!(&artifact.bytes()[..4], b"\x7fELF");
+//! # anyhow::Ok(())
+//! ```
 
+pub mod artifact;
+pub mod cli;
 pub mod codegen;
+pub mod compile;
 pub mod compiled;
 pub mod component;
+pub mod emit;
+pub mod input;
 pub mod intrinsics;
 pub mod link;
 pub mod modules;
+pub mod options;
 pub mod trampolines;
+
+pub use artifact::Artifact;
+pub use options::CompileOptions;
+
+use anyhow::{Context, Result};
+
+/// Compiles a component to an artifact.
+///
+/// # Errors
+/// If the bytes are no valid component, or it uses what is not supported. The message names the
+/// thing and its byte offset.
+pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
+    in_thread_pool(options, || {
+        let program = component::parse_component(wasm, &options.parse_options())?;
+        let layout = component::layout::lay_out(&program)?;
+        let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
+        let session = codegen::Session { isa, program: &program, layout: &layout };
+        let functions = compile::compile_reachable(&session, compile::Listing::None)?;
+        compile::validate_unreachable(&program)?;
+        let bytes = link::link(&session, &functions, &options.target())?;
+        Ok(Artifact::new(bytes))
+    })
+}
+
+/// Runs `work` with the number of threads that the options say.
+pub(crate) fn in_thread_pool<R: Send>(
+    options: &CompileOptions,
+    work: impl FnOnce() -> Result<R> + Send,
+) -> Result<R> {
+    // Deeply nested functions need more stack in Cranelift than a thread has by default.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.threads.unwrap_or(0))
+        .stack_size(16 << 20)
+        .thread_name(|index| format!("trampette-{index}"))
+        .build()
+        .context("cannot start the compiler's threads")?;
+    pool.install(work)
+}

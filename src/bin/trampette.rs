@@ -1,2 +1,5 @@
-//! cli
-fn main() {}
+//! The `trampette` command.
+
+fn main() -> std::process::ExitCode {
+    trampette::cli::main()
+}

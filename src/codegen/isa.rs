@@ -32,6 +32,20 @@ impl OptLevel {
     }
 }
 
+impl FromStr for OptLevel {
+    type Err = anyhow::Error;
+
+    /// The command line's levels: `0`, `1` (fast and small) and `2` (fast).
+    fn from_str(level: &str) -> Result<Self> {
+        match level {
+            "0" => Ok(OptLevel::None),
+            "1" => Ok(OptLevel::SpeedAndSize),
+            "2" => Ok(OptLevel::Speed),
+            _ => Err(anyhow!("unknown optimisation level `{level}`; known are 0, 1 and 2")),
+        }
+    }
+}
+
 /// The CPU that code is made for: a level of the x86-64 psABI, or the machine that compiles.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum TargetCpu {

@@ -1,4 +1,27 @@
 //! From a component's bytes to a [`program::Program`] and its [`layout::Layout`].
+//!
+//! | module | subject |
+//! | --- | --- |
+//! | [`parse`] | [`parse_component`]: the entry point, features, limits |
+//! | `definition` | the component as a list of definitions, validated |
+//! | `flatten` | the interpreter of definitions: scopes, instantiation, aliases |
+//! | `types` | component types to [`trampette_artifact::types`], with resource identity |
+//! | `canonical` | `canon` definitions to trampolines and lifted functions |
+//! | `imports`, `exports` | what the component and its host see of each other |
+//! | [`program`], `print` | the result, and its listing |
+//! | [`layout`] | where everything of a program is at run time |
 
+mod canonical;
+mod definition;
+mod exports;
+mod flatten;
+mod imports;
 pub mod layout;
+pub mod parse;
+mod print;
 pub mod program;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use parse::{ParseOptions, parse_component};

@@ -4,13 +4,14 @@
 //! left are core instances whose imports name *definitions* (a function, memory, table or global of a
 //! particular core instance, or a trampoline), and the order in which they come to life.
 
-use crate::modules::module::{CoreSignature, Module};
+use crate::modules::module::{CoreSignature, CoreType, EntityKind, Module};
+use anyhow::{Context, Result};
 use std::sync::Arc;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
 use trampette_artifact::key::{Abi, FuncKey, Intrinsic};
 use trampette_artifact::metadata::{Export, Import, Resource};
-use trampette_artifact::types::{FuncType, TypeTable};
+use trampette_artifact::types::{FuncType, Type, TypeTable};
 
 /// A flattened component.
 #[derive(Debug, Default)]
@@ -47,6 +48,77 @@ pub struct Program<'a> {
     pub tags: Vec<Definition>,
     /// What happens at instantiation, in order.
     pub steps: Vec<Step>,
+}
+
+impl<'a> Program<'a> {
+    /// The core type of a core function.
+    ///
+    /// # Errors
+    /// If it is not a function of this program.
+    pub fn signature(&self, func: CoreFunc) -> Result<CoreSignature> {
+        let signature = match func {
+            CoreFunc::Module(instance, index) => self
+                .module_of(instance)
+                .and_then(|module| {
+                    let index = module.imported_functions.checked_add(index)?;
+                    let ty = module.functions.get(index as usize)?;
+                    module.types.get(*ty as usize)
+                })
+                .cloned(),
+            CoreFunc::Trampoline(id) => self
+                .trampolines
+                .get(id.index())
+                .map(|trampoline| trampoline.signature.clone()),
+            CoreFunc::Intrinsic(intrinsic) => Some(intrinsic_signature(intrinsic)),
+            CoreFunc::Host(id) => self.core_imports.get(id.index()).cloned(),
+        };
+        signature.with_context(|| format!("unknown core function {func:?}"))
+    }
+
+    /// The type of a memory.
+    ///
+    /// # Errors
+    /// If it is not a memory of this program.
+    pub fn memory_type(&self, memory: MemoryId) -> Result<&wasmparser::MemoryType> {
+        self.memories
+            .get(memory.index())
+            .and_then(|definition| {
+                let module = self.module_of(definition.instance)?;
+                let index = module.imported_memories.checked_add(definition.index)?;
+                module.memories.get(index as usize)
+            })
+            .with_context(|| format!("unknown {memory}"))
+    }
+
+    /// The address width of a memory.
+    ///
+    /// # Errors
+    /// If it is not a memory of this program.
+    pub fn memory_width(&self, memory: MemoryId) -> Result<PointerWidth> {
+        Ok(match self.memory_type(memory)?.memory64 {
+            true => PointerWidth::P64,
+            false => PointerWidth::P32,
+        })
+    }
+
+    /// The module of a core instance.
+    pub fn module_of(&self, instance: CoreInstanceId) -> Option<&Module<'a>> {
+        let instance = self.core_instances.get(instance.index())?;
+        self.modules.get(instance.module.index())
+    }
+}
+
+/// The core type of an unsafe intrinsic.
+pub fn intrinsic_signature(intrinsic: Intrinsic) -> CoreSignature {
+    let (params, result) = super::imports::intrinsic_type(intrinsic);
+    let core = |ty: Type| match ty {
+        Type::U64 => CoreType::I64,
+        _ => CoreType::I32,
+    };
+    CoreSignature {
+        params: params.into_iter().map(core).collect(),
+        results: result.into_iter().map(core).collect(),
+    }
 }
 
 /// A step of the plan.
@@ -114,6 +186,19 @@ pub enum CoreFunc {
     Host(CoreImportId),
 }
 
+impl CoreItem {
+    /// Its kind.
+    pub fn kind(self) -> EntityKind {
+        match self {
+            CoreItem::Func(_) => EntityKind::Func,
+            CoreItem::Memory(_) => EntityKind::Memory,
+            CoreItem::Table(_) => EntityKind::Table,
+            CoreItem::Global(_) => EntityKind::Global,
+            CoreItem::Tag(_) => EntityKind::Tag,
+        }
+    }
+}
+
 impl CoreFunc {
     /// The key of its wasm-call code.
     pub fn key(self) -> FuncKey {
@@ -158,7 +243,7 @@ pub enum StringEncoding {
 
 /// Canonical options, resolved and validated: `memory` and `realloc` are there when the types need
 /// them, and every function named has the type that its role demands.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct CanonicalOptions {
     /// The component instance whose flags and handle table count.
     pub instance: ComponentInstanceId,

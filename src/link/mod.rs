@@ -1,1 +1,170 @@
-//! Linking: compiled functions and a layout to one ELF file.
+//! Linking: compiled functions and a layout become one ELF file.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | [`text`] | functions one after the other, relocations, the tables indexed by code offset |
+//! | [`images`] | slab images as page-aligned extents |
+//! | [`unwind`] | `.eh_frame` and `.eh_frame_hdr` |
+//! | [`describe`] | the metadata section |
+//! | [`elf`] | sections, segments, symbols, and the file |
+//!
+//! Nothing is decided here about code; what comes in is placed, checked and written. The same input
+//! gives the same bytes.
+
+pub mod describe;
+pub mod elf;
+pub mod images;
+pub mod text;
+pub mod unwind;
+
+use crate::codegen::Session;
+use crate::compile::CompiledFunctions;
+use anyhow::{Context, Result, ensure};
+use std::collections::HashMap;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::header::{self, Identification, section};
+use trampette_artifact::ids::{DataSegmentId, ElementSegmentId};
+use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
+use trampette_artifact::layout::PAGE_ALIGNMENT;
+use trampette_artifact::tables::{self, FunctionEntry};
+
+/// What the identification section says besides checksums.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// For example `x86_64`.
+    pub name: String,
+    /// CPU features the code needs, as the standard library's detection spells them.
+    pub cpu_features: Vec<String>,
+    /// The options, for listings.
+    pub options: String,
+}
+
+/// Links an artifact.
+///
+/// # Errors
+/// If something does not fit (code beyond 2 GiB), or a relocation is of a kind or to a symbol that
+/// a closed world must not have.
+pub fn link(session: &Session<'_>, functions: &CompiledFunctions, target: &Target) -> Result<Vec<u8>> {
+    crate::compile::check_complete(functions)?;
+    let mut text = text::lay_out(functions)?;
+    let mut file = elf::Builder::new();
+
+    // Read-only data that code refers to comes first, so that its addresses are known before the
+    // text is relocated; the function table's contents depend only on distances.
+    let table_length = session.layout.function_table_length() as usize;
+    let table_size = table_length * size_of::<FunctionEntry>();
+    let function_table = file.reserve(section::FUNCTION_TABLE, elf::Kind::ReadOnly, table_size, 16);
+    let rodata = Rodata::gather(session);
+    let rodata_at = file.section(section::RODATA, elf::Kind::ReadOnly, &rodata.bytes, 16);
+    let text_at = file.reserve(section::TEXT, elf::Kind::Code, text.code.len(), PAGE_ALIGNMENT);
+    let got_size = Builtin::ALL.len() * 8;
+    let got = file.reserve(section::GOT, elf::Kind::Addresses, got_size, PAGE_ALIGNMENT);
+
+    let data_address = |key: DataKey| match key {
+        DataKey::FunctionTable => Some(function_table.address),
+        DataKey::Got => Some(got.address),
+        DataKey::DataSegment(_) | DataKey::ElementSegment(_) => {
+            rodata.offsets.get(&key).map(|offset| rodata_at.address + offset)
+        }
+    };
+    text.relocate(functions, text_at.address, data_address)?;
+    file.fill(&text_at, &text.code)?;
+    file.fill(&function_table, &function_entries(session, &text, text_at.address, function_table.address)?)?;
+
+    let images = images::extents(&session.layout.slabs)?;
+    let image_at = file.section(section::IMAGE, elf::Kind::Image, &images.bytes, PAGE_ALIGNMENT);
+
+    file.section(section::FUNCTIONS, elf::Kind::Tables, tables::as_bytes(&text.functions), 16);
+    file.section(section::TRAPS, elf::Kind::Tables, tables::as_bytes(&text.traps), 16);
+    file.section(section::ADDRESS_MAP, elf::Kind::Tables, tables::as_bytes(&text.addresses), 16);
+    file.section(section::ENTRIES, elf::Kind::Tables, tables::as_bytes(&text.entries), 16);
+    let eh_frame_at = file.next_address(elf::Kind::Tables, 8);
+    let unwind = unwind::build(session, functions, &text, text_at.address, eh_frame_at)?;
+    file.section(".eh_frame", elf::Kind::Tables, &unwind.frame, 8);
+    file.section(".eh_frame_hdr", elf::Kind::Tables, &unwind.header, 8);
+    let custom = describe::custom_sections(session.program);
+    file.section(section::CUSTOM, elf::Kind::Tables, &custom.bytes, 16);
+    let metadata = describe::metadata(session, &images, image_at.address, &custom).encode()?;
+    file.section(section::METADATA, elf::Kind::Tables, &metadata, 16);
+
+    for (key, at) in text.placed() {
+        file.symbol(crate::compile::symbol(session.program, key), text_at.address + u64::from(at.start), u64::from(at.length))?;
+    }
+    file.finish(|sections| {
+        let identification = Identification {
+            format_version: header::FORMAT_VERSION,
+            compiler_version: header::COMPILER_VERSION.to_string(),
+            target: target.name.clone(),
+            cpu_features: target.cpu_features.clone(),
+            options: target.options.clone(),
+            sections,
+        };
+        identification.encode()
+    })
+}
+
+/// Read-only data that run-time code copies from.
+struct Rodata {
+    bytes: Vec<u8>,
+    offsets: HashMap<DataKey, u64>,
+}
+
+impl Rodata {
+    fn gather(session: &Session<'_>) -> Rodata {
+        let mut rodata = Rodata { bytes: Vec::new(), offsets: HashMap::new() };
+        for (index, segment) in session.layout.data_segments.iter().enumerate() {
+            rodata.push(DataKey::DataSegment(DataSegmentId::new(index)), segment);
+        }
+        for (index, segment) in session.layout.element_segments.iter().enumerate() {
+            let bytes: Vec<u8> = segment.iter().flat_map(|id| id.to_le_bytes()).collect();
+            rodata.push(DataKey::ElementSegment(ElementSegmentId::new(index)), &bytes);
+        }
+        rodata
+    }
+
+    fn push(&mut self, key: DataKey, bytes: &[u8]) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(16), 0);
+        self.offsets.insert(key, self.bytes.len() as u64);
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// The function table: null, every function value, and null again up to the power of two.
+fn function_entries(
+    session: &Session<'_>,
+    text: &text::Text,
+    text_address: u64,
+    table_address: u64,
+) -> Result<Vec<u8>> {
+    use crate::component::layout::Layout;
+    use trampette_artifact::ids::SlabId;
+    let layout = session.layout;
+    let mut entries = vec![FunctionEntry::default(); layout.function_table_length() as usize];
+    for (index, func) in layout.functions.iter().enumerate() {
+        let key: FuncKey = func.key();
+        let at = text.find(key).with_context(|| format!("`{key}` escapes but was not compiled"))?;
+        let code = (text_address + u64::from(at.start)) as i64 - table_address as i64;
+        let signature = session.program.signature(*func)?;
+        entries[index + 1] = FunctionEntry {
+            signature: layout.signature_id(&signature).with_context(|| format!("`{key}` has no signature id"))?.0,
+            code: i32::try_from(code).context("the code is larger than 2 GiB")?,
+            context: Layout::distance(SlabId(0), layout.home(*func)),
+        };
+    }
+    ensure!(entries.is_empty() || entries[0] == FunctionEntry::default(), "entry 0 is null");
+    Ok(tables::as_bytes(&entries).to_vec())
+}
+
+/// A symbol's place for relocations: functions by the text, data by `data_address`.
+fn symbol_address(
+    target: SymbolKey,
+    text: &text::Text,
+    text_address: u64,
+    data_address: &impl Fn(DataKey) -> Option<u64>,
+) -> Result<u64> {
+    match target {
+        SymbolKey::Func(key) => text.find(key).map(|at| text_address + u64::from(at.start)),
+        SymbolKey::Data(key) => data_address(key),
+    }
+    .with_context(|| format!("undefined symbol `{target}`"))
+}

@@ -1,3 +1,5 @@
-//! Core modules: parsing ([`module`]) and function bodies to CLIF (`translate`).
+//! Core modules: parsing ([`parse`]) into [`module`], and function bodies to CLIF ([`translate`]).
 
 pub mod module;
+pub mod parse;
+pub mod translate;

@@ -97,12 +97,23 @@ pub struct Uses {
     pub grown_tables: Vec<bool>,
     /// Globals that some `global.set` writes.
     pub written_globals: Vec<bool>,
+    /// How many `global.get` and `global.set` name each global.
+    pub global_accesses: Vec<u32>,
     /// Data segments that some `memory.init` or `data.drop` names.
     pub used_data: Vec<bool>,
     /// Element segments that some `table.init` or `elem.drop` names.
     pub used_elements: Vec<bool>,
     /// Functions (by index) that some `ref.func` in a body names.
     pub referenced_functions: Vec<u32>,
+}
+
+impl Uses {
+    /// Counts one access to a global; an index that is out of range counts nothing.
+    pub fn count_global(&mut self, global: u32) {
+        if let Some(count) = self.global_accesses.get_mut(global as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
 }
 
 /// Kinds of core entities.

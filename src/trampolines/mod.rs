@@ -12,6 +12,7 @@ pub mod host_core;
 pub mod lower_import;
 pub mod reentrance;
 pub mod resources;
+pub mod startup;
 #[cfg(test)]
 pub mod testing;
 pub mod transfer;
@@ -48,7 +49,7 @@ pub fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
         FuncKey::Builtin(builtin) => builtins::builtin_trampoline(session, builtin),
         FuncKey::ExportEntry(Abi::Wasm, id) => export_entry::export_body(session, id),
         FuncKey::PostReturn(Abi::Wasm, id) => export_entry::post_return_body(session, id),
-        FuncKey::Startup(Abi::Wasm, _) => bail!("{key} is not linked in yet"),
+        FuncKey::Startup(Abi::Wasm, step) => startup::startup_body(session, step),
         FuncKey::ComponentTrampoline(Abi::Native, _)
         | FuncKey::UnsafeIntrinsic(Abi::Native, _)
         | FuncKey::ExportEntry(Abi::Array, _)

@@ -31,8 +31,12 @@ pub const MEMORY_RESERVATION: u64 = 4 << 30;
 pub const MEMORY_GUARD: u64 = 2 << 30;
 /// Distance between the contexts of neighbouring slabs of one component instance.
 pub const SLAB_STRIDE: u64 = ROOT_DISTANCE + MEMORY_RESERVATION + MEMORY_GUARD + (1 << 20);
-/// Alignment of the context pointer, of extents and of ELF segments: works with any page size up to this.
+/// Alignment of the context pointer: works with any page size up to this.
 pub const CONTEXT_ALIGNMENT: u64 = 64 << 10;
+/// Alignment of the artifact's segments and of image extents, in the file and in slabs: the page size of
+/// x86-64, the only target so far. (A target with several page sizes takes its largest; padding
+/// every segment to 64 KiB here would make small artifacts several times larger.)
+pub const PAGE_ALIGNMENT: u64 = 4 << 10;
 /// Bytes of a Wasm page.
 pub const WASM_PAGE: u64 = 64 << 10;
 /// Size of the context's hot part, reached with 8-bit displacements.
@@ -112,11 +116,13 @@ pub struct RootHeader {
     pub store_data: u64,
     /// *Slab 0.* The flat core result of the last export call that awaits its post-return.
     pub post_return_value: u64,
+    /// The runtime's record of the component instance.
+    pub instance: u64,
     /// *Slab 0.* The arena's mark from before the last export call whose result lies in the arena;
     /// given back when the result was read.
     pub post_return_arena_mark: u64,
     /// Zero.
-    pub reserved: [u64; 6],
+    pub reserved: [u64; 5],
 }
 
 /// Offsets of [`RootHeader`]'s fields for code generation.

@@ -124,11 +124,11 @@ pub struct Slab {
 /// A piece of a slab's initial image: bytes of the artifact mapped privately.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Extent {
-    /// Offset in the file, a multiple of [`crate::layout::CONTEXT_ALIGNMENT`].
+    /// Offset in the file, a multiple of [`crate::layout::PAGE_ALIGNMENT`].
     pub file_offset: u64,
     /// Offset from the context pointer, a multiple of the same.
     pub target: i64,
-    /// Bytes in the file; the rest of the last page is zero in the file.
+    /// Bytes, a multiple of the same.
     pub length: u64,
 }
 

@@ -4,13 +4,39 @@
 //! It assigns slabs, context offsets, function ids and canonical signatures, evaluates constant
 //! expressions, and prepares the slabs' initial images; what cannot be done before code runs becomes
 //! [`StartupAction`]s.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `bind` | index spaces of units |
+//! | `slabs` | slabs of memories and units |
+//! | `consts` | constant expressions, and the functions that escape |
+//! | `functions` | canonical signatures |
+//! | `contexts` | places of globals and tables |
+//! | `instantiate` | what instantiation does: static writes and start-up actions |
+//! | `images` | pieces of the initial images |
+//! | `print` | all of it as text |
+
+mod bind;
+mod consts;
+mod contexts;
+mod functions;
+mod images;
+mod instantiate;
+mod print;
+mod slabs;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use contexts::GROWABLE_TABLE_CAPACITY;
 
 use super::program::{CoreFunc, Program};
 use crate::modules::module::{CoreSignature, CoreType};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use indexmap::IndexSet;
 use trampette_artifact::ids::*;
-use trampette_artifact::layout::{ContextOffset, RootLayout, SLAB_STRIDE};
+use trampette_artifact::layout::{ContextOffset, ROOT_AND_CONTEXT_LIMIT, RootLayout, SLAB_STRIDE};
 use trampette_artifact::metadata::{Memory, Table};
 
 /// Where everything is.
@@ -32,6 +58,8 @@ pub struct Layout {
     pub signatures: IndexSet<CoreSignature>,
     /// Functions that escape as values; id = index + 1, since 0 is null.
     pub functions: IndexSet<CoreFunc>,
+    /// The signature of each of `functions`, by the same index.
+    pub function_signatures: Vec<SignatureId>,
     /// Data segments that run-time code copies from; the index is the [`DataSegmentId`].
     pub data_segments: Vec<Vec<u8>>,
     /// Element segments that run-time code copies from, as function ids; the index is the
@@ -150,6 +178,20 @@ pub enum StartupAction {
     Trap(trampette_artifact::trap::TrapCode),
 }
 
+impl ConstValue {
+    /// Its bytes in a context, little-endian.
+    pub fn to_bytes(self) -> Vec<u8> {
+        match self {
+            ConstValue::I32(value) => value.to_le_bytes().to_vec(),
+            ConstValue::I64(value) => value.to_le_bytes().to_vec(),
+            ConstValue::F32(bits) => bits.to_le_bytes().to_vec(),
+            ConstValue::F64(bits) => bits.to_le_bytes().to_vec(),
+            ConstValue::V128(bytes) => bytes.to_vec(),
+            ConstValue::Ref(id) => id.to_le_bytes().to_vec(),
+        }
+    }
+}
+
 /// An operand of a start-up action.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ConstOperand {
@@ -211,8 +253,36 @@ impl Layout {
 /// Lays out a program.
 ///
 /// # Errors
-/// If a context or image grows beyond the limits of `trampette_artifact::layout`.
+/// If a context or image grows beyond the limits of `trampette_artifact::layout`, or a constant
+/// expression uses what is not supported.
 pub fn lay_out(program: &Program<'_>) -> Result<Layout> {
-    let _ = program;
-    anyhow::bail!("not built yet")
+    let mut layout = Layout {
+        units: bind::bind_units(program)?,
+        ..Layout::default()
+    };
+    slabs::assign_slabs(program, &mut layout)?;
+    functions::intern_signatures(program, &mut layout);
+    let constants = consts::evaluate(program, &mut layout)?;
+    functions::sign_functions(program, &mut layout)?;
+    contexts::place(program, &constants, &mut layout)?;
+    instantiate::instantiate(program, &constants, &mut layout)?;
+    let count = |length: usize| u32::try_from(length).expect("index spaces are limited to 32 bits");
+    layout.root = RootLayout {
+        instances: count(program.component_instances.len()),
+        imports: count(program.imports.len()),
+        core_imports: count(program.core_imports.len()),
+        tables: count(layout.tables.len()),
+        memories: count(layout.memories.len()),
+        data_segments: count(layout.data_segments.len()),
+        element_segments: count(layout.element_segments.len()),
+    };
+    for (index, slab) in layout.slabs.iter().enumerate() {
+        // Slab 0's root is the largest.
+        let size = u64::from(slab.context_size) + u64::from(layout.root.size());
+        ensure!(
+            size <= ROOT_AND_CONTEXT_LIMIT,
+            contexts::too_large(SlabId::new(index), size)
+        );
+    }
+    Ok(layout)
 }

@@ -1,0 +1,145 @@
+//! Running compiled components from a command line: WASI commands, and single exports by WAVE calls.
+//!
+//! This is what `trampette run` and the compiler-free `trampette-run` share.
+
+mod wave;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use trampette_artifact::metadata::ExportItem;
+use trampette_runtime::{Component, Instance, Linker, Store, Trap};
+use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder};
+
+/// The exit code for a trap: that of a process killed by SIGABRT.
+pub const TRAP_EXIT_CODE: u8 = 134;
+
+/// What a guest is given and what is called.
+#[derive(Args, Clone, Debug, Default)]
+pub struct GuestArguments {
+    /// Give the guest a directory, under the name GUEST if one is given.
+    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
+    dirs: Vec<String>,
+    /// Set an environment variable of the guest; `NAME` alone takes its value from here.
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Call an export, with arguments in WAVE, and print its result in WAVE.
+    #[arg(long, value_name = "CALL")]
+    invoke: Option<String>,
+}
+
+impl GuestArguments {
+    /// Builds the guest's view of the system; `program` is its first argument.
+    fn wasi(&self, program: &str, arguments: &[String]) -> Result<WasiCtx> {
+        let mut builder = WasiCtxBuilder::new().inherit_stdio().arg(program);
+        for argument in arguments {
+            builder = builder.arg(argument);
+        }
+        for variable in &self.env {
+            builder = match variable.split_once('=') {
+                Some((name, value)) => builder.env(name, value),
+                None => {
+                    let value = std::env::var(variable)
+                        .with_context(|| format!("--env {variable}: no such variable here"))?;
+                    builder.env(variable, value)
+                }
+            };
+        }
+        for dir in &self.dirs {
+            let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
+            builder = builder.preopened_dir(host, guest)?;
+        }
+        Ok(builder.build())
+    }
+}
+
+/// Runs a component: its `wasi:cli/run`, or what `--invoke` says. Gives the process's exit code; what
+/// went wrong in the guest is on standard error.
+///
+/// # Errors
+/// If the component cannot be instantiated or lacks what is to be called.
+pub fn run(component: &Component, guest: &GuestArguments, program: &str, arguments: &[String]) -> Result<u8> {
+    let mut linker = Linker::<WasiCtx>::new();
+    trampette_wasi::add_to_linker(&mut linker)?;
+    let mut store = Store::new(guest.wasi(program, arguments)?);
+    let result = linker.instantiate(&mut store, component).and_then(|instance| match &guest.invoke {
+        Some(call) => {
+            println!("{}", invoke(component, &instance, &mut store, call)?);
+            Ok(0)
+        }
+        None => run_command(component, &instance, &mut store),
+    });
+    match result {
+        Ok(code) => Ok(code),
+        Err(error) => guest_failure(error),
+    }
+}
+
+/// The exit code for a guest that exited or trapped; other errors go on.
+fn guest_failure(error: anyhow::Error) -> Result<u8> {
+    if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
+        return Ok(*code);
+    }
+    if error.downcast_ref::<Trap>().is_some() {
+        eprintln!("error: {error:#}");
+        return Ok(TRAP_EXIT_CODE);
+    }
+    Err(error)
+}
+
+/// Calls `wasi:cli/run`.
+fn run_command(component: &Component, instance: &Instance, store: &mut Store<WasiCtx>) -> Result<u8> {
+    let path = component
+        .metadata()
+        .exports
+        .iter()
+        .map(|export| &export.path)
+        .find(|path| matches!(&path[..], [interface, name] if interface.starts_with("wasi:cli/run@0.2") && name == "run"));
+    let Some(path) = path else {
+        bail!("the component does not export `wasi:cli/run@0.2.x`: it is no command; call an export with --invoke");
+    };
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let run = instance.get_typed_func::<(), Result<(), ()>>(&mut *store, &path[..])?;
+    let outcome = run.call(store, ())?;
+    Ok(u8::from(outcome.is_err()))
+}
+
+/// Calls an export by name: one at the root, or the only one of that name in an exported instance.
+/// Gives its result in WAVE.
+///
+/// # Errors
+/// If `call` is no call in WAVE of an export, or the guest traps.
+pub fn invoke<T: 'static>(
+    component: &Component,
+    instance: &Instance,
+    store: &mut Store<T>,
+    call: &str,
+) -> Result<String> {
+    let call = wave::Call::parse(call)?;
+    let path = find_export(component, call.name())?;
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let func = instance
+        .get_func(&mut *store, &path[..])
+        .ok_or_else(|| anyhow!("the component exports no function `{}`", call.name()))?;
+    let types = &component.metadata().types;
+    let arguments = call.arguments(types, func.ty())?;
+    let results = func.call(store, &arguments)?;
+    wave::print(types, func.ty(), &results)
+}
+
+fn find_export<'c>(component: &'c Component, name: &str) -> Result<&'c [String]> {
+    let functions = component.metadata().exports.iter().filter(|export| {
+        matches!(export.item, ExportItem::Function { .. }) && export.path.last().is_some_and(|last| last == name)
+    });
+    let mut found: Vec<&[String]> = functions.map(|export| &export.path[..]).collect();
+    found.sort_by_key(|path| path.len());
+    match &found[..] {
+        [] => bail!("the component exports no function `{name}`"),
+        [only] => Ok(only),
+        [first, second, ..] if first.len() < second.len() => Ok(first),
+        [first, second, ..] => bail!(
+            "`{name}` is ambiguous: the component exports `{}` and `{}`",
+            first.join("#"),
+            second.join("#")
+        ),
+    }
+}

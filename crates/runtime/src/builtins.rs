@@ -1,0 +1,268 @@
+//! Services that compiled code calls; [`Builtin`] has their contracts.
+//!
+//! They are called in the middle of guest code, so they never unwind: what can fail says so by its
+//! result. Those that take a root trust it: it comes from compiled code, not from the guest.
+
+use crate::instance::InstanceData;
+use crate::slab::slab_of;
+use crate::store::{Lend, StoreInner};
+use crate::transcode;
+use crate::traps::raise;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::canonical::PointerWidth;
+use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
+use trampette_artifact::layout::{MEMORY_RESERVATION, RootHeader, TableState};
+
+/// The address of a builtin, for `.got.trampette`.
+pub(crate) fn address(builtin: Builtin) -> u64 {
+    let pointer = match builtin {
+        Builtin::Raise => raise as *const (),
+        Builtin::MemoryGrow => memory_grow as *const (),
+        Builtin::TableGrow => table_grow as *const (),
+        Builtin::TableFill => table_fill as *const (),
+        Builtin::MemoryMove => memory_move as *const (),
+        Builtin::MemorySet => memory_set as *const (),
+        Builtin::CeilF32 => ceil_f32 as *const (),
+        Builtin::CeilF64 => ceil_f64 as *const (),
+        Builtin::FloorF32 => floor_f32 as *const (),
+        Builtin::FloorF64 => floor_f64 as *const (),
+        Builtin::TruncF32 => trunc_f32 as *const (),
+        Builtin::TruncF64 => trunc_f64 as *const (),
+        Builtin::NearestF32 => nearest_f32 as *const (),
+        Builtin::NearestF64 => nearest_f64 as *const (),
+        Builtin::FmaF32 => fma_f32 as *const (),
+        Builtin::FmaF64 => fma_f64 as *const (),
+        Builtin::HandleTableGrow => handle_table_grow as *const (),
+        Builtin::HostResourceDrop => host_resource_drop as *const (),
+        Builtin::ArenaAllocate => arena_allocate as *const (),
+        Builtin::ArenaMark => arena_mark as *const (),
+        Builtin::ArenaReset => arena_reset as *const (),
+        Builtin::HostResultsRelease => host_results_release as *const (),
+        Builtin::Utf8Validate => transcode::utf8_validate as *const (),
+        Builtin::AsciiValidate => transcode::ascii_validate as *const (),
+        Builtin::Utf16ToUtf8 => transcode::utf16_to_utf8 as *const (),
+        Builtin::Latin1ToUtf8 => transcode::latin1_to_utf8 as *const (),
+        Builtin::Utf8ToUtf16 => transcode::utf8_to_utf16 as *const (),
+        Builtin::Utf8ToLatin1 => transcode::utf8_to_latin1 as *const (),
+        Builtin::Latin1WidenInPlace => transcode::latin1_widen_in_place as *const (),
+        Builtin::Utf16NarrowInPlace => transcode::utf16_narrow_in_place as *const (),
+        Builtin::Utf16Validate => transcode::utf16_validate as *const (),
+        Builtin::Utf16ToLatin1 => transcode::utf16_to_latin1 as *const (),
+        Builtin::Latin1ToUtf16 => transcode::latin1_to_utf16 as *const (),
+        Builtin::CharsValidate => transcode::chars_validate as *const (),
+        Builtin::BoolsNormalise => transcode::bools_normalise as *const (),
+        Builtin::LendPush => lend_push as *const (),
+        Builtin::LendMark => lend_mark as *const (),
+        Builtin::LendRelease => lend_release as *const (),
+        Builtin::DebugMessage => debug_message as *const (),
+    };
+    pointer.expose_provenance() as u64
+}
+
+/// What a root leads to.
+///
+/// # Safety
+/// `root` is the root of a live instance whose guest code is waiting in this call.
+unsafe fn instance<'a>(root: *const RootHeader) -> (&'a StoreInner, &'a InstanceData) {
+    // SAFETY: promised; the runtime wrote both fields, and both outlive the call.
+    unsafe {
+        let store = (*root).store as *const StoreInner;
+        let instance = (*root).instance as *const InstanceData;
+        (&*store, &*instance)
+    }
+}
+
+const FAILED: u64 = u64::MAX;
+
+unsafe extern "C" fn memory_grow(root: *const RootHeader, memory: u32, delta: u64) -> u64 {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    let id = MemoryId(memory);
+    let metadata = instance.component.metadata();
+    let declared = &metadata.memories[id.index()];
+    let old = instance.memory_length(id);
+    let page = declared.page_size_log2;
+    let address_space = match declared.width {
+        PointerWidth::P32 => 1 << 32,
+        PointerWidth::P64 => u64::MAX,
+    };
+    let maximum = declared
+        .maximum
+        .and_then(|pages| pages.checked_mul(1 << page))
+        .unwrap_or(u64::MAX)
+        .min(address_space)
+        .min(MEMORY_RESERVATION)
+        .min(store.limits.get().memory_bytes);
+    let new = delta
+        .checked_mul(1 << page)
+        .and_then(|bytes| bytes.checked_add(old))
+        .filter(|new| *new == old || *new <= maximum);
+    let Some(new) = new else { return FAILED };
+    let slab = slab_of(metadata, id);
+    if instance.slabs().grow_memory(slab, old, new).is_err() {
+        return FAILED;
+    }
+    instance.set_memory_length(id, new);
+    old >> page
+}
+
+unsafe extern "C" fn table_grow(
+    root: *const RootHeader,
+    table: u32,
+    value: u32,
+    delta: u64,
+) -> u64 {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    let id = TableId(table);
+    let metadata = instance.component.metadata();
+    let declared = &metadata.tables[id.index()];
+    let state = instance.root_field::<TableState>(metadata.root.table(id));
+    // SAFETY: inside the root.
+    let old = unsafe { state.read() }.length;
+    let maximum = declared.capacity.min(store.limits.get().table_entries);
+    let new = old
+        .checked_add(delta)
+        .filter(|new| *new == old || *new <= maximum);
+    let Some(new) = new else { return FAILED };
+    let context = instance.slabs().context(declared.slab);
+    // SAFETY: the table's capacity is inside its context, which was checked when loading.
+    unsafe {
+        let entries = context.offset(declared.offset as isize).cast::<u32>();
+        let grown = entries.add(old as usize).as_ptr();
+        std::slice::from_raw_parts_mut(grown, (new - old) as usize).fill(value);
+        state.write(TableState { length: new });
+    }
+    old
+}
+
+unsafe extern "C" fn table_fill(first: *mut u32, value: u32, count: u64) {
+    if count > 0 {
+        // SAFETY: compiled code checked the bounds; table slots are aligned.
+        unsafe { std::slice::from_raw_parts_mut(first, count as usize).fill(value) };
+    }
+}
+
+unsafe extern "C" fn memory_move(destination: *mut u8, source: *const u8, bytes: u64) {
+    // SAFETY: compiled code checked the bounds.
+    unsafe { std::ptr::copy(source, destination, bytes as usize) };
+}
+
+unsafe extern "C" fn memory_set(destination: *mut u8, byte: u32, bytes: u64) {
+    // SAFETY: compiled code checked the bounds.
+    unsafe { std::ptr::write_bytes(destination, byte as u8, bytes as usize) };
+}
+
+macro_rules! float_builtins {
+    ($($name:ident($ty:ident) = $method:ident;)*) => {
+        $(extern "C" fn $name(x: $ty) -> $ty { x.$method() })*
+    };
+}
+
+float_builtins! {
+    ceil_f32(f32) = ceil;
+    ceil_f64(f64) = ceil;
+    floor_f32(f32) = floor;
+    floor_f64(f64) = floor;
+    trunc_f32(f32) = trunc;
+    trunc_f64(f64) = trunc;
+    nearest_f32(f32) = round_ties_even;
+    nearest_f64(f64) = round_ties_even;
+}
+
+extern "C" fn fma_f32(x: f32, y: f32, z: f32) -> f32 {
+    x.mul_add(y, z)
+}
+
+extern "C" fn fma_f64(x: f64, y: f64, z: f64) -> f64 {
+    x.mul_add(y, z)
+}
+
+unsafe extern "C" fn handle_table_grow(root: *const RootHeader, table: u32) -> u32 {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    let limit = store.limits.get().handles;
+    let grown = instance
+        .handles
+        .grow(instance, ComponentInstanceId(table), limit);
+    u32::from(!grown)
+}
+
+unsafe extern "C" fn host_resource_drop(root: *const RootHeader, resource: u32, rep: u32) -> u32 {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    let destructor = instance
+        .imports
+        .destructors
+        .get(ResourceId(resource).index());
+    let Some(Some(destructor)) = destructor else {
+        return 0;
+    };
+    match catch_unwind(AssertUnwindSafe(|| destructor(store, rep))) {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => {
+            store.set_host_error(error);
+            1
+        }
+        Err(panic) => {
+            store.set_host_panic(panic);
+            1
+        }
+    }
+}
+
+unsafe extern "C" fn arena_allocate(root: *const RootHeader, size: u64, align: u64) -> u64 {
+    // SAFETY: called by compiled code.
+    let (store, _) = unsafe { instance(root) };
+    store
+        .arena_allocate(size, align)
+        .map_or(0, |address| address.as_ptr().expose_provenance() as u64)
+}
+
+unsafe extern "C" fn arena_mark(root: *const RootHeader) -> u64 {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.arena_mark()
+}
+
+unsafe extern "C" fn arena_reset(root: *const RootHeader, mark: u64) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.arena_reset(mark);
+}
+
+unsafe extern "C" fn host_results_release(root: *const RootHeader) {
+    // SAFETY: called by compiled code.
+    let (store, _) = unsafe { instance(root) };
+    // Destructors of the embedder's values may panic, which must not unwind through the guest. The
+    // payload goes to the next trap of this store, if there is one; the process's panic hook has
+    // reported it in any case.
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| store.release_host_results())) {
+        store.set_host_panic(panic);
+    }
+}
+
+unsafe extern "C" fn lend_push(root: *const RootHeader, table: u32, handle: u32) {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    store.lends.borrow_mut().push(Lend {
+        instance: instance.into(),
+        table: ComponentInstanceId(table),
+        handle,
+    });
+}
+
+unsafe extern "C" fn lend_mark(root: *const RootHeader) -> u64 {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.lends.borrow().len() as u64
+}
+
+unsafe extern "C" fn lend_release(root: *const RootHeader, mark: u64) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.release_lends(mark as usize);
+}
+
+unsafe extern "C" fn debug_message(_root: *const RootHeader, address: *const u8, bytes: u64) {
+    // SAFETY: compiled code checked the bounds.
+    let text = unsafe { transcode::bytes(address, bytes) };
+    eprintln!("{}", String::from_utf8_lossy(text));
+}

@@ -1,0 +1,502 @@
+//! Instances and their exported functions: [`InstancePre`], [`Instance`], [`Func`], [`TypedFunc`].
+
+use crate::component::Component;
+use crate::host::{check_func, describe_func};
+use crate::instance::{HostDestructor, HostImports, RawInstance};
+use crate::linker::Linker;
+use crate::native::{Keep, KeepAlive};
+use crate::store::{AsContext, AsContextMut, StoreInner};
+use crate::typecheck::{Matched, match_imports, prefixed};
+use crate::typed::{
+    Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext, display_type,
+};
+use crate::val::{NativeReader, NativeWriter, Val};
+use crate::versions::compatible;
+use anyhow::{Context, Result, ensure};
+use std::any::Any;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use trampette_artifact::ids::{ExportId, ImportId};
+use trampette_artifact::layout::ImportSlot;
+use trampette_artifact::metadata::{Export, ExportItem};
+use trampette_artifact::native;
+use trampette_artifact::types::FuncType;
+
+/// A component whose imports are matched and checked: instantiating it is only that.
+pub struct InstancePre<T: 'static> {
+    shared: Arc<Shared>,
+    slots: Arc<[ImportSlot]>,
+    destructors: Arc<[Option<HostDestructor>]>,
+    owner: Arc<dyn Any + Send + Sync>,
+    marker: PhantomData<fn(T)>,
+}
+
+impl<T: 'static> Clone for InstancePre<T> {
+    fn clone(&self) -> Self {
+        InstancePre {
+            shared: self.shared.clone(),
+            slots: self.slots.clone(),
+            destructors: self.destructors.clone(),
+            owner: self.owner.clone(),
+            marker: PhantomData,
+        }
+    }
+}
+
+/// What all instances made from one [`InstancePre`] share.
+struct Shared {
+    component: Component,
+    resources: Arc<[ResourceType]>,
+}
+
+impl Shared {
+    fn types(&self) -> TypeContext<'_> {
+        TypeContext::new(self.component.metadata(), &self.resources)
+    }
+}
+
+impl<T: 'static> InstancePre<T> {
+    pub(crate) fn new(linker: &Linker<T>, component: &Component) -> Result<InstancePre<T>> {
+        let Matched {
+            resources,
+            destructors,
+            functions,
+        } = match_imports(linker.definitions(), component.metadata())?;
+        let (slots, owners): (Vec<_>, Vec<_>) = functions
+            .into_iter()
+            .enumerate()
+            .map(|(index, func)| func.bind(component, ImportId::new(index), &resources))
+            .map(|bound| (bound.slot, bound.owner))
+            .unzip();
+        Ok(InstancePre {
+            shared: Arc::new(Shared {
+                component: component.clone(),
+                resources,
+            }),
+            slots: slots.into(),
+            destructors: destructors.into(),
+            owner: Arc::new(owners),
+            marker: PhantomData,
+        })
+    }
+
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.shared.component
+    }
+
+    /// Instantiates the component.
+    ///
+    /// # Errors
+    /// If a limit of the store is reached, or start-up code traps.
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
+        let caller = store.caller();
+        let inner = caller.inner();
+        let imports = HostImports {
+            functions: self.slots.to_vec(),
+            destructors: self.destructors.to_vec(),
+            owner: self.owner.clone(),
+        };
+        // SAFETY: every function was checked against its import's type, and takes a store of `T`,
+        // as this one is.
+        let raw = unsafe { RawInstance::new(inner, &self.shared.component, imports) }?;
+        Ok(Instance {
+            id: InstanceId {
+                store: inner.id(),
+                raw,
+            },
+            shared: self.shared.clone(),
+        })
+    }
+}
+
+/// Names one instance of one store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct InstanceId {
+    store: u64,
+    raw: RawInstance,
+}
+
+impl InstanceId {
+    /// The instance, if it is in this store.
+    pub(crate) fn raw(&self, store: &StoreInner) -> Result<RawInstance> {
+        ensure!(
+            self.store == store.id(),
+            "an instance, function or resource was used with a store that it is not in"
+        );
+        Ok(self.raw)
+    }
+}
+
+/// Where an export is: `"run"`, `"wasi:cli/run@0.2.0#run"`, or `["wasi:cli/run@0.2.0", "run"]`.
+pub trait ExportPath {
+    /// The names, outermost first.
+    fn names(&self) -> Vec<&str>;
+}
+
+impl ExportPath for str {
+    fn names(&self) -> Vec<&str> {
+        self.split('#').collect()
+    }
+}
+
+impl ExportPath for String {
+    fn names(&self) -> Vec<&str> {
+        self.as_str().names()
+    }
+}
+
+impl<S: AsRef<str>> ExportPath for [S] {
+    fn names(&self) -> Vec<&str> {
+        self.iter().map(AsRef::as_ref).collect()
+    }
+}
+
+impl<S: AsRef<str>> ExportPath for Vec<S> {
+    fn names(&self) -> Vec<&str> {
+        self.as_slice().names()
+    }
+}
+
+impl<S: AsRef<str>, const N: usize> ExportPath for [S; N] {
+    fn names(&self) -> Vec<&str> {
+        self.as_slice().names()
+    }
+}
+
+impl<P: ExportPath + ?Sized> ExportPath for &P {
+    fn names(&self) -> Vec<&str> {
+        (**self).names()
+    }
+}
+
+/// An instance of a component, in a store.
+#[derive(Clone)]
+pub struct Instance {
+    id: InstanceId,
+    shared: Arc<Shared>,
+}
+
+/// An exported item.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportRef<'a> {
+    /// The names of the instances it is in, and its own.
+    pub path: &'a [String],
+    /// What it is; types are those of [`Component::metadata`].
+    pub item: &'a ExportItem,
+}
+
+impl Instance {
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.shared.component
+    }
+
+    /// What the component exports, in order.
+    pub fn exports(&self) -> impl Iterator<Item = ExportRef<'_>> {
+        let exports = &self.shared.component.metadata().exports;
+        exports.iter().map(|export| ExportRef {
+            path: &export.path,
+            item: &export.item,
+        })
+    }
+
+    fn find(&self, path: impl ExportPath) -> Option<usize> {
+        find_export(&self.shared.component.metadata().exports, &path.names())
+    }
+
+    /// An exported function. Interface names match in compatible versions.
+    pub fn get_func(&self, store: impl AsContextMut, path: impl ExportPath) -> Option<Func> {
+        self.id.raw(store.store_inner()).ok()?;
+        let func = Func {
+            id: self.id,
+            shared: self.shared.clone(),
+            index: self.find(path)?,
+        };
+        func.item().is_some().then_some(func)
+    }
+
+    /// An exported function with Rust types: [`Instance::get_func`] and [`Func::typed`].
+    ///
+    /// # Errors
+    /// If there is no such function, or its type is another.
+    pub fn get_typed_func<P, R>(
+        &self,
+        mut store: impl AsContextMut,
+        path: impl ExportPath,
+    ) -> Result<TypedFunc<P, R>>
+    where
+        P: Params + Lower,
+        R: Lift,
+    {
+        let func = self.get_func(&mut store, &path).with_context(|| {
+            let path = path.names().join(" / ");
+            format!("the component exports no function `{path}`")
+        })?;
+        func.typed(store)
+    }
+}
+
+/// The position of an export. Its first name may be given in another compatible version.
+fn find_export(exports: &[Export], names: &[&str]) -> Option<usize> {
+    let position = |names: &[&str]| {
+        let same = |export: &Export| export.path.iter().eq(names);
+        exports.iter().position(same)
+    };
+    if let Some(found) = position(names) {
+        return Some(found);
+    }
+    let (first, rest) = names.split_first()?;
+    let instances = exports
+        .iter()
+        .filter(|export| matches!(export.item, ExportItem::Instance) && export.path.len() == 1)
+        .map(|export| export.path[0].as_str());
+    let first = compatible(first, instances)?;
+    let names: Vec<_> = std::iter::once(first).chain(rest.iter().copied()).collect();
+    position(&names)
+}
+
+/// An exported function, called with [`Val`]s.
+#[derive(Clone)]
+pub struct Func {
+    id: InstanceId,
+    shared: Arc<Shared>,
+    index: usize,
+}
+
+/// What calling an export takes.
+#[derive(Clone, Copy)]
+struct Callee {
+    id: InstanceId,
+    export: ExportId,
+    post_return: bool,
+}
+
+impl Callee {
+    /// Calls the export, and then `read` while the results are valid; ends the call in any case.
+    ///
+    /// # Safety
+    /// See [`RawInstance::call_export`].
+    unsafe fn call<O>(
+        &self,
+        store: &StoreInner,
+        args: *const u8,
+        results: *mut u8,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        /// Ends the call if `read` panics.
+        struct Ending<'a>(&'a Callee, RawInstance, &'a StoreInner);
+
+        impl Ending<'_> {
+            fn end(&self) -> Result<()> {
+                match self.0.post_return {
+                    true => self.1.post_return(self.2, self.0.export),
+                    false => Ok(()),
+                }
+            }
+        }
+
+        impl Drop for Ending<'_> {
+            fn drop(&mut self) {
+                // Only reached by a panic, which matters more than what the guest does now.
+                let _ = self.end();
+            }
+        }
+
+        let raw = self.id.raw(store)?;
+        // SAFETY: the caller's promise.
+        unsafe { raw.call_export(store, self.export, args, results) }?;
+        let ending = Ending(self, raw, store);
+        let outcome = read();
+        let end = ending.end();
+        std::mem::forget(ending);
+        let value = outcome?;
+        end?;
+        Ok(value)
+    }
+}
+
+impl Func {
+    fn export(&self) -> &Export {
+        &self.shared.component.metadata().exports[self.index]
+    }
+
+    fn item(&self) -> Option<(&FuncType, Callee)> {
+        match &self.export().item {
+            ExportItem::Function {
+                id,
+                ty,
+                post_return,
+            } => Some((
+                ty,
+                Callee {
+                    id: self.id,
+                    export: *id,
+                    post_return: *post_return,
+                },
+            )),
+            _ => None,
+        }
+    }
+
+    fn parts(&self) -> (&FuncType, Callee) {
+        self.item().expect("a `Func` is only made for functions")
+    }
+
+    /// Its type; types are those of [`Component::metadata`].
+    pub fn ty(&self) -> &FuncType {
+        self.parts().0
+    }
+
+    /// The function with Rust types.
+    ///
+    /// # Errors
+    /// If its type is another.
+    pub fn typed<P, R>(&self, store: impl AsContext) -> Result<TypedFunc<P, R>>
+    where
+        P: Params + Lower,
+        R: Lift,
+    {
+        self.id.raw(store.store_inner())?;
+        let (ty, callee) = self.parts();
+        let cx = self.shared.types();
+        check_func::<P, R>(ty, &cx).map_err(|error| {
+            let (expected, found) = (cx.display_func(ty), describe_func::<P, R>());
+            let error = error.context(format!("expected {expected}, found {found}"));
+            prefixed(&self.export().path, error)
+        })?;
+        Ok(TypedFunc {
+            callee,
+            marker: PhantomData,
+        })
+    }
+
+    /// Calls the function. The vector holds its result, if it has one.
+    ///
+    /// # Errors
+    /// If the arguments are not of the function's type, the instance cannot be entered, or the call
+    /// traps.
+    pub fn call(&self, mut store: impl AsContextMut, args: &[Val]) -> Result<Vec<Val>> {
+        let caller = store.caller();
+        let store = caller.inner();
+        let (ty, callee) = self.parts();
+        let metadata = self.shared.component.metadata();
+        ensure!(!ty.is_async, "async functions are not supported");
+        ensure!(
+            args.len() == ty.params.len(),
+            "expected {} arguments, found {}",
+            ty.params.len(),
+            args.len()
+        );
+        callee.id.raw(store)?;
+        let params = ty.params.iter().map(|param| param.ty);
+        let (layout, offsets) = native::record_layout(&metadata.types, params);
+        let mut buffer = vec![0u64; (layout.size as usize).div_ceil(8)];
+        let mut keep = KeepAlive::default();
+        let mut writer = NativeWriter::new(
+            metadata,
+            &self.shared.resources,
+            Keep::Arguments(&mut keep),
+            Some(self.id),
+        );
+        for ((param, offset), value) in ty.params.iter().zip(&offsets).zip(args) {
+            // SAFETY: the buffer has room for all parameters.
+            unsafe {
+                let place = buffer.as_mut_ptr().cast::<u8>().add(*offset as usize);
+                writer.write(param.ty, value, place)
+            }
+            .with_context(|| format!("argument `{}`", param.name))?;
+        }
+        let size = ty
+            .result
+            .map_or(0, |ty| native::size_align(&metadata.types, ty).size);
+        let mut results = vec![0u64; (size as usize).div_ceil(8)];
+        let results = results.as_mut_ptr().cast::<u8>();
+        // SAFETY: both buffers have the function's native layout, and `keep` lives through the call.
+        let values = unsafe {
+            callee.call(store, buffer.as_ptr().cast(), results, || {
+                let reader = NativeReader::new(metadata, &self.shared.resources, Some(self.id));
+                match ty.result {
+                    Some(ty) => reader
+                        .read(ty, results)
+                        .map(|value| vec![value])
+                        .with_context(|| format!("in a result `{}`", display_type(metadata, ty))),
+                    None => Ok(Vec::new()),
+                }
+            })
+        };
+        drop(keep);
+        values
+    }
+}
+
+/// An exported function with Rust types, checked once.
+pub struct TypedFunc<P, R> {
+    callee: Callee,
+    marker: PhantomData<fn(P) -> R>,
+}
+
+impl<P, R> Clone for TypedFunc<P, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P, R> Copy for TypedFunc<P, R> {}
+
+impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
+    /// Calls the function; the result is owned.
+    ///
+    /// # Errors
+    /// If the instance cannot be entered, or the call traps.
+    pub fn call(&self, store: impl AsContextMut, params: P) -> Result<R> {
+        self.call_native(store, params, |native, cx| {
+            // SAFETY: a valid result of the checked type, until the closure returns.
+            Ok(unsafe { R::lift(native, cx) })
+        })
+    }
+
+    /// Calls the function and gives `read` a view of the result, which borrows the guest's memory.
+    /// The guest's post-return runs after it.
+    ///
+    /// # Errors
+    /// If the instance cannot be entered, the call traps, or `read` fails.
+    pub fn call_view<O>(
+        &self,
+        store: impl AsContextMut,
+        params: P,
+        read: impl for<'a> FnOnce(R::View<'a>) -> Result<O>,
+    ) -> Result<O> {
+        self.call_native(store, params, |native, cx| {
+            // SAFETY: a valid result of the checked type, until the closure returns, which is
+            // generic over the view's lifetime.
+            read(unsafe { R::view(native, cx) })
+        })
+    }
+
+    fn call_native<O>(
+        &self,
+        mut store: impl AsContextMut,
+        params: P,
+        read: impl for<'a> FnOnce(&'a R::Native, LiftContext<'a>) -> Result<O>,
+    ) -> Result<O> {
+        let caller = store.caller();
+        let store = caller.inner();
+        let id = self.callee.id;
+        let mut keep = KeepAlive::default();
+        let mut args = MaybeUninit::<P::Native>::zeroed();
+        let mut cx = LowerContext::new(Keep::Arguments(&mut keep), Some(id));
+        params.lower_ref(&mut cx, &mut args)?;
+        let mut results = MaybeUninit::<R::Native>::uninit();
+        let results_address = results.as_mut_ptr().cast::<u8>();
+        // SAFETY: both have the native layout of the checked types; `params` and `keep` live through
+        // the call; after success the result is initialised.
+        unsafe {
+            self.callee
+                .call(store, args.as_ptr().cast(), results_address, || {
+                    read(results.assume_init_ref(), LiftContext::new(Some(id)))
+                })
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! [`RawInstance`]: an instance whose exports are called with native-layout structs.
+//!
+//! What an instance is at run time is its slabs: roots that steer the host, contexts, memories. Making
+//! one maps them, writes the few fields that are not in the image, and runs the start-up code.
+
+use crate::backtrace::{Trap, WasmBacktrace};
+use crate::component::Component;
+use crate::handles::HandleTables;
+use crate::slab::{SlabSet, memory_bytes};
+use crate::stack;
+use crate::store::StoreInner;
+use crate::traps::Activation;
+use anyhow::{Context, Error, Result, bail, ensure};
+use std::any::Any;
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use trampette_artifact::ids::*;
+use trampette_artifact::layout::{
+    CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HandleEntry, ImportSlot, InstanceState, RootHeader,
+    RootOffset, Status, TableState,
+};
+use trampette_artifact::trap::TrapCode;
+
+/// The host's destructor of an imported resource: called with the store and the representation when a
+/// guest drops its last owned handle.
+pub type HostDestructor = Arc<dyn Fn(&StoreInner, u32) -> Result<()> + Send + Sync>;
+
+/// What the host supplies to an instance.
+pub struct HostImports {
+    /// A function for every [`ImportId`]; zeros for imports that are not used.
+    pub functions: Vec<ImportSlot>,
+    /// Destructors of imported resources, by [`ResourceId`]; `None` where there is none.
+    pub destructors: Vec<Option<HostDestructor>>,
+    /// Keeps alive what the slots point to.
+    pub owner: Arc<dyn Any + Send + Sync>,
+}
+
+/// State of an instance that is in a store.
+pub(crate) struct InstanceData {
+    pub component: Component,
+    /// Taken out only by `drop`.
+    slabs: Option<SlabSet>,
+    pub imports: HostImports,
+    pub handles: HandleTables,
+    /// Where the arena was when the last call began whose results are still needed.
+    arena_mark: Cell<u64>,
+    /// What the contexts hold as stack limit.
+    stack_limit: Cell<usize>,
+}
+
+impl InstanceData {
+    /// The slabs.
+    pub fn slabs(&self) -> &SlabSet {
+        self.slabs.as_ref().expect("only drop takes them")
+    }
+
+    /// A field of slab 0's root.
+    pub fn root_field<T>(&self, offset: RootOffset) -> NonNull<T> {
+        // SAFETY: offsets come from the validated layout and are inside the root.
+        unsafe { self.slabs().root(SlabId(0)).add(offset.0 as usize).cast() }
+    }
+
+    /// The header of a slab's root.
+    pub fn header(&self, slab: SlabId) -> NonNull<RootHeader> {
+        self.slabs().root(slab).cast()
+    }
+
+    /// The current length of a memory in bytes.
+    pub fn memory_length(&self, id: MemoryId) -> u64 {
+        let field = self.root_field::<u64>(self.component.metadata().root.memory(id));
+        // SAFETY: mapped, aligned, written at instantiation.
+        unsafe { field.read() }
+    }
+
+    /// Writes a memory's length wherever code looks for it.
+    pub fn set_memory_length(&self, id: MemoryId, bytes: u64) {
+        let metadata = self.component.metadata();
+        let slab = metadata.memories[id.index()].slab;
+        let field = self.root_field::<u64>(metadata.root.memory(id));
+        // SAFETY: mapped, aligned fields of this instance.
+        unsafe {
+            field.write(bytes);
+            (&raw mut (*self.header(slab).as_ptr()).memory_length).write(bytes);
+            let context = self.slabs().context(slab);
+            let hot = context.offset(CONTEXT_MEMORY_LENGTH.0 as isize);
+            hot.cast::<u64>().write(bytes);
+        }
+    }
+
+    fn set_stack_limit(&self, limit: usize) {
+        if self.stack_limit.replace(limit) == limit {
+            return;
+        }
+        for slab in 0..self.component.slab_plan().len() {
+            let context = self.slabs().context(SlabId::new(slab));
+            // SAFETY: the hot part of every context is mapped.
+            unsafe {
+                let hot = context.offset(CONTEXT_STACK_LIMIT.0 as isize);
+                hot.cast::<u64>().write(limit as u64);
+            }
+        }
+    }
+
+    /// Writes the roots and the fields of the contexts that are not in the image.
+    fn initialise(&self, store: &StoreInner) {
+        let metadata = self.component.metadata();
+        let layout = &metadata.root;
+        let root = self.slabs().root(SlabId(0)).as_ptr() as u64;
+        for slab in 0..metadata.slabs.len() {
+            let header = RootHeader {
+                store: store as *const StoreInner as u64,
+                component_root: root,
+                slab: slab as u64,
+                entry_sp: 0,
+                entered: 0,
+                interrupt: 0,
+                memory_length: 0,
+                store_data: store.data_address().as_ptr() as u64,
+                post_return_value: 0,
+                instance: self as *const InstanceData as u64,
+                post_return_arena_mark: 0,
+                reserved: [0; 5],
+            };
+            // SAFETY: roots are mapped and large enough.
+            unsafe { self.header(SlabId::new(slab)).write(header) };
+        }
+        // SAFETY (all below): fields of the mapped root, by the validated layout.
+        for instance in 0..=layout.instances {
+            let state = InstanceState {
+                flags: InstanceState::MAY_LEAVE | InstanceState::MAY_ENTER,
+                borrows: 0,
+                handles: HandleTables::EMPTY,
+            };
+            let offset = layout.instance(ComponentInstanceId(instance));
+            unsafe { self.root_field(offset).write(state) };
+        }
+        for (index, slot) in self.imports.functions.iter().enumerate() {
+            let offset = layout.import(ImportId::new(index));
+            unsafe { self.root_field(offset).write(*slot) };
+        }
+        for (index, table) in metadata.tables.iter().enumerate() {
+            let offset = layout.table(TableId::new(index));
+            let length = table.minimum;
+            unsafe { self.root_field(offset).write(TableState { length }) };
+        }
+        for (index, memory) in metadata.memories.iter().enumerate() {
+            let bytes = memory_bytes(memory).expect("validated");
+            self.set_memory_length(MemoryId::new(index), bytes);
+        }
+        for (index, length) in metadata.data_segments.iter().enumerate() {
+            let offset = layout.data_segment(DataSegmentId::new(index));
+            unsafe { self.root_field(offset).write(*length) };
+        }
+        for (index, length) in metadata.element_segments.iter().enumerate() {
+            let offset = layout.element_segment(ElementSegmentId::new(index));
+            unsafe { self.root_field(offset).write(*length) };
+        }
+    }
+
+    /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a result.
+    fn enter(&self, store: &StoreInner, call: impl FnOnce(*mut u8) -> u32) -> Result<()> {
+        // SAFETY: activations on this thread's chain are live.
+        let limit = match unsafe { Activation::current().as_ref() } {
+            Some(outer) => outer.stack_limit,
+            None => stack::limit(store.limits.get().stack_bytes)?,
+        };
+        self.set_stack_limit(limit);
+        let results_base = store.host_results_base.replace(store.host_results_length());
+        let lends = store.lends.borrow().len();
+
+        let context = self.slabs().context(SlabId(0)).as_ptr();
+        let status = Activation::new(store, self, limit).run(|| call(context));
+
+        let own_base = store.host_results_base.replace(results_base);
+        const OK: u32 = Status::Ok as u32;
+        const CANNOT_ENTER: u32 = Status::CannotEnter as u32;
+        match status {
+            OK => Ok(()),
+            CANNOT_ENTER => {
+                let backtrace = WasmBacktrace::default();
+                Err(Trap::new(TrapCode::CannotEnter, 0, backtrace).into())
+            }
+            _ => {
+                store.release_host_results_from(own_base);
+                store.release_lends(lends);
+                Err(self.trap_error(store))
+            }
+        }
+    }
+
+    /// The error of a call that just returned [`Status::Trap`].
+    fn trap_error(&self, store: &StoreInner) -> Error {
+        let (code, payload, frames) = store.trap.take(&self.component);
+        let error = store.take_host_error();
+        if let Some(panic) = store.take_host_panic() {
+            std::panic::resume_unwind(panic);
+        }
+        let backtrace = WasmBacktrace::new(self.component.clone(), frames);
+        match (code, error) {
+            (TrapCode::HostError, Some(error)) => error.context(backtrace),
+            _ => Trap::new(code, payload, backtrace).into(),
+        }
+    }
+}
+
+impl Drop for InstanceData {
+    fn drop(&mut self) {
+        let slabs = self.slabs.take().expect("only drop takes them");
+        let component = &self.component;
+        component
+            .pool()
+            .put(slabs, component.slab_plan(), component.file_start());
+    }
+}
+
+/// An instance in a store, by number: plain data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RawInstance {
+    index: u32,
+}
+
+/// An entry of the host's handle table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HostHandle {
+    /// The resource type.
+    pub resource: ResourceId,
+    /// Its representation in the guest.
+    pub rep: u32,
+    /// Whether the host owns it, or holds it for the length of a call.
+    pub owned: bool,
+}
+
+impl RawInstance {
+    /// Instantiates a component.
+    ///
+    /// # Safety
+    /// The slots' functions have the native signatures of the component's imports, and take a store
+    /// whose data has the type of this one's.
+    ///
+    /// # Errors
+    /// If a limit is exceeded, the host has no memory, or start-up code traps.
+    pub unsafe fn new(
+        store: &StoreInner,
+        component: &Component,
+        imports: HostImports,
+    ) -> Result<RawInstance> {
+        let metadata = component.metadata();
+        ensure!(
+            imports.functions.len() == metadata.imports.len(),
+            "the component imports {} functions, the host supplies {}",
+            metadata.imports.len(),
+            imports.functions.len()
+        );
+        ensure!(
+            imports.destructors.len() == metadata.resources.len(),
+            "the component has {} resource types, the host supplies {} destructors",
+            metadata.resources.len(),
+            imports.destructors.len()
+        );
+        ensure!(
+            metadata.root.core_imports == 0,
+            "the artifact imports core functions, which a component cannot"
+        );
+        check_limits(store, component)?;
+        let slabs = component
+            .pool()
+            .take(component.slab_plan(), component.file())?;
+        let data = Box::new(InstanceData {
+            component: component.clone(),
+            slabs: Some(slabs),
+            imports,
+            handles: HandleTables::new(metadata.root.instances as usize + 1),
+            arena_mark: Cell::new(0),
+            stack_limit: Cell::new(0),
+        });
+        data.initialise(store);
+        let index = store.add_instance(data);
+        let this = RawInstance { index };
+        if let Some(startup) = component.startup() {
+            let mark = store.arena_mark();
+            let result = this.data(store).enter(store, |context| {
+                // SAFETY: the address of a native-call function with this signature.
+                unsafe {
+                    let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(startup);
+                    code(context)
+                }
+            });
+            store.arena_reset(mark);
+            result.context("instantiation failed")?;
+        }
+        Ok(this)
+    }
+
+    fn data<'a>(&self, store: &'a StoreInner) -> &'a InstanceData {
+        store.instance(self.index)
+    }
+
+    /// The component it is an instance of.
+    ///
+    /// # Panics
+    /// If the instance is of another store, here and below.
+    pub fn component<'a>(&self, store: &'a StoreInner) -> &'a Component {
+        &self.data(store).component
+    }
+
+    /// Calls an export. After success, if the export has a post-return, its results are valid and the
+    /// instance is locked until [`RawInstance::post_return`].
+    ///
+    /// # Safety
+    /// `args` and `results` point to the native structs of the export's parameters and result, and
+    /// what the arguments point to is valid during the call.
+    ///
+    /// # Errors
+    /// A [`crate::Trap`], or the host's own error with a [`crate::WasmBacktrace`] as context.
+    pub unsafe fn call_export(
+        &self,
+        store: &StoreInner,
+        export: ExportId,
+        args: *const u8,
+        results: *mut u8,
+    ) -> Result<()> {
+        let data = self.data(store);
+        let Some(code) = data.component.export(export) else {
+            bail!("the component has no {export}");
+        };
+        let Some(entry) = code.entry else {
+            bail!("the component has no {export}");
+        };
+        let mark = store.arena_mark();
+        let result = data.enter(store, |context| {
+            // SAFETY: the address of a native-call function with this signature; the caller vouches
+            // for the pointers.
+            unsafe {
+                let code: extern "C" fn(*mut u8, *const u8, *mut u8) -> u32 =
+                    std::mem::transmute(entry);
+                code(context, args, results)
+            }
+        });
+        match (&result, code.post_return) {
+            (Ok(()), Some(_)) => data.arena_mark.set(mark),
+            _ => store.arena_reset(mark),
+        }
+        result
+    }
+
+    /// Ends a call whose export has a post-return, once its results were read.
+    ///
+    /// # Errors
+    /// As [`RawInstance::call_export`].
+    pub fn post_return(&self, store: &StoreInner, export: ExportId) -> Result<()> {
+        let data = self.data(store);
+        let code = data.component.export(export);
+        let Some(post_return) = code.and_then(|code| code.post_return) else {
+            return Ok(());
+        };
+        let result = data.enter(store, |context| {
+            // SAFETY: the address of a native-call function with this signature.
+            unsafe {
+                let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(post_return);
+                code(context)
+            }
+        });
+        store.arena_reset(data.arena_mark.get());
+        result
+    }
+
+    /// Looks up a handle of the host's table.
+    pub fn host_handle(&self, store: &StoreInner, handle: u32) -> Option<HostHandle> {
+        let data = self.data(store);
+        let table = data.component.metadata().root.host_instance();
+        let entry = data.handles.get(table, handle)?;
+        let resource = ResourceId(entry.tag >> HandleEntry::RESOURCE_SHIFT);
+        let owned = match entry.tag & 0xff {
+            HandleEntry::OWN => true,
+            HandleEntry::BORROW => false,
+            _ => return None,
+        };
+        Some(HostHandle {
+            resource,
+            rep: entry.rep,
+            owned,
+        })
+    }
+
+    /// Removes a handle from the host's table and, if it was owned and the resource has a destructor,
+    /// runs that.
+    ///
+    /// # Errors
+    /// If there is no such handle, it is lent, or the destructor traps.
+    pub fn drop_resource(&self, store: &StoreInner, handle: u32) -> Result<()> {
+        let data = self.data(store);
+        let trap = |code| Trap::new(code, u64::from(handle), WasmBacktrace::default());
+        let Some(found) = self.host_handle(store, handle) else {
+            return Err(trap(TrapCode::UnknownHostHandle).into());
+        };
+        let table = data.component.metadata().root.host_instance();
+        if data.handles.get(table, handle).is_some_and(|e| e.lends > 0) {
+            return Err(trap(TrapCode::HandleLent).into());
+        }
+        // The destructor may not run while the component does: nothing is removed then.
+        let destructor = data.component.destructor(found.resource);
+        let destructor = destructor.filter(|_| found.owned);
+        if destructor.is_some() && self.is_entered(store) {
+            return Err(trap(TrapCode::CannotEnter).into());
+        }
+        data.handles.free(data, table, handle);
+        let Some(destructor) = destructor else {
+            return Ok(());
+        };
+        let mark = store.arena_mark();
+        let result = data.enter(store, |context| {
+            // SAFETY: the address of a native-call function with this signature.
+            unsafe {
+                let code: extern "C" fn(*mut u8, u32) -> u32 = std::mem::transmute(destructor);
+                code(context, found.rep)
+            }
+        });
+        store.arena_reset(mark);
+        result
+    }
+
+    /// Whether the component is running, a result of it is still being read, or it has trapped: it
+    /// cannot be entered then.
+    pub fn is_entered(&self, store: &StoreInner) -> bool {
+        let header = self.data(store).header(SlabId(0));
+        // SAFETY: mapped and initialised.
+        unsafe { (&raw const (*header.as_ptr()).entered).read() != 0 }
+    }
+}
+
+/// Checks what the component needs from the start against the store's limits.
+fn check_limits(store: &StoreInner, component: &Component) -> Result<()> {
+    let limits = store.limits.get();
+    let metadata = component.metadata();
+    ensure!(
+        store.instance_count() < limits.instances as usize,
+        "the limit of {} instances in a store is reached",
+        limits.instances
+    );
+    for memory in &metadata.memories {
+        let bytes = memory_bytes(memory).unwrap_or(u64::MAX);
+        ensure!(
+            bytes <= limits.memory_bytes,
+            "a memory starts with {bytes} bytes; the store's limit is {}",
+            limits.memory_bytes
+        );
+    }
+    for table in &metadata.tables {
+        ensure!(
+            table.minimum <= limits.table_entries,
+            "a table starts with {} entries; the store's limit is {}",
+            table.minimum,
+            limits.table_entries
+        );
+    }
+    Ok(())
+}

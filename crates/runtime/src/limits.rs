@@ -1,0 +1,32 @@
+//! [`StoreLimits`]: what a guest may make its host spend.
+
+/// Limits of one store. Every allocation that a guest can cause counts against one of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoreLimits {
+    /// Largest length in bytes of each linear memory. `memory.grow` beyond returns -1.
+    pub memory_bytes: u64,
+    /// Largest length in entries of each table. `table.grow` beyond returns -1.
+    pub table_entries: u64,
+    /// Largest number of handles in each handle table (one per component instance, and the host's).
+    pub handles: u32,
+    /// Bytes of the arena that holds values on their way from the guest to the host.
+    pub arena_bytes: u64,
+    /// Bytes of native stack that guest code may use, counted from where the host enters it. What is
+    /// really available is less when the thread's own stack ends sooner.
+    pub stack_bytes: usize,
+    /// Component instances that may live in the store.
+    pub instances: u32,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        StoreLimits {
+            memory_bytes: 4 << 30,
+            table_entries: 10_000_000,
+            handles: 1 << 20,
+            arena_bytes: 1 << 30,
+            stack_bytes: 1 << 20,
+            instances: 10_000,
+        }
+    }
+}

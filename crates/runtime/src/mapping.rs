@@ -1,0 +1,139 @@
+//! Mapping of an artifact's file, and the sealed copies that trusted loading maps.
+
+use anyhow::{Context, Result, ensure};
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use std::ffi::c_void;
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
+use std::ptr::null_mut;
+use std::sync::OnceLock;
+use trampette_artifact::layout::PAGE_ALIGNMENT;
+
+/// The host's page size in bytes.
+pub(crate) fn page_size() -> usize {
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        // SAFETY: no preconditions.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(size).expect("the page size is positive")
+    })
+}
+
+/// Rounds up to whole host pages.
+pub(crate) fn round_to_pages(bytes: usize) -> usize {
+    bytes.next_multiple_of(page_size())
+}
+
+/// A file in memory, written by `write` and then sealed: nobody can change or resize it any more.
+pub(crate) fn sealed_copy(write: impl FnOnce(&mut File) -> Result<()>) -> Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let fd = rustix::fs::memfd_create("trampette-artifact", flags)
+        .context("cannot make a file in memory for the artifact")?;
+    let mut file = File::from(fd);
+    write(&mut file).context("cannot copy the artifact into memory")?;
+    let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals).context("cannot seal the copy of the artifact")?;
+    Ok(file.into())
+}
+
+/// An artifact's file, mapped privately as a whole: byte `n` of the file is at `base + n`.
+pub(crate) struct FileMapping {
+    file: OwnedFd,
+    base: *mut u8,
+    length: usize,
+}
+
+impl FileMapping {
+    pub fn new(file: OwnedFd) -> Result<FileMapping> {
+        let size = rustix::fs::fstat(file.as_fd())
+            .context("cannot find the artifact's size")?
+            .st_size;
+        let length = usize::try_from(size).context("the artifact is too large")?;
+        ensure!(
+            page_size() as u64 <= PAGE_ALIGNMENT,
+            "this system has pages of {} bytes; artifacts are laid out for {PAGE_ALIGNMENT}",
+            page_size()
+        );
+        ensure!(
+            length > 0,
+            "not an artifact of Trampette: the file is empty"
+        );
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let base = unsafe {
+            let flags = MapFlags::PRIVATE;
+            rustix::mm::mmap(null_mut(), length, ProtFlags::READ, flags, &file, 0)
+        }
+        .context("cannot map the artifact")?;
+        Ok(FileMapping {
+            file,
+            base: base.cast(),
+            length,
+        })
+    }
+
+    /// The file.
+    pub fn file(&self) -> &OwnedFd {
+        &self.file
+    }
+
+    /// Where the file's first byte is.
+    pub fn base(&self) -> usize {
+        self.base.expose_provenance()
+    }
+
+    /// The file's contents.
+    pub fn file_bytes(&self) -> &[u8] {
+        // SAFETY: mapped readable, and (see the loaders' contracts) nobody changes the file.
+        unsafe { std::slice::from_raw_parts(self.base, self.length) }
+    }
+
+    fn protect(&self, range: &Range<usize>, flags: MprotectFlags) -> Result<()> {
+        let start = range.start / page_size() * page_size();
+        let length = round_to_pages(range.end) - start;
+        // SAFETY: pages of this mapping, whose use the callers know.
+        unsafe { rustix::mm::mprotect(self.base.add(start).cast::<c_void>(), length, flags) }
+            .context("cannot set the protection of the artifact's pages")
+    }
+
+    /// Makes the pages of a part of the file executable.
+    pub fn make_executable(&mut self, range: Range<usize>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        self.protect(&range, MprotectFlags::READ | MprotectFlags::EXEC)
+    }
+
+    /// Writes numbers at `offset` to this process's copy of the pages there, which must not be pages
+    /// of `text`.
+    pub fn fill(&mut self, offset: u64, numbers: &[u64], text: Range<usize>) -> Result<()> {
+        let start = usize::try_from(offset).context("the table of builtins is misplaced")?;
+        let end = start
+            .checked_add(size_of_val(numbers))
+            .filter(|end| *end <= self.length)
+            .context("the table of builtins is misplaced")?;
+        let (first, last) = (start / page_size(), (end - 1) / page_size());
+        ensure!(
+            start % 8 == 0
+                && (text.is_empty()
+                    || last < text.start / page_size()
+                    || first > (text.end - 1) / page_size()),
+            "the table of builtins is misplaced"
+        );
+        self.protect(&(start..end), MprotectFlags::READ | MprotectFlags::WRITE)?;
+        // SAFETY: in the mapping, aligned, and writable now; `&mut self` excludes readers.
+        unsafe {
+            let target = self.base.add(start).cast::<u64>();
+            target.copy_from_nonoverlapping(numbers.as_ptr(), numbers.len());
+        }
+        self.protect(&(start..end), MprotectFlags::READ)
+    }
+}
+
+impl Drop for FileMapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; nothing that refers to it outlives this. Failure would only leak.
+        let _ = unsafe { rustix::mm::munmap(self.base.cast(), self.length) };
+    }
+}

@@ -1,0 +1,116 @@
+//! The Rust forms of native layout (`artifact::native`): what typed values look like while they are
+//! between the host and compiled code.
+//!
+//! All are `repr(C)` and plain data. Whether their sizes, alignments and offsets are those that
+//! compiled code uses is tested in `layout_tests.rs` for many types.
+
+use crate::store::StoreInner;
+use anyhow::{Context, Result, ensure};
+use std::any::Any;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+/// A native string or list: the address of its first element, never null and aligned even if the
+/// list is empty, and its number of elements.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct NativeSlice {
+    /// Address of the first element.
+    pub ptr: *const u8,
+    /// Number of elements.
+    pub len: usize,
+}
+
+impl NativeSlice {
+    /// The native form of a borrowed slice.
+    pub fn of<T>(slice: &[T]) -> NativeSlice {
+        NativeSlice {
+            ptr: slice.as_ptr().cast(),
+            len: slice.len(),
+        }
+    }
+
+    /// The elements.
+    ///
+    /// # Safety
+    /// It is a list of `T`s that lives, unchanged, as long as `'a`.
+    pub unsafe fn as_slice<'a, T>(self) -> &'a [T] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.ptr.cast(), self.len) }
+    }
+}
+
+/// `option<T>`: tag 0 is none, 1 is some.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct NativeOption<N: Copy> {
+    /// Which case.
+    pub tag: u8,
+    /// Initialised if the tag is 1.
+    pub value: MaybeUninit<N>,
+}
+
+/// `result<A, B>`: tag 0 is ok, 1 is error. An absent payload is `()`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct NativeResult<A: Copy, B: Copy> {
+    /// Which case.
+    pub tag: u8,
+    /// The tag's case is initialised.
+    pub payload: NativeResultPayload<A, B>,
+}
+
+/// The payloads of [`NativeResult`].
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub union NativeResultPayload<A: Copy, B: Copy> {
+    /// Case 0.
+    pub ok: MaybeUninit<A>,
+    /// Case 1.
+    pub err: MaybeUninit<B>,
+}
+
+/// Memory that the native form of an export's arguments points into, released after the call.
+#[derive(Default)]
+pub(crate) struct KeepAlive {
+    buffers: Vec<Box<dyn Any>>,
+}
+
+/// Where lowering puts what native values point to.
+pub(crate) enum Keep<'k> {
+    /// Until the results of the running host function were copied into the guest.
+    HostResults(&'k StoreInner),
+    /// Until the call is over.
+    Arguments(&'k mut KeepAlive),
+}
+
+impl Keep<'_> {
+    /// Takes over a vector without copying it.
+    pub(crate) fn vec<T: Copy + 'static>(&mut self, vec: Vec<T>) -> NativeSlice {
+        let slice = NativeSlice::of(&vec);
+        match self {
+            Keep::HostResults(store) => {
+                store.keep_vec(vec);
+            }
+            Keep::Arguments(keep) => keep.buffers.push(Box::new(vec)),
+        }
+        slice
+    }
+
+    /// Room for `len` native values of `size` bytes each, zeroed, so that padding that reaches a
+    /// guest is never what was in the host's memory before. Aligned to 8, as far as any native type
+    /// is.
+    ///
+    /// # Errors
+    /// If the size overflows.
+    pub(crate) fn zeroed(&mut self, size: usize, len: usize) -> Result<NonNull<u8>> {
+        let bytes = size.checked_mul(len).context("a list is too large")?;
+        ensure!(bytes <= isize::MAX as usize, "a list is too large");
+        let words = vec![0u64; bytes.div_ceil(8)];
+        let ptr = self.vec(words).ptr.cast_mut();
+        Ok(NonNull::new(ptr).expect("the address of a vector is not null"))
+    }
+}

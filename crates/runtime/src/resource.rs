@@ -1,0 +1,268 @@
+//! Handles of resources on the host's side: [`Resource`] and [`ResourceAny`].
+
+use crate::containers::List;
+use crate::func::InstanceId;
+use crate::store::{AsContext, AsContextMut};
+use crate::typed::{
+    ComponentType, Lift, LiftContext, Lower, LowerContext, ResourceType, TypeContext,
+};
+use anyhow::{Result, bail, ensure};
+use std::any::TypeId;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use trampette_artifact::types::{DefinedType, Type};
+
+/// A handle of a resource that the host defines: its representation, a number that means something
+/// to the host, most often an index into a
+/// [`ResourceTable`](crate::ResourceTable).
+///
+/// Natively an owned and a borrowed handle are the same; who owns the resource is in the function's
+/// type.
+pub struct Resource<T> {
+    rep: u32,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T: 'static> Resource<T> {
+    /// A handle with this representation.
+    pub fn new(rep: u32) -> Resource<T> {
+        Resource {
+            rep,
+            marker: PhantomData,
+        }
+    }
+
+    /// The representation.
+    pub fn rep(&self) -> u32 {
+        self.rep
+    }
+}
+
+impl<T> std::fmt::Debug for Resource<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Resource<{}>({})", std::any::type_name::<T>(), self.rep)
+    }
+}
+
+// SAFETY: a handle of an imported resource is natively its representation.
+unsafe impl<T: 'static> ComponentType for Resource<T> {
+    type Native = u32;
+
+    fn check(ty: Type, cx: &TypeContext<'_>) -> Result<()> {
+        let Some(DefinedType::Own(id) | DefinedType::Borrow(id)) = cx.defined(ty) else {
+            return Err(cx.mismatch(ty, Self::describe()));
+        };
+        match cx.resource(*id) {
+            ResourceType::Host(host) if host == TypeId::of::<T>() => Ok(()),
+            ResourceType::Guest(_) => bail!(
+                "expected `{}`, a resource that the component defines, found `{}`",
+                cx.display(ty),
+                Self::describe()
+            ),
+            _ => bail!(
+                "expected `{}`, which the linker defines with another Rust type, found `{}`",
+                cx.display(ty),
+                Self::describe()
+            ),
+        }
+    }
+
+    fn describe() -> String {
+        format!("resource {}", std::any::type_name::<T>())
+    }
+}
+
+// SAFETY: only the representation is read.
+unsafe impl<T: 'static> Lift for Resource<T> {
+    type View<'a> = Resource<T>;
+    type ListView<'a> = List<'a, Resource<T>>;
+
+    #[inline]
+    unsafe fn view<'a>(native: &'a u32, _cx: LiftContext<'a>) -> Resource<T> {
+        Resource::new(*native)
+    }
+
+    unsafe fn lift(native: &u32, _cx: LiftContext<'_>) -> Resource<T> {
+        Resource::new(*native)
+    }
+
+    unsafe fn view_list<'a>(natives: &'a [u32], cx: LiftContext<'a>) -> Self::ListView<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { List::new(natives, cx) }
+    }
+}
+
+// SAFETY: the representation is written.
+unsafe impl<T: 'static> Lower for Resource<T> {
+    fn lower(self, cx: &mut LowerContext<'_>, destination: &mut MaybeUninit<u32>) -> Result<()> {
+        self.lower_ref(cx, destination)
+    }
+
+    fn lower_ref(
+        &self,
+        _cx: &mut LowerContext<'_>,
+        destination: &mut MaybeUninit<u32>,
+    ) -> Result<()> {
+        destination.write(self.rep);
+        Ok(())
+    }
+}
+
+/// A handle of a resource of any type: of one that a component defines, which the host holds in its
+/// table of handles, or of one that the host defines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ResourceAny {
+    handle: u32,
+    owner: Owner,
+}
+
+/// Who defines a resource.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Owner {
+    /// The component that this is an instance of; the handle is an index into the host's table.
+    Guest(InstanceId),
+    /// The host; the handle is the representation.
+    Host(ResourceType),
+}
+
+impl ResourceAny {
+    pub(crate) fn guest(instance: InstanceId, handle: u32) -> ResourceAny {
+        ResourceAny {
+            handle,
+            owner: Owner::Guest(instance),
+        }
+    }
+
+    pub(crate) fn host(ty: ResourceType, rep: u32) -> ResourceAny {
+        ResourceAny {
+            handle: rep,
+            owner: Owner::Host(ty),
+        }
+    }
+
+    /// The native form for a place of this type.
+    pub(crate) fn lower_as(&self, ty: ResourceType, instance: Option<InstanceId>) -> Result<u32> {
+        match (self.owner, ty) {
+            // Compiled code checks the handle itself, its resource type included.
+            (Owner::Guest(owner), ResourceType::Guest(_)) => {
+                ensure!(
+                    Some(owner) == instance,
+                    "a resource was used with an instance that it is not of"
+                );
+            }
+            (Owner::Host(host), ty) if host == ty => {}
+            _ => bail!("a resource of another type was expected"),
+        }
+        Ok(self.handle)
+    }
+
+    /// Whether the host owns the resource: otherwise it was only lent to it, or is gone, or is one
+    /// that the host defines.
+    pub fn owned(&self, store: impl AsContext) -> bool {
+        let Owner::Guest(instance) = self.owner else {
+            return false;
+        };
+        let store = store.store_inner();
+        let handle = instance.raw(store).ok();
+        let handle = handle.and_then(|raw| raw.host_handle(store, self.handle));
+        handle.is_some_and(|handle| handle.owned)
+    }
+
+    /// Gives up a resource that a component defines: takes the handle out of the host's table and, if
+    /// the host owned the resource, runs the guest's destructor. For a resource that the host defines
+    /// there is nothing to do.
+    ///
+    /// # Errors
+    /// If the handle is gone already, or the destructor traps.
+    pub fn resource_drop(self, mut store: impl AsContextMut) -> Result<()> {
+        let Owner::Guest(instance) = self.owner else {
+            return Ok(());
+        };
+        let caller = store.caller();
+        let store = caller.inner();
+        instance.raw(store)?.drop_resource(store, self.handle)
+    }
+
+    /// The handle of a resource that the host defines with the Rust type `T`.
+    ///
+    /// # Errors
+    /// If it is another resource.
+    pub fn try_into_resource<T: 'static>(self) -> Result<Resource<T>> {
+        ensure!(
+            self.owner == Owner::Host(ResourceType::Host(TypeId::of::<T>())),
+            "expected a handle of {}",
+            Resource::<T>::describe()
+        );
+        Ok(Resource::new(self.handle))
+    }
+}
+
+impl<T: 'static> From<Resource<T>> for ResourceAny {
+    fn from(resource: Resource<T>) -> ResourceAny {
+        ResourceAny::host(ResourceType::Host(TypeId::of::<T>()), resource.rep)
+    }
+}
+
+// SAFETY: a handle of a resource that the component defines is natively an index.
+unsafe impl ComponentType for ResourceAny {
+    type Native = u32;
+
+    fn check(ty: Type, cx: &TypeContext<'_>) -> Result<()> {
+        let Some(DefinedType::Own(id) | DefinedType::Borrow(id)) = cx.defined(ty) else {
+            return Err(cx.mismatch(ty, Self::describe()));
+        };
+        match cx.resource(*id) {
+            ResourceType::Guest(_) => Ok(()),
+            _ => bail!(
+                "expected `{}`, a resource that the host defines, found a resource of a component",
+                cx.display(ty)
+            ),
+        }
+    }
+
+    fn describe() -> String {
+        "resource".to_string()
+    }
+}
+
+// SAFETY: only the handle is read.
+unsafe impl Lift for ResourceAny {
+    type View<'a> = ResourceAny;
+    type ListView<'a> = List<'a, ResourceAny>;
+
+    unsafe fn view<'a>(native: &'a u32, cx: LiftContext<'a>) -> ResourceAny {
+        // SAFETY: the caller's promise.
+        unsafe { Self::lift(native, cx) }
+    }
+
+    unsafe fn lift(native: &u32, cx: LiftContext<'_>) -> ResourceAny {
+        match cx.instance {
+            Some(instance) => ResourceAny::guest(instance, *native),
+            // No import's type can name a resource of its own component.
+            None => ResourceAny::host(ResourceType::Unmatched, *native),
+        }
+    }
+
+    unsafe fn view_list<'a>(natives: &'a [u32], cx: LiftContext<'a>) -> Self::ListView<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { List::new(natives, cx) }
+    }
+}
+
+// SAFETY: the handle is written.
+unsafe impl Lower for ResourceAny {
+    fn lower(self, cx: &mut LowerContext<'_>, destination: &mut MaybeUninit<u32>) -> Result<()> {
+        self.lower_ref(cx, destination)
+    }
+
+    fn lower_ref(
+        &self,
+        cx: &mut LowerContext<'_>,
+        destination: &mut MaybeUninit<u32>,
+    ) -> Result<()> {
+        let ok = matches!(self.owner, Owner::Guest(owner) if Some(owner) == cx.instance);
+        ensure!(ok, "a resource was used with an instance that it is not of");
+        destination.write(self.handle);
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! `trampette compile`.
+
+use crate::emit::{self, Emit};
+use crate::input::{self, Input};
+use crate::options::{CompileOptions, OptLevel, TargetCpu};
+use anyhow::{Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Options that shape the code, shared by `compile`, `run` and `inspect`.
+#[derive(Args, Clone)]
+pub struct CodeArguments {
+    /// Optimisation level: 0, 1 or 2.
+    #[arg(short = 'O', value_name = "LEVEL", default_value = "2")]
+    opt_level: OptLevel,
+    /// The processors to compile for: x86-64-v2, x86-64-v3, x86-64-v4 or native.
+    #[arg(long, value_name = "LEVEL", default_value = "x86-64-v3")]
+    target_cpu: TargetCpu,
+    /// Worker threads; one a core by default.
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+    /// The import that provides unsafe intrinsics (raw access to the host's memory).
+    #[arg(long, value_name = "IMPORT")]
+    unsafe_intrinsics: Option<String>,
+}
+
+impl CodeArguments {
+    /// The library's options.
+    pub fn options(&self) -> CompileOptions {
+        CompileOptions {
+            opt_level: self.opt_level,
+            target_cpu: self.target_cpu,
+            threads: self.jobs,
+            unsafe_intrinsics_import: self.unsafe_intrinsics.clone(),
+        }
+    }
+}
+
+/// Arguments of `trampette compile`.
+#[derive(Args)]
+pub struct CompileArguments {
+    /// The component: `.wasm` or `.wat`.
+    input: PathBuf,
+    /// The artifact; the input's name with the extension `.elf` by default.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print a stage's result instead of writing an artifact (`elf` writes it).
+    #[arg(long, value_enum, default_value_t = EmitArgument::Elf)]
+    emit: EmitArgument,
+    #[command(flatten)]
+    code: CodeArguments,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy)]
+enum EmitArgument {
+    Plan,
+    Clif,
+    Asm,
+    Elf,
+}
+
+impl EmitArgument {
+    fn stage(self) -> Option<Emit> {
+        match self {
+            EmitArgument::Plan => Some(Emit::Plan),
+            EmitArgument::Clif => Some(Emit::Clif),
+            EmitArgument::Asm => Some(Emit::Assembly),
+            EmitArgument::Elf => None,
+        }
+    }
+}
+
+/// Compiles, or prints what was asked for.
+pub fn compile(arguments: &CompileArguments) -> Result<()> {
+    let wasm = match input::read(&arguments.input)? {
+        Input::Component(wasm) => wasm,
+        Input::Artifact(_) => bail!("{} is already compiled", arguments.input.display()),
+    };
+    let options = arguments.code.options();
+    if let Some(stage) = arguments.emit.stage() {
+        print!("{}", emit::listing(&wasm, &options, stage, "")?);
+        return Ok(());
+    }
+    let output = arguments.output.clone().unwrap_or_else(|| arguments.input.with_extension("elf"));
+    let progress = progress_bar(&format!("compiling {}", arguments.input.display()));
+    let artifact = crate::compile_component(&wasm, &options);
+    progress.finish_and_clear();
+    artifact?.write(&output)
+}
+
+/// A spinner on standard error if it is a terminal, and nothing otherwise.
+pub fn progress_bar(message: &str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(message.to_string());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

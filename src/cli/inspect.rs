@@ -1,0 +1,207 @@
+//! `trampette inspect`: what a component or an artifact consists of.
+
+use super::compile::CodeArguments;
+use crate::input::{self, Input};
+use anyhow::{Context, Result};
+use clap::Args;
+use object::read::elf::{ElfFile64, FileHeader};
+use object::{Object, ObjectSection, ObjectSymbol};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use trampette_artifact::header::{Identification, section};
+use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
+use trampette_artifact::types::TypeTable;
+
+/// Arguments of `trampette inspect`.
+#[derive(Args)]
+pub struct InspectArguments {
+    /// A component, which is compiled in memory first, or an artifact.
+    input: PathBuf,
+    #[command(flatten)]
+    code: CodeArguments,
+}
+
+/// Prints a description.
+pub fn inspect(arguments: &InspectArguments) -> Result<()> {
+    let artifact = match input::read(&arguments.input)? {
+        Input::Artifact(bytes) => bytes,
+        Input::Component(wasm) => {
+            crate::compile_component(&wasm, &arguments.code.options())?.into_bytes()
+        }
+    };
+    print!("{}", describe(&artifact)?);
+    Ok(())
+}
+
+/// Describes an artifact.
+///
+/// # Errors
+/// If the bytes are no artifact of this version.
+pub fn describe(artifact: &[u8]) -> Result<String> {
+    let file = ElfFile64::<object::Endianness>::parse(artifact).context("not an ELF file")?;
+    let contents = |name: &str| -> Result<&[u8]> {
+        let section = file.section_by_name(name).with_context(|| format!("no section {name}"))?;
+        Ok(section.data()?)
+    };
+    let id = Identification::decode(contents(section::ID)?)?;
+    let metadata = Metadata::decode(contents(section::METADATA)?)?;
+    let mut out = String::new();
+    writeln!(out, "artifact: format {}, compiler {}, {}", id.format_version, id.compiler_version, id.target)?;
+    writeln!(out, "options: {}", id.options)?;
+    writeln!(out, "cpu features: {}", id.cpu_features.join(" "))?;
+    imports(&mut out, &metadata)?;
+    exports(&mut out, &metadata)?;
+    modules(&mut out, &metadata)?;
+    slabs(&mut out, &metadata)?;
+    functions(&mut out, &file)?;
+    sections(&mut out, &file)?;
+    Ok(out)
+}
+
+fn imports(out: &mut String, metadata: &Metadata) -> Result<()> {
+    writeln!(out, "\nimports:")?;
+    for resource in &metadata.resources {
+        if let Resource::Imported { path } = resource {
+            writeln!(out, "  {}: resource", path.join(" / "))?;
+        }
+    }
+    for import in &metadata.imports {
+        let ty = display_func(&metadata.types, &import.ty, &metadata.resources);
+        let unused = if import.used { "" } else { " (unused)" };
+        writeln!(out, "  {}: {ty}{unused}", import.path.join(" / "))?;
+    }
+    Ok(())
+}
+
+fn exports(out: &mut String, metadata: &Metadata) -> Result<()> {
+    writeln!(out, "\nexports:")?;
+    for export in &metadata.exports {
+        let what = match &export.item {
+            ExportItem::Function { ty, .. } => display_func(&metadata.types, ty, &metadata.resources),
+            ExportItem::Resource(_) => "resource".to_string(),
+            ExportItem::Type(ty) => format!("type = {}", metadata.types.display(*ty)),
+            ExportItem::Instance => "instance".to_string(),
+            ExportItem::CoreModule(id) => format!("core {id}"),
+            ExportItem::Other(what) => what.clone(),
+        };
+        writeln!(out, "  {}: {what}", export.path.join(" / "))?;
+    }
+    Ok(())
+}
+
+/// A function type with resources by name instead of by number.
+fn display_func(
+    types: &TypeTable,
+    ty: &trampette_artifact::types::FuncType,
+    resources: &[Resource],
+) -> String {
+    let mut text = types.display_func(ty);
+    for (index, resource) in resources.iter().enumerate() {
+        let name = match resource {
+            Resource::Imported { path } => path.last().map_or("resource", String::as_str),
+            Resource::Defined { name, .. } => name,
+        };
+        text = text.replace(&format!("<resource{index}>"), &format!("<{name}>"));
+    }
+    text
+}
+
+fn modules(out: &mut String, metadata: &Metadata) -> Result<()> {
+    writeln!(out, "\ncore modules:")?;
+    for (index, module) in metadata.modules.iter().enumerate() {
+        let (start, end) = module.range;
+        let (counts, name) = (&module.counts, &module.name);
+        writeln!(
+            out,
+            "  module{index} {name:?}: {} bytes at {start:#x}, {} imported and {} defined functions, {} memories, {} tables, {} globals, {} data segments",
+            end - start, module.imported_functions, module.defined_functions, counts.memories, counts.tables, counts.globals, counts.data_segments,
+        )?;
+    }
+    writeln!(out, "\ncore instances:")?;
+    for (index, unit) in metadata.units.iter().enumerate() {
+        writeln!(out, "  core-instance{index}: {} in {}", unit.module, unit.slab)?;
+    }
+    Ok(())
+}
+
+fn slabs(out: &mut String, metadata: &Metadata) -> Result<()> {
+    writeln!(out, "\nslabs:")?;
+    for (index, slab) in metadata.slabs.iter().enumerate() {
+        let image: u64 = slab.extents.iter().map(|extent| extent.length).sum();
+        let memory = match slab.memory {
+            Some(id) => format!("{id} of {} pages", metadata.memories[id.index()].minimum),
+            None => "no memory".to_string(),
+        };
+        writeln!(
+            out,
+            "  slab{index}: {memory}, context of {} bytes, image of {image} bytes in {} extents",
+            slab.context_size,
+            slab.extents.len(),
+        )?;
+    }
+    Ok(())
+}
+
+/// Counts and sizes by kind: the symbol's name without its indices.
+fn functions<'a>(out: &mut String, file: &ElfFile64<'a, object::Endianness>) -> Result<()> {
+    let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for symbol in file.symbols().filter(|symbol| symbol.size() > 0) {
+        let kind = symbol_kind(symbol.name().unwrap_or_default());
+        let (count, bytes) = kinds.entry(kind).or_default();
+        *count += 1;
+        *bytes += symbol.size();
+    }
+    writeln!(out, "\nfunctions:")?;
+    for (kind, (count, bytes)) in kinds {
+        writeln!(out, "  {count:>7} {kind:<52} {bytes:>10} bytes")?;
+    }
+    Ok(())
+}
+
+/// `component-trampolines[3]-wasm-call-lower-import` → `component-trampolines-wasm-call-lower-import`;
+/// everything after `::name` is dropped.
+fn symbol_kind(symbol: &str) -> String {
+    let own = match symbol.strip_prefix("wasm[").and_then(|rest| rest.split_once("]::")) {
+        Some((_, function)) => format!("wasm::{}", function.split("::").next().unwrap_or_default()),
+        None => symbol.split("::").next().unwrap_or_default().to_string(),
+    };
+    let mut kind = String::new();
+    let mut depth = 0;
+    for c in own.chars() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ if depth == 0 => kind.push(c),
+            _ => {}
+        }
+    }
+    kind
+}
+
+fn sections<'a, H: FileHeader>(
+    out: &mut String,
+    file: &object::read::elf::ElfFile<'a, H>,
+) -> Result<()> {
+    writeln!(out, "\nsections:")?;
+    for section in file.sections() {
+        let name = section.name().unwrap_or_default();
+        writeln!(out, "  {name:<22} {:>10} bytes at {:#x}", section.size(), section.address())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::symbol_kind;
+
+    #[test]
+    fn kinds_are_symbols_without_numbers_and_names() {
+        assert_eq!(symbol_kind("wasm[2]::function[17]::strlen"), "wasm::function");
+        assert_eq!(
+            symbol_kind("component-trampolines[3]-wasm-call-lower-import"),
+            "component-trampolines-wasm-call-lower-import"
+        );
+        assert_eq!(symbol_kind("export-entry[0]-native-call::run"), "export-entry-native-call");
+    }
+}

@@ -1,0 +1,43 @@
+//! The command line: `trampette compile`, `run` and `inspect`.
+
+mod compile;
+mod inspect;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// An ahead-of-time compiler for WebAssembly components: one component in, one ELF file out.
+#[derive(Parser)]
+#[command(name = "trampette", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compile a component (binary or text, or a preview-1 module) to one ELF file.
+    Compile(compile::CompileArguments),
+    /// Run a component or a compiled artifact.
+    Run(run::RunArguments),
+    /// Show what a component or a compiled artifact consists of.
+    Inspect(inspect::InspectArguments),
+}
+
+/// Runs the command line with the process's arguments. Exit codes: the guest's own; 134 for a trap;
+/// 1 for other errors; 2 for wrong usage.
+pub fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Compile(arguments) => compile::compile(&arguments).map(|()| 0),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Inspect(arguments) => inspect::inspect(&arguments).map(|()| 0),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! The compile driver: from keys to machine code, in parallel.
+//!
+//! What the host can reach ([`roots`]) is compiled, and then, again and again, what the relocations of
+//! compiled code name: what nothing names is never compiled. The order in which threads
+//! get there does not matter: results are sorted by key.
+
+use crate::codegen::{Session, trap_from_clif};
+use crate::compiled::{CompiledFunction, Relocation};
+use crate::component::program::Program;
+use crate::{modules, trampolines};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use cranelift_codegen::ir;
+use cranelift_codegen::{Context, FinalizedMachExceptionHandler, FinalizedRelocTarget};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Mutex;
+use trampette_artifact::ids::{ExportId, ResourceId, UnitId};
+use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
+use trampette_artifact::metadata::{ExportItem, Resource};
+use trampette_artifact::tables::Entry;
+
+/// Compiled functions in the order of `.text`.
+pub type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
+
+/// What the host can call, and what can be called through a function value.
+pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
+    let program = session.program;
+    let mut keys: Vec<FuncKey> = session.layout.functions.iter().map(|func| func.key()).collect();
+    for export in &program.exports {
+        if let ExportItem::Function { id, post_return, .. } = export.item {
+            keys.push(FuncKey::ExportEntry(Abi::Native, id));
+            if post_return {
+                keys.push(FuncKey::PostReturn(Abi::Native, id));
+            }
+        }
+    }
+    for (index, resource) in program.resources.iter().enumerate() {
+        let drops = matches!(resource.info, Resource::Defined { has_destructor: true, .. });
+        if drops {
+            keys.push(FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index)));
+        }
+    }
+    if !session.layout.startup.is_empty() {
+        keys.push(FuncKey::Startup(Abi::Native, 0));
+    }
+    keys
+}
+
+/// Compiles everything reachable from the roots.
+///
+/// # Errors
+/// If a function is invalid or uses what is not supported; the error names its symbol. Of several
+/// failures the first by key is reported, whatever thread met it.
+pub fn compile_reachable(session: &Session<'_>, listing: Listing) -> Result<CompiledFunctions> {
+    let state = Driver {
+        session,
+        listing,
+        seen: Mutex::new(HashSet::new()),
+        done: Mutex::new(Vec::new()),
+        failed: Mutex::new(None),
+    };
+    rayon::scope(|scope| state.visit(roots(session), scope));
+    if let Some((_, error)) = state.failed.into_inner().expect("no thread panics with the lock") {
+        return Err(error);
+    }
+    let done = state.done.into_inner().expect("no thread panics with the lock");
+    Ok(done.into_iter().map(|function| (function.key, function)).collect())
+}
+
+/// Which text of a function to keep beside its code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Listing {
+    /// None.
+    #[default]
+    None,
+    /// Its CLIF before optimisation.
+    Clif,
+    /// Its disassembled machine code.
+    Assembly,
+}
+
+struct Driver<'s, 'a> {
+    session: &'s Session<'a>,
+    listing: Listing,
+    seen: Mutex<HashSet<FuncKey>>,
+    done: Mutex<Vec<CompiledFunction>>,
+    failed: Mutex<Option<(FuncKey, anyhow::Error)>>,
+}
+
+impl<'s> Driver<'s, '_> {
+    /// Compiles those of `keys` that no thread has taken yet, each as a task.
+    fn visit<'scope>(
+        &'scope self,
+        keys: impl IntoIterator<Item = FuncKey>,
+        scope: &rayon::Scope<'scope>,
+    ) {
+        let fresh: Vec<FuncKey> = {
+            let mut seen = self.seen.lock().expect("no thread panics with the lock");
+            keys.into_iter().filter(|key| seen.insert(*key)).collect()
+        };
+        for key in fresh {
+            scope.spawn(move |scope| self.compile(key, scope));
+        }
+    }
+
+    fn compile<'scope>(&'scope self, key: FuncKey, scope: &rayon::Scope<'scope>) {
+        match compile_function(self.session, key, self.listing) {
+            Ok(function) => {
+                let callees = function.relocations.iter().filter_map(|r| match r.target {
+                    SymbolKey::Func(key) => Some(key),
+                    SymbolKey::Data(_) => None,
+                });
+                self.visit(callees, scope);
+                self.done.lock().expect("no thread panics with the lock").push(function);
+            }
+            Err(error) => {
+                let mut failed = self.failed.lock().expect("no thread panics with the lock");
+                // Not only the first to come: the smallest key, so that the message is the same on every run.
+                if failed.as_ref().is_none_or(|(other, _)| key < *other) {
+                    *failed = Some((key, error));
+                }
+            }
+        }
+    }
+}
+
+/// Validates the function bodies that pruning left out.
+///
+/// # Errors
+/// If one is invalid, with its byte offset.
+pub fn validate_unreachable(program: &Program<'_>) -> Result<()> {
+    use rayon::prelude::*;
+    let bodies: Vec<_> = program.modules.iter().flat_map(|module| &module.bodies).collect();
+    bodies.par_iter().try_for_each_init(
+        wasmparser::FuncValidatorAllocations::default,
+        |allocations, body| {
+            let taken = body.validator.lock().expect("no thread panics with the lock").take();
+            let Some(to_validate) = taken else { return Ok(()) };
+            let mut validator = to_validate.into_validator(std::mem::take(allocations));
+            let result = validator.validate(&body.body);
+            *allocations = validator.into_allocations();
+            result.map_err(|error| {
+                anyhow!("invalid function body at offset {:#x}: {}", error.offset(), error.message())
+            })
+        },
+    )
+}
+
+/// The CLIF of any key, as its producer makes it.
+///
+/// # Errors
+/// If the function is invalid or uses what is not supported.
+pub fn build_clif(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
+    match key {
+        FuncKey::ModuleFunction(unit, function) => {
+            modules::translate::translate_function(session, unit, function)
+        }
+        _ => trampolines::build(session, key),
+    }
+}
+
+thread_local! {
+    /// Cranelift's working memory, kept from one function to the next.
+    static CONTEXT: RefCell<Context> = RefCell::new(Context::new());
+}
+
+/// Compiles one function.
+///
+/// # Errors
+/// See [`build_clif`]; also if Cranelift gives up (an implementation limit) or panics (a defect).
+pub fn compile_function(
+    session: &Session<'_>,
+    key: FuncKey,
+    listing: Listing,
+) -> Result<CompiledFunction> {
+    let attempt = std::panic::AssertUnwindSafe(|| -> Result<CompiledFunction> {
+        let clif = build_clif(session, key)?;
+        let clif_text = (listing == Listing::Clif).then(|| clif.display().to_string());
+        CONTEXT.with_borrow_mut(|context| {
+            context.clear();
+            context.func = clif;
+            context
+                .compile(&*session.isa, &mut Default::default())
+                .map_err(|error| anyhow!("{:?}", error.inner))?;
+            let mut function = finish(session, key, context)?;
+            function.listing = match listing {
+                Listing::Assembly => Some(disassemble(session, context)?),
+                _ => clif_text,
+            };
+            Ok(function)
+        })
+    });
+    match std::panic::catch_unwind(attempt) {
+        Ok(result) => result.with_context(|| format!("cannot compile `{}`", symbol(session.program, key))),
+        Err(_) => {
+            CONTEXT.set(Context::new());
+            bail!("internal error: the compiler panicked on `{}`", symbol(session.program, key))
+        }
+    }
+}
+
+/// Takes from Cranelift what the linker needs.
+fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<CompiledFunction> {
+    let compiled = context.compiled_code().context("nothing was compiled")?;
+    let buffer = &compiled.buffer;
+    let relocations = buffer
+        .relocs()
+        .iter()
+        .map(|reloc| {
+            Ok(Relocation {
+                offset: reloc.offset,
+                kind: reloc.kind,
+                target: relocation_target(&context.func, &reloc.target)?,
+                addend: reloc.addend,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let traps = buffer
+        .traps()
+        .iter()
+        .map(|trap| {
+            let code = trap_from_clif(trap.code).context("an unknown trap code in generated code")?;
+            Ok((trap.offset, code))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut entries = Vec::new();
+    let mut places: Vec<u32> = traps.iter().map(|(offset, _)| *offset).collect();
+    for site in buffer.call_sites() {
+        // A backtrace looks up the byte before the return address: still inside the call.
+        places.push(site.ret_addr - 1);
+        for handler in site.exception_handlers {
+            let FinalizedMachExceptionHandler::Default(handler) = handler else {
+                bail!("an exception handler with a tag in generated code")
+            };
+            entries.push(Entry {
+                return_address: site.ret_addr,
+                frame_offset: site.frame_offset.context("a call site without a frame offset")?,
+                handler: *handler,
+                reserved: 0,
+            });
+        }
+    }
+    let unwind = compiled
+        .create_unwind_info(&*session.isa)
+        .map_err(|error| anyhow!("no unwind information: {error:?}"))?;
+    Ok(CompiledFunction {
+        key,
+        code: buffer.data().to_vec(),
+        alignment: u32::from(buffer.alignment).max(session.isa.function_alignment().preferred),
+        relocations,
+        traps,
+        positions: positions(buffer.get_srclocs_sorted(), places),
+        entries,
+        unwind,
+        listing: None,
+    })
+}
+
+/// The machine code as text, with relocations and traps.
+fn disassemble(session: &Session<'_>, context: &Context) -> Result<String> {
+    let compiled = context.compiled_code().context("nothing was compiled")?;
+    let capstone = session
+        .isa
+        .to_capstone()
+        .map_err(|error| anyhow!("no disassembler for the target: {error}"))?;
+    compiled
+        .disassemble(Some(&context.func.params), &capstone)
+        .map_err(|error| anyhow!("cannot disassemble: {error}"))
+}
+
+/// Source positions of the places that a backtrace can name: instructions that may fault, and calls.
+fn positions(
+    ranges: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>],
+    mut places: Vec<u32>,
+) -> Vec<(u32, Option<u32>)> {
+    places.sort_unstable();
+    places.dedup();
+    let mut positions: Vec<(u32, Option<u32>)> = Vec::new();
+    let mut next = 0;
+    for place in places {
+        while next < ranges.len() && ranges[next].end <= place {
+            next += 1;
+        }
+        let source = ranges
+            .get(next)
+            .filter(|range| range.start <= place && !range.loc.is_default())
+            .map(|range| range.loc.bits());
+        if positions.last().is_none_or(|(_, last)| *last != source) {
+            positions.push((place, source));
+        }
+    }
+    positions
+}
+
+fn relocation_target(func: &ir::Function, target: &FinalizedRelocTarget) -> Result<SymbolKey> {
+    let FinalizedRelocTarget::ExternalName(name) = target else {
+        bail!("a relocation to a place inside a function")
+    };
+    match name {
+        ir::ExternalName::User(name) => {
+            let name = &func.params.user_named_funcs()[*name];
+            SymbolKey::decode(name.namespace, name.index).context("a relocation with an unknown key")
+        }
+        ir::ExternalName::LibCall(call) => Ok(FuncKey::Builtin(libcall(*call)?).into()),
+        other => bail!("a relocation to `{other:?}`"),
+    }
+}
+
+/// The builtin that serves one of Cranelift's library calls.
+fn libcall(call: ir::LibCall) -> Result<trampette_artifact::builtin::Builtin> {
+    bail!("generated code needs the library call `{call}`: the target lacks an instruction")
+}
+
+/// The full name of a symbol: the key's, and the module's name for a core function or the kind of a
+/// trampoline.
+pub fn symbol(program: &Program<'_>, key: FuncKey) -> String {
+    let detail = match key {
+        FuncKey::ModuleFunction(UnitId(unit), defined) => {
+            program.core_instances.get(unit as usize).and_then(|instance| {
+                let module = &program.modules[instance.module.index()];
+                module.function_name(module.imported_functions + defined).map(str::to_string)
+            })
+        }
+        FuncKey::ComponentTrampoline(_, id) => {
+            program.trampolines.get(id.index()).map(|trampoline| trampoline.kind.name().to_string())
+        }
+        FuncKey::ExportEntry(_, ExportId(id)) | FuncKey::PostReturn(_, ExportId(id)) => {
+            program.lifts.get(id as usize).map(|lift| lift.name.clone())
+        }
+        _ => None,
+    };
+    match (key, detail) {
+        (FuncKey::ComponentTrampoline(..), Some(kind)) => format!("{key}-{kind}"),
+        (_, Some(name)) => format!("{key}::{name}"),
+        (_, None) => key.to_string(),
+    }
+}
+
+/// Checks what the driver promises: nothing is referred to that was not compiled.
+///
+/// # Errors
+/// If a relocation names a function that is missing.
+pub fn check_complete(functions: &CompiledFunctions) -> Result<()> {
+    for function in functions.values() {
+        for relocation in &function.relocations {
+            if let SymbolKey::Func(target) = relocation.target {
+                ensure!(functions.contains_key(&target), "`{}` refers to `{target}`, which was not compiled", function.key);
+            }
+        }
+    }
+    Ok(())
+}

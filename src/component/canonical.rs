@@ -1,0 +1,343 @@
+//! `canon` definitions: what is lifted becomes a [`LiftedFunction`], everything else a
+//! [`Trampoline`]. (CanonicalABI.md, *Canonical Definitions* and *Flattening*.)
+
+use super::flatten::{Flattener, Func, ScopeIndex, entry};
+use super::program::{
+    CanonicalOptions, CoreFunc, LiftedFunction, Program, StringEncoding, Trampoline, TrampolineKind,
+};
+use crate::modules::module::{CoreSignature, CoreType};
+use anyhow::{Result, bail, ensure};
+use trampette_artifact::canonical::{
+    Flat, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, PointerWidth, flatten_all,
+};
+use trampette_artifact::ids::*;
+use trampette_artifact::types::{FuncType, TypeTable};
+use wasmparser::{CanonicalFunction, CanonicalOption};
+
+/// What makes two trampolines the same: the same work for the same component instance.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum TrampolineIdentity {
+    LowerImport(ImportId, CanonicalOptions),
+    /// The lifted function, by its index among all.
+    Adapter(usize, CanonicalOptions),
+    ResourceNew(ResourceId, ComponentInstanceId),
+    ResourceRep(ResourceId, ComponentInstanceId),
+    ResourceDrop(ResourceId, ComponentInstanceId),
+}
+
+/// On which side of a call core values are flattened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FlattenContext {
+    /// The core function is lifted: results in memory are returned as a pointer.
+    Lift,
+    /// The core function is a lowered one: results in memory go where a last parameter points.
+    Lower,
+}
+
+/// The core type of a component-level function type (CanonicalABI.md, `flatten_functype`).
+pub fn core_signature(
+    types: &TypeTable,
+    ty: &FuncType,
+    width: PointerWidth,
+    context: FlattenContext,
+) -> CoreSignature {
+    let pointer = match width {
+        PointerWidth::P32 => CoreType::I32,
+        PointerWidth::P64 => CoreType::I64,
+    };
+    let core = |flat: Vec<Flat>| -> Vec<CoreType> { flat.into_iter().map(flat_type).collect() };
+    let params = ty.params.iter().map(|param| param.ty);
+    let mut params = match flatten_all(types, params, width, MAX_FLAT_PARAMS) {
+        Some(flat) => core(flat),
+        None => vec![pointer],
+    };
+    let results = match flatten_all(types, ty.result, width, MAX_FLAT_RESULTS) {
+        Some(flat) => core(flat),
+        None if context == FlattenContext::Lift => vec![pointer],
+        None => {
+            params.push(pointer);
+            Vec::new()
+        }
+    };
+    CoreSignature {
+        params: params.into(),
+        results: results.into(),
+    }
+}
+
+fn flat_type(flat: Flat) -> CoreType {
+    match flat {
+        Flat::I32 => CoreType::I32,
+        Flat::I64 => CoreType::I64,
+        Flat::F32 => CoreType::F32,
+        Flat::F64 => CoreType::F64,
+    }
+}
+
+impl CanonicalOptions {
+    /// The width of addresses: the memory's, or 32 bits where no address occurs.
+    pub fn width(&self) -> PointerWidth {
+        self.memory.map_or(PointerWidth::P32, |(_, width)| width)
+    }
+}
+
+impl<'p, 'a> Flattener<'p, 'a> {
+    /// Interprets a `canon` definition.
+    pub fn canonical(&mut self, scope: ScopeIndex, function: &CanonicalFunction) -> Result<()> {
+        let instance = self.scopes[scope].component_instance;
+        let i32s = |params: usize, results: usize| CoreSignature {
+            params: vec![CoreType::I32; params].into(),
+            results: vec![CoreType::I32; results].into(),
+        };
+        let func = match function {
+            CanonicalFunction::Lift {
+                core_func_index,
+                type_index,
+                options,
+            } => {
+                let lift = self.lift(scope, *core_func_index, *type_index, options)?;
+                self.lifts.push(lift);
+                let func = Func::Lifted(self.lifts.len() - 1);
+                self.scopes[scope].funcs.push(func);
+                return Ok(());
+            }
+            CanonicalFunction::Lower {
+                func_index,
+                options,
+            } => {
+                let func = entry(&self.scopes[scope].funcs, *func_index, "function")?;
+                self.lower(scope, func, options)?
+            }
+            CanonicalFunction::ResourceNew { resource } => {
+                let resource = self.resource_at(scope, *resource)?;
+                self.trampoline(
+                    TrampolineIdentity::ResourceNew(resource, instance),
+                    i32s(1, 1),
+                    |_| TrampolineKind::ResourceNew { resource, instance },
+                )
+            }
+            CanonicalFunction::ResourceRep { resource } => {
+                let resource = self.resource_at(scope, *resource)?;
+                self.trampoline(
+                    TrampolineIdentity::ResourceRep(resource, instance),
+                    i32s(1, 1),
+                    |_| TrampolineKind::ResourceRep { resource, instance },
+                )
+            }
+            CanonicalFunction::ResourceDrop { resource } => {
+                let resource = self.resource_at(scope, *resource)?;
+                self.trampoline(
+                    TrampolineIdentity::ResourceDrop(resource, instance),
+                    i32s(1, 0),
+                    |_| TrampolineKind::ResourceDrop { resource, instance },
+                )
+            }
+            other => bail!("{} is not supported yet", unsupported(other)),
+        };
+        self.scopes[scope].core_funcs.push(func);
+        Ok(())
+    }
+
+    fn lift(
+        &mut self,
+        scope: ScopeIndex,
+        core_func: u32,
+        ty: u32,
+        options: &[CanonicalOption],
+    ) -> Result<LiftedFunction> {
+        let func = entry(&self.scopes[scope].core_funcs, core_func, "core function")?;
+        let ty = self.func_type_at(scope, ty)?;
+        let options = self.options(scope, options)?;
+        let program = &self.program;
+        let expected = core_signature(&program.types, &ty, options.width(), FlattenContext::Lift);
+        let actual = program.signature(func)?;
+        ensure!(
+            actual == expected,
+            "a core function of type {expected} is needed to lift {}, but core function \
+             {core_func} has the type {actual}",
+            program.types.display_func(&ty)
+        );
+        if let Some(post_return) = options.post_return {
+            let actual = program.signature(post_return)?;
+            ensure!(
+                actual.params == expected.results && actual.results.is_empty(),
+                "the post-return function must take the results of {expected}, but it has the \
+                 type {actual}"
+            );
+        }
+        Ok(LiftedFunction {
+            func,
+            ty,
+            options,
+            name: String::new(),
+        })
+    }
+
+    fn lower(
+        &mut self,
+        scope: ScopeIndex,
+        func: Func,
+        options: &[CanonicalOption],
+    ) -> Result<CoreFunc> {
+        let options = self.options(scope, options)?;
+        let ty = match func {
+            Func::Intrinsic(intrinsic) => return Ok(CoreFunc::Intrinsic(intrinsic)),
+            Func::Imported(import) => self.import_types[import.index()].clone(),
+            Func::Lifted(lift) => self.lifts[lift].ty.clone(),
+        };
+        let types = &self.program.types;
+        let signature = core_signature(types, &ty, options.width(), FlattenContext::Lower);
+        Ok(match func {
+            Func::Imported(import) => {
+                self.program.imports[import.index()].used = true;
+                self.trampoline(
+                    TrampolineIdentity::LowerImport(import, options.clone()),
+                    signature,
+                    |_| TrampolineKind::LowerImport {
+                        import,
+                        ty,
+                        options,
+                    },
+                )
+            }
+            Func::Lifted(lift) => self.trampoline(
+                TrampolineIdentity::Adapter(lift, options.clone()),
+                signature,
+                |this| TrampolineKind::Adapter {
+                    lift: this.lifts[lift].clone(),
+                    ty,
+                    options,
+                },
+            ),
+            Func::Intrinsic(intrinsic) => CoreFunc::Intrinsic(intrinsic),
+        })
+    }
+
+    /// The trampoline of that identity, made if it is the first.
+    fn trampoline(
+        &mut self,
+        identity: TrampolineIdentity,
+        signature: CoreSignature,
+        kind: impl FnOnce(&Self) -> TrampolineKind,
+    ) -> CoreFunc {
+        if let Some(id) = self.trampolines.get(&identity) {
+            return CoreFunc::Trampoline(*id);
+        }
+        let id = TrampolineId::new(self.program.trampolines.len());
+        let kind = kind(self);
+        let trampoline = Trampoline { kind, signature };
+        self.program.trampolines.push(trampoline);
+        self.trampolines.insert(identity, id);
+        CoreFunc::Trampoline(id)
+    }
+
+    fn options(&self, scope: ScopeIndex, options: &[CanonicalOption]) -> Result<CanonicalOptions> {
+        let scope = &self.scopes[scope];
+        let core_func = |index: u32| entry(&scope.core_funcs, index, "core function");
+        let mut result = CanonicalOptions {
+            instance: scope.component_instance,
+            encoding: StringEncoding::Utf8,
+            memory: None,
+            realloc: None,
+            post_return: None,
+        };
+        for option in options {
+            match option {
+                CanonicalOption::UTF8 => result.encoding = StringEncoding::Utf8,
+                CanonicalOption::UTF16 => result.encoding = StringEncoding::Utf16,
+                CanonicalOption::CompactUTF16 => result.encoding = StringEncoding::Latin1OrUtf16,
+                CanonicalOption::Memory(index) => {
+                    let memory = entry(&scope.core_memories, *index, "core memory")?;
+                    result.memory = Some((memory, self.program.memory_width(memory)?));
+                }
+                CanonicalOption::Realloc(index) => result.realloc = Some(core_func(*index)?),
+                CanonicalOption::PostReturn(index) => {
+                    result.post_return = Some(core_func(*index)?);
+                }
+                CanonicalOption::Async => {
+                    bail!("the canonical option `async` (component model 0.3) is not supported yet")
+                }
+                CanonicalOption::Callback(_) => bail!(
+                    "the canonical option `callback` (component model 0.3) is not supported yet"
+                ),
+                CanonicalOption::CoreType(_) | CanonicalOption::Gc => {
+                    bail!("the canonical options of garbage collection are not supported")
+                }
+            }
+        }
+        if let Some(realloc) = result.realloc {
+            check_realloc(&self.program, realloc, result.width())?;
+        }
+        Ok(result)
+    }
+}
+
+fn check_realloc(program: &Program<'_>, realloc: CoreFunc, width: PointerWidth) -> Result<()> {
+    let pointer = match width {
+        PointerWidth::P32 => CoreType::I32,
+        PointerWidth::P64 => CoreType::I64,
+    };
+    let expected = CoreSignature {
+        params: vec![pointer; 4].into(),
+        results: vec![pointer].into(),
+    };
+    let actual = program.signature(realloc)?;
+    ensure!(
+        actual == expected,
+        "the realloc function must have the type {expected}, but it has {actual}"
+    );
+    Ok(())
+}
+
+/// The name of a canonical built-in that is not supported, with the feature that it belongs to.
+fn unsupported(function: &CanonicalFunction) -> String {
+    use CanonicalFunction as F;
+    let (name, feature) = match function {
+        F::ThreadSpawnRef { .. }
+        | F::ThreadSpawnIndirect { .. }
+        | F::ThreadAvailableParallelism
+        | F::ThreadIndex
+        | F::ThreadNewIndirect { .. }
+        | F::ThreadResumeLater
+        | F::ThreadSuspend
+        | F::ThreadSuspendThenResume
+        | F::ThreadYieldThenResume
+        | F::ThreadSuspendThenPromote
+        | F::ThreadYieldThenPromote => ("thread.*", "component-level threads"),
+        F::ErrorContextNew { .. } | F::ErrorContextDebugMessage { .. } | F::ErrorContextDrop => {
+            ("error-context.*", "component model 0.3")
+        }
+        F::StreamNew { .. }
+        | F::StreamRead { .. }
+        | F::StreamWrite { .. }
+        | F::StreamForward { .. }
+        | F::StreamCancelRead { .. }
+        | F::StreamCancelWrite { .. }
+        | F::StreamDropReadable { .. }
+        | F::StreamDropWritable { .. } => ("stream.*", "component model 0.3"),
+        F::FutureNew { .. }
+        | F::FutureRead { .. }
+        | F::FutureWrite { .. }
+        | F::FutureForward { .. }
+        | F::FutureCancelRead { .. }
+        | F::FutureCancelWrite { .. }
+        | F::FutureDropReadable { .. }
+        | F::FutureDropWritable { .. } => ("future.*", "component model 0.3"),
+        F::BackpressureInc | F::BackpressureDec => ("backpressure.*", "component model 0.3"),
+        F::ContextGet { .. } | F::ContextSet { .. } => ("context.*", "component model 0.3"),
+        F::TaskReturn { .. } | F::TaskCancel => ("task.*", "component model 0.3"),
+        F::SubtaskDrop | F::SubtaskCancel { .. } => ("subtask.*", "component model 0.3"),
+        F::ThreadYield => ("thread.yield", "component model 0.3"),
+        F::WaitableSetNew
+        | F::WaitableSetWait { .. }
+        | F::WaitableSetPoll { .. }
+        | F::WaitableSetDrop
+        | F::WaitableJoin => ("waitable*", "component model 0.3"),
+        F::Lift { .. }
+        | F::Lower { .. }
+        | F::ResourceNew { .. }
+        | F::ResourceDrop { .. }
+        | F::ResourceRep { .. } => ("this", "component model"),
+    };
+    format!("the canonical built-in `{name}` ({feature})")
+}

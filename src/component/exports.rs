@@ -1,0 +1,74 @@
+//! What the outermost component exports, with instances spread out into paths.
+
+use super::flatten::{Flattener, Func, InstanceIndex, Item};
+use super::types::{TypeValue, contains_pointers};
+use anyhow::{Context, Result};
+use trampette_artifact::ids::ExportId;
+use trampette_artifact::metadata::{Export, ExportItem};
+use trampette_artifact::types::FuncType;
+
+impl<'p, 'a> Flattener<'p, 'a> {
+    /// Fills the program's exports from those of the outermost instance.
+    pub fn export_all(&mut self, root: InstanceIndex) -> Result<()> {
+        self.export_instance(root, &[])
+    }
+
+    fn export_instance(&mut self, instance: InstanceIndex, path: &[&'a str]) -> Result<()> {
+        // Exporting changes no instance, so its items can be taken for the time being.
+        let items = std::mem::take(&mut self.instances[instance]);
+        for (name, item) in &items {
+            let mut path = path.to_vec();
+            path.push(name);
+            self.count_path(&path)?;
+            self.export_item(*item, &path)
+                .with_context(|| format!("in the export `{}`", path.join("#")))?;
+        }
+        self.instances[instance] = items;
+        Ok(())
+    }
+
+    fn export_item(&mut self, item: Item<'p, 'a>, path: &[&'a str]) -> Result<()> {
+        let item = match item {
+            Item::CoreModule(module) => ExportItem::CoreModule(module),
+            Item::Func(Func::Lifted(lift)) => self.export_lifted(lift, path),
+            Item::Func(Func::Imported(_)) => {
+                ExportItem::Other("an imported function, exported again".to_string())
+            }
+            Item::Func(Func::Intrinsic(_)) => {
+                ExportItem::Other("an unsafe intrinsic, exported".to_string())
+            }
+            Item::Type(TypeValue::Resource(resource)) => ExportItem::Resource(resource),
+            Item::Type(TypeValue::Value(ty)) => ExportItem::Type(ty),
+            Item::Type(TypeValue::Unsupported(feature)) => {
+                ExportItem::Other(format!("{feature}, which are not supported yet"))
+            }
+            Item::Type(other) => ExportItem::Other(format!("a {}", other.kind())),
+            Item::Component(_) => ExportItem::Other("a component".to_string()),
+            Item::Instance(instance) => {
+                self.push_export(ExportItem::Instance, path);
+                return self.nested(|this| this.export_instance(instance, path));
+            }
+        };
+        self.push_export(item, path);
+        Ok(())
+    }
+
+    fn export_lifted(&mut self, lift: usize, path: &[&'a str]) -> ExportItem {
+        let mut lift = self.lifts[lift].clone();
+        lift.name = path.join("#");
+        let types = &self.program.types;
+        let pointers = |ty| contains_pointers(types, ty);
+        let item = ExportItem::Function {
+            id: ExportId::new(self.program.lifts.len()),
+            ty: FuncType::clone(&lift.ty),
+            post_return: lift.options.post_return.is_some() || lift.ty.result.is_some_and(pointers),
+        };
+        self.program.lifts.push(lift);
+        item
+    }
+
+    fn push_export(&mut self, item: ExportItem, path: &[&'a str]) {
+        let path = path.iter().map(|name| name.to_string()).collect();
+        self.program.exports.push(Export { path, item });
+    }
+}

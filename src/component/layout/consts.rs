@@ -1,0 +1,205 @@
+//! Constant expressions, evaluated over the closed world.
+//!
+//! Every one of them has a value when the component is compiled: they read only immutable globals
+//! that exist already, all of which some core instance of the component defines.
+
+use super::ConstValue;
+use super::Layout;
+use crate::component::program::{CoreFunc, Program, Step};
+use crate::modules::module::{ElementItems, ElementSegment, Module, SegmentMode};
+use anyhow::{Context, Result, bail};
+use indexmap::IndexSet;
+use trampette_artifact::ids::*;
+use wasmparser::{ConstExpr, Operator};
+
+/// The values of a program's constant expressions.
+#[derive(Debug, Default)]
+pub(super) struct Constants {
+    /// Initial values of globals by [`GlobalId`].
+    pub globals: Vec<Option<ConstValue>>,
+    /// Values in each unit, by [`UnitId`].
+    pub units: Vec<UnitConstants>,
+}
+
+/// The values of one unit's constant expressions.
+#[derive(Debug, Default)]
+pub(super) struct UnitConstants {
+    /// Initial value of the entries of each defined table.
+    pub tables: Vec<u32>,
+    /// The entries of each element segment; none of those that nothing can read.
+    pub elements: Vec<Vec<u32>>,
+    /// Where active element segments go.
+    pub element_offsets: Vec<Option<ConstValue>>,
+    /// Where active data segments go.
+    pub data_offsets: Vec<Option<ConstValue>>,
+}
+
+/// Evaluates everything in the order of the plan, and gives ids to the functions that escape: those
+/// named in constant expressions and element segments, and by `ref.func` in bodies.
+pub(super) fn evaluate(program: &Program<'_>, layout: &mut Layout) -> Result<Constants> {
+    let mut constants = Constants {
+        globals: vec![None; program.globals.len()],
+        units: (0..layout.units.len())
+            .map(|_| UnitConstants::default())
+            .collect(),
+    };
+    for step in &program.steps {
+        let Step::InstantiateCore(id) = *step;
+        let context = || format!("in a constant expression of {id}");
+        evaluate_unit(program, layout, &mut constants, id).with_context(context)?;
+    }
+    Ok(constants)
+}
+
+fn evaluate_unit(
+    program: &Program<'_>,
+    layout: &mut Layout,
+    constants: &mut Constants,
+    id: CoreInstanceId,
+) -> Result<()> {
+    let unit = layout
+        .units
+        .get(id.index())
+        .with_context(|| format!("there is no {id}"))?;
+    let module = &program.modules[unit.module.index()];
+    let mut evaluator = Evaluator {
+        functions: &mut layout.functions,
+        unit_functions: &unit.functions,
+        unit_globals: &unit.globals,
+        globals: &mut constants.globals,
+    };
+    for (index, global) in module.globals.iter().enumerate() {
+        if let Some(init) = &global.init {
+            let value = evaluator.value(init)?;
+            evaluator.globals[unit.globals[index].index()] = Some(value);
+        }
+    }
+    let mut values = UnitConstants::default();
+    for table in &module.tables[module.imported_tables as usize..] {
+        let value = match &table.init {
+            Some(init) => evaluator.reference(init)?,
+            None => 0,
+        };
+        values.tables.push(value);
+    }
+    for (index, segment) in module.elements.iter().enumerate() {
+        values.element_offsets.push(match &segment.mode {
+            SegmentMode::Active { offset, .. } => Some(evaluator.value(offset)?),
+            _ => None,
+        });
+        values.elements.push(match is_read(module, segment, index) {
+            true => evaluator.items(&segment.items)?,
+            false => Vec::new(),
+        });
+    }
+    for segment in &module.data {
+        values.data_offsets.push(match &segment.mode {
+            SegmentMode::Active { offset, .. } => Some(evaluator.value(offset)?),
+            _ => None,
+        });
+    }
+    for function in &module.uses.referenced_functions {
+        // Bodies are not validated yet; an index out of range is an error of its body's.
+        if let Some(func) = unit.functions.get(*function as usize) {
+            evaluator.functions.insert(*func);
+        }
+    }
+    constants.units[id.index()] = values;
+    Ok(())
+}
+
+fn is_read(module: &Module<'_>, segment: &ElementSegment<'_>, index: usize) -> bool {
+    match segment.mode {
+        SegmentMode::Active { .. } => true,
+        SegmentMode::Passive => module.uses.used_elements[index],
+        SegmentMode::Declared => false,
+    }
+}
+
+/// Evaluates the expressions of one unit.
+struct Evaluator<'e> {
+    functions: &'e mut IndexSet<CoreFunc>,
+    unit_functions: &'e [CoreFunc],
+    unit_globals: &'e [GlobalId],
+    globals: &'e mut Vec<Option<ConstValue>>,
+}
+
+impl Evaluator<'_> {
+    fn function(&mut self, index: u32) -> Result<u32> {
+        let func = self
+            .unit_functions
+            .get(index as usize)
+            .with_context(|| format!("there is no function {index}"))?;
+        let id = self.functions.insert_full(*func).0 + 1;
+        Ok(u32::try_from(id)?)
+    }
+
+    fn items(&mut self, items: &ElementItems<'_>) -> Result<Vec<u32>> {
+        match items {
+            ElementItems::Functions(functions) => {
+                functions.iter().map(|f| self.function(*f)).collect()
+            }
+            ElementItems::Expressions(all) => all.iter().map(|e| self.reference(e)).collect(),
+        }
+    }
+
+    fn reference(&mut self, expr: &ConstExpr<'_>) -> Result<u32> {
+        match self.value(expr)? {
+            ConstValue::Ref(id) => Ok(id),
+            other => bail!("a reference is expected, not {other:?}"),
+        }
+    }
+
+    fn value(&mut self, expr: &ConstExpr<'_>) -> Result<ConstValue> {
+        let mut stack = Vec::with_capacity(2);
+        let mut operators = expr.get_operators_reader();
+        loop {
+            let (operator, offset) = operators.read_with_offset()?;
+            let value = match operator {
+                Operator::End => break,
+                Operator::I32Const { value } => ConstValue::I32(value),
+                Operator::I64Const { value } => ConstValue::I64(value),
+                Operator::F32Const { value } => ConstValue::F32(value.bits()),
+                Operator::F64Const { value } => ConstValue::F64(value.bits()),
+                Operator::V128Const { value } => ConstValue::V128(*value.bytes()),
+                Operator::RefNull { .. } => ConstValue::Ref(0),
+                Operator::RefFunc { function_index } => {
+                    ConstValue::Ref(self.function(function_index)?)
+                }
+                Operator::GlobalGet { global_index } => self
+                    .unit_globals
+                    .get(global_index as usize)
+                    .and_then(|id| self.globals[id.index()])
+                    .with_context(|| {
+                        format!("global {global_index} has no value yet at byte offset {offset:#x}")
+                    })?,
+                other => {
+                    let (Some(right), Some(left)) = (stack.pop(), stack.pop()) else {
+                        bail!("an operand is missing at byte offset {offset:#x}");
+                    };
+                    binary(&other, left, right).with_context(|| {
+                        format!(
+                            "{other:?} is not supported in constant expressions, \
+                             at byte offset {offset:#x}"
+                        )
+                    })?
+                }
+            };
+            stack.push(value);
+        }
+        stack.pop().context("a constant expression is empty")
+    }
+}
+
+fn binary(operator: &Operator<'_>, left: ConstValue, right: ConstValue) -> Option<ConstValue> {
+    use ConstValue::{I32, I64};
+    Some(match (operator, left, right) {
+        (Operator::I32Add, I32(a), I32(b)) => I32(a.wrapping_add(b)),
+        (Operator::I32Sub, I32(a), I32(b)) => I32(a.wrapping_sub(b)),
+        (Operator::I32Mul, I32(a), I32(b)) => I32(a.wrapping_mul(b)),
+        (Operator::I64Add, I64(a), I64(b)) => I64(a.wrapping_add(b)),
+        (Operator::I64Sub, I64(a), I64(b)) => I64(a.wrapping_sub(b)),
+        (Operator::I64Mul, I64(a), I64(b)) => I64(a.wrapping_mul(b)),
+        _ => return None,
+    })
+}

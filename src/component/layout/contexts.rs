@@ -1,0 +1,188 @@
+//! Places globals and tables in the contexts of their slabs.
+//!
+//! From the context pointer down: stack limit and memory length, then the most used globals as far as
+//! 8-bit displacements reach, the other globals, tables that never grow, and growable tables with the
+//! room that they may grow into.
+
+use super::bind::defining_module;
+use super::consts::Constants;
+use super::{GlobalPlace, Layout};
+use crate::component::program::Program;
+use crate::modules::module::{CoreType, RefKind};
+use anyhow::{Context, Result, ensure};
+use std::cmp::Reverse;
+use trampette_artifact::ids::*;
+use trampette_artifact::layout::{
+    CONTEXT_HOT_GLOBALS_END, ContextOffset, HOT_CONTEXT_SIZE, ROOT_AND_CONTEXT_LIMIT,
+};
+use trampette_artifact::metadata::{Table, TableElement};
+
+/// Most entries that a growable table has room for, unless it has more from the start.
+pub const GROWABLE_TABLE_CAPACITY: u64 = 1 << 20;
+/// Bytes of a table entry.
+pub const TABLE_ENTRY_SIZE: u64 = 4;
+/// Alignment of tables and of the context's size.
+const TABLE_ALIGNMENT: i64 = 16;
+
+/// The free end of a context: offsets go down.
+#[derive(Clone, Copy)]
+struct Cursor {
+    hot: i64,
+    cold: i64,
+}
+
+impl Cursor {
+    fn below(at: i64, size: i64, alignment: i64) -> i64 {
+        (at - size) & -alignment
+    }
+
+    fn take_hot(&mut self, size: i64) -> Option<i64> {
+        let at = Self::below(self.hot, size, size);
+        (at >= -i64::from(HOT_CONTEXT_SIZE)).then(|| {
+            self.hot = at;
+            at
+        })
+    }
+
+    fn take_cold(&mut self, size: i64, alignment: i64) -> i64 {
+        self.cold = Self::below(self.cold, size, alignment);
+        self.cold
+    }
+}
+
+/// Fills in `globals`, `tables` and the sizes of the contexts.
+pub(super) fn place(
+    program: &Program<'_>,
+    constants: &Constants,
+    layout: &mut Layout,
+) -> Result<()> {
+    let start = Cursor {
+        hot: CONTEXT_HOT_GLOBALS_END.into(),
+        cold: -i64::from(HOT_CONTEXT_SIZE),
+    };
+    let mut cursors = vec![start; layout.slabs.len()];
+    place_globals(program, constants, layout, &mut cursors)?;
+    place_tables(program, layout, &mut cursors)?;
+    for (index, (slab, cursor)) in layout.slabs.iter_mut().zip(&cursors).enumerate() {
+        let size = -Cursor::below(cursor.cold, 0, TABLE_ALIGNMENT);
+        slab.context_size = u32::try_from(size)
+            .ok()
+            .filter(|size| u64::from(*size) <= ROOT_AND_CONTEXT_LIMIT)
+            .with_context(|| too_large(SlabId::new(index), size as u64))?;
+    }
+    Ok(())
+}
+
+/// The message for a context, or a context and a root, beyond the limit.
+pub(super) fn too_large(slab: SlabId, size: u64) -> String {
+    format!(
+        "the tables and globals of {slab} need {size} bytes, more than {ROOT_AND_CONTEXT_LIMIT}"
+    )
+}
+
+fn offset(at: i64) -> Result<i32> {
+    i32::try_from(at).context("tables and globals need more than 2 GiB")
+}
+
+fn place_globals(
+    program: &Program<'_>,
+    constants: &Constants,
+    layout: &mut Layout,
+    cursors: &mut [Cursor],
+) -> Result<()> {
+    let count = program.globals.len();
+    let (mut written, mut accesses) = (vec![false; count], vec![0u64; count]);
+    for unit in &layout.units {
+        let uses = &program.modules[unit.module.index()].uses;
+        for (index, global) in unit.globals.iter().enumerate() {
+            written[global.index()] |= uses.written_globals[index];
+            accesses[global.index()] += u64::from(uses.global_accesses[index]);
+        }
+    }
+    layout.globals = vec![GlobalPlace::Constant(super::ConstValue::I32(0)); count];
+    let mut variable = Vec::new();
+    for (index, definition) in program.globals.iter().enumerate() {
+        let (module, at) = defining_module(program, *definition, |m| m.imported_globals)?;
+        let id = GlobalId::new(index);
+        let global = module
+            .globals
+            .get(at)
+            .with_context(|| format!("{id} is not defined by its module"))?;
+        let value = constants.globals[index]
+            .with_context(|| format!("no step of the plan initialises {id}"))?;
+        match global.mutable && written[index] {
+            true => variable.push((id, definition.instance, global.ty)),
+            false => layout.globals[index] = GlobalPlace::Constant(value),
+        }
+    }
+    // The most used first; the order of definition (the stack pointer is usually global 0) among equals.
+    variable.sort_by_key(|(id, ..)| (Reverse(accesses[id.index()]), *id));
+    for (id, instance, ty) in variable {
+        let slab = layout.units[instance.index()].slab;
+        let cursor = &mut cursors[slab.index()];
+        let size = match ty {
+            CoreType::V128 => 16,
+            _ => 8,
+        };
+        let at = match cursor.take_hot(size) {
+            Some(at) => at,
+            None => cursor.take_cold(size, size),
+        };
+        layout.globals[id.index()] = GlobalPlace::Context {
+            slab,
+            offset: ContextOffset(offset(at)?),
+            ty,
+        };
+    }
+    Ok(())
+}
+
+fn place_tables(program: &Program<'_>, layout: &mut Layout, cursors: &mut [Cursor]) -> Result<()> {
+    let mut growable = vec![false; program.tables.len()];
+    for unit in &layout.units {
+        let uses = &program.modules[unit.module.index()].uses;
+        for (index, table) in unit.tables.iter().enumerate() {
+            growable[table.index()] |= uses.grown_tables[index];
+        }
+    }
+    for (index, definition) in program.tables.iter().enumerate() {
+        let (module, at) = defining_module(program, *definition, |m| m.imported_tables)?;
+        let table = module
+            .tables
+            .get(at)
+            .with_context(|| format!("{} is not defined by its module", TableId::new(index)))?;
+        let minimum = table.ty.initial;
+        let maximum = table.ty.maximum.unwrap_or(u64::MAX);
+        layout.tables.push(Table {
+            slab: layout.units[definition.instance.index()].slab,
+            offset: 0,
+            minimum,
+            capacity: match growable[index] {
+                true => maximum.min(GROWABLE_TABLE_CAPACITY).max(minimum),
+                false => minimum,
+            },
+            element: match table.element {
+                RefKind::Func => TableElement::Function,
+                RefKind::Extern => TableElement::External,
+                RefKind::Exn => TableElement::Exception,
+            },
+            growable: growable[index],
+        });
+    }
+    // Room to grow is the farthest away: the rest of the context stays together.
+    let mut order: Vec<usize> = (0..layout.tables.len()).collect();
+    order.sort_by_key(|index| (growable[*index], *index));
+    for index in order {
+        let table = &mut layout.tables[index];
+        let id = TableId::new(index);
+        let too_many = || format!("{id} has {} entries, too many", table.capacity);
+        ensure!(
+            table.capacity <= ROOT_AND_CONTEXT_LIMIT / TABLE_ENTRY_SIZE,
+            too_many()
+        );
+        let size = (table.capacity * TABLE_ENTRY_SIZE) as i64;
+        let at = cursors[table.slab.index()].take_cold(size, TABLE_ALIGNMENT);
+        table.offset = offset(at)?;
+    }
+    Ok(())
+}

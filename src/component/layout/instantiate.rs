@@ -1,0 +1,255 @@
+//! Carries out the plan as far as it can be when compiling: what instantiation writes goes into
+//! images; from the point on where code has run that could see or change the place, it becomes
+//! [`StartupAction`]s.
+//!
+//! A memory or table that comes to life after the last start function so far has been seen by no
+//! code, so its segments are static even then. Globals always are: their initial values are constants,
+//! and only their own instance and later ones can reach them.
+
+use super::consts::{Constants, UnitConstants};
+use super::contexts::TABLE_ENTRY_SIZE;
+use super::images::{self, Write};
+use super::{ConstOperand, ConstValue, GlobalPlace, Layout, StartupAction, UnitBinding};
+use crate::component::program::{Program, Step};
+use crate::modules::module::{Module, SegmentMode};
+use anyhow::{Result, bail, ensure};
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+use trampette_artifact::ids::*;
+use trampette_artifact::trap::TrapCode;
+
+/// Most entries of a table with an initial value that is not null.
+const INITIALISED_TABLE_LIMIT: u64 = 1 << 24;
+
+/// Fills in images, run-time segments and start-up actions.
+pub(super) fn instantiate(
+    program: &Program<'_>,
+    constants: &Constants,
+    layout: &mut Layout,
+) -> Result<()> {
+    keep_passive_segments(program, constants, layout);
+    let mut instantiation = Instantiation {
+        writes: layout.slabs.iter().map(|_| Vec::new()).collect(),
+        memory_seen: vec![false; layout.memories.len()],
+        table_seen: vec![false; layout.tables.len()],
+        created_memories: Vec::new(),
+        created_tables: Vec::new(),
+        layout,
+    };
+    instantiation.write_globals(constants);
+    for step in &program.steps {
+        let Step::InstantiateCore(id) = *step;
+        if instantiation
+            .core_instance(program, constants, id)?
+            .is_break()
+        {
+            break;
+        }
+    }
+    let writes = instantiation.writes;
+    images::prepare(writes, layout);
+    Ok(())
+}
+
+/// Gives ids to the passive segments that instructions use.
+fn keep_passive_segments(program: &Program<'_>, constants: &Constants, layout: &mut Layout) {
+    for (unit, values) in layout.units.iter_mut().zip(&constants.units) {
+        let module = &program.modules[unit.module.index()];
+        for (index, segment) in module.data.iter().enumerate() {
+            if matches!(segment.mode, SegmentMode::Passive) && module.uses.used_data[index] {
+                let id = DataSegmentId::new(layout.data_segments.len());
+                layout.data_segments.push(segment.bytes.to_vec());
+                unit.data_segments[index] = Some(id);
+            }
+        }
+        for (index, segment) in module.elements.iter().enumerate() {
+            if matches!(segment.mode, SegmentMode::Passive) && module.uses.used_elements[index] {
+                let id = ElementSegmentId::new(layout.element_segments.len());
+                layout.element_segments.push(values.elements[index].clone());
+                unit.element_segments[index] = Some(id);
+            }
+        }
+    }
+}
+
+struct Instantiation<'l, 'a> {
+    layout: &'l mut Layout,
+    /// What is written into each slab before any code runs, in order.
+    writes: Vec<Vec<Write<'a>>>,
+    /// Whether code may have seen or changed each memory.
+    memory_seen: Vec<bool>,
+    /// Whether code may have seen or changed each table.
+    table_seen: Vec<bool>,
+    created_memories: Vec<MemoryId>,
+    created_tables: Vec<TableId>,
+}
+
+impl<'a> Instantiation<'_, 'a> {
+    fn write_globals(&mut self, constants: &Constants) {
+        for (place, value) in self.layout.globals.iter().zip(&constants.globals) {
+            let (GlobalPlace::Context { slab, offset, .. }, Some(value)) = (place, value) else {
+                continue;
+            };
+            self.writes[slab.index()].push(Write {
+                offset: offset.0.into(),
+                bytes: Cow::Owned(value.to_bytes()),
+            });
+        }
+    }
+
+    /// Breaks when instantiation always traps: nothing after it happens.
+    fn core_instance(
+        &mut self,
+        program: &Program<'a>,
+        constants: &Constants,
+        id: CoreInstanceId,
+    ) -> Result<ControlFlow<()>> {
+        let instance = &program.core_instances[id.index()];
+        let module = &program.modules[instance.module.index()];
+        let values = &constants.units[id.index()];
+        for (table, value) in instance.tables.iter().zip(&values.tables) {
+            self.initialise_table(*table, *value)?;
+        }
+        self.created_memories.extend(&instance.memories);
+        self.created_tables.extend(&instance.tables);
+        if self.elements(module, id, values)?.is_break()
+            || self.data(module, id, values)?.is_break()
+        {
+            return Ok(ControlFlow::Break(()));
+        }
+        if let Some(start) = module.start {
+            let func = self.unit(id).functions[start as usize];
+            self.layout.startup.push(StartupAction::Call(func));
+            // It may reach whatever exists, by way of trampolines too.
+            for memory in self.created_memories.drain(..) {
+                self.memory_seen[memory.index()] = true;
+            }
+            for table in self.created_tables.drain(..) {
+                self.table_seen[table.index()] = true;
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn unit(&self, id: CoreInstanceId) -> &UnitBinding {
+        &self.layout.units[id.index()]
+    }
+
+    fn initialise_table(&mut self, id: TableId, value: u32) -> Result<()> {
+        let table = &self.layout.tables[id.index()];
+        if value == 0 {
+            return Ok(());
+        }
+        ensure!(
+            table.minimum <= INITIALISED_TABLE_LIMIT,
+            "{id} has {} entries that are not null, more than {INITIALISED_TABLE_LIMIT}",
+            table.minimum
+        );
+        self.writes[table.slab.index()].push(Write {
+            offset: table.offset.into(),
+            bytes: Cow::Owned(value.to_le_bytes().repeat(table.minimum as usize)),
+        });
+        Ok(())
+    }
+
+    fn elements(
+        &mut self,
+        module: &Module<'a>,
+        id: CoreInstanceId,
+        values: &UnitConstants,
+    ) -> Result<ControlFlow<()>> {
+        for (index, segment) in module.elements.iter().enumerate() {
+            let SegmentMode::Active { index: table, .. } = segment.mode else {
+                continue;
+            };
+            let table_id = self.unit(id).tables[table as usize];
+            let items = &values.elements[index];
+            let (value, offset) = segment_offset(values.element_offsets[index])?;
+            if self.table_seen[table_id.index()] {
+                let segment = ElementSegmentId::new(self.layout.element_segments.len());
+                self.layout.element_segments.push(items.clone());
+                self.layout.startup.push(StartupAction::CopyElements {
+                    segment,
+                    length: items.len() as u64,
+                    table: table_id,
+                    offset: ConstOperand::Value(value),
+                });
+                continue;
+            }
+            let table = &self.layout.tables[table_id.index()];
+            if !fits(offset, items.len(), table.minimum) {
+                return Ok(self.trap(TrapCode::TableAccessOutOfBounds));
+            }
+            self.writes[table.slab.index()].push(Write {
+                offset: i64::from(table.offset) + (offset * TABLE_ENTRY_SIZE) as i64,
+                bytes: Cow::Owned(items.iter().flat_map(|id| id.to_le_bytes()).collect()),
+            });
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn data(
+        &mut self,
+        module: &Module<'a>,
+        id: CoreInstanceId,
+        values: &UnitConstants,
+    ) -> Result<ControlFlow<()>> {
+        for (index, segment) in module.data.iter().enumerate() {
+            let SegmentMode::Active { index: memory, .. } = segment.mode else {
+                continue;
+            };
+            let memory_id = self.unit(id).memories[memory as usize];
+            let (value, offset) = segment_offset(values.data_offsets[index])?;
+            if self.memory_seen[memory_id.index()] {
+                self.layout
+                    .copy_data(segment.bytes.to_vec(), memory_id, value);
+                continue;
+            }
+            let memory = &self.layout.memories[memory_id.index()];
+            // The minimum was checked against the reservation.
+            let length = memory.minimum << memory.page_size_log2;
+            if !fits(offset, segment.bytes.len(), length) {
+                return Ok(self.trap(TrapCode::MemoryOutOfBounds));
+            }
+            self.writes[memory.slab.index()].push(Write {
+                offset: offset as i64,
+                bytes: Cow::Borrowed(segment.bytes),
+            });
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn trap(&mut self, code: TrapCode) -> ControlFlow<()> {
+        self.layout.startup.push(StartupAction::Trap(code));
+        ControlFlow::Break(())
+    }
+}
+
+impl Layout {
+    /// Adds the action that copies `bytes` into a memory.
+    pub(super) fn copy_data(&mut self, bytes: Vec<u8>, memory: MemoryId, offset: ConstValue) {
+        let segment = DataSegmentId::new(self.data_segments.len());
+        self.startup.push(StartupAction::CopyData {
+            segment,
+            length: bytes.len() as u64,
+            memory,
+            offset: ConstOperand::Value(offset),
+        });
+        self.data_segments.push(bytes);
+    }
+}
+
+/// An offset, also as an unsigned number.
+fn segment_offset(value: Option<ConstValue>) -> Result<(ConstValue, u64)> {
+    match value {
+        Some(value @ ConstValue::I32(offset)) => Ok((value, u64::from(offset as u32))),
+        Some(value @ ConstValue::I64(offset)) => Ok((value, offset as u64)),
+        other => bail!("the offset of a segment is {other:?}"),
+    }
+}
+
+fn fits(offset: u64, count: usize, length: u64) -> bool {
+    offset
+        .checked_add(count as u64)
+        .is_some_and(|end| end <= length)
+}

@@ -1,0 +1,151 @@
+//! A layout as text, for `--emit plan`.
+
+use super::{ConstValue, GlobalPlace, Layout, StartupAction};
+use crate::component::program::{CoreFunc, Program};
+use crate::modules::module::CoreSignature;
+use std::fmt::Write;
+use trampette_artifact::ids::*;
+
+impl Layout {
+    /// Slabs, places in contexts, ids of functions, image pieces and start-up actions, one a line.
+    pub fn print(&self, program: &Program<'_>) -> String {
+        let mut out = String::new();
+        self.write(program, &mut out)
+            .expect("writing to a string does not fail");
+        out
+    }
+
+    fn write(&self, program: &Program<'_>, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "root: {} bytes", self.root.size())?;
+        for (index, slab) in self.slabs.iter().enumerate() {
+            let id = SlabId::new(index);
+            write!(out, "{id}: context of {} bytes", slab.context_size)?;
+            match slab.memory {
+                Some(memory) => writeln!(out, ", {memory}")?,
+                None => writeln!(out, ", no memory")?,
+            }
+            for (offset, bytes) in &slab.image {
+                let sign = if *offset < 0 { "-" } else { "" };
+                let (distance, length) = (offset.unsigned_abs(), bytes.len());
+                writeln!(out, "  image at {sign}{distance:#x}: {length} bytes")?;
+            }
+        }
+        for (index, unit) in self.units.iter().enumerate() {
+            let name = &program.modules[unit.module.index()].name;
+            let id = CoreInstanceId::new(index);
+            writeln!(out, "{id}: {} `{name}` in {}", unit.module, unit.slab)?;
+        }
+        for (index, memory) in self.memories.iter().enumerate() {
+            write!(out, "{}: {} pages", MemoryId::new(index), memory.minimum)?;
+            if let Some(maximum) = memory.maximum {
+                write!(out, " of at most {maximum}")?;
+            }
+            writeln!(out, " in {}", memory.slab)?;
+        }
+        for (index, table) in self.tables.iter().enumerate() {
+            write!(
+                out,
+                "{}: {} entries in {} at {}",
+                TableId::new(index),
+                table.minimum,
+                table.slab,
+                table.offset
+            )?;
+            match table.growable {
+                true => writeln!(out, ", room for {}", table.capacity)?,
+                false => writeln!(out, ", fixed")?,
+            }
+        }
+        for (index, place) in self.globals.iter().enumerate() {
+            let id = GlobalId::new(index);
+            match place {
+                GlobalPlace::Constant(value) => writeln!(out, "{id}: {}", text(value))?,
+                GlobalPlace::Context { slab, offset, ty } => {
+                    writeln!(out, "{id}: {ty:?} in {slab} at {}", offset.0)?;
+                }
+            }
+        }
+        for (index, signature) in self.signatures.iter().enumerate() {
+            let id = SignatureId::new(index + 1);
+            writeln!(out, "{id}: {}", signature_text(signature))?;
+        }
+        for (index, func) in self.functions.iter().enumerate() {
+            let id = FunctionId::new(index + 1);
+            let signature = self.function_signatures[index];
+            writeln!(out, "{id}: {}: {signature}", function_text(program, *func))?;
+        }
+        for (index, bytes) in self.data_segments.iter().enumerate() {
+            let id = DataSegmentId::new(index);
+            writeln!(out, "{id}: {} bytes", bytes.len())?;
+        }
+        for (index, items) in self.element_segments.iter().enumerate() {
+            let id = ElementSegmentId::new(index);
+            writeln!(out, "{id}: {} entries", items.len())?;
+        }
+        for action in &self.startup {
+            writeln!(out, "startup: {}", action_text(program, action))?;
+        }
+        Ok(())
+    }
+}
+
+fn text(value: &ConstValue) -> String {
+    match value {
+        ConstValue::I32(value) => format!("i32 {value}"),
+        ConstValue::I64(value) => format!("i64 {value}"),
+        ConstValue::F32(bits) => format!("f32 {:?}", f32::from_bits(*bits)),
+        ConstValue::F64(bits) => format!("f64 {:?}", f64::from_bits(*bits)),
+        ConstValue::V128(bytes) => format!("v128 {:#034x}", u128::from_le_bytes(*bytes)),
+        ConstValue::Ref(0) => "null".to_string(),
+        ConstValue::Ref(id) => format!("ref {id}"),
+    }
+}
+
+fn signature_text(signature: &CoreSignature) -> String {
+    let list = |types: &[_]| {
+        let types: Vec<_> = types.iter().map(|ty| format!("{ty:?}")).collect();
+        types.join(", ")
+    };
+    let (params, results) = (list(&signature.params), list(&signature.results));
+    format!("({params}) -> ({results})")
+}
+
+fn function_text(program: &Program<'_>, func: CoreFunc) -> String {
+    match func {
+        CoreFunc::Module(instance, index) => {
+            let module = program.core_instances.get(instance.index());
+            let module = module.and_then(|i| program.modules.get(i.module.index()));
+            let name = module.and_then(|m| m.function_name(m.imported_functions + index));
+            match name {
+                Some(name) => format!("{instance} function {index} `{name}`"),
+                None => format!("{instance} function {index}"),
+            }
+        }
+        CoreFunc::Trampoline(id) => match program.trampolines.get(id.index()) {
+            Some(trampoline) => format!("{id} {}", trampoline.kind.name()),
+            None => id.to_string(),
+        },
+        CoreFunc::Intrinsic(intrinsic) => format!("intrinsic {}", intrinsic.name()),
+        CoreFunc::Host(id) => format!("host {id}"),
+    }
+}
+
+fn action_text(program: &Program<'_>, action: &StartupAction) -> String {
+    match action {
+        StartupAction::CopyData {
+            segment,
+            length,
+            memory,
+            offset,
+        } => format!("copy {length} bytes of {segment} to {memory} at {offset:?}"),
+        StartupAction::CopyElements {
+            segment,
+            length,
+            table,
+            offset,
+        } => format!("copy {length} entries of {segment} to {table} at {offset:?}"),
+        StartupAction::InitGlobal { global, value } => format!("set {global} to {value:?}"),
+        StartupAction::Call(func) => format!("call {}", function_text(program, *func)),
+        StartupAction::Trap(code) => format!("trap: {}", code.text(0)),
+    }
+}

@@ -1,0 +1,124 @@
+//! Which slab each memory and each unit has.
+//!
+//! Every memory that is memory 0 of some core instance is the memory of a slab, which all core
+//! instances with that memory 0 share, context pointer and all. Core instances without memory join
+//! those they are connected with. Further memories (multi-memory) have slabs of their own.
+
+use super::bind::defining_module;
+use super::{Layout, SlabLayout};
+use crate::component::program::{CoreFunc, CoreItem, Program};
+use anyhow::{Context, Result, ensure};
+use trampette_artifact::canonical::PointerWidth;
+use trampette_artifact::ids::*;
+use trampette_artifact::layout::MEMORY_RESERVATION;
+use trampette_artifact::metadata::Memory;
+
+/// Fills in `slabs`, `memories` and the units' slabs.
+pub(super) fn assign_slabs(program: &Program<'_>, layout: &mut Layout) -> Result<()> {
+    let mut is_base = vec![false; program.memories.len()];
+    for unit in &layout.units {
+        if let Some(memory) = unit.memories.first() {
+            is_base[memory.index()] = true;
+        }
+    }
+    let ids = (0..program.memories.len()).map(MemoryId::new);
+    let (bases, others): (Vec<_>, Vec<_>) = ids.partition(|id| is_base[id.index()]);
+    let mut slab_of = vec![SlabId(0); program.memories.len()];
+    for memory in bases.into_iter().chain(others) {
+        slab_of[memory.index()] = SlabId::new(layout.slabs.len());
+        layout.slabs.push(SlabLayout {
+            memory: Some(memory),
+            ..SlabLayout::default()
+        });
+    }
+    if layout.slabs.is_empty() {
+        layout.slabs.push(SlabLayout::default());
+    }
+    for (index, slab) in slab_of.iter().enumerate() {
+        let memory = describe_memory(program, index, *slab)
+            .with_context(|| format!("in {}", MemoryId::new(index)))?;
+        layout.memories.push(memory);
+    }
+    assign_units(program, layout, &slab_of);
+    Ok(())
+}
+
+fn describe_memory(program: &Program<'_>, index: usize, slab: SlabId) -> Result<Memory> {
+    let (module, at) = defining_module(program, program.memories[index], |m| m.imported_memories)?;
+    let ty = module
+        .memories
+        .get(at)
+        .context("its module does not define it")?;
+    ensure!(!ty.shared, "shared memories are not supported");
+    let page_size_log2 = ty.page_size_log2();
+    let bytes = u128::from(ty.initial) << page_size_log2;
+    ensure!(
+        bytes <= u128::from(MEMORY_RESERVATION),
+        "a memory of {bytes} bytes is larger than the limit of {MEMORY_RESERVATION}"
+    );
+    Ok(Memory {
+        slab,
+        minimum: ty.initial,
+        maximum: ty.maximum,
+        page_size_log2: page_size_log2 as u8,
+        width: match ty.memory64 {
+            true => PointerWidth::P64,
+            false => PointerWidth::P32,
+        },
+        shared: false,
+    })
+}
+
+/// Units with a memory take its slab; the others that of the first unit that they are connected with,
+/// as far as connections reach, or slab 0.
+fn assign_units(program: &Program<'_>, layout: &mut Layout, slab_of: &[SlabId]) {
+    let mut slabs: Vec<Option<SlabId>> = layout
+        .units
+        .iter()
+        .map(|unit| Some(slab_of[unit.memories.first()?.index()]))
+        .collect();
+    let neighbours = neighbours(program);
+    loop {
+        let mut joined = Vec::new();
+        for (index, slab) in slabs.iter().enumerate() {
+            if slab.is_none()
+                && let Some(slab) = neighbours[index].iter().find_map(|other| slabs[*other])
+            {
+                joined.push((index, slab));
+            }
+        }
+        if joined.is_empty() {
+            break;
+        }
+        for (index, slab) in joined {
+            slabs[index] = Some(slab);
+        }
+    }
+    for (unit, slab) in layout.units.iter_mut().zip(slabs) {
+        unit.slab = slab.unwrap_or(SlabId(0));
+    }
+}
+
+/// For each core instance those that it imports from or that import from it, in order.
+fn neighbours(program: &Program<'_>) -> Vec<Vec<usize>> {
+    let mut neighbours = vec![Vec::new(); program.core_instances.len()];
+    for (index, instance) in program.core_instances.iter().enumerate() {
+        for item in &instance.imports {
+            let other = match *item {
+                CoreItem::Func(CoreFunc::Module(instance, _)) => instance,
+                CoreItem::Func(_) => continue,
+                CoreItem::Memory(id) => program.memories[id.index()].instance,
+                CoreItem::Table(id) => program.tables[id.index()].instance,
+                CoreItem::Global(id) => program.globals[id.index()].instance,
+                CoreItem::Tag(id) => program.tags[id.index()].instance,
+            };
+            neighbours[index].push(other.index());
+            neighbours[other.index()].push(index);
+        }
+    }
+    for list in &mut neighbours {
+        list.sort_unstable();
+        list.dedup();
+    }
+    neighbours
+}

@@ -1,0 +1,459 @@
+//! Layouts of small programs, pinned.
+
+use super::testing::TestProgram;
+use super::*;
+use crate::component::program::{Trampoline, TrampolineKind};
+use trampette_artifact::key::Intrinsic;
+use trampette_artifact::trap::TrapCode;
+
+fn layout(modules: &[(&str, &str)]) -> Layout {
+    lay_out(&TestProgram::new(modules).program).expect("it lays out")
+}
+
+fn error(modules: &[(&str, &str)]) -> String {
+    let error = lay_out(&TestProgram::new(modules).program).expect_err("it does not lay out");
+    format!("{error:#}")
+}
+
+fn func(instance: u32, index: u32) -> CoreFunc {
+    CoreFunc::Module(CoreInstanceId(instance), index)
+}
+
+#[test]
+fn instances_that_share_a_memory_share_a_slab() {
+    let layout = layout(&[
+        (
+            "shim",
+            "(module (table (export \"t\") 1 funcref) (func (export \"f\")))",
+        ),
+        (
+            "main",
+            "(module (import \"shim\" \"f\" (func)) (memory (export \"m\") 1))",
+        ),
+        (
+            "adapter",
+            "(module (import \"main\" \"m\" (memory 1)) (func (export \"g\")))",
+        ),
+        (
+            "fixup",
+            "(module (import \"shim\" \"t\" (table 1 funcref)) (import \"adapter\" \"g\" (func $g))
+                (elem (i32.const 0) func $g))",
+        ),
+        (
+            "other",
+            "(module (memory 1) (memory (export \"second\") 1))",
+        ),
+        ("lonely", "(module (func))"),
+        (
+            "of-other",
+            "(module (import \"other\" \"second\" (memory 1)))",
+        ),
+    ]);
+    let slabs: Vec<u32> = layout.units.iter().map(|unit| unit.slab.0).collect();
+    assert_eq!(slabs, [0, 0, 0, 0, 1, 0, 2]);
+    assert_eq!(layout.slabs.len(), 3);
+    assert_eq!(layout.memories[0].slab, SlabId(0));
+    assert_eq!(layout.memories[1].slab, SlabId(1));
+    assert_eq!(layout.memories[2].slab, SlabId(2));
+    assert_eq!(layout.tables[0].slab, SlabId(0));
+    // The shim's table holds the adapter's function.
+    assert_eq!(layout.function_id(func(2, 0)), Some(FunctionId(1)));
+    let table = layout.tables[0].offset;
+    assert_eq!(layout.slabs[0].image, [(table.into(), vec![1])]);
+    assert!(layout.startup.is_empty());
+}
+
+#[test]
+fn memories_of_nobodys_own_come_last() {
+    let layout = layout(&[
+        ("a", "(module (memory 1) (memory 2))"),
+        ("b", "(module (memory 3))"),
+        ("c", "(module)"),
+    ]);
+    let memories: Vec<_> = layout.slabs.iter().map(|slab| slab.memory).collect();
+    assert_eq!(
+        memories,
+        [Some(MemoryId(0)), Some(MemoryId(2)), Some(MemoryId(1))]
+    );
+}
+
+#[test]
+fn there_is_always_a_slab() {
+    let layout = layout(&[("a", "(module (func))")]);
+    assert_eq!(layout.slabs.len(), 1);
+    assert_eq!(layout.slabs[0].memory, None);
+    assert_eq!(layout.slabs[0].context_size, 128);
+}
+
+#[test]
+fn context_offsets_are_pinned() {
+    let layout = layout(&[(
+        "a",
+        "(module
+            (memory 1)
+            (global $sp (mut i32) (i32.const 0x10000))
+            (global $vector (mut v128) (v128.const i64x2 1 2))
+            (global $hot (mut i64) (i64.const 0))
+            (global $never_written (mut i32) (i32.const 5))
+            (global $constant f32 (f32.const 1))
+            (table $grows 3 100 funcref)
+            (table $fixed 5 funcref)
+            (table $unbounded 0 externref)
+            (func
+                (global.set $sp (global.get $sp))
+                (global.set $vector (global.get $vector))
+                (global.set $hot (global.get $hot))
+                (global.set $hot (global.get $hot))
+                (drop (global.get $never_written))
+                (drop (table.grow $grows (ref.null func) (i32.const 1)))
+                (drop (table.grow $unbounded (ref.null extern) (i32.const 1)))))",
+    )]);
+    let place = |offset, ty| GlobalPlace::Context {
+        slab: SlabId(0),
+        offset: ContextOffset(offset),
+        ty,
+    };
+    assert_eq!(
+        layout.globals,
+        [
+            place(-32, CoreType::I32),
+            place(-48, CoreType::V128),
+            place(-24, CoreType::I64),
+            GlobalPlace::Constant(ConstValue::I32(5)),
+            GlobalPlace::Constant(ConstValue::F32(1f32.to_bits())),
+        ]
+    );
+    let tables: Vec<_> = layout
+        .tables
+        .iter()
+        .map(|t| (t.offset, t.minimum, t.capacity, t.growable))
+        .collect();
+    let capacity = GROWABLE_TABLE_CAPACITY;
+    let far = -160 - 400 - 4 * capacity as i32;
+    assert_eq!(
+        tables,
+        [
+            (-160 - 400, 3, 100, true),
+            (-128 - 32, 5, 5, false),
+            (far, 0, capacity, true),
+        ]
+    );
+    assert_eq!(layout.slabs[0].context_size as i32, -far);
+    let mut values = 1u64.to_le_bytes().to_vec();
+    values.extend(2u64.to_le_bytes());
+    values.extend([0, 0, 1]);
+    assert_eq!(layout.slabs[0].image, [(-48, values)]);
+}
+
+#[test]
+fn globals_beyond_the_hot_part_are_cold() {
+    let globals: String = (0..20)
+        .map(|n| format!("(global (mut i64) (i64.const {n}))"))
+        .collect();
+    let sets: String = (0..20)
+        .map(|n| format!("(global.set {n} (i64.const 0))"))
+        .collect();
+    let layout = layout(&[("a", &format!("(module {globals} (func {sets}))"))]);
+    let offsets: Vec<i32> = layout
+        .globals
+        .iter()
+        .map(|place| match place {
+            GlobalPlace::Context { offset, .. } => offset.0,
+            GlobalPlace::Constant(_) => 0,
+        })
+        .collect();
+    let expected: Vec<i32> = (0..20).map(|n| -24 - 8 * n).collect();
+    assert_eq!(offsets, expected);
+    assert_eq!(layout.slabs[0].context_size, 176);
+}
+
+#[test]
+fn a_global_that_an_importer_writes_is_no_constant() {
+    let layout = layout(&[
+        (
+            "a",
+            "(module (global (export \"g\") (mut i32) (i32.const 1)) (global (export \"h\") i32 (i32.const 40)))",
+        ),
+        (
+            "b",
+            "(module (import \"a\" \"g\" (global (mut i32))) (func (global.set 0 (i32.const 2))))",
+        ),
+        (
+            "c",
+            "(module (import \"a\" \"h\" (global i32))
+                (global i32 (i32.add (global.get 0) (i32.mul (i32.const 2) (i32.sub (i32.const 3) (i32.const 2)))))
+                (global i64 (i64.const -1)) (global funcref (ref.func 0)) (func))",
+        ),
+    ]);
+    assert!(matches!(layout.globals[0], GlobalPlace::Context { .. }));
+    assert_eq!(
+        layout.globals[2],
+        GlobalPlace::Constant(ConstValue::I32(42))
+    );
+    assert_eq!(
+        layout.globals[3],
+        GlobalPlace::Constant(ConstValue::I64(-1))
+    );
+    assert_eq!(layout.globals[4], GlobalPlace::Constant(ConstValue::Ref(1)));
+    assert_eq!(layout.slabs[0].image, [(-24, vec![1])]);
+}
+
+#[test]
+fn functions_that_escape_have_ids_and_signatures() {
+    let layout = layout(&[(
+        "a",
+        "(module
+            (type $two (func (param i32) (result i32)))
+            (type $none (func))
+            (func $a (type $none)) (func $b (type $two) (local.get 0)) (func $c (type $none)) (func $d (type $none))
+            (func $unused_segment (type $none))
+            (table 4 funcref)
+            (elem (i32.const 2) func $b $a)
+            (elem $used func $c $b)
+            (elem $unused func $unused_segment)
+            (elem declare func $d)
+            (func (table.init $used (i32.const 0) (i32.const 0) (i32.const 0)) (drop (ref.func $d))))",
+    )]);
+    let functions: Vec<_> = layout.functions.iter().copied().collect();
+    assert_eq!(functions, [func(0, 1), func(0, 0), func(0, 2), func(0, 3)]);
+    let two = SignatureId(1);
+    let none = SignatureId(2);
+    assert_eq!(layout.units[0].signatures, [two, none]);
+    assert_eq!(layout.function_signatures, [two, none, none, none]);
+    assert_eq!(layout.function_table_length(), 8);
+    assert_eq!(layout.element_segments, [vec![3, 1]]);
+    assert_eq!(
+        layout.units[0].element_segments,
+        [None, Some(ElementSegmentId(0)), None, None]
+    );
+    let at = i64::from(layout.tables[0].offset) + 8;
+    assert_eq!(layout.slabs[0].image, [(at, vec![1, 0, 0, 0, 2])]);
+}
+
+#[test]
+fn trampolines_and_intrinsics_escape_too() {
+    let intrinsic = CoreFunc::Intrinsic(Intrinsic::U8NativeLoad);
+    let trampoline = CoreFunc::Trampoline(TrampolineId(0));
+    let mut test = TestProgram::with_functions(
+        &[("trampoline", trampoline), ("intrinsic", intrinsic)],
+        &[(
+            "a",
+            "(module (type $i (func (param i64) (result i32))) (type $t (func (param i32)))
+                (import \"\" \"trampoline\" (func $t (type $t))) (import \"\" \"intrinsic\" (func $i (type $i)))
+                (table 2 funcref) (elem (i32.const 0) func $t $i))",
+        )],
+    );
+    test.program.trampolines.push(Trampoline {
+        kind: TrampolineKind::ResourceDrop {
+            resource: ResourceId(0),
+            instance: ComponentInstanceId(0),
+        },
+        signature: test.program.modules[0].types[1].clone(),
+    });
+    let layout = lay_out(&test.program).unwrap();
+    let functions: Vec<_> = layout.functions.iter().copied().collect();
+    assert_eq!(functions, [trampoline, intrinsic]);
+    assert_eq!(layout.function_signatures, [SignatureId(2), SignatureId(1)]);
+}
+
+#[test]
+fn equal_signatures_of_units_are_one() {
+    let layout = layout(&[
+        ("a", "(module (type (func (param i64))) (type (func)))"),
+        (
+            "b",
+            "(module (type (func)) (type (func (param i64))) (type (func)))",
+        ),
+    ]);
+    assert_eq!(layout.signatures.len(), 2);
+    let ids = [SignatureId(2), SignatureId(1), SignatureId(2)];
+    assert_eq!(layout.units[1].signatures, ids);
+}
+
+#[test]
+fn table_initial_values_come_before_segments() {
+    let layout = layout(&[(
+        "a",
+        "(module (func $f) (func $g) (table 3 funcref (ref.func $f)) (elem (i32.const 1) func $g))",
+    )]);
+    let at = layout.tables[0].offset;
+    let expected = vec![1, 0, 0, 0, 2, 0, 0, 0, 1];
+    assert_eq!(layout.slabs[0].image, [(at.into(), expected)]);
+}
+
+#[test]
+fn overlapping_segments_and_zero_runs() {
+    let zeros = "\\00".repeat(5000);
+    let layout = layout(&[(
+        "a",
+        &format!(
+            "(module (memory 1) (data (i32.const 8) \"abcdef\") (data (i32.const 10) \"XY\")
+                (data (i32.const 100) \"{zeros}end\"))"
+        ),
+    )]);
+    assert_eq!(
+        layout.slabs[0].image,
+        [(8, b"abXYef".to_vec()), (5100, b"end".to_vec())]
+    );
+}
+
+#[test]
+fn segments_out_of_bounds_trap_in_order() {
+    let out_of_bounds = "(module (memory 1) (table 1 funcref) (func $f)
+        (elem (i32.const 0) func $f)
+        (data (i32.const 0) \"kept\") (data (i32.const 65536) \"x\") (data (i32.const 8) \"never\"))";
+    let layout_of = layout;
+    let layout = layout_of(&[("a", out_of_bounds), ("b", "(module (func $s) (start $s))")]);
+    assert_eq!(
+        layout.startup,
+        [StartupAction::Trap(TrapCode::MemoryOutOfBounds)]
+    );
+    assert_eq!(layout.slabs[0].image[1], (0, b"kept".to_vec()));
+    assert_eq!(layout.slabs[0].image.len(), 2);
+    let layout = layout_of(&[(
+        "a",
+        "(module (table 1 funcref) (func $f) (elem (i32.const 1)) (elem (i32.const -1) func $f))",
+    )]);
+    assert_eq!(
+        layout.startup,
+        [StartupAction::Trap(TrapCode::TableAccessOutOfBounds)]
+    );
+}
+
+#[test]
+fn a_start_function_ends_the_static_part_of_what_it_can_reach() {
+    let layout = layout(&[
+        (
+            "a",
+            "(module (memory (export \"m\") 1) (table (export \"t\") 2 funcref) (func $s)
+                (data (i32.const 0) \"static\") (start $s))",
+        ),
+        (
+            "b",
+            "(module (import \"a\" \"m\" (memory 1)) (import \"a\" \"t\" (table 1 funcref)) (func $f)
+                (memory 1)
+                (global (export \"g\") (mut i32) (i32.const 9))
+                (func (global.set 0 (i32.const 1)))
+                (data (i32.const 3) \"dynamic\") (data (memory 1) (i32.const 4) \"fresh\")
+                (elem (i32.const 1) func $f))",
+        ),
+        (
+            "c",
+            "(module (import \"a\" \"m\" (memory 1)) (memory 1) (data (memory 1) (i32.const 65536) \"x\"))",
+        ),
+    ]);
+    let value = |offset| ConstOperand::Value(ConstValue::I32(offset));
+    assert_eq!(
+        layout.startup,
+        [
+            StartupAction::Call(func(0, 0)),
+            StartupAction::CopyElements {
+                segment: ElementSegmentId(0),
+                length: 1,
+                table: TableId(0),
+                offset: value(1),
+            },
+            StartupAction::CopyData {
+                segment: DataSegmentId(0),
+                length: 7,
+                memory: MemoryId(0),
+                offset: value(3),
+            },
+            StartupAction::Trap(TrapCode::MemoryOutOfBounds),
+        ]
+    );
+    assert_eq!(layout.data_segments, [b"dynamic".to_vec()]);
+    assert_eq!(layout.element_segments, [vec![1]]);
+    assert_eq!(layout.units[1].data_segments, [None, None]);
+    assert_eq!(
+        layout.slabs[0].image,
+        [(-24, vec![9]), (0, b"static".to_vec())]
+    );
+    assert_eq!(layout.slabs[1].image, [(4, b"fresh".to_vec())]);
+    assert_eq!(layout.root.data_segments, 1);
+}
+
+#[test]
+fn passive_segments_are_kept_if_used() {
+    let layout = layout(&[(
+        "a",
+        "(module (memory 1) (data \"unused\") (data $used \"used\") (data (i32.const 0) \"active\")
+            (func (data.drop $used) (data.drop 2)))",
+    )]);
+    assert_eq!(layout.data_segments, [b"used".to_vec()]);
+    let expected = [None, Some(DataSegmentId(0)), None];
+    assert_eq!(layout.units[0].data_segments, expected);
+}
+
+#[test]
+fn sparse_data_is_copied_at_start_up() {
+    let sparse: String = (0..40)
+        .map(|n| format!("(data (i32.const {}) \"x\")", n * 0x20000))
+        .collect();
+    let layout = layout(&[(
+        "a",
+        &format!(
+            "(module (memory 200) {sparse} (data (i32.const 1) \"dense\") (func $s) (start $s))"
+        ),
+    )]);
+    // 17 extents of 64 KiB do not fit the bound, 16 do; the densest stays.
+    assert_eq!(layout.slabs[0].image.len(), 16);
+    assert_eq!(layout.slabs[0].image[0], (0, b"xdense".to_vec()));
+    assert_eq!(layout.data_segments.len(), 24);
+    assert_eq!(layout.startup.len(), 25);
+    assert_eq!(layout.startup[24], StartupAction::Call(func(0, 0)));
+}
+
+#[test]
+fn limits_are_errors() {
+    let text = error(&[("a", "(module (memory i64 0x10001))")]);
+    assert!(
+        text.contains("larger than the limit of 4294967296"),
+        "{text}"
+    );
+    let text = error(&[("a", "(module (table 0x10000001 funcref))")]);
+    assert!(text.contains("too many"), "{text}");
+    let text = error(&[(
+        "a",
+        "(module (table 0x9000000 funcref) (table 0x9000000 funcref))",
+    )]);
+    assert!(text.contains("more than 1073741824"), "{text}");
+    let text = error(&[(
+        "a",
+        "(module (func $f) (table 0x1000001 funcref (ref.func $f)))",
+    )]);
+    assert!(text.contains("not null"), "{text}");
+}
+
+#[test]
+fn a_memory_of_4_gib_is_accepted() {
+    let layout = layout(&[(
+        "a",
+        "(module (memory 0x10000) (data (i32.const 0xffffffff) \"x\"))",
+    )]);
+    assert_eq!(layout.slabs[0].image, [(0xffff_ffff, b"x".to_vec())]);
+}
+
+#[test]
+fn it_prints() {
+    let test = TestProgram::new(&[(
+        "a",
+        "(module $m (memory 1 2) (table 1 funcref) (global (mut i32) (i32.const 3))
+            (func $f (global.set 0 (i32.const 1))) (elem (i32.const 0) func $f) (start $f))",
+    )]);
+    let text = lay_out(&test.program).unwrap().print(&test.program);
+    assert_eq!(
+        text,
+        "root: 184 bytes
+slab0: context of 144 bytes, memory0
+  image at -0x90: 121 bytes
+core-instance0: module0 `m` in slab0
+memory0: 1 pages of at most 2 in slab0
+table0: 1 entries in slab0 at -144, fixed
+global0: I32 in slab0 at -24
+signature1: () -> ()
+function-id1: core-instance0 function 0 `f`: signature1
+startup: call core-instance0 function 0 `f`
+"
+    );
+}

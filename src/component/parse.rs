@@ -1,0 +1,79 @@
+//! The entry point of parsing: bytes to a [`Program`].
+//!
+//! Parsing happens in two passes. The first (`definition`) reads and validates the whole component
+//! into lists of definitions; so whatever is invalid is reported as such, before anything that is
+//! valid but not supported. The second (`flatten`) interprets the definitions.
+
+use super::definition::Definitions;
+use super::flatten::Flattener;
+use super::program::Program;
+use anyhow::{Result, bail};
+use wasmparser::{Parser, WasmFeatures};
+
+/// How to parse a component.
+#[derive(Clone, Debug, Default)]
+pub struct ParseOptions {
+    /// The name of the imported instance whose functions are unsafe intrinsics
+    /// ([`trampette_artifact::key::Intrinsic`]). Without it, an instance of any name is an import
+    /// from the host.
+    pub unsafe_intrinsics_import: Option<String>,
+}
+
+/// Parses, validates and flattens a component. Bodies of core functions are validated later, when
+/// they are compiled.
+///
+/// # Errors
+/// If the bytes are no valid component, or use what is not supported; with the byte offset and the
+/// component instance that the definition belongs to.
+pub fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Result<Program<'a>> {
+    check_header(bytes)?;
+    let definitions = Definitions::read(bytes)?;
+    let modules = definitions.modules;
+    Flattener::new(&definitions.components, modules, options).flatten()
+}
+
+/// What validation accepts: WebAssembly 3.0 without garbage collection, the component model of
+/// WASI 0.2, and those extensions that [`Program`] can express or that flattening refuses by name.
+pub(super) fn features() -> WasmFeatures {
+    WasmFeatures::WASM3
+        .difference(WasmFeatures::GC)
+        .union(WasmFeatures::CUSTOM_PAGE_SIZES)
+        .union(WasmFeatures::WIDE_ARITHMETIC)
+        .union(WasmFeatures::COMPONENT_MODEL)
+        .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
+        .union(WasmFeatures::CM_MAP)
+        .union(WasmFeatures::CM64)
+        .union(WasmFeatures::CM_IMPLEMENTS)
+        // Valid, so that flattening can say what is not supported yet.
+        .union(WasmFeatures::CM_ASYNC)
+        .union(WasmFeatures::CM_ASYNC_STACKFUL)
+        .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
+        .union(WasmFeatures::CM_ERROR_CONTEXT)
+        .union(WasmFeatures::CM_THREADING)
+}
+
+/// Says what the bytes are, when they are clearly no component.
+fn check_header(bytes: &[u8]) -> Result<()> {
+    if bytes.is_empty() {
+        bail!("the input is empty: expected a WebAssembly component");
+    }
+    if Parser::is_core_wasm(bytes) {
+        bail!(
+            "the input is a core WebAssembly module, not a component (at offset 0x4): \
+             make it a component first, for example with `wasm-tools component new`"
+        );
+    }
+    if !bytes.starts_with(b"\0asm") {
+        let shown: Vec<String> = bytes
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        bail!(
+            "the input is not a WebAssembly component: it does not start with `\\0asm` but with \
+             the bytes {} (at offset 0x0)",
+            shown.join(" ")
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Listings of what the stages make: for people, and for golden tests.
+
+use crate::compile::{self, Listing};
+use crate::{CompileOptions, codegen, component, in_thread_pool};
+use anyhow::Result;
+use std::fmt::Write;
+
+/// A stage whose result can be printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Emit {
+    /// The flattened component and its layout.
+    Plan,
+    /// CLIF of every compiled function, before optimisation.
+    Clif,
+    /// Machine code of every compiled function.
+    Assembly,
+}
+
+/// Prints a stage's result for a component. Of functions, those whose symbol contains `filter`.
+///
+/// # Errors
+/// As [`crate::compile_component`].
+pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) -> Result<String> {
+    in_thread_pool(options, || {
+        let program = component::parse_component(wasm, &options.parse_options())?;
+        let layout = component::layout::lay_out(&program)?;
+        let listing = match what {
+            Emit::Plan => return Ok(program.print() + &layout.print(&program)),
+            Emit::Clif => Listing::Clif,
+            Emit::Assembly => Listing::Assembly,
+        };
+        let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
+        let session = codegen::Session { isa, program: &program, layout: &layout };
+        let functions = compile::compile_reachable(&session, listing)?;
+        compile::validate_unreachable(&program)?;
+        let mut text = String::new();
+        for function in functions.values() {
+            let symbol = compile::symbol(&program, function.key);
+            if symbol.contains(filter) {
+                let body = function.listing.as_deref().unwrap_or_default();
+                writeln!(text, ";; {symbol}\n{}\n", body.trim_end())?;
+            }
+        }
+        Ok(text)
+    })
+}

@@ -1,0 +1,138 @@
+//! Telling inputs apart by their first bytes, and wrapping preview-1 modules into components.
+
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+
+/// What a file holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// A component, in binary.
+    Component(Vec<u8>),
+    /// An artifact that Trampette compiled.
+    Artifact(Vec<u8>),
+}
+
+const WASM: &[u8] = b"\0asm";
+const ELF: &[u8] = b"\x7fELF";
+const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
+const PREVIEW1: &str = "wasi_snapshot_preview1";
+
+/// Reads a file and tells what it is; text is assembled, and a core module that targets preview 1
+/// is wrapped.
+///
+/// # Errors
+/// If the file cannot be read or is none of the inputs that Trampette takes; the message names it.
+pub fn read(path: &Path) -> Result<Input> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    classify(bytes).with_context(|| path.display().to_string())
+}
+
+/// Tells what bytes are; see [`read`].
+///
+/// # Errors
+/// See [`read`].
+pub fn classify(bytes: Vec<u8>) -> Result<Input> {
+    if bytes.is_empty() {
+        bail!("the file is empty");
+    }
+    if bytes.starts_with(ELF) {
+        return Ok(Input::Artifact(bytes));
+    }
+    let binary = if bytes.starts_with(WASM) {
+        bytes
+    } else {
+        assemble(&bytes)?
+    };
+    if binary.get(4..8) == Some(CORE_VERSION) {
+        return Ok(Input::Component(component_from_module(&binary)?));
+    }
+    Ok(Input::Component(binary))
+}
+
+/// Assembles component text.
+fn assemble(bytes: &[u8]) -> Result<Vec<u8>> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| {
+        let start = text.trim_start();
+        start.starts_with('(') || start.starts_with(';')
+    });
+    let Some(text) = text else {
+        bail!("neither a WebAssembly component (binary or text) nor a compiled artifact: unknown first bytes");
+    };
+    match wat::parse_str(text) {
+        Ok(binary) => Ok(binary),
+        Err(error) => bail!("cannot assemble the component text: {error}"),
+    }
+}
+
+/// Makes a component from a core module that targets WASI preview 1.
+///
+/// # Errors
+/// If the module imports nothing of preview 1 (then it is simply no component), or cannot be wrapped.
+pub fn component_from_module(module: &[u8]) -> Result<Vec<u8>> {
+    use wasi_preview1_component_adapter_provider as adapters;
+    let (imports, exports) = module_interface(module)?;
+    if !imports.iter().any(|name| name == PREVIEW1) {
+        bail!("this is a core module, not a component, and does not target WASI preview 1");
+    }
+    let adapter = if exports.iter().any(|name| name == "_start") {
+        adapters::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
+    } else {
+        adapters::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER
+    };
+    wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|encoder| encoder.adapter(PREVIEW1, adapter))
+        .and_then(|encoder| encoder.encode())
+        .context("cannot make a component of this preview-1 module")
+}
+
+/// The modules that a core module imports from, and its exports.
+fn module_interface(module: &[u8]) -> Result<(Vec<String>, Vec<String>)> {
+    use wasmparser::{Parser, Payload};
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    for payload in Parser::new(0).parse_all(module) {
+        match payload? {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    imports.push(import?.module.to_string());
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    exports.push(export?.name.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((imports, exports))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_told_apart_by_their_first_bytes() {
+        assert!(matches!(classify(b"\x7fELF....".to_vec()), Ok(Input::Artifact(_))));
+        assert!(matches!(classify(b"(component)".to_vec()), Ok(Input::Component(_))));
+        assert!(matches!(classify(b"\0asm\x0d\0\x01\0".to_vec()), Ok(Input::Component(_))));
+        let message = |bytes: &[u8]| format!("{:#}", classify(bytes.to_vec()).unwrap_err());
+        assert_eq!(message(b""), "the file is empty");
+        assert!(message(b"random").contains("unknown first bytes"));
+        assert!(message(b"\0asm\x01\0\0\0").contains("core module, not a component"));
+        assert!(message(b"(module)").contains("core module, not a component"));
+        assert!(message(b"(component").contains("cannot assemble"));
+    }
+
+    #[test]
+    fn preview1_modules_are_wrapped() {
+        let text = r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+            (memory (export "memory") 1)
+            (func (export "_start")))"#;
+        let Input::Component(wasm) = classify(text.into()).unwrap() else { panic!("no component") };
+        assert_eq!(&wasm[4..8], &[0x0d, 0, 1, 0]);
+    }
+}

@@ -1,0 +1,117 @@
+//! `.text` and the tables that are indexed by code offset.
+
+use super::symbol_address;
+use crate::compile::CompiledFunctions;
+use anyhow::{Context, Result, bail};
+use cranelift_codegen::binemit::Reloc;
+use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
+use trampette_artifact::tables::{Address, CompiledFunction, Entry, Trap};
+
+/// The code and its tables; all sorted by offset.
+pub struct Text {
+    /// The bytes of `.text`.
+    pub code: Vec<u8>,
+    /// Where each function is.
+    pub functions: Vec<CompiledFunction>,
+    /// Where it may fault.
+    pub traps: Vec<Trap>,
+    /// Which Wasm instruction it comes from.
+    pub addresses: Vec<Address>,
+    /// Where traps resume.
+    pub entries: Vec<Entry>,
+}
+
+/// What fills the space between functions: `int3`, so that a stray jump stops at once.
+const PADDING: u8 = 0xcc;
+
+/// Places functions one after the other in the order of their keys.
+///
+/// # Errors
+/// If the code is larger than 2 GiB.
+pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
+    let total: usize = functions.values().map(|f| f.code.len() + f.alignment as usize).sum();
+    i32::try_from(total).context("the code is larger than 2 GiB")?;
+    let mut text = Text {
+        code: Vec::with_capacity(total),
+        functions: Vec::with_capacity(functions.len()),
+        traps: Vec::new(),
+        addresses: Vec::new(),
+        entries: Vec::new(),
+    };
+    for (key, function) in functions {
+        let start = text.code.len().next_multiple_of(function.alignment as usize);
+        text.code.resize(start, PADDING);
+        text.code.extend_from_slice(&function.code);
+        let start = start as u32; // checked above
+        let (namespace, index) = SymbolKey::Func(*key).encode();
+        let length = function.code.len() as u32;
+        text.functions.push(CompiledFunction { namespace, index, start, length });
+        text.traps.extend(
+            function
+                .traps
+                .iter()
+                .map(|(offset, code)| Trap { offset: start + offset, code: u32::from(code.number()) }),
+        );
+        text.addresses.extend(function.positions.iter().map(|(offset, source)| Address {
+            offset: start + offset,
+            source: source.unwrap_or(Address::NONE),
+        }));
+        text.entries.extend(function.entries.iter().map(|entry| Entry {
+            return_address: start + entry.return_address,
+            handler: start + entry.handler,
+            ..*entry
+        }));
+    }
+    Ok(text)
+}
+
+impl Text {
+    /// Where a function is.
+    pub fn find(&self, key: FuncKey) -> Option<&CompiledFunction> {
+        let wanted = SymbolKey::Func(key).encode();
+        let at = self.functions.binary_search_by_key(&wanted, |f| (f.namespace, f.index)).ok()?;
+        Some(&self.functions[at])
+    }
+
+    /// Every function and where it is.
+    pub fn placed(&self) -> impl Iterator<Item = (FuncKey, &CompiledFunction)> {
+        self.functions.iter().filter_map(|f| match SymbolKey::decode(f.namespace, f.index) {
+            Some(SymbolKey::Func(key)) => Some((key, f)),
+            _ => None,
+        })
+    }
+
+    /// Resolves relocations.
+    ///
+    /// # Errors
+    /// If one is not PC-relative, does not fit, or names an unknown symbol.
+    pub fn relocate(
+        &mut self,
+        functions: &CompiledFunctions,
+        text_address: u64,
+        data_address: impl Fn(DataKey) -> Option<u64>,
+    ) -> Result<()> {
+        for (place, function) in functions.values().enumerate() {
+            let start = self.functions[place].start;
+            for relocation in &function.relocations {
+                match relocation.kind {
+                    Reloc::X86CallPCRel4 | Reloc::X86PCRel4 => {}
+                    other => bail!("`{}` has a relocation that is not PC-relative: {other}", function.key),
+                }
+                let target = symbol_address(relocation.target, self, text_address, &data_address)
+                    .with_context(|| format!("in `{}`", function.key))?;
+                let at = start as usize + relocation.offset as usize;
+                let value = (target as i64)
+                    .wrapping_add(relocation.addend)
+                    .wrapping_sub((text_address + at as u64) as i64);
+                let value = i32::try_from(value)
+                    .with_context(|| format!("`{}` is too far from `{}`", relocation.target, function.key))?;
+                self.code
+                    .get_mut(at..at + 4)
+                    .with_context(|| format!("a relocation outside `{}`", function.key))?
+                    .copy_from_slice(&value.to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,368 @@
+//! How a unit reaches its memories, tables and globals: everything that follows from their binding.
+//!
+//! Entities of the unit's own slab are at constant offsets from the context pointer; those of other
+//! slabs at a constant distance from it. What steers the host (lengths of memories and growable
+//! tables, segments) is in the root of slab 0, which is at a constant distance too.
+
+use super::{Address, Translator};
+use crate::codegen::{self, Region};
+use crate::component::layout::{GlobalPlace, Layout};
+use crate::modules::module::CoreType;
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{
+    self, FuncRef, InstBuilder, InstructionData, MemFlagsData, SigRef, Type, Value, types,
+};
+use std::collections::HashMap;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::canonical::PointerWidth;
+use trampette_artifact::ids::{GlobalId, MemoryId, SlabId, TableId};
+use trampette_artifact::key::DataKey;
+use trampette_artifact::layout::{ContextOffset, MEMORY_GUARD, RootOffset, WASM_PAGE};
+use trampette_artifact::metadata;
+use trampette_artifact::trap::TrapCode;
+
+/// What a function has declared or materialised already.
+#[derive(Default)]
+pub(super) struct Cache {
+    root: Option<Value>,
+    function_table: Option<ir::GlobalValue>,
+    /// Callable functions by the module's index.
+    functions: HashMap<u32, FuncRef>,
+    /// Signatures by the module's type index.
+    signatures: HashMap<u32, SigRef>,
+    memory_flags: Option<(MemoryId, MemFlagsData)>,
+}
+
+/// log2 of a table entry's bytes.
+pub(super) const TABLE_ENTRY_SIZE_LOG2: u32 = 2;
+
+impl Translator<'_, '_> {
+    /// The context pointer of a slab, which is also the base of its memory.
+    pub(super) fn slab_context(&mut self, slab: SlabId) -> Value {
+        self.at_distance(Layout::distance(self.unit.slab, slab))
+    }
+
+    /// The address at a constant distance from the context.
+    fn at_distance(&mut self, distance: i64) -> Value {
+        if distance == 0 {
+            return self.context;
+        }
+        let distance = self.builder.ins().iconst(types::I64, distance);
+        self.builder.ins().iadd(self.context, distance)
+    }
+
+    /// The address of slab 0's root. It is computed in the entry block, on first use.
+    fn root(&mut self) -> Value {
+        if let Some(root) = self.entities.root {
+            return root;
+        }
+        let distance = Layout::distance(self.unit.slab, SlabId(0)) + RootOffset(0).from_context();
+        let entry = self.entry;
+        let mut cursor = FuncCursor::new(self.builder.func).at_first_insertion_point(entry);
+        let distance = cursor.ins().iconst(types::I64, distance);
+        let root = cursor.ins().iadd(self.context, distance);
+        self.entities.root = Some(root);
+        root
+    }
+
+    /// Loads a `u64` of slab 0's root.
+    pub(super) fn load_root(&mut self, field: RootOffset) -> Value {
+        let root = self.root();
+        let flags = Region::Root.trusted(self.builder.func);
+        self.builder
+            .ins()
+            .load(types::I64, flags, root, root_displacement(field))
+    }
+
+    /// Stores a `u64` of slab 0's root.
+    pub(super) fn store_root(&mut self, value: Value, field: RootOffset) {
+        let root = self.root();
+        let flags = Region::Root.trusted(self.builder.func);
+        self.builder
+            .ins()
+            .store(flags, value, root, root_displacement(field));
+    }
+
+    /// A function of the unit by the module's index, callable, and the context that it takes.
+    pub(super) fn callee(&mut self, index: u32) -> (FuncRef, Value) {
+        let func = self.unit.functions[index as usize];
+        let context = self.slab_context(self.session.layout.home(func));
+        if let Some(callee) = self.entities.functions.get(&index) {
+            return (*callee, context);
+        }
+        let signature = codegen::wasm_call_signature(self.module.signature(index));
+        let callee = codegen::declare_function(self.builder.func, func.key(), signature);
+        self.entities.functions.insert(index, callee);
+        (callee, context)
+    }
+
+    /// The wasm-call signature of a function type of the module.
+    pub(super) fn signature(&mut self, type_index: u32) -> SigRef {
+        if let Some(signature) = self.entities.signatures.get(&type_index) {
+            return *signature;
+        }
+        let signature = codegen::wasm_call_signature(&self.module.types[type_index as usize]);
+        let signature = self.builder.import_signature(signature);
+        self.entities.signatures.insert(type_index, signature);
+        signature
+    }
+
+    /// Calls a service of the runtime.
+    pub(super) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
+        self.makes_calls = true;
+        codegen::call_builtin(&mut self.builder, self.context, builtin, args)
+    }
+
+    /// The address of the function table.
+    pub(super) fn function_table(&mut self) -> Value {
+        if let Some(global) = self.entities.function_table {
+            return self.builder.ins().symbol_value(types::I64, global);
+        }
+        let address = codegen::data_address(&mut self.builder, DataKey::FunctionTable);
+        let dfg = &self.builder.func.dfg;
+        if let Some(inst) = dfg.value_def(address).inst()
+            && let InstructionData::UnaryGlobalValue { global_value, .. } = dfg.insts[inst]
+        {
+            self.entities.function_table = Some(global_value);
+        }
+        address
+    }
+
+    /// A memory of the unit by the module's index.
+    pub(super) fn memory(&self, index: u32) -> (MemoryId, &metadata::Memory) {
+        let id = self.unit.memories[index as usize];
+        (id, &self.session.layout.memories[id.index()])
+    }
+
+    /// The address of a memory's byte 0.
+    pub(super) fn memory_base(&mut self, memory: MemoryId) -> Value {
+        let slab = self.session.layout.memories[memory.index()].slab;
+        self.slab_context(slab)
+    }
+
+    /// The current length of a memory in bytes, an `i64`.
+    pub(super) fn memory_length(&mut self, memory: MemoryId) -> Value {
+        self.load_root(self.session.layout.root.memory(memory))
+    }
+
+    /// Flags of accesses to a memory: they trap.
+    pub(super) fn memory_flags(&mut self, memory: MemoryId) -> MemFlagsData {
+        match self.entities.memory_flags {
+            Some((id, flags)) if id == memory => flags,
+            _ => {
+                let flags = MemFlagsData::new()
+                    .with_endianness(ir::Endianness::Little)
+                    .with_trap_code(Some(codegen::clif_trap(TrapCode::MemoryOutOfBounds)));
+                let flags = Region::Memory(memory).flags(self.builder.func, flags);
+                self.entities.memory_flags = Some((memory, flags));
+                flags
+            }
+        }
+    }
+
+    /// An index of a memory or table as `i64`.
+    pub(super) fn index64(&mut self, index: Value) -> Value {
+        if self.builder.func.dfg.value_type(index) == types::I64 {
+            index
+        } else {
+            self.builder.ins().uextend(types::I64, index)
+        }
+    }
+
+    /// Where a load or store goes. Guard pages check what they can; the rest is checked here.
+    pub(super) fn access(
+        &mut self,
+        index: Value,
+        memarg: &wasmparser::MemArg,
+        access_bytes: u32,
+    ) -> Address {
+        let wasmparser::MemArgTarget::Memory(memory) = memarg.target else {
+            unreachable!("modules with array types are refused when they are parsed");
+        };
+        let (id, memory) = self.memory(memory);
+        let guarded = has_guard_pages(memory);
+        let flags = self.memory_flags(id);
+        let index = self.index64(index);
+        let end = memarg.offset.checked_add(access_bytes.into());
+        let immediate = i32::try_from(memarg.offset).ok();
+        if let (true, Some(end), Some(offset)) = (guarded, end, immediate)
+            && end <= MEMORY_GUARD
+        {
+            let base = self.memory_base(id);
+            let base = self.builder.ins().iadd(base, index);
+            return Address {
+                base,
+                offset,
+                flags,
+            };
+        }
+        let trap = codegen::clif_trap(TrapCode::MemoryOutOfBounds);
+        // An offset that leaves no room for the access is beyond every memory.
+        let constant = self
+            .builder
+            .ins()
+            .iconst(types::I64, end.unwrap_or(u64::MAX).cast_signed());
+        let end = self.builder.ins().uadd_overflow_trap(index, constant, trap);
+        let length = self.memory_length(id);
+        let outside = self
+            .builder
+            .ins()
+            .icmp(IntCC::UnsignedGreaterThan, end, length);
+        self.builder.ins().trapnz(outside, trap);
+        let base = self.memory_base(id);
+        let base = self.builder.ins().iadd(base, index);
+        let (base, offset) = match immediate {
+            Some(offset) => (base, offset),
+            None => {
+                let offset = self
+                    .builder
+                    .ins()
+                    .iconst(types::I64, memarg.offset.cast_signed());
+                (self.builder.ins().iadd(base, offset), 0)
+            }
+        };
+        Address {
+            base,
+            offset,
+            flags,
+        }
+    }
+
+    /// Checks that `count` bytes from `start` are in a memory, both `i64`s; returns the native
+    /// address of the first.
+    pub(super) fn memory_range(&mut self, memory: MemoryId, start: Value, count: Value) -> Value {
+        let length = self.memory_length(memory);
+        self.check_range(start, count, length, TrapCode::MemoryOutOfBounds);
+        let base = self.memory_base(memory);
+        self.builder.ins().iadd(base, start)
+    }
+
+    /// Traps unless `start + count <= length`; all are `i64`s.
+    pub(super) fn check_range(
+        &mut self,
+        start: Value,
+        count: Value,
+        length: Value,
+        trap: TrapCode,
+    ) {
+        let trap = codegen::clif_trap(trap);
+        let end = if self.is_narrow(start) && self.is_narrow(count) {
+            self.builder.ins().iadd(start, count)
+        } else {
+            self.builder.ins().uadd_overflow_trap(start, count, trap)
+        };
+        let outside = self
+            .builder
+            .ins()
+            .icmp(IntCC::UnsignedGreaterThan, end, length);
+        self.builder.ins().trapnz(outside, trap);
+    }
+
+    /// Whether an `i64` is known to be below 2^32 by how it was made.
+    fn is_narrow(&self, value: Value) -> bool {
+        let dfg = &self.builder.func.dfg;
+        dfg.value_def(value)
+            .inst()
+            .is_some_and(|inst| dfg.insts[inst].opcode() == ir::Opcode::Uextend)
+    }
+
+    /// A table of the unit by the module's index.
+    pub(super) fn table(&self, index: u32) -> (TableId, &metadata::Table) {
+        let id = self.unit.tables[index as usize];
+        (id, &self.session.layout.tables[id.index()])
+    }
+
+    /// The current length of a table in entries, an `i64`.
+    pub(super) fn table_length(&mut self, index: u32) -> Value {
+        let (id, table) = self.table(index);
+        if table.growable {
+            self.load_root(self.session.layout.root.table(id))
+        } else {
+            let length = table.minimum.cast_signed();
+            self.builder.ins().iconst(types::I64, length)
+        }
+    }
+
+    /// Where entry `index` of a table is, of any index type; traps with `trap` if there is none.
+    pub(super) fn table_entry(&mut self, table: u32, index: Value, trap: TrapCode) -> Address {
+        let index = self.index64(index);
+        let length = self.table_length(table);
+        let outside = self
+            .builder
+            .ins()
+            .icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
+        self.builder.ins().trapnz(outside, codegen::clif_trap(trap));
+        let (id, layout) = self.table(table);
+        let (slab, offset) = (layout.slab, layout.offset);
+        let context = self.slab_context(slab);
+        let bytes = self.scaled(index, TABLE_ENTRY_SIZE_LOG2);
+        Address {
+            base: self.builder.ins().iadd(context, bytes),
+            offset,
+            flags: Region::Table(id).trusted(self.builder.func),
+        }
+    }
+
+    /// Checks that `count` entries from `start` are in a table, both `i64`s; returns the native
+    /// address of the first.
+    pub(super) fn table_range(&mut self, table: u32, start: Value, count: Value) -> Value {
+        let length = self.table_length(table);
+        self.check_range(start, count, length, TrapCode::TableAccessOutOfBounds);
+        let (_, layout) = self.table(table);
+        let distance = Layout::distance(self.unit.slab, layout.slab) + i64::from(layout.offset);
+        let base = self.at_distance(distance);
+        let bytes = self.scaled(start, TABLE_ENTRY_SIZE_LOG2);
+        self.builder.ins().iadd(base, bytes)
+    }
+
+    /// An `i64` times a power of two.
+    pub(super) fn scaled(&mut self, value: Value, log2: u32) -> Value {
+        let log2 = self.builder.ins().iconst(types::I64, i64::from(log2));
+        self.builder.ins().ishl(value, log2)
+    }
+
+    /// Where a global is that lives in a context.
+    pub(super) fn global_address(
+        &mut self,
+        id: GlobalId,
+        slab: SlabId,
+        offset: ContextOffset,
+        ty: CoreType,
+    ) -> Address {
+        // Nothing says that vectors are aligned to their size.
+        let flags = match ty {
+            CoreType::V128 => MemFlagsData::new().with_notrap(),
+            _ => MemFlagsData::trusted(),
+        };
+        Address {
+            base: self.slab_context(slab),
+            offset: offset.0,
+            flags: Region::Global(id).flags(self.builder.func, flags),
+        }
+    }
+
+    /// Where a global of the unit is, by the module's index.
+    pub(super) fn global(&self, index: u32) -> (GlobalId, GlobalPlace) {
+        let id = self.unit.globals[index as usize];
+        (id, self.session.layout.globals[id.index()])
+    }
+}
+
+/// Whether accesses of a memory need no check while their offsets are small: the reservation holds
+/// every 32-bit address, and its length is a multiple of the page size that guards it.
+pub(super) fn has_guard_pages(memory: &metadata::Memory) -> bool {
+    memory.width == PointerWidth::P32 && !memory.shared && 1 << memory.page_size_log2 == WASM_PAGE
+}
+
+fn root_displacement(field: RootOffset) -> i32 {
+    i32::try_from(field.0).expect("roots are smaller than 2 GiB")
+}
+
+/// The CLIF type of memory and table indices of a width.
+pub(super) fn index_type(width: PointerWidth) -> Type {
+    match width {
+        PointerWidth::P32 => types::I32,
+        PointerWidth::P64 => types::I64,
+    }
+}

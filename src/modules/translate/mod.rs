@@ -1,0 +1,132 @@
+//! Core function bodies to CLIF.
+//!
+//! One pass over a body validates each operator and then translates it. Code that cannot be reached
+//! is validated but not translated. This file holds the operand stack, `driver` the pass; the
+//! operators are in one file per family, and how a unit reaches its memories, tables and globals is
+//! in `entities` alone.
+//!
+//! Not here: what entities are bound to and where they are (the layout's), numbering of symbols and
+//! alias regions (`codegen`'s).
+
+mod calls;
+mod control;
+mod driver;
+mod entities;
+mod globals;
+mod memory;
+mod numeric;
+mod references;
+mod simd;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use crate::codegen::Session;
+use crate::component::layout::UnitBinding;
+use crate::modules::module::Module;
+use anyhow::{Context as _, Result};
+use control::Frame;
+use cranelift_codegen::ir::{self, MemFlagsData, Value};
+use cranelift_frontend::{FunctionBuilder, Variable};
+use trampette_artifact::ids::UnitId;
+use trampette_artifact::key::FuncKey;
+
+/// Where a memory access goes: `base + offset`.
+#[derive(Clone, Copy, Debug)]
+pub struct Address {
+    /// A native address; with the immediate offset it is one addressing mode of the machine.
+    pub base: Value,
+    /// The immediate offset.
+    pub offset: i32,
+    /// Little-endian, in the memory's alias region, trapping with "out of bounds memory access".
+    pub flags: MemFlagsData,
+}
+
+/// Translates one function.
+pub struct Translator<'a, 'f> {
+    /// What all producers read.
+    pub session: &'a Session<'a>,
+    /// What the unit's index spaces are bound to.
+    pub unit: &'a UnitBinding,
+    /// The unit's module.
+    pub module: &'a Module<'a>,
+    /// The function being built.
+    pub builder: FunctionBuilder<'f>,
+    /// The operand stack. A `v128` is an `i8x16`, a reference an `i32`.
+    pub stack: Vec<Value>,
+    /// The context of the unit's slab.
+    pub context: Value,
+    /// CLIF variables of the locals, parameters first.
+    locals: Vec<Variable>,
+    /// The entry block.
+    entry: ir::Block,
+    /// Open blocks, the function's body first.
+    frames: Vec<Frame>,
+    /// Whether the next operator can be reached.
+    reachable: bool,
+    /// How many open blocks began in code that cannot be reached; they have no frame.
+    skipped_frames: u32,
+    /// Whether anything but traps is called.
+    makes_calls: bool,
+    /// Scratch for the arguments of branches and of calls.
+    block_args: Vec<ir::BlockArg>,
+    call_args: Vec<Value>,
+    /// What was materialised already.
+    entities: entities::Cache,
+}
+
+impl<'a, 'f> Translator<'a, 'f> {
+    /// Pushes a value on the operand stack.
+    pub fn push1(&mut self, value: Value) {
+        self.stack.push(value);
+    }
+
+    /// Pops a value.
+    ///
+    /// # Panics
+    /// If the stack is empty, which validation has excluded.
+    pub fn pop1(&mut self) -> Value {
+        self.stack.pop().expect("validated: an operand is there")
+    }
+
+    /// Pops two values; the topmost is the second.
+    pub fn pop2(&mut self) -> (Value, Value) {
+        let second = self.pop1();
+        let first = self.pop1();
+        (first, second)
+    }
+
+    /// Pops three values; the topmost is the third.
+    pub fn pop3(&mut self) -> (Value, Value, Value) {
+        let third = self.pop1();
+        let (first, second) = self.pop2();
+        (first, second, third)
+    }
+
+    /// The topmost value, which stays.
+    pub fn peek1(&self) -> Value {
+        *self.stack.last().expect("validated: an operand is there")
+    }
+
+    /// Pops the index of an access of `access_bytes` bytes and returns where it goes; checks bounds
+    /// where the guard pages do not.
+    pub fn memory_address(&mut self, memarg: &wasmparser::MemArg, access_bytes: u32) -> Address {
+        let index = self.pop1();
+        self.access(index, memarg, access_bytes)
+    }
+}
+
+/// Translates the body of a function of a unit, which is validated on the way. `function` counts the
+/// module's defined functions.
+///
+/// # Errors
+/// If the body is invalid (or has been validated already), or uses an instruction that is not
+/// supported; the text names the byte offset in the component.
+pub fn translate_function(
+    session: &Session<'_>,
+    unit: UnitId,
+    function: u32,
+) -> Result<ir::Function> {
+    driver::translate_function(session, unit, function)
+        .with_context(|| format!("cannot compile {}", FuncKey::ModuleFunction(unit, function)))
+}

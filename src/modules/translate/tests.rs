@@ -1,0 +1,560 @@
+//! Functions from text: every one is verified and compiled; some are looked at, some are run.
+
+use super::translate_function;
+use crate::codegen::Session;
+use crate::component::layout::{ConstValue, GlobalPlace, Layout, SlabLayout, UnitBinding};
+use crate::component::program::{CoreFunc, Program};
+use crate::modules::module::Module;
+use crate::modules::parse::ModuleBuilder;
+use anyhow::Result;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use trampette_artifact::canonical::PointerWidth;
+use trampette_artifact::ids::*;
+use trampette_artifact::layout::{ContextOffset, RootLayout};
+use trampette_artifact::metadata::{Memory, Table, TableElement};
+
+fn isa() -> OwnedTargetIsa {
+    let mut flags = settings::builder();
+    for (name, value) in [
+        ("opt_level", "speed"),
+        ("is_pic", "false"),
+        ("use_colocated_libcalls", "true"),
+        ("preserve_frame_pointers", "true"),
+    ] {
+        flags.set(name, value).unwrap();
+    }
+    cranelift_codegen::isa::lookup_by_name("x86_64-unknown-linux-gnu")
+        .unwrap()
+        .finish(settings::Flags::new(flags))
+        .unwrap()
+}
+
+fn parse(text: &str) -> Module<'static> {
+    // Tests are short-lived.
+    let bytes: &'static [u8] = wat::parse_str(text).unwrap().leak();
+    let mut validator = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all());
+    let mut builder = ModuleBuilder::new(bytes, 0..bytes.len());
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        builder.payload(&payload.unwrap(), &mut validator).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+/// Lays out one instance of a module by hand. Memory *i* is in slab *i*; imported functions are
+/// trampolines; immutable globals are the constant 7; every function has an id; tables with a
+/// maximum may grow.
+fn lay_out(module: &Module<'_>) -> Layout {
+    let memories = module.memories.iter().enumerate().map(|(at, ty)| Memory {
+        slab: SlabId::new(at),
+        minimum: ty.initial,
+        maximum: ty.maximum,
+        page_size_log2: ty.page_size_log2.unwrap_or(16) as u8,
+        width: if ty.memory64 {
+            PointerWidth::P64
+        } else {
+            PointerWidth::P32
+        },
+        shared: ty.shared,
+    });
+    let tables = module.tables.iter().enumerate().map(|(at, table)| Table {
+        slab: SlabId(0),
+        offset: -4096 - 1024 * at as i32,
+        minimum: table.ty.initial,
+        capacity: table.ty.maximum.unwrap_or(table.ty.initial),
+        element: TableElement::Function,
+        growable: table.ty.maximum.is_some(),
+    });
+    let globals = module.globals.iter().enumerate().map(|(at, global)| {
+        if global.mutable {
+            GlobalPlace::Context {
+                slab: SlabId(0),
+                offset: ContextOffset(-32 - 16 * at as i32),
+                ty: global.ty,
+            }
+        } else {
+            GlobalPlace::Constant(ConstValue::I32(7))
+        }
+    });
+    let functions: Vec<CoreFunc> = (0..module.functions.len() as u32)
+        .map(|index| match index.checked_sub(module.imported_functions) {
+            Some(defined) => CoreFunc::Module(CoreInstanceId(0), defined),
+            None => CoreFunc::Trampoline(TrampolineId(index)),
+        })
+        .collect();
+    let mut layout = Layout {
+        memories: memories.collect(),
+        tables: tables.collect(),
+        globals: globals.collect(),
+        functions: functions.iter().copied().collect(),
+        data_segments: vec![vec![]; module.data.len()],
+        element_segments: vec![vec![]; module.elements.len()],
+        ..Layout::default()
+    };
+    layout
+        .slabs
+        .resize_with(module.memories.len().max(1), SlabLayout::default);
+    layout.root = RootLayout {
+        tables: module.tables.len() as u32,
+        memories: module.memories.len() as u32,
+        data_segments: module.data.len() as u32,
+        element_segments: module.elements.len() as u32,
+        ..RootLayout::default()
+    };
+    let signatures = module.types.iter().map(|ty| {
+        let (index, _) = layout.signatures.insert_full(ty.clone());
+        SignatureId::new(index + 1)
+    });
+    let unit = UnitBinding {
+        module: ModuleId(0),
+        slab: SlabId(0),
+        functions,
+        memories: (0..module.memories.len()).map(MemoryId::new).collect(),
+        tables: (0..module.tables.len()).map(TableId::new).collect(),
+        globals: (0..module.globals.len()).map(GlobalId::new).collect(),
+        tags: vec![],
+        signatures: signatures.collect(),
+        data_segments: (0..module.data.len())
+            .map(|at| Some(DataSegmentId::new(at)))
+            .collect(),
+        element_segments: (0..module.elements.len())
+            .map(|at| Some(ElementSegmentId::new(at)))
+            .collect(),
+    };
+    layout.units.push(unit);
+    layout
+}
+
+/// A compiled function.
+struct Compiled {
+    clif: String,
+    asm: String,
+    code: Vec<u8>,
+    relocations: usize,
+}
+
+/// Translates, verifies and compiles every function of a module, after `adjust` changed its layout.
+fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Compiled>> {
+    let module = parse(text);
+    let mut layout = lay_out(&module);
+    adjust(&mut layout);
+    let count = module.bodies.len() as u32;
+    let program = Program {
+        modules: vec![module],
+        ..Program::default()
+    };
+    let session = Session {
+        isa: isa(),
+        program: &program,
+        layout: &layout,
+    };
+    (0..count)
+        .map(|function| {
+            let func = translate_function(&session, UnitId(0), function)?;
+            let clif = func.display().to_string();
+            if let Err(errors) = cranelift_codegen::verify_function(&func, session.isa.as_ref()) {
+                panic!("{errors}\n{clif}");
+            }
+            let mut context = cranelift_codegen::Context::for_function(func);
+            context.set_disasm(true);
+            let compiled = context
+                .compile(session.isa.as_ref(), &mut Default::default())
+                .unwrap_or_else(|error| panic!("{error:?}\n{clif}"));
+            Ok(Compiled {
+                clif,
+                asm: compiled.vcode.clone().unwrap(),
+                code: compiled.code_buffer().to_vec(),
+                relocations: compiled.buffer.relocs().len(),
+            })
+        })
+        .collect()
+}
+
+fn compile(text: &str) -> Vec<Compiled> {
+    compile_with(text, |_| ()).unwrap()
+}
+
+fn assert_has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+}
+
+#[test]
+fn a_load_is_one_instruction_from_the_context() {
+    let compiled = compile(
+        "(module (memory 1) (func (param i32) (result i32) local.get 0 i32.load offset=16))",
+    );
+    assert_has(&compiled[0].asm, &["movl 0x10(%rdi, %rsi), %eax"]);
+    // A leaf has no stack check.
+    assert!(!compiled[0].clif.contains("stack_limit"));
+}
+
+#[test]
+fn hot_globals_are_at_small_displacements() {
+    let compiled = compile(
+        "(module (global $g (mut i32) (i32.const 0)) (global $c i32 (i32.const 7))
+            (func (global.set $g (i32.add (global.get $g) (global.get $c)))))",
+    );
+    assert_has(&compiled[0].asm, &["-0x20(%rdi)", "$0x7"]);
+}
+
+#[test]
+fn other_slabs_are_at_constant_distances() {
+    let compiled = compile(
+        "(module (memory 1) (memory 1)
+            (func (param i32) (result i32) local.get 0 i32.load 1 offset=8)
+            (func (result i32) memory.size 1))",
+    );
+    let stride = trampette_artifact::layout::SLAB_STRIDE;
+    assert_has(&compiled[0].asm, &[&format!("{stride:#x}")]);
+}
+
+#[test]
+fn offsets_beyond_the_guard_are_checked() {
+    let compiled = compile(
+        "(module (memory 1)
+            (func (param i32) (result i32) local.get 0 i32.load8_u offset=0x7fffffff)
+            (func (param i32) (result i32) local.get 0 i32.load16_u offset=0x7fffffff))",
+    );
+    assert!(!compiled[0].clif.contains("trapnz"));
+    assert_has(&compiled[1].clif, &["uadd_overflow_trap", "trapnz"]);
+}
+
+#[test]
+fn memories_without_guard_pages_are_checked() {
+    let compiled = compile(
+        "(module (memory i64 1) (memory 1 (pagesize 1))
+            (func (param i64) (result i64) local.get 0 i64.load offset=0xffffffffffff)
+            (func (param i32) (result i32) local.get 0 i32.load8_u 1)
+            (func (param i64) (result i64) local.get 0 memory.grow)
+            (func (result i32) memory.size 1)
+            (func (param i64 i32 i64) local.get 0 local.get 1 local.get 2 memory.fill))",
+    );
+    for function in [0, 1, 4] {
+        assert_has(&compiled[function].clif, &["uadd_overflow_trap", "trapnz"]);
+    }
+}
+
+const CALLS: &str = "(module
+    (type $t (func (param i32) (result i32)))
+    (import \"a\" \"f\" (func $f (type $t)))
+    (table $fixed 8 funcref)
+    (table $growing 8 10 funcref)
+    (func (param i32 i32) (result i32)
+        local.get 0 local.get 1 call_indirect $fixed (type $t))
+    (func (param i32) (result i32) local.get 0 local.get 0 return_call_indirect $growing (type $t))
+    (func (param i32) (result i32) local.get 0 return_call $f)
+    (func (param i32) (result i32) local.get 0 call $f call $f)
+    (func (param i32) (result i32) local.get 0 ref.func $f call_ref $t)
+    (func (param (ref null $t)) (result i32) i32.const 5 local.get 0 return_call_ref $t)
+    (elem declare func $f))";
+
+#[test]
+fn calls_of_all_kinds() {
+    let compiled = compile(CALLS);
+    let indirect = &compiled[0];
+    assert_has(
+        &indirect.clif,
+        &["stack_limit", "brif", "sload32", "call_indirect"],
+    );
+    // The entry is one load, its checks two compares, and the context stays in its register.
+    assert_has(
+        &indirect.asm,
+        &["movl -0x1000(%rdi, %rax, 4), %eax", "movslq 4(%rcx, %rdx)"],
+    );
+    assert!(!indirect.asm.contains("%rdi\n"), "{}", indirect.asm);
+    assert_eq!(compiled[3].clif.matches("call fn0").count(), 2);
+}
+
+#[test]
+fn calls_in_several_slabs_take_the_context_of_the_callee() {
+    let compiled = compile_with(CALLS, |layout| {
+        layout.slabs.resize_with(2, SlabLayout::default);
+        layout.units[0].slab = SlabId(1);
+    })
+    .unwrap();
+    let stride = trampette_artifact::layout::SLAB_STRIDE;
+    assert_has(&compiled[2].clif, &[&format!("{}", -(stride as i64))]);
+}
+
+#[test]
+fn calls_without_function_values_trap() {
+    let compiled = compile_with(CALLS, |layout| {
+        // The reference stays known, the table's length is what counts.
+        layout.functions.truncate(0);
+    });
+    assert!(compiled.is_err(), "ref.func of a function without an id");
+    let text = "(module (type $t (func)) (table 1 funcref)
+        (func (param i32) local.get 0 call_indirect (type $t) local.get 0 call 0))";
+    let compiled = compile_with(text, |layout| layout.functions.clear()).unwrap();
+    assert_has(&compiled[0].clif, &["trap user4"]);
+}
+
+#[test]
+fn bulk_operations_and_segments() {
+    compile(
+        "(module (memory 1) (memory 1) (table $t 4 8 funcref) (table $u i64 4 funcref)
+            (data $d \"abc\") (elem $e func 0)
+            (func (param i32 i32 i32)
+                local.get 0 local.get 1 local.get 2 memory.copy
+                local.get 0 local.get 1 local.get 2 memory.copy 0 1
+                local.get 0 local.get 1 local.get 2 memory.fill
+                local.get 0 local.get 1 local.get 2 memory.init $d
+                data.drop $d
+                local.get 0 local.get 1 local.get 2 table.init $t $e
+                elem.drop $e
+                local.get 0 local.get 1 local.get 2 table.copy $t $t
+                local.get 0 ref.null func local.get 2 table.fill $t
+                local.get 0 local.get 1 table.get $t table.set $t
+                i64.const 1 i64.const 2 table.get $u table.set $u
+                ref.null func local.get 0 table.grow $t drop
+                table.size $t drop table.size $u drop
+                local.get 0 memory.grow drop))",
+    );
+}
+
+#[test]
+fn small_constant_copies_and_fills_are_in_line() {
+    let compiled = compile(
+        "(module (memory 1)
+            (func (param i32 i32) local.get 0 local.get 1 i32.const 63 memory.copy)
+            (func (param i32 i32) local.get 0 local.get 1 i32.const 31 memory.fill)
+            (func (param i32 i32) local.get 0 local.get 1 i32.const 0 memory.copy)
+            (func (param i32 i32) local.get 0 local.get 1 i32.const 65 memory.copy))",
+    );
+    for inline in &compiled[..3] {
+        assert_eq!(inline.relocations, 0);
+        assert_has(&inline.clif, &["trapnz"]);
+    }
+    assert_eq!(compiled[0].clif.matches("store").count(), 7);
+    assert_eq!(compiled[3].relocations, 1);
+}
+
+#[test]
+fn references_and_unreachable_code() {
+    compile(
+        "(module (type $t (func)) (memory 1)
+            (func (param funcref externref) (result i32) (local funcref externref v128 f32 f64)
+                local.get 0 ref.is_null local.get 2 ref.is_null i32.add)
+            (func (param (ref null $t)) (result (ref $t)) local.get 0 ref.as_non_null)
+            (func (param (ref null $t)) (result i32)
+                block local.get 0 br_on_null 0 drop i32.const 1 return end i32.const 0)
+            (func (param (ref null $t)) (result (ref null $t))
+                block (result (ref $t)) local.get 0 br_on_non_null 0 ref.null $t return end)
+            (func (param i32) (result i32)
+                unreachable block loop i32.const 0 if else end end end i32.add)
+            (func (param i32) (result i32)
+                local.get 0 if (result i32) unreachable else i32.const 1 end)
+            (func (param i32) (result i32)
+                local.get 0 if (result i32) i32.const 1 else unreachable end)
+            (func (param i32) (result i32)
+                local.get 0 if (result i32) unreachable else unreachable end i32.const 1 i32.add)
+            (func loop br 0 end)
+            (func (result i32) loop br 0 end unreachable)
+            (func (param v128 v128 i32) (result v128) local.get 0 local.get 1 local.get 2 select)
+            (func (param funcref i32) (result funcref)
+                local.get 0 ref.null func local.get 1 select (result funcref)))",
+    );
+}
+
+#[test]
+fn what_is_not_supported_is_named_with_its_offset() {
+    let error = |text| {
+        let error = compile_with(text, |_| ()).err().expect("an error");
+        format!("{error:#}")
+    };
+    let text = error("(module (tag $e) (func throw $e))");
+    assert_has(
+        &text,
+        &[
+            "wasm[0]::function[0]",
+            "exception handling is not supported yet (operator throw at offset 0x",
+        ],
+    );
+    let text = error("(module (memory 1) (func i32.const 0 i32.atomic.load drop))");
+    assert_has(&text, &["threads", "operator i32_atomic_load"]);
+    let text = error("(module (func i32.add))");
+    assert_has(&text, &["type mismatch", "offset 0x"]);
+}
+
+#[test]
+fn a_body_is_translated_once() {
+    let module = parse("(module (func))");
+    let layout = lay_out(&module);
+    let program = Program {
+        modules: vec![module],
+        ..Program::default()
+    };
+    let session = Session {
+        isa: isa(),
+        program: &program,
+        layout: &layout,
+    };
+    translate_function(&session, UnitId(0), 0).unwrap();
+    let error = translate_function(&session, UnitId(0), 0).unwrap_err();
+    assert_has(&format!("{error:#}"), &["validated before"]);
+    assert!(translate_function(&session, UnitId(0), 1).is_err());
+}
+
+#[test]
+fn deep_nesting_does_not_recurse() {
+    let depth = 5_000;
+    let text = format!(
+        "(module (func (param i32) {} {}))",
+        "block local.get 0 br_if 0 ".repeat(depth),
+        "end ".repeat(depth)
+    );
+    compile(&text);
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod run {
+    //! Functions that call nothing, run in a slab made by hand.
+
+    use super::*;
+    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+    use std::ffi::c_void;
+    use std::ptr::null_mut;
+    use trampette_artifact::layout::{CONTEXT_ALIGNMENT, ROOT_DISTANCE, WASM_PAGE};
+
+    /// Runs functions `(i32, i32) -> i32` on the pairs of arguments.
+    fn run(text: &str, cases: &[(u32, u32)]) -> Vec<u32> {
+        let compiled = compile(text).pop().unwrap();
+        assert_eq!(compiled.relocations, 0, "{}", compiled.clif);
+        let root = ROOT_DISTANCE as usize;
+        let size = root + (5 << 30);
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: fresh mappings, used only here; the code is a function of this very type, since
+        // the tail convention passes up to six integers as the platform's convention does.
+        unsafe {
+            let code = mmap_anonymous(null_mut(), 1 << 20, protection, flags).unwrap();
+            code.cast::<u8>()
+                .copy_from(compiled.code.as_ptr(), compiled.code.len());
+            mprotect(code, 1 << 20, MprotectFlags::READ | MprotectFlags::EXEC).unwrap();
+            let slab = mmap_anonymous(null_mut(), size, protection, flags).unwrap();
+            let slab_start = slab.addr().next_multiple_of(CONTEXT_ALIGNMENT as usize) - slab.addr();
+            let context = slab.byte_add(slab_start + root);
+            // The length of memory 0.
+            let field = RootLayout {
+                memories: 1,
+                ..RootLayout::default()
+            };
+            let field = field.memory(MemoryId(0)).0 as usize;
+            context
+                .byte_sub(root)
+                .byte_add(field)
+                .cast::<u64>()
+                .write(WASM_PAGE);
+            let function: extern "sysv64" fn(*mut c_void, u32, u32) -> u32 =
+                std::mem::transmute(code);
+            let results = cases.iter().map(|(a, b)| function(context, *a, *b));
+            let results = results.collect();
+            munmap(slab, size).unwrap();
+            munmap(code, 1 << 20).unwrap();
+            results
+        }
+    }
+
+    #[test]
+    fn loops_and_branches() {
+        // The sum of a..b, leaving in three ways.
+        let text = "(module (func (param i32 i32) (result i32) (local i32)
+            block
+                loop
+                    local.get 0 local.get 1 i32.ge_u br_if 1
+                    local.get 2 local.get 0 i32.add local.set 2
+                    local.get 0 i32.const 1 i32.add local.set 0
+                    local.get 2 i32.const 1000 i32.gt_u if i32.const 77 return end
+                    br 0
+                end
+            end
+            local.get 2))";
+        assert_eq!(
+            run(text, &[(0, 5), (7, 8), (9, 9), (1, 500)]),
+            [10, 7, 0, 77]
+        );
+    }
+
+    #[test]
+    fn multi_value_blocks() {
+        let text = "(module (func (param i32 i32) (result i32)
+            local.get 0 local.get 1
+            local.get 0 local.get 1 i32.lt_u
+            if (param i32 i32) (result i32 i32)
+                i32.const 100 i32.add
+            else
+                i32.sub i32.const 1
+            end
+            block (param i32 i32) (result i32)
+                i32.mul
+                local.get 0 i32.const 3 i32.eq br_if 0
+                i32.const 1 i32.add
+            end
+            local.get 1
+            if (param i32) (result i32) i32.const 2 i32.mul end))";
+        assert_eq!(
+            run(text, &[(2, 5), (5, 2), (3, 5), (4, 0)]),
+            [(2 * 105 + 1) * 2, (3 + 1) * 2, 3 * 105 * 2, 4 + 1]
+        );
+    }
+
+    #[test]
+    fn loops_with_parameters() {
+        // Factorial of a, plus b.
+        let text = "(module (func (param i32 i32) (result i32)
+            i32.const 1 local.get 0
+            loop (param i32 i32) (result i32)
+                local.set 0
+                local.get 0 i32.mul
+                local.get 0 i32.const 1 i32.sub local.tee 0
+                local.get 0 i32.const 0 i32.gt_s br_if 0
+                drop
+            end
+            local.get 1 i32.add))";
+        assert_eq!(run(text, &[(5, 0), (1, 4), (6, 1)]), [120, 5, 721]);
+    }
+
+    #[test]
+    fn branch_tables_with_operands() {
+        let text = "(module (func (param i32 i32) (result i32)
+            block $a (result i32)
+                block $b (result i32)
+                    block $c (result i32)
+                        local.get 1 local.get 0 br_table $c $b $c $a
+                    end
+                    i32.const 10 i32.add
+                end
+                i32.const 100 i32.add
+            end))";
+        assert_eq!(
+            run(text, &[(0, 1), (1, 1), (2, 1), (3, 1), (u32::MAX, 2)]),
+            [111, 101, 111, 1, 2]
+        );
+    }
+
+    #[test]
+    fn memory_accesses() {
+        let text = "(module (memory 1) (func (param i32 i32) (result i32)
+            local.get 0 local.get 1 i32.store offset=4
+            local.get 0 i32.load16_s offset=4
+            local.get 0 i32.load8_u offset=7
+            i32.add
+            memory.size i32.add))";
+        assert_eq!(run(text, &[(8, 0x0500_ffff)]), [5]);
+    }
+
+    #[test]
+    fn small_copies_and_fills() {
+        // Fills 31 bytes at 100, copies them one byte up (overlapping), reads around the end.
+        let text = "(module (memory 1) (func (param i32 i32) (result i32)
+            i32.const 100 local.get 0 i32.const 31 memory.fill
+            i32.const 100 local.get 1 i32.store8
+            i32.const 101 i32.const 100 i32.const 31 memory.copy
+            i32.const 101 i32.load8_u
+            i32.const 131 i32.load8_u i32.const 8 i32.shl i32.add
+            i32.const 132 i32.load8_u i32.const 16 i32.shl i32.add))";
+        assert_eq!(run(text, &[(0xfff7, 9)]), [0xf709]);
+    }
+}

@@ -1,0 +1,35 @@
+//! [`CompileOptions`]: what a user of the compiler can choose.
+
+pub use crate::codegen::isa::{OptLevel, TargetCpu};
+
+/// How to compile.
+#[derive(Clone, Debug, Default)]
+pub struct CompileOptions {
+    /// How much to optimise.
+    pub opt_level: OptLevel,
+    /// The processors that the code must run on. The default is a fixed level, not this machine's,
+    /// so that the same input gives the same bytes anywhere.
+    pub target_cpu: TargetCpu,
+    /// Worker threads; `None` for one a core. The bytes do not depend on it.
+    pub threads: Option<usize>,
+    /// The import that provides unsafe intrinsics; without it such an import is an ordinary one.
+    pub unsafe_intrinsics_import: Option<String>,
+}
+
+impl CompileOptions {
+    /// What parsing needs to know.
+    pub fn parse_options(&self) -> crate::component::ParseOptions {
+        crate::component::ParseOptions {
+            unsafe_intrinsics_import: self.unsafe_intrinsics_import.clone(),
+        }
+    }
+
+    /// What the artifact says it is for.
+    pub fn target(&self) -> crate::link::Target {
+        crate::link::Target {
+            name: self.target_cpu.architecture().to_string(),
+            cpu_features: self.target_cpu.cpu_feature_names().iter().map(|name| name.to_string()).collect(),
+            options: format!("opt-level={} target-cpu={}", self.opt_level.name(), self.target_cpu.name()),
+        }
+    }
+}

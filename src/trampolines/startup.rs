@@ -1,0 +1,328 @@
+//! The dynamic part of instantiation: what [`StartupAction`]s say, in order, in one wasm-call
+//! function. Its native entry is a wrapper like any other.
+
+use super::emitter::Emitter;
+use crate::codegen::{self, Region, Session};
+use crate::component::layout::{
+    ConstOperand, ConstOperator, ConstValue, GlobalPlace, StartupAction,
+};
+use crate::component::program::{CoreFunc, Program};
+use crate::modules::module::CoreSignature;
+use anyhow::{Result, ensure};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
+use cranelift_codegen::ir::{self, InstBuilder, Value, types};
+use cranelift_frontend::FunctionBuilderContext;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::ids::{GlobalId, TableId};
+use trampette_artifact::key::{Abi, DataKey, FuncKey};
+use trampette_artifact::trap::TrapCode;
+
+/// The body of start-up step `step`: a wasm-call function that takes the context of slab 0.
+///
+/// # Errors
+/// If there is no such step (a component has one), or a start function takes or returns something.
+pub fn startup_body(session: &Session<'_>, step: u32) -> Result<ir::Function> {
+    ensure!(step == 0, "a component has one start-up step, not {step}");
+    let signature = codegen::wasm_call_signature(&CoreSignature::default());
+    let mut func = codegen::new_function(FuncKey::Startup(Abi::Wasm, step), signature);
+    codegen::set_stack_limit(&mut func);
+    let mut builder_context = FunctionBuilderContext::new();
+    let (mut emitter, _) = Emitter::new(session, &mut func, &mut builder_context);
+    for action in &session.layout.startup {
+        if let StartupAction::Trap(code) = action {
+            // Nothing after it happens.
+            emitter.raise(*code, None);
+            emitter.finish();
+            return Ok(func);
+        }
+        emit_action(&mut emitter, action)?;
+    }
+    emitter.builder.ins().return_(&[]);
+    emitter.finish();
+    Ok(func)
+}
+
+fn emit_action(emitter: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
+    match action {
+        StartupAction::CopyData {
+            segment,
+            length,
+            memory,
+            offset,
+        } => {
+            let offset = emit_offset(emitter, offset);
+            let limit = emitter.memory_length(*memory);
+            emit_bounds_check(emitter, offset, *length, limit, TrapCode::MemoryOutOfBounds);
+            let base = emitter.memory_base(*memory);
+            let destination = emitter.builder.ins().iadd(base, offset);
+            emit_copy(
+                emitter,
+                destination,
+                DataKey::DataSegment(*segment),
+                *length,
+            );
+        }
+        StartupAction::CopyElements {
+            segment,
+            length,
+            table,
+            offset,
+        } => {
+            let offset = emit_offset(emitter, offset);
+            let limit = emit_table_length(emitter, *table);
+            let code = TrapCode::TableAccessOutOfBounds;
+            emit_bounds_check(emitter, offset, *length, limit, code);
+            let place = &emitter.session.layout.tables[table.index()];
+            let context = emitter.slab_context(place.slab);
+            let entries = emitter.i64(place.offset.into());
+            let base = emitter.builder.ins().iadd(context, entries);
+            let entry_size = emitter.i64(4);
+            let bytes = emitter.builder.ins().imul(offset, entry_size);
+            let destination = emitter.builder.ins().iadd(base, bytes);
+            let key = DataKey::ElementSegment(*segment);
+            emit_copy(emitter, destination, key, *length * 4);
+        }
+        StartupAction::InitGlobal { global, value } => {
+            let value = emit_operand(emitter, value);
+            // A global that is a constant has its value already.
+            if let Some((address, offset)) = emit_global_address(emitter, *global) {
+                let flags = Region::Global(*global).trusted(emitter.builder.func);
+                emitter.builder.ins().store(flags, value, address, offset);
+            }
+        }
+        StartupAction::Call(func) => {
+            let signature = start_signature(emitter.session.program, *func)?;
+            emitter.call_core(*func, &signature, &[]);
+        }
+        StartupAction::Trap(_) => unreachable!("it ends the function"),
+    }
+    Ok(())
+}
+
+/// The type of a start function: the validator has seen that it is `() -> ()`; code with another type
+/// would be miscompiled silently, so it is looked at again where that can be done.
+fn start_signature(program: &Program<'_>, func: CoreFunc) -> Result<CoreSignature> {
+    let signature = match func {
+        CoreFunc::Module(instance, index) => {
+            let instance = &program.core_instances[instance.index()];
+            let module = &program.modules[instance.module.index()];
+            module.signature(module.imported_functions + index).clone()
+        }
+        CoreFunc::Trampoline(id) => program.trampolines[id.index()].signature.clone(),
+        CoreFunc::Intrinsic(_) | CoreFunc::Host(_) => CoreSignature::default(),
+    };
+    ensure!(
+        signature == CoreSignature::default(),
+        "the start function {func:?} takes or returns something: {signature:?}"
+    );
+    Ok(signature)
+}
+
+/// Raises `code` unless `offset + length <= limit`.
+fn emit_bounds_check(
+    emitter: &mut Emitter<'_, '_>,
+    offset: Value,
+    length: u64,
+    limit: Value,
+    code: TrapCode,
+) {
+    // No segment is longer than the component, so that only a 64-bit offset makes the sum wrap.
+    let length = emitter.i64(length as i64);
+    let ins = &mut emitter.builder;
+    let end = ins.ins().iadd(offset, length);
+    let beyond = ins.ins().icmp(IntCC::UnsignedGreaterThan, end, limit);
+    let wrapped = ins.ins().icmp(IntCC::UnsignedLessThan, end, offset);
+    let outside = ins.ins().bor(beyond, wrapped);
+    emitter.trap_if(outside, code, None);
+}
+
+fn emit_copy(emitter: &mut Emitter<'_, '_>, destination: Value, source: DataKey, bytes: u64) {
+    // An empty segment is only checked; it may have no data symbol.
+    if bytes == 0 {
+        return;
+    }
+    let source = codegen::data_address(&mut emitter.builder, source);
+    let bytes = emitter.i64(bytes as i64);
+    emitter.builtin(Builtin::MemoryMove, &[destination, source, bytes]);
+}
+
+/// The current length of a table in entries, as `i64`.
+fn emit_table_length(emitter: &mut Emitter<'_, '_>, table: TableId) -> Value {
+    let layout = emitter.session.layout;
+    let place = &layout.tables[table.index()];
+    match place.growable {
+        true => emitter.load_root(types::I64, layout.root.table(table)),
+        false => emitter.i64(place.minimum as i64),
+    }
+}
+
+/// The context pointer of a global's slab and the global's displacement; none for constants.
+fn emit_global_address(emitter: &mut Emitter<'_, '_>, global: GlobalId) -> Option<(Value, i32)> {
+    match emitter.session.layout.globals[global.index()] {
+        GlobalPlace::Constant(_) => None,
+        GlobalPlace::Context { slab, offset, .. } => Some((emitter.slab_context(slab), offset.0)),
+    }
+}
+
+/// An operand as an unsigned 64-bit number.
+fn emit_offset(emitter: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
+    let value = emit_operand(emitter, operand);
+    match emitter.builder.func.dfg.value_type(value) {
+        types::I32 => emitter.builder.ins().uextend(types::I64, value),
+        _ => value,
+    }
+}
+
+fn emit_operand(emitter: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
+    match operand {
+        ConstOperand::Value(value) => emit_constant(emitter, *value),
+        ConstOperand::Global(global) => match emitter.session.layout.globals[global.index()] {
+            GlobalPlace::Constant(value) => emit_constant(emitter, value),
+            GlobalPlace::Context { slab, offset, ty } => {
+                let address = emitter.slab_context(slab);
+                let flags = Region::Global(*global).trusted(emitter.builder.func);
+                let ty = codegen::clif_type(ty);
+                emitter.builder.ins().load(ty, flags, address, offset.0)
+            }
+        },
+        ConstOperand::Binary(operator, operands) => {
+            let left = emit_operand(emitter, &operands.0);
+            let right = emit_operand(emitter, &operands.1);
+            let ins = emitter.builder.ins();
+            match operator {
+                ConstOperator::Add => ins.iadd(left, right),
+                ConstOperator::Sub => ins.isub(left, right),
+                ConstOperator::Mul => ins.imul(left, right),
+            }
+        }
+    }
+}
+
+fn emit_constant(emitter: &mut Emitter<'_, '_>, value: ConstValue) -> Value {
+    match value {
+        ConstValue::I32(value) => emitter.i32(value as u32),
+        ConstValue::Ref(id) => emitter.i32(id),
+        ConstValue::I64(value) => emitter.i64(value),
+        ConstValue::F32(bits) => emitter.builder.ins().f32const(Ieee32::with_bits(bits)),
+        ConstValue::F64(bits) => emitter.builder.ins().f64const(Ieee64::with_bits(bits)),
+        ConstValue::V128(bytes) => {
+            let constants = &mut emitter.builder.func.dfg.constants;
+            let constant = constants.insert(bytes.to_vec().into());
+            emitter.builder.ins().vconst(types::I8X16, constant)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component::layout::testing::TestProgram;
+    use crate::component::layout::{Layout, lay_out};
+    use cranelift_codegen::settings::{self, Configurable};
+    use trampette_artifact::ids::DataSegmentId;
+
+    fn body(test: &TestProgram, layout: &Layout) -> String {
+        let mut flags = settings::builder();
+        // What the tail convention needs.
+        flags.set("preserve_frame_pointers", "true").unwrap();
+        let flags = settings::Flags::new(flags);
+        let isa = cranelift_codegen::isa::lookup_by_name("x86_64-unknown-linux-gnu")
+            .unwrap()
+            .finish(flags)
+            .unwrap();
+        let session = Session {
+            isa,
+            program: &test.program,
+            layout,
+        };
+        let func = startup_body(&session, 0).unwrap();
+        cranelift_codegen::verify_function(&func, &*session.isa).unwrap();
+        let mut context = cranelift_codegen::Context::for_function(func.clone());
+        context
+            .compile(&*session.isa, &mut Default::default())
+            .unwrap();
+        func.display().to_string()
+    }
+
+    #[test]
+    fn copies_and_calls_in_order() {
+        let test = TestProgram::new(&[
+            (
+                "a",
+                "(module (memory (export \"m\") 1) (table (export \"t\") 2 funcref) (table (export \"u\") 2 funcref)
+                    (func $s (drop (table.grow 1 (ref.null func) (i32.const 1)))) (start $s))",
+            ),
+            (
+                "b",
+                "(module (import \"a\" \"m\" (memory 1)) (import \"a\" \"t\" (table 1 funcref))
+                    (import \"a\" \"u\" (table 1 funcref)) (func $f)
+                    (data (i32.const -1) \"dynamic\") (data (i32.const 5) \"\")
+                    (elem (i32.const 1) func $f) (elem (table 1) (i32.const 1) func $f))",
+            ),
+            (
+                "c",
+                "(module (memory 1) (func $f) (start $f))",
+            ),
+        ]);
+        let layout = lay_out(&test.program).unwrap();
+        let text = body(&test, &layout);
+        let of = |what: &str| text.matches(what).count();
+        // Two start functions, four checked copies of which one is empty; four cold raises.
+        assert_eq!(of("icmp ugt"), 4, "{text}");
+        assert_eq!(of("call "), 2 + 3 + 4, "{text}");
+        assert_eq!(of("symbol_value"), 3, "{text}");
+        assert_eq!(of("return"), 1, "{text}");
+    }
+
+    #[test]
+    fn a_certain_trap_ends_it() {
+        let test = TestProgram::new(&[("a", "(module (memory 0) (data (i32.const 0) \"x\"))")]);
+        let layout = lay_out(&test.program).unwrap();
+        let text = body(&test, &layout);
+        assert!(!text.contains("return"), "{text}");
+    }
+
+    #[test]
+    fn operands_of_every_kind() {
+        let test = TestProgram::new(&[(
+            "a",
+            "(module (memory 1) (global (mut i32) (i32.const 1)) (global (mut v128) (v128.const i64x2 1 2))
+                (global (mut i64) (i64.const 1)) (global (mut f32) (f32.const 1)) (global (mut f64) (f64.const 1))
+                (global (mut funcref) (ref.null func))
+                (func (global.set 0 (i32.const 2)) (global.set 1 (v128.const i64x2 2 2))
+                    (global.set 2 (i64.const 2)) (global.set 3 (f32.const 2)) (global.set 4 (f64.const 2))
+                    (global.set 5 (ref.null func))))",
+        )]);
+        let mut layout = lay_out(&test.program).unwrap();
+        let global = |id: u32| ConstOperand::Global(GlobalId(id));
+        let values = [
+            ConstValue::I32(-1),
+            ConstValue::V128([7; 16]),
+            ConstValue::I64(-1),
+            ConstValue::F32(1),
+            ConstValue::F64(1),
+            ConstValue::Ref(1),
+        ];
+        for (index, value) in values.into_iter().enumerate() {
+            layout.startup.push(StartupAction::InitGlobal {
+                global: GlobalId::new(index),
+                value: ConstOperand::Value(value),
+            });
+        }
+        let mut sum = global(0);
+        for operator in [ConstOperator::Add, ConstOperator::Sub, ConstOperator::Mul] {
+            sum = ConstOperand::Binary(operator, Box::new((sum, global(0))));
+        }
+        layout.data_segments.push(vec![1]);
+        layout.root.data_segments = 1;
+        layout.startup.push(StartupAction::CopyData {
+            segment: DataSegmentId(0),
+            length: 1,
+            memory: trampette_artifact::ids::MemoryId(0),
+            offset: sum,
+        });
+        let text = body(&test, &layout);
+        assert_eq!(text.matches("store").count(), 6, "{text}");
+    }
+}

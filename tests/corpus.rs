@@ -1,0 +1,280 @@
+//! Real programs with verified expectations, run twice: straight from the `.wasm`, and from an ELF that
+//! one process compiles and another, without a compiler, runs.
+//!
+//! The corpus lies beside the repository (`../shared/corpus`); without it the harness says so and
+//! passes. Each case is a test of its own.
+
+use anyhow::{Context, Result, bail, ensure};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::sync::{Arc, Mutex, OnceLock};
+use tempfile::TempDir;
+use trampette_runtime::{Component, Linker, Store};
+
+/// Cases that need what is not built yet, with what it is.
+const NOT_YET: &[(&str, &str)] = &[
+    ("lua-eh-", "exception handling"),
+    ("compose", "component-to-component calls"),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let Some(corpus) = corpus_folder() else {
+        eprintln!("notice: no corpus at ../shared/corpus; its cases are skipped");
+        return libtest_mimic::run(&arguments, Vec::new()).exit_code();
+    };
+    match trials(&corpus) {
+        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(error) => {
+            eprintln!("error: cannot read the corpus: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `../shared/corpus` of the repository, or of the checkout that a work tree belongs to.
+fn corpus_folder() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    ["../shared/corpus", "../../shared/corpus"]
+        .map(|path| root.join(path))
+        .into_iter()
+        .find(|path| path.join("cases.json").exists())
+}
+
+fn trials(corpus: &Path) -> Result<Vec<Trial>> {
+    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(corpus.join("cases.json"))?)?;
+    let shared = Arc::new(Shared { corpus: corpus.to_path_buf(), artifacts: Mutex::default() });
+    let mut trials = Vec::new();
+    for case in cases {
+        let name = text(&case, "name")?.to_string();
+        let ignored = NOT_YET.iter().any(|(prefix, _)| name.starts_with(prefix));
+        for mode in [Mode::Wasm, Mode::Elf] {
+            let (case, shared) = (case.clone(), shared.clone());
+            let trial = Trial::test(format!("{name}::{}", mode.name()), move || {
+                run_case(&shared, &case, mode).map_err(|error| Failed::from(format!("{error:#}")))
+            });
+            trials.push(trial.with_ignored_flag(ignored));
+        }
+    }
+    Ok(trials)
+}
+
+/// How a case reaches the runtime.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Compiled and run by one process.
+    Wasm,
+    /// Compiled by one process, run by another that has no compiler.
+    Elf,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Wasm => "wasm",
+            Mode::Elf => "elf",
+        }
+    }
+}
+
+/// Artifacts that several cases use, compiled once.
+struct Shared {
+    corpus: PathBuf,
+    artifacts: Mutex<BTreeMap<PathBuf, Arc<OnceLock<Compiled>>>>,
+}
+
+struct Compiled {
+    elf: PathBuf,
+    _folder: TempDir,
+}
+
+impl Shared {
+    /// The ELF that a process of its own compiles from a component.
+    fn artifact(&self, wasm: &Path) -> Result<PathBuf> {
+        let cell = self.artifacts.lock().unwrap().entry(wasm.to_path_buf()).or_default().clone();
+        let compiled = cell.get_or_init(|| {
+            let folder = TempDir::new().expect("a temporary folder");
+            let elf = folder.path().join("app.elf");
+            let output = Command::new(env!("CARGO_BIN_EXE_trampette"))
+                .args(["compile".as_ref(), wasm.as_os_str(), "-o".as_ref(), elf.as_os_str()])
+                .output()
+                .expect("the compiler starts");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "cannot compile {}: {errors}", wasm.display());
+            Compiled { elf, _folder: folder }
+        });
+        Ok(compiled.elf.clone())
+    }
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> Result<&'v str> {
+    value[key].as_str().with_context(|| format!("`{key}` is missing"))
+}
+
+fn run_case(shared: &Shared, case: &Value, mode: Mode) -> Result<()> {
+    let wasm = shared.corpus.join(text(case, "wasm")?);
+    match text(case, "kind")? {
+        "command" => run_command(shared, case, &wasm, mode),
+        "library" => run_library(shared, case, &wasm, mode),
+        other => bail!("a case of kind {other}"),
+    }
+}
+
+/// `trampette-run`, which cargo builds beside the compiler.
+fn runner() -> PathBuf {
+    let compiler = Path::new(env!("CARGO_BIN_EXE_trampette"));
+    let runner = compiler.with_file_name("trampette-run");
+    assert!(runner.exists(), "{} is missing: build the whole workspace", runner.display());
+    runner
+}
+
+fn run_command(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result<()> {
+    let (mut command, input) = match mode {
+        Mode::Wasm => {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_trampette"));
+            command.arg("run");
+            (command, wasm.to_path_buf())
+        }
+        Mode::Elf => (Command::new(runner()), shared.artifact(wasm)?),
+    };
+    let work = TempDir::new()?;
+    for (index, dir) in case["dirs"].as_array().into_iter().flatten().enumerate() {
+        let host = work.path().join(index.to_string());
+        std::fs::create_dir(&host)?;
+        if let Some(source) = dir["host"].as_str() {
+            copy_folder(&shared.corpus.join(source), &host)?;
+        }
+        command.arg("--dir").arg(format!("{}::{}", host.display(), text(dir, "guest")?));
+    }
+    for (name, value) in case["env"].as_object().into_iter().flatten() {
+        command.arg("--env").arg(format!("{name}={}", value.as_str().unwrap_or_default()));
+    }
+    command.arg(&input);
+    for argument in case["args"].as_array().into_iter().flatten() {
+        command.arg(argument.as_str().context("an argument is no string")?);
+    }
+    let output = run_with_stdin(command, &stdin(shared, case)?)?;
+    check_output(case, &output)?;
+    check_files(case, work.path())
+}
+
+fn stdin(shared: &Shared, case: &Value) -> Result<Vec<u8>> {
+    Ok(match &case["stdin"] {
+        Value::Null => Vec::new(),
+        Value::String(text) => text.clone().into_bytes(),
+        file => std::fs::read(shared.corpus.join(text(file, "file")?))?,
+    })
+}
+
+fn run_with_stdin(mut command: Command, stdin: &[u8]) -> Result<Output> {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut pipe = child.stdin.take().context("a pipe")?;
+    std::thread::scope(|scope| {
+        // A guest may end without reading everything; then writing fails, which is fine.
+        scope.spawn(move || pipe.write_all(stdin));
+        Ok(child.wait_with_output()?)
+    })
+}
+
+fn check_output(case: &Value, output: &Output) -> Result<()> {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if let Some(expected) = case["expect_stdout"].as_str() {
+        let found = String::from_utf8_lossy(&output.stdout);
+        ensure!(found == expected, "stdout is {found:?} instead of {expected:?}; stderr: {errors}");
+    }
+    if let Some(expected) = case["expect_stdout_sha256"].as_str() {
+        let digest = Sha256::digest(&output.stdout);
+        let found: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let length = output.stdout.len();
+        ensure!(found == expected, "stdout ({length} bytes) has another hash; stderr: {errors}");
+    }
+    if let Some(trap) = case["expect_trap"].as_str() {
+        ensure!(errors.contains(trap), "stderr does not name the trap {trap:?}: {errors}");
+        ensure!(output.status.code() == Some(134), "a trap ended with {}", output.status);
+    } else if let Some(expected) = case["expect_exit"].as_i64() {
+        let found = output.status.code();
+        ensure!(found == Some(expected as i32), "{} instead of {expected}; stderr: {errors}", output.status);
+    }
+    Ok(())
+}
+
+/// Files below a preopened directory: the guest's name of the directory, then the path.
+fn check_files(case: &Value, work: &Path) -> Result<()> {
+    for (path, contents) in case["expect_files"].as_object().into_iter().flatten() {
+        let dirs = case["dirs"].as_array().context("files are expected without a directory")?;
+        let found = dirs.iter().enumerate().find_map(|(index, dir)| {
+            let guest = dir["guest"].as_str()?.trim_start_matches('/');
+            let rest = path.strip_prefix(guest)?.trim_start_matches('/');
+            std::fs::read_to_string(work.join(index.to_string()).join(rest)).ok()
+        });
+        let found = found.with_context(|| format!("{path} was not written"))?;
+        ensure!(Some(found.as_str()) == contents.as_str(), "{path} holds {found:?}");
+    }
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            std::fs::create_dir(&target)?;
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::write(&target, std::fs::read(entry.path())?)?;
+        }
+    }
+    Ok(())
+}
+
+fn run_library(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result<()> {
+    let calls = case["calls"].as_array().context("a library case has calls")?;
+    match mode {
+        Mode::Wasm => {
+            let bytes = std::fs::read(wasm)?;
+            let artifact = trampette::compile_component(&bytes, &trampette::CompileOptions::default())?;
+            let component = Component::from_bytes(artifact.bytes())?;
+            check_calls(calls, |call| {
+                let mut store = Store::new(());
+                let linker = Linker::new();
+                let instance = linker.instantiate(&mut store, &component)?;
+                trampette_runner::invoke(&component, &instance, &mut store, call)
+            })
+        }
+        Mode::Elf => {
+            let elf = shared.artifact(wasm)?;
+            check_calls(calls, |call| {
+                let output = Command::new(runner()).arg("--invoke").arg(call).arg(&elf).output()?;
+                let errors = String::from_utf8_lossy(&output.stderr);
+                ensure!(output.status.success(), "{errors}");
+                Ok(String::from_utf8(output.stdout)?.trim_end_matches('\n').to_string())
+            })
+        }
+    }
+}
+
+/// Makes every call, each of a fresh instance, and reports all that went wrong.
+fn check_calls(calls: &[Value], mut invoke: impl FnMut(&str) -> Result<String>) -> Result<()> {
+    let mut failures = Vec::new();
+    for case in calls {
+        let call = text(case, "call")?;
+        let outcome = invoke(call).map_err(|error| format!("{error:?}"));
+        let right = match (&outcome, case["expect_trap"].as_str()) {
+            (Err(error), Some(trap)) => error.contains(trap),
+            (Ok(found), None) => found == text(case, "result")?,
+            _ => false,
+        };
+        if !right {
+            failures.push(format!("{call}: {outcome:?} instead of {}", case["result"]));
+        }
+    }
+    let (failed, all) = (failures.len(), calls.len());
+    ensure!(failures.is_empty(), "{failed} of {all} calls went wrong:\n{}", failures.join("\n"));
+    Ok(())
+}
