@@ -128,5 +128,4 @@ pub fn translate_function(
     function: u32,
 ) -> Result<ir::Function> {
     driver::translate_function(session, unit, function)
-        .with_context(|| format!("cannot compile {}", FuncKey::ModuleFunction(unit, function)))
 }
