@@ -1,7 +1,9 @@
-//! The official component-model suite, file by file.
+//! Scripts about components, file by file: our own in `tests/scripts`, and the official
+//! component-model suite.
 //!
-//! It lies beside the repository (`../shared/suites`); without it the harness says so and passes.
+//! The suite lies beside the repository (`../shared/suites`); without it the harness says so.
 
+use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -63,22 +65,34 @@ const LATER_REVISION: &[(&str, usize, &str)] = &[
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let Some(suite) = suite_folder() else {
-        eprintln!("notice: no suite at ../shared/suites; its scripts are skipped");
-        return libtest_mimic::run(&arguments, Vec::new()).exit_code();
-    };
-    let mut scripts = Vec::new();
-    if let Err(error) = find_scripts(&suite, &mut scripts) {
-        eprintln!("error: cannot read the suite: {error:#}");
-        return ExitCode::FAILURE;
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let mut folders = vec![("own", own)];
+    match suite_folder() {
+        Some(suite) => folders.push(("", suite)),
+        None => eprintln!("notice: no suite at ../shared/suites; its scripts are skipped"),
     }
-    let trials = scripts.into_iter().map(|path| {
-        let name = path.strip_prefix(&suite).unwrap_or(&path);
-        let name = name.with_extension("").display().to_string();
-        let ignored = ASYNC.contains(&name.as_str());
-        Trial::test(name.clone(), move || run(&name, &path)).with_ignored_flag(ignored)
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    match trials(&folders) {
+        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(error) => {
+            eprintln!("error: cannot read the scripts: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn trials(folders: &[(&str, PathBuf)]) -> Result<Vec<Trial>> {
+    let mut trials = Vec::new();
+    for (prefix, folder) in folders {
+        let mut scripts = Vec::new();
+        find_scripts(folder, &mut scripts)?;
+        trials.extend(scripts.into_iter().map(|path| {
+            let name = Path::new(prefix).join(path.strip_prefix(folder).unwrap_or(&path));
+            let name = name.with_extension("").display().to_string();
+            let ignored = ASYNC.contains(&name.as_str());
+            Trial::test(name.clone(), move || run(&name, &path)).with_ignored_flag(ignored)
+        }));
+    }
+    Ok(trials)
 }
 
 /// `../shared/suites/component-model` of the repository, or of the checkout that a work tree belongs
@@ -91,7 +105,7 @@ fn suite_folder() -> Option<PathBuf> {
         .find(|path| path.is_dir())
 }
 
-fn run(name: &str, path: &Path) -> Result<(), Failed> {
+fn run(name: &str, path: &Path) -> std::result::Result<(), Failed> {
     let report = run_file(path, &ScriptOptions::default()).map_err(|e| format!("{e:#}"))?;
     let expected: Vec<usize> = LATER_REVISION
         .iter()

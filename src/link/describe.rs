@@ -51,6 +51,7 @@ pub fn metadata(session: &Session<'_>, images: &Images, image_address: u64, cust
     Metadata {
         types: program.types.clone(),
         resources: program.resources.iter().map(|resource| resource.info.clone()).collect(),
+        resource_bounds: program.resource_bounds.clone(),
         imports: program.imports.clone(),
         exports: program.exports.clone(),
         slabs: slabs.collect(),
