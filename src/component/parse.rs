@@ -38,8 +38,9 @@ pub fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Result<Pr
 /// If the bytes are no valid component, with the byte offset.
 pub fn validate(bytes: &[u8]) -> Result<()> {
     check_header(bytes)?;
-    let mut validator = wasmparser::Validator::new_with_features(features());
-    validator
+    // Types of garbage collection are valid; only compiling them is refused.
+    let features = features().union(WasmFeatures::GC);
+    wasmparser::Validator::new_with_features(features)
         .validate_all(bytes)
         .map(|_| ())
         .map_err(|error| anyhow::anyhow!("invalid component: {error}"))

@@ -105,6 +105,7 @@ impl ComponentRunner {
         let wasm = encoded(source)?;
         match instantiate {
             Instantiate::Yes => {
+                self.current = None;
                 let component = self.compile(wasm)?;
                 self.current = Some(self.instantiate(&component)?);
                 self.register(name, wasm, &component)
@@ -123,6 +124,7 @@ impl ComponentRunner {
     }
 
     fn instance(&mut self, instance: Option<&str>, definition: Option<&str>) -> Result<()> {
+        self.current = None;
         let key = definition.map(str::to_string);
         let definition = self
             .definitions

@@ -203,9 +203,7 @@ impl<'s> Runner<'s> {
                 (Ok(()), Space::Core) => self.core.run(index, directive),
                 (_, Space::Component) => self.component.run(directive),
             };
-            if result.is_ok() {
-                self.note(directive);
-            }
+            self.note(directive);
             reports.push(DirectiveReport {
                 line: directive.line,
                 keyword: directive.keyword,
@@ -251,7 +249,8 @@ impl<'s> Runner<'s> {
         }
     }
 
-    /// Remembers what a directive that succeeded leaves behind.
+    /// Remembers what a directive leaves behind. After one that should have made an instance and
+    /// failed, calls are still about the kind of instance that it should have made.
     fn note(&mut self, directive: &Directive<'s>) {
         let space = match &directive.action {
             Action::Define {
