@@ -216,6 +216,9 @@ pub fn compile_function(
 ) -> Result<CompiledFunction> {
     let attempt = std::panic::AssertUnwindSafe(|| -> Result<CompiledFunction> {
         let clif = build_clif(session, key)?;
+        if trampolines::is_entry(key) {
+            trampolines::entry::verify_entry(&clif)?;
+        }
         let clif_text = (listing == Listing::Clif).then(|| clif.display().to_string());
         CONTEXT.with_borrow_mut(|context| {
             context.clear();
@@ -295,7 +298,9 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
     Ok(CompiledFunction {
         key,
         code: buffer.data().to_vec(),
-        alignment: buffer.alignment.max(session.isa.function_alignment().preferred),
+        alignment: buffer
+            .alignment
+            .max(session.isa.function_alignment().preferred),
         relocations,
         traps,
         positions: positions(buffer.get_srclocs_sorted(), places),

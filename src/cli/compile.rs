@@ -92,7 +92,9 @@ pub fn compile(arguments: &CompileArguments) -> Result<()> {
     let progress = progress_bar(&format!("compiling {}", arguments.input.display()));
     let artifact = crate::compile_component(&wasm, &options);
     progress.finish_and_clear();
-    artifact.with_context(|| arguments.input.display().to_string())?.write(&output)
+    artifact
+        .with_context(|| arguments.input.display().to_string())?
+        .write(&output)
 }
 
 /// A spinner on standard error if it is a terminal, and nothing otherwise.

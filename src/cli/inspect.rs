@@ -28,11 +28,16 @@ pub fn inspect(arguments: &InspectArguments) -> Result<()> {
         Input::Artifact(bytes) => bytes,
         Input::Component(wasm) => {
             let artifact = crate::compile_component(&wasm, &arguments.code.options());
-            artifact.with_context(|| arguments.input.display().to_string())?.into_bytes()
+            artifact
+                .with_context(|| arguments.input.display().to_string())?
+                .into_bytes()
         }
     };
     let description = describe(&artifact);
-    print!("{}", description.with_context(|| arguments.input.display().to_string())?);
+    print!(
+        "{}",
+        description.with_context(|| arguments.input.display().to_string())?
+    );
     Ok(())
 }
 
