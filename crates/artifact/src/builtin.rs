@@ -154,4 +154,10 @@ builtins! {
     /// Ends an explicit debug message of an error context and similar texts towards the host:
     /// `(address, bytes)`; prints to the store's diagnostics sink.
     DebugMessage = "debug-message": root (I64, I64);
+    /// Throws an exception: `(tag, address of its values, number of values)`; never returns. The values
+    /// are in slots of [`crate::tables::EXCEPTION_SLOT`] bytes, and are copied. Control goes on in a
+    /// handler ([`crate::tables::Handler`]), or the call traps.
+    Throw = "throw": root (I32, I64, I32);
+    /// Throws an exception again: `(reference, not null)`; never returns.
+    ThrowRef = "throw-ref": root (I32);
 }
