@@ -25,7 +25,10 @@ mod streams;
 
 pub use cli::Exit;
 pub use context::{WasiCtx, WasiCtxBuilder, WasiView};
-pub use descriptor::{Descriptor, DirectoryEntryStream};
+pub use descriptor::{
+    Access, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
+    DirectoryEntryStream, OpenFlags, PathFlags,
+};
 pub use error_code::ErrorCode;
 pub use io::{IoError, Pollable, StreamError};
 pub use streams::{InputStream, OutputStream};
