@@ -37,6 +37,7 @@ mod component;
 mod containers;
 mod dwarf;
 mod elf;
+mod exceptions;
 mod flags;
 mod func;
 mod handles;
