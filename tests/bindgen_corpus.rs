@@ -22,7 +22,7 @@ fn component(name: &str) -> Result<Option<Component>> {
 
 /// The kind of the trap that an error is.
 fn trap_code(error: &anyhow::Error) -> Option<TrapCode> {
-    error.downcast_ref::<Trap>().map(Trap::code)
+    error.downcast_ref::<Trap>().map(Trap::kind)
 }
 
 mod alltypes {
@@ -341,7 +341,7 @@ fn a_trap_locks_the_instance_and_says_where() -> Result<()> {
     let trap = things.call_script(&mut store, &script).unwrap_err();
     assert_eq!(trap_code(&trap), Some(TrapCode::Unreachable), "{trap:?}");
     let locked = things.call_live(&mut store).unwrap_err();
-    assert_eq!(trap_code(&locked), Some(TrapCode::CannotEnterComponent), "{locked:?}");
+    assert_eq!(trap_code(&locked), Some(TrapCode::CannotEnter), "{locked:?}");
     Ok(())
 }
 
