@@ -25,9 +25,17 @@ pub type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
 /// What the host can call, and what can be called through a function value.
 pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
     let program = session.program;
-    let mut keys: Vec<FuncKey> = session.layout.functions.iter().map(|func| func.key()).collect();
+    let mut keys: Vec<FuncKey> = session
+        .layout
+        .functions
+        .iter()
+        .map(|func| func.key())
+        .collect();
     for export in &program.exports {
-        if let ExportItem::Function { id, post_return, .. } = export.item {
+        if let ExportItem::Function {
+            id, post_return, ..
+        } = export.item
+        {
             keys.push(FuncKey::ExportEntry(Abi::Native, id));
             if post_return {
                 keys.push(FuncKey::PostReturn(Abi::Native, id));
@@ -35,7 +43,13 @@ pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
         }
     }
     for (index, resource) in program.resources.iter().enumerate() {
-        let drops = matches!(resource.info, Resource::Defined { has_destructor: true, .. });
+        let drops = matches!(
+            resource.info,
+            Resource::Defined {
+                has_destructor: true,
+                ..
+            }
+        );
         if drops {
             keys.push(FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index)));
         }
@@ -60,11 +74,21 @@ pub fn compile_reachable(session: &Session<'_>, listing: Listing) -> Result<Comp
         failed: Mutex::new(None),
     };
     rayon::scope(|scope| state.visit(roots(session), scope));
-    if let Some((_, error)) = state.failed.into_inner().expect("no thread panics with the lock") {
+    if let Some((_, error)) = state
+        .failed
+        .into_inner()
+        .expect("no thread panics with the lock")
+    {
         return Err(error);
     }
-    let done = state.done.into_inner().expect("no thread panics with the lock");
-    Ok(done.into_iter().map(|function| (function.key, function)).collect())
+    let done = state
+        .done
+        .into_inner()
+        .expect("no thread panics with the lock");
+    Ok(done
+        .into_iter()
+        .map(|function| (function.key, function))
+        .collect())
 }
 
 /// Which text of a function to keep beside its code.
@@ -111,7 +135,10 @@ impl<'s> Driver<'s, '_> {
                     SymbolKey::Data(_) => None,
                 });
                 self.visit(callees, scope);
-                self.done.lock().expect("no thread panics with the lock").push(function);
+                self.done
+                    .lock()
+                    .expect("no thread panics with the lock")
+                    .push(function);
             }
             Err(error) => {
                 let mut failed = self.failed.lock().expect("no thread panics with the lock");
@@ -130,17 +157,31 @@ impl<'s> Driver<'s, '_> {
 /// If one is invalid, with its byte offset.
 pub fn validate_unreachable(program: &Program<'_>) -> Result<()> {
     use rayon::prelude::*;
-    let bodies: Vec<_> = program.modules.iter().flat_map(|module| &module.bodies).collect();
+    let bodies: Vec<_> = program
+        .modules
+        .iter()
+        .flat_map(|module| &module.bodies)
+        .collect();
     bodies.par_iter().try_for_each_init(
         wasmparser::FuncValidatorAllocations::default,
         |allocations, body| {
-            let taken = body.validator.lock().expect("no thread panics with the lock").take();
-            let Some(to_validate) = taken else { return Ok(()) };
+            let taken = body
+                .validator
+                .lock()
+                .expect("no thread panics with the lock")
+                .take();
+            let Some(to_validate) = taken else {
+                return Ok(());
+            };
             let mut validator = to_validate.into_validator(std::mem::take(allocations));
             let result = validator.validate(&body.body);
             *allocations = validator.into_allocations();
             result.map_err(|error| {
-                anyhow!("invalid function body at offset {:#x}: {}", error.offset(), error.message())
+                anyhow!(
+                    "invalid function body at offset {:#x}: {}",
+                    error.offset(),
+                    error.message()
+                )
             })
         },
     )
@@ -175,6 +216,9 @@ pub fn compile_function(
 ) -> Result<CompiledFunction> {
     let attempt = std::panic::AssertUnwindSafe(|| -> Result<CompiledFunction> {
         let clif = build_clif(session, key)?;
+        if trampolines::is_entry(key) {
+            trampolines::entry::verify_entry(&clif)?;
+        }
         let clif_text = (listing == Listing::Clif).then(|| clif.display().to_string());
         CONTEXT.with_borrow_mut(|context| {
             context.clear();
@@ -191,10 +235,15 @@ pub fn compile_function(
         })
     });
     match std::panic::catch_unwind(attempt) {
-        Ok(result) => result.with_context(|| format!("cannot compile `{}`", symbol(session.program, key))),
+        Ok(result) => {
+            result.with_context(|| format!("cannot compile `{}`", symbol(session.program, key)))
+        }
         Err(_) => {
             CONTEXT.set(Context::new());
-            bail!("internal error: the compiler panicked on `{}`", symbol(session.program, key))
+            bail!(
+                "internal error: the compiler panicked on `{}`",
+                symbol(session.program, key)
+            )
         }
     }
 }
@@ -219,7 +268,8 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
         .traps()
         .iter()
         .map(|trap| {
-            let code = trap_from_clif(trap.code).context("an unknown trap code in generated code")?;
+            let code =
+                trap_from_clif(trap.code).context("an unknown trap code in generated code")?;
             Ok((trap.offset, code))
         })
         .collect::<Result<Vec<_>>>()?;
@@ -234,7 +284,9 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
             };
             entries.push(Entry {
                 return_address: site.ret_addr,
-                frame_offset: site.frame_offset.context("a call site without a frame offset")?,
+                frame_offset: site
+                    .frame_offset
+                    .context("a call site without a frame offset")?,
                 handler: *handler,
                 reserved: 0,
             });
@@ -246,7 +298,9 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
     Ok(CompiledFunction {
         key,
         code: buffer.data().to_vec(),
-        alignment: u32::from(buffer.alignment).max(session.isa.function_alignment().preferred),
+        alignment: buffer
+            .alignment
+            .max(session.isa.function_alignment().preferred),
         relocations,
         traps,
         positions: positions(buffer.get_srclocs_sorted(), places),
@@ -299,7 +353,8 @@ fn relocation_target(func: &ir::Function, target: &FinalizedRelocTarget) -> Resu
     match name {
         ir::ExternalName::User(name) => {
             let name = &func.params.user_named_funcs()[*name];
-            SymbolKey::decode(name.namespace, name.index).context("a relocation with an unknown key")
+            SymbolKey::decode(name.namespace, name.index)
+                .context("a relocation with an unknown key")
         }
         ir::ExternalName::LibCall(call) => Ok(FuncKey::Builtin(libcall(*call)?).into()),
         other => bail!("a relocation to `{other:?}`"),
@@ -315,15 +370,19 @@ fn libcall(call: ir::LibCall) -> Result<trampette_artifact::builtin::Builtin> {
 /// trampoline.
 pub fn symbol(program: &Program<'_>, key: FuncKey) -> String {
     let detail = match key {
-        FuncKey::ModuleFunction(UnitId(unit), defined) => {
-            program.core_instances.get(unit as usize).and_then(|instance| {
+        FuncKey::ModuleFunction(UnitId(unit), defined) => program
+            .core_instances
+            .get(unit as usize)
+            .and_then(|instance| {
                 let module = &program.modules[instance.module.index()];
-                module.function_name(module.imported_functions + defined).map(str::to_string)
-            })
-        }
-        FuncKey::ComponentTrampoline(_, id) => {
-            program.trampolines.get(id.index()).map(|trampoline| trampoline.kind.name().to_string())
-        }
+                module
+                    .function_name(module.imported_functions + defined)
+                    .map(str::to_string)
+            }),
+        FuncKey::ComponentTrampoline(_, id) => program
+            .trampolines
+            .get(id.index())
+            .map(|trampoline| trampoline.kind.name().to_string()),
         FuncKey::ExportEntry(_, ExportId(id)) | FuncKey::PostReturn(_, ExportId(id)) => {
             program.lifts.get(id as usize).map(|lift| lift.name.clone())
         }
@@ -344,7 +403,11 @@ pub fn check_complete(functions: &CompiledFunctions) -> Result<()> {
     for function in functions.values() {
         for relocation in &function.relocations {
             if let SymbolKey::Func(target) = relocation.target {
-                ensure!(functions.contains_key(&target), "`{}` refers to `{target}`, which was not compiled", function.key);
+                ensure!(
+                    functions.contains_key(&target),
+                    "`{}` refers to `{target}`, which was not compiled",
+                    function.key
+                );
             }
         }
     }

@@ -22,7 +22,11 @@ pub fn custom_sections(program: &Program<'_>) -> CustomSections {
         let mut kept = Vec::new();
         for (name, contents) in &module.custom_sections {
             if name.starts_with(".debug_") {
-                kept.push((name.to_string(), all.bytes.len() as u64, contents.len() as u64));
+                kept.push((
+                    name.to_string(),
+                    all.bytes.len() as u64,
+                    contents.len() as u64,
+                ));
                 all.bytes.extend_from_slice(contents);
             }
         }
@@ -32,33 +36,60 @@ pub fn custom_sections(program: &Program<'_>) -> CustomSections {
 }
 
 /// Describes a component whose image section is at `image_address`.
-pub fn metadata(session: &Session<'_>, images: &Images, image_address: u64, custom: &CustomSections) -> Metadata {
+pub fn metadata(
+    session: &Session<'_>,
+    images: &Images,
+    image_address: u64,
+    custom: &CustomSections,
+) -> Metadata {
     let (program, layout) = (session.program, session.layout);
-    let slabs = layout.slabs.iter().zip(&images.extents).map(|(slab, extents)| metadata::Slab {
-        context_size: slab.context_size,
-        memory: slab.memory,
-        extents: extents
-            .iter()
-            .map(|extent| metadata::Extent { file_offset: image_address + extent.file_offset, ..*extent })
-            .collect(),
-    });
+    let slabs = layout
+        .slabs
+        .iter()
+        .zip(&images.extents)
+        .map(|(slab, extents)| metadata::Slab {
+            context_size: slab.context_size,
+            memory: slab.memory,
+            extents: extents
+                .iter()
+                .map(|extent| metadata::Extent {
+                    file_offset: image_address + extent.file_offset,
+                    ..*extent
+                })
+                .collect(),
+        });
     let modules = program
         .modules
         .iter()
         .zip(&custom.by_module)
         .map(|(module, custom)| static_module(module, custom.clone()));
-    let units = layout.units.iter().map(|unit| metadata::Unit { module: unit.module, slab: unit.slab });
+    let units = layout.units.iter().map(|unit| metadata::Unit {
+        module: unit.module,
+        slab: unit.slab,
+    });
     Metadata {
         types: program.types.clone(),
-        resources: program.resources.iter().map(|resource| resource.info.clone()).collect(),
+        resources: program
+            .resources
+            .iter()
+            .map(|resource| resource.info.clone())
+            .collect(),
         imports: program.imports.clone(),
         exports: program.exports.clone(),
         slabs: slabs.collect(),
         root: layout.root,
         memories: layout.memories.clone(),
         tables: layout.tables.clone(),
-        data_segments: layout.data_segments.iter().map(|bytes| bytes.len() as u64).collect(),
-        element_segments: layout.element_segments.iter().map(|ids| ids.len() as u64).collect(),
+        data_segments: layout
+            .data_segments
+            .iter()
+            .map(|bytes| bytes.len() as u64)
+            .collect(),
+        element_segments: layout
+            .element_segments
+            .iter()
+            .map(|ids| ids.len() as u64)
+            .collect(),
         modules: modules.collect(),
         units: units.collect(),
         startup_steps: u32::from(!layout.startup.is_empty()),
