@@ -4,6 +4,8 @@
 //! The corpus lies beside the repository (`../shared/corpus`); without it the harness says so and
 //! passes. Each case is a test of its own.
 
+mod support;
+
 use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
@@ -13,6 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
+use support::corpus_folder;
 use tempfile::TempDir;
 use trampette_runtime::{Component, Linker, Store};
 
@@ -29,15 +32,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// `../shared/corpus` of the repository, or of the checkout that a work tree belongs to.
-fn corpus_folder() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    ["../shared/corpus", "../../shared/corpus"]
-        .map(|path| root.join(path))
-        .into_iter()
-        .find(|path| path.join("cases.json").exists())
 }
 
 fn trials(corpus: &Path) -> Result<Vec<Trial>> {
