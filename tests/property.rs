@@ -188,3 +188,10 @@ fn guest_to_import_and_back() {
     let routes: Vec<Route> = Abi::all().into_iter().map(Route::Import).collect();
     check_all(&routes, cases(30));
 }
+
+#[test]
+fn guest_to_guest_and_back() {
+    let pairs = |a: Abi| Abi::all().into_iter().map(move |b| Route::Guests(a, b));
+    let routes: Vec<Route> = Abi::all().into_iter().flat_map(pairs).collect();
+    check_all(&routes, cases(40));
+}

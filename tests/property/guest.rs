@@ -7,9 +7,9 @@ use super::types::{Flat, Ty, Width, discriminant_size, payload_offset};
 use std::fmt::Write;
 
 /// Size of every memory.
-pub const MEMORY_BYTES: u64 = 64 << 16;
+pub const MEMORY_BYTES: u64 = 320 << 16;
 /// Where values that a component brings along start.
-pub const IMAGES: u64 = 2 << 20;
+pub const IMAGES: u64 = 18 << 20;
 
 /// A string encoding.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -231,7 +231,7 @@ impl Guest {
             .unwrap();
         }
         let index_type = if pointer == "i64" { "i64" } else { "" };
-        writeln!(out, "(import \"libc\" \"memory\" (memory {index_type} 64 64))").unwrap();
+        writeln!(out, "(import \"libc\" \"memory\" (memory {index_type} 320 320))").unwrap();
         writeln!(
             out,
             "(import \"libc\" \"realloc\" (func $realloc (param {pointer} {pointer} {pointer} {pointer}) (result {pointer})))"
@@ -322,7 +322,7 @@ impl Guest {
 /// `arm` makes one of its calls return nonsense: 0 is misaligned (if the alignment can be), 1 one
 /// unit behind the end, 2 the last aligned address at all, 3 the last that is a little too far.
 const LIBRARY: &str = r#"
-(memory (export "memory") INDEX 64 64)
+(memory (export "memory") INDEX 320 320)
 (data (PTR.const IMAGES) "DATA")
 (global $next (mut PTR) (PTR.const 69633))
 (global $calls (mut i32) (i32.const 0))
