@@ -23,6 +23,7 @@ pub mod link;
 pub mod modules;
 pub mod options;
 pub mod trampolines;
+pub mod wast;
 
 pub use artifact::Artifact;
 pub use options::CompileOptions;
@@ -36,7 +37,8 @@ use anyhow::{Context, Result};
 /// thing and its byte offset.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
-        let program = component::parse_component(wasm, &options.parse_options())?;
+        let (wasm, parse_options) = options.input(wasm);
+        let program = component::parse_component(&wasm, &parse_options)?;
         let layout = component::layout::lay_out(&program)?;
         let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
         let session = codegen::Session {
@@ -49,6 +51,14 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
         let bytes = link::link(&session, &functions, &options.target())?;
         Ok(Artifact::new(bytes))
     })
+}
+
+/// Validates a component, the bodies of its core functions included, without compiling it.
+///
+/// # Errors
+/// If the bytes are no valid component. The message names the thing and its byte offset.
+pub fn validate_component(wasm: &[u8]) -> Result<()> {
+    component::validate(wasm)
 }
 
 /// Runs `work` with the number of threads that the options say.
