@@ -532,7 +532,10 @@ fn imported_core_modules_are_bound_by_name() -> Result<()> {
     ] {
         let found = bind(module)?;
         assert!(found.contains(expected), "{module}: {found}");
-        assert!(found.contains("the core module given for `host#m`"), "{found}");
+        assert!(
+            found.contains("the core module given for `host#m`"),
+            "{found}"
+        );
     }
     Ok(())
 }

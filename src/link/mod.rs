@@ -98,18 +98,8 @@ pub fn link(
         tables::as_bytes(&text.functions),
         16,
     );
-    file.section(
-        section::TRAPS,
-        elf::Kind::Tables,
-        tables::as_bytes(&text.traps),
-        16,
-    );
-    file.section(
-        section::ADDRESS_MAP,
-        elf::Kind::Tables,
-        tables::as_bytes(&text.addresses),
-        16,
-    );
+    let sites = trampette_artifact::sites::encode(&text.sites);
+    file.section(section::SITES, elf::Kind::Tables, &sites, 16);
     file.section(
         section::ENTRIES,
         elf::Kind::Tables,
