@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use trampette_artifact::ids::{ExportId, ResourceId, UnitId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
-use trampette_artifact::tables::Entry;
+use trampette_artifact::tables::{Catch, Entry, Handler};
 
 /// Compiled functions in the order of `.text`.
 pub type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
@@ -273,23 +273,38 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
             Ok((trap.offset, code))
         })
         .collect::<Result<Vec<_>>>()?;
-    let mut entries = Vec::new();
+    let (mut entries, mut handlers) = (Vec::new(), Vec::new());
     let mut places: Vec<u32> = traps.iter().map(|(offset, _)| *offset).collect();
     for site in buffer.call_sites() {
         // A backtrace looks up the byte before the return address: still inside the call.
         places.push(site.ret_addr - 1);
         for handler in site.exception_handlers {
-            let FinalizedMachExceptionHandler::Default(handler) = handler else {
-                bail!("an exception handler with a tag in generated code")
-            };
-            entries.push(Entry {
-                return_address: site.ret_addr,
-                frame_offset: site
-                    .frame_offset
-                    .context("a call site without a frame offset")?,
-                handler: *handler,
-                reserved: 0,
-            });
+            let return_address = site.ret_addr;
+            let frame_offset = site
+                .frame_offset
+                .context("a call site without a frame offset")?;
+            match *handler {
+                FinalizedMachExceptionHandler::Default(handler) => {
+                    entries.push(Entry {
+                        return_address,
+                        frame_offset,
+                        handler,
+                        reserved: 0,
+                    });
+                }
+                FinalizedMachExceptionHandler::Tag(catch, handler) => {
+                    let catch = Catch::from_number(catch.as_u32());
+                    handlers.push(Handler {
+                        return_address,
+                        frame_offset,
+                        handler,
+                        catch,
+                    });
+                }
+                FinalizedMachExceptionHandler::Context(_) => {
+                    bail!("an exception table with a context in generated code")
+                }
+            }
         }
     }
     let unwind = compiled
@@ -305,6 +320,7 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
         traps,
         positions: positions(buffer.get_srclocs_sorted(), places),
         entries,
+        handlers,
         unwind,
         listing: None,
     })

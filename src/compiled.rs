@@ -3,7 +3,7 @@
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use trampette_artifact::key::{FuncKey, SymbolKey};
-use trampette_artifact::tables::Entry;
+use trampette_artifact::tables::{Entry, Handler};
 use trampette_artifact::trap::TrapCode;
 
 /// Machine code of one function with everything the linker needs. All offsets are bytes from the
@@ -25,6 +25,8 @@ pub struct CompiledFunction {
     pub positions: Vec<(u32, Option<u32>)>,
     /// `try_call`s whose handlers resume traps; offsets relative to this function.
     pub entries: Vec<Entry>,
+    /// Where exceptions thrown by its callees go on; offsets relative to this function.
+    pub handlers: Vec<Handler>,
     /// How to unwind through it.
     pub unwind: Option<UnwindInfo>,
     /// Its text, if one was asked for ([`crate::compile::Listing`]).

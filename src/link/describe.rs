@@ -2,8 +2,11 @@
 
 use super::images::Images;
 use crate::codegen::Session;
+use crate::component::layout::{GlobalPlace, Layout};
 use crate::component::program::Program;
-use crate::modules::module::Module;
+use crate::modules::module::{CoreType, Module, RefKind};
+use trampette_artifact::ids::SlabId;
+use trampette_artifact::layout::ContextOffset;
 use trampette_artifact::metadata::{self, Metadata, ModuleCounts, StaticModule};
 
 /// Kept custom sections of all modules, one after the other.
@@ -81,6 +84,7 @@ pub fn metadata(
         root: layout.root,
         memories: layout.memories.clone(),
         tables: layout.tables.clone(),
+        exception_globals: exception_globals(layout),
         data_segments: layout
             .data_segments
             .iter()
@@ -96,6 +100,19 @@ pub fn metadata(
         startup_steps: u32::from(!layout.startup.is_empty()),
         function_table_length: layout.function_table_length(),
     }
+}
+
+/// Where the runtime finds references to exceptions besides tables.
+fn exception_globals(layout: &Layout) -> Vec<(SlabId, ContextOffset)> {
+    let places = layout.globals.iter().filter_map(|place| match place {
+        GlobalPlace::Context {
+            slab,
+            offset,
+            ty: CoreType::Ref(RefKind::Exn),
+        } => Some((*slab, *offset)),
+        _ => None,
+    });
+    places.collect()
 }
 
 fn static_module(module: &Module<'_>, custom_sections: Vec<(String, u64, u64)>) -> StaticModule {

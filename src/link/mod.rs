@@ -116,6 +116,14 @@ pub fn link(
         tables::as_bytes(&text.entries),
         16,
     );
+    if !text.handlers.is_empty() {
+        file.section(
+            section::EXCEPTIONS,
+            elf::Kind::Tables,
+            tables::as_bytes(&text.handlers),
+            16,
+        );
+    }
     let eh_frame_at = file.next_address(elf::Kind::Tables, 8);
     let unwind = unwind::build(session, functions, &text, text_at.address, eh_frame_at)?;
     file.section(".eh_frame", elf::Kind::Tables, &unwind.frame, 8);

@@ -5,7 +5,7 @@ use crate::compile::CompiledFunctions;
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::binemit::Reloc;
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
-use trampette_artifact::tables::{Address, CompiledFunction, Entry, Trap};
+use trampette_artifact::tables::{Address, CompiledFunction, Entry, Handler, Trap};
 
 /// The code and its tables; all sorted by offset.
 pub struct Text {
@@ -19,6 +19,8 @@ pub struct Text {
     pub addresses: Vec<Address>,
     /// Where traps resume.
     pub entries: Vec<Entry>,
+    /// Where exceptions go on.
+    pub handlers: Vec<Handler>,
 }
 
 /// What fills the space between functions: `int3`, so that a stray jump stops at once.
@@ -40,6 +42,7 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
         traps: Vec::new(),
         addresses: Vec::new(),
         entries: Vec::new(),
+        handlers: Vec::new(),
     };
     for (key, function) in functions {
         let start = text
@@ -72,6 +75,12 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
                 return_address: start + entry.return_address,
                 handler: start + entry.handler,
                 ..*entry
+            }));
+        text.handlers
+            .extend(function.handlers.iter().map(|handler| Handler {
+                return_address: start + handler.return_address,
+                handler: start + handler.handler,
+                ..*handler
             }));
     }
     Ok(text)

@@ -162,4 +162,10 @@ builtins! {
     AsciiCopy = "ascii-copy": pure (I64, I64, I64) -> I64;
     /// Clears bits in place: `(address, bytes, mask)`; the mask's 8 bytes are repeated.
     BitsMask = "bits-mask": pure (I64, I64, I64);
+    /// Throws an exception: `(tag, address of its values, number of values)`; never returns. The values
+    /// are in slots of [`crate::tables::EXCEPTION_SLOT`] bytes, and are copied. Control goes on in a
+    /// handler ([`crate::tables::Handler`]), or the call traps.
+    Throw = "throw": root (I32, I64, I32);
+    /// Throws an exception again: `(reference, not null)`; never returns.
+    ThrowRef = "throw-ref": root (I32);
 }

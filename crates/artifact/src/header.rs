@@ -22,6 +22,7 @@ pub mod section {
     pub const TRAPS: &str = ".trampette.traps";
     pub const ADDRESS_MAP: &str = ".trampette.addrmap";
     pub const ENTRIES: &str = ".trampette.entries";
+    pub const EXCEPTIONS: &str = ".trampette.exceptions";
     pub const CUSTOM: &str = ".trampette.custom";
     pub const IMAGE: &str = ".trampette.image";
     pub const GOT: &str = ".got.trampette";

@@ -3,6 +3,7 @@
 //! They are called in the middle of guest code, so they never unwind: what can fail says so by its
 //! result. Those that take a root trust it: it comes from compiled code, not from the guest.
 
+use crate::exceptions::{throw, throw_ref};
 use crate::instance::InstanceData;
 use crate::slab::slab_of;
 use crate::store::{Lend, StoreInner};
@@ -59,6 +60,8 @@ pub(crate) fn address(builtin: Builtin) -> u64 {
         Builtin::Utf16ToAscii => transcode::utf16_to_ascii as *const (),
         Builtin::AsciiCopy => transcode::ascii_copy as *const (),
         Builtin::BitsMask => transcode::bits_mask as *const (),
+        Builtin::Throw => throw as *const (),
+        Builtin::ThrowRef => throw_ref as *const (),
     };
     pointer.expose_provenance() as u64
 }

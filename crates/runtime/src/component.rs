@@ -22,7 +22,7 @@ use trampette_artifact::header::{Identification, checksum, section};
 use trampette_artifact::ids::{ExportId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
-use trampette_artifact::tables::{self, Address, CompiledFunction, Entry, Pod, Trap};
+use trampette_artifact::tables::{self, Address, CompiledFunction, Entry, Handler, Pod, Trap};
 
 /// A compiled component, mapped and checked. Cheap to clone, shared by threads.
 #[derive(Clone)]
@@ -35,6 +35,9 @@ struct Inner {
     traps: Table<Trap>,
     addresses: Table<Address>,
     entries: Table<Entry>,
+    handlers: Table<Handler>,
+    /// Where core functions, which come first, end.
+    core_end: u32,
     custom: Range<usize>,
     identification: Identification,
     metadata: Metadata,
@@ -165,6 +168,8 @@ impl Component {
             traps: table(bytes, image.places.get(section::TRAPS))?,
             addresses: table(bytes, image.places.get(section::ADDRESS_MAP))?,
             entries: table(bytes, image.places.get(section::ENTRIES))?,
+            handlers: table(bytes, image.places.get(section::EXCEPTIONS))?,
+            core_end: 0,
             custom: image
                 .places
                 .get(section::CUSTOM)
@@ -178,6 +183,7 @@ impl Component {
             metadata,
             mapping,
         };
+        inner.core_end = core_end(inner.functions.get());
         inner.find_code()?;
         crate::signals::install()?;
         Ok(Component(Arc::new(inner)))
@@ -280,6 +286,24 @@ impl Component {
         ((entry.handler as usize) < self.0.text.len()).then_some(entry)
     }
 
+    /// The exception handlers of the call that returns to this offset, in the order in which they are
+    /// tried.
+    pub(crate) fn handlers_at(&self, return_address: u32) -> &[Handler] {
+        let handlers = self.0.handlers.get();
+        let start = handlers.partition_point(|h| h.return_address < return_address);
+        let handlers = &handlers[start..];
+        let count = handlers
+            .iter()
+            .take_while(|h| h.return_address == return_address)
+            .count();
+        &handlers[..count]
+    }
+
+    /// Whether code at this offset is a core function's.
+    pub(crate) fn in_core_function(&self, offset: u32) -> bool {
+        offset < self.0.core_end
+    }
+
     /// Byte offset in the component's binary that the code at `offset` was compiled from.
     pub(crate) fn source_at(&self, offset: u32) -> Option<u32> {
         let addresses = self.0.addresses.get();
@@ -364,6 +388,19 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The offset after the last core function: functions are sorted by key, core functions first.
+fn core_end(functions: &[CompiledFunction]) -> u32 {
+    let is_core = |f: &CompiledFunction| {
+        matches!(
+            SymbolKey::decode(f.namespace, f.index),
+            Some(SymbolKey::Func(FuncKey::ModuleFunction(..)))
+        )
+    };
+    let count = functions.partition_point(is_core);
+    let last = count.checked_sub(1).map(|last| functions[last]);
+    last.map_or(0, |last| last.start.saturating_add(last.length))
 }
 
 fn table<T: Pod>(bytes: &[u8], place: Option<Place>) -> Result<Table<T>> {
