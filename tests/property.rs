@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use guest::{Abi, Body, Function, Guest, composition};
 use random::Random;
 use trampette::CompileOptions;
-use trampette_runtime::{Component, Func, Instance, Linker, Store, Val};
+use trampette_runtime::{Component, Instance, Linker, Store, Val};
 use types::{Ty, Width};
 
 /// A number from the environment.
@@ -122,21 +122,14 @@ impl Route {
         linker.instantiate(store, component)
     }
 
-    fn func(self, store: &mut Store<()>, instance: &Instance, name: &str) -> Result<Func> {
-        let func = match self {
-            Route::Guests(..) => instance.get_func(store, ["a", name].as_slice()),
-            _ => instance.get_func(store, name),
-        };
-        func.with_context(|| format!("no function {name}"))
-    }
-
     /// Sends values of some types; says which of them does not come back.
     fn check(self, types: &[Ty], values: usize, random: &mut Random) -> Result<()> {
         let component = compile(&self.text(types))?;
         let mut store = Store::new(());
         let instance = self.instantiate(&mut store, &component, types.len())?;
         for (index, ty) in types.iter().enumerate() {
-            let func = self.func(&mut store, &instance, &format!("f{index}"))?;
+            let func = instance.get_func(&mut store, format!("f{index}"));
+            let func = func.context("no such function")?;
             for _ in 0..values {
                 let value = random.value(ty);
                 let results = func.call(&mut store, std::slice::from_ref(&value));

@@ -78,20 +78,47 @@ pub struct Guest {
     pub data: Vec<u8>,
 }
 
-/// The component `inner` that imports from `outer` what it forwards to, and exports of both as `a`
-/// and `b`.
+/// The component `inner` that imports from `outer` what it calls, with the functions of `inner` as
+/// exports, and those that steer `outer` with the prefix `outer-`.
 pub fn composition(inner: &Guest, outer: &Guest) -> String {
-    format!(
+    let mut text = format!(
         "(component\n\
          (component $B\n{})\n\
          (component $A\n{})\n\
          (instance $b (instantiate $B))\n\
-         (instance $a (instantiate $A (with \"b\" (instance $b))))\n\
-         (export \"a\" (instance $a))\n\
-         (export \"b\" (instance $b)))",
+         (instance $a (instantiate $A (with \"b\" (instance $b))))\n",
         outer.definitions(),
         inner.definitions()
-    )
+    );
+    // Types need names in this component too; equal ones will do.
+    let mut declarations = Declarations::new(Scope::Component);
+    let mut exports = String::new();
+    for (index, function) in inner.functions.iter().enumerate() {
+        let ty = declarations.reference(&function.ty);
+        let param = match function.body {
+            Body::Echo | Body::Forward => format!("(param \"v\" {ty})"),
+            _ => String::new(),
+        };
+        writeln!(
+            exports,
+            "(alias export $a \"f{index}\" (func $f{index}))\n\
+             (export \"f{index}\" (func $f{index}) (func {param} (result {ty})))"
+        )
+        .unwrap();
+    }
+    for (instance, prefix) in [("$a", ""), ("$b", "outer-")] {
+        for name in ["arm", "calls", "logged"] {
+            writeln!(
+                exports,
+                "(alias export {instance} \"{name}\" (func ${prefix}{name}))\n\
+                 (export \"{prefix}{name}\" (func ${prefix}{name}))"
+            )
+            .unwrap();
+        }
+    }
+    text.push_str(&declarations.text);
+    text.push_str(&exports);
+    text + ")"
 }
 
 /// Limits of flattening.
