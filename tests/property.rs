@@ -5,6 +5,8 @@
 //! `TRAMPETTE_PROPERTY_CASES` is about how many pairs of type and value each test tries,
 //! `TRAMPETTE_PROPERTY_SEED` where the random numbers start. A failure says the seed of its component.
 
+#[path = "property/allocations.rs"]
+mod allocations;
 #[path = "property/guest.rs"]
 mod guest;
 #[path = "property/hostile.rs"]

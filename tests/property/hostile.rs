@@ -1,5 +1,6 @@
 //! Guests that hand out damaged values, and guests whose `realloc` returns nonsense.
 
+use super::allocations::{Allocation, Allocations, Source};
 use super::guest::{Abi, Body, Function, Guest, composition};
 use super::image::{Expected, Images, beyond};
 use super::random::Random;
@@ -34,6 +35,15 @@ impl Way {
         match self {
             Way::Result(abi) | Way::Argument(abi) => abi,
             Way::ArgumentBetween(from, _) | Way::ResultBetween(_, from) => from,
+        }
+    }
+
+    /// A string out of bounds has another text between guests.
+    fn trap(self, code: TrapCode) -> TrapCode {
+        match (self, code) {
+            (Way::Result(_) | Way::Argument(_), code) => code,
+            (_, TrapCode::StringOutOfBounds) => TrapCode::StringContentOutOfBounds,
+            (_, code) => code,
         }
     }
 
@@ -147,7 +157,7 @@ impl Way {
                 ensure!(same(&results[0], &case.value), "it returned {results:?}");
                 Ok(())
             }
-            Expected::Trap(code) => expect_trap(result, code),
+            Expected::Trap(code) => expect_trap(result, self.trap(code)),
         }
     }
 }
@@ -233,17 +243,41 @@ impl Realloc {
         let component = compile(&self.text(&types))?;
         for (index, ty) in types.iter().enumerate() {
             let value = random.value(ty);
-            self.check_value(&component, count, index, &value, random)
+            self.check_value(&component, count, (index, ty), &value, random)
                 .with_context(|| format!("f{index}: {ty:?}\nof {value:?}"))?;
         }
         Ok(())
+    }
+
+    /// The calls of that `realloc`.
+    fn allocations(self, ty: &Ty, value: &Val) -> Vec<Allocation> {
+        let (Realloc::Export(abi)
+        | Realloc::Import(abi)
+        | Realloc::Callee(_, abi)
+        | Realloc::Caller(abi, _)) = self;
+        let mut allocations = Allocations::new(abi);
+        match self {
+            Realloc::Export(_) => allocations.param(ty, value, Source::Host),
+            Realloc::Import(_) => {
+                allocations.param(ty, value, Source::Host);
+                allocations.result(ty, value, Source::Host);
+            }
+            Realloc::Callee(caller, _) => {
+                allocations.param(ty, value, Source::Guest(caller.encoding));
+            }
+            Realloc::Caller(_, callee) => {
+                allocations.param(ty, value, Source::Host);
+                allocations.result(ty, value, Source::Guest(callee.encoding));
+            }
+        }
+        allocations.all
     }
 
     fn check_value(
         self,
         component: &Component,
         count: usize,
-        index: usize,
+        (index, ty): (usize, &Ty),
         value: &Val,
         random: &mut Random,
     ) -> Result<()> {
@@ -265,28 +299,36 @@ impl Realloc {
         let instance = instantiate(&mut store, component, imports)?;
         let results = call(&mut store, &instance, &name, std::slice::from_ref(value))?;
         ensure!(same(&results[0], value), "it returned {results:?}");
-        let [Val::U32(calls)] = call(&mut store, &instance, &calls, &[])?[..] else {
+        let allocations = self.allocations(ty, value);
+        let [Val::U32(made)] = call(&mut store, &instance, &calls, &[])?[..] else {
             bail!("`calls` returns a number");
         };
-        // The guest logs that many.
-        let calls = calls.min(4000);
-        if calls == 0 {
+        ensure!(
+            made as usize == allocations.len(),
+            "{made} calls of realloc instead of {allocations:?}"
+        );
+        if allocations.is_empty() {
             return Ok(());
         }
-        let any = random.below(calls as usize) as u32;
-        let bad = random.pick(&[0, calls - 1, any]);
-        let [Val::U32(align)] = call(
-            &mut store,
-            &instance,
-            &logged,
-            &[Val::U32(bad), Val::U32(2)],
-        )?[..] else {
-            bail!("`logged` returns a number");
-        };
+        // The guest logs only so many.
+        for (index, allocation) in allocations.iter().enumerate().take(4000) {
+            let expected = [allocation.old_size, allocation.align, allocation.size];
+            for (field, expected) in expected.into_iter().enumerate() {
+                let arguments = [Val::U32(index as u32), Val::U32(field as u32 + 1)];
+                let logged = call(&mut store, &instance, &logged, &arguments)?;
+                ensure!(
+                    logged == [Val::U32(expected)],
+                    "field {field} of call {index} is {logged:?}, expected {allocation:?} of {allocations:?}"
+                );
+            }
+        }
+        let any = random.below(allocations.len());
+        let bad = random.pick(&[0, allocations.len() - 1, any]);
+        let allocation = &allocations[bad];
         let kind = random.below(4) as u32;
-        let expected = match kind == 0 && align > 1 {
-            true => TrapCode::ReallocUnaligned,
-            false => TrapCode::ReallocOutOfBounds,
+        let expected = match kind == 0 && allocation.align > 1 {
+            true => allocation.misaligned(),
+            false => allocation.outside(),
         };
 
         let mut store = Store::new(());
@@ -299,7 +341,7 @@ impl Realloc {
         )?;
         let result = call(&mut store, &instance, &name, std::slice::from_ref(value));
         expect_trap(result, expected).with_context(|| {
-            format!("call {bad} of {calls}, nonsense {kind}, expected {expected:?}")
+            format!("call {bad} of {made}, nonsense {kind}, expected {expected:?}")
         })
     }
 }
