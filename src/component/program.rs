@@ -48,6 +48,10 @@ pub struct Program<'a> {
     pub tags: Vec<Definition>,
     /// What happens at instantiation, in order.
     pub steps: Vec<Step>,
+    /// Whether the steps are one or many for the host.
+    pub instantiation: Instantiation,
+    /// What the host can reach of core instances (lone modules and scripts only).
+    pub core_exports: Vec<CoreExport>,
 }
 
 impl<'a> Program<'a> {
@@ -119,6 +123,28 @@ pub fn intrinsic_signature(intrinsic: Intrinsic) -> CoreSignature {
         params: params.into_iter().map(core).collect(),
         results: result.into_iter().map(core).collect(),
     }
+}
+
+/// How the host carries out the plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Instantiation {
+    /// All steps together, before it can call anything: components.
+    #[default]
+    AtOnce,
+    /// One after the other with calls between them, and a step that fails does not end it: core
+    /// modules on their own and scripts. Nothing locks then.
+    StepByStep,
+}
+
+/// An export of a core instance that the host can reach.
+#[derive(Clone, Debug)]
+pub struct CoreExport {
+    /// The exporting instance.
+    pub instance: CoreInstanceId,
+    /// Its name there.
+    pub name: String,
+    /// What it is.
+    pub item: CoreItem,
 }
 
 /// A step of the plan.
