@@ -261,7 +261,7 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
     Ok(CompiledFunction {
         key,
         code: buffer.data().to_vec(),
-        alignment: u32::from(buffer.alignment).max(session.isa.function_alignment().preferred),
+        alignment: buffer.alignment.max(session.isa.function_alignment().preferred),
         relocations,
         traps,
         positions: positions(buffer.get_srclocs_sorted(), places),

@@ -3,7 +3,7 @@
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
 use crate::options::{CompileOptions, OptLevel, TargetCpu};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -88,7 +88,7 @@ pub fn compile(arguments: &CompileArguments) -> Result<()> {
     let progress = progress_bar(&format!("compiling {}", arguments.input.display()));
     let artifact = crate::compile_component(&wasm, &options);
     progress.finish_and_clear();
-    artifact?.write(&output)
+    artifact.with_context(|| arguments.input.display().to_string())?.write(&output)
 }
 
 /// A spinner on standard error if it is a terminal, and nothing otherwise.

@@ -27,10 +27,12 @@ pub fn inspect(arguments: &InspectArguments) -> Result<()> {
     let artifact = match input::read(&arguments.input)? {
         Input::Artifact(bytes) => bytes,
         Input::Component(wasm) => {
-            crate::compile_component(&wasm, &arguments.code.options())?.into_bytes()
+            let artifact = crate::compile_component(&wasm, &arguments.code.options());
+            artifact.with_context(|| arguments.input.display().to_string())?.into_bytes()
         }
     };
-    print!("{}", describe(&artifact)?);
+    let description = describe(&artifact);
+    print!("{}", description.with_context(|| arguments.input.display().to_string())?);
     Ok(())
 }
 

@@ -12,13 +12,17 @@ fn external_name(func: &mut ir::Function, key: SymbolKey) -> ir::ExternalName {
     ir::ExternalName::user(name)
 }
 
-/// Makes `key` callable from `func`.
+/// Makes `key` callable from `func`; once, however often it is asked for.
 pub fn declare_function(
     func: &mut ir::Function,
     key: FuncKey,
     signature: ir::Signature,
 ) -> ir::FuncRef {
     let name = external_name(func, key.into());
+    let known = func.dfg.ext_funcs.iter().find(|(_, callee)| callee.name == name);
+    if let Some((callee, _)) = known {
+        return callee;
+    }
     let signature = func.import_signature(signature);
     func.import_function(ir::ExtFuncData {
         name,

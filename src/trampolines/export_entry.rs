@@ -139,7 +139,7 @@ impl<'p> Lifting<'p> {
         if let Some(value) = flat_results.first()
             && self.lift.options.post_return.is_some()
         {
-            let value = self.to_bits(e, *value);
+            let value = to_bits(e, *value);
             e.store_root(value, root::POST_RETURN_VALUE);
         }
         self.lift_result(e, flat_results, results)?;
@@ -225,7 +225,7 @@ impl<'p> Lifting<'p> {
             let mut args = Vec::new();
             if let Some(ty) = signature.params.first() {
                 let bits = e.load_root(types::I64, root::POST_RETURN_VALUE);
-                args.push(self.from_bits(e, bits, codegen::clif_type(*ty)));
+                args.push(from_bits(e, bits, codegen::clif_type(*ty)));
             }
             let saved = flags::forbid_leaving(e, self.guest.instance());
             e.call_core(post_return, &signature, &args);
@@ -236,33 +236,33 @@ impl<'p> Lifting<'p> {
             e.builtin(Builtin::ArenaReset, &[mark]);
         }
     }
+}
 
-    /// A core value as 64 bits.
-    fn to_bits(&self, e: &mut Emitter<'_, '_>, value: Value) -> Value {
-        let raw = MemFlagsData::new();
-        let ty = e.builder.func.dfg.value_type(value);
-        let value = match ty {
-            types::F32 => e.builder.ins().bitcast(types::I32, raw, value),
-            types::F64 => e.builder.ins().bitcast(types::I64, raw, value),
-            _ => value,
-        };
-        match e.builder.func.dfg.value_type(value) {
-            types::I32 => e.builder.ins().uextend(types::I64, value),
-            _ => value,
-        }
+/// A core value as 64 bits.
+fn to_bits(e: &mut Emitter<'_, '_>, value: Value) -> Value {
+    let raw = MemFlagsData::new();
+    let ty = e.builder.func.dfg.value_type(value);
+    let value = match ty {
+        types::F32 => e.builder.ins().bitcast(types::I32, raw, value),
+        types::F64 => e.builder.ins().bitcast(types::I64, raw, value),
+        _ => value,
+    };
+    match e.builder.func.dfg.value_type(value) {
+        types::I32 => e.builder.ins().uextend(types::I64, value),
+        _ => value,
     }
+}
 
-    /// The inverse of [`Lifting::to_bits`].
-    fn from_bits(&self, e: &mut Emitter<'_, '_>, bits: Value, ty: ir::Type) -> Value {
-        let raw = MemFlagsData::new();
-        let bits = match ty.bits() {
-            32 => e.builder.ins().ireduce(types::I32, bits),
-            _ => bits,
-        };
-        match ty {
-            types::F32 | types::F64 => e.builder.ins().bitcast(ty, raw, bits),
-            _ => bits,
-        }
+/// The inverse of [`to_bits`].
+fn from_bits(e: &mut Emitter<'_, '_>, bits: Value, ty: ir::Type) -> Value {
+    let raw = MemFlagsData::new();
+    let bits = match ty.bits() {
+        32 => e.builder.ins().ireduce(types::I32, bits),
+        _ => bits,
+    };
+    match ty {
+        types::F32 | types::F64 => e.builder.ins().bitcast(ty, raw, bits),
+        _ => bits,
     }
 }
 

@@ -91,7 +91,7 @@ impl Lowering<'_> {
         let args = self.lift_params(e, guest, &mut params, lends)?;
         let results = match self.ty.result {
             Some(ty) => native_struct(e, native::size_align(component_types, ty))?,
-            None => e.i64(0),
+            None => no_struct(e),
         };
         self.call_host(e, args, results);
         let flat = self.lower_result(e, guest, results, params)?;
@@ -145,7 +145,7 @@ impl Lowering<'_> {
             return Ok(address);
         }
         let args = match layout.size {
-            0 => return Ok(e.i64(0)),
+            0 => return Ok(no_struct(e)),
             _ => native_struct(e, layout)?,
         };
         let mut transfer = Transfer::new(e, from, Side::Host)?;
@@ -221,6 +221,12 @@ impl Lowering<'_> {
 
 fn builtin_value(e: &mut Emitter<'_, '_>, builtin: Builtin) -> Value {
     e.builtin(builtin, &[]).expect("it has a result")
+}
+
+/// What is passed where there are no parameters or no result: nothing is read or written there, but
+/// it is aligned and not null.
+fn no_struct(e: &Emitter<'_, '_>) -> Value {
+    e.context
 }
 
 /// Stack memory for a native struct.

@@ -65,7 +65,7 @@ pub struct SizeAlign {
 
 /// Rounds up to a multiple of `align`, a power of two.
 pub const fn align_to(offset: u32, align: u32) -> u32 {
-    (offset + align - 1) & !(align - 1)
+    offset.saturating_add(align - 1) & !(align - 1)
 }
 
 /// Bytes of the discriminant of a variant or enum with that many cases.
@@ -143,7 +143,7 @@ pub fn size_align(types: &TypeTable, ty: Type, width: PointerWidth) -> SizeAlign
                 let align = payload.align.max(tag);
                 let offset = align_to(tag, payload.align);
                 SizeAlign {
-                    size: align_to(offset + payload.size, align),
+                    size: align_to(offset.saturating_add(payload.size), align),
                     align,
                 }
             }
@@ -180,7 +180,8 @@ pub fn record_layout(
         let field = size_align(types, ty, width);
         size = align_to(size, field.align);
         offsets.push(size);
-        size += field.size;
+        // Huge fixed-length lists are refused by the validator; here they must only not overflow.
+        size = size.saturating_add(field.size);
         align = align.max(field.align);
     }
     (

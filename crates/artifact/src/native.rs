@@ -59,7 +59,7 @@ pub fn size_align(types: &TypeTable, ty: Type) -> SizeAlign {
                 let payload = payload_size_align(types, &cases);
                 let align = payload.align.max(tag);
                 SizeAlign {
-                    size: align_to(align_to(tag, payload.align) + payload.size, align),
+                    size: align_to(align_to(tag, payload.align).saturating_add(payload.size), align),
                     align,
                 }
             }
@@ -95,7 +95,8 @@ pub fn record_layout(
         let field = size_align(types, ty);
         size = align_to(size, field.align);
         offsets.push(size);
-        size += field.size;
+        // Huge fixed-length lists are refused by the validator; here they must only not overflow.
+        size = size.saturating_add(field.size);
         align = align.max(field.align);
     }
     (

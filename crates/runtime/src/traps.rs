@@ -126,7 +126,7 @@ impl TrapRecord {
         let root = instance.slabs().root(SlabId(0)).cast::<RootHeader>();
         // SAFETY: the root is mapped while the instance lives.
         let sp = unsafe { (&raw const (*root.as_ptr()).entry_sp).read() } as usize;
-        if sp == 0 || sp % 8 != 0 {
+        if sp == 0 || !sp.is_multiple_of(8) {
             return None;
         }
         // SAFETY: the entry's frame is live, and its call's return address is below its stack pointer.
@@ -157,7 +157,7 @@ impl TrapRecord {
         let mut fp = origin.fp;
         let mut more = push(origin.pc);
         // Frames of the guest lie below the entry's; each is above the one it called.
-        while more && fp != entry_fp && fp % 8 == 0 && fp.saturating_add(16) <= entry_sp {
+        while more && fp != entry_fp && fp.is_multiple_of(8) && fp.saturating_add(16) <= entry_sp {
             // SAFETY: between the origin's frame and the entry's, on this thread's stack.
             let (next, return_address) = unsafe {
                 (

@@ -200,7 +200,7 @@ pub struct DirectoryEntryStream(std::vec::IntoIter<FsResult<DirectoryEntry>>);
 
 impl DirectoryEntryStream {
     /// The next entry, or `None` at the end.
-    pub fn next(&mut self) -> FsResult<Option<DirectoryEntry>> {
+    pub fn next_entry(&mut self) -> FsResult<Option<DirectoryEntry>> {
         self.0.next().transpose()
     }
 }

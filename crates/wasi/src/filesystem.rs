@@ -224,6 +224,6 @@ fn directories<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
     )?;
     types.func_wrap::<(Resource<DirectoryEntryStream>,), FsResult<Option<DirectoryEntry>>, _>(
         "[method]directory-entry-stream.read-directory-entry",
-        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get_mut(&this)?.next()),
+        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get_mut(&this)?.next_entry()),
     )
 }

@@ -24,12 +24,11 @@ mod tests;
 use crate::codegen::Session;
 use crate::component::layout::UnitBinding;
 use crate::modules::module::Module;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use control::Frame;
 use cranelift_codegen::ir::{self, MemFlagsData, Value};
 use cranelift_frontend::{FunctionBuilder, Variable};
 use trampette_artifact::ids::UnitId;
-use trampette_artifact::key::FuncKey;
 
 /// Where a memory access goes: `base + offset`.
 #[derive(Clone, Copy, Debug)]
@@ -128,5 +127,4 @@ pub fn translate_function(
     function: u32,
 ) -> Result<ir::Function> {
     driver::translate_function(session, unit, function)
-        .with_context(|| format!("cannot compile {}", FuncKey::ModuleFunction(unit, function)))
 }

@@ -170,7 +170,8 @@ impl Place {
     fn plus(self, offset: u32) -> Self {
         Place {
             address: self.address,
-            offset: self.offset + offset,
+            // Sizes of huge fixed-length lists are saturated, and no value of them fits any memory.
+            offset: self.offset.saturating_add(offset),
         }
     }
 }

@@ -19,9 +19,9 @@ use trampette_artifact::metadata::{Import, Memory, Resource};
 use trampette_artifact::types::{Case, DefinedType, Field, FuncType, Type, TypeTable};
 
 /// A resource that the component imports.
-const IMPORTED: ResourceId = ResourceId(0);
+pub(super) const IMPORTED: ResourceId = ResourceId(0);
 /// One that it defines.
-const DEFINED: ResourceId = ResourceId(1);
+pub(super) const DEFINED: ResourceId = ResourceId(1);
 
 pub(super) const ENCODINGS: [StringEncoding; 3] = [
     StringEncoding::Utf8,
@@ -168,9 +168,9 @@ fn lowered(types: &TypeTable, ty: &FuncType, width: PointerWidth) -> CoreSignatu
 /// What to compile: the function's types and the guest's options.
 #[derive(Clone)]
 pub(super) struct Example {
-    types: TypeTable,
-    params: Vec<Type>,
-    result: Option<Type>,
+    pub(super) types: TypeTable,
+    pub(super) params: Vec<Type>,
+    pub(super) result: Option<Type>,
     pub(super) encoding: StringEncoding,
     pub(super) width: PointerWidth,
 }
@@ -418,4 +418,30 @@ fn shared_memories_are_refused() {
         format!("{error:#}"),
         "cannot lower the import `f`: a shared memory (memory0) as canonical option `memory` is not supported"
     );
+}
+
+#[test]
+fn memories_of_other_slabs_are_at_a_constant_distance() {
+    let types = TypeTable::default();
+    let case = case(&types, &[Type::String], Some(Type::String));
+    let program = case.program();
+    let mut layout = case.layout();
+    layout.slabs.push(SlabLayout::default());
+    layout.memories[0].slab = SlabId(1);
+    layout.units[0].slab = SlabId(1);
+    let session = Session {
+        isa: isa(OptLevel::Speed, &TargetCpu::V3).unwrap(),
+        program: &program,
+        layout: &layout,
+    };
+    let distance = Layout::distance(SlabId(0), SlabId(1));
+    for func in [
+        lower_import::lower_import(&session, TrampolineId(0)).unwrap(),
+        export_entry::export_body(&session, ExportId(0)).unwrap(),
+        export_entry::post_return_body(&session, ExportId(0)).unwrap(),
+    ] {
+        compile(&session, &func);
+        let text = func.to_string().replace('_', "");
+        assert!(text.contains(&format!("{distance:x}")), "{func}");
+    }
 }

@@ -18,7 +18,7 @@ use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
 use trampette_artifact::metadata::Memory;
 use trampette_artifact::trap::TrapCode;
-use wasmparser::{Operator, Payload, Validator, WasmFeatures};
+use wasmparser::{Payload, Validator, WasmFeatures};
 
 /// What every x86-64 machine of the last fifteen years has.
 const BASELINE: &[&str] = &["has_sse3", "has_ssse3", "has_sse41"];
@@ -507,8 +507,8 @@ fn traps_have_our_codes() -> Result<()> {
 #[test]
 fn comparisons_reach_what_consumes_them() -> Result<()> {
     // The mask was cast to `i8x16` and back; a blend shows that instruction selection saw through.
-    let text = "(module (func (param v128 v128) (result v128)
-        local.get 0 local.get 1 (i32x4.gt_s (local.get 0) (local.get 1)) v128.bitselect))";
+    let text = "(module (func (param v128 v128 v128 v128) (result v128)
+        local.get 0 local.get 1 (i32x4.gt_s (local.get 2) (local.get 3)) v128.bitselect))";
     let isa = target(MODERN);
     let code = compile(text, isa.clone())?.remove(0);
     let capstone = isa.to_capstone().unwrap();

@@ -46,7 +46,7 @@ struct Case {
 
 macro_rules! cases {
     ($( $operator:literal ( $($operand:expr),* ) = $result:expr; )*) => {
-        vec![ $( Case {
+        [ $( Case {
             operator: $operator,
             operands: vec![ $( Operand::from($operand) ),* ],
             result: Operand::from($result),

@@ -1,0 +1,225 @@
+//! Golden tests: what the compiler makes of small programs, as text.
+//!
+//! Each `tests/golden/<name>.wat` is a component or a core module whose first lines say what to print:
+//!
+//! ```text
+//! ;;! emit = "clif"            "plan", "clif" or "asm"; "asm" if left out
+//! ;;! function = "unit[0]"     only functions whose symbol contains this
+//! ;;! cpu = "x86-64-v2"        the processor level, if not the default
+//! ```
+//!
+//! The text is in `<name>.expected`; for a program that does not compile it is the error. `BLESS=1`
+//! writes what was found: then read the difference.
+//!
+//! A core module is instantiated in a component of its own whose only other part puts all functions
+//! that it exports in a table, so that they are compiled.
+
+use anyhow::{Context, Result, bail, ensure};
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use trampette::CompileOptions;
+use trampette::emit::{Emit, listing};
+use trampette::modules::module::{CoreType, EntityKind, Module, RefKind};
+use trampette::modules::parse::ModuleBuilder;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    match trials() {
+        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(error) => {
+            eprintln!("error: cannot read the golden tests: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn trials() -> Result<Vec<Trial>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut programs = BTreeSet::new();
+    let mut expectations = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder)? {
+        let path = entry?.path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("wat") => programs.insert(path.with_extension("")),
+            Some("expected") => expectations.insert(path.with_extension("")),
+            _ => bail!(
+                "{} is neither a program nor what is expected",
+                path.display()
+            ),
+        };
+    }
+    if let Some(path) = expectations.difference(&programs).next() {
+        bail!("{}.expected has no program", path.display());
+    }
+    let trial = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Trial::test(name.into_owned(), move || {
+            check(&path).map_err(|error| Failed::from(format!("{error:#}")))
+        })
+    };
+    Ok(programs.into_iter().map(trial).collect())
+}
+
+/// What a program's first lines ask for.
+struct Directives {
+    emit: Emit,
+    function: String,
+    options: CompileOptions,
+}
+
+impl Directives {
+    fn parse(text: &str) -> Result<Self> {
+        let mut directives = Directives {
+            emit: Emit::Assembly,
+            function: String::new(),
+            options: CompileOptions::default(),
+        };
+        for line in text.lines() {
+            let Some(directive) = line.strip_prefix(";;!") else {
+                break;
+            };
+            let parts = directive.split_once('=').map(|(key, value)| {
+                let value = value.trim().strip_prefix('"');
+                (key.trim(), value.and_then(|value| value.strip_suffix('"')))
+            });
+            let Some((key, Some(value))) = parts else {
+                bail!("`{line}` is not `;;! key = \"value\"`");
+            };
+            match key {
+                "emit" => directives.emit = emit(value)?,
+                "function" => directives.function = value.to_string(),
+                "cpu" => directives.options.target_cpu = value.parse()?,
+                _ => bail!("unknown directive `{key}`"),
+            }
+        }
+        Ok(directives)
+    }
+}
+
+fn emit(name: &str) -> Result<Emit> {
+    match name {
+        "plan" => Ok(Emit::Plan),
+        "clif" => Ok(Emit::Clif),
+        "asm" => Ok(Emit::Assembly),
+        _ => bail!("unknown stage `{name}`; known are plan, clif and asm"),
+    }
+}
+
+fn check(path: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(path.with_extension("wat"))?;
+    let directives = Directives::parse(&text)?;
+    let wasm = wat::parse_str(component(&text)?)?;
+    let found = match listing(
+        &wasm,
+        &directives.options,
+        directives.emit,
+        &directives.function,
+    ) {
+        Ok(text) => text.trim_end().to_string() + "\n",
+        Err(error) => format!("error: {error:#}\n"),
+    };
+    ensure!(
+        !found.trim().is_empty(),
+        "no function's symbol contains `{}`",
+        directives.function
+    );
+    let golden = path.with_extension("expected");
+    if std::env::var_os("BLESS").is_some() {
+        return Ok(std::fs::write(golden, found)?);
+    }
+    let expected = std::fs::read_to_string(&golden)
+        .with_context(|| format!("{}; BLESS=1 writes it", golden.display()))?;
+    if found != expected {
+        bail!(
+            "{}\nBLESS=1 writes what was found",
+            difference(&expected, &found)
+        );
+    }
+    Ok(())
+}
+
+/// The lines that differ, from the first to the last, with a few equal ones around them.
+fn difference(expected: &str, found: &str) -> String {
+    let expected: Vec<&str> = expected.lines().collect();
+    let found: Vec<&str> = found.lines().collect();
+    let pairs = || expected.iter().zip(&found);
+    let before = pairs().take_while(|(a, b)| a == b).count();
+    let left = expected.len().min(found.len()) - before;
+    let after = expected.iter().rev().zip(found.iter().rev());
+    let after = after.take(left).take_while(|(a, b)| a == b).count();
+    let start = before.saturating_sub(3);
+    let mut text = format!("differs from line {} on:\n", before + 1);
+    let mut add = |sign: &str, lines: &[&str]| {
+        for line in lines {
+            writeln!(text, "{sign}{line}").expect("text grows");
+        }
+    };
+    add("  ", &expected[start..before]);
+    add("- ", &expected[before..expected.len() - after]);
+    add("+ ", &found[before..found.len() - after]);
+    let end = expected.len() - after;
+    add("  ", &expected[end..expected.len().min(end + 3)]);
+    text
+}
+
+/// The program as the text of a component.
+fn component(text: &str) -> Result<String> {
+    let Some(rest) = text
+        .lines()
+        .position(|line| line.starts_with("(module"))
+        .map(|line| text.lines().skip(line).collect::<Vec<_>>().join("\n"))
+    else {
+        return Ok(text.to_string());
+    };
+    let bytes = wat::parse_str(&rest)?;
+    let module = parse(&bytes)?;
+    let mut imports = String::new();
+    let mut functions = String::new();
+    for (name, kind, index) in &module.exports {
+        if *kind == EntityKind::Func {
+            let signature = module.signature(*index);
+            let (params, results) = (types(&signature.params), types(&signature.results));
+            let number = imports.lines().count();
+            writeln!(
+                imports,
+                "(import \"golden\" {name:?} (func (param {params}) (result {results})))"
+            )?;
+            write!(functions, " {number}")?;
+        }
+    }
+    ensure!(!imports.is_empty(), "the module exports no function");
+    let rest = &rest["(module".len()..];
+    Ok(format!(
+        "(component
+            (core module {rest}
+            (core instance (instantiate 0))
+            (core module {imports} (table funcref (elem{functions})))
+            (core instance (instantiate 1 (with \"golden\" (instance 0)))))"
+    ))
+}
+
+fn parse(bytes: &[u8]) -> Result<Module<'_>> {
+    let mut validator = wasmparser::Validator::new();
+    let mut builder = ModuleBuilder::new(bytes, 0..bytes.len());
+    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
+        builder.payload(&payload?, &mut validator)?;
+    }
+    builder.finish()
+}
+
+fn types(types: &[CoreType]) -> String {
+    let names = types.iter().map(|ty| match ty {
+        CoreType::I32 => "i32",
+        CoreType::I64 => "i64",
+        CoreType::F32 => "f32",
+        CoreType::F64 => "f64",
+        CoreType::V128 => "v128",
+        CoreType::Ref(RefKind::Func) => "funcref",
+        CoreType::Ref(RefKind::Extern) => "externref",
+        CoreType::Ref(RefKind::Exn) => "exnref",
+    });
+    names.collect::<Vec<_>>().join(" ")
+}

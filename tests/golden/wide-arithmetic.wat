@@ -1,0 +1,7 @@
+;;! function = "function"
+;; The carry stays in a flag.
+(module
+  (func $add (export "add") (param i64 i64 i64 i64) (result i64 i64)
+    (i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+  (func $multiply (export "multiply") (param i64 i64) (result i64 i64)
+    (i64.mul_wide_u (local.get 0) (local.get 1))))
