@@ -22,9 +22,9 @@ pub struct Program<'a> {
     pub resources: Vec<ResourceDefinition>,
     /// Functions imported from the host; the index is the [`ImportId`].
     pub imports: Vec<Import>,
-    /// Types of core functions imported from the host (lone modules and scripts only); the index is
-    /// the [`CoreImportId`].
-    pub core_imports: Vec<CoreSignature>,
+    /// Core functions imported from the host (lone modules and scripts only); the index is the
+    /// [`CoreImportId`].
+    pub core_imports: Vec<CoreImport>,
     /// What the component exports.
     pub exports: Vec<Export>,
     /// Lifted functions that are exported; the index is the [`ExportId`].
@@ -74,7 +74,10 @@ impl<'a> Program<'a> {
                 .get(id.index())
                 .map(|trampoline| trampoline.signature.clone()),
             CoreFunc::Intrinsic(intrinsic) => Some(intrinsic_signature(intrinsic)),
-            CoreFunc::Host(id) => self.core_imports.get(id.index()).cloned(),
+            CoreFunc::Host(id) => {
+                let import = self.core_imports.get(id.index());
+                import.map(|import| import.signature.clone())
+            }
         };
         signature.with_context(|| format!("unknown core function {func:?}"))
     }
@@ -134,6 +137,17 @@ pub enum Instantiation {
     /// One after the other with calls between them, and a step that fails does not end it: core
     /// modules on their own and scripts. Nothing locks then.
     StepByStep,
+}
+
+/// A core function imported from the host.
+#[derive(Clone, Debug, Default)]
+pub struct CoreImport {
+    /// First name.
+    pub module: String,
+    /// Second name.
+    pub name: String,
+    /// Its type.
+    pub signature: CoreSignature,
 }
 
 /// An export of a core instance that the host can reach.
