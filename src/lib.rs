@@ -23,6 +23,7 @@ pub mod link;
 pub mod modules;
 pub mod options;
 pub mod trampolines;
+pub mod wast;
 
 pub use artifact::Artifact;
 pub use options::CompileOptions;
@@ -45,6 +46,14 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
         let bytes = link::link(&session, &functions, &options.target())?;
         Ok(Artifact::new(bytes))
     })
+}
+
+/// Validates a component, the bodies of its core functions included, without compiling it.
+///
+/// # Errors
+/// If the bytes are no valid component. The message names the thing and its byte offset.
+pub fn validate_component(wasm: &[u8]) -> Result<()> {
+    component::validate(wasm)
 }
 
 /// Runs `work` with the number of threads that the options say.

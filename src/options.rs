@@ -1,6 +1,7 @@
 //! [`CompileOptions`]: what a user of the compiler can choose.
 
 pub use crate::codegen::isa::{OptLevel, TargetCpu};
+use std::collections::BTreeMap;
 
 /// How to compile.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,9 @@ pub struct CompileOptions {
     pub threads: Option<usize>,
     /// The import that provides unsafe intrinsics; without it such an import is an ordinary one.
     pub unsafe_intrinsics_import: Option<String>,
+    /// The core modules that the component imports, by name: the import's, or for a module in an
+    /// imported instance the chain of names with `#` between them. They become part of the artifact.
+    pub core_modules: BTreeMap<String, Vec<u8>>,
 }
 
 impl CompileOptions {

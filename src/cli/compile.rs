@@ -35,6 +35,7 @@ impl CodeArguments {
             target_cpu: self.target_cpu,
             threads: self.jobs,
             unsafe_intrinsics_import: self.unsafe_intrinsics.clone(),
+            ..CompileOptions::default()
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The command line: `trampette compile`, `run` and `inspect`.
+//! The command line: `trampette compile`, `run`, `inspect` and `wast`.
 
 mod compile;
 mod inspect;
 mod run;
+pub mod wast;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ enum Command {
     Run(run::RunArguments),
     /// Show what a component or a compiled artifact consists of.
     Inspect(inspect::InspectArguments),
+    /// Run test scripts of core modules and components.
+    Wast(wast::WastArguments),
 }
 
 /// Runs the command line with the process's arguments. Exit codes: the guest's own; 134 for a trap;
@@ -32,6 +35,7 @@ pub fn main() -> ExitCode {
         Command::Compile(arguments) => compile::compile(&arguments).map(|()| 0),
         Command::Run(arguments) => run::run(arguments),
         Command::Inspect(arguments) => inspect::inspect(&arguments).map(|()| 0),
+        Command::Wast(arguments) => wast::wast(&arguments),
     };
     match result {
         Ok(code) => ExitCode::from(code),

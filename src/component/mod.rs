@@ -24,4 +24,4 @@ pub mod program;
 mod tests;
 mod types;
 
-pub use parse::{ParseOptions, parse_component};
+pub use parse::{ParseOptions, parse_component, validate};

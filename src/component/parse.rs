@@ -32,6 +32,20 @@ pub fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Result<Pr
     Flattener::new(&definitions.components, modules, options).flatten()
 }
 
+/// Validates a component, the bodies of its core functions included.
+///
+/// # Errors
+/// If the bytes are no valid component, with the byte offset.
+pub fn validate(bytes: &[u8]) -> Result<()> {
+    check_header(bytes)?;
+    // Types of garbage collection are valid; only compiling them is refused.
+    let features = features().union(WasmFeatures::GC);
+    wasmparser::Validator::new_with_features(features)
+        .validate_all(bytes)
+        .map(|_| ())
+        .map_err(|error| anyhow::anyhow!("invalid component: {error}"))
+}
+
 /// What validation accepts: WebAssembly 3.0 without garbage collection, the component model of
 /// WASI 0.2, and those extensions that [`Program`] can express or that flattening refuses by name.
 pub(super) fn features() -> WasmFeatures {

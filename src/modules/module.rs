@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use std::ops::Range;
+use std::sync::PoisonError;
 
 /// A core value type, as far as code generation tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -209,8 +210,8 @@ pub struct DataSegment<'a> {
     pub bytes: &'a [u8],
 }
 
-/// A function body and what is needed to validate it while translating. Validation happens once,
-/// together with translation, in parallel; bodies that pruning leaves out are validated on their own.
+/// A function body and what is needed to validate it while translating. Validation happens together
+/// with translation, in parallel; bodies that pruning leaves out are validated on their own.
 #[derive(Debug)]
 pub struct FunctionBody<'a> {
     /// The body; its reader's offsets are relative to the component's start.
@@ -218,6 +219,28 @@ pub struct FunctionBody<'a> {
     /// What validates it. Taken by whoever validates (behind a lock, since compilation is parallel).
     pub validator:
         std::sync::Mutex<Option<wasmparser::FuncToValidate<wasmparser::ValidatorResources>>>,
+    /// The same, for further units that translate the body, when it is known to be valid.
+    pub known: wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
+}
+
+impl FunctionBody<'_> {
+    /// What validates the body while it is translated, as often as there are units of its module.
+    pub fn take_validator(&self) -> wasmparser::FuncToValidate<wasmparser::ValidatorResources> {
+        let first = self.validator.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.unwrap_or_else(|| copy_validator(&self.known))
+    }
+}
+
+/// Another validator of the same body.
+pub fn copy_validator(
+    validator: &wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
+) -> wasmparser::FuncToValidate<wasmparser::ValidatorResources> {
+    wasmparser::FuncToValidate {
+        resources: validator.resources.clone(),
+        index: validator.index,
+        ty: validator.ty,
+        features: validator.features,
+    }
 }
 
 impl<'a> Module<'a> {

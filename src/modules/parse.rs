@@ -48,6 +48,7 @@ impl<'a> ModuleBuilder<'a> {
             let validator = validator.code_section_entry(body)?;
             self.module.bodies.push(FunctionBody {
                 body: body.clone(),
+                known: copy_validator(&validator),
                 validator: Mutex::new(Some(validator)),
             });
             return Ok(());

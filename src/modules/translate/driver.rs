@@ -10,7 +10,6 @@ use cranelift_codegen::ir::{self, InstBuilder, Type, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::PoisonError;
 use trampette_artifact::ids::UnitId;
 use trampette_artifact::key::FuncKey;
 use wasmparser::{FuncValidatorAllocations, Operator, OperatorsReader, OperatorsReaderAllocations};
@@ -68,12 +67,7 @@ fn translate_with(
         .bodies
         .get(function as usize)
         .with_context(|| format!("the module defines no function {function}"))?;
-    let validator = body
-        .validator
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .take()
-        .context("its body has been validated before")?;
+    let validator = body.take_validator();
     let mut validator = validator.into_validator(std::mem::take(&mut scratch.validator));
 
     let index = module.imported_functions + function;

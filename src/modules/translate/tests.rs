@@ -376,7 +376,7 @@ fn what_is_not_supported_is_named_with_its_offset() {
 }
 
 #[test]
-fn a_body_is_translated_once() {
+fn a_body_is_translated_again_for_another_unit() {
     let module = parse("(module (func))");
     let layout = lay_out(&module);
     let program = Program {
@@ -389,8 +389,7 @@ fn a_body_is_translated_once() {
         layout: &layout,
     };
     translate_function(&session, UnitId(0), 0).unwrap();
-    let error = translate_function(&session, UnitId(0), 0).unwrap_err();
-    assert_has(&format!("{error:#}"), &["validated before"]);
+    translate_function(&session, UnitId(0), 0).unwrap();
     assert!(translate_function(&session, UnitId(0), 1).is_err());
 }
 

@@ -1,0 +1,119 @@
+//! `trampette wast`: runs test scripts.
+
+use super::compile::CodeArguments;
+use crate::wast::{Outcome, ScriptOptions, ScriptReport, Totals, run_file};
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `trampette wast`.
+#[derive(Args)]
+pub struct WastArguments {
+    /// Print everything as one JSON document.
+    #[arg(long)]
+    json: bool,
+    /// Run only scripts whose path contains this text.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Scripts, and folders of scripts (`.wast`), searched recursively.
+    #[arg(required = true, value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    code: CodeArguments,
+}
+
+/// Runs the scripts; gives the process's exit code: 1 if any directive failed.
+///
+/// # Errors
+/// If a file cannot be read, or none is found.
+pub fn wast(arguments: &WastArguments) -> Result<u8> {
+    let options = ScriptOptions {
+        compile: arguments.code.options(),
+    };
+    let mut scripts = Vec::new();
+    for path in &arguments.paths {
+        find_scripts(path, &mut scripts)?;
+    }
+    if let Some(filter) = &arguments.filter {
+        scripts.retain(|path| path.to_string_lossy().contains(filter));
+    }
+    ensure!(!scripts.is_empty(), "there are no scripts to run");
+    let mut totals = Totals::default();
+    let mut reports = Vec::new();
+    for path in &scripts {
+        let report = run_file(path, &options)?;
+        totals += report.totals();
+        if arguments.json {
+            reports.push(json_report(&report));
+            continue;
+        }
+        for (directive, message) in report.failures() {
+            println!("{}:{}: {message}", path.display(), directive.line);
+        }
+    }
+    let Totals {
+        passed,
+        failed,
+        skipped,
+    } = totals;
+    match arguments.json {
+        true => println!(
+            "{}",
+            json!({ "files": reports, "passed": passed, "failed": failed, "skipped": skipped })
+        ),
+        false => println!("{passed} passed, {failed} failed, {skipped} skipped"),
+    }
+    Ok(u8::from(failed > 0))
+}
+
+/// Collects a script, or all scripts of a folder, in the order of their names.
+///
+/// # Errors
+/// If the path does not exist or a folder cannot be read.
+pub fn find_scripts(path: &Path, scripts: &mut Vec<PathBuf>) -> Result<()> {
+    let unreadable = || format!("cannot read {}", path.display());
+    if !std::fs::metadata(path).with_context(unreadable)?.is_dir() {
+        scripts.push(path.to_path_buf());
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path).with_context(unreadable)?;
+    let mut entries: Vec<PathBuf> = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()
+        .with_context(unreadable)?;
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir()
+            || entry
+                .extension()
+                .is_some_and(|extension| extension == "wast")
+        {
+            find_scripts(&entry, scripts)?;
+        }
+    }
+    Ok(())
+}
+
+fn json_report(report: &ScriptReport) -> serde_json::Value {
+    let directives = report.directives.iter().map(|directive| {
+        let (outcome, message) = match &directive.outcome {
+            Outcome::Passed => ("passed", None),
+            Outcome::Failed(message) => ("failed", Some(message)),
+            Outcome::Skipped(message) => ("skipped", Some(message)),
+        };
+        let mut value = json!({
+            "line": directive.line,
+            "directive": directive.keyword,
+            "outcome": outcome,
+        });
+        if let Some(message) = message {
+            value["message"] = json!(message);
+        }
+        value
+    });
+    json!({
+        "path": report.path.display().to_string(),
+        "directives": directives.collect::<Vec<_>>(),
+    })
+}
