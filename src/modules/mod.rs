@@ -4,3 +4,4 @@ pub mod canonical;
 pub mod module;
 pub mod parse;
 pub mod translate;
+pub mod world;
