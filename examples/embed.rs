@@ -16,10 +16,12 @@ fn main() -> Result<()> {
 
     let mut linker = Linker::<Host>::new();
     // The message borrows the guest's memory while the function runs.
-    linker.root().func_wrap::<(String,), (), _>("log", |mut caller, (message,)| {
-        caller.data_mut().log.push(message.to_string());
-        Ok(())
-    })?;
+    linker
+        .root()
+        .func_wrap::<(String,), (), _>("log", |mut caller, (message,)| {
+            caller.data_mut().log.push(message.to_string());
+            Ok(())
+        })?;
 
     let mut store = Store::new(Host { log: Vec::new() });
     let instance = linker.instantiate(&mut store, &component)?;

@@ -24,7 +24,10 @@ fn main() -> Result<()> {
         let instance = pre.instantiate(&mut store)?;
         let sum = instance.get_typed_func::<(Vec<u32>,), u64>(&mut store, "sum")?;
         let answer = sum.call(&mut store, (vec![1, 2, 39, machine],))?;
-        println!("instance {machine} says {answer} after {:?}", start.elapsed());
+        println!(
+            "instance {machine} says {answer} after {:?}",
+            start.elapsed()
+        );
         assert_eq!(answer, 42 + u64::from(machine));
     }
     Ok(())

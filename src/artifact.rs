@@ -40,7 +40,9 @@ impl Artifact {
         let write = || -> Result<()> {
             // As any new file: the umask decides, where temporary files are private otherwise.
             let mode = PermissionsExt::from_mode(0o666);
-            let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(directory)?;
+            let mut file = tempfile::Builder::new()
+                .permissions(mode)
+                .tempfile_in(directory)?;
             file.write_all(&self.bytes)?;
             file.persist(path)?;
             Ok(())

@@ -25,9 +25,17 @@ pub type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
 /// What the host can call, and what can be called through a function value.
 pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
     let program = session.program;
-    let mut keys: Vec<FuncKey> = session.layout.functions.iter().map(|func| func.key()).collect();
+    let mut keys: Vec<FuncKey> = session
+        .layout
+        .functions
+        .iter()
+        .map(|func| func.key())
+        .collect();
     for export in &program.exports {
-        if let ExportItem::Function { id, post_return, .. } = export.item {
+        if let ExportItem::Function {
+            id, post_return, ..
+        } = export.item
+        {
             keys.push(FuncKey::ExportEntry(Abi::Native, id));
             if post_return {
                 keys.push(FuncKey::PostReturn(Abi::Native, id));
@@ -35,7 +43,13 @@ pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
         }
     }
     for (index, resource) in program.resources.iter().enumerate() {
-        let drops = matches!(resource.info, Resource::Defined { has_destructor: true, .. });
+        let drops = matches!(
+            resource.info,
+            Resource::Defined {
+                has_destructor: true,
+                ..
+            }
+        );
         if drops {
             keys.push(FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index)));
         }
@@ -80,9 +94,20 @@ pub fn compile_what_can_be(
         failed: Mutex::new(BTreeMap::new()),
     };
     rayon::scope(|scope| state.visit(roots(session), scope));
-    let failed = state.failed.into_inner().expect("no thread panics with the lock");
-    let done = state.done.into_inner().expect("no thread panics with the lock");
-    (done.into_iter().map(|function| (function.key, function)).collect(), failed)
+    let failed = state
+        .failed
+        .into_inner()
+        .expect("no thread panics with the lock");
+    let done = state
+        .done
+        .into_inner()
+        .expect("no thread panics with the lock");
+    (
+        done.into_iter()
+            .map(|function| (function.key, function))
+            .collect(),
+        failed,
+    )
 }
 
 /// Which text of a function to keep beside its code.
@@ -129,7 +154,10 @@ impl<'s> Driver<'s, '_> {
                     SymbolKey::Data(_) => None,
                 });
                 self.visit(callees, scope);
-                self.done.lock().expect("no thread panics with the lock").push(function);
+                self.done
+                    .lock()
+                    .expect("no thread panics with the lock")
+                    .push(function);
             }
             Err(error) => {
                 let mut failed = self.failed.lock().expect("no thread panics with the lock");
@@ -145,17 +173,31 @@ impl<'s> Driver<'s, '_> {
 /// If one is invalid, with its byte offset.
 pub fn validate_unreachable(program: &Program<'_>) -> Result<()> {
     use rayon::prelude::*;
-    let bodies: Vec<_> = program.modules.iter().flat_map(|module| &module.bodies).collect();
+    let bodies: Vec<_> = program
+        .modules
+        .iter()
+        .flat_map(|module| &module.bodies)
+        .collect();
     bodies.par_iter().try_for_each_init(
         wasmparser::FuncValidatorAllocations::default,
         |allocations, body| {
-            let taken = body.validator.lock().expect("no thread panics with the lock").take();
-            let Some(to_validate) = taken else { return Ok(()) };
+            let taken = body
+                .validator
+                .lock()
+                .expect("no thread panics with the lock")
+                .take();
+            let Some(to_validate) = taken else {
+                return Ok(());
+            };
             let mut validator = to_validate.into_validator(std::mem::take(allocations));
             let result = validator.validate(&body.body);
             *allocations = validator.into_allocations();
             result.map_err(|error| {
-                anyhow!("invalid function body at offset {:#x}: {}", error.offset(), error.message())
+                anyhow!(
+                    "invalid function body at offset {:#x}: {}",
+                    error.offset(),
+                    error.message()
+                )
             })
         },
     )
@@ -206,10 +248,15 @@ pub fn compile_function(
         })
     });
     match std::panic::catch_unwind(attempt) {
-        Ok(result) => result.with_context(|| format!("cannot compile `{}`", symbol(session.program, key))),
+        Ok(result) => {
+            result.with_context(|| format!("cannot compile `{}`", symbol(session.program, key)))
+        }
         Err(_) => {
             CONTEXT.set(Context::new());
-            bail!("internal error: the compiler panicked on `{}`", symbol(session.program, key))
+            bail!(
+                "internal error: the compiler panicked on `{}`",
+                symbol(session.program, key)
+            )
         }
     }
 }
@@ -234,7 +281,8 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
         .traps()
         .iter()
         .map(|trap| {
-            let code = trap_from_clif(trap.code).context("an unknown trap code in generated code")?;
+            let code =
+                trap_from_clif(trap.code).context("an unknown trap code in generated code")?;
             Ok((trap.offset, code))
         })
         .collect::<Result<Vec<_>>>()?;
@@ -249,7 +297,9 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
             };
             entries.push(Entry {
                 return_address: site.ret_addr,
-                frame_offset: site.frame_offset.context("a call site without a frame offset")?,
+                frame_offset: site
+                    .frame_offset
+                    .context("a call site without a frame offset")?,
                 handler: *handler,
                 reserved: 0,
             });
@@ -261,7 +311,9 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
     Ok(CompiledFunction {
         key,
         code: buffer.data().to_vec(),
-        alignment: buffer.alignment.max(session.isa.function_alignment().preferred),
+        alignment: buffer
+            .alignment
+            .max(session.isa.function_alignment().preferred),
         relocations,
         traps,
         positions: positions(buffer.get_srclocs_sorted(), places),
@@ -314,7 +366,8 @@ fn relocation_target(func: &ir::Function, target: &FinalizedRelocTarget) -> Resu
     match name {
         ir::ExternalName::User(name) => {
             let name = &func.params.user_named_funcs()[*name];
-            SymbolKey::decode(name.namespace, name.index).context("a relocation with an unknown key")
+            SymbolKey::decode(name.namespace, name.index)
+                .context("a relocation with an unknown key")
         }
         ir::ExternalName::LibCall(call) => Ok(FuncKey::Builtin(libcall(*call)?).into()),
         other => bail!("a relocation to `{other:?}`"),
@@ -330,15 +383,19 @@ fn libcall(call: ir::LibCall) -> Result<trampette_artifact::builtin::Builtin> {
 /// trampoline.
 pub fn symbol(program: &Program<'_>, key: FuncKey) -> String {
     let detail = match key {
-        FuncKey::ModuleFunction(UnitId(unit), defined) => {
-            program.core_instances.get(unit as usize).and_then(|instance| {
+        FuncKey::ModuleFunction(UnitId(unit), defined) => program
+            .core_instances
+            .get(unit as usize)
+            .and_then(|instance| {
                 let module = &program.modules[instance.module.index()];
-                module.function_name(module.imported_functions + defined).map(str::to_string)
-            })
-        }
-        FuncKey::ComponentTrampoline(_, id) => {
-            program.trampolines.get(id.index()).map(|trampoline| trampoline.kind.name().to_string())
-        }
+                module
+                    .function_name(module.imported_functions + defined)
+                    .map(str::to_string)
+            }),
+        FuncKey::ComponentTrampoline(_, id) => program
+            .trampolines
+            .get(id.index())
+            .map(|trampoline| trampoline.kind.name().to_string()),
         FuncKey::ExportEntry(_, ExportId(id)) | FuncKey::PostReturn(_, ExportId(id)) => {
             program.lifts.get(id as usize).map(|lift| lift.name.clone())
         }
@@ -359,7 +416,11 @@ pub fn check_complete(functions: &CompiledFunctions) -> Result<()> {
     for function in functions.values() {
         for relocation in &function.relocations {
             if let SymbolKey::Func(target) = relocation.target {
-                ensure!(functions.contains_key(&target), "`{}` refers to `{target}`, which was not compiled", function.key);
+                ensure!(
+                    functions.contains_key(&target),
+                    "`{}` refers to `{target}`, which was not compiled",
+                    function.key
+                );
             }
         }
     }

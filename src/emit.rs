@@ -30,7 +30,11 @@ pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) 
             Emit::Assembly => Listing::Assembly,
         };
         let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
-        let session = codegen::Session { isa, program: &program, layout: &layout };
+        let session = codegen::Session {
+            isa,
+            program: &program,
+            layout: &layout,
+        };
         let functions = compile::compile_reachable(&session, listing)?;
         compile::validate_unreachable(&program)?;
         let mut text = String::new();

@@ -56,7 +56,9 @@ fn assemble(bytes: &[u8]) -> Result<Vec<u8>> {
         start.starts_with('(') || start.starts_with(';')
     });
     let Some(text) = text else {
-        bail!("neither a WebAssembly component (binary or text) nor a compiled artifact: unknown first bytes");
+        bail!(
+            "neither a WebAssembly component (binary or text) nor a compiled artifact: unknown first bytes"
+        );
     };
     match wat::parse_str(text) {
         Ok(binary) => Ok(binary),
@@ -115,9 +117,18 @@ mod tests {
 
     #[test]
     fn inputs_are_told_apart_by_their_first_bytes() {
-        assert!(matches!(classify(b"\x7fELF....".to_vec()), Ok(Input::Artifact(_))));
-        assert!(matches!(classify(b"(component)".to_vec()), Ok(Input::Component(_))));
-        assert!(matches!(classify(b"\0asm\x0d\0\x01\0".to_vec()), Ok(Input::Component(_))));
+        assert!(matches!(
+            classify(b"\x7fELF....".to_vec()),
+            Ok(Input::Artifact(_))
+        ));
+        assert!(matches!(
+            classify(b"(component)".to_vec()),
+            Ok(Input::Component(_))
+        ));
+        assert!(matches!(
+            classify(b"\0asm\x0d\0\x01\0".to_vec()),
+            Ok(Input::Component(_))
+        ));
         let message = |bytes: &[u8]| format!("{:#}", classify(bytes.to_vec()).unwrap_err());
         assert_eq!(message(b""), "the file is empty");
         assert!(message(b"random").contains("unknown first bytes"));
@@ -132,7 +143,9 @@ mod tests {
             (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
             (memory (export "memory") 1)
             (func (export "_start")))"#;
-        let Input::Component(wasm) = classify(text.into()).unwrap() else { panic!("no component") };
+        let Input::Component(wasm) = classify(text.into()).unwrap() else {
+            panic!("no component")
+        };
         assert_eq!(&wasm[4..8], &[0x0d, 0, 1, 0]);
     }
 }

@@ -40,7 +40,11 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
         let program = component::parse_component(wasm, &options.parse_options())?;
         let layout = component::layout::lay_out(&program)?;
         let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
-        let session = codegen::Session { isa, program: &program, layout: &layout };
+        let session = codegen::Session {
+            isa,
+            program: &program,
+            layout: &layout,
+        };
         let functions = compile::compile_reachable(&session, compile::Listing::None)?;
         compile::validate_unreachable(&program)?;
         let bytes = link::link(&session, &functions, &options.target())?;

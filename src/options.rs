@@ -32,8 +32,17 @@ impl CompileOptions {
     pub fn target(&self) -> crate::link::Target {
         crate::link::Target {
             name: self.target_cpu.architecture().to_string(),
-            cpu_features: self.target_cpu.cpu_feature_names().iter().map(|name| name.to_string()).collect(),
-            options: format!("opt-level={} target-cpu={}", self.opt_level.name(), self.target_cpu.name()),
+            cpu_features: self
+                .target_cpu
+                .cpu_feature_names()
+                .iter()
+                .map(|name| name.to_string())
+                .collect(),
+            options: format!(
+                "opt-level={} target-cpu={}",
+                self.opt_level.name(),
+                self.target_cpu.name()
+            ),
         }
     }
 }

@@ -11,7 +11,9 @@ use trampette_artifact::header::{Identification, section};
 use trampette_runtime::{Component, Linker, Store};
 
 fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name)
 }
 
 fn greeter() -> Vec<u8> {
@@ -20,11 +22,16 @@ fn greeter() -> Vec<u8> {
 
 fn artifact() -> Vec<u8> {
     let wasm = greeter();
-    trampette::compile_component(&wasm, &CompileOptions::default()).unwrap().into_bytes()
+    trampette::compile_component(&wasm, &CompileOptions::default())
+        .unwrap()
+        .into_bytes()
 }
 
 fn trampette(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_trampette")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_trampette"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 /// Checks that a command failed with one clear error that contains `expected`.
@@ -35,7 +42,10 @@ fn expect_error(output: &Output, expected: &str) {
     assert!(errors.starts_with("error: "), "{errors}");
     assert_eq!(errors.matches("error: ").count(), 1, "{errors}");
     assert!(!errors.contains("panicked"), "{errors}");
-    assert!(errors.contains(expected), "{errors:?} does not contain {expected:?}");
+    assert!(
+        errors.contains(expected),
+        "{errors:?} does not contain {expected:?}"
+    );
     assert!(output.stdout.is_empty());
 }
 
@@ -49,16 +59,25 @@ fn expect_compile_error(bytes: &[u8], expected: &str) {
         let output = trampette(&[command, input.to_str().unwrap()]);
         expect_error(&output, expected);
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(errors.contains("input.wasm"), "the error does not name the file: {errors}");
+        assert!(
+            errors.contains("input.wasm"),
+            "the error does not name the file: {errors}"
+        );
     }
-    let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["input.wasm"]);
 }
 
 #[test]
 fn files_that_are_no_components() {
     expect_compile_error(b"", "the file is empty");
-    expect_compile_error(b"\x17\x80random\xffbytes", "neither a WebAssembly component");
+    expect_compile_error(
+        b"\x17\x80random\xffbytes",
+        "neither a WebAssembly component",
+    );
     expect_compile_error(b"\0asm\x01\0\0\0", "a core module, not a component");
     expect_compile_error(b"\x7fELF", "");
     expect_compile_error(b"(component (import", "cannot assemble");
@@ -73,7 +92,12 @@ fn a_missing_file_is_named() {
 #[test]
 fn an_unwritable_output_is_named_and_nothing_stays() {
     let input = example("answer.wat");
-    let output = trampette(&["compile", input.to_str().unwrap(), "-o", "/no/such/folder/out.elf"]);
+    let output = trampette(&[
+        "compile",
+        input.to_str().unwrap(),
+        "-o",
+        "/no/such/folder/out.elf",
+    ]);
     expect_error(&output, "cannot write /no/such/folder/out.elf");
 }
 
@@ -88,9 +112,15 @@ fn truncated_components_give_errors() {
         for fiftieth in 0..50 {
             let cut = &wasm[..wasm.len() * fiftieth / 50];
             let result = trampette::compile_component(cut, &CompileOptions::default());
-            let error = result.err().unwrap_or_else(|| panic!("{name} cut to {} bytes compiles", cut.len()));
+            let error = result
+                .err()
+                .unwrap_or_else(|| panic!("{name} cut to {} bytes compiles", cut.len()));
             let text = format!("{error:#}");
-            assert!(!text.contains("panicked"), "{name} cut to {} bytes: {text}", cut.len());
+            assert!(
+                !text.contains("panicked"),
+                "{name} cut to {} bytes: {text}",
+                cut.len()
+            );
         }
     }
 }
@@ -106,16 +136,32 @@ fn a_component_that_imports_what_the_linker_lacks() {
 fn a_call_of_what_is_not_exported_or_with_wrong_arguments() {
     let input = example("answer.wat");
     let input = input.to_str().unwrap();
-    expect_error(&trampette(&["run", "--invoke", "nothing()", input]), "no function `nothing`");
-    expect_error(&trampette(&["run", "--invoke", "sum([\"x\"])", input]), "sum");
-    expect_error(&trampette(&["run", "--invoke", "sum(", input]), "no call in WAVE");
+    expect_error(
+        &trampette(&["run", "--invoke", "nothing()", input]),
+        "no function `nothing`",
+    );
+    expect_error(
+        &trampette(&["run", "--invoke", "sum([\"x\"])", input]),
+        "sum",
+    );
+    expect_error(
+        &trampette(&["run", "--invoke", "sum(", input]),
+        "no call in WAVE",
+    );
     expect_error(&trampette(&["run", input]), "wasi:cli/run");
 }
 
 #[test]
 fn a_missing_preopen_is_named() {
     let input = example("answer.wat");
-    let arguments = ["run", "--dir", "/no/such/folder", "--invoke", "sum([])", input.to_str().unwrap()];
+    let arguments = [
+        "run",
+        "--dir",
+        "/no/such/folder",
+        "--invoke",
+        "sum([])",
+        input.to_str().unwrap(),
+    ];
     expect_error(&trampette(&arguments), "/no/such/folder");
 }
 
@@ -124,7 +170,10 @@ fn sections(artifact: &[u8]) -> Vec<(String, std::ops::Range<usize>)> {
     let file = object::File::parse(artifact).unwrap();
     let ranges = file.sections().filter_map(|section| {
         let (offset, size) = section.file_range()?;
-        Some((section.name().ok()?.to_string(), offset as usize..(offset + size) as usize))
+        Some((
+            section.name().ok()?.to_string(),
+            offset as usize..(offset + size) as usize,
+        ))
     });
     ranges.collect()
 }
@@ -132,13 +181,18 @@ fn sections(artifact: &[u8]) -> Vec<(String, std::ops::Range<usize>)> {
 #[test]
 fn an_artifact_of_another_version_is_refused() {
     let mut bytes = artifact();
-    let (_, range) = sections(&bytes).into_iter().find(|(name, _)| name == section::ID).unwrap();
+    let (_, range) = sections(&bytes)
+        .into_iter()
+        .find(|(name, _)| name == section::ID)
+        .unwrap();
     let mut id = Identification::decode(&bytes[range.clone()]).unwrap();
     id.format_version += 1;
     let other = id.encode().unwrap();
     assert_eq!(other.len(), range.len());
     bytes[range].copy_from_slice(&other);
-    let error = Component::from_bytes(&bytes).err().expect("another version is refused");
+    let error = Component::from_bytes(&bytes)
+        .err()
+        .expect("another version is refused");
     assert!(format!("{error:#}").contains("version"), "{error:#}");
 }
 
@@ -147,7 +201,12 @@ fn truncated_artifacts_are_refused() {
     let bytes = artifact();
     for fiftieth in 0..50 {
         let cut = &bytes[..bytes.len() * fiftieth / 50];
-        assert!(Component::from_bytes(cut).is_err(), "{} of {} bytes load", cut.len(), bytes.len());
+        assert!(
+            Component::from_bytes(cut).is_err(),
+            "{} of {} bytes load",
+            cut.len(),
+            bytes.len()
+        );
     }
 }
 
@@ -156,7 +215,9 @@ fn truncated_artifacts_are_refused() {
 #[test]
 fn damaged_artifacts_are_refused() -> Result<()> {
     let bytes = artifact();
-    let checked = |name: &str| name.starts_with(".trampette") || name.starts_with(".rodata") || name == ".text";
+    let checked = |name: &str| {
+        name.starts_with(".trampette") || name.starts_with(".rodata") || name == ".text"
+    };
     let (mut tried, mut flipped) = (0, bytes.clone());
     for (name, range) in sections(&bytes) {
         // All of the small sections, and a spread over the large ones.
@@ -165,7 +226,10 @@ fn damaged_artifacts_are_refused() -> Result<()> {
             flipped[at] ^= 1 << (at % 8);
             let loaded = Component::from_bytes(&flipped);
             if checked(&name) {
-                assert!(loaded.is_err(), "byte {at:#x} in {name} was flipped, and it loads");
+                assert!(
+                    loaded.is_err(),
+                    "byte {at:#x} in {name} was flipped, and it loads"
+                );
             } else if let Ok(component) = loaded {
                 let _ = Linker::<()>::new().instantiate(&mut Store::new(()), &component);
             }

@@ -48,7 +48,10 @@ fn corpus_folder() -> Option<PathBuf> {
 
 fn trials(corpus: &Path) -> Result<Vec<Trial>> {
     let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(corpus.join("cases.json"))?)?;
-    let shared = Arc::new(Shared { corpus: corpus.to_path_buf(), artifacts: Mutex::default() });
+    let shared = Arc::new(Shared {
+        corpus: corpus.to_path_buf(),
+        artifacts: Mutex::default(),
+    });
     let mut trials = Vec::new();
     for case in cases {
         let name = text(&case, "name")?.to_string();
@@ -96,24 +99,44 @@ struct Compiled {
 impl Shared {
     /// The ELF that a process of its own compiles from a component.
     fn artifact(&self, wasm: &Path) -> Result<PathBuf> {
-        let cell = self.artifacts.lock().unwrap().entry(wasm.to_path_buf()).or_default().clone();
+        let cell = self
+            .artifacts
+            .lock()
+            .unwrap()
+            .entry(wasm.to_path_buf())
+            .or_default()
+            .clone();
         let compiled = cell.get_or_init(|| {
             let folder = TempDir::new().expect("a temporary folder");
             let elf = folder.path().join("app.elf");
             let output = Command::new(env!("CARGO_BIN_EXE_trampette"))
-                .args(["compile".as_ref(), wasm.as_os_str(), "-o".as_ref(), elf.as_os_str()])
+                .args([
+                    "compile".as_ref(),
+                    wasm.as_os_str(),
+                    "-o".as_ref(),
+                    elf.as_os_str(),
+                ])
                 .output()
                 .expect("the compiler starts");
             let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "cannot compile {}: {errors}", wasm.display());
-            Compiled { elf, _folder: folder }
+            assert!(
+                output.status.success(),
+                "cannot compile {}: {errors}",
+                wasm.display()
+            );
+            Compiled {
+                elf,
+                _folder: folder,
+            }
         });
         Ok(compiled.elf.clone())
     }
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> Result<&'v str> {
-    value[key].as_str().with_context(|| format!("`{key}` is missing"))
+    value[key]
+        .as_str()
+        .with_context(|| format!("`{key}` is missing"))
 }
 
 fn run_case(shared: &Shared, case: &Value, mode: Mode) -> Result<()> {
@@ -129,7 +152,11 @@ fn run_case(shared: &Shared, case: &Value, mode: Mode) -> Result<()> {
 fn runner() -> PathBuf {
     let compiler = Path::new(env!("CARGO_BIN_EXE_trampette"));
     let runner = compiler.with_file_name("trampette-run");
-    assert!(runner.exists(), "{} is missing: build the whole workspace", runner.display());
+    assert!(
+        runner.exists(),
+        "{} is missing: build the whole workspace",
+        runner.display()
+    );
     runner
 }
 
@@ -149,10 +176,14 @@ fn run_command(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result
         if let Some(source) = dir["host"].as_str() {
             copy_folder(&shared.corpus.join(source), &host)?;
         }
-        command.arg("--dir").arg(format!("{}::{}", host.display(), text(dir, "guest")?));
+        command
+            .arg("--dir")
+            .arg(format!("{}::{}", host.display(), text(dir, "guest")?));
     }
     for (name, value) in case["env"].as_object().into_iter().flatten() {
-        command.arg("--env").arg(format!("{name}={}", value.as_str().unwrap_or_default()));
+        command
+            .arg("--env")
+            .arg(format!("{name}={}", value.as_str().unwrap_or_default()));
     }
     command.arg(&input);
     for argument in case["args"].as_array().into_iter().flatten() {
@@ -172,8 +203,11 @@ fn stdin(shared: &Shared, case: &Value) -> Result<Vec<u8>> {
 }
 
 fn run_with_stdin(mut command: Command, stdin: &[u8]) -> Result<Output> {
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
     let mut pipe = child.stdin.take().context("a pipe")?;
     std::thread::scope(|scope| {
         // A guest may end without reading everything; then writing fails, which is fine.
@@ -186,20 +220,37 @@ fn check_output(case: &Value, output: &Output) -> Result<()> {
     let errors = String::from_utf8_lossy(&output.stderr);
     if let Some(expected) = case["expect_stdout"].as_str() {
         let found = String::from_utf8_lossy(&output.stdout);
-        ensure!(found == expected, "stdout is {found:?} instead of {expected:?}; stderr: {errors}");
+        ensure!(
+            found == expected,
+            "stdout is {found:?} instead of {expected:?}; stderr: {errors}"
+        );
     }
     if let Some(expected) = case["expect_stdout_sha256"].as_str() {
         let digest = Sha256::digest(&output.stdout);
         let found: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let length = output.stdout.len();
-        ensure!(found == expected, "stdout ({length} bytes) has another hash; stderr: {errors}");
+        ensure!(
+            found == expected,
+            "stdout ({length} bytes) has another hash; stderr: {errors}"
+        );
     }
     if let Some(trap) = case["expect_trap"].as_str() {
-        ensure!(errors.contains(trap), "stderr does not name the trap {trap:?}: {errors}");
-        ensure!(output.status.code() == Some(134), "a trap ended with {}", output.status);
+        ensure!(
+            errors.contains(trap),
+            "stderr does not name the trap {trap:?}: {errors}"
+        );
+        ensure!(
+            output.status.code() == Some(134),
+            "a trap ended with {}",
+            output.status
+        );
     } else if let Some(expected) = case["expect_exit"].as_i64() {
         let found = output.status.code();
-        ensure!(found == Some(expected as i32), "{} instead of {expected}; stderr: {errors}", output.status);
+        ensure!(
+            found == Some(expected as i32),
+            "{} instead of {expected}; stderr: {errors}",
+            output.status
+        );
     }
     Ok(())
 }
@@ -207,14 +258,19 @@ fn check_output(case: &Value, output: &Output) -> Result<()> {
 /// Files below a preopened directory: the guest's name of the directory, then the path.
 fn check_files(case: &Value, work: &Path) -> Result<()> {
     for (path, contents) in case["expect_files"].as_object().into_iter().flatten() {
-        let dirs = case["dirs"].as_array().context("files are expected without a directory")?;
+        let dirs = case["dirs"]
+            .as_array()
+            .context("files are expected without a directory")?;
         let found = dirs.iter().enumerate().find_map(|(index, dir)| {
             let guest = dir["guest"].as_str()?.trim_start_matches('/');
             let rest = path.strip_prefix(guest)?.trim_start_matches('/');
             std::fs::read_to_string(work.join(index.to_string()).join(rest)).ok()
         });
         let found = found.with_context(|| format!("{path} was not written"))?;
-        ensure!(Some(found.as_str()) == contents.as_str(), "{path} holds {found:?}");
+        ensure!(
+            Some(found.as_str()) == contents.as_str(),
+            "{path} holds {found:?}"
+        );
     }
     Ok(())
 }
@@ -234,11 +290,14 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn run_library(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result<()> {
-    let calls = case["calls"].as_array().context("a library case has calls")?;
+    let calls = case["calls"]
+        .as_array()
+        .context("a library case has calls")?;
     match mode {
         Mode::Wasm => {
             let bytes = std::fs::read(wasm)?;
-            let artifact = trampette::compile_component(&bytes, &trampette::CompileOptions::default())?;
+            let artifact =
+                trampette::compile_component(&bytes, &trampette::CompileOptions::default())?;
             let component = Component::from_bytes(artifact.bytes())?;
             check_calls(calls, |call| {
                 let mut store = Store::new(());
@@ -250,10 +309,16 @@ fn run_library(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result
         Mode::Elf => {
             let elf = shared.artifact(wasm)?;
             check_calls(calls, |call| {
-                let output = Command::new(runner()).arg("--invoke").arg(call).arg(&elf).output()?;
+                let output = Command::new(runner())
+                    .arg("--invoke")
+                    .arg(call)
+                    .arg(&elf)
+                    .output()?;
                 let errors = String::from_utf8_lossy(&output.stderr);
                 ensure!(output.status.success(), "{errors}");
-                Ok(String::from_utf8(output.stdout)?.trim_end_matches('\n').to_string())
+                Ok(String::from_utf8(output.stdout)?
+                    .trim_end_matches('\n')
+                    .to_string())
             })
         }
     }
@@ -275,6 +340,10 @@ fn check_calls(calls: &[Value], mut invoke: impl FnMut(&str) -> Result<String>) 
         }
     }
     let (failed, all) = (failures.len(), calls.len());
-    ensure!(failures.is_empty(), "{failed} of {all} calls went wrong:\n{}", failures.join("\n"));
+    ensure!(
+        failures.is_empty(),
+        "{failed} of {all} calls went wrong:\n{}",
+        failures.join("\n")
+    );
     Ok(())
 }

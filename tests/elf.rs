@@ -8,7 +8,10 @@ use trampette::CompileOptions;
 /// A component of the repository, and a larger one of the corpus when that is there.
 fn components() -> Vec<(String, Vec<u8>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut all = vec![("greeter".to_string(), wat::parse_file(root.join("examples/greeter.wat")).unwrap())];
+    let mut all = vec![(
+        "greeter".to_string(),
+        wat::parse_file(root.join("examples/greeter.wat")).unwrap(),
+    )];
     for name in ["alltypes", "lua"] {
         if let Ok(wasm) = std::fs::read(root.join(format!("../shared/corpus/{name}.wasm"))) {
             all.push((name.to_string(), wasm));
@@ -21,11 +24,19 @@ fn components() -> Vec<(String, Vec<u8>)> {
 fn the_same_bytes_with_any_number_of_threads_and_from_every_run() {
     for (name, wasm) in components() {
         let compile = |threads| {
-            let options = CompileOptions { threads: Some(threads), ..CompileOptions::default() };
-            trampette::compile_component(&wasm, &options).unwrap().into_bytes()
+            let options = CompileOptions {
+                threads: Some(threads),
+                ..CompileOptions::default()
+            };
+            trampette::compile_component(&wasm, &options)
+                .unwrap()
+                .into_bytes()
         };
         let one = compile(1);
-        assert!(one == compile(2), "{name}: two threads make other bytes than one");
+        assert!(
+            one == compile(2),
+            "{name}: two threads make other bytes than one"
+        );
         assert!(one == compile(2), "{name}: two runs make different bytes");
     }
 }
@@ -41,7 +52,10 @@ fn tool(name: &str, arguments: &[&str], file: &Path) -> Option<String> {
     };
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name} failed: {errors}");
-    let complaints: Vec<_> = errors.lines().filter(|line| !line.trim().is_empty()).collect();
+    let complaints: Vec<_> = errors
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     assert!(complaints.is_empty(), "{name} complains: {complaints:?}");
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -52,11 +66,17 @@ fn standard_tools_accept_the_artifact_and_show_its_symbols() {
     for (name, wasm) in components() {
         let path: PathBuf = folder.path().join(format!("{name}.elf"));
         let options = CompileOptions::default();
-        trampette::compile_component(&wasm, &options).unwrap().write(&path).unwrap();
+        trampette::compile_component(&wasm, &options)
+            .unwrap()
+            .write(&path)
+            .unwrap();
         let symbol = "wasm[0]::function[0]";
         if let Some(text) = tool("readelf", &["-a", "-W"], &path) {
             assert!(text.contains("DYN") && text.contains(symbol), "{name}");
-            assert!(!text.contains("Warning") && !text.contains("rror:"), "{name}");
+            assert!(
+                !text.contains("Warning") && !text.contains("rror:"),
+                "{name}"
+            );
         }
         if let Some(text) = tool("objdump", &["-d"], &path) {
             assert!(text.contains(&format!("<{symbol}")), "{name}");

@@ -31,7 +31,8 @@ const GUEST: &str = r#"
 
 fn guest() -> Component {
     let wasm = wat::parse_str(GUEST).unwrap();
-    let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default()).unwrap();
+    let artifact =
+        trampette::compile_component(&wasm, &trampette::CompileOptions::default()).unwrap();
     Component::from_bytes(artifact.bytes()).unwrap()
 }
 
@@ -59,7 +60,11 @@ fn every_kind_of_trap_has_its_text_and_frames() {
         let trap = error.downcast_ref::<Trap>().unwrap();
         assert_eq!(trap.kind(), kind, "{name}({argument})");
         let frames = trap.frames();
-        assert_eq!(frames[0].function.as_deref(), Some(innermost), "{name}({argument})");
+        assert_eq!(
+            frames[0].function.as_deref(),
+            Some(innermost),
+            "{name}({argument})"
+        );
         assert_eq!(frames.last().unwrap().module, "main");
         let text = format!("wasm trap: {}\n", kind.text(0));
         assert!(error.to_string().starts_with(&text), "{error}");
@@ -80,12 +85,19 @@ fn a_trapped_instance_stays_locked() {
     let mut store = Store::new(());
     let linker = Linker::new();
     let instance = linker.instantiate(&mut store, &component).unwrap();
-    let load = instance.get_typed_func::<(u32,), u32>(&mut store, "load").unwrap();
+    let load = instance
+        .get_typed_func::<(u32,), u32>(&mut store, "load")
+        .unwrap();
     assert_eq!(load.call(&mut store, (0,)).unwrap(), 1);
     load.call(&mut store, (u32::MAX,)).unwrap_err();
     let error = load.call(&mut store, (0,)).unwrap_err();
-    assert_eq!(error.downcast_ref::<Trap>().unwrap().kind(), TrapCode::CannotEnter);
+    assert_eq!(
+        error.downcast_ref::<Trap>().unwrap().kind(),
+        TrapCode::CannotEnter
+    );
     let other = linker.instantiate(&mut store, &component).unwrap();
-    let load = other.get_typed_func::<(u32,), u32>(&mut store, "load").unwrap();
+    let load = other
+        .get_typed_func::<(u32,), u32>(&mut store, "load")
+        .unwrap();
     assert_eq!(load.call(&mut store, (0,)).unwrap(), 1);
 }

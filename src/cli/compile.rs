@@ -85,11 +85,16 @@ pub fn compile(arguments: &CompileArguments) -> Result<()> {
         print!("{}", emit::listing(&wasm, &options, stage, "")?);
         return Ok(());
     }
-    let output = arguments.output.clone().unwrap_or_else(|| arguments.input.with_extension("elf"));
+    let output = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| arguments.input.with_extension("elf"));
     let progress = progress_bar(&format!("compiling {}", arguments.input.display()));
     let artifact = crate::compile_component(&wasm, &options);
     progress.finish_and_clear();
-    artifact.with_context(|| arguments.input.display().to_string())?.write(&output)
+    artifact
+        .with_context(|| arguments.input.display().to_string())?
+        .write(&output)
 }
 
 /// A spinner on standard error if it is a terminal, and nothing otherwise.

@@ -28,11 +28,16 @@ pub fn inspect(arguments: &InspectArguments) -> Result<()> {
         Input::Artifact(bytes) => bytes,
         Input::Component(wasm) => {
             let artifact = crate::compile_component(&wasm, &arguments.code.options());
-            artifact.with_context(|| arguments.input.display().to_string())?.into_bytes()
+            artifact
+                .with_context(|| arguments.input.display().to_string())?
+                .into_bytes()
         }
     };
     let description = describe(&artifact);
-    print!("{}", description.with_context(|| arguments.input.display().to_string())?);
+    print!(
+        "{}",
+        description.with_context(|| arguments.input.display().to_string())?
+    );
     Ok(())
 }
 
@@ -43,13 +48,19 @@ pub fn inspect(arguments: &InspectArguments) -> Result<()> {
 pub fn describe(artifact: &[u8]) -> Result<String> {
     let file = ElfFile64::<object::Endianness>::parse(artifact).context("not an ELF file")?;
     let contents = |name: &str| -> Result<&[u8]> {
-        let section = file.section_by_name(name).with_context(|| format!("no section {name}"))?;
+        let section = file
+            .section_by_name(name)
+            .with_context(|| format!("no section {name}"))?;
         Ok(section.data()?)
     };
     let id = Identification::decode(contents(section::ID)?)?;
     let metadata = Metadata::decode(contents(section::METADATA)?)?;
     let mut out = String::new();
-    writeln!(out, "artifact: format {}, compiler {}, {}", id.format_version, id.compiler_version, id.target)?;
+    writeln!(
+        out,
+        "artifact: format {}, compiler {}, {}",
+        id.format_version, id.compiler_version, id.target
+    )?;
     writeln!(out, "options: {}", id.options)?;
     writeln!(out, "cpu features: {}", id.cpu_features.join(" "))?;
     imports(&mut out, &metadata)?;
@@ -80,7 +91,9 @@ fn exports(out: &mut String, metadata: &Metadata) -> Result<()> {
     writeln!(out, "\nexports:")?;
     for export in &metadata.exports {
         let what = match &export.item {
-            ExportItem::Function { ty, .. } => display_func(&metadata.types, ty, &metadata.resources),
+            ExportItem::Function { ty, .. } => {
+                display_func(&metadata.types, ty, &metadata.resources)
+            }
             ExportItem::Resource(_) => "resource".to_string(),
             ExportItem::Type(ty) => format!("type = {}", metadata.types.display(*ty)),
             ExportItem::Instance => "instance".to_string(),
@@ -117,12 +130,22 @@ fn modules(out: &mut String, metadata: &Metadata) -> Result<()> {
         writeln!(
             out,
             "  module{index} {name:?}: {} bytes at {start:#x}, {} imported and {} defined functions, {} memories, {} tables, {} globals, {} data segments",
-            end - start, module.imported_functions, module.defined_functions, counts.memories, counts.tables, counts.globals, counts.data_segments,
+            end - start,
+            module.imported_functions,
+            module.defined_functions,
+            counts.memories,
+            counts.tables,
+            counts.globals,
+            counts.data_segments,
         )?;
     }
     writeln!(out, "\ncore instances:")?;
     for (index, unit) in metadata.units.iter().enumerate() {
-        writeln!(out, "  core-instance{index}: {} in {}", unit.module, unit.slab)?;
+        writeln!(
+            out,
+            "  core-instance{index}: {} in {}",
+            unit.module, unit.slab
+        )?;
     }
     Ok(())
 }
@@ -164,7 +187,10 @@ fn functions<'a>(out: &mut String, file: &ElfFile64<'a, object::Endianness>) -> 
 /// `component-trampolines[3]-wasm-call-lower-import` → `component-trampolines-wasm-call-lower-import`;
 /// everything after `::name` is dropped.
 fn symbol_kind(symbol: &str) -> String {
-    let own = match symbol.strip_prefix("wasm[").and_then(|rest| rest.split_once("]::")) {
+    let own = match symbol
+        .strip_prefix("wasm[")
+        .and_then(|rest| rest.split_once("]::"))
+    {
         Some((_, function)) => format!("wasm::{}", function.split("::").next().unwrap_or_default()),
         None => symbol.split("::").next().unwrap_or_default().to_string(),
     };
@@ -188,7 +214,12 @@ fn sections<'a, H: FileHeader>(
     writeln!(out, "\nsections:")?;
     for section in file.sections() {
         let name = section.name().unwrap_or_default();
-        writeln!(out, "  {name:<22} {:>10} bytes at {:#x}", section.size(), section.address())?;
+        writeln!(
+            out,
+            "  {name:<22} {:>10} bytes at {:#x}",
+            section.size(),
+            section.address()
+        )?;
     }
     Ok(())
 }
@@ -199,11 +230,17 @@ mod tests {
 
     #[test]
     fn kinds_are_symbols_without_numbers_and_names() {
-        assert_eq!(symbol_kind("wasm[2]::function[17]::strlen"), "wasm::function");
+        assert_eq!(
+            symbol_kind("wasm[2]::function[17]::strlen"),
+            "wasm::function"
+        );
         assert_eq!(
             symbol_kind("component-trampolines[3]-wasm-call-lower-import"),
             "component-trampolines-wasm-call-lower-import"
         );
-        assert_eq!(symbol_kind("export-entry[0]-native-call::run"), "export-entry-native-call");
+        assert_eq!(
+            symbol_kind("export-entry[0]-native-call::run"),
+            "export-entry-native-call"
+        );
     }
 }

@@ -31,7 +31,9 @@ pub fn run(arguments: RunArguments) -> Result<u8> {
             let progress = progress_bar(&format!("compiling {}", path.display()));
             let artifact = crate::compile_component(&wasm, &arguments.code.options());
             progress.finish_and_clear();
-            artifact.with_context(|| path.display().to_string())?.into_bytes()
+            artifact
+                .with_context(|| path.display().to_string())?
+                .into_bytes()
         }
     };
     let component = Component::from_bytes(&artifact).with_context(|| path.display().to_string())?;

@@ -41,7 +41,9 @@ impl FromStr for OptLevel {
             "0" => Ok(OptLevel::None),
             "1" => Ok(OptLevel::SpeedAndSize),
             "2" => Ok(OptLevel::Speed),
-            _ => Err(anyhow!("unknown optimisation level `{level}`; known are 0, 1 and 2")),
+            _ => Err(anyhow!(
+                "unknown optimisation level `{level}`; known are 0, 1 and 2"
+            )),
         }
     }
 }

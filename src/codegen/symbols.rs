@@ -19,7 +19,11 @@ pub fn declare_function(
     signature: ir::Signature,
 ) -> ir::FuncRef {
     let name = external_name(func, key.into());
-    let known = func.dfg.ext_funcs.iter().find(|(_, callee)| callee.name == name);
+    let known = func
+        .dfg
+        .ext_funcs
+        .iter()
+        .find(|(_, callee)| callee.name == name);
     if let Some((callee, _)) = known {
         return callee;
     }

@@ -9,8 +9,8 @@ use crate::component::program::{
 use crate::modules::module::{CoreSignature, CoreType, Module, RefKind};
 use trampette_artifact::ids::UnitId;
 use trampette_artifact::metadata::{
-    self, CoreExportItem, CoreFuncType, CoreGlobalPlace, CoreInterface, CoreValueType, Metadata, ModuleCounts,
-    StaticModule,
+    self, CoreExportItem, CoreFuncType, CoreGlobalPlace, CoreInterface, CoreValueType, Metadata,
+    ModuleCounts, StaticModule,
 };
 
 /// Kept custom sections of all modules, one after the other.
@@ -29,7 +29,11 @@ pub fn custom_sections(program: &Program<'_>) -> CustomSections {
         let mut kept = Vec::new();
         for (name, contents) in &module.custom_sections {
             if name.starts_with(".debug_") {
-                kept.push((name.to_string(), all.bytes.len() as u64, contents.len() as u64));
+                kept.push((
+                    name.to_string(),
+                    all.bytes.len() as u64,
+                    contents.len() as u64,
+                ));
                 all.bytes.extend_from_slice(contents);
             }
         }
@@ -39,33 +43,60 @@ pub fn custom_sections(program: &Program<'_>) -> CustomSections {
 }
 
 /// Describes a component whose image section is at `image_address`.
-pub fn metadata(session: &Session<'_>, images: &Images, image_address: u64, custom: &CustomSections) -> Metadata {
+pub fn metadata(
+    session: &Session<'_>,
+    images: &Images,
+    image_address: u64,
+    custom: &CustomSections,
+) -> Metadata {
     let (program, layout) = (session.program, session.layout);
-    let slabs = layout.slabs.iter().zip(&images.extents).map(|(slab, extents)| metadata::Slab {
-        context_size: slab.context_size,
-        memory: slab.memory,
-        extents: extents
-            .iter()
-            .map(|extent| metadata::Extent { file_offset: image_address + extent.file_offset, ..*extent })
-            .collect(),
-    });
+    let slabs = layout
+        .slabs
+        .iter()
+        .zip(&images.extents)
+        .map(|(slab, extents)| metadata::Slab {
+            context_size: slab.context_size,
+            memory: slab.memory,
+            extents: extents
+                .iter()
+                .map(|extent| metadata::Extent {
+                    file_offset: image_address + extent.file_offset,
+                    ..*extent
+                })
+                .collect(),
+        });
     let modules = program
         .modules
         .iter()
         .zip(&custom.by_module)
         .map(|(module, custom)| static_module(module, custom.clone()));
-    let units = layout.units.iter().map(|unit| metadata::Unit { module: unit.module, slab: unit.slab });
+    let units = layout.units.iter().map(|unit| metadata::Unit {
+        module: unit.module,
+        slab: unit.slab,
+    });
     Metadata {
         types: program.types.clone(),
-        resources: program.resources.iter().map(|resource| resource.info.clone()).collect(),
+        resources: program
+            .resources
+            .iter()
+            .map(|resource| resource.info.clone())
+            .collect(),
         imports: program.imports.clone(),
         exports: program.exports.clone(),
         slabs: slabs.collect(),
         root: layout.root,
         memories: layout.memories.clone(),
         tables: layout.tables.clone(),
-        data_segments: layout.data_segments.iter().map(|bytes| bytes.len() as u64).collect(),
-        element_segments: layout.element_segments.iter().map(|ids| ids.len() as u64).collect(),
+        data_segments: layout
+            .data_segments
+            .iter()
+            .map(|bytes| bytes.len() as u64)
+            .collect(),
+        element_segments: layout
+            .element_segments
+            .iter()
+            .map(|ids| ids.len() as u64)
+            .collect(),
         modules: modules.collect(),
         units: units.collect(),
         startup_steps: startup_steps(program, layout),
@@ -108,7 +139,11 @@ fn core_item(program: &Program<'_>, layout: &Layout, item: CoreItem) -> Option<C
         CoreItem::Func(CoreFunc::Module(instance, func)) => {
             let module = program.module_of(instance)?;
             let ty = module.functions[(module.imported_functions + func) as usize];
-            CoreExportItem::Func { unit: UnitId(instance.0), func, ty: func_type(module, ty) }
+            CoreExportItem::Func {
+                unit: UnitId(instance.0),
+                func,
+                ty: func_type(module, ty),
+            }
         }
         CoreItem::Func(CoreFunc::Host(import)) => CoreExportItem::HostFunc(import),
         CoreItem::Func(CoreFunc::Trampoline(_) | CoreFunc::Intrinsic(_)) => return None,
@@ -125,11 +160,16 @@ fn core_item(program: &Program<'_>, layout: &Layout, item: CoreItem) -> Option<C
                     bytes[..value.len()].copy_from_slice(&value);
                     CoreGlobalPlace::Constant(bytes)
                 }
-                GlobalPlace::Context { slab, offset, .. } => {
-                    CoreGlobalPlace::Context { slab, offset: offset.0 }
-                }
+                GlobalPlace::Context { slab, offset, .. } => CoreGlobalPlace::Context {
+                    slab,
+                    offset: offset.0,
+                },
             };
-            CoreExportItem::Global { place, ty: value_type(global.declared), mutable: global.mutable }
+            CoreExportItem::Global {
+                place,
+                ty: value_type(global.declared),
+                mutable: global.mutable,
+            }
         }
         CoreItem::Tag(id) => CoreExportItem::Tag(id),
     })
@@ -174,8 +214,14 @@ fn value_type(ty: wasmparser::ValType) -> CoreValueType {
         ValType::V128 => CoreValueType::V128,
         ValType::Ref(wasmparser::RefType::FUNCREF) => CoreValueType::FuncRef,
         ValType::Ref(reference) => match reference.heap_type() {
-            HeapType::Abstract { ty: A::Extern | A::NoExtern, .. } => CoreValueType::ExternRef,
-            HeapType::Abstract { ty: A::Exn | A::NoExn, .. } => CoreValueType::ExnRef,
+            HeapType::Abstract {
+                ty: A::Extern | A::NoExtern,
+                ..
+            } => CoreValueType::ExternRef,
+            HeapType::Abstract {
+                ty: A::Exn | A::NoExn,
+                ..
+            } => CoreValueType::ExnRef,
             _ => CoreValueType::TypedFuncRef,
         },
     }

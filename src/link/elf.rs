@@ -85,8 +85,14 @@ pub struct Builder {
 impl Builder {
     /// A file with room for its headers and the build-id note.
     pub fn new() -> Builder {
-        let mut builder = Builder { bytes: Vec::new(), sections: Vec::new(), symbols: Vec::new() };
-        builder.bytes.resize(FILE_HEADER + PROGRAM_HEADERS * PROGRAM_HEADER, 0);
+        let mut builder = Builder {
+            bytes: Vec::new(),
+            sections: Vec::new(),
+            symbols: Vec::new(),
+        };
+        builder
+            .bytes
+            .resize(FILE_HEADER + PROGRAM_HEADERS * PROGRAM_HEADER, 0);
         builder.reserve(NOTE_NAME, Kind::ReadOnly, NOTE_SIZE, 8);
         builder
     }
@@ -94,7 +100,11 @@ impl Builder {
     /// Where the next section of a kind and alignment will start.
     pub fn next_address(&self, kind: Kind, align: u64) -> u64 {
         let new_segment = self.sections.last().is_some_and(|last| last.kind != kind);
-        let align = if new_segment { align.max(PAGE_ALIGNMENT) } else { align };
+        let align = if new_segment {
+            align.max(PAGE_ALIGNMENT)
+        } else {
+            align
+        };
         (self.bytes.len() as u64).next_multiple_of(align)
     }
 
@@ -103,13 +113,25 @@ impl Builder {
     /// # Panics
     /// If kinds come out of order, which is a defect of the linker.
     pub fn reserve(&mut self, name: &str, kind: Kind, size: usize, align: u64) -> Placed {
-        assert!(self.sections.last().is_none_or(|last| last.kind <= kind), "{name} is out of order");
+        assert!(
+            self.sections.last().is_none_or(|last| last.kind <= kind),
+            "{name} is out of order"
+        );
         let address = self.next_address(kind, align);
         self.bytes.resize(address as usize + size, 0);
-        let at = Placed { address, size: size as u64 };
+        let at = Placed {
+            address,
+            size: size as u64,
+        };
         // Builtin addresses are zeros by intention.
         let filled = kind == Kind::Addresses || size == 0;
-        self.sections.push(Section { name: name.to_string(), kind, at: at.clone(), align, filled });
+        self.sections.push(Section {
+            name: name.to_string(),
+            kind,
+            at: at.clone(),
+            align,
+            filled,
+        });
         at
     }
 
@@ -152,7 +174,11 @@ impl Builder {
     pub fn symbol(&mut self, name: String, address: u64, size: u64) -> Result<()> {
         // Names come from the guest; a zero byte would end the string early.
         let name = name.replace('\0', "\u{fffd}");
-        self.symbols.push(Symbol { name, address, size });
+        self.symbols.push(Symbol {
+            name,
+            address,
+            size,
+        });
         Ok(())
     }
 
@@ -160,8 +186,15 @@ impl Builder {
     ///
     /// # Errors
     /// If a reserved section was never filled, or the file does not fit ELF's fields.
-    pub fn finish(mut self, identification: impl FnOnce(Vec<SectionChecksum>) -> Result<Vec<u8>>) -> Result<Vec<u8>> {
-        if let Some(section) = self.sections.iter().find(|s| !s.filled && s.name != NOTE_NAME) {
+    pub fn finish(
+        mut self,
+        identification: impl FnOnce(Vec<SectionChecksum>) -> Result<Vec<u8>>,
+    ) -> Result<Vec<u8>> {
+        if let Some(section) = self
+            .sections
+            .iter()
+            .find(|s| !s.filled && s.name != NOTE_NAME)
+        {
             bail!("section {} was reserved but never written", section.name);
         }
         let checksums = self.checksums();
@@ -172,7 +205,12 @@ impl Builder {
 
         let mut names = vec![0];
         let mut name_offsets = Vec::new();
-        for name in self.sections.iter().map(|s| s.name.as_str()).chain([".symtab", ".strtab", ".shstrtab"]) {
+        for name in
+            self.sections
+                .iter()
+                .map(|s| s.name.as_str())
+                .chain([".symtab", ".strtab", ".shstrtab"])
+        {
             name_offsets.push(names.len() as u32);
             names.extend_from_slice(name.as_bytes());
             names.push(0);
@@ -191,7 +229,11 @@ impl Builder {
 
         self.bytes.extend([0; SECTION_HEADER]);
         for (section, name) in self.sections.iter().zip(&name_offsets) {
-            let kind = if section.name == NOTE_NAME { elf::SHT_NOTE } else { elf::SHT_PROGBITS };
+            let kind = if section.name == NOTE_NAME {
+                elf::SHT_NOTE
+            } else {
+                elf::SHT_PROGBITS
+            };
             let header = SectionHeader {
                 name: *name,
                 kind,
@@ -218,8 +260,20 @@ impl Builder {
                 size: symtab.len() as u64,
                 ..SectionHeader::default()
             },
-            SectionHeader { kind: elf::SHT_STRTAB, align: 1, offset: strtab_at, size: strtab.len() as u64, ..SectionHeader::default() },
-            SectionHeader { kind: elf::SHT_STRTAB, align: 1, offset: names_at, size: names.len() as u64, ..SectionHeader::default() },
+            SectionHeader {
+                kind: elf::SHT_STRTAB,
+                align: 1,
+                offset: strtab_at,
+                size: strtab.len() as u64,
+                ..SectionHeader::default()
+            },
+            SectionHeader {
+                kind: elf::SHT_STRTAB,
+                align: 1,
+                offset: names_at,
+                size: names.len() as u64,
+                ..SectionHeader::default()
+            },
         ];
         for (mut header, name) in tables.into_iter().zip(&name_offsets[tail..]) {
             header.name = *name;
@@ -238,7 +292,10 @@ impl Builder {
 
     /// Checksums of every section but the note, which depends on them.
     fn checksums(&self) -> Vec<SectionChecksum> {
-        let sections = self.sections.iter().filter(|section| section.name != NOTE_NAME);
+        let sections = self
+            .sections
+            .iter()
+            .filter(|section| section.name != NOTE_NAME);
         sections
             .map(|section| {
                 let start = section.at.address as usize;
@@ -254,7 +311,10 @@ impl Builder {
     }
 
     fn write_build_id(&mut self, checksums: &[SectionChecksum]) {
-        let all: Vec<u8> = checksums.iter().flat_map(|section| section.checksum.to_le_bytes()).collect();
+        let all: Vec<u8> = checksums
+            .iter()
+            .flat_map(|section| section.checksum.to_le_bytes())
+            .collect();
         let mut note = Vec::with_capacity(NOTE_SIZE);
         note.extend(4u32.to_le_bytes());
         note.extend(8u32.to_le_bytes());
@@ -269,7 +329,8 @@ impl Builder {
         let mut symbols = vec![0; SYMBOL];
         let mut strings = vec![0];
         for symbol in &self.symbols {
-            let name = u32::try_from(strings.len()).context("symbol names are larger than 4 GiB")?;
+            let name =
+                u32::try_from(strings.len()).context("symbol names are larger than 4 GiB")?;
             strings.extend_from_slice(symbol.name.as_bytes());
             strings.push(0);
             symbols.extend(name.to_le_bytes());
@@ -303,17 +364,46 @@ impl Builder {
                 }
             }
         }
-        debug_assert_eq!(programs.last().map(|last| last.offset + last.size), Some(segments_end));
+        debug_assert_eq!(
+            programs.last().map(|last| last.offset + last.size),
+            Some(segments_end)
+        );
         let note = &self.sections[0].at;
-        programs.push(ProgramHeader { kind: elf::PT_NOTE, flags: elf::PF_R, offset: note.address, size: note.size, align: 8 });
+        programs.push(ProgramHeader {
+            kind: elf::PT_NOTE,
+            flags: elf::PF_R,
+            offset: note.address,
+            size: note.size,
+            align: 8,
+        });
         if let Some(unwind) = self.sections.iter().find(|s| s.name == ".eh_frame_hdr") {
             let at = &unwind.at;
-            programs.push(ProgramHeader { kind: elf::PT_GNU_EH_FRAME, flags: elf::PF_R, offset: at.address, size: at.size, align: 8 });
+            programs.push(ProgramHeader {
+                kind: elf::PT_GNU_EH_FRAME,
+                flags: elf::PF_R,
+                offset: at.address,
+                size: at.size,
+                align: 8,
+            });
         }
-        programs.push(ProgramHeader { kind: elf::PT_GNU_STACK, flags: elf::PF_R | elf::PF_W, offset: 0, size: 0, align: 16 });
+        programs.push(ProgramHeader {
+            kind: elf::PT_GNU_STACK,
+            flags: elf::PF_R | elf::PF_W,
+            offset: 0,
+            size: 0,
+            align: 16,
+        });
 
         let mut header = Vec::with_capacity(FILE_HEADER);
-        header.extend([0x7f, b'E', b'L', b'F', elf::ELFCLASS64, elf::ELFDATA2LSB, elf::EV_CURRENT]);
+        header.extend([
+            0x7f,
+            b'E',
+            b'L',
+            b'F',
+            elf::ELFCLASS64,
+            elf::ELFDATA2LSB,
+            elf::EV_CURRENT,
+        ]);
         header.resize(16, 0);
         header.extend(elf::ET_DYN.to_le_bytes());
         header.extend(elf::EM_X86_64.to_le_bytes());
@@ -323,8 +413,14 @@ impl Builder {
         header.extend(section_headers.to_le_bytes());
         header.extend(0u32.to_le_bytes());
         let sections = self.sections.len() as u16 + 4; // null, symbols, two string tables
-        let fields =
-            [FILE_HEADER as u16, PROGRAM_HEADER as u16, programs.len() as u16, SECTION_HEADER as u16, sections, sections - 1];
+        let fields = [
+            FILE_HEADER as u16,
+            PROGRAM_HEADER as u16,
+            programs.len() as u16,
+            SECTION_HEADER as u16,
+            sections,
+            sections - 1,
+        ];
         header.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
         for program in programs {
             program.write(&mut header);
@@ -380,7 +476,14 @@ impl ProgramHeader {
         out.extend(self.kind.to_le_bytes());
         out.extend(self.flags.to_le_bytes());
         // Offset, virtual and physical address are the same; so are the sizes in file and memory.
-        for field in [self.offset, self.offset, self.offset, self.size, self.size, self.align] {
+        for field in [
+            self.offset,
+            self.offset,
+            self.offset,
+            self.size,
+            self.size,
+            self.align,
+        ] {
             out.extend(field.to_le_bytes());
         }
     }

@@ -19,12 +19,18 @@ pub struct Images {
 /// # Errors
 /// If pieces overlap or are not in order.
 pub fn extents(slabs: &[SlabLayout]) -> Result<Images> {
-    let mut images = Images { bytes: Vec::new(), extents: Vec::new() };
+    let mut images = Images {
+        bytes: Vec::new(),
+        extents: Vec::new(),
+    };
     for slab in slabs {
         let mut extents: Vec<Extent> = Vec::new();
         let mut written = i64::MIN;
         for (offset, bytes) in slab.image.iter().filter(|(_, bytes)| !bytes.is_empty()) {
-            ensure!(*offset >= written, "pieces of a slab's image overlap at {offset:#x}");
+            ensure!(
+                *offset >= written,
+                "pieces of a slab's image overlap at {offset:#x}"
+            );
             written = offset + bytes.len() as i64;
             let page = offset.div_euclid(PAGE_ALIGNMENT as i64) * PAGE_ALIGNMENT as i64;
             match extents.last_mut() {
@@ -54,16 +60,31 @@ mod tests {
     use super::*;
 
     fn slab(image: Vec<(i64, Vec<u8>)>) -> SlabLayout {
-        SlabLayout { image, ..SlabLayout::default() }
+        SlabLayout {
+            image,
+            ..SlabLayout::default()
+        }
     }
 
     #[test]
     fn neighbouring_pieces_share_pages_and_far_ones_do_not() {
-        let pieces = vec![(-64, vec![1; 64]), (16, vec![2; 8]), (0x1_0000, vec![3; 0x1001])];
+        let pieces = vec![
+            (-64, vec![1; 64]),
+            (16, vec![2; 8]),
+            (0x1_0000, vec![3; 0x1001]),
+        ];
         let images = extents(&[slab(pieces), slab(vec![])]).unwrap();
         let expected = [
-            Extent { file_offset: 0, target: -0x1000, length: 0x2000 },
-            Extent { file_offset: 0x2000, target: 0x1_0000, length: 0x2000 },
+            Extent {
+                file_offset: 0,
+                target: -0x1000,
+                length: 0x2000,
+            },
+            Extent {
+                file_offset: 0x2000,
+                target: 0x1_0000,
+                length: 0x2000,
+            },
         ];
         assert_eq!(images.extents, vec![expected.to_vec(), vec![]]);
         assert_eq!(images.bytes.len(), 0x4000);

@@ -44,7 +44,11 @@ pub struct Target {
 /// # Errors
 /// If something does not fit (code beyond 2 GiB), or a relocation is of a kind or to a symbol that
 /// a closed world must not have.
-pub fn link(session: &Session<'_>, functions: &CompiledFunctions, target: &Target) -> Result<Vec<u8>> {
+pub fn link(
+    session: &Session<'_>,
+    functions: &CompiledFunctions,
+    target: &Target,
+) -> Result<Vec<u8>> {
     crate::compile::check_complete(functions)?;
     let mut text = text::lay_out(functions)?;
     let mut file = elf::Builder::new();
@@ -56,28 +60,62 @@ pub fn link(session: &Session<'_>, functions: &CompiledFunctions, target: &Targe
     let function_table = file.reserve(section::FUNCTION_TABLE, elf::Kind::ReadOnly, table_size, 16);
     let rodata = Rodata::gather(session);
     let rodata_at = file.section(section::RODATA, elf::Kind::ReadOnly, &rodata.bytes, 16);
-    let text_at = file.reserve(section::TEXT, elf::Kind::Code, text.code.len(), PAGE_ALIGNMENT);
+    let text_at = file.reserve(
+        section::TEXT,
+        elf::Kind::Code,
+        text.code.len(),
+        PAGE_ALIGNMENT,
+    );
     let got_size = Builtin::ALL.len() * 8;
     let got = file.reserve(section::GOT, elf::Kind::Addresses, got_size, PAGE_ALIGNMENT);
 
     let data_address = |key: DataKey| match key {
         DataKey::FunctionTable => Some(function_table.address),
         DataKey::Got => Some(got.address),
-        DataKey::DataSegment(_) | DataKey::ElementSegment(_) => {
-            rodata.offsets.get(&key).map(|offset| rodata_at.address + offset)
-        }
+        DataKey::DataSegment(_) | DataKey::ElementSegment(_) => rodata
+            .offsets
+            .get(&key)
+            .map(|offset| rodata_at.address + offset),
     };
     text.relocate(functions, text_at.address, data_address)?;
     file.fill(&text_at, &text.code)?;
-    file.fill(&function_table, &function_entries(session, &text, text_at.address, function_table.address)?)?;
+    file.fill(
+        &function_table,
+        &function_entries(session, &text, text_at.address, function_table.address)?,
+    )?;
 
     let images = images::extents(&session.layout.slabs)?;
-    let image_at = file.section(section::IMAGE, elf::Kind::Image, &images.bytes, PAGE_ALIGNMENT);
+    let image_at = file.section(
+        section::IMAGE,
+        elf::Kind::Image,
+        &images.bytes,
+        PAGE_ALIGNMENT,
+    );
 
-    file.section(section::FUNCTIONS, elf::Kind::Tables, tables::as_bytes(&text.functions), 16);
-    file.section(section::TRAPS, elf::Kind::Tables, tables::as_bytes(&text.traps), 16);
-    file.section(section::ADDRESS_MAP, elf::Kind::Tables, tables::as_bytes(&text.addresses), 16);
-    file.section(section::ENTRIES, elf::Kind::Tables, tables::as_bytes(&text.entries), 16);
+    file.section(
+        section::FUNCTIONS,
+        elf::Kind::Tables,
+        tables::as_bytes(&text.functions),
+        16,
+    );
+    file.section(
+        section::TRAPS,
+        elf::Kind::Tables,
+        tables::as_bytes(&text.traps),
+        16,
+    );
+    file.section(
+        section::ADDRESS_MAP,
+        elf::Kind::Tables,
+        tables::as_bytes(&text.addresses),
+        16,
+    );
+    file.section(
+        section::ENTRIES,
+        elf::Kind::Tables,
+        tables::as_bytes(&text.entries),
+        16,
+    );
     let eh_frame_at = file.next_address(elf::Kind::Tables, 8);
     let unwind = unwind::build(session, functions, &text, text_at.address, eh_frame_at)?;
     file.section(".eh_frame", elf::Kind::Tables, &unwind.frame, 8);
@@ -88,7 +126,11 @@ pub fn link(session: &Session<'_>, functions: &CompiledFunctions, target: &Targe
     file.section(section::METADATA, elf::Kind::Tables, &metadata, 16);
 
     for (key, at) in text.placed() {
-        file.symbol(crate::compile::symbol(session.program, key), text_at.address + u64::from(at.start), u64::from(at.length))?;
+        file.symbol(
+            crate::compile::symbol(session.program, key),
+            text_at.address + u64::from(at.start),
+            u64::from(at.length),
+        )?;
     }
     file.finish(|sections| {
         let identification = Identification {
@@ -111,13 +153,19 @@ struct Rodata {
 
 impl Rodata {
     fn gather(session: &Session<'_>) -> Rodata {
-        let mut rodata = Rodata { bytes: Vec::new(), offsets: HashMap::new() };
+        let mut rodata = Rodata {
+            bytes: Vec::new(),
+            offsets: HashMap::new(),
+        };
         for (index, segment) in session.layout.data_segments.iter().enumerate() {
             rodata.push(DataKey::DataSegment(DataSegmentId::new(index)), segment);
         }
         for (index, segment) in session.layout.element_segments.iter().enumerate() {
             let bytes: Vec<u8> = segment.iter().flat_map(|id| id.to_le_bytes()).collect();
-            rodata.push(DataKey::ElementSegment(ElementSegmentId::new(index)), &bytes);
+            rodata.push(
+                DataKey::ElementSegment(ElementSegmentId::new(index)),
+                &bytes,
+            );
         }
         rodata
     }
@@ -142,7 +190,9 @@ fn function_entries(
     let mut entries = vec![FunctionEntry::default(); layout.function_table_length() as usize];
     for (index, func) in layout.functions.iter().enumerate() {
         let key: FuncKey = func.key();
-        let at = text.find(key).with_context(|| format!("`{key}` escapes but was not compiled"))?;
+        let at = text
+            .find(key)
+            .with_context(|| format!("`{key}` escapes but was not compiled"))?;
         let code = (text_address + u64::from(at.start)) as i64 - table_address as i64;
         entries[index + 1] = FunctionEntry {
             signature: layout.function_signatures[index].0,
@@ -150,7 +200,10 @@ fn function_entries(
             context: Layout::distance(SlabId(0), layout.home(*func)),
         };
     }
-    ensure!(entries.is_empty() || entries[0] == FunctionEntry::default(), "entry 0 is null");
+    ensure!(
+        entries.is_empty() || entries[0] == FunctionEntry::default(),
+        "entry 0 is null"
+    );
     Ok(tables::as_bytes(&entries).to_vec())
 }
 

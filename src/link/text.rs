@@ -29,7 +29,10 @@ const PADDING: u8 = 0xcc;
 /// # Errors
 /// If the code is larger than 2 GiB.
 pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
-    let total: usize = functions.values().map(|f| f.code.len() + f.alignment as usize).sum();
+    let total: usize = functions
+        .values()
+        .map(|f| f.code.len() + f.alignment as usize)
+        .sum();
     i32::try_from(total).context("the code is larger than 2 GiB")?;
     let mut text = Text {
         code: Vec::with_capacity(total),
@@ -39,28 +42,37 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
         entries: Vec::new(),
     };
     for (key, function) in functions {
-        let start = text.code.len().next_multiple_of(function.alignment as usize);
+        let start = text
+            .code
+            .len()
+            .next_multiple_of(function.alignment as usize);
         text.code.resize(start, PADDING);
         text.code.extend_from_slice(&function.code);
         let start = start as u32; // checked above
         let (namespace, index) = SymbolKey::Func(*key).encode();
         let length = function.code.len() as u32;
-        text.functions.push(CompiledFunction { namespace, index, start, length });
-        text.traps.extend(
-            function
-                .traps
-                .iter()
-                .map(|(offset, code)| Trap { offset: start + offset, code: u32::from(code.number()) }),
-        );
-        text.addresses.extend(function.positions.iter().map(|(offset, source)| Address {
-            offset: start + offset,
-            source: source.unwrap_or(Address::NONE),
-        }));
-        text.entries.extend(function.entries.iter().map(|entry| Entry {
-            return_address: start + entry.return_address,
-            handler: start + entry.handler,
-            ..*entry
-        }));
+        text.functions.push(CompiledFunction {
+            namespace,
+            index,
+            start,
+            length,
+        });
+        text.traps
+            .extend(function.traps.iter().map(|(offset, code)| Trap {
+                offset: start + offset,
+                code: u32::from(code.number()),
+            }));
+        text.addresses
+            .extend(function.positions.iter().map(|(offset, source)| Address {
+                offset: start + offset,
+                source: source.unwrap_or(Address::NONE),
+            }));
+        text.entries
+            .extend(function.entries.iter().map(|entry| Entry {
+                return_address: start + entry.return_address,
+                handler: start + entry.handler,
+                ..*entry
+            }));
     }
     Ok(text)
 }
@@ -69,16 +81,21 @@ impl Text {
     /// Where a function is.
     pub fn find(&self, key: FuncKey) -> Option<&CompiledFunction> {
         let wanted = SymbolKey::Func(key).encode();
-        let at = self.functions.binary_search_by_key(&wanted, |f| (f.namespace, f.index)).ok()?;
+        let at = self
+            .functions
+            .binary_search_by_key(&wanted, |f| (f.namespace, f.index))
+            .ok()?;
         Some(&self.functions[at])
     }
 
     /// Every function and where it is.
     pub fn placed(&self) -> impl Iterator<Item = (FuncKey, &CompiledFunction)> {
-        self.functions.iter().filter_map(|f| match SymbolKey::decode(f.namespace, f.index) {
-            Some(SymbolKey::Func(key)) => Some((key, f)),
-            _ => None,
-        })
+        self.functions
+            .iter()
+            .filter_map(|f| match SymbolKey::decode(f.namespace, f.index) {
+                Some(SymbolKey::Func(key)) => Some((key, f)),
+                _ => None,
+            })
     }
 
     /// Resolves relocations.
@@ -96,7 +113,10 @@ impl Text {
             for relocation in &function.relocations {
                 match relocation.kind {
                     Reloc::X86CallPCRel4 | Reloc::X86PCRel4 => {}
-                    other => bail!("`{}` has a relocation that is not PC-relative: {other}", function.key),
+                    other => bail!(
+                        "`{}` has a relocation that is not PC-relative: {other}",
+                        function.key
+                    ),
                 }
                 let target = symbol_address(relocation.target, self, text_address, &data_address)
                     .with_context(|| format!("in `{}`", function.key))?;
@@ -104,8 +124,9 @@ impl Text {
                 let value = (target as i64)
                     .wrapping_add(relocation.addend)
                     .wrapping_sub((text_address + at as u64) as i64);
-                let value = i32::try_from(value)
-                    .with_context(|| format!("`{}` is too far from `{}`", relocation.target, function.key))?;
+                let value = i32::try_from(value).with_context(|| {
+                    format!("`{}` is too far from `{}`", relocation.target, function.key)
+                })?;
                 self.code
                     .get_mut(at..at + 4)
                     .with_context(|| format!("a relocation outside `{}`", function.key))?

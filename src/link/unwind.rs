@@ -29,7 +29,10 @@ pub fn build(
     frame_address: u64,
 ) -> Result<Unwind> {
     let mut table = FrameTable::default();
-    let mut cie = session.isa.create_systemv_cie().context("the target has no unwind format")?;
+    let mut cie = session
+        .isa
+        .create_systemv_cie()
+        .context("the target has no unwind format")?;
     cie.fde_address_encoding = DwEhPe(DW_EH_PE_pcrel.0 | DW_EH_PE_sdata4.0);
     let cie = table.add_cie(cie);
     for (function, at) in functions.values().zip(&text.functions) {
@@ -39,10 +42,15 @@ pub fn build(
         // The writer subtracts the place within the section; the section's own address is ours to
         // subtract, which makes the value relative to the place in memory.
         let address = text_address + u64::from(at.start);
-        table.add_fde(cie, info.to_fde(Address::Constant(address.wrapping_sub(frame_address))));
+        table.add_fde(
+            cie,
+            info.to_fde(Address::Constant(address.wrapping_sub(frame_address))),
+        );
     }
     let mut frame = EhFrame(EndianVec::new(LittleEndian));
-    table.write_eh_frame(&mut frame).context("cannot write .eh_frame")?;
+    table
+        .write_eh_frame(&mut frame)
+        .context("cannot write .eh_frame")?;
     let mut frame = frame.0.into_vec();
     frame.extend([0; 4]); // the terminator
     let header_address = frame_address + (frame.len() as u64).next_multiple_of(8);
@@ -71,7 +79,10 @@ fn header(frame: &[u8], frame_address: u64, header_address: u64) -> Result<Vec<u
         if is_fde {
             let place = frame_address + at as u64 + 8;
             let function = place.wrapping_add_signed(i64::from(word(at + 8)?));
-            pairs.push((relative(function, header_address)?, relative(frame_address + at as u64, header_address)?));
+            pairs.push((
+                relative(function, header_address)?,
+                relative(frame_address + at as u64, header_address)?,
+            ));
         }
         at += 4 + length as usize;
         if at > frame.len() {

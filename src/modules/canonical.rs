@@ -5,7 +5,7 @@
 //! call through a table or an import is allowed depends on the exact types compared here.
 
 use super::module::{CoreSignature, CoreType, Module, RefKind};
-use indexmap::IndexMap;
+use std::collections::HashMap;
 use trampette_artifact::ids::SignatureId;
 use wasmparser::{AbstractHeapType, CompositeInnerType, HeapType, RefType, SubType, ValType};
 
@@ -43,7 +43,7 @@ struct ExactSignature {
 #[derive(Debug, Default)]
 pub struct CanonicalTypes {
     /// Recursion groups, and the index of the first type of each.
-    groups: IndexMap<Vec<ExactSignature>, u32>,
+    groups: HashMap<Vec<ExactSignature>, u32>,
     signatures: Vec<CoreSignature>,
 }
 
@@ -73,14 +73,10 @@ impl CanonicalTypes {
 
     fn intern_group(&mut self, key: Vec<ExactSignature>, group: &[CoreSignature]) -> SignatureId {
         let next = u32::try_from(self.signatures.len()).expect("type spaces are limited");
-        let (index, _) = self.groups.insert_full(key, next);
-        let first = match index + 1 == self.groups.len() && self.groups[index] == next {
-            true => {
-                self.signatures.extend_from_slice(group);
-                next
-            }
-            false => self.groups[index],
-        };
+        let first = *self.groups.entry(key).or_insert(next);
+        if first == next {
+            self.signatures.extend_from_slice(group);
+        }
         SignatureId(first + 1)
     }
 

@@ -226,7 +226,11 @@ pub struct FunctionBody<'a> {
 impl FunctionBody<'_> {
     /// What validates the body while it is translated, as often as there are units of its module.
     pub fn take_validator(&self) -> wasmparser::FuncToValidate<wasmparser::ValidatorResources> {
-        let first = self.validator.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let first = self
+            .validator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         first.unwrap_or_else(|| copy_validator(&self.known))
     }
 }

@@ -260,10 +260,17 @@ impl<'a> World<'a> {
         definition: Definition,
         imported: impl Fn(&Module<'a>) -> u32,
     ) -> Option<(&Module<'a>, &[SignatureId], usize)> {
-        let instance = self.program.core_instances.get(definition.instance.index())?;
+        let instance = self
+            .program
+            .core_instances
+            .get(definition.instance.index())?;
         let module = &self.program.modules[instance.module.index()];
         let types = &self.module_types[instance.module.index()];
-        Some((module, types, (imported(module) + definition.index) as usize))
+        Some((
+            module,
+            types,
+            (imported(module) + definition.index) as usize,
+        ))
     }
 
     /// Instantiates a module with what [`World::resolve`] found for its imports.
@@ -359,11 +366,21 @@ impl IndexSpaces {
         let defined = module.functions.len() as u32 - module.imported_functions;
         let functions = (0..defined).map(|index| CoreItem::Func(CoreFunc::Module(id, index)));
         spaces.functions.extend(functions);
-        let own = |all: &[MemoryId]| all.iter().map(|id| CoreItem::Memory(*id)).collect::<Vec<_>>();
+        let own = |all: &[MemoryId]| {
+            all.iter()
+                .map(|id| CoreItem::Memory(*id))
+                .collect::<Vec<_>>()
+        };
         spaces.memories.extend(own(&instance.memories));
-        spaces.tables.extend(instance.tables.iter().map(|id| CoreItem::Table(*id)));
-        spaces.globals.extend(instance.globals.iter().map(|id| CoreItem::Global(*id)));
-        spaces.tags.extend(instance.tags.iter().map(|id| CoreItem::Tag(*id)));
+        spaces
+            .tables
+            .extend(instance.tables.iter().map(|id| CoreItem::Table(*id)));
+        spaces
+            .globals
+            .extend(instance.globals.iter().map(|id| CoreItem::Global(*id)));
+        spaces
+            .tags
+            .extend(instance.tags.iter().map(|id| CoreItem::Tag(*id)));
         spaces
     }
 

@@ -172,7 +172,10 @@ impl ScriptRunner {
             Ok(()) => bail!("expected {message:?}, but linking succeeded"),
             Err(error) => {
                 let text = texts::full_text(&error);
-                ensure!(text.contains(message), "expected {message:?}, found {text:?}");
+                ensure!(
+                    text.contains(message),
+                    "expected {message:?}, found {text:?}"
+                );
                 Ok(())
             }
         }
@@ -219,9 +222,7 @@ impl<'s> CoreRunner<'s> for ScriptRunner {
                 message,
                 because,
             } => rejected(source, message, *because),
-            Action::AssertUnlinkable { source, message } => {
-                self.unlinkable(index, source, message)
-            }
+            Action::AssertUnlinkable { source, message } => self.unlinkable(index, source, message),
             Action::AssertSuspension { .. } => bail!("stack switching is not supported"),
             Action::Thread { .. } | Action::Wait { .. } => bail!("threads are not supported yet"),
         }
@@ -477,11 +478,7 @@ fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>,
 }
 
 /// The first directive without which the script's layout is possible.
-fn first_failure(
-    script: &[Directive<'_>],
-    spectest: &[u8],
-    excluded: &Excluded,
-) -> Result<usize> {
+fn first_failure(script: &[Directive<'_>], spectest: &[u8], excluded: &Excluded) -> Result<usize> {
     let fails = |count: usize| -> Result<bool> {
         let planner = Planner::plan(script, spectest, excluded, count)?;
         Ok(lay_out(&planner.world.program).is_err())

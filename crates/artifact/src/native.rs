@@ -59,7 +59,10 @@ pub fn size_align(types: &TypeTable, ty: Type) -> SizeAlign {
                 let payload = payload_size_align(types, &cases);
                 let align = payload.align.max(tag);
                 SizeAlign {
-                    size: align_to(align_to(tag, payload.align).saturating_add(payload.size), align),
+                    size: align_to(
+                        align_to(tag, payload.align).saturating_add(payload.size),
+                        align,
+                    ),
                     align,
                 }
             }

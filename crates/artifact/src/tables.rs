@@ -94,7 +94,9 @@ pub fn as_bytes<T: Pod>(entries: &[T]) -> &[u8] {
 
 /// A table read in place; `None` if the bytes are misaligned or no whole number of entries.
 pub fn from_bytes<T: Pod>(bytes: &[u8]) -> Option<&[T]> {
-    if bytes.as_ptr().align_offset(align_of::<T>()) != 0 || !bytes.len().is_multiple_of(size_of::<T>()) {
+    if bytes.as_ptr().align_offset(align_of::<T>()) != 0
+        || !bytes.len().is_multiple_of(size_of::<T>())
+    {
         return None;
     }
     // SAFETY: aligned, in bounds, and every bit pattern of a `Pod` type is valid.

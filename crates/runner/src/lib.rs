@@ -57,17 +57,24 @@ impl GuestArguments {
 ///
 /// # Errors
 /// If the component cannot be instantiated or lacks what is to be called.
-pub fn run(component: &Component, guest: &GuestArguments, program: &str, arguments: &[String]) -> Result<u8> {
+pub fn run(
+    component: &Component,
+    guest: &GuestArguments,
+    program: &str,
+    arguments: &[String],
+) -> Result<u8> {
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker)?;
     let mut store = Store::new(guest.wasi(program, arguments)?);
-    let result = linker.instantiate(&mut store, component).and_then(|instance| match &guest.invoke {
-        Some(call) => {
-            println!("{}", invoke(component, &instance, &mut store, call)?);
-            Ok(0)
-        }
-        None => run_command(component, &instance, &mut store),
-    });
+    let result = linker
+        .instantiate(&mut store, component)
+        .and_then(|instance| match &guest.invoke {
+            Some(call) => {
+                println!("{}", invoke(component, &instance, &mut store, call)?);
+                Ok(0)
+            }
+            None => run_command(component, &instance, &mut store),
+        });
     match result {
         Ok(code) => Ok(code),
         Err(error) => guest_failure(error),
@@ -87,7 +94,11 @@ fn guest_failure(error: anyhow::Error) -> Result<u8> {
 }
 
 /// Calls `wasi:cli/run`.
-fn run_command(component: &Component, instance: &Instance, store: &mut Store<WasiCtx>) -> Result<u8> {
+fn run_command(
+    component: &Component,
+    instance: &Instance,
+    store: &mut Store<WasiCtx>,
+) -> Result<u8> {
     let path = component
         .metadata()
         .exports
@@ -95,7 +106,9 @@ fn run_command(component: &Component, instance: &Instance, store: &mut Store<Was
         .map(|export| &export.path)
         .find(|path| matches!(&path[..], [interface, name] if interface.starts_with("wasi:cli/run@0.2") && name == "run"));
     let Some(path) = path else {
-        bail!("the component does not export `wasi:cli/run@0.2.x`: it is no command; call an export with --invoke");
+        bail!(
+            "the component does not export `wasi:cli/run@0.2.x`: it is no command; call an export with --invoke"
+        );
     };
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let run = instance.get_typed_func::<(), Result<(), ()>>(&mut *store, &path[..])?;
@@ -128,7 +141,8 @@ pub fn invoke<T: 'static>(
 
 fn find_export<'c>(component: &'c Component, name: &str) -> Result<&'c [String]> {
     let functions = component.metadata().exports.iter().filter(|export| {
-        matches!(export.item, ExportItem::Function { .. }) && export.path.last().is_some_and(|last| last == name)
+        matches!(export.item, ExportItem::Function { .. })
+            && export.path.last().is_some_and(|last| last == name)
     });
     let mut found: Vec<&[String]> = functions.map(|export| &export.path[..]).collect();
     found.sort_by_key(|path| path.len());

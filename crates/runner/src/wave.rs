@@ -17,7 +17,9 @@ impl<'s> Call<'s> {
     /// If the text is no call.
     pub fn parse(text: &'s str) -> Result<Call<'s>> {
         let call = UntypedFuncCall::parse(text);
-        Ok(Call(call.with_context(|| format!("`{text}` is no call in WAVE: name(arguments…)"))?))
+        Ok(Call(call.with_context(|| {
+            format!("`{text}` is no call in WAVE: name(arguments…)")
+        })?))
     }
 
     /// The function's name.
@@ -33,13 +35,23 @@ impl<'s> Call<'s> {
         let wave_types = func
             .params
             .iter()
-            .map(|param| wave_type(types, param.ty).with_context(|| format!("parameter `{}`", param.name)))
+            .map(|param| {
+                wave_type(types, param.ty).with_context(|| format!("parameter `{}`", param.name))
+            })
             .collect::<Result<Vec<_>>>()?;
-        let values: Vec<Value> = self
-            .0
-            .to_wasm_params(&wave_types)
-            .with_context(|| format!("the arguments of `{}`, which is {}", self.name(), types.display_func(func)))?;
-        ensure!(values.len() == func.params.len(), "`{}` takes {} arguments", self.name(), func.params.len());
+        let values: Vec<Value> = self.0.to_wasm_params(&wave_types).with_context(|| {
+            format!(
+                "the arguments of `{}`, which is {}",
+                self.name(),
+                types.display_func(func)
+            )
+        })?;
+        ensure!(
+            values.len() == func.params.len(),
+            "`{}` takes {} arguments",
+            self.name(),
+            func.params.len()
+        );
         values.iter().map(from_wave).collect()
     }
 }
@@ -84,28 +96,39 @@ fn wave_type(types: &TypeTable, ty: Type) -> Result<WaveType> {
         }
         DefinedType::Map(key, value) => WaveType::map(one(*key)?, one(*value)?),
         DefinedType::Record(fields) => {
-            let fields = fields.iter().map(|field| Ok((field.name.as_str(), one(field.ty)?)));
+            let fields = fields
+                .iter()
+                .map(|field| Ok((field.name.as_str(), one(field.ty)?)));
             WaveType::record(fields.collect::<Result<Vec<_>>>()?)
         }
-        DefinedType::Tuple(elements) => {
-            WaveType::tuple(elements.iter().map(|ty| one(*ty)).collect::<Result<Vec<_>>>()?)
-        }
+        DefinedType::Tuple(elements) => WaveType::tuple(
+            elements
+                .iter()
+                .map(|ty| one(*ty))
+                .collect::<Result<Vec<_>>>()?,
+        ),
         DefinedType::Variant(cases) => {
-            let cases = cases.iter().map(|case| Ok((case.name.as_str(), maybe(case.ty)?)));
+            let cases = cases
+                .iter()
+                .map(|case| Ok((case.name.as_str(), maybe(case.ty)?)));
             WaveType::variant(cases.collect::<Result<Vec<_>>>()?)
         }
         DefinedType::Enum(names) => WaveType::enum_ty(names.iter().map(String::as_str)),
         DefinedType::Flags(names) => WaveType::flags(names.iter().map(String::as_str)),
         DefinedType::Option(some) => Some(WaveType::option(one(*some)?)),
         DefinedType::Result { ok, err } => Some(WaveType::result(maybe(*ok)?, maybe(*err)?)),
-        DefinedType::Own(_) | DefinedType::Borrow(_) => bail!("a resource handle cannot be written in WAVE"),
+        DefinedType::Own(_) | DefinedType::Borrow(_) => {
+            bail!("a resource handle cannot be written in WAVE")
+        }
     };
     wave.with_context(|| format!("{} cannot be written in WAVE", types.display(ty)))
 }
 
 fn from_wave(value: &Value) -> Result<Val> {
     let boxed = |value: Option<std::borrow::Cow<'_, Value>>| -> Result<Option<Box<Val>>> {
-        value.map(|value| Ok(Box::new(from_wave(&value)?))).transpose()
+        value
+            .map(|value| Ok(Box::new(from_wave(&value)?)))
+            .transpose()
     };
     Ok(match value.kind() {
         WasmTypeKind::Bool => Val::Bool(value.unwrap_bool()),
@@ -121,12 +144,18 @@ fn from_wave(value: &Value) -> Result<Val> {
         WasmTypeKind::F64 => Val::Float64(value.unwrap_f64()),
         WasmTypeKind::Char => Val::Char(value.unwrap_char()),
         WasmTypeKind::String => Val::String(value.unwrap_string().into_owned()),
-        WasmTypeKind::List | WasmTypeKind::FixedLengthList => {
-            Val::List(value.unwrap_list().map(|value| from_wave(&value)).collect::<Result<_>>()?)
-        }
-        WasmTypeKind::Tuple => {
-            Val::Tuple(value.unwrap_tuple().map(|value| from_wave(&value)).collect::<Result<_>>()?)
-        }
+        WasmTypeKind::List | WasmTypeKind::FixedLengthList => Val::List(
+            value
+                .unwrap_list()
+                .map(|value| from_wave(&value))
+                .collect::<Result<_>>()?,
+        ),
+        WasmTypeKind::Tuple => Val::Tuple(
+            value
+                .unwrap_tuple()
+                .map(|value| from_wave(&value))
+                .collect::<Result<_>>()?,
+        ),
         WasmTypeKind::Record => {
             let fields = value.unwrap_record();
             let fields = fields.map(|(name, value)| Ok((name.into_owned(), from_wave(&value)?)));
@@ -142,7 +171,9 @@ fn from_wave(value: &Value) -> Result<Val> {
             Val::Variant(case.into_owned(), boxed(payload)?)
         }
         WasmTypeKind::Enum => Val::Enum(value.unwrap_enum().into_owned()),
-        WasmTypeKind::Flags => Val::Flags(value.unwrap_flags().map(|name| name.into_owned()).collect()),
+        WasmTypeKind::Flags => {
+            Val::Flags(value.unwrap_flags().map(|name| name.into_owned()).collect())
+        }
         WasmTypeKind::Option => Val::Option(boxed(value.unwrap_option())?),
         WasmTypeKind::Result => Val::Result(match value.unwrap_result() {
             Ok(ok) => Ok(boxed(ok)?),
@@ -155,10 +186,16 @@ fn from_wave(value: &Value) -> Result<Val> {
 fn to_wave(ty: &WaveType, value: &Val) -> Result<Value> {
     use wasm_wave::wasm::WasmType;
     let all = |types: Vec<WaveType>, values: &[Val]| -> Result<Vec<Value>> {
-        types.iter().zip(values).map(|(ty, value)| to_wave(ty, value)).collect()
+        types
+            .iter()
+            .zip(values)
+            .map(|(ty, value)| to_wave(ty, value))
+            .collect()
     };
     let payload = |ty: Option<WaveType>, value: &Option<Box<Val>>| -> Result<Option<Value>> {
-        ty.zip(value.as_deref()).map(|(ty, value)| to_wave(&ty, value)).transpose()
+        ty.zip(value.as_deref())
+            .map(|(ty, value)| to_wave(&ty, value))
+            .transpose()
     };
     Ok(match value {
         Val::Bool(value) => Value::make_bool(*value),
@@ -175,11 +212,18 @@ fn to_wave(ty: &WaveType, value: &Val) -> Result<Value> {
         Val::Char(value) => Value::make_char(*value),
         Val::String(value) => Value::make_string(value.as_str().into()),
         Val::List(values) => {
-            let element = ty.list_element_type().context("a list has an element type")?;
-            let values = values.iter().map(|value| to_wave(&element, value)).collect::<Result<Vec<_>>>()?;
+            let element = ty
+                .list_element_type()
+                .context("a list has an element type")?;
+            let values = values
+                .iter()
+                .map(|value| to_wave(&element, value))
+                .collect::<Result<Vec<_>>>()?;
             Value::make_list(ty, values)?
         }
-        Val::Tuple(values) => Value::make_tuple(ty, all(ty.tuple_element_types().collect(), values)?)?,
+        Val::Tuple(values) => {
+            Value::make_tuple(ty, all(ty.tuple_element_types().collect(), values)?)?
+        }
         Val::Record(fields) => {
             let mut values = Vec::new();
             for ((_, ty), (name, value)) in ty.record_fields().zip(fields) {
@@ -188,8 +232,12 @@ fn to_wave(ty: &WaveType, value: &Val) -> Result<Value> {
             Value::make_record(ty, values)?
         }
         Val::Map(entries) => {
-            let (key, value) = ty.map_key_value_types().context("a map has key and value types")?;
-            let entries = entries.iter().map(|(k, v)| Ok((to_wave(&key, k)?, to_wave(&value, v)?)));
+            let (key, value) = ty
+                .map_key_value_types()
+                .context("a map has key and value types")?;
+            let entries = entries
+                .iter()
+                .map(|(k, v)| Ok((to_wave(&key, k)?, to_wave(&value, v)?)));
             Value::make_map(ty, entries.collect::<Result<Vec<_>>>()?)?
         }
         Val::Variant(case, value) => {

@@ -84,10 +84,7 @@ impl CoreVal {
             (CoreVal::F32(bits), CoreValueType::F32) => raw.f32 = bits,
             (CoreVal::F64(bits), CoreValueType::F64) => raw.f64 = bits,
             (CoreVal::V128(bytes), CoreValueType::V128) => raw.v128 = bytes,
-            (
-                CoreVal::FuncRef(None),
-                CoreValueType::FuncRef | CoreValueType::TypedFuncRef,
-            )
+            (CoreVal::FuncRef(None), CoreValueType::FuncRef | CoreValueType::TypedFuncRef)
             | (CoreVal::ExternRef(None), CoreValueType::ExternRef)
             | (CoreVal::ExnRef(None), CoreValueType::ExnRef) => {}
             (CoreVal::FuncRef(Some(id)), CoreValueType::FuncRef) => {
@@ -98,7 +95,9 @@ impl CoreVal {
                 raw.funcref = id.0;
             }
             (CoreVal::ExternRef(Some(number)), CoreValueType::ExternRef) => {
-                raw.externref = number.checked_add(1).context("the reference is too large")?;
+                raw.externref = number
+                    .checked_add(1)
+                    .context("the reference is too large")?;
             }
             _ => bail!("{self:?} is given where {ty:?} is expected"),
         }
@@ -111,8 +110,7 @@ pub struct CoreHost<T: 'static> {
     functions: HashMap<(String, String), HostFunction<T>>,
 }
 
-type HostFunction<T> =
-    Arc<dyn Fn(Caller<'_, T>, &[CoreVal]) -> Result<Vec<CoreVal>> + Send + Sync>;
+type HostFunction<T> = Arc<dyn Fn(Caller<'_, T>, &[CoreVal]) -> Result<Vec<CoreVal>> + Send + Sync>;
 
 impl<T: 'static> Default for CoreHost<T> {
     fn default() -> Self {
@@ -490,10 +488,7 @@ impl CoreFunc {
     ) -> Result<()> {
         let inner = store.store_inner();
         let needed = self.ty.params.len().max(self.ty.results.len());
-        ensure!(
-            values.len() >= needed,
-            "room for {needed} values is needed"
-        );
+        ensure!(values.len() >= needed, "room for {needed} values is needed");
         self.instance.data(inner)?.enter(inner, |context| {
             // SAFETY: the address of an array-call function.
             let code: extern "C" fn(*mut u8, *mut u8, *mut ValRaw, usize) -> bool =
@@ -629,7 +624,10 @@ impl CoreTable {
         let table = &data.component.metadata().tables[self.id.index()];
         // SAFETY: inside the table, which is inside its context.
         let entry = unsafe {
-            let entries = data.slabs().context(table.slab).offset(table.offset as isize);
+            let entries = data
+                .slabs()
+                .context(table.slab)
+                .offset(table.offset as isize);
             entries.cast::<u32>().add(index as usize)
         };
         Ok((data, entry))

@@ -159,7 +159,11 @@ impl InstanceData {
     }
 
     /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a result.
-    pub(crate) fn enter(&self, store: &StoreInner, call: impl FnOnce(*mut u8) -> u32) -> Result<()> {
+    pub(crate) fn enter(
+        &self,
+        store: &StoreInner,
+        call: impl FnOnce(*mut u8) -> u32,
+    ) -> Result<()> {
         // SAFETY: activations on this thread's chain are live.
         let limit = match unsafe { Activation::current().as_ref() } {
             Some(outer) => outer.stack_limit,

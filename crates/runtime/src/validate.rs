@@ -7,7 +7,9 @@ use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
     HOT_CONTEXT_SIZE, MEMORY_RESERVATION, PAGE_ALIGNMENT, ROOT_AND_CONTEXT_LIMIT, RootHeader,
 };
-use trampette_artifact::metadata::{CoreExportItem, CoreGlobalPlace, ExportItem, Metadata, Resource};
+use trampette_artifact::metadata::{
+    CoreExportItem, CoreGlobalPlace, ExportItem, Metadata, Resource,
+};
 use trampette_artifact::types::{DefinedType, FuncType, Type};
 
 /// Most slabs that fit the address space with room for others.

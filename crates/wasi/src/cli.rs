@@ -27,9 +27,10 @@ pub struct TerminalOutput;
 
 pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     let mut environment = linker.instance(&interface("cli/environment"))?;
-    environment.func_wrap::<(), Vec<(String, String)>, _>("get-environment", |mut caller, ()| {
-        Ok(caller.data_mut().wasi().environment.clone())
-    })?;
+    environment
+        .func_wrap::<(), Vec<(String, String)>, _>("get-environment", |mut caller, ()| {
+            Ok(caller.data_mut().wasi().environment.clone())
+        })?;
     environment.func_wrap::<(), Vec<String>, _>("get-arguments", |mut caller, ()| {
         Ok(caller.data_mut().wasi().arguments.clone())
     })?;
@@ -46,63 +47,71 @@ pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
 }
 
 fn streams<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    linker.instance(&interface("cli/stdin"))?.func_wrap::<(), Resource<InputStream>, _>(
-        "get-stdin",
-        |mut caller, ()| {
+    linker
+        .instance(&interface("cli/stdin"))?
+        .func_wrap::<(), Resource<InputStream>, _>("get-stdin", |mut caller, ()| {
             let wasi = caller.data_mut().wasi();
             let stream = match wasi.stdio {
                 Stdio::Inherited => InputStream::Stdin,
                 Stdio::Null => InputStream::Empty,
             };
             Ok(wasi.table.push(stream)?)
-        },
-    )?;
-    linker.instance(&interface("cli/stdout"))?.func_wrap::<(), Resource<OutputStream>, _>(
-        "get-stdout",
-        |mut caller, ()| {
+        })?;
+    linker
+        .instance(&interface("cli/stdout"))?
+        .func_wrap::<(), Resource<OutputStream>, _>("get-stdout", |mut caller, ()| {
             let wasi = caller.data_mut().wasi();
             let stream = match wasi.stdio {
                 Stdio::Inherited => OutputStream::Stdout,
                 Stdio::Null => OutputStream::Null,
             };
             Ok(wasi.table.push(stream)?)
-        },
-    )?;
-    linker.instance(&interface("cli/stderr"))?.func_wrap::<(), Resource<OutputStream>, _>(
-        "get-stderr",
-        |mut caller, ()| {
+        })?;
+    linker
+        .instance(&interface("cli/stderr"))?
+        .func_wrap::<(), Resource<OutputStream>, _>("get-stderr", |mut caller, ()| {
             let wasi = caller.data_mut().wasi();
             let stream = match wasi.stdio {
                 Stdio::Inherited => OutputStream::Stderr,
                 Stdio::Null => OutputStream::Null,
             };
             Ok(wasi.table.push(stream)?)
-        },
-    )
+        })
 }
 
 fn terminals<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    linker.instance(&interface("cli/terminal-input"))?.resource::<TerminalInput>(
-        "terminal-input",
-        |mut caller, rep| {
-            caller.data_mut().wasi().table.delete(Resource::<TerminalInput>::new(rep))?;
+    linker
+        .instance(&interface("cli/terminal-input"))?
+        .resource::<TerminalInput>("terminal-input", |mut caller, rep| {
+            caller
+                .data_mut()
+                .wasi()
+                .table
+                .delete(Resource::<TerminalInput>::new(rep))?;
             Ok(())
-        },
-    )?;
-    linker.instance(&interface("cli/terminal-output"))?.resource::<TerminalOutput>(
-        "terminal-output",
-        |mut caller, rep| {
-            caller.data_mut().wasi().table.delete(Resource::<TerminalOutput>::new(rep))?;
+        })?;
+    linker
+        .instance(&interface("cli/terminal-output"))?
+        .resource::<TerminalOutput>("terminal-output", |mut caller, rep| {
+            caller
+                .data_mut()
+                .wasi()
+                .table
+                .delete(Resource::<TerminalOutput>::new(rep))?;
             Ok(())
-        },
-    )?;
+        })?;
     linker
         .instance(&interface("cli/terminal-stdin"))?
-        .func_wrap::<(), Option<Resource<TerminalInput>>, _>("get-terminal-stdin", |mut caller, ()| {
-            let wasi = caller.data_mut().wasi();
-            let terminal = wasi.stdio == Stdio::Inherited && std::io::stdin().is_terminal();
-            Ok(terminal.then(|| wasi.table.push(TerminalInput)).transpose()?)
-        })?;
+        .func_wrap::<(), Option<Resource<TerminalInput>>, _>(
+            "get-terminal-stdin",
+            |mut caller, ()| {
+                let wasi = caller.data_mut().wasi();
+                let terminal = wasi.stdio == Stdio::Inherited && std::io::stdin().is_terminal();
+                Ok(terminal
+                    .then(|| wasi.table.push(TerminalInput))
+                    .transpose()?)
+            },
+        )?;
     linker
         .instance(&interface("cli/terminal-stdout"))?
         .func_wrap::<(), Option<Resource<TerminalOutput>>, _>(
@@ -110,7 +119,9 @@ fn terminals<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
             |mut caller, ()| {
                 let wasi = caller.data_mut().wasi();
                 let terminal = wasi.stdio == Stdio::Inherited && std::io::stdout().is_terminal();
-                Ok(terminal.then(|| wasi.table.push(TerminalOutput)).transpose()?)
+                Ok(terminal
+                    .then(|| wasi.table.push(TerminalOutput))
+                    .transpose()?)
             },
         )?;
     linker
@@ -120,7 +131,9 @@ fn terminals<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
             |mut caller, ()| {
                 let wasi = caller.data_mut().wasi();
                 let terminal = wasi.stdio == Stdio::Inherited && std::io::stderr().is_terminal();
-                Ok(terminal.then(|| wasi.table.push(TerminalOutput)).transpose()?)
+                Ok(terminal
+                    .then(|| wasi.table.push(TerminalOutput))
+                    .transpose()?)
             },
         )
 }

@@ -21,7 +21,10 @@ impl From<SystemTime> for Datetime {
     fn from(time: SystemTime) -> Self {
         // Times before 1970 cannot be expressed.
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Datetime { seconds: since.as_secs(), nanoseconds: since.subsec_nanos() }
+        Datetime {
+            seconds: since.as_secs(),
+            nanoseconds: since.subsec_nanos(),
+        }
     }
 }
 
@@ -40,21 +43,35 @@ pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     monotonic.func_wrap::<(), u64, _>("now", |mut caller, ()| {
         Ok(nanoseconds(caller.data_mut().wasi().start.elapsed()))
     })?;
-    monotonic.func_wrap::<(), u64, _>("resolution", |_, ()| Ok(u64::from(RESOLUTION_NANOSECONDS)))?;
-    monotonic.func_wrap::<(u64,), Resource<Pollable>, _>("subscribe-instant", |mut caller, (when,)| {
-        let wasi = caller.data_mut().wasi();
-        let deadline = wasi.start.checked_add(Duration::from_nanos(when));
-        Ok(wasi.table.push(Pollable::at(deadline))?)
-    })?;
-    monotonic.func_wrap::<(u64,), Resource<Pollable>, _>("subscribe-duration", |mut caller, (time,)| {
-        let deadline = std::time::Instant::now().checked_add(Duration::from_nanos(time));
-        Ok(caller.data_mut().wasi().table.push(Pollable::at(deadline))?)
-    })?;
+    monotonic
+        .func_wrap::<(), u64, _>("resolution", |_, ()| Ok(u64::from(RESOLUTION_NANOSECONDS)))?;
+    monotonic.func_wrap::<(u64,), Resource<Pollable>, _>(
+        "subscribe-instant",
+        |mut caller, (when,)| {
+            let wasi = caller.data_mut().wasi();
+            let deadline = wasi.start.checked_add(Duration::from_nanos(when));
+            Ok(wasi.table.push(Pollable::at(deadline))?)
+        },
+    )?;
+    monotonic.func_wrap::<(u64,), Resource<Pollable>, _>(
+        "subscribe-duration",
+        |mut caller, (time,)| {
+            let deadline = std::time::Instant::now().checked_add(Duration::from_nanos(time));
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .push(Pollable::at(deadline))?)
+        },
+    )?;
 
     let mut wall = linker.instance(&interface("clocks/wall-clock"))?;
     wall.func_wrap::<(), Datetime, _>("now", |_, ()| Ok(SystemTime::now().into()))?;
     wall.func_wrap::<(), Datetime, _>("resolution", |_, ()| {
-        Ok(Datetime { seconds: 0, nanoseconds: RESOLUTION_NANOSECONDS })
+        Ok(Datetime {
+            seconds: 0,
+            nanoseconds: RESOLUTION_NANOSECONDS,
+        })
     })
 }
 

@@ -49,7 +49,10 @@ impl WasiCtx {
     /// New descriptors of the preopened directories.
     pub(crate) fn open_preopens(&self) -> std::io::Result<Vec<(Descriptor, String)>> {
         let open = |(dir, access, name): &(Dir, Access, String)| {
-            Ok((Descriptor::directory(dir.try_clone()?, *access), name.clone()))
+            Ok((
+                Descriptor::directory(dir.try_clone()?, *access),
+                name.clone(),
+            ))
         };
         self.preopens.iter().map(open).collect()
     }

@@ -6,12 +6,14 @@
 use crate::clocks::Datetime;
 use crate::error_code::ErrorCode;
 use crate::streams::{InputStream, OutputStream};
-use cap_fs_ext::{DirExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt};
+use cap_fs_ext::{
+    DirExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt,
+};
 use cap_fs_ext::{SystemTimeSpec, SystemTimeSpec::Absolute, SystemTimeSpec::SymbolicNow};
+use cap_std::fs::FileExt;
 use cap_std::fs::{Dir, File, FileTypeExt, Metadata, OpenOptions};
 use cap_std::time::SystemTime;
 use rustix::fs::Advice;
-use cap_std::fs::FileExt;
 use std::sync::Arc;
 use trampette_runtime::{ComponentType, Lift, Lower, flags};
 
@@ -115,7 +117,10 @@ impl From<Metadata> for DescriptorStat {
             size: metadata.len(),
             data_access_timestamp: time(metadata.accessed()),
             data_modification_timestamp: time(metadata.modified()),
-            status_change_timestamp: changed.map(|seconds| Datetime { seconds, nanoseconds }),
+            status_change_timestamp: changed.map(|seconds| Datetime {
+                seconds,
+                nanoseconds,
+            }),
         }
     }
 }
@@ -139,10 +144,17 @@ impl From<Metadata> for MetadataHashValue {
             salt.hash(&mut hasher);
             (MetadataExt::dev(&metadata), MetadataExt::ino(&metadata)).hash(&mut hasher);
             metadata.len().hash(&mut hasher);
-            metadata.modified().ok().map(SystemTime::into_std).hash(&mut hasher);
+            metadata
+                .modified()
+                .ok()
+                .map(SystemTime::into_std)
+                .hash(&mut hasher);
             hasher.finish()
         };
-        MetadataHashValue { lower: half(1), upper: half(2) }
+        MetadataHashValue {
+            lower: half(1),
+            upper: half(2),
+        }
     }
 }
 
@@ -238,7 +250,11 @@ pub enum Descriptor {
 }
 
 fn follow(flags: PathFlags) -> FollowSymlinks {
-    if flags.contains(PathFlags::SYMLINK_FOLLOW) { FollowSymlinks::Yes } else { FollowSymlinks::No }
+    if flags.contains(PathFlags::SYMLINK_FOLLOW) {
+        FollowSymlinks::Yes
+    } else {
+        FollowSymlinks::No
+    }
 }
 
 impl Descriptor {
@@ -260,12 +276,20 @@ impl Descriptor {
 
     fn readable(&self) -> FsResult<&Arc<File>> {
         let file = self.file()?;
-        if self.flags().contains(DescriptorFlags::READ) { Ok(file) } else { Err(ErrorCode::BadDescriptor) }
+        if self.flags().contains(DescriptorFlags::READ) {
+            Ok(file)
+        } else {
+            Err(ErrorCode::BadDescriptor)
+        }
     }
 
     fn writable(&self) -> FsResult<&Arc<File>> {
         let file = self.file()?;
-        if self.flags().contains(DescriptorFlags::WRITE) { Ok(file) } else { Err(ErrorCode::BadDescriptor) }
+        if self.flags().contains(DescriptorFlags::WRITE) {
+            Ok(file)
+        } else {
+            Err(ErrorCode::BadDescriptor)
+        }
     }
 
     fn dir(&self) -> FsResult<&Dir> {
@@ -278,12 +302,15 @@ impl Descriptor {
     /// The directory, if its entries may be changed.
     fn mutable_dir(&self) -> FsResult<&Dir> {
         match self {
-            Descriptor::Directory { dir, access: Access::ReadWrite, flags }
-                if flags.contains(DescriptorFlags::MUTATE_DIRECTORY) =>
-            {
-                Ok(dir)
-            }
-            Descriptor::Directory { access: Access::ReadOnly, .. } => Err(ErrorCode::NotPermitted),
+            Descriptor::Directory {
+                dir,
+                access: Access::ReadWrite,
+                flags,
+            } if flags.contains(DescriptorFlags::MUTATE_DIRECTORY) => Ok(dir),
+            Descriptor::Directory {
+                access: Access::ReadOnly,
+                ..
+            } => Err(ErrorCode::NotPermitted),
             Descriptor::Directory { .. } => Err(ErrorCode::ReadOnly),
             Descriptor::File { .. } => Err(ErrorCode::NotDirectory),
         }
@@ -329,17 +356,26 @@ impl Descriptor {
 
     /// `read-via-stream`.
     pub fn read_stream(&self, position: u64) -> FsResult<InputStream> {
-        Ok(InputStream::File { file: self.readable()?.clone(), position })
+        Ok(InputStream::File {
+            file: self.readable()?.clone(),
+            position,
+        })
     }
 
     /// `write-via-stream`.
     pub fn write_stream(&self, position: u64) -> FsResult<OutputStream> {
-        Ok(OutputStream::File { file: self.writable()?.clone(), position: Some(position) })
+        Ok(OutputStream::File {
+            file: self.writable()?.clone(),
+            position: Some(position),
+        })
     }
 
     /// `append-via-stream`.
     pub fn append_stream(&self) -> FsResult<OutputStream> {
-        Ok(OutputStream::File { file: self.writable()?.clone(), position: None })
+        Ok(OutputStream::File {
+            file: self.writable()?.clone(),
+            position: None,
+        })
     }
 
     /// `read`: the bytes, and whether the file ends there.
@@ -368,7 +404,12 @@ impl Descriptor {
             FileAdvice::DontNeed => Advice::DontNeed,
             FileAdvice::NoReuse => Advice::NoReuse,
         };
-        Ok(rustix::fs::fadvise(self.file()?, position, std::num::NonZeroU64::new(length), advice)?)
+        Ok(rustix::fs::fadvise(
+            self.file()?,
+            position,
+            std::num::NonZeroU64::new(length),
+            advice,
+        )?)
     }
 
     /// `sync-data`.
@@ -397,15 +438,24 @@ impl Descriptor {
         use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
         let time = |new: NewTimestamp| -> FsResult<Timespec> {
             Ok(match new {
-                NewTimestamp::NoChange => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-                NewTimestamp::Now => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+                NewTimestamp::NoChange => Timespec {
+                    tv_sec: 0,
+                    tv_nsec: UTIME_OMIT,
+                },
+                NewTimestamp::Now => Timespec {
+                    tv_sec: 0,
+                    tv_nsec: UTIME_NOW,
+                },
                 NewTimestamp::Timestamp(time) => Timespec {
                     tv_sec: time.seconds.try_into().map_err(|_| ErrorCode::Overflow)?,
                     tv_nsec: time.nanoseconds.into(),
                 },
             })
         };
-        let times = Timestamps { last_access: time(access)?, last_modification: time(modification)? };
+        let times = Timestamps {
+            last_access: time(access)?,
+            last_modification: time(modification)?,
+        };
         match self {
             Descriptor::File { .. } => Ok(futimens(self.writable()?, &times)?),
             Descriptor::Directory { .. } => Ok(futimens(self.mutable_dir()?, &times)?),
@@ -420,7 +470,8 @@ impl Descriptor {
         access: NewTimestamp,
         modification: NewTimestamp,
     ) -> FsResult<()> {
-        let (dir, access, modification) = (self.mutable_dir()?, access.spec()?, modification.spec()?);
+        let (dir, access, modification) =
+            (self.mutable_dir()?, access.spec()?, modification.spec()?);
         match follow(flags) {
             FollowSymlinks::Yes => Ok(dir.set_times(path, access, modification)?),
             FollowSymlinks::No => Ok(dir.set_symlink_times(path, access, modification)?),
@@ -449,8 +500,14 @@ impl Descriptor {
     pub fn read_directory(&self) -> FsResult<DirectoryEntryStream> {
         let entry = |entry: std::io::Result<cap_std::fs::DirEntry>| {
             let entry = entry?;
-            let name = entry.file_name().into_string().map_err(|_| ErrorCode::IllegalByteSequence)?;
-            Ok(DirectoryEntry { kind: entry.file_type()?.into(), name })
+            let name = entry
+                .file_name()
+                .into_string()
+                .map_err(|_| ErrorCode::IllegalByteSequence)?;
+            Ok(DirectoryEntry {
+                kind: entry.file_type()?.into(),
+                name,
+            })
         };
         let entries: Vec<_> = self.dir()?.entries()?.map(entry).collect();
         Ok(DirectoryEntryStream(entries.into_iter()))
@@ -462,17 +519,28 @@ impl Descriptor {
     }
 
     /// `link-at`.
-    pub fn link_at(&self, flags: PathFlags, path: &str, to: &Descriptor, new: &str) -> FsResult<()> {
+    pub fn link_at(
+        &self,
+        flags: PathFlags,
+        path: &str,
+        to: &Descriptor,
+        new: &str,
+    ) -> FsResult<()> {
         if follow(flags) == FollowSymlinks::Yes {
             return Err(ErrorCode::Invalid);
         }
-        Ok(self.mutable_dir()?.hard_link(path, to.mutable_dir()?, new)?)
+        Ok(self
+            .mutable_dir()?
+            .hard_link(path, to.mutable_dir()?, new)?)
     }
 
     /// `readlink-at`.
     pub fn readlink_at(&self, path: &str) -> FsResult<String> {
         let target = self.dir()?.read_link(path)?;
-        target.into_os_string().into_string().map_err(|_| ErrorCode::IllegalByteSequence)
+        target
+            .into_os_string()
+            .into_string()
+            .map_err(|_| ErrorCode::IllegalByteSequence)
     }
 
     /// `remove-directory-at`.
@@ -503,10 +571,16 @@ impl Descriptor {
         open: OpenFlags,
         flags: DescriptorFlags,
     ) -> FsResult<Descriptor> {
-        let changes = [OpenFlags::CREATE, OpenFlags::TRUNCATE].iter().any(|flag| open.contains(*flag))
+        let changes = [OpenFlags::CREATE, OpenFlags::TRUNCATE]
+            .iter()
+            .any(|flag| open.contains(*flag))
             || flags.contains(DescriptorFlags::WRITE)
             || flags.contains(DescriptorFlags::MUTATE_DIRECTORY);
-        let dir = if changes { self.mutable_dir()? } else { self.dir()? };
+        let dir = if changes {
+            self.mutable_dir()?
+        } else {
+            self.dir()?
+        };
         let Descriptor::Directory { access, .. } = self else {
             return Err(ErrorCode::NotDirectory);
         };
@@ -535,11 +609,18 @@ impl Descriptor {
         let file = dir.open_with(path, &options)?;
         if file.metadata()?.is_dir() {
             let dir = Dir::from_std_file(file.into_std());
-            return Ok(Descriptor::Directory { dir, access: *access, flags });
+            return Ok(Descriptor::Directory {
+                dir,
+                access: *access,
+                flags,
+            });
         }
         if open.contains(OpenFlags::DIRECTORY) {
             return Err(ErrorCode::NotDirectory);
         }
-        Ok(Descriptor::File { file: Arc::new(file), flags })
+        Ok(Descriptor::File {
+            file: Arc::new(file),
+            flags,
+        })
     }
 }

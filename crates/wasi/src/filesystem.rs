@@ -14,11 +14,19 @@ type Handle = Resource<Descriptor>;
 pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     let mut types = linker.instance(&interface("filesystem/types"))?;
     types.resource::<Descriptor>("descriptor", |mut caller, rep| {
-        caller.data_mut().wasi().table.delete(Resource::<Descriptor>::new(rep))?;
+        caller
+            .data_mut()
+            .wasi()
+            .table
+            .delete(Resource::<Descriptor>::new(rep))?;
         Ok(())
     })?;
     types.resource::<DirectoryEntryStream>("directory-entry-stream", |mut caller, rep| {
-        caller.data_mut().wasi().table.delete(Resource::<DirectoryEntryStream>::new(rep))?;
+        caller
+            .data_mut()
+            .wasi()
+            .table
+            .delete(Resource::<DirectoryEntryStream>::new(rep))?;
         Ok(())
     })?;
     types.func_wrap::<(Resource<IoError>,), Option<ErrorCode>, _>(
@@ -29,17 +37,16 @@ pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     status(&mut types)?;
     paths(&mut types)?;
     directories(&mut types)?;
-    linker.instance(&interface("filesystem/preopens"))?.func_wrap::<(), Vec<(Handle, String)>, _>(
-        "get-directories",
-        |mut caller, ()| {
+    linker
+        .instance(&interface("filesystem/preopens"))?
+        .func_wrap::<(), Vec<(Handle, String)>, _>("get-directories", |mut caller, ()| {
             let wasi = caller.data_mut().wasi();
             let mut directories = Vec::new();
             for (descriptor, name) in wasi.open_preopens()? {
                 directories.push((wasi.table.push(descriptor)?, name));
             }
             Ok(directories)
-        },
-    )
+        })
 }
 
 /// Reading and writing.
@@ -77,27 +84,44 @@ fn contents<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
     types.func_wrap::<(Handle, u64, u64), FsResult<(Vec<u8>, bool)>, _>(
         "[method]descriptor.read",
         |mut caller, (this, length, position)| {
-            Ok(caller.data_mut().wasi().table.get(&this)?.read(length, position))
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .read(length, position))
         },
     )?;
     types.func_wrap::<(Handle, Vec<u8>, u64), FsResult<u64>, _>(
         "[method]descriptor.write",
         |mut caller, (this, bytes, position)| {
-            Ok(caller.data_mut().wasi().table.get(&this)?.write(bytes, position))
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .write(bytes, position))
         },
     )?;
     types.func_wrap::<(Handle, u64, u64, FileAdvice), FsResult<()>, _>(
         "[method]descriptor.advise",
         |mut caller, (this, position, length, advice)| {
-            Ok(caller.data_mut().wasi().table.get(&this)?.advise(position, length, advice))
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .advise(position, length, advice))
         },
     )?;
-    types.func_wrap::<(Handle,), FsResult<()>, _>("[method]descriptor.sync-data", |mut caller, (this,)| {
-        Ok(caller.data_mut().wasi().table.get(&this)?.sync_data())
-    })?;
-    types.func_wrap::<(Handle,), FsResult<()>, _>("[method]descriptor.sync", |mut caller, (this,)| {
-        Ok(caller.data_mut().wasi().table.get(&this)?.sync())
-    })?;
+    types.func_wrap::<(Handle,), FsResult<()>, _>(
+        "[method]descriptor.sync-data",
+        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get(&this)?.sync_data()),
+    )?;
+    types.func_wrap::<(Handle,), FsResult<()>, _>(
+        "[method]descriptor.sync",
+        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get(&this)?.sync()),
+    )?;
     types.func_wrap::<(Handle, u64), FsResult<()>, _>(
         "[method]descriptor.set-size",
         |mut caller, (this, size)| Ok(caller.data_mut().wasi().table.get(&this)?.set_size(size)),
@@ -121,7 +145,12 @@ fn status<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
     types.func_wrap::<(Handle, NewTimestamp, NewTimestamp), FsResult<()>, _>(
         "[method]descriptor.set-times",
         |mut caller, (this, access, modification)| {
-            Ok(caller.data_mut().wasi().table.get(&this)?.set_times(access, modification))
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .set_times(access, modification))
         },
     )?;
     types.func_wrap::<(Handle, Handle), bool, _>(
@@ -139,20 +168,28 @@ fn status<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
 
 /// Operations on paths below a directory.
 fn paths<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
-    types.func_wrap::<(Handle, PathFlags, String, OpenFlags, DescriptorFlags), FsResult<Handle>, _>(
-        "[method]descriptor.open-at",
-        |mut caller, (this, path_flags, path, open, flags)| {
-            let table = caller.data_mut().wasi().table();
-            Ok(match table.get(&this)?.open_at(path_flags, path, open, flags) {
-                Ok(descriptor) => Ok(table.push(descriptor)?),
-                Err(code) => Err(code),
-            })
-        },
-    )?;
+    types
+        .func_wrap::<(Handle, PathFlags, String, OpenFlags, DescriptorFlags), FsResult<Handle>, _>(
+            "[method]descriptor.open-at",
+            |mut caller, (this, path_flags, path, open, flags)| {
+                let table = caller.data_mut().wasi().table();
+                Ok(
+                    match table.get(&this)?.open_at(path_flags, path, open, flags) {
+                        Ok(descriptor) => Ok(table.push(descriptor)?),
+                        Err(code) => Err(code),
+                    },
+                )
+            },
+        )?;
     types.func_wrap::<(Handle, PathFlags, String), FsResult<DescriptorStat>, _>(
         "[method]descriptor.stat-at",
         |mut caller, (this, flags, path)| {
-            Ok(caller.data_mut().wasi().table.get(&this)?.stat_at(flags, path))
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .stat_at(flags, path))
         },
     )?;
     types.func_wrap::<(Handle, PathFlags, String, NewTimestamp, NewTimestamp), FsResult<()>, _>(
@@ -165,7 +202,12 @@ fn paths<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
     types.func_wrap::<(Handle, PathFlags, String), FsResult<MetadataHashValue>, _>(
         "[method]descriptor.metadata-hash-at",
         |mut caller, (this, flags, path)| {
-            Ok(caller.data_mut().wasi().table.get(&this)?.metadata_hash_at(flags, path))
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .metadata_hash_at(flags, path))
         },
     )?;
     types.func_wrap::<(Handle, PathFlags, String, Handle, String), FsResult<()>, _>(
@@ -189,12 +231,24 @@ fn paths<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
     types.func_wrap::<(Handle, String, String), FsResult<()>, _>(
         "[method]descriptor.symlink-at",
         |mut caller, (this, target, path)| {
-            Ok(caller.data_mut().wasi().table.get(&this)?.symlink_at(target, path))
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .symlink_at(target, path))
         },
     )?;
     types.func_wrap::<(Handle, String), FsResult<()>, _>(
         "[method]descriptor.unlink-file-at",
-        |mut caller, (this, path)| Ok(caller.data_mut().wasi().table.get(&this)?.unlink_file_at(path)),
+        |mut caller, (this, path)| {
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .unlink_file_at(path))
+        },
     )
 }
 
@@ -203,13 +257,23 @@ fn directories<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
     types.func_wrap::<(Handle, String), FsResult<()>, _>(
         "[method]descriptor.create-directory-at",
         |mut caller, (this, path)| {
-            Ok(caller.data_mut().wasi().table.get(&this)?.create_directory_at(path))
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .create_directory_at(path))
         },
     )?;
     types.func_wrap::<(Handle, String), FsResult<()>, _>(
         "[method]descriptor.remove-directory-at",
         |mut caller, (this, path)| {
-            Ok(caller.data_mut().wasi().table.get(&this)?.remove_directory_at(path))
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .remove_directory_at(path))
         },
     )?;
     types.func_wrap::<(Handle,), FsResult<Resource<DirectoryEntryStream>>, _>(

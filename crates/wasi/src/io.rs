@@ -73,8 +73,12 @@ fn wait(pollables: &[&Pollable]) -> Result<Vec<u32>> {
             Pollable::At(instant) => Some(*instant),
             _ => None,
         });
-        let remaining = deadline.min().map(|instant| instant.saturating_duration_since(now));
-        let stdin = pollables.iter().any(|pollable| matches!(pollable, Pollable::Stdin));
+        let remaining = deadline
+            .min()
+            .map(|instant| instant.saturating_duration_since(now));
+        let stdin = pollables
+            .iter()
+            .any(|pollable| matches!(pollable, Pollable::Stdin));
         match (stdin, remaining) {
             (true, remaining) => {
                 let timeout = remaining.and_then(|time| Timespec::try_from(time).ok());
@@ -89,7 +93,11 @@ fn wait(pollables: &[&Pollable]) -> Result<Vec<u32>> {
 pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     let mut error = linker.instance(&interface("io/error"))?;
     error.resource::<IoError>("error", |mut caller, rep| {
-        caller.data_mut().wasi().table.delete(Resource::<IoError>::new(rep))?;
+        caller
+            .data_mut()
+            .wasi()
+            .table
+            .delete(Resource::<IoError>::new(rep))?;
         Ok(())
     })?;
     error.func_wrap::<(Resource<IoError>,), String, _>(
@@ -104,20 +112,37 @@ pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
 fn poll_functions<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     let mut poll = linker.instance(&interface("io/poll"))?;
     poll.resource::<Pollable>("pollable", |mut caller, rep| {
-        caller.data_mut().wasi().table.delete(Resource::<Pollable>::new(rep))?;
+        caller
+            .data_mut()
+            .wasi()
+            .table
+            .delete(Resource::<Pollable>::new(rep))?;
         Ok(())
     })?;
-    poll.func_wrap::<(Resource<Pollable>,), bool, _>("[method]pollable.ready", |mut caller, (this,)| {
-        Ok(caller.data_mut().wasi().table.get(&this)?.is_ready(Instant::now()))
-    })?;
-    poll.func_wrap::<(Resource<Pollable>,), (), _>("[method]pollable.block", |mut caller, (this,)| {
-        wait(&[caller.data_mut().wasi().table.get(&this)?])?;
-        Ok(())
-    })?;
+    poll.func_wrap::<(Resource<Pollable>,), bool, _>(
+        "[method]pollable.ready",
+        |mut caller, (this,)| {
+            Ok(caller
+                .data_mut()
+                .wasi()
+                .table
+                .get(&this)?
+                .is_ready(Instant::now()))
+        },
+    )?;
+    poll.func_wrap::<(Resource<Pollable>,), (), _>(
+        "[method]pollable.block",
+        |mut caller, (this,)| {
+            wait(&[caller.data_mut().wasi().table.get(&this)?])?;
+            Ok(())
+        },
+    )?;
     poll.func_wrap::<(Vec<Resource<Pollable>>,), Vec<u32>, _>("poll", |mut caller, (list,)| {
         let table = &caller.data_mut().wasi().table;
-        let pollables =
-            list.iter().map(|pollable| Ok(table.get(&pollable)?)).collect::<Result<Vec<_>>>()?;
+        let pollables = list
+            .iter()
+            .map(|pollable| Ok(table.get(&pollable)?))
+            .collect::<Result<Vec<_>>>()?;
         if pollables.is_empty() {
             bail!("poll was called with an empty list");
         }
@@ -132,7 +157,9 @@ fn stream_result<R>(table: &mut ResourceTable, outcome: Outcome<R>) -> Result<St
     Ok(match outcome {
         Outcome::Done(value) => Ok(value),
         Outcome::Closed => Err(StreamError::Closed),
-        Outcome::Failed(error) => Err(StreamError::LastOperationFailed(table.push(IoError(error))?)),
+        Outcome::Failed(error) => Err(StreamError::LastOperationFailed(
+            table.push(IoError(error))?,
+        )),
     })
 }
 
@@ -150,7 +177,11 @@ fn read<T: WasiView>(
 fn input_stream<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     let mut streams = linker.instance(&interface("io/streams"))?;
     streams.resource::<InputStream>("input-stream", |mut caller, rep| {
-        caller.data_mut().wasi().table.delete(Resource::<InputStream>::new(rep))?;
+        caller
+            .data_mut()
+            .wasi()
+            .table
+            .delete(Resource::<InputStream>::new(rep))?;
         Ok(())
     })?;
     for (name, blocking) in [("read", Blocking::No), ("blocking-read", Blocking::Yes)] {
@@ -216,7 +247,11 @@ fn splice<T: WasiView>(
 fn output_stream<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     let mut streams = linker.instance(&interface("io/streams"))?;
     streams.resource::<OutputStream>("output-stream", |mut caller, rep| {
-        caller.data_mut().wasi().table.delete(Resource::<OutputStream>::new(rep))?;
+        caller
+            .data_mut()
+            .wasi()
+            .table
+            .delete(Resource::<OutputStream>::new(rep))?;
         Ok(())
     })?;
     streams.func_wrap::<(Resource<OutputStream>,), StreamResult<u64>, _>(

@@ -11,7 +11,10 @@ use trampette_runtime::Linker;
 const LIMIT: u64 = 64 << 20;
 
 fn bytes(length: u64) -> Result<Vec<u8>> {
-    ensure!(length <= LIMIT, "a guest asked for {length} random bytes at once; the limit is {LIMIT}");
+    ensure!(
+        length <= LIMIT,
+        "a guest asked for {length} random bytes at once; the limit is {LIMIT}"
+    );
     let mut bytes = vec![0; length as usize];
     fill(&mut bytes)?;
     Ok(bytes)
@@ -39,7 +42,9 @@ pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     random.func_wrap::<(u64,), Vec<u8>, _>("get-random-bytes", |_, (length,)| bytes(length))?;
     random.func_wrap::<(), u64, _>("get-random-u64", |_, ()| number())?;
     let mut insecure = linker.instance(&interface("random/insecure"))?;
-    insecure.func_wrap::<(u64,), Vec<u8>, _>("get-insecure-random-bytes", |_, (length,)| bytes(length))?;
+    insecure.func_wrap::<(u64,), Vec<u8>, _>("get-insecure-random-bytes", |_, (length,)| {
+        bytes(length)
+    })?;
     insecure.func_wrap::<(), u64, _>("get-insecure-random-u64", |_, ()| number())?;
     let mut seed = linker.instance(&interface("random/insecure-seed"))?;
     seed.func_wrap::<(), (u64, u64), _>("insecure-seed", |_, ()| Ok((number()?, number()?)))

@@ -57,10 +57,14 @@ impl InputStream {
         let mut buffer = vec![0; limit.min(READ_LIMIT) as usize];
         let result = match self {
             InputStream::Empty => Ok(0),
-            InputStream::Stdin if blocking == Blocking::No && !stdin_ready(Some(&Timespec::default())) => {
+            InputStream::Stdin
+                if blocking == Blocking::No && !stdin_ready(Some(&Timespec::default())) =>
+            {
                 return Outcome::Done(Vec::new());
             }
-            InputStream::Stdin => retry(|| Ok(rustix::io::read(rustix::stdio::stdin(), &mut buffer)?)),
+            InputStream::Stdin => {
+                retry(|| Ok(rustix::io::read(rustix::stdio::stdin(), &mut buffer)?))
+            }
             InputStream::File { file, position } => {
                 let result = retry(|| file.read_at(&mut buffer, *position));
                 if let Ok(count) = result {
@@ -128,12 +132,18 @@ impl OutputStream {
                 OutputStream::Null => Ok(rest.len()),
                 OutputStream::Stdout => Ok(rustix::io::write(rustix::stdio::stdout(), rest)?),
                 OutputStream::Stderr => Ok(rustix::io::write(rustix::stdio::stderr(), rest)?),
-                OutputStream::File { file, position: Some(position) } => {
+                OutputStream::File {
+                    file,
+                    position: Some(position),
+                } => {
                     let count = file.write_at(rest, *position)?;
                     *position += count as u64;
                     Ok(count)
                 }
-                OutputStream::File { file, position: None } => append(file, rest),
+                OutputStream::File {
+                    file,
+                    position: None,
+                } => append(file, rest),
             });
             match written {
                 Ok(0) => return Outcome::Failed(ErrorKind::WriteZero.into()),

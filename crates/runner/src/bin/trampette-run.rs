@@ -33,6 +33,10 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<u8> {
     let component = Component::from_file(&arguments.artifact)?;
-    let program = arguments.artifact.file_name().unwrap_or_default().to_string_lossy();
+    let program = arguments
+        .artifact
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     trampette_runner::run(&component, &arguments.guest, &program, &arguments.arguments)
 }
