@@ -84,7 +84,16 @@ const FAILED: u64 = u64::MAX;
 unsafe extern "C" fn memory_grow(root: *const RootHeader, memory: u32, delta: u64) -> u64 {
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
-    let id = MemoryId(memory);
+    grow_memory(store, instance, MemoryId(memory), delta).unwrap_or(FAILED)
+}
+
+/// Makes a memory `delta` pages longer; its length before, in pages, or `None` if it cannot.
+pub(crate) fn grow_memory(
+    store: &StoreInner,
+    instance: &InstanceData,
+    id: MemoryId,
+    delta: u64,
+) -> Option<u64> {
     let metadata = instance.component.metadata();
     let declared = &metadata.memories[id.index()];
     let old = instance.memory_length(id);
@@ -103,14 +112,11 @@ unsafe extern "C" fn memory_grow(root: *const RootHeader, memory: u32, delta: u6
     let new = delta
         .checked_mul(1 << page)
         .and_then(|bytes| bytes.checked_add(old))
-        .filter(|new| *new == old || *new <= maximum);
-    let Some(new) = new else { return FAILED };
+        .filter(|new| *new == old || *new <= maximum)?;
     let slab = slab_of(metadata, id);
-    if instance.slabs().grow_memory(slab, old, new).is_err() {
-        return FAILED;
-    }
+    instance.slabs().grow_memory(slab, old, new).ok()?;
     instance.set_memory_length(id, new);
-    old >> page
+    Some(old >> page)
 }
 
 unsafe extern "C" fn table_grow(
@@ -121,7 +127,21 @@ unsafe extern "C" fn table_grow(
 ) -> u64 {
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
-    let id = TableId(table);
+    // SAFETY: compiled code grows with values of the table's type.
+    unsafe { grow_table(store, instance, TableId(table), value, delta) }.unwrap_or(FAILED)
+}
+
+/// Makes a table `delta` entries longer; its length before, or `None` if it cannot.
+///
+/// # Safety
+/// `value` is null or the id of something of the table's element type.
+pub(crate) unsafe fn grow_table(
+    store: &StoreInner,
+    instance: &InstanceData,
+    id: TableId,
+    value: u32,
+    delta: u64,
+) -> Option<u64> {
     let metadata = instance.component.metadata();
     let declared = &metadata.tables[id.index()];
     let state = instance.root_field::<TableState>(metadata.root.table(id));
@@ -130,8 +150,7 @@ unsafe extern "C" fn table_grow(
     let maximum = declared.capacity.min(store.limits.get().table_entries);
     let new = old
         .checked_add(delta)
-        .filter(|new| *new == old || *new <= maximum);
-    let Some(new) = new else { return FAILED };
+        .filter(|new| *new == old || *new <= maximum)?;
     let context = instance.slabs().context(declared.slab);
     // SAFETY: the table's capacity is inside its context, which was checked when loading.
     unsafe {
@@ -140,7 +159,7 @@ unsafe extern "C" fn table_grow(
         std::slice::from_raw_parts_mut(grown, (new - old) as usize).fill(value);
         state.write(TableState { length: new });
     }
-    old
+    Some(old)
 }
 
 unsafe extern "C" fn table_fill(first: *mut u32, value: u32, count: u64) {

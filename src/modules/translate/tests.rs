@@ -101,10 +101,7 @@ fn lay_out(module: &Module<'_>) -> Layout {
         element_segments: module.elements.len() as u32,
         ..RootLayout::default()
     };
-    let signatures = module.types.iter().map(|ty| {
-        let (index, _) = layout.signatures.insert_full(ty.clone());
-        SignatureId::new(index + 1)
-    });
+    let signatures = layout.signatures.intern_module(module);
     let unit = UnitBinding {
         module: ModuleId(0),
         slab: SlabId(0),
@@ -113,7 +110,7 @@ fn lay_out(module: &Module<'_>) -> Layout {
         tables: (0..module.tables.len()).map(TableId::new).collect(),
         globals: (0..module.globals.len()).map(GlobalId::new).collect(),
         tags: vec![],
-        signatures: signatures.collect(),
+        signatures,
         data_segments: (0..module.data.len())
             .map(|at| Some(DataSegmentId::new(at)))
             .collect(),
