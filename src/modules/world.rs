@@ -30,10 +30,7 @@ pub fn core_features() -> WasmFeatures {
 /// # Errors
 /// If it is invalid, with the byte offset.
 pub fn validate_module(wasm: &[u8]) -> Result<()> {
-    ensure!(
-        !wasmparser::Parser::is_component(wasm),
-        "a component is not a core module"
-    );
+    check_kind(wasm)?;
     Validator::new_with_features(core_features()).validate_all(wasm)?;
     Ok(())
 }
@@ -43,6 +40,7 @@ pub fn validate_module(wasm: &[u8]) -> Result<()> {
 /// # Errors
 /// If it is invalid or not supported, with the byte offset.
 pub fn parse_module(wasm: &[u8]) -> Result<Module<'_>> {
+    check_kind(wasm)?;
     let mut validator = Validator::new_with_features(core_features());
     let mut parser = wasmparser::Parser::new(0);
     parser.set_features(core_features());
@@ -51,6 +49,14 @@ pub fn parse_module(wasm: &[u8]) -> Result<Module<'_>> {
         builder.payload(&payload?, &mut validator)?;
     }
     builder.finish()
+}
+
+fn check_kind(wasm: &[u8]) -> Result<()> {
+    ensure!(
+        !wasmparser::Parser::is_component(wasm),
+        "the input is a component, not a core module (at offset 0x4)"
+    );
+    Ok(())
 }
 
 /// Why an import cannot be bound.

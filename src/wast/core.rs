@@ -3,7 +3,7 @@
 //! each instantiation is a step of that program, run when the script gets there.
 
 use super::script::{Action, Directive, Execute, Instantiate, Invoke, Rejection, Source, Space};
-use super::{CoreRunner, ScriptOptions, core_values, texts};
+use super::{CoreRunner, ScriptOptions, core_values, custom_sections, texts};
 use crate::compile::{self, Listing};
 use crate::component::layout::lay_out;
 use crate::component::program::CoreItem;
@@ -250,13 +250,16 @@ fn encoded(source: &Source) -> Result<&[u8]> {
 }
 
 fn rejected(source: &Source, message: &str, because: Rejection) -> Result<()> {
-    ensure!(
-        matches!(because, Rejection::Invalid | Rejection::Malformed),
-        "custom sections are not checked yet"
-    );
+    let check = |wasm: &[u8]| match because {
+        Rejection::Invalid | Rejection::Malformed => validate_module(wasm),
+        Rejection::InvalidCustom | Rejection::MalformedCustom => {
+            validate_module(wasm)?;
+            custom_sections::check(wasm)
+        }
+    };
     match &source.wasm {
         Err(_) => Ok(()),
-        Ok(wasm) => match validate_module(wasm) {
+        Ok(wasm) => match check(wasm) {
             Ok(()) => bail!("expected the error {message:?}, but the module is valid"),
             Err(_) => Ok(()),
         },

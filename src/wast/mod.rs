@@ -6,6 +6,7 @@
 //! | `component` | directives about components, each instance in a store of its own |
 //! | `core` | directives about core modules, compiled as one closed world |
 //! | `core_values` | core values: arguments, and comparing results |
+//! | `custom_sections` | custom sections that are specified: names, branch hints |
 //! | `values` | component-level values: arguments, and comparing results |
 //! | `host` | what a script's components can import |
 //! | `texts` | when the text of an error is the one that a script expects |
@@ -15,6 +16,7 @@
 pub mod component;
 pub mod core;
 pub mod core_values;
+pub mod custom_sections;
 mod host;
 pub mod script;
 pub mod texts;

@@ -265,8 +265,10 @@ pub struct Memory {
 /// What a table holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum TableElement {
-    /// Function ids.
+    /// Function ids, of functions of any type.
     Function,
+    /// Function ids, of functions of one type.
+    TypedFunction,
     /// Ids of external references.
     External,
     /// Ids of exceptions.

@@ -331,15 +331,18 @@ impl CoreInstance {
             CoreExportItem::Func { unit, func, ty } => {
                 let key = FuncKey::ArrayToWasm(*unit, *func);
                 let code = component.function_address(key);
+                let code = code.with_context(|| format!("there is no code for `{name}`"))?;
                 CoreExtern::Func(CoreFunc {
                     instance,
-                    code: code.with_context(|| format!("there is no code for `{name}`"))?,
+                    code: Code::Compiled(code),
                     ty: ty.clone(),
                 })
             }
-            CoreExportItem::HostFunc(_) => {
-                bail!("the export `{name}` is a function of the host")
-            }
+            CoreExportItem::HostFunc(import) => CoreExtern::Func(CoreFunc {
+                instance,
+                code: Code::Host(*import),
+                ty: interface(component)?.imports[import.index()].ty.clone(),
+            }),
             CoreExportItem::Memory(id) => CoreExtern::Memory(CoreMemory { instance, id: *id }),
             CoreExportItem::Table(id) => CoreExtern::Table(CoreTable { instance, id: *id }),
             CoreExportItem::Global { place, ty, mutable } => CoreExtern::Global(CoreGlobal {
@@ -438,9 +441,17 @@ pub enum CoreExtern {
 #[derive(Clone, Debug)]
 pub struct CoreFunc {
     instance: CoreInstance,
-    /// The address of its array-call entry.
-    code: usize,
+    code: Code,
     ty: CoreFuncType,
+}
+
+/// What a call of a core function runs.
+#[derive(Clone, Copy, Debug)]
+enum Code {
+    /// The array-call entry at this address.
+    Compiled(usize),
+    /// A function of the host that the module imports and exports.
+    Host(CoreImportId),
 }
 
 impl CoreFunc {
@@ -489,14 +500,44 @@ impl CoreFunc {
         let inner = store.store_inner();
         let needed = self.ty.params.len().max(self.ty.results.len());
         ensure!(values.len() >= needed, "room for {needed} values is needed");
-        self.instance.data(inner)?.enter(inner, |context| {
-            // SAFETY: the address of an array-call function.
-            let code: extern "C" fn(*mut u8, *mut u8, *mut ValRaw, usize) -> bool =
-                unsafe { std::mem::transmute(self.code) };
-            let success = code(context, context, values.as_mut_ptr(), values.len());
-            u32::from(!success)
-        })
+        let data = self.instance.data(inner)?;
+        match self.code {
+            Code::Compiled(code) => data.enter(inner, |context| {
+                // SAFETY: the address of an array-call function.
+                let code: extern "C" fn(*mut u8, *mut u8, *mut ValRaw, usize) -> bool =
+                    unsafe { std::mem::transmute(code) };
+                let success = code(context, context, values.as_mut_ptr(), values.len());
+                u32::from(!success)
+            }),
+            Code::Host(import) => call_slot(inner, data, import, values),
+        }
     }
+}
+
+/// Calls a function of the host through its slot, as compiled code would.
+fn call_slot(
+    store: &StoreInner,
+    data: &InstanceData,
+    import: CoreImportId,
+    values: &mut [ValRaw],
+) -> Result<()> {
+    let slot = data.component.metadata().root.core_import(import);
+    // SAFETY: the slot was filled when the instance was made; its function has this type.
+    let status = unsafe {
+        let slot = data.root_field::<ImportSlot>(slot).read();
+        let function: unsafe extern "C" fn(u64, *const StoreInner, *mut ValRaw, usize) -> u32 =
+            std::mem::transmute(slot.function as usize);
+        function(slot.data, store, values.as_mut_ptr(), values.len())
+    };
+    if status == HOST_OK {
+        return Ok(());
+    }
+    if let Some(panic) = store.take_host_panic() {
+        std::panic::resume_unwind(panic);
+    }
+    Err(store
+        .take_host_error()
+        .unwrap_or_else(|| anyhow::anyhow!("a host function failed")))
 }
 
 /// A linear memory of an instance.
@@ -605,6 +646,7 @@ impl CoreTable {
     fn element_type(&self, data: &InstanceData) -> CoreValueType {
         match data.component.metadata().tables[self.id.index()].element {
             TableElement::Function => CoreValueType::FuncRef,
+            TableElement::TypedFunction => CoreValueType::TypedFuncRef,
             TableElement::External => CoreValueType::ExternRef,
             TableElement::Exception => CoreValueType::ExnRef,
         }

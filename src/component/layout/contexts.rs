@@ -173,7 +173,10 @@ fn place_tables(program: &Program<'_>, layout: &mut Layout, cursors: &mut [Curso
                 false => minimum,
             },
             element: match table.element {
-                RefKind::Func => TableElement::Function,
+                RefKind::Func if table.ty.element_type == wasmparser::RefType::FUNCREF => {
+                    TableElement::Function
+                }
+                RefKind::Func => TableElement::TypedFunction,
                 RefKind::Extern => TableElement::External,
                 RefKind::Exn => TableElement::Exception,
             },
