@@ -33,7 +33,6 @@ const SKIPPED: &[(&str, &str)] = &[
     ("type-subtyping", GC),
     ("proposals/custom-descriptors", GC),
     ("legacy", "exceptions as they were before WebAssembly 3.0"),
-    ("proposals/threads", "shared memories and atomics"),
 ];
 const GC: &str = "garbage collection";
 

@@ -53,6 +53,7 @@ pub(super) fn features() -> WasmFeatures {
         .difference(WasmFeatures::GC)
         .union(WasmFeatures::CUSTOM_PAGE_SIZES)
         .union(WasmFeatures::WIDE_ARITHMETIC)
+        .union(WasmFeatures::THREADS)
         .union(WasmFeatures::COMPONENT_MODEL)
         .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
         .union(WasmFeatures::CM_MAP)
