@@ -380,6 +380,7 @@ fn unsafe_intrinsics_need_the_option() -> Result<()> {
 
     let options = ParseOptions {
         unsafe_intrinsics_import: Some("unsafe".to_string()),
+        ..ParseOptions::default()
     };
     let bytes = wat::parse_str(INTRINSICS)?;
     let program = parse_component(&bytes, &options)?;

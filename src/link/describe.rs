@@ -82,6 +82,7 @@ pub fn metadata(
             .iter()
             .map(|resource| resource.info.clone())
             .collect(),
+        resource_bounds: program.resource_bounds.clone(),
         imports: program.imports.clone(),
         exports: program.exports.clone(),
         slabs: slabs.collect(),

@@ -4,7 +4,7 @@ use super::script::{Action, Directive, Execute, Instantiate, Invoke, Rejection, 
 use super::{ScriptOptions, host, texts, values};
 use crate::CompileOptions;
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use trampette_runtime::{Component, ExportItem, Instance, Linker, Store, Val};
 
 /// Runs the component directives of one script.
@@ -162,20 +162,21 @@ impl ComponentRunner {
     fn register(&mut self, name: Option<&str>, wasm: &[u8], component: &Component) -> Result<()> {
         let Some(name) = name else { return Ok(()) };
         let prefix = format!("{name}#");
-        self.options
-            .core_modules
-            .retain(|known, _| !known.starts_with(&prefix));
         let metadata = component.metadata();
+        let (bytes, _) = self.options.input(wasm);
+        let mut modules = BTreeMap::new();
         for export in &metadata.exports {
             if let (ExportItem::CoreModule(id), [export]) = (&export.item, &export.path[..]) {
                 let (start, end) = metadata.modules[id.index()].range;
-                let module = wasm.get(start as usize..end as usize);
+                let module = bytes.get(start as usize..end as usize);
                 let module = module.context("an exported module is not in its component")?;
-                self.options
-                    .core_modules
-                    .insert(format!("{prefix}{export}"), module.to_vec());
+                modules.insert(format!("{prefix}{export}"), module.to_vec());
             }
         }
+        // They replace those of an earlier instance of that name.
+        let core_modules = &mut self.options.core_modules;
+        core_modules.retain(|known, _| !known.starts_with(&prefix));
+        core_modules.extend(modules);
         Ok(())
     }
 

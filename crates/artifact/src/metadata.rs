@@ -17,6 +17,9 @@ pub struct Metadata {
     pub types: TypeTable,
     /// Resource types; the index is the [`ResourceId`].
     pub resources: Vec<Resource>,
+    /// Imported types that must be a certain resource type: the chain of names, and which one. Hosts
+    /// need not supply them; what they supply must be that resource type.
+    pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
     /// Functions imported from the host; the index is the [`ImportId`].
     pub imports: Vec<Import>,
     /// What the component exports, in order. Functions carry their [`ExportId`].

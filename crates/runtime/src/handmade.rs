@@ -216,6 +216,7 @@ fn metadata() -> Metadata {
         is_async: false,
     };
     Metadata {
+        resource_bounds: Vec::new(),
         imports: vec![Import {
             path: vec!["host".into()],
             ty: FuncType {

@@ -269,6 +269,11 @@ impl<'a> TypeContext<'a> {
         matched.copied().unwrap_or(ResourceType::Unmatched)
     }
 
+    /// The name of a resource, without those of its interfaces.
+    pub fn resource_name(&self, id: ResourceId) -> String {
+        resource_name(self.metadata, id)
+    }
+
     /// The error for a type that is not the expected one.
     pub fn mismatch(&self, expected: Type, found: String) -> anyhow::Error {
         anyhow::anyhow!("expected `{}`, found `{found}`", self.display(expected))
