@@ -232,6 +232,9 @@ pub fn compile_function(
 ) -> Result<CompiledFunction> {
     let attempt = std::panic::AssertUnwindSafe(|| -> Result<CompiledFunction> {
         let clif = build_clif(session, key)?;
+        if trampolines::is_entry(key) {
+            trampolines::entry::verify_entry(&clif)?;
+        }
         let clif_text = (listing == Listing::Clif).then(|| clif.display().to_string());
         CONTEXT.with_borrow_mut(|context| {
             context.clear();

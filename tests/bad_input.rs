@@ -190,9 +190,7 @@ fn an_artifact_of_another_version_is_refused() {
     let other = id.encode().unwrap();
     assert_eq!(other.len(), range.len());
     bytes[range].copy_from_slice(&other);
-    let error = Component::from_bytes(&bytes)
-        .err()
-        .expect("another version is refused");
+    let error = Component::from_bytes(&bytes).expect_err("another version is refused");
     assert!(format!("{error:#}").contains("version"), "{error:#}");
 }
 

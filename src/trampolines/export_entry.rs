@@ -144,7 +144,7 @@ impl<'p> Lifting<'p> {
         }
         self.lift_result(e, flat_results, results)?;
         if self.lowers_borrows(e) {
-            flags::trap_if_borrows_remain(e, self.lift.options.instance);
+            flags::trap_if_borrows_remain(e, self.lift.options.instance, None);
         }
         crossing.leave(e);
         Ok(())

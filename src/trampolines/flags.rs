@@ -3,6 +3,7 @@
 //! `reentrance`.
 
 use super::emitter::Emitter;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use std::mem::offset_of;
 use trampette_artifact::ids::ComponentInstanceId;
@@ -47,9 +48,27 @@ pub fn count_borrow(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
     e.store_root(borrows, place);
 }
 
-/// Raises [`TrapCode::BorrowsRemain`] if the task that returns still holds borrowed handles.
-pub fn trap_if_borrows_remain(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
+/// How many borrowed handles the instance's tasks hold.
+pub fn borrows(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) -> Value {
     let place = field(e, instance, offset_of!(InstanceState, borrows));
-    let borrows = e.load_root(types::I32, place);
-    e.trap_if(borrows, TrapCode::BorrowsRemain, None);
+    e.load_root(types::I32, place)
+}
+
+/// Raises [`TrapCode::BorrowsRemain`] if the task that returns still holds borrowed handles: more
+/// than there were before it, if other tasks of the instance wait for it.
+pub fn trap_if_borrows_remain(
+    e: &mut Emitter<'_, '_>,
+    instance: ComponentInstanceId,
+    before: Option<Value>,
+) {
+    let now = borrows(e, instance);
+    let remain = match before {
+        None => now,
+        // An inner task may drop what an outer one holds, so there can be less.
+        Some(before) => e
+            .builder
+            .ins()
+            .icmp(IntCC::UnsignedGreaterThan, now, before),
+    };
+    e.trap_if(remain, TrapCode::BorrowsRemain, None);
 }

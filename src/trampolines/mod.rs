@@ -2,6 +2,7 @@
 //!
 //! [`build`] is the one way in: every key that is no core function becomes CLIF here.
 
+pub mod adapter;
 pub mod builtins;
 pub mod emitter;
 pub mod entry;
@@ -22,7 +23,7 @@ use crate::codegen::Session;
 use crate::component::program::TrampolineKind;
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir;
-use trampette_artifact::ids::{ComponentInstanceId, TrampolineId};
+use trampette_artifact::ids::TrampolineId;
 use trampette_artifact::key::{Abi, FuncKey};
 
 /// The CLIF of any key but a core function's.
@@ -84,17 +85,6 @@ fn component_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::F
         | TrampolineKind::ResourceRep { .. }
         | TrampolineKind::ResourceDrop { .. } => resources::resource_trampoline(session, id),
         TrampolineKind::LowerImport { .. } => lower_import::lower_import(session, id),
-        TrampolineKind::Adapter { lift, options, .. } => {
-            let name = |instance: ComponentInstanceId| {
-                &session.program.component_instances[instance.index()].name
-            };
-            bail!(
-                "component-to-component calls (fused adapters) are not supported yet: \
-                 {key} in {} calls {} of {}",
-                name(options.instance),
-                lift.name,
-                name(lift.options.instance)
-            )
-        }
+        TrampolineKind::Adapter { .. } => adapter::adapter(session, id),
     }
 }

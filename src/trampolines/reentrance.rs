@@ -106,6 +106,38 @@ fn self_and_ancestors<'p>(
     })
 }
 
+/// Whether `outer` is `inner` or one of its ancestors.
+pub fn contains(
+    program: &Program<'_>,
+    outer: ComponentInstanceId,
+    inner: ComponentInstanceId,
+) -> bool {
+    self_and_ancestors(program, inner).any(|instance| instance == outer)
+}
+
+/// Whether code of the instance can run while a call from it to an instance inside it is under way:
+/// something inside calls it back.
+pub fn can_be_reentered(program: &Program<'_>, instance: ComponentInstanceId) -> bool {
+    program.trampolines.iter().any(|trampoline| {
+        let (caller, callee) = match &trampoline.kind {
+            TrampolineKind::Adapter { lift, options, .. } => {
+                (options.instance, lift.options.instance)
+            }
+            TrampolineKind::ResourceDrop { resource, instance } => {
+                let definition = &program.resources[resource.index()];
+                match definition.info {
+                    Resource::Defined {
+                        instance: definer, ..
+                    } if definition.destructor.is_some() => (*instance, definer),
+                    _ => return false,
+                }
+            }
+            _ => return false,
+        };
+        callee == instance && caller != instance && contains(program, instance, caller)
+    })
+}
+
 /// Whether anything can find the instance's `may_enter` cleared, other than the host.
 fn flag_is_observable(program: &Program<'_>, instance: ComponentInstanceId) -> bool {
     let Some(parent) = program.component_instances[instance.index()].parent else {

@@ -238,15 +238,4 @@ mod tests {
             assert!(error.to_string().contains("host#stream"), "{error}");
         });
     }
-
-    #[test]
-    fn adapters_name_both_functions() {
-        with_session(|session| {
-            let key = FuncKey::ComponentTrampoline(Abi::Wasm, TrampolineId(6));
-            let error = crate::trampolines::build(session, key).unwrap_err();
-            let text = "component-to-component calls (fused adapters) are not supported yet: \
-                        component-trampolines[6]-wasm-call in root calls run of child";
-            assert_eq!(error.to_string(), text);
-        });
-    }
 }

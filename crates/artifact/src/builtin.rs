@@ -125,10 +125,12 @@ builtins! {
     Utf16ToUtf8 = "utf16-to-utf8": pure (I64, I64, I64) -> I64;
     /// Latin-1 to UTF-8: `(source, bytes, destination with 2 bytes a byte) -> bytes written`.
     Latin1ToUtf8 = "latin1-to-utf8": pure (I64, I64, I64) -> I64;
-    /// UTF-8 to UTF-16LE: `(valid source, bytes, destination with 2 bytes a byte) -> code units written`.
+    /// UTF-8 to UTF-16LE: `(source, bytes, destination with 2 bytes a byte) -> code units written`, or
+    /// -1 if the source is not UTF-8, -2 if it ends inside a character.
     Utf8ToUtf16 = "utf8-to-utf16": pure (I64, I64, I64) -> I64;
-    /// UTF-8 to Latin-1 as far as it goes: `(valid source, bytes, destination with a byte a byte) ->
-    /// bytes of the source consumed << 32 | bytes written`; stops before the first character over U+00FF.
+    /// UTF-8 to Latin-1 as far as it goes: `(source, bytes, destination with a byte a byte) ->
+    /// bytes of the source consumed << 32 | bytes written`; stops before the first character over
+    /// U+00FF. All of the source must be UTF-8: else -1, or -2 if it ends inside a character.
     Utf8ToLatin1 = "utf8-to-latin1": pure (I64, I64, I64) -> I64;
     /// Widens Latin-1 to UTF-16LE in place: `(address, bytes)`; the buffer has 2 bytes a byte.
     Latin1WidenInPlace = "latin1-widen-in-place": pure (I64, I64);
@@ -154,4 +156,10 @@ builtins! {
     /// Ends an explicit debug message of an error context and similar texts towards the host:
     /// `(address, bytes)`; prints to the store's diagnostics sink.
     DebugMessage = "debug-message": root (I64, I64);
+    /// UTF-16LE to ASCII as far as it goes: `(source, code units, destination) -> units written`.
+    Utf16ToAscii = "utf16-to-ascii": pure (I64, I64, I64) -> I64;
+    /// Copies bytes as long as they are ASCII: `(source, bytes, destination) -> bytes written`.
+    AsciiCopy = "ascii-copy": pure (I64, I64, I64) -> I64;
+    /// Clears bits in place: `(address, bytes, mask)`; the mask's 8 bytes are repeated.
+    BitsMask = "bits-mask": pure (I64, I64, I64);
 }

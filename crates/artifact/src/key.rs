@@ -126,7 +126,7 @@ pub enum FuncKey {
     ExportEntry(Abi, ExportId),
     /// What runs after the results of an export were read: post-return and the end of the task.
     /// Native-call (`fn(ctx) -> status`) around a wasm-call body (`tail fn(ctx)`). Only for exports
-    /// whose [`crate::metadata::Export::post_return`] says so.
+    /// whose [`crate::metadata::ExportItem::Function`] says so.
     PostReturn(Abi, ExportId),
     /// The dynamic part of a step of the plan: native-call (`fn(ctx) -> status`) around a wasm-call
     /// body (`tail fn(ctx)`).

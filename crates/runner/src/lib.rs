@@ -65,6 +65,8 @@ pub fn run(
 ) -> Result<u8> {
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker)?;
+    // Methods of sockets, of which there are none.
+    linker.define_unknown_imports_as_traps_in(component, "wasi:sockets/")?;
     let mut store = Store::new(guest.wasi(program, arguments)?);
     let result = linker
         .instantiate(&mut store, component)

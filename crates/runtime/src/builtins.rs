@@ -56,6 +56,9 @@ pub(crate) fn address(builtin: Builtin) -> u64 {
         Builtin::LendMark => lend_mark as *const (),
         Builtin::LendRelease => lend_release as *const (),
         Builtin::DebugMessage => debug_message as *const (),
+        Builtin::Utf16ToAscii => transcode::utf16_to_ascii as *const (),
+        Builtin::AsciiCopy => transcode::ascii_copy as *const (),
+        Builtin::BitsMask => transcode::bits_mask as *const (),
     };
     pointer.expose_provenance() as u64
 }

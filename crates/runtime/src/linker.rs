@@ -170,14 +170,31 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     /// If a name of the import's path is defined as something that is no instance.
     pub fn define_unknown_imports_as_traps(&mut self, component: &Component) -> Result<()> {
-        self.define_unknown(component.metadata())
+        self.define_unknown(component.metadata(), "")
     }
 
-    fn define_unknown(&mut self, metadata: &Metadata) -> Result<()> {
+    /// As [`Linker::define_unknown_imports_as_traps`], for imports from instances whose names start with
+    /// `prefix`: `wasi:sockets/`.
+    ///
+    /// # Errors
+    /// See [`Linker::define_unknown_imports_as_traps`].
+    pub fn define_unknown_imports_as_traps_in(
+        &mut self,
+        component: &Component,
+        prefix: &str,
+    ) -> Result<()> {
+        self.define_unknown(component.metadata(), prefix)
+    }
+
+    fn define_unknown(&mut self, metadata: &Metadata, prefix: &str) -> Result<()> {
+        let wanted = |path: &[String]| path.first().is_some_and(|first| first.starts_with(prefix));
         for resource in &metadata.resources {
             let Resource::Imported { path } = resource else {
                 continue;
             };
+            if !wanted(path) {
+                continue;
+            }
             let message = unknown(path);
             let resource = HostResource {
                 ty: ResourceType::HostDynamic,
@@ -185,7 +202,11 @@ impl<T: 'static> Linker<T> {
             };
             self.define_missing(path, Definition::Resource(resource))?;
         }
-        for import in &metadata.imports {
+        for import in metadata
+            .imports
+            .iter()
+            .filter(|import| wanted(&import.path))
+        {
             let trap = HostFunc::Trap(unknown(&import.path).into());
             self.define_missing(&import.path, Definition::Func(trap))?;
         }
@@ -529,7 +550,7 @@ mod tests {
             .unwrap()
             .func_new("unrelated", |_, _, _| Ok(()))
             .unwrap();
-        linker.define_unknown(&metadata()).unwrap();
+        linker.define_unknown(&metadata(), "").unwrap();
         assert_eq!(error(&linker), "matched");
         let Some(Definition::Instance(stdout)) = linker.definitions().get("wasi:cli/stdout@0.2.0")
         else {

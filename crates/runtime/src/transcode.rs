@@ -114,8 +114,14 @@ pub(crate) unsafe extern "C" fn utf8_to_utf16(
     }
     match simdutf8::basic::from_utf8(source) {
         Ok(text) => write_units(target, text.encode_utf16()),
-        Err(_) => 0,
+        Err(_) => not_utf8(source),
     }
+}
+
+/// What transcoders of UTF-8 return for a source that is not: -1, or -2 if it ends inside a character.
+fn not_utf8(source: &[u8]) -> u64 {
+    let incomplete = std::str::from_utf8(source).is_err_and(|error| error.error_len().is_none());
+    (if incomplete { -2_i64 } else { -1 }) as u64
 }
 
 pub(crate) unsafe extern "C" fn utf8_to_latin1(
@@ -130,7 +136,7 @@ pub(crate) unsafe extern "C" fn utf8_to_latin1(
         return length << 32 | length;
     }
     let Ok(text) = simdutf8::basic::from_utf8(source) else {
-        return 0;
+        return not_utf8(source);
     };
     let end = text
         .char_indices()
@@ -178,6 +184,28 @@ pub(crate) unsafe extern "C" fn utf16_to_latin1(
     write_bytes(target, source.map_while(|unit| u8::try_from(unit).ok()))
 }
 
+pub(crate) unsafe extern "C" fn utf16_to_ascii(
+    source: *const u8,
+    count: u64,
+    target: *mut u8,
+) -> u64 {
+    // SAFETY: compiled code checked the bounds.
+    let (source, target) = unsafe { (units(source, count), bytes_mut(target, count)) };
+    let ascii = |unit| u8::try_from(unit).ok().filter(u8::is_ascii);
+    write_bytes(target, source.map_while(ascii))
+}
+
+pub(crate) unsafe extern "C" fn ascii_copy(source: *const u8, length: u64, target: *mut u8) -> u64 {
+    // SAFETY: compiled code checked the bounds.
+    let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length)) };
+    let ascii = match source.is_ascii() {
+        true => source.len(),
+        false => source.iter().take_while(|byte| byte.is_ascii()).count(),
+    };
+    target[..ascii].copy_from_slice(&source[..ascii]);
+    ascii as u64
+}
+
 pub(crate) unsafe extern "C" fn latin1_to_utf16(source: *const u8, length: u64, target: *mut u8) {
     // SAFETY: compiled code checked the bounds.
     let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length * 2)) };
@@ -200,6 +228,17 @@ pub(crate) unsafe extern "C" fn bools_normalise(address: *mut u8, count: u64) {
     // SAFETY: compiled code checked the bounds.
     for byte in unsafe { bytes_mut(address, count) } {
         *byte = u8::from(*byte != 0);
+    }
+}
+
+pub(crate) unsafe extern "C" fn bits_mask(address: *mut u8, length: u64, mask: u64) {
+    // SAFETY: compiled code checked the bounds.
+    let (words, rest) = unsafe { bytes_mut(address, length) }.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_le_bytes(*word) & mask).to_le_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask.to_le_bytes()) {
+        *byte &= mask;
     }
 }
 

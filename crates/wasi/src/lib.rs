@@ -1,5 +1,5 @@
-//! WASI 0.2 for hosts of `trampette-runtime`: the imports of the `wasi:cli/command` world without
-//! sockets.
+//! WASI 0.2 for hosts of `trampette-runtime`: the imports of the `wasi:cli/command` world; sockets are
+//! refused.
 //!
 //! [`WasiCtxBuilder`] decides what a guest sees, [`WasiView`] says where a store keeps it, and
 //! [`add_to_linker`] registers every interface. All calls are synchronous: what blocks, blocks the
@@ -11,6 +11,7 @@
 //! | `io.rs` | `wasi:io` (errors, poll, streams) |
 //! | `clocks.rs` | `wasi:clocks` |
 //! | `random.rs` | `wasi:random` |
+//! | `sockets.rs` | `wasi:sockets`, every use of which fails |
 //! | `filesystem.rs`, `descriptor.rs` | `wasi:filesystem`, confined by `cap-std` |
 
 mod cli;
@@ -21,11 +22,15 @@ mod error_code;
 mod filesystem;
 mod io;
 mod random;
+mod sockets;
 mod streams;
 
 pub use cli::Exit;
 pub use context::{WasiCtx, WasiCtxBuilder, WasiView};
-pub use descriptor::{Descriptor, DirectoryEntryStream};
+pub use descriptor::{
+    Access, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
+    DirectoryEntryStream, OpenFlags, PathFlags,
+};
 pub use error_code::ErrorCode;
 pub use io::{IoError, Pollable, StreamError};
 pub use streams::{InputStream, OutputStream};
@@ -50,5 +55,6 @@ pub fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     cli::add_to_linker(linker)?;
     clocks::add_to_linker(linker)?;
     random::add_to_linker(linker)?;
-    filesystem::add_to_linker(linker)
+    filesystem::add_to_linker(linker)?;
+    sockets::add_to_linker(linker)
 }

@@ -28,18 +28,26 @@ pub(super) const STRING: RangeTraps = RangeTraps {
     alignment: TrapCode::UnalignedPointer,
 };
 
-/// A list of the guest.
+/// A string that one guest passes to another, at either end.
+pub(super) const PASSED_STRING: RangeTraps = RangeTraps {
+    bounds: TrapCode::StringContentOutOfBounds,
+    alignment: TrapCode::UnalignedPointer,
+};
+
+/// A list of the guest; between guests, at either end.
 pub(super) const LIST: RangeTraps = RangeTraps {
     bounds: TrapCode::ListOutOfBounds,
     alignment: TrapCode::UnalignedPointer,
 };
 
-const TUPLE: RangeTraps = RangeTraps {
+/// A tuple of parameters or results; between guests, at either end.
+pub(super) const TUPLE: RangeTraps = RangeTraps {
     bounds: TrapCode::PointerOutOfBounds,
     alignment: TrapCode::UnalignedPointer,
 };
 
-const REALLOC: RangeTraps = RangeTraps {
+/// What `realloc` returned for a value of the host.
+pub(super) const REALLOC: RangeTraps = RangeTraps {
     bounds: TrapCode::ReallocOutOfBounds,
     alignment: TrapCode::ReallocUnaligned,
 };
@@ -146,8 +154,32 @@ pub fn allocate(
     align: u32,
     bytes: Value,
 ) -> Result<Block> {
+    allocate_for(e, guest, align, bytes, REALLOC)
+}
+
+/// [`allocate`] for a tuple of parameters that another guest passes.
+///
+/// # Errors
+/// As [`allocate`].
+pub fn allocate_tuple(
+    e: &mut Emitter<'_, '_>,
+    guest: Guest<'_>,
+    layout: SizeAlign,
+) -> Result<Block> {
+    let bytes = e.i64(i64::from(layout.size));
+    allocate_for(e, guest, layout.align, bytes, TUPLE)
+}
+
+/// [`allocate`] with other traps.
+pub(super) fn allocate_for(
+    e: &mut Emitter<'_, '_>,
+    guest: Guest<'_>,
+    align: u32,
+    bytes: Value,
+    traps: RangeTraps,
+) -> Result<Block> {
     let zero = e.i64(0);
-    call_realloc(e, guest, [zero, zero], align, bytes)
+    call_realloc(e, guest, [zero, zero], align, bytes, traps)
 }
 
 /// `cx.reallocate`: moves a block of `old_bytes` to one of `new_bytes`, checked again.
@@ -158,8 +190,10 @@ pub(super) fn reallocate(
     old_bytes: Value,
     align: u32,
     new_bytes: Value,
+    traps: RangeTraps,
 ) -> Result<Block> {
-    call_realloc(e, guest, [block.pointer, old_bytes], align, new_bytes)
+    let old = [block.pointer, old_bytes];
+    call_realloc(e, guest, old, align, new_bytes, traps)
 }
 
 fn call_realloc(
@@ -168,6 +202,7 @@ fn call_realloc(
     old: [Value; 2],
     align: u32,
     bytes: Value,
+    traps: RangeTraps,
 ) -> Result<Block> {
     let realloc = guest.realloc()?;
     let pointer_type = match guest.width() {
@@ -182,7 +217,7 @@ fn call_realloc(
     let args = [old[0], old[1], alignment, bytes].map(|value| wrap_pointer(e, guest, value));
     let result = e.call_core(realloc, &signature, &args)[0];
     let pointer = extend_pointer(e, guest, result);
-    let address = checked_range(e, guest, pointer, bytes, align, REALLOC)?;
+    let address = checked_range(e, guest, pointer, bytes, align, traps)?;
     Ok(Block { pointer, address })
 }
 

@@ -31,8 +31,8 @@ pub(super) enum Bulk {
     Chars,
     /// Enums of that many cases, to be validated.
     Enums(usize),
-    /// Flags: unused bits to be cleared.
-    Flags,
+    /// Flags of that many labels: unused bits to be cleared.
+    Flags(usize),
     /// One by one.
     No,
 }
@@ -69,7 +69,7 @@ impl Bulk {
                 DefinedType::Flags(labels) => {
                     match labels.len() as u32 == 8 * flags_size(labels.len()) {
                         true => Bulk::Plain,
-                        false => Bulk::Flags,
+                        false => Bulk::Flags(labels.len()),
                     }
                 }
                 _ => Bulk::No,
@@ -120,7 +120,11 @@ impl Transfer<'_, '_, '_> {
             Side::Guest(guest) => {
                 let layout = self.to.size_align(self.types(), element);
                 let bytes = self.times(count, layout.size);
-                let block = checks::allocate(self.e, guest, layout.align, bytes)?;
+                let traps = match self.between_guests() {
+                    true => checks::LIST,
+                    false => checks::REALLOC,
+                };
+                let block = checks::allocate_for(self.e, guest, layout.align, bytes, traps)?;
                 self.contents(element, bulk, count, source, block.address)?;
                 (block.pointer, count)
             }
@@ -198,7 +202,6 @@ impl Transfer<'_, '_, '_> {
         let checked = checks::must_be_checked(self.from);
         match bulk {
             Bulk::Padded | Bulk::No => return self.elements(element, count, from, to),
-            Bulk::Flags if checked => return self.elements(element, count, from, to),
             _ => {}
         }
         let size = self.to.size_align(self.types(), element).size;
@@ -225,7 +228,16 @@ impl Transfer<'_, '_, '_> {
                 self.e.trap_if(invalid, TrapCode::InvalidChar, None);
             }
             Bulk::Enums(cases) => self.validate_enums(cases, count, address),
-            Bulk::Plain | Bulk::Padded | Bulk::Flags | Bulk::No => {}
+            Bulk::Flags(labels) => {
+                let size = flags_size(labels);
+                let bytes = self.times(count, size);
+                let mask = (0..8 / size).fold(0, |mask, position| {
+                    mask | ((1_u64 << labels) - 1) << (8 * size * position)
+                });
+                let mask = self.e.i64(mask as i64);
+                self.e.builtin(Builtin::BitsMask, &[address, bytes, mask]);
+            }
+            Bulk::Plain | Bulk::Padded | Bulk::No => {}
         }
     }
 

@@ -18,7 +18,8 @@
 //! | `records` | `record`, `tuple`, fixed-length lists |
 //! | `variants` | `variant`, `option`, `result`, `enum` |
 //! | `lists` | `list`, `map` |
-//! | `strings` | `string` |
+//! | `strings` | `string` from and to the host |
+//! | `strings_between` | `string` from guest to guest |
 //! | `handles` | `own`, `borrow` |
 //! | `checks` | the one place where pointers, lengths and alignments of guests are checked |
 //! | `facts` | what is known about types without looking at values |
@@ -35,11 +36,12 @@ mod records;
 mod run;
 mod scalars;
 mod strings;
+mod strings_between;
 #[cfg(test)]
 mod tests;
 mod variants;
 
-pub use checks::{Block, allocate, checked_tuple};
+pub use checks::{Block, allocate, allocate_tuple, checked_tuple};
 
 use super::emitter::Emitter;
 use crate::component::program::{CanonicalOptions, CoreFunc, StringEncoding};
@@ -290,6 +292,12 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
     /// of a handle that was lent before.
     pub fn observe_lends(&mut self, resources: Vec<ResourceId>) {
         self.observed_lends = resources;
+    }
+
+    /// Whether neither side is the host. The traps of what `realloc` returns are named differently
+    /// then: like those of the value that goes there.
+    fn between_guests(&self) -> bool {
+        matches!((self.from, self.to), (Side::Guest(_), Side::Guest(_)))
     }
 
     fn types(&self) -> &'a TypeTable {

@@ -19,11 +19,13 @@ use trampette_artifact::trap::TrapCode;
 const INLINE_STRINGS: u32 = 4;
 /// Longest string that is checked in line.
 const INLINE_BYTES: i64 = 32;
+/// What a transcoder of UTF-8 returns for a source that ends inside a character.
+const NOT_UTF8_INCOMPLETE: i64 = -2;
 /// The highest bit of every byte: set in what is not ASCII.
 const HIGH_BITS: i64 = 0x8080_8080_8080_8080_u64 as i64;
 
 /// Encoding of a UTF-16 string's length in `latin1+utf16`.
-fn utf16_tag(guest: Guest<'_>) -> i64 {
+pub(super) fn utf16_tag(guest: Guest<'_>) -> i64 {
     match guest.width() {
         PointerWidth::P32 => 1 << 31,
         PointerWidth::P64 => i64::MIN,
@@ -57,21 +59,22 @@ impl Transfer<'_, '_, '_> {
                     }
                 }
             }
-            (Side::Guest(_), Side::Guest(_)) | (Side::Host, Side::Host) => {
-                bail!("strings from guest to guest are not supported yet")
+            (Side::Guest(source), Side::Guest(target)) => {
+                self.string_between(source, target, pointer, units)?
             }
+            (Side::Host, Side::Host) => bail!("no trampoline moves values from host to host"),
         };
         self.write_pair(pair, to);
         Ok(())
     }
 
     /// Raises `StringTooLong` if there are more code units than `limit`.
-    fn limit_units(&mut self, units: Value, limit: u32) {
+    pub(super) fn limit_units(&mut self, units: Value, limit: u32) {
         checks::limit_count(self.e, units, 1, limit, TrapCode::StringTooLong);
     }
 
     /// Checks a string of `units` code units of `unit` bytes; returns its native address.
-    fn string_range(
+    pub(super) fn string_range(
         &mut self,
         guest: Guest<'_>,
         pointer: Value,
@@ -84,7 +87,63 @@ impl Transfer<'_, '_, '_> {
             StringEncoding::Utf8 => 1,
             StringEncoding::Utf16 | StringEncoding::Latin1OrUtf16 => 2,
         };
-        checks::checked_range(self.e, guest, pointer, bytes, align, checks::STRING)
+        let traps = match self.between_guests() {
+            true => checks::PASSED_STRING,
+            false => checks::STRING,
+        };
+        checks::checked_range(self.e, guest, pointer, bytes, align, traps)
+    }
+
+    /// New memory for a string.
+    pub(super) fn string_allocate(
+        &mut self,
+        guest: Guest<'_>,
+        align: u32,
+        bytes: Value,
+    ) -> Result<Block> {
+        let traps = self.string_realloc_traps();
+        checks::allocate_for(self.e, guest, align, bytes, traps)
+    }
+
+    /// More or less memory for a string.
+    pub(super) fn string_reallocate(
+        &mut self,
+        guest: Guest<'_>,
+        block: Block,
+        old_bytes: Value,
+        align: u32,
+        new_bytes: Value,
+    ) -> Result<Block> {
+        let traps = self.string_realloc_traps();
+        checks::reallocate(self.e, guest, block, old_bytes, align, new_bytes, traps)
+    }
+
+    fn string_realloc_traps(&self) -> checks::RangeTraps {
+        match self.between_guests() {
+            true => checks::PASSED_STRING,
+            false => checks::REALLOC,
+        }
+    }
+
+    /// Raises if a transcoder of UTF-8 has found that its source, a guest's, is none: its result is
+    /// negative then. What the host supplies is known to be UTF-8.
+    fn trap_if_not_utf8(&mut self, result: Value) {
+        if !checks::must_be_checked(self.from) {
+            return;
+        }
+        let zero = self.e.i64(0);
+        let ins = self.e.builder.ins();
+        let invalid = ins.icmp(IntCC::SignedLessThan, result, zero);
+        let raise = self.e.builder.create_block();
+        let valid = self.e.builder.create_block();
+        self.e.builder.set_cold_block(raise);
+        self.e.builder.ins().brif(invalid, raise, &[], valid, &[]);
+        self.start(raise);
+        let incomplete = self.e.i64(NOT_UTF8_INCOMPLETE);
+        let incomplete = self.e.builder.ins().icmp(IntCC::Equal, result, incomplete);
+        self.e.trap_if(incomplete, TrapCode::IncompleteUtf8, None);
+        self.e.raise(TrapCode::InvalidUtf8, None);
+        self.start(valid);
     }
 
     // Guest to host.
@@ -97,17 +156,17 @@ impl Transfer<'_, '_, '_> {
     ) -> Result<(Value, Value)> {
         self.limit_units(bytes, MAX_STRING_BYTE_LENGTH);
         let address = self.string_range(guest, pointer, bytes, 1)?;
-        self.validate_utf8(address, bytes);
+        self.validate_utf8(guest, address, bytes);
         Ok((address, bytes))
     }
 
-    /// Raises unless the bytes are UTF-8.
-    fn validate_utf8(&mut self, address: Value, bytes: Value) {
+    /// Raises unless the bytes, in the memory of `guest`, are UTF-8.
+    pub(super) fn validate_utf8(&mut self, guest: Guest<'_>, address: Value, bytes: Value) {
         let done = self.e.builder.create_block();
         if self.inline_strings < INLINE_STRINGS {
             self.inline_strings += 1;
             let check = self.e.builder.create_block();
-            self.branch_if_short_ascii(address, bytes, done, check);
+            self.branch_if_short_ascii(guest, address, bytes, done, check);
             self.e.builder.switch_to_block(check);
             self.e.builder.seal_block(check);
         }
@@ -134,6 +193,7 @@ impl Transfer<'_, '_, '_> {
     /// so that they cover every length of their class and never reach outside the string.
     fn branch_if_short_ascii(
         &mut self,
+        guest: Guest<'_>,
         address: Value,
         bytes: Value,
         ascii: cranelift_codegen::ir::Block,
@@ -174,7 +234,8 @@ impl Transfer<'_, '_, '_> {
         let before = last(self, 16);
         let zero = self.e.i64(0);
         let before = self.e.builder.ins().smax(before, zero);
-        let words = [zero, second, before, end].map(|at| self.load_at(types::I64, address, at));
+        let words =
+            [zero, second, before, end].map(|at| self.load_at(guest, types::I64, address, at));
         let all = self.or(&words);
         self.e.builder.ins().jump(verdict, &[BlockArg::Value(all)]);
 
@@ -184,7 +245,7 @@ impl Transfer<'_, '_, '_> {
         self.start(at_least_4);
         let end = last(self, 4);
         let zero = self.e.i64(0);
-        let words = [zero, end].map(|at| self.load_at(types::I32, address, at));
+        let words = [zero, end].map(|at| self.load_at(guest, types::I32, address, at));
         let all = self.or(&words);
         self.e.builder.ins().jump(verdict, &[BlockArg::Value(all)]);
 
@@ -196,7 +257,7 @@ impl Transfer<'_, '_, '_> {
         let zero = self.e.i64(0);
         let one = self.e.i64(1);
         let middle = self.e.builder.ins().ushr(bytes, one);
-        let words = [zero, middle, end].map(|at| self.load_at(types::I8, address, at));
+        let words = [zero, middle, end].map(|at| self.load_at(guest, types::I8, address, at));
         let all = self.or(&words);
         self.e.builder.ins().jump(verdict, &[BlockArg::Value(all)]);
 
@@ -206,7 +267,7 @@ impl Transfer<'_, '_, '_> {
         self.e.builder.ins().brif(high, other, &[], ascii, &[]);
     }
 
-    fn start(&mut self, block: cranelift_codegen::ir::Block) {
+    pub(super) fn start(&mut self, block: cranelift_codegen::ir::Block) {
         self.e.builder.switch_to_block(block);
         self.e.builder.seal_block(block);
     }
@@ -225,11 +286,14 @@ impl Transfer<'_, '_, '_> {
     }
 
     /// Loads from inside a checked string, zero-extended to 64 bits.
-    fn load_at(&mut self, ty: cranelift_codegen::ir::Type, address: Value, at: Value) -> Value {
+    fn load_at(
+        &mut self,
+        guest: Guest<'_>,
+        ty: cranelift_codegen::ir::Type,
+        address: Value,
+        at: Value,
+    ) -> Value {
         let address = self.e.builder.ins().iadd(address, at);
-        let Side::Guest(guest) = self.from else {
-            unreachable!("only strings of guests are validated")
-        };
         let (memory, _) = guest
             .options
             .memory
@@ -347,46 +411,48 @@ impl Transfer<'_, '_, '_> {
         Ok((results[0], results[1]))
     }
 
-    // Host to guest. Native strings have at most `MAX_STRING_BYTE_LENGTH` bytes here, so twice their
+    // Host to guest; `strings_between` shares what starts from UTF-8. Sources have at most `MAX_STRING_BYTE_LENGTH` bytes here, so twice their
     // length is no overflow.
 
     /// `store_string_copy`.
-    fn store_utf8(
+    pub(super) fn store_utf8(
         &mut self,
         guest: Guest<'_>,
         source: Value,
         bytes: Value,
     ) -> Result<(Value, Value)> {
-        let block = checks::allocate(self.e, guest, 1, bytes)?;
+        let block = self.string_allocate(guest, 1, bytes)?;
         let args = [block.address, source, bytes];
         self.e.builtin(Builtin::MemoryMove, &args);
         Ok((block.pointer, bytes))
     }
 
     /// `store_utf8_to_utf16`.
-    fn store_utf16(
+    pub(super) fn store_utf16(
         &mut self,
         guest: Guest<'_>,
         source: Value,
         bytes: Value,
     ) -> Result<(Value, Value)> {
         let worst = self.times(bytes, 2);
-        let block = checks::allocate(self.e, guest, 2, worst)?;
+        let block = self.string_allocate(guest, 2, worst)?;
         let units = self
             .e
             .builtin(Builtin::Utf8ToUtf16, &[source, bytes, block.address])
             .expect("it has a result");
+        self.trap_if_not_utf8(units);
         let used = self.times(units, 2);
-        let pointer = self.shrink(guest, block, worst, used)?;
+        let pointer = self.shrink(guest, block, worst, 2, used)?;
         Ok((pointer, units))
     }
 
     /// Gives back what was not used: a reallocation only if there is something. Returns the pointer.
-    fn shrink(
+    pub(super) fn shrink(
         &mut self,
         guest: Guest<'_>,
         block: Block,
         allocated: Value,
+        align: u32,
         used: Value,
     ) -> Result<Value> {
         let shrink = self.e.builder.create_block();
@@ -397,7 +463,7 @@ impl Transfer<'_, '_, '_> {
         let same = [BlockArg::Value(block.pointer)];
         self.e.builder.ins().brif(less, shrink, &[], done, &same);
         self.start(shrink);
-        let moved = checks::reallocate(self.e, guest, block, allocated, 2, used)?;
+        let moved = self.string_reallocate(guest, block, allocated, align, used)?;
         let moved = [BlockArg::Value(moved.pointer)];
         self.e.builder.ins().jump(done, &moved);
         self.start(done);
@@ -405,7 +471,7 @@ impl Transfer<'_, '_, '_> {
     }
 
     /// `store_string_to_latin1_or_utf16`.
-    fn store_latin1_or_utf16(
+    pub(super) fn store_latin1_or_utf16(
         &mut self,
         guest: Guest<'_>,
         source: Value,
@@ -416,11 +482,12 @@ impl Transfer<'_, '_, '_> {
         let done = self.e.builder.create_block();
         let results = [types::I64; 2].map(|ty| self.e.builder.append_block_param(done, ty));
 
-        let block = checks::allocate(self.e, guest, 2, bytes)?;
+        let block = self.string_allocate(guest, 2, bytes)?;
         let progress = self
             .e
             .builtin(Builtin::Utf8ToLatin1, &[source, bytes, block.address])
             .expect("it has a result");
+        self.trap_if_not_utf8(progress);
         let half = self.e.i64(32);
         let consumed = self.e.builder.ins().ushr(progress, half);
         let low = self.e.i64(0xffff_ffff);
@@ -429,13 +496,13 @@ impl Transfer<'_, '_, '_> {
         self.e.builder.ins().brif(all, latin1, &[], utf16, &[]);
 
         self.start(latin1);
-        let pointer = self.shrink(guest, block, bytes, written)?;
+        let pointer = self.shrink(guest, block, bytes, 2, written)?;
         let pair = [pointer, written].map(BlockArg::Value);
         self.e.builder.ins().jump(done, &pair);
 
         self.start(utf16);
         let worst = self.times(bytes, 2);
-        let block = checks::reallocate(self.e, guest, block, bytes, 2, worst)?;
+        let block = self.string_reallocate(guest, block, bytes, 2, worst)?;
         self.e
             .builtin(Builtin::Latin1WidenInPlace, &[block.address, written]);
         let rest = self.e.builder.ins().iadd(source, consumed);
@@ -448,9 +515,10 @@ impl Transfer<'_, '_, '_> {
             .e
             .builtin(Builtin::Utf8ToUtf16, &[rest, rest_bytes, to])
             .expect("it has a result");
+        self.trap_if_not_utf8(more);
         let units = self.e.builder.ins().iadd(written, more);
         let used = self.times(units, 2);
-        let pointer = self.shrink(guest, block, worst, used)?;
+        let pointer = self.shrink(guest, block, worst, 2, used)?;
         let tag = self.e.i64(utf16_tag(guest));
         let tagged = self.e.builder.ins().bor(units, tag);
         let pair = [pointer, tagged].map(BlockArg::Value);

@@ -1,0 +1,288 @@
+//! Fused adapters: `canon lower` of a function that another component instance lifts.
+//!
+//! One function does what *canon lower* and *canon lift* of CanonicalABI.md say: it lifts the
+//! parameters from the caller and lowers them into the callee value by value, calls the core function,
+//! moves the result back the same way, and calls post-return. Two memories that are not the same
+//! cannot observe that lifting and lowering alternate: while a value is lowered its instance cannot
+//! leave, so nothing changes the other side.
+//!
+//! Bookkeeping is emitted only where something can observe it: see `reentrance` for entering, and
+//! [`Adapter::observed_lends`] for lends.
+
+use super::emitter::Emitter;
+use super::flags;
+use super::reentrance::{Crossing, can_be_reentered, check_may_leave, contains};
+use super::transfer::{
+    self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
+};
+use crate::codegen::{self, Session};
+use crate::component::program::{CanonicalOptions, LiftedFunction, Program, TrampolineKind};
+use crate::modules::module::{CoreSignature, CoreType};
+use anyhow::{Context, Result, bail};
+use cranelift_codegen::ir::{self, InstBuilder, Value};
+use cranelift_frontend::FunctionBuilderContext;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::canonical::{
+    Flat, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, PointerWidth, flatten_all,
+};
+use trampette_artifact::ids::{ComponentInstanceId, ResourceId, TrampolineId};
+use trampette_artifact::key::{Abi, FuncKey};
+use trampette_artifact::metadata::Resource;
+use trampette_artifact::trap::TrapCode;
+use trampette_artifact::types::{Type, TypeTable};
+
+/// The wasm-call code of a fused adapter.
+///
+/// # Errors
+/// If the trampoline is of another kind, or its type has values that cannot be transferred yet.
+pub fn adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
+    let trampoline = &session.program.trampolines[id.index()];
+    let TrampolineKind::Adapter { lift, options, .. } = &trampoline.kind else {
+        bail!("{id} is no adapter but `{}`", trampoline.kind.name());
+    };
+    let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
+    let signature = codegen::wasm_call_signature(&trampoline.signature);
+    let mut func = codegen::new_function(key, signature);
+    codegen::set_stack_limit(&mut func);
+    let mut builder_context = FunctionBuilderContext::new();
+    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
+    let results = Adapter::new(session.program, lift, options)
+        .emit(&mut e, params)
+        .with_context(|| {
+            let name = |instance: ComponentInstanceId| {
+                &session.program.component_instances[instance.index()].name
+            };
+            let (callee, caller) = (name(lift.options.instance), name(options.instance));
+            format!("cannot adapt `{}` of `{callee}` to `{caller}`", lift.name)
+        })?;
+    e.builder.ins().return_(&results);
+    e.finish();
+    Ok(func)
+}
+
+struct Adapter<'p> {
+    program: &'p Program<'p>,
+    lift: &'p LiftedFunction,
+    caller: Guest<'p>,
+    callee: Guest<'p>,
+    param_types: Vec<Type>,
+}
+
+impl<'p> Adapter<'p> {
+    fn new(
+        program: &'p Program<'p>,
+        lift: &'p LiftedFunction,
+        options: &'p CanonicalOptions,
+    ) -> Self {
+        Adapter {
+            program,
+            lift,
+            caller: Guest::new(options),
+            callee: Guest::new(&lift.options),
+            param_types: lift.ty.params.iter().map(|param| param.ty).collect(),
+        }
+    }
+
+    /// Emits everything but the return; gives the flat results.
+    fn emit(&self, e: &mut Emitter<'_, '_>, params: Vec<Value>) -> Result<Vec<Value>> {
+        let (caller, callee) = (self.caller.instance(), self.callee.instance());
+        check_may_leave(e, caller);
+        let crossing = Crossing::new(self.program, Some(caller), callee);
+        crossing.enter(e, TrapCode::CannotEnter);
+        let lends = self.observed_lends();
+        let lend_mark = match lends.is_empty() {
+            true => None,
+            false => e.builtin(Builtin::LendMark, &[]),
+        };
+        // A task of the callee that waits for this call may hold borrowed handles of its own.
+        let counts_borrows = self.lowers_borrows();
+        let borrows_before = match counts_borrows && contains(self.program, callee, caller) {
+            true => Some(flags::borrows(e, callee)),
+            false => None,
+        };
+
+        let mut params = FlatValues::new(params);
+        let args = self.pass_params(e, &mut params, lends)?;
+        let flat = e.call_core(self.lift.func, &self.callee_signature(), &args);
+        if counts_borrows {
+            flags::trap_if_borrows_remain(e, callee, borrows_before);
+        }
+        let results = self.pass_result(e, flat.clone(), params)?;
+        self.call_post_return(e, &flat);
+        crossing.leave(e);
+        if let Some(mark) = lend_mark {
+            e.builtin(Builtin::LendRelease, &[mark]);
+        }
+        Ok(results)
+    }
+
+    /// Resources whose lends something can observe before they end. Code of the caller that runs
+    /// during the call can: that is only possible if the callee is inside the caller, and calls back.
+    /// Otherwise only parameters can that pass on ownership of what was lent before.
+    fn observed_lends(&self) -> Vec<ResourceId> {
+        let types = &self.program.types;
+        let (caller, callee) = (self.caller.instance(), self.callee.instance());
+        let mut lends = facts::borrowed_resources(types, &self.param_types);
+        let by_the_caller = caller == callee
+            || contains(self.program, caller, callee) && can_be_reentered(self.program, caller);
+        if !by_the_caller {
+            let owned = facts::owned_resources(types, &self.param_types);
+            lends.retain(|resource| owned.contains(resource));
+        }
+        lends
+    }
+
+    /// Whether lowering the parameters adds borrowed handles to the callee's table.
+    fn lowers_borrows(&self) -> bool {
+        let callee = self.callee.instance();
+        let borrowed = facts::borrowed_resources(&self.program.types, &self.param_types);
+        borrowed.iter().any(|resource| {
+            !matches!(
+                self.program.resources[resource.index()].info,
+                Resource::Defined { instance, .. } if instance == callee
+            )
+        })
+    }
+
+    fn flat_params(&self, guest: Guest<'_>) -> Option<Vec<Flat>> {
+        let all = self.param_types.iter().copied();
+        flatten_all(&self.program.types, all, guest.width(), MAX_FLAT_PARAMS)
+    }
+
+    fn flat_results(&self, guest: Guest<'_>) -> Option<Vec<Flat>> {
+        let types = &self.program.types;
+        flatten_all(types, self.lift.ty.result, guest.width(), MAX_FLAT_RESULTS)
+    }
+
+    /// `flatten_functype` of the callee, for `lift`.
+    fn callee_signature(&self) -> CoreSignature {
+        let pointer = match self.callee.width() {
+            PointerWidth::P32 => CoreType::I32,
+            PointerWidth::P64 => CoreType::I64,
+        };
+        let core = |flat: Option<Vec<Flat>>| match flat {
+            Some(flat) => flat.into_iter().map(core_type).collect(),
+            None => vec![pointer].into(),
+        };
+        CoreSignature {
+            params: core(self.flat_params(self.callee)),
+            results: core(self.flat_results(self.callee)),
+        }
+    }
+
+    /// Moves the parameters; returns the core function's arguments.
+    fn pass_params(
+        &self,
+        e: &mut Emitter<'_, '_>,
+        params: &mut FlatValues,
+        lends: Vec<ResourceId>,
+    ) -> Result<Vec<Value>> {
+        let types = &self.program.types;
+        let (from, to) = (Side::Guest(self.caller), Side::Guest(self.callee));
+        let tuple = Shape::Tuple(self.param_types.clone());
+        let spilled_from = match self.flat_params(self.caller) {
+            Some(_) => None,
+            None => {
+                let layout = from.size_align(types, &tuple);
+                let pointer = params.take();
+                Some(transfer::checked_tuple(e, self.caller, pointer, layout)?)
+            }
+        };
+        let spills = self.flat_params(self.callee).is_none();
+        let calls_realloc = spills || contain_pointer(types, &self.param_types);
+        let saved = calls_realloc.then(|| flags::forbid_leaving(e, self.callee.instance()));
+
+        let mut args = Vec::new();
+        let mut destination = match spills {
+            false => Destination::Flat(&mut args),
+            true => {
+                let layout = to.size_align(types, &tuple);
+                let block = transfer::allocate_tuple(e, self.callee, layout)?;
+                args.push(block.core_pointer(e, self.callee));
+                Destination::Guest(Place::new(block.address))
+            }
+        };
+        let mut source = match spilled_from {
+            Some(address) => Source::Guest(Place::new(address)),
+            None => Source::Flat(params),
+        };
+        let mut transfer = Transfer::new(e, from, to)?;
+        transfer.observe_lends(lends);
+        transfer.shape(&tuple, &mut source, &mut destination)?;
+        if let Some(saved) = saved {
+            flags::restore_flags(e, saved);
+        }
+        Ok(args)
+    }
+
+    /// Moves the result; returns the flat one, if it is flat. `params` has the pointer to where it
+    /// goes left, if it is not.
+    fn pass_result(
+        &self,
+        e: &mut Emitter<'_, '_>,
+        flat: Vec<Value>,
+        mut params: FlatValues,
+    ) -> Result<Vec<Value>> {
+        let Some(ty) = self.lift.ty.result else {
+            return Ok(Vec::new());
+        };
+        let types = &self.program.types;
+        let (from, to) = (Side::Guest(self.callee), Side::Guest(self.caller));
+        let shape = Shape::Value(ty);
+        let mut values;
+        let mut source = match self.flat_results(self.callee) {
+            Some(_) => {
+                values = FlatValues::new(flat);
+                Source::Flat(&mut values)
+            }
+            None => {
+                let layout = from.size_align(types, &shape);
+                let address = transfer::checked_tuple(e, self.callee, flat[0], layout)?;
+                Source::Guest(Place::new(address))
+            }
+        };
+        let mut results = Vec::new();
+        let mut destination = match self.flat_results(self.caller) {
+            Some(_) => Destination::Flat(&mut results),
+            None => {
+                let layout = to.size_align(types, &shape);
+                let address = transfer::checked_tuple(e, self.caller, params.take(), layout)?;
+                Destination::Guest(Place::new(address))
+            }
+        };
+        let calls_realloc = contain_pointer(types, &[ty]);
+        let saved = calls_realloc.then(|| flags::forbid_leaving(e, self.caller.instance()));
+        let mut transfer = Transfer::new(e, from, to)?;
+        transfer.value(ty, &mut source, &mut destination)?;
+        if let Some(saved) = saved {
+            flags::restore_flags(e, saved);
+        }
+        Ok(results)
+    }
+
+    fn call_post_return(&self, e: &mut Emitter<'_, '_>, flat: &[Value]) {
+        let Some(post_return) = self.lift.options.post_return else {
+            return;
+        };
+        let signature = CoreSignature {
+            params: self.callee_signature().results,
+            results: Vec::new().into(),
+        };
+        let saved = flags::forbid_leaving(e, self.callee.instance());
+        e.call_core(post_return, &signature, flat);
+        flags::restore_flags(e, saved);
+    }
+}
+
+fn contain_pointer(types: &TypeTable, all: &[Type]) -> bool {
+    all.iter().any(|ty| facts::contains_pointer(types, *ty))
+}
+
+fn core_type(flat: Flat) -> CoreType {
+    match flat {
+        Flat::I32 => CoreType::I32,
+        Flat::I64 => CoreType::I64,
+        Flat::F32 => CoreType::F32,
+        Flat::F64 => CoreType::F64,
+    }
+}

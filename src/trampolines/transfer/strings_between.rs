@@ -1,0 +1,298 @@
+//! Strings from guest to guest, every encoding to every other.
+//!
+//! Each pair of encodings follows its `store_string_*` function in the Canonical ABI, call by call,
+//! since the destination's `realloc` can see them. Pointer and length are loaded once and the source's
+//! bounds checked before the first `realloc`; what is copied as it is, is validated at its
+//! *destination*, and transcoders validate what they read, so nothing is trusted across a call into
+//! a guest.
+//!
+//! | from \ to | `utf8` | `utf16` | `latin1+utf16` |
+//! | --- | --- | --- | --- |
+//! | UTF-8 | copy, validate | transcode, shrink | Latin-1 as far as it goes, then UTF-16 |
+//! | UTF-16 | ASCII as far as it goes, then transcode | copy, validate | Latin-1 as far as it goes, then UTF-16 |
+//! | Latin-1 | ASCII as far as it goes, then transcode | widen | copy |
+//! | UTF-16 of `latin1+utf16` | as UTF-16 | copy, validate | copy, validate, narrow if it all fits |
+
+use super::strings::utf16_tag;
+use super::{Guest, Transfer};
+use crate::component::program::StringEncoding;
+use anyhow::Result;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::canonical::MAX_STRING_BYTE_LENGTH;
+use trampette_artifact::trap::TrapCode;
+
+/// A string's pointer and (tagged) length, as `i64`.
+type Pair = (Value, Value);
+
+/// What a UTF-16 source is declared as: it decides how `latin1+utf16` is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Utf16 {
+    /// `utf16`.
+    Always,
+    /// `latin1+utf16`, so it probably does not fit Latin-1.
+    Chosen,
+}
+
+impl Transfer<'_, '_, '_> {
+    /// Stores the string at `pointer` with that (tagged) length in the memory of `target`.
+    pub(super) fn string_between(
+        &mut self,
+        source: Guest<'_>,
+        target: Guest<'_>,
+        pointer: Value,
+        tagged: Value,
+    ) -> Result<Pair> {
+        match source.encoding() {
+            StringEncoding::Utf8 => self.from_utf8(source, target, pointer, tagged),
+            StringEncoding::Utf16 => {
+                self.from_utf16(source, target, pointer, tagged, Utf16::Always)
+            }
+            StringEncoding::Latin1OrUtf16 => {
+                let tag = self.e.i64(utf16_tag(source));
+                let is_utf16 = self.e.builder.ins().band(tagged, tag);
+                self.either(
+                    is_utf16,
+                    |t| {
+                        let units = t.e.builder.ins().bxor(tagged, tag);
+                        t.from_utf16(source, target, pointer, units, Utf16::Chosen)
+                    },
+                    |t| t.from_latin1(source, target, pointer, tagged),
+                )
+            }
+        }
+    }
+
+    /// Goes one of two ways to a pair.
+    fn either(
+        &mut self,
+        condition: Value,
+        yes: impl FnOnce(&mut Self) -> Result<Pair>,
+        no: impl FnOnce(&mut Self) -> Result<Pair>,
+    ) -> Result<Pair> {
+        let [if_yes, if_no, done] = std::array::from_fn(|_| self.e.builder.create_block());
+        let results = [types::I64; 2].map(|ty| self.e.builder.append_block_param(done, ty));
+        let ins = self.e.builder.ins();
+        ins.brif(condition, if_yes, &[], if_no, &[]);
+        self.start(if_yes);
+        let pair = yes(self)?;
+        self.finish_with(pair, done);
+        self.start(if_no);
+        let pair = no(self)?;
+        self.finish_with(pair, done);
+        self.start(done);
+        Ok((results[0], results[1]))
+    }
+
+    fn finish_with(&mut self, pair: Pair, done: Block) {
+        let arguments = [pair.0, pair.1].map(BlockArg::Value);
+        self.e.builder.ins().jump(done, &arguments);
+    }
+
+    fn call(&mut self, builtin: Builtin, arguments: &[Value]) -> Value {
+        self.e.builtin(builtin, arguments).expect("it has a result")
+    }
+
+    fn from_utf8(
+        &mut self,
+        source: Guest<'_>,
+        target: Guest<'_>,
+        pointer: Value,
+        bytes: Value,
+    ) -> Result<Pair> {
+        self.limit_units(bytes, MAX_STRING_BYTE_LENGTH);
+        let address = self.string_range(source, pointer, bytes, 1)?;
+        match target.encoding() {
+            StringEncoding::Utf8 => {
+                let block = self.string_allocate(target, 1, bytes)?;
+                let arguments = [block.address, address, bytes];
+                self.e.builtin(Builtin::MemoryMove, &arguments);
+                self.validate_utf8(target, block.address, bytes);
+                Ok((block.pointer, bytes))
+            }
+            StringEncoding::Utf16 => self.store_utf16(target, address, bytes),
+            StringEncoding::Latin1OrUtf16 => self.store_latin1_or_utf16(target, address, bytes),
+        }
+    }
+
+    fn from_utf16(
+        &mut self,
+        source: Guest<'_>,
+        target: Guest<'_>,
+        pointer: Value,
+        units: Value,
+        declared: Utf16,
+    ) -> Result<Pair> {
+        self.limit_units(units, MAX_STRING_BYTE_LENGTH / 2);
+        let address = self.string_range(source, pointer, units, 2)?;
+        match (target.encoding(), declared) {
+            (StringEncoding::Utf8, _) => self.utf16_to_utf8(target, address, units),
+            (StringEncoding::Utf16, _) => self.copy_utf16(target, address, units),
+            (StringEncoding::Latin1OrUtf16, Utf16::Always) => {
+                self.utf16_to_latin1_or_utf16(target, address, units)
+            }
+            (StringEncoding::Latin1OrUtf16, Utf16::Chosen) => {
+                self.probably_utf16(target, address, units)
+            }
+        }
+    }
+
+    fn from_latin1(
+        &mut self,
+        source: Guest<'_>,
+        target: Guest<'_>,
+        pointer: Value,
+        bytes: Value,
+    ) -> Result<Pair> {
+        self.limit_units(bytes, MAX_STRING_BYTE_LENGTH);
+        let address = self.string_range(source, pointer, bytes, 1)?;
+        match target.encoding() {
+            StringEncoding::Utf8 => self.latin1_to_utf8(target, address, bytes),
+            StringEncoding::Utf16 => {
+                let room = self.times(bytes, 2);
+                let block = self.string_allocate(target, 2, room)?;
+                let arguments = [address, bytes, block.address];
+                self.e.builtin(Builtin::Latin1ToUtf16, &arguments);
+                Ok((block.pointer, bytes))
+            }
+            StringEncoding::Latin1OrUtf16 => {
+                let block = self.string_allocate(target, 2, bytes)?;
+                let arguments = [block.address, address, bytes];
+                self.e.builtin(Builtin::MemoryMove, &arguments);
+                Ok((block.pointer, bytes))
+            }
+        }
+    }
+
+    /// `store_utf16_to_utf8`.
+    fn utf16_to_utf8(&mut self, target: Guest<'_>, address: Value, units: Value) -> Result<Pair> {
+        self.to_utf8(
+            target,
+            address,
+            units,
+            Builtin::Utf16ToAscii,
+            |t, written| {
+                let skipped = t.times(written, 2);
+                let rest = t.e.builder.ins().iadd(address, skipped);
+                (rest, 3, Builtin::Utf16ToUtf8)
+            },
+        )
+    }
+
+    /// `store_latin1_to_utf8`.
+    fn latin1_to_utf8(&mut self, target: Guest<'_>, address: Value, bytes: Value) -> Result<Pair> {
+        self.to_utf8(target, address, bytes, Builtin::AsciiCopy, |t, written| {
+            let rest = t.e.builder.ins().iadd(address, written);
+            (rest, 2, Builtin::Latin1ToUtf8)
+        })
+    }
+
+    /// `store_string_to_utf8`: assumes ASCII first. `ascii` copies code units as long as they are;
+    /// `rest` says where the others are, how many bytes each takes at worst, and what transcodes
+    /// them.
+    fn to_utf8(
+        &mut self,
+        target: Guest<'_>,
+        address: Value,
+        units: Value,
+        ascii: Builtin,
+        rest: impl FnOnce(&mut Self, Value) -> (Value, u32, Builtin),
+    ) -> Result<Pair> {
+        let block = self.string_allocate(target, 1, units)?;
+        let written = self.call(ascii, &[address, units, block.address]);
+        let all = self.e.builder.ins().icmp(IntCC::Equal, written, units);
+        self.either(
+            all,
+            |_| Ok((block.pointer, units)),
+            |t| {
+                let (rest, growth, transcoder) = rest(t, written);
+                let worst = t.times(units, growth);
+                let block = t.string_reallocate(target, block, units, 1, worst)?;
+                let count = t.e.builder.ins().isub(units, written);
+                let to = t.e.builder.ins().iadd(block.address, written);
+                let more = t.call(transcoder, &[rest, count, to]);
+                if transcoder == Builtin::Utf16ToUtf8 {
+                    let zero = t.e.i64(0);
+                    let ins = t.e.builder.ins();
+                    let invalid = ins.icmp(IntCC::SignedLessThan, more, zero);
+                    t.e.trap_if(invalid, TrapCode::InvalidUtf16, None);
+                }
+                let bytes = t.e.builder.ins().iadd(written, more);
+                let pointer = t.shrink(target, block, worst, 1, bytes)?;
+                Ok((pointer, bytes))
+            },
+        )
+    }
+
+    /// `store_string_copy` of UTF-16.
+    fn copy_utf16(&mut self, target: Guest<'_>, address: Value, units: Value) -> Result<Pair> {
+        let bytes = self.times(units, 2);
+        let block = self.string_allocate(target, 2, bytes)?;
+        let arguments = [block.address, address, bytes];
+        self.e.builtin(Builtin::MemoryMove, &arguments);
+        self.validate_utf16(block.address, units);
+        Ok((block.pointer, units))
+    }
+
+    fn validate_utf16(&mut self, address: Value, units: Value) {
+        let invalid = self.call(Builtin::Utf16Validate, &[address, units]);
+        self.e.trap_if(invalid, TrapCode::InvalidUtf16, None);
+    }
+
+    /// `store_string_to_latin1_or_utf16`, from `utf16`.
+    fn utf16_to_latin1_or_utf16(
+        &mut self,
+        target: Guest<'_>,
+        address: Value,
+        units: Value,
+    ) -> Result<Pair> {
+        let block = self.string_allocate(target, 2, units)?;
+        let arguments = [address, units, block.address];
+        let written = self.call(Builtin::Utf16ToLatin1, &arguments);
+        let all = self.e.builder.ins().icmp(IntCC::Equal, written, units);
+        self.either(
+            all,
+            |_| Ok((block.pointer, units)),
+            |t| {
+                let bytes = t.times(units, 2);
+                let block = t.string_reallocate(target, block, units, 2, bytes)?;
+                let arguments = [block.address, written];
+                t.e.builtin(Builtin::Latin1WidenInPlace, &arguments);
+                let done = t.times(written, 2);
+                let rest = t.e.builder.ins().iadd(address, done);
+                let to = t.e.builder.ins().iadd(block.address, done);
+                let more = t.e.builder.ins().isub(bytes, done);
+                t.e.builtin(Builtin::MemoryMove, &[to, rest, more]);
+                // What was Latin-1 has no surrogates.
+                let count = t.e.builder.ins().isub(units, written);
+                t.validate_utf16(to, count);
+                let tag = t.e.i64(utf16_tag(target));
+                let tagged = t.e.builder.ins().bor(units, tag);
+                Ok((block.pointer, tagged))
+            },
+        )
+    }
+
+    /// `store_probably_utf16_to_latin1_or_utf16`.
+    fn probably_utf16(&mut self, target: Guest<'_>, address: Value, units: Value) -> Result<Pair> {
+        let bytes = self.times(units, 2);
+        let block = self.string_allocate(target, 2, bytes)?;
+        let arguments = [block.address, address, bytes];
+        self.e.builtin(Builtin::MemoryMove, &arguments);
+        self.validate_utf16(block.address, units);
+        let narrowed = self.call(Builtin::Utf16NarrowInPlace, &[block.address, units]);
+        self.either(
+            narrowed,
+            |t| {
+                let block = t.string_reallocate(target, block, bytes, 1, units)?;
+                Ok((block.pointer, units))
+            },
+            |t| {
+                let tag = t.e.i64(utf16_tag(target));
+                let tagged = t.e.builder.ins().bor(units, tag);
+                Ok((block.pointer, tagged))
+            },
+        )
+    }
+}
