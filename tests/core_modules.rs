@@ -152,9 +152,9 @@ fn memories_tables_and_globals_are_shared_with_the_host() -> Result<()> {
 fn imported_memories_and_tables_are_made() -> Result<()> {
     let (mut store, instance) = instantiate(
         r#"(module
-            (import "a" "memory" (memory (export "memory") 2 4))
-            (import "a" "table" (table (export "table") 3 funcref))
-            (import "a" "global" (global (export "global") (mut i64)))
+            (import "a" "memory" (memory $m 2 4)) (export "memory" (memory $m))
+            (import "a" "table" (table 3 funcref))
+            (import "a" "global" (global $g (mut i64))) (export "global" (global $g))
             (func $f) (elem (i32.const 2) func $f)
             (data (i32.const 0x1ffff) "z")
             (func (export "size") (result i32 i32) (memory.size) (table.size)))"#,
