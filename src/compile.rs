@@ -6,7 +6,7 @@
 
 use crate::codegen::{Session, trap_from_clif};
 use crate::compiled::{CompiledFunction, Relocation};
-use crate::component::program::Program;
+use crate::component::program::{CoreFunc, CoreItem, Program};
 use crate::{modules, trampolines};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use cranelift_codegen::ir;
@@ -56,8 +56,15 @@ pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
             keys.push(FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index)));
         }
     }
-    if !session.layout.startup.is_empty() {
-        keys.push(FuncKey::Startup(Abi::Native, 0));
+    for (step, actions) in session.layout.startup.iter().enumerate() {
+        if !actions.is_empty() {
+            keys.push(FuncKey::Startup(Abi::Native, step as u32));
+        }
+    }
+    for export in &program.core_exports {
+        if let CoreItem::Func(CoreFunc::Module(instance, func)) = export.item {
+            keys.push(FuncKey::ArrayToWasm(UnitId(instance.0), func));
+        }
     }
     keys
 }
@@ -68,29 +75,41 @@ pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
 /// If a function is invalid or uses what is not supported; the error names its symbol. Of several
 /// failures the first by key is reported, whatever thread met it.
 pub fn compile_reachable(session: &Session<'_>, listing: Listing) -> Result<CompiledFunctions> {
+    let (done, failed) = compile_what_can_be(session, listing);
+    match failed.into_iter().next() {
+        Some((_, error)) => Err(error),
+        None => Ok(done),
+    }
+}
+
+/// Compiles everything reachable from the roots, and goes on after failures, which are returned by
+/// key.
+pub fn compile_what_can_be(
+    session: &Session<'_>,
+    listing: Listing,
+) -> (CompiledFunctions, BTreeMap<FuncKey, anyhow::Error>) {
     let state = Driver {
         session,
         listing,
         seen: Mutex::new(HashSet::new()),
         done: Mutex::new(Vec::new()),
-        failed: Mutex::new(None),
+        failed: Mutex::new(BTreeMap::new()),
     };
     rayon::scope(|scope| state.visit(roots(session), scope));
-    if let Some((_, error)) = state
+    let failed = state
         .failed
         .into_inner()
-        .expect("no thread panics with the lock")
-    {
-        return Err(error);
-    }
+        .expect("no thread panics with the lock");
     let done = state
         .done
         .into_inner()
         .expect("no thread panics with the lock");
-    Ok(done
-        .into_iter()
-        .map(|function| (function.key, function))
-        .collect())
+    (
+        done.into_iter()
+            .map(|function| (function.key, function))
+            .collect(),
+        failed,
+    )
 }
 
 /// Which text of a function to keep beside its code.
@@ -110,7 +129,7 @@ struct Driver<'s, 'a> {
     listing: Listing,
     seen: Mutex<HashSet<FuncKey>>,
     done: Mutex<Vec<CompiledFunction>>,
-    failed: Mutex<Option<(FuncKey, anyhow::Error)>>,
+    failed: Mutex<BTreeMap<FuncKey, anyhow::Error>>,
 }
 
 impl<'s> Driver<'s, '_> {
@@ -144,10 +163,7 @@ impl<'s> Driver<'s, '_> {
             }
             Err(error) => {
                 let mut failed = self.failed.lock().expect("no thread panics with the lock");
-                // Not only the first to come: the smallest key, so that the message is the same on every run.
-                if failed.as_ref().is_none_or(|(other, _)| key < *other) {
-                    *failed = Some((key, error));
-                }
+                failed.insert(key, error);
             }
         }
     }

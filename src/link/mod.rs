@@ -192,12 +192,8 @@ fn function_entries(
             .find(key)
             .with_context(|| format!("`{key}` escapes but was not compiled"))?;
         let code = (text_address + u64::from(at.start)) as i64 - table_address as i64;
-        let signature = session.program.signature(*func)?;
         entries[index + 1] = FunctionEntry {
-            signature: layout
-                .signature_id(&signature)
-                .with_context(|| format!("`{key}` has no signature id"))?
-                .0,
+            signature: layout.function_signatures[index].0,
             code: i32::try_from(code).context("the code is larger than 2 GiB")?,
             context: Layout::distance(SlabId(0), layout.home(*func)),
         };

@@ -43,7 +43,7 @@ struct Inner {
     identification: Identification,
     metadata: Metadata,
     exports: Vec<ExportCode>,
-    startup: Option<usize>,
+    startup: Vec<Option<usize>>,
     destructors: Vec<Option<usize>>,
     slabs: SlabPlan,
     pool: Pool,
@@ -180,7 +180,7 @@ impl Component {
             slabs: SlabPlan::new(&metadata),
             pool: Pool::default(),
             exports: Vec::new(),
-            startup: None,
+            startup: Vec::new(),
             destructors: Vec::new(),
             identification: id,
             metadata,
@@ -234,9 +234,9 @@ impl Component {
         self.0.exports.get(id.index()).copied()
     }
 
-    /// The start-up code's address, if instantiation has a dynamic part.
-    pub(crate) fn startup(&self) -> Option<usize> {
-        self.0.startup
+    /// The address of the code of a start-up step, if it does anything.
+    pub(crate) fn startup(&self, step: u32) -> Option<usize> {
+        *self.0.startup.get(step as usize)?
     }
 
     /// The address of the entry to a guest resource's destructor.
@@ -369,10 +369,14 @@ impl Inner {
             }
         }
         self.exports = exports;
-        if self.metadata.startup_steps > 0 {
-            let key = FuncKey::Startup(Abi::Native, 0);
-            let startup = self.function_address(key);
-            self.startup = Some(startup.context("no code for instantiation")?);
+        for step in 0..self.metadata.startup_steps {
+            let code = self.function_address(FuncKey::Startup(Abi::Native, step));
+            // Steps of core modules may have nothing to do.
+            ensure!(
+                code.is_some() || self.metadata.core.is_some(),
+                "no code for instantiation"
+            );
+            self.startup.push(code);
         }
         for (index, resource) in self.metadata.resources.iter().enumerate() {
             let mut code = None;
