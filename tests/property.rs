@@ -43,12 +43,14 @@ fn same(a: &Val, b: &Val) -> bool {
         (Some(a), Some(b)) => same(a, b),
         (a, b) => a.is_none() && b.is_none(),
     };
-    let all = |a: &[Val], b: &[Val]| {
-        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-    };
+    let all = |a: &[Val], b: &[Val]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
     match (a, b) {
-        (Val::Float32(a), Val::Float32(b)) => a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(),
-        (Val::Float64(a), Val::Float64(b)) => a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan(),
+        (Val::Float32(a), Val::Float32(b)) => {
+            a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
+        }
+        (Val::Float64(a), Val::Float64(b)) => {
+            a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan()
+        }
         (Val::List(a), Val::List(b)) | (Val::Tuple(a), Val::Tuple(b)) => all(a, b),
         (Val::Map(a), Val::Map(b)) => {
             let mut pairs = a.iter().zip(b);
@@ -97,7 +99,13 @@ impl Route {
     fn text(self, types: &[Ty]) -> String {
         let guest = |abi, body| Guest {
             abi,
-            functions: types.iter().map(|ty| Function { ty: ty.clone(), body }).collect(),
+            functions: types
+                .iter()
+                .map(|ty| Function {
+                    ty: ty.clone(),
+                    body,
+                })
+                .collect(),
             data: Vec::new(),
         };
         match self {
@@ -108,7 +116,12 @@ impl Route {
     }
 
     /// Instantiates a component of this route.
-    fn instantiate(self, store: &mut Store<()>, component: &Component, count: usize) -> Result<Instance> {
+    fn instantiate(
+        self,
+        store: &mut Store<()>,
+        component: &Component,
+        count: usize,
+    ) -> Result<Instance> {
         let mut linker = Linker::new();
         if let Route::Import(_) = self {
             let mut instance = linker.instance("b")?;
@@ -167,7 +180,8 @@ fn check_all(routes: &[Route], pairs: usize) {
             let mut random = Random::new(seed);
             let types = random_types(&mut random, count);
             if let Err(error) = route.check(&types, VALUES, &mut random) {
-                let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{seed:x}.wat"));
+                let path =
+                    std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{seed:x}.wat"));
                 std::fs::write(&path, route.text(&types)).unwrap();
                 panic!("seed {seed:#x}, {route:?}, {}: {error:?}", path.display());
             }

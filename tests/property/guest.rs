@@ -125,7 +125,11 @@ impl Guest {
                     Body::Fetch => String::new(),
                     _ => format!("(param \"v\" {ty})"),
                 };
-                writeln!(functions, "(export \"f{index}\" (func {param} (result {ty})))").unwrap();
+                writeln!(
+                    functions,
+                    "(export \"f{index}\" (func {param} (result {ty})))"
+                )
+                .unwrap();
             }
             let types = declarations.text;
             writeln!(out, "(import \"b\" (instance $b\n{types}{functions}))").unwrap();
@@ -144,15 +148,24 @@ impl Guest {
             "(core instance $libc (instantiate $libc))\n\
              (alias core export $libc \"memory\" (core memory $memory))\n",
         );
-        for name in ["realloc", "arm", "calls", "logged", "post-i32", "post-i64", "post-f32", "post-f64"] {
-            writeln!(out, "(alias core export $libc \"{name}\" (core func ${name}))").unwrap();
+        for name in [
+            "realloc", "arm", "calls", "logged", "post-i32", "post-i64", "post-f32", "post-f64",
+        ] {
+            writeln!(
+                out,
+                "(alias core export $libc \"{name}\" (core func ${name}))"
+            )
+            .unwrap();
         }
 
         let mut instances = String::new();
         if self.imports() {
             for index in 0..self.functions.len() {
-                writeln!(out, "(core func $low{index} (canon lower (func $b \"f{index}\") {options}))")
-                    .unwrap();
+                writeln!(
+                    out,
+                    "(core func $low{index} (canon lower (func $b \"f{index}\") {options}))"
+                )
+                .unwrap();
                 write!(instances, "(export \"f{index}\" (func $low{index}))").unwrap();
             }
             instances = format!("(with \"b\" (instance {instances}))");
@@ -231,7 +244,11 @@ impl Guest {
             .unwrap();
         }
         let index_type = if pointer == "i64" { "i64" } else { "" };
-        writeln!(out, "(import \"libc\" \"memory\" (memory {index_type} 320 320))").unwrap();
+        writeln!(
+            out,
+            "(import \"libc\" \"memory\" (memory {index_type} 320 320))"
+        )
+        .unwrap();
         writeln!(
             out,
             "(import \"libc\" \"realloc\" (func $realloc (param {pointer} {pointer} {pointer} {pointer}) (result {pointer})))"
@@ -392,7 +409,11 @@ fn store(
     out: &mut String,
 ) {
     let mut put = |instruction: &str, offset: usize, value: &str| {
-        writeln!(out, "({instruction} offset={offset} (local.get $at) {value})").unwrap();
+        writeln!(
+            out,
+            "({instruction} offset={offset} (local.get $at) {value})"
+        )
+        .unwrap();
     };
     let mut next = || values.next().expect("as many as the type has").0;
     match ty {
@@ -434,9 +455,10 @@ fn store(
             for (index, case) in cases.iter().enumerate() {
                 let Some(case) = case else { continue };
                 writeln!(out, "(if (i32.eq {discriminant} (i32.const {index})) (then").unwrap();
-                let mut own = joined.iter().zip(case.flat(width)).map(|((value, have), want)| {
-                    (coerce(value, *have, want), want)
-                });
+                let mut own = joined
+                    .iter()
+                    .zip(case.flat(width))
+                    .map(|((value, have), want)| (coerce(value, *have, want), want));
                 store(case, payload, width, &mut own, out);
                 out.push_str("))\n");
             }
@@ -541,7 +563,9 @@ impl Declarations {
             Ty::Option(some) => (false, format!("(option {})", self.reference(some))),
             Ty::Result(ok, err) => {
                 let ok = ok.as_ref().map(|ty| self.reference(ty)).unwrap_or_default();
-                let err = err.as_ref().map(|ty| format!("(error {})", self.reference(ty)));
+                let err = err
+                    .as_ref()
+                    .map(|ty| format!("(error {})", self.reference(ty)));
                 (false, format!("(result {ok} {})", err.unwrap_or_default()))
             }
         };
@@ -551,7 +575,10 @@ impl Declarations {
         match (named, self.scope) {
             (false, _) => writeln!(out, "(type $t{n} {definition})"),
             (true, Scope::Component) => {
-                writeln!(out, "(type $d{n} {definition}) (export $t{n} \"t{n}\" (type $d{n}))")
+                writeln!(
+                    out,
+                    "(type $d{n} {definition}) (export $t{n} \"t{n}\" (type $d{n}))"
+                )
             }
             (true, Scope::Instance) => writeln!(
                 out,

@@ -169,9 +169,7 @@ impl Random {
                 Val::Variant(format!("c{index}"), payload)
             }
             Ty::Enum(count) => Val::Enum(format!("e{}", self.below(*count))),
-            Ty::Option(some) => {
-                Val::Option(self.percent(70).then(|| Box::new(self.value(some))))
-            }
+            Ty::Option(some) => Val::Option(self.percent(70).then(|| Box::new(self.value(some)))),
             Ty::Result(ok, err) => {
                 let side = |random: &mut Self, ty: &Option<Box<Ty>>| {
                     ty.as_ref().map(|ty| Box::new(random.value(ty)))
@@ -217,7 +215,8 @@ impl Random {
                 3 => 0x100 + self.below(0xff00),
                 4 => 0x1_0000 + self.below(0x10_0000),
                 _ => self.pick(&[
-                    0x7f, 0x80, 0xff, 0x100, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xffff, 0x1_0000, 0x10_ffff,
+                    0x7f, 0x80, 0xff, 0x100, 0x7ff, 0x800, 0xd7ff, 0xe000, 0xffff, 0x1_0000,
+                    0x10_ffff,
                 ]),
             };
             if let Some(character) = char::from_u32(code as u32) {
