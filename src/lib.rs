@@ -33,11 +33,15 @@ use anyhow::{Context, Result};
 /// Compiles a component to an artifact.
 ///
 /// # Errors
-/// If the bytes are no valid component, or it uses what is not supported. The message names the
-/// thing and its byte offset.
+/// If the bytes are no valid component, or it uses what is not supported: the message names the
+/// thing and its byte offset. If it does not fit the world of the options: the message says what is
+/// missing or extra.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
         let program = component::parse_component(wasm, &options.parse_options())?;
+        if let Some(world) = &options.world {
+            component::world::check(wasm, world)?;
+        }
         let layout = component::layout::lay_out(&program)?;
         let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
         let session = codegen::Session {

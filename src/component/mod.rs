@@ -8,6 +8,7 @@
 //! | `types` | component types to [`trampette_artifact::types`], with resource identity |
 //! | `canonical` | `canon` definitions to trampolines and lifted functions |
 //! | `imports`, `exports` | what the component and its host see of each other |
+//! | [`world`] | whether the component fits a world of WIT |
 //! | [`program`], `print` | the result, and its listing |
 //! | [`layout`] | where everything of a program is at run time |
 
@@ -23,5 +24,6 @@ pub mod program;
 #[cfg(test)]
 mod tests;
 mod types;
+pub mod world;
 
 pub use parse::{ParseOptions, parse_component, validate};
