@@ -249,6 +249,8 @@ pub struct StoreInner {
     host_panic: RefCell<Option<Box<dyn Any + Send>>>,
     pub(crate) trap: TrapRecord,
     pub(crate) lends: RefCell<Vec<Lend>>,
+    /// How many exports were called, wrapping.
+    pub(crate) calls: Cell<u32>,
 }
 
 impl StoreInner {
@@ -266,6 +268,7 @@ impl StoreInner {
             host_panic: RefCell::default(),
             trap: TrapRecord::default(),
             lends: RefCell::default(),
+            calls: Cell::new(0),
         }
     }
 
