@@ -1,7 +1,8 @@
 //! The pass over a function body: locals, then each operator validated and translated.
 
 use super::{
-    Translator, calls, control, entities, globals, memory, numeric, references, simd, tables,
+    Translator, atomics, calls, control, entities, globals, memory, numeric, references, simd,
+    tables,
 };
 use crate::codegen::{self, Session};
 use crate::modules::module::core_type;
@@ -198,7 +199,8 @@ impl Translator<'_, '_> {
             || calls::translate(self, op)?
             || simd::translate(self, op)?
             || tables::translate(self, op)?
-            || references::translate(self, op)?;
+            || references::translate(self, op)?
+            || atomics::translate(self, op)?;
         if !handled {
             let (subject, name) = describe(op);
             bail!("{subject} not supported yet (operator {name} at offset {offset:#x})");
