@@ -37,6 +37,7 @@ const SKIPPED: &[(&str, &str)] = &[
     ("throw_ref", EXCEPTIONS),
     ("try_table", EXCEPTIONS),
     ("legacy", "exceptions as they were before WebAssembly 3.0"),
+    ("proposals/threads", "shared memories and atomics"),
 ];
 const GC: &str = "garbage collection";
 const EXCEPTIONS: &str = "exception handling";
@@ -84,7 +85,6 @@ fn run(path: &Path) -> Result<(), Failed> {
             threads: Some(1),
             ..CompileOptions::default()
         },
-        ..ScriptOptions::default()
     };
     let report = run_file(path, &options).map_err(|error| format!("{error:#}"))?;
     let failures: Vec<String> = report

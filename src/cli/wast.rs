@@ -30,7 +30,6 @@ pub struct WastArguments {
 pub fn wast(arguments: &WastArguments) -> Result<u8> {
     let options = ScriptOptions {
         compile: arguments.code.options(),
-        ..ScriptOptions::default()
     };
     let mut scripts = Vec::new();
     for path in &arguments.paths {

@@ -8,14 +8,13 @@ use crate::compile::{self, Listing};
 use crate::component::layout::lay_out;
 use crate::component::program::CoreItem;
 use crate::modules::module::Module;
-use crate::modules::world::{SizeCheck, World, core_features, parse_module, validate_module};
+use crate::modules::world::{SizeCheck, World, parse_module, validate_module};
 use crate::{CompileOptions, codegen, in_thread_pool, link};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use trampette_artifact::ids::{CoreInstanceId, ModuleId, UnitId};
 use trampette_artifact::key::FuncKey;
 use trampette_runtime::{Component, CoreExtern, CoreHost, CoreInstance, CoreVal, Store};
-use wasmparser::WasmFeatures;
 
 /// What every script can import as `spectest`.
 const SPECTEST: &str = r#"(module $spectest
@@ -32,13 +31,11 @@ const SPECTEST: &str = r#"(module $spectest
     (global (export "global_f64") f64 (f64.const 666.6))
     (table (export "table") 10 20 funcref)
     (table (export "table64") i64 10 20 funcref)
-    (memory (export "memory") 1 2)
-    (memory (export "shared_memory") 1 1 shared))"#;
+    (memory (export "memory") 1 2))"#;
 
 /// Runs the core directives of one script.
 pub struct ScriptRunner {
     options: CompileOptions,
-    features: WasmFeatures,
     /// What was resolved for each directive.
     plans: Vec<Plan>,
     live: Option<Live>,
@@ -70,7 +67,6 @@ impl ScriptRunner {
     pub fn new(options: &ScriptOptions) -> ScriptRunner {
         ScriptRunner {
             options: options.compile.clone(),
-            features: options.features.unwrap_or_else(core_features),
             plans: Vec::new(),
             live: None,
         }
@@ -82,8 +78,7 @@ impl ScriptRunner {
         let mut excluded = Excluded::new();
         let artifact = in_thread_pool(&self.options, || {
             loop {
-                let planner =
-                    Planner::plan(script, &spectest, &excluded, self.features, script.len())?;
+                let planner = Planner::plan(script, &spectest, &excluded, script.len())?;
                 let failures = match compile_world(&planner.world, &self.options) {
                     Ok(artifact) => {
                         self.plans = planner.plans;
@@ -98,7 +93,7 @@ impl ScriptRunner {
                 }
                 if failed.is_empty() {
                     let error = failures.other.context("nothing can be compiled")?;
-                    let index = first_failure(script, &spectest, &excluded, self.features)
+                    let index = first_failure(script, &spectest, &excluded)
                         .with_context(|| format!("{error:#}"))?;
                     failed.push((index, format!("{error:#}")));
                 }
@@ -172,7 +167,7 @@ impl ScriptRunner {
     }
 
     fn unlinkable(&mut self, index: usize, source: &Source, message: &str) -> Result<()> {
-        validate_module(encoded(source)?, self.features)?;
+        validate_module(encoded(source)?)?;
         match self.instantiate(index) {
             Ok(()) => bail!("expected {message:?}, but linking succeeded"),
             Err(error) => {
@@ -205,7 +200,7 @@ impl<'s> CoreRunner<'s> for ScriptRunner {
                 encoded(source)?;
                 self.instantiate(index)
             }
-            Action::Define { source, .. } => validate_module(encoded(source)?, self.features),
+            Action::Define { source, .. } => validate_module(encoded(source)?),
             Action::Instance { .. } => self.instantiate(index),
             // Resolved ahead, but only for an instance that is there.
             Action::Register { .. } => self.unit(index).map(|_| ()),
@@ -226,7 +221,7 @@ impl<'s> CoreRunner<'s> for ScriptRunner {
                 source,
                 message,
                 because,
-            } => rejected(source, message, *because, self.features),
+            } => rejected(source, message, *because),
             Action::AssertUnlinkable { source, message } => self.unlinkable(index, source, message),
             Action::AssertSuspension { .. } => bail!("stack switching is not supported"),
             Action::Thread { .. } | Action::Wait { .. } => bail!("threads are not supported yet"),
@@ -254,16 +249,11 @@ fn encoded(source: &Source) -> Result<&[u8]> {
     }
 }
 
-fn rejected(
-    source: &Source,
-    message: &str,
-    because: Rejection,
-    features: WasmFeatures,
-) -> Result<()> {
+fn rejected(source: &Source, message: &str, because: Rejection) -> Result<()> {
     let check = |wasm: &[u8]| match because {
-        Rejection::Invalid | Rejection::Malformed => validate_module(wasm, features),
+        Rejection::Invalid | Rejection::Malformed => validate_module(wasm),
         Rejection::InvalidCustom | Rejection::MalformedCustom => {
-            validate_module(wasm, features)?;
+            validate_module(wasm)?;
             custom_sections::check(wasm)
         }
     };
@@ -284,7 +274,6 @@ struct Planner<'s, 'w> {
     world: World<'w>,
     plans: Vec<Plan>,
     excluded: &'w Excluded,
-    features: WasmFeatures,
     /// Who made each core instance but the first.
     directives: HashMap<CoreInstanceId, usize>,
     /// Definitions by name: valid modules, or why they are not.
@@ -303,14 +292,12 @@ impl<'s, 'w> Planner<'s, 'w> {
         script: &'w [Directive<'s>],
         spectest: &'w [u8],
         excluded: &'w Excluded,
-        features: WasmFeatures,
         count: usize,
     ) -> Result<Self> {
         let mut planner = Planner {
             world: World::new(),
             plans: Vec::with_capacity(script.len()),
             excluded,
-            features,
             directives: HashMap::new(),
             definitions: HashMap::new(),
             named: HashMap::new(),
@@ -384,7 +371,7 @@ impl<'s, 'w> Planner<'s, 'w> {
     fn module(&mut self, source: &'w Source) -> Result<ModuleId, String> {
         let wasm = source.wasm.as_ref().map_err(String::clone)?;
         let parse = || -> Result<Module<'w>> {
-            validate_module(wasm, self.features)?;
+            validate_module(wasm)?;
             parse_module(wasm)
         };
         let module = parse().map_err(|error| format!("{error:#}"))?;
@@ -494,14 +481,9 @@ fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>,
 }
 
 /// The first directive without which the script's layout is possible.
-fn first_failure(
-    script: &[Directive<'_>],
-    spectest: &[u8],
-    excluded: &Excluded,
-    features: WasmFeatures,
-) -> Result<usize> {
+fn first_failure(script: &[Directive<'_>], spectest: &[u8], excluded: &Excluded) -> Result<usize> {
     let fails = |count: usize| -> Result<bool> {
-        let planner = Planner::plan(script, spectest, excluded, features, count)?;
+        let planner = Planner::plan(script, spectest, excluded, count)?;
         Ok(lay_out(&planner.world.program).is_err())
     };
     let (mut possible, mut impossible) = (0, script.len());

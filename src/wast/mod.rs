@@ -33,8 +33,6 @@ use std::path::{Path, PathBuf};
 pub struct ScriptOptions {
     /// How to compile what scripts define.
     pub compile: CompileOptions,
-    /// What core modules may use; `None` for everything that is supported.
-    pub features: Option<wasmparser::WasmFeatures>,
 }
 
 /// What became of one directive.
@@ -141,11 +139,9 @@ pub fn run_file(path: &Path, options: &ScriptOptions) -> Result<ScriptReport> {
     use anyhow::Context;
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut options = options.clone();
-    options.features = options.features.or(script::older_features(path));
     Ok(ScriptReport {
         path: path.to_path_buf(),
-        directives: run_script(&text, script::confusing_unicode(path), &options),
+        directives: run_script(&text, script::confusing_unicode(path), options),
     })
 }
 

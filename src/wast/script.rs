@@ -1,7 +1,6 @@
 //! A script as plain data: every module and component encoded, every directive with its line.
 
 use std::path::Path;
-use wasmparser::WasmFeatures;
 use wast::core::{WastArgCore, WastRetCore};
 use wast::lexer::Lexer;
 use wast::parser::ParseBuffer;
@@ -151,20 +150,6 @@ pub fn confusing_unicode(path: &Path) -> ConfusingUnicode {
         true => ConfusingUnicode::Allowed,
         false => ConfusingUnicode::Refused,
     }
-}
-
-/// What the modules of a script may use, if it is of a suite that is older than WebAssembly 3.0 and
-/// expects that something else is invalid: the threads proposal knows one memory and one table.
-pub fn older_features(path: &Path) -> Option<WasmFeatures> {
-    let threads = path.parent()?.ends_with("proposals/threads");
-    let features = WasmFeatures::WASM1
-        .union(WasmFeatures::BULK_MEMORY)
-        .union(WasmFeatures::SIGN_EXTENSION)
-        .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
-        .union(WasmFeatures::MUTABLE_GLOBAL)
-        .union(WasmFeatures::MULTI_VALUE)
-        .union(WasmFeatures::THREADS);
-    threads.then_some(features)
 }
 
 /// Why a script cannot be read.

@@ -156,13 +156,6 @@ builtins! {
     /// Ends an explicit debug message of an error context and similar texts towards the host:
     /// `(address, bytes)`; prints to the store's diagnostics sink.
     DebugMessage = "debug-message": root (I64, I64);
-    /// `memory.atomic.notify`: `(address, count) -> threads woken`; bounds already checked.
-    AtomicNotify = "atomic-notify": pure (I64, I32) -> I32;
-    /// `memory.atomic.wait32`: `(address, expected, nanoseconds) -> 0 notified, 1 not equal, 2 timed
-    /// out`; bounds and alignment already checked.
-    AtomicWait32 = "atomic-wait32": pure (I64, I32, I64) -> I32;
-    /// `memory.atomic.wait64`: as [`Builtin::AtomicWait32`].
-    AtomicWait64 = "atomic-wait64": pure (I64, I64, I64) -> I32;
     /// UTF-16LE to ASCII as far as it goes: `(source, code units, destination) -> units written`.
     Utf16ToAscii = "utf16-to-ascii": pure (I64, I64, I64) -> I64;
     /// Copies bytes as long as they are ASCII: `(source, bytes, destination) -> bytes written`.

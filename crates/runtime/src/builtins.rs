@@ -8,7 +8,6 @@ use crate::slab::slab_of;
 use crate::store::{Lend, StoreInner};
 use crate::transcode;
 use crate::traps::raise;
-use crate::waiting;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::PointerWidth;
@@ -57,9 +56,6 @@ pub(crate) fn address(builtin: Builtin) -> u64 {
         Builtin::LendMark => lend_mark as *const (),
         Builtin::LendRelease => lend_release as *const (),
         Builtin::DebugMessage => debug_message as *const (),
-        Builtin::AtomicNotify => waiting::notify as *const (),
-        Builtin::AtomicWait32 => waiting::wait32 as *const (),
-        Builtin::AtomicWait64 => waiting::wait64 as *const (),
         Builtin::Utf16ToAscii => transcode::utf16_to_ascii as *const (),
         Builtin::AsciiCopy => transcode::ascii_copy as *const (),
         Builtin::BitsMask => transcode::bits_mask as *const (),

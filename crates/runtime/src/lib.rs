@@ -8,7 +8,7 @@
 //! | `store`, `limits`, `arena` | [`Store`]: the embedder's data and what instances share |
 //! | `instance` | [`RawInstance`]: roots filled, entries called with native-layout structs |
 //! | `handles` | handle tables as compiled code sees them |
-//! | `builtins`, `transcode`, `waiting` | services that compiled code calls |
+//! | `builtins`, `transcode` | services that compiled code calls |
 //! | `stack` | how much of the thread's stack guest code may use |
 //! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
 //! | `backtrace`, `dwarf` | [`Trap`] and [`WasmBacktrace`], source lines |
@@ -65,7 +65,6 @@ mod typed;
 mod val;
 mod validate;
 mod versions;
-mod waiting;
 
 pub use backtrace::{Frame, SourceLine, Trap, WasmBacktrace};
 pub use component::Component;

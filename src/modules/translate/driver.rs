@@ -1,8 +1,7 @@
 //! The pass over a function body: locals, then each operator validated and translated.
 
 use super::{
-    Translator, atomics, calls, control, entities, globals, memory, numeric, references, simd,
-    tables,
+    Translator, calls, control, entities, globals, memory, numeric, references, simd, tables,
 };
 use crate::codegen::{self, Session};
 use crate::modules::module::core_type;
@@ -199,8 +198,7 @@ impl Translator<'_, '_> {
             || calls::translate(self, op)?
             || simd::translate(self, op)?
             || tables::translate(self, op)?
-            || references::translate(self, op)?
-            || atomics::translate(self, op)?;
+            || references::translate(self, op)?;
         if !handled {
             let (subject, name) = describe(op);
             bail!("{subject} not supported yet (operator {name} at offset {offset:#x})");
