@@ -22,7 +22,8 @@ pub enum Emit {
 /// As [`crate::compile_component`].
 pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) -> Result<String> {
     in_thread_pool(options, || {
-        let program = component::parse_component(wasm, &options.parse_options())?;
+        let (wasm, parse_options) = options.input(wasm);
+        let program = component::parse_component(&wasm, &parse_options)?;
         let layout = component::layout::lay_out(&program)?;
         let listing = match what {
             Emit::Plan => return Ok(program.print() + &layout.print(&program)),

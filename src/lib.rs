@@ -37,7 +37,8 @@ use anyhow::{Context, Result};
 /// thing and its byte offset.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
-        let program = component::parse_component(wasm, &options.parse_options())?;
+        let (wasm, parse_options) = options.input(wasm);
+        let program = component::parse_component(&wasm, &parse_options)?;
         let layout = component::layout::lay_out(&program)?;
         let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
         let session = codegen::Session {

@@ -32,15 +32,9 @@ const SKIPPED: &[(&str, &str)] = &[
     ("type-rec", GC),
     ("type-subtyping", GC),
     ("proposals/custom-descriptors", GC),
-    ("instance", EXCEPTIONS),
-    ("throw", EXCEPTIONS),
-    ("throw_ref", EXCEPTIONS),
-    ("try_table", EXCEPTIONS),
     ("legacy", "exceptions as they were before WebAssembly 3.0"),
-    ("proposals/threads", "shared memories and atomics"),
 ];
 const GC: &str = "garbage collection";
-const EXCEPTIONS: &str = "exception handling";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

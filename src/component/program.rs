@@ -20,6 +20,8 @@ pub struct Program<'a> {
     pub types: TypeTable,
     /// Resource types; the index is the [`ResourceId`].
     pub resources: Vec<ResourceDefinition>,
+    /// Imported types with an equality bound that is a resource type: the chain of names, the bound.
+    pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
     /// Functions imported from the host; the index is the [`ImportId`].
     pub imports: Vec<Import>,
     /// Core functions imported from the host (lone modules and scripts only); the index is the

@@ -7,7 +7,8 @@ use crate::component::program::{
     CoreExport, CoreFunc, CoreImport, CoreItem, Instantiation, Program,
 };
 use crate::modules::module::{CoreSignature, CoreType, Module, RefKind};
-use trampette_artifact::ids::UnitId;
+use trampette_artifact::ids::{SlabId, UnitId};
+use trampette_artifact::layout::ContextOffset;
 use trampette_artifact::metadata::{
     self, CoreExportItem, CoreFuncType, CoreGlobalPlace, CoreInterface, CoreValueType, Metadata,
     ModuleCounts, StaticModule,
@@ -81,12 +82,14 @@ pub fn metadata(
             .iter()
             .map(|resource| resource.info.clone())
             .collect(),
+        resource_bounds: program.resource_bounds.clone(),
         imports: program.imports.clone(),
         exports: program.exports.clone(),
         slabs: slabs.collect(),
         root: layout.root,
         memories: layout.memories.clone(),
         tables: layout.tables.clone(),
+        exception_globals: exception_globals(layout),
         data_segments: layout
             .data_segments
             .iter()
@@ -225,6 +228,19 @@ fn value_type(ty: wasmparser::ValType) -> CoreValueType {
             _ => CoreValueType::TypedFuncRef,
         },
     }
+}
+
+/// Where the runtime finds references to exceptions besides tables.
+fn exception_globals(layout: &Layout) -> Vec<(SlabId, ContextOffset)> {
+    let places = layout.globals.iter().filter_map(|place| match place {
+        GlobalPlace::Context {
+            slab,
+            offset,
+            ty: CoreType::Ref(RefKind::Exn),
+        } => Some((*slab, *offset)),
+        _ => None,
+    });
+    places.collect()
 }
 
 fn static_module(module: &Module<'_>, custom_sections: Vec<(String, u64, u64)>) -> StaticModule {

@@ -98,24 +98,22 @@ pub fn link(
         tables::as_bytes(&text.functions),
         16,
     );
-    file.section(
-        section::TRAPS,
-        elf::Kind::Tables,
-        tables::as_bytes(&text.traps),
-        16,
-    );
-    file.section(
-        section::ADDRESS_MAP,
-        elf::Kind::Tables,
-        tables::as_bytes(&text.addresses),
-        16,
-    );
+    let sites = trampette_artifact::sites::encode(&text.sites);
+    file.section(section::SITES, elf::Kind::Tables, &sites, 16);
     file.section(
         section::ENTRIES,
         elf::Kind::Tables,
         tables::as_bytes(&text.entries),
         16,
     );
+    if !text.handlers.is_empty() {
+        file.section(
+            section::EXCEPTIONS,
+            elf::Kind::Tables,
+            tables::as_bytes(&text.handlers),
+            16,
+        );
+    }
     let eh_frame_at = file.next_address(elf::Kind::Tables, 8);
     let unwind = unwind::build(session, functions, &text, text_at.address, eh_frame_at)?;
     file.section(".eh_frame", elf::Kind::Tables, &unwind.frame, 8);

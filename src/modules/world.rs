@@ -17,12 +17,13 @@ use std::fmt;
 use trampette_artifact::ids::*;
 use wasmparser::{BinaryReader, ConstExpr, ValType, Validator, WasmFeatures};
 
-/// What validation accepts of core modules: WebAssembly 3.0, custom page sizes and wide arithmetic.
-/// Types of garbage collection are valid, so that parsing can say that they are not supported.
+/// What validation accepts of core modules: WebAssembly 3.0, custom page sizes, wide
+/// arithmetic and threads. Types of garbage collection are valid, so that parsing can say that they are not supported.
 pub fn core_features() -> WasmFeatures {
     WasmFeatures::WASM3
         .union(WasmFeatures::CUSTOM_PAGE_SIZES)
         .union(WasmFeatures::WIDE_ARITHMETIC)
+        .union(WasmFeatures::THREADS)
 }
 
 /// Validates a core module, bodies included.
@@ -30,8 +31,16 @@ pub fn core_features() -> WasmFeatures {
 /// # Errors
 /// If it is invalid, with the byte offset.
 pub fn validate_module(wasm: &[u8]) -> Result<()> {
+    validate_module_with(wasm, core_features())
+}
+
+/// Validates a core module with other features than those that are supported.
+///
+/// # Errors
+/// As [`validate_module`].
+pub fn validate_module_with(wasm: &[u8], features: WasmFeatures) -> Result<()> {
     check_kind(wasm)?;
-    Validator::new_with_features(core_features()).validate_all(wasm)?;
+    Validator::new_with_features(features).validate_all(wasm)?;
     Ok(())
 }
 

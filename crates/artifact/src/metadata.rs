@@ -5,7 +5,7 @@
 
 use crate::canonical::PointerWidth;
 use crate::ids::*;
-use crate::layout::RootLayout;
+use crate::layout::{ContextOffset, RootLayout};
 use crate::types::{FuncType, Type, TypeTable};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ pub struct Metadata {
     pub types: TypeTable,
     /// Resource types; the index is the [`ResourceId`].
     pub resources: Vec<Resource>,
+    /// Imported types that must be a certain resource type: the chain of names, and which one. Hosts
+    /// need not supply them; what they supply must be that resource type.
+    pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
     /// Functions imported from the host; the index is the [`ImportId`].
     pub imports: Vec<Import>,
     /// What the component exports, in order. Functions carry their [`ExportId`].
@@ -29,6 +32,8 @@ pub struct Metadata {
     pub memories: Vec<Memory>,
     /// Tables; the index is the [`TableId`].
     pub tables: Vec<Table>,
+    /// Globals in contexts that hold references to exceptions: slab, offset from its context pointer.
+    pub exception_globals: Vec<(SlabId, ContextOffset)>,
     /// Initial lengths in bytes of run-time data segments; the index is the [`DataSegmentId`].
     pub data_segments: Vec<u64>,
     /// Initial lengths in entries of run-time element segments; the index is the [`ElementSegmentId`].

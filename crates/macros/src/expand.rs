@@ -8,13 +8,15 @@ use crate::input::{Case, Field, Input, Shape};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 
-/// The names that generated code uses, whatever the deriving module has in scope.
+/// The names that generated code uses. They start with underscores because the deriving type, and
+/// those of its parts, may have any name that a WIT name can give.
 fn prelude() -> TokenStream {
     quote! {
         use ::trampette_runtime::__private as p;
         use ::trampette_runtime::{
-            ComponentType as ComponentTypeTrait, Lift as LiftTrait, LiftContext, List,
-            Lower as LowerTrait, LowerContext, TypeContext,
+            ComponentType as __ComponentType, Lift as __Lift, LiftContext as __LiftContext,
+            List as __List, Lower as __Lower, LowerContext as __LowerContext,
+            TypeContext as __TypeContext,
         };
     }
 }
@@ -65,10 +67,10 @@ pub fn component_type(input: &Input) -> TokenStream {
 
         // SAFETY: `repr(C)` structs and unions of native forms, or the integer, that the checked kind
         // of type has.
-        unsafe impl ComponentTypeTrait for #name {
+        unsafe impl __ComponentType for #name {
             type Native = #native;
 
-            fn check(ty: p::Type, cx: &TypeContext<'_>) -> p::Result<()> {
+            fn check(ty: p::Type, cx: &__TypeContext<'_>) -> p::Result<()> {
                 #check
             }
 
@@ -88,19 +90,19 @@ fn record_type(fields: &[Field]) -> TypeParts {
     let definition = quote! {
         #[repr(C)]
         #[derive(Clone, Copy)]
-        pub struct Native {
-            #(pub #names: <#types as ComponentTypeTrait>::Native,)*
+        pub struct __Native {
+            #(pub #names: <#types as __ComponentType>::Native,)*
         }
     };
     let check = quote! {
         p::check_record(ty, cx, Self::describe, &[
-            #((#labels, <#types as ComponentTypeTrait>::check),)*
+            #((#labels, <#types as __ComponentType>::check),)*
         ])
     };
     let describe = quote! {
-        p::describe_record(&[#((#labels, <#types as ComponentTypeTrait>::describe),)*])
+        p::describe_record(&[#((#labels, <#types as __ComponentType>::describe),)*])
     };
-    (quote!(Native), definition, check, describe)
+    (quote!(__Native), definition, check, describe)
 }
 
 fn variant_type(cases: &[Case]) -> TypeParts {
@@ -108,22 +110,22 @@ fn variant_type(cases: &[Case]) -> TypeParts {
     let payloads = cases.iter().enumerate().filter_map(|(i, case)| {
         let (field, ty) = (payload_field(i), case.ty.as_ref()?);
         Some(quote! {
-            pub #field: p::MaybeUninit<<#ty as ComponentTypeTrait>::Native>
+            pub #field: p::MaybeUninit<<#ty as __ComponentType>::Native>
         })
     });
     let definition = quote! {
         #[repr(C)]
         #[derive(Clone, Copy)]
-        pub union Payload {
+        pub union __Payload {
             pub none: (),
             #(#payloads,)*
         }
 
         #[repr(C)]
         #[derive(Clone, Copy)]
-        pub struct Native {
+        pub struct __Native {
             pub tag: #tag,
-            pub payload: Payload,
+            pub payload: __Payload,
         }
     };
     let labels: Vec<_> = cases.iter().map(|case| &case.label).collect();
@@ -133,13 +135,13 @@ fn variant_type(cases: &[Case]) -> TypeParts {
         .collect();
     let check = quote! {
         p::check_variant(ty, cx, Self::describe, &[
-            #((#labels, <#types as ComponentTypeTrait>::check_optional),)*
+            #((#labels, <#types as __ComponentType>::check_optional),)*
         ])
     };
     let describe = quote! {
-        p::describe_variant(&[#((#labels, <#types as ComponentTypeTrait>::describe),)*])
+        p::describe_variant(&[#((#labels, <#types as __ComponentType>::describe),)*])
     };
-    (quote!(Native), definition, check, describe)
+    (quote!(__Native), definition, check, describe)
 }
 
 fn enum_type(cases: &[Case]) -> TypeParts {
@@ -159,7 +161,7 @@ pub fn lift(input: &Input) -> TokenStream {
         Shape::Record(fields) => {
             let fields = fields.iter().enumerate().map(|(i, field)| {
                 let (native, ident, ty) = (record_field(i), &field.ident, &field.ty);
-                quote!(#ident: <#ty as LiftTrait>::lift(&native.#native, cx))
+                quote!(#ident: <#ty as __Lift>::lift(&native.#native, cx))
             });
             quote!(#name { #(#fields,)* })
         }
@@ -169,7 +171,7 @@ pub fn lift(input: &Input) -> TokenStream {
                 match &case.ty {
                     Some(ty) => quote! {
                         #tag => #name::#ident(
-                            <#ty as LiftTrait>::lift(native.payload.#field.assume_init_ref(), cx)
+                            <#ty as __Lift>::lift(native.payload.#field.assume_init_ref(), cx)
                         )
                     },
                     None => quote!(#tag => #name::#ident),
@@ -197,33 +199,33 @@ pub fn lift(input: &Input) -> TokenStream {
     };
     wrap(quote! {
         // SAFETY: only the value is read, of a payload only that of the tag's case.
-        unsafe impl LiftTrait for #name {
+        unsafe impl __Lift for #name {
             type View<'a> = #name;
-            type ListView<'a> = List<'a, #name>;
+            type ListView<'a> = __List<'a, #name>;
 
             unsafe fn view<'a>(
-                native: &'a <Self as ComponentTypeTrait>::Native,
-                cx: LiftContext<'a>,
+                native: &'a <Self as __ComponentType>::Native,
+                cx: __LiftContext<'a>,
             ) -> #name {
                 // SAFETY: the caller's promise.
-                unsafe { <Self as LiftTrait>::lift(native, cx) }
+                unsafe { <Self as __Lift>::lift(native, cx) }
             }
 
             #[allow(unused_unsafe, unused_variables)]
             unsafe fn lift(
-                native: &<Self as ComponentTypeTrait>::Native,
-                cx: LiftContext<'_>,
+                native: &<Self as __ComponentType>::Native,
+                cx: __LiftContext<'_>,
             ) -> #name {
                 // SAFETY: the caller's promise.
                 unsafe { #body }
             }
 
             unsafe fn view_list<'a>(
-                natives: &'a [<Self as ComponentTypeTrait>::Native],
-                cx: LiftContext<'a>,
-            ) -> List<'a, #name> {
+                natives: &'a [<Self as __ComponentType>::Native],
+                cx: __LiftContext<'a>,
+            ) -> __List<'a, #name> {
                 // SAFETY: the caller's promise.
-                unsafe { List::new(natives, cx) }
+                unsafe { __List::new(natives, cx) }
             }
         }
     })
@@ -235,12 +237,12 @@ pub fn lower(input: &Input) -> TokenStream {
     let borrowed = lower_body(input, &format_ident!("lower_ref"));
     wrap(quote! {
         // SAFETY: every field is written, or the tag and the payload of its case.
-        unsafe impl LowerTrait for #name {
+        unsafe impl __Lower for #name {
             #[allow(unused_variables)]
             fn lower(
                 self,
-                cx: &mut LowerContext<'_>,
-                destination: &mut p::MaybeUninit<<Self as ComponentTypeTrait>::Native>,
+                cx: &mut __LowerContext<'_>,
+                destination: &mut p::MaybeUninit<<Self as __ComponentType>::Native>,
             ) -> p::Result<()> {
                 let value = self;
                 #owned
@@ -249,8 +251,8 @@ pub fn lower(input: &Input) -> TokenStream {
             #[allow(unused_variables)]
             fn lower_ref(
                 &self,
-                cx: &mut LowerContext<'_>,
-                destination: &mut p::MaybeUninit<<Self as ComponentTypeTrait>::Native>,
+                cx: &mut __LowerContext<'_>,
+                destination: &mut p::MaybeUninit<<Self as __ComponentType>::Native>,
             ) -> p::Result<()> {
                 let value = self;
                 #borrowed
@@ -274,7 +276,7 @@ fn lower_body(input: &Input, method: &Ident) -> TokenStream {
                 #({
                     // SAFETY: in bounds, and a place may be uninitialised.
                     let place = unsafe { &mut *(&raw mut (*native).#natives).cast() };
-                    <#types as LowerTrait>::#method(#bindings, cx, place)?;
+                    <#types as __Lower>::#method(#bindings, cx, place)?;
                 })*
                 Ok(())
             }
@@ -293,7 +295,7 @@ fn lower_body(input: &Input, method: &Ident) -> TokenStream {
                             // SAFETY: in bounds, and a place may be uninitialised.
                             let place =
                                 unsafe { &mut *(&raw mut (*native).payload.#field).cast() };
-                            <#ty as LowerTrait>::#method(payload, cx, place)
+                            <#ty as __Lower>::#method(payload, cx, place)
                         }
                     },
                     None => quote! {

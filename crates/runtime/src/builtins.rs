@@ -3,13 +3,16 @@
 //! They are called in the middle of guest code, so they never unwind: what can fail says so by its
 //! result. Those that take a root trust it: it comes from compiled code, not from the guest.
 
+use crate::exceptions::{throw, throw_ref};
 use crate::instance::InstanceData;
 use crate::slab::slab_of;
 use crate::store::{Lend, StoreInner};
 use crate::transcode;
 use crate::traps::raise;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use trampette_artifact::builtin::Builtin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use trampette_artifact::builtin::{Builtin, WAIT_FOREVER};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
 use trampette_artifact::layout::{MEMORY_RESERVATION, RootHeader, TableState};
@@ -59,6 +62,10 @@ pub(crate) fn address(builtin: Builtin) -> u64 {
         Builtin::Utf16ToAscii => transcode::utf16_to_ascii as *const (),
         Builtin::AsciiCopy => transcode::ascii_copy as *const (),
         Builtin::BitsMask => transcode::bits_mask as *const (),
+        Builtin::Throw => throw as *const (),
+        Builtin::ThrowRef => throw_ref as *const (),
+        Builtin::AtomicWait32 => atomic_wait32 as *const (),
+        Builtin::AtomicWait64 => atomic_wait64 as *const (),
     };
     pointer.expose_provenance() as u64
 }
@@ -287,4 +294,28 @@ unsafe extern "C" fn debug_message(_root: *const RootHeader, address: *const u8,
     // SAFETY: compiled code checked the bounds.
     let text = unsafe { transcode::bytes(address, bytes) };
     eprintln!("{}", String::from_utf8_lossy(text));
+}
+
+unsafe extern "C" fn atomic_wait32(address: *mut u32, expected: u32, timeout: i64) -> u32 {
+    // SAFETY: compiled code checked bounds and alignment.
+    let value = unsafe { AtomicU32::from_ptr(address) }.load(Ordering::SeqCst);
+    wait(value == expected, timeout)
+}
+
+unsafe extern "C" fn atomic_wait64(address: *mut u64, expected: u64, timeout: i64) -> u32 {
+    // SAFETY: compiled code checked bounds and alignment.
+    let value = unsafe { AtomicU64::from_ptr(address) }.load(Ordering::SeqCst);
+    wait(value == expected, timeout)
+}
+
+/// Waits where nobody can notify: a store's code runs on one thread at a time.
+fn wait(equal: bool, timeout: i64) -> u32 {
+    match u64::try_from(timeout) {
+        _ if !equal => 1,
+        Ok(nanoseconds) => {
+            std::thread::sleep(Duration::from_nanos(nanoseconds));
+            2
+        }
+        Err(_) => WAIT_FOREVER,
+    }
 }

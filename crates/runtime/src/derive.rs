@@ -6,6 +6,7 @@ pub use std::mem::MaybeUninit;
 pub use std::string::String;
 pub use trampette_artifact::types::Type;
 
+use crate::{ComponentType, ResourceAny};
 use anyhow::{Context, bail, ensure};
 use trampette_artifact::types::DefinedType;
 
@@ -98,6 +99,20 @@ pub fn check_flags(
         }
         _ => bail!("expected `{}`, found `{}`", cx.display(ty), describe()),
     }
+}
+
+/// Checks a handle of a resource that the component defines, by the resource's name.
+pub fn check_guest_resource(ty: Type, cx: &TypeContext<'_>, name: &str) -> Result<()> {
+    ResourceAny::check(ty, cx)?;
+    if let Some(DefinedType::Own(id) | DefinedType::Borrow(id)) = cx.defined(ty) {
+        let expected = cx.resource_name(*id);
+        ensure!(
+            expected == name,
+            "expected `{}`, found a handle of resource `{name}`",
+            cx.display(ty)
+        );
+    }
+    Ok(())
 }
 
 /// A record as WIT spells it.

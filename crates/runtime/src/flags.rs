@@ -144,11 +144,11 @@ macro_rules! flags {
             use $crate::__private as p;
             use p::Bits as _;
 
-            type Native = <p::Bytes<{ p::flags_bytes($name::LABELS.len()) }> as p::Integer>::Type;
+            type __Native = <p::Bytes<{ p::flags_bytes($name::LABELS.len()) }> as p::Integer>::Type;
 
             // SAFETY: flags are natively the smallest integer with a bit for each label.
             unsafe impl $crate::ComponentType for $name {
-                type Native = Native;
+                type Native = __Native;
 
                 fn check(ty: p::Type, cx: &$crate::TypeContext<'_>) -> p::Result<()> {
                     p::check_flags(ty, cx, Self::describe, Self::LABELS)
@@ -164,16 +164,16 @@ macro_rules! flags {
                 type View<'a> = $name;
                 type ListView<'a> = $crate::List<'a, $name>;
 
-                unsafe fn view<'a>(native: &'a Native, _cx: $crate::LiftContext<'a>) -> $name {
+                unsafe fn view<'a>(native: &'a __Native, _cx: $crate::LiftContext<'a>) -> $name {
                     $name::from_bits_truncate(native.to_u32())
                 }
 
-                unsafe fn lift(native: &Native, _cx: $crate::LiftContext<'_>) -> $name {
+                unsafe fn lift(native: &__Native, _cx: $crate::LiftContext<'_>) -> $name {
                     $name::from_bits_truncate(native.to_u32())
                 }
 
                 unsafe fn view_list<'a>(
-                    natives: &'a [Native],
+                    natives: &'a [__Native],
                     cx: $crate::LiftContext<'a>,
                 ) -> $crate::List<'a, $name> {
                     // SAFETY: the caller's promise.
@@ -186,7 +186,7 @@ macro_rules! flags {
                 fn lower(
                     self,
                     cx: &mut $crate::LowerContext<'_>,
-                    destination: &mut p::MaybeUninit<Native>,
+                    destination: &mut p::MaybeUninit<__Native>,
                 ) -> p::Result<()> {
                     self.lower_ref(cx, destination)
                 }
@@ -194,9 +194,9 @@ macro_rules! flags {
                 fn lower_ref(
                     &self,
                     _cx: &mut $crate::LowerContext<'_>,
-                    destination: &mut p::MaybeUninit<Native>,
+                    destination: &mut p::MaybeUninit<__Native>,
                 ) -> p::Result<()> {
-                    destination.write(Native::from_u32(self.bits));
+                    destination.write(__Native::from_u32(self.bits));
                     Ok(())
                 }
             }

@@ -8,7 +8,8 @@ use crate::native::{Keep, KeepAlive};
 use crate::store::{AsContext, AsContextMut, StoreInner};
 use crate::typecheck::{Matched, match_imports, prefixed};
 use crate::typed::{
-    Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext, display_type,
+    ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
+    display_type,
 };
 use crate::val::{NativeReader, NativeWriter, Val};
 use crate::versions::compatible;
@@ -444,6 +445,24 @@ impl<P, R> Clone for TypedFunc<P, R> {
 }
 
 impl<P, R> Copy for TypedFunc<P, R> {}
+
+impl<P: Params, R: Lift> TypedFunc<P, R> {
+    /// The same function with other parameter types, for generated code: owned types are checked,
+    /// borrowed ones are called with.
+    ///
+    /// # Safety
+    /// `Q` stands for the same component-level types as `P`.
+    #[doc(hidden)]
+    pub unsafe fn with_params<Q>(&self) -> TypedFunc<Q, R>
+    where
+        Q: Params + Lower + ComponentType<Native = P::Native>,
+    {
+        TypedFunc {
+            callee: self.callee,
+            marker: PhantomData,
+        }
+    }
+}
 
 impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
     /// Calls the function; the result is owned.

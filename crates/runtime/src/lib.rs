@@ -18,8 +18,8 @@
 //! | `core` | [`CoreInstance`]: core modules on their own |
 //! | `func` | [`Instance`], [`Func`], [`TypedFunc`]: calling what a component exports |
 //! | `typed`, `native` | [`Lift`] and [`Lower`]: Rust types as component-level types |
-//! | `scalars`, `containers` | those traits for Rust's own types |
-//! | `derive`, `flags` | what generated code for an embedder's own types uses; [`flags!`] |
+//! | `scalars`, `containers`, `maps` | those traits for Rust's own types |
+//! | `derive`, `flags`, `guest_resource` | what generated code for an embedder's own types uses; [`flags!`], [`guest_resource!`] |
 //! | `val` | [`Val`]: any component-level value |
 //! | `resource`, `resource_table` | [`Resource`], [`ResourceAny`], [`ResourceTable`] |
 
@@ -39,8 +39,10 @@ mod containers;
 mod core;
 mod dwarf;
 mod elf;
+mod exceptions;
 mod flags;
 mod func;
+mod guest_resource;
 mod handles;
 mod host;
 mod instance;
@@ -49,6 +51,7 @@ mod layout_tests;
 mod limits;
 mod linker;
 mod mapping;
+mod maps;
 mod native;
 mod pagemap;
 mod resource;

@@ -7,6 +7,7 @@
 //! or the embedder's code runs.
 
 use crate::arena::Arena;
+use crate::exceptions::Exceptions;
 use crate::instance::InstanceData;
 use crate::limits::StoreLimits;
 use crate::traps::TrapRecord;
@@ -249,6 +250,7 @@ pub struct StoreInner {
     host_panic: RefCell<Option<Box<dyn Any + Send>>>,
     pub(crate) trap: TrapRecord,
     pub(crate) lends: RefCell<Vec<Lend>>,
+    pub(crate) exceptions: Exceptions,
 }
 
 impl StoreInner {
@@ -266,6 +268,7 @@ impl StoreInner {
             host_panic: RefCell::default(),
             trap: TrapRecord::default(),
             lends: RefCell::default(),
+            exceptions: Exceptions::default(),
         }
     }
 
@@ -392,6 +395,14 @@ impl StoreInner {
         let mut instances = self.instances.borrow_mut();
         instances.push(NonNull::from(Box::leak(instance)));
         u32::try_from(instances.len() - 1).expect("limited")
+    }
+
+    /// Calls `visit` with every instance.
+    pub(crate) fn each_instance(&self, mut visit: impl FnMut(&InstanceData)) {
+        for instance in self.instances.borrow().iter() {
+            // SAFETY: instances live as long as the store.
+            visit(unsafe { instance.as_ref() });
+        }
     }
 
     /// The instance of that number.

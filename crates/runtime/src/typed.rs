@@ -231,6 +231,8 @@ pub enum ResourceType {
     Host(TypeId),
     /// Imported; the host registered it without a Rust type.
     HostDynamic,
+    /// Imported; the host registered it with a number instead of a Rust type.
+    HostNumbered(u64),
     /// Defined by the component.
     Guest(ResourceId),
 }
@@ -267,6 +269,11 @@ impl<'a> TypeContext<'a> {
     pub fn resource(&self, id: ResourceId) -> ResourceType {
         let matched = self.resources.get(id.index());
         matched.copied().unwrap_or(ResourceType::Unmatched)
+    }
+
+    /// The name of a resource, without those of its interfaces.
+    pub fn resource_name(&self, id: ResourceId) -> String {
+        resource_name(self.metadata, id)
     }
 
     /// The error for a type that is not the expected one.

@@ -20,6 +20,7 @@ pub(crate) fn metadata(metadata: &Metadata, file_length: u64) -> Result<()> {
     types(metadata)?;
     root(metadata)?;
     memories_and_tables(metadata)?;
+    exception_globals(metadata)?;
     slabs(metadata, file_length)?;
     imports_and_exports(metadata)?;
     core(metadata)?;
@@ -183,6 +184,19 @@ fn memories_and_tables(metadata: &Metadata) -> Result<()> {
         ensure!(
             inside && table.minimum <= table.capacity,
             "table {index} does not fit its context"
+        );
+    }
+    Ok(())
+}
+
+fn exception_globals(metadata: &Metadata) -> Result<()> {
+    for (slab, offset) in &metadata.exception_globals {
+        let context = metadata.slabs.get(slab.index());
+        let inside =
+            context.is_some_and(|slab| i64::from(offset.0) >= -i64::from(slab.context_size));
+        ensure!(
+            inside && offset.0 <= -4 && offset.0 % 4 == 0,
+            "a global for exceptions is outside of its context"
         );
     }
     Ok(())

@@ -1,0 +1,358 @@
+//! The world: its interfaces, and where in Rust each of them is.
+
+use crate::input::{Input, With};
+use crate::names::{camel, snake};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use syn::{Error, Result, Type};
+use wit_parser::{
+    Function, InterfaceId, Resolve, Type as WitType, TypeDefKind, TypeId, TypeOwner, WorldId,
+    WorldItem, WorldKey,
+};
+
+/// Everything that generating one world needs to know.
+pub struct Bindings<'a> {
+    pub resolve: &'a Resolve,
+    pub world: WorldId,
+    /// Imported interfaces, in order.
+    pub imports: Vec<Interface>,
+    /// Exported interfaces, in order.
+    pub exports: Vec<Interface>,
+    /// Rust types of imported resources.
+    mapped: HashMap<TypeId, Type>,
+    /// The names by which generated code knows them.
+    aliases: RefCell<Vec<(Ident, TypeId)>>,
+    /// Types that are the error of some function's result.
+    errors: HashSet<TypeId>,
+}
+
+/// An interface of the world.
+pub struct Interface {
+    pub id: InterfaceId,
+    /// Its name in the component.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where the module of an interface is.
+pub enum Place {
+    /// Generated, below the place where the macro is.
+    Module(Vec<Ident>),
+    /// The path of a module that exists.
+    Existing(Type),
+}
+
+/// Who provides an item.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Import,
+    Export,
+}
+
+/// Where code is generated.
+#[derive(Clone, Copy)]
+pub struct Scope<'s> {
+    pub side: Side,
+    /// The interface, unless it is the world itself.
+    pub interface: Option<InterfaceId>,
+    /// The modules that the code is in.
+    pub path: &'s [Ident],
+}
+
+impl Scope<'_> {
+    /// `super::super` …, to the place where the macro is; empty there.
+    pub fn root(&self) -> TokenStream {
+        self.path.iter().map(|_| quote!(super::)).collect()
+    }
+}
+
+/// A function with where it belongs.
+pub struct Item<'a> {
+    /// The name in the component: `[method]counter.get`.
+    pub name: &'a str,
+    pub function: &'a Function,
+}
+
+impl<'a> Bindings<'a> {
+    pub fn new(input: &'a Input) -> Result<Bindings<'a>> {
+        let resolve = &input.resolve;
+        let mut bindings = Bindings {
+            resolve,
+            world: input.world,
+            imports: Vec::new(),
+            exports: Vec::new(),
+            mapped: HashMap::new(),
+            aliases: RefCell::default(),
+            errors: HashSet::new(),
+        };
+        let world = &resolve.worlds[input.world];
+        for (key, item) in &world.imports {
+            if let WorldItem::Interface { id, .. } = item {
+                let interface = bindings.interface(key, *id, Side::Import);
+                bindings.imports.push(interface);
+            }
+        }
+        for (key, item) in &world.exports {
+            if let WorldItem::Interface { id, .. } = item {
+                let interface = bindings.interface(key, *id, Side::Export);
+                bindings.exports.push(interface);
+            }
+        }
+        for with in &input.with {
+            bindings.apply(with)?;
+        }
+        bindings.find_errors();
+        Ok(bindings)
+    }
+
+    fn interface(&self, key: &WorldKey, id: InterfaceId, side: Side) -> Interface {
+        let mut path = Vec::new();
+        if side == Side::Export {
+            path.push(Ident::new("exports", Span::call_site()));
+        }
+        match (key, &self.resolve.interfaces[id]) {
+            (WorldKey::Name(name), _) => path.push(snake(name)),
+            (WorldKey::Interface(_), interface) => {
+                if let Some(package) = interface.package {
+                    let name = &self.resolve.packages[package].name;
+                    path.push(snake(&name.namespace));
+                    path.push(match &name.version {
+                        Some(version) if self.has_other_version(package) => {
+                            snake(&format!("{}-{version}", name.name).replace(['+', '.'], "-"))
+                        }
+                        _ => snake(&name.name),
+                    });
+                }
+                path.push(snake(interface.name.as_deref().unwrap_or_default()));
+            }
+        }
+        Interface {
+            id,
+            name: self.resolve.name_world_key(key),
+            place: Place::Module(path),
+        }
+    }
+
+    /// Whether the world uses two versions of the package.
+    fn has_other_version(&self, package: wit_parser::PackageId) -> bool {
+        let name = &self.resolve.packages[package].name;
+        let world = &self.resolve.worlds[self.world];
+        let items = world.imports.values().chain(world.exports.values());
+        items
+            .filter_map(|item| match item {
+                WorldItem::Interface { id, .. } => self.resolve.interfaces[*id].package,
+                _ => None,
+            })
+            .map(|other| &self.resolve.packages[other].name)
+            .any(|other| {
+                other.namespace == name.namespace
+                    && other.name == name.name
+                    && other.version != name.version
+            })
+    }
+
+    /// Whether a name of `with` is that of the interface, with or without a version.
+    fn is_named(&self, interface: &Interface, name: &str) -> bool {
+        let without_version = || interface.name.split('@').next();
+        interface.name == name || without_version() == Some(name)
+    }
+
+    fn apply(&mut self, with: &With) -> Result<()> {
+        let named = |interface: &Interface| self.is_named(interface, &with.name);
+        if let Some(position) = self.imports.iter().position(named) {
+            let Type::Path(_) = &with.rust else {
+                return Err(Error::new(with.span, "expected the path of a module"));
+            };
+            self.imports[position].place = Place::Existing(with.rust.clone());
+            return Ok(());
+        }
+        let resource = match with.name.rsplit_once('/') {
+            Some((interface, resource)) => self
+                .imports
+                .iter()
+                .find(|candidate| self.is_named(candidate, interface))
+                .and_then(|found| self.resolve.interfaces[found.id].types.get(resource))
+                .copied(),
+            None => match self.resolve.worlds[self.world]
+                .imports
+                .get(&WorldKey::Name(with.name.clone()))
+            {
+                Some(WorldItem::Type { id, .. }) => Some(*id),
+                _ => None,
+            },
+        };
+        match resource {
+            Some(id) if matches!(self.resolve.types[id].kind, TypeDefKind::Resource) => {
+                self.mapped.insert(id, with.rust.clone());
+                Ok(())
+            }
+            _ => Err(Error::new(
+                with.span,
+                format!("the world imports no interface or resource `{}`", with.name),
+            )),
+        }
+    }
+
+    /// The alias, at the place where the macro is, of the Rust type that a resource is said to be.
+    pub fn mapped(&self, id: TypeId) -> Option<Ident> {
+        self.mapped.get(&id)?;
+        let mut aliases = self.aliases.borrow_mut();
+        if let Some((alias, _)) = aliases.iter().find(|(_, other)| *other == id) {
+            return Some(alias.clone());
+        }
+        let alias = Ident::new(&format!("__With{}", aliases.len()), Span::call_site());
+        aliases.push((alias.clone(), id));
+        Some(alias)
+    }
+
+    /// The definitions of those aliases that were used. They are where the macro is, because that is
+    /// where the types' paths mean something.
+    pub fn alias_definitions(&self) -> TokenStream {
+        let aliases = self.aliases.borrow();
+        let define = |(alias, id): &(Ident, TypeId)| {
+            let ty = &self.mapped[id];
+            quote! {
+                #[doc(hidden)]
+                #[allow(private_interfaces)]
+                pub type #alias = #ty;
+            }
+        };
+        aliases.iter().map(define).collect()
+    }
+
+    /// Functions that the world imports or exports itself.
+    pub fn world_functions(&self, side: Side) -> Vec<Item<'a>> {
+        let world = &self.resolve.worlds[self.world];
+        let items = match side {
+            Side::Import => &world.imports,
+            Side::Export => &world.exports,
+        };
+        items
+            .values()
+            .filter_map(|item| match item {
+                WorldItem::Function(function) => Some(Item {
+                    name: &function.name,
+                    function,
+                }),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Types that the world itself has.
+    pub fn world_types(&self) -> Vec<TypeId> {
+        let world = &self.resolve.worlds[self.world];
+        let items = world.imports.values().chain(world.exports.values());
+        items
+            .filter_map(|item| match item {
+                WorldItem::Type { id, .. } => Some(*id),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn interface_functions(&self, id: InterfaceId) -> Vec<Item<'a>> {
+        let functions = self.resolve.interfaces[id].functions.values();
+        functions
+            .map(|function| Item {
+                name: &function.name,
+                function,
+            })
+            .collect()
+    }
+
+    /// The type that a chain of aliases ends at.
+    pub fn resolved(&self, mut id: TypeId) -> TypeId {
+        while let TypeDefKind::Type(WitType::Id(next)) = self.resolve.types[id].kind {
+            id = next;
+        }
+        id
+    }
+
+    /// Whether a resource (no alias of one) is one that the component defines, seen from a scope.
+    pub fn is_guest_resource(&self, id: TypeId, scope: Scope<'_>) -> bool {
+        match self.resolve.types[id].owner {
+            TypeOwner::Interface(owner) => {
+                scope.side == Side::Export && self.exports.iter().any(|e| e.id == owner)
+            }
+            _ => false,
+        }
+    }
+
+    /// The path of a named type, seen from a scope.
+    pub fn path(&self, id: TypeId, scope: Scope<'_>) -> TokenStream {
+        let definition = &self.resolve.types[id];
+        let name = camel(definition.name.as_deref().unwrap_or("unnamed"));
+        let TypeOwner::Interface(owner) = definition.owner else {
+            let root = scope.root();
+            return quote!(#root #name);
+        };
+        if scope.interface == Some(owner) {
+            return name.to_token_stream();
+        }
+        let module = self.module(owner, scope);
+        quote!(#module::#name)
+    }
+
+    /// The path of an interface's module, seen from a scope.
+    fn module(&self, id: InterfaceId, scope: Scope<'_>) -> TokenStream {
+        let find = |list: &'_ [Interface]| list.iter().position(|interface| interface.id == id);
+        let exported = || find(&self.exports).map(|i| &self.exports[i]);
+        let imported = || find(&self.imports).map(|i| &self.imports[i]);
+        // What an exported interface uses is the exported one if there is one.
+        let found = match scope.side {
+            Side::Import => imported().or_else(exported),
+            Side::Export => exported().or_else(imported),
+        };
+        match found.map(|interface| &interface.place) {
+            Some(place) => self.place(place, scope),
+            None => quote!(missing_interface),
+        }
+    }
+
+    /// The path of a module, seen from a scope.
+    pub fn place(&self, place: &Place, scope: Scope<'_>) -> TokenStream {
+        let root = scope.root();
+        match place {
+            Place::Module(path) if scope.path.is_empty() => quote!(self::#(#path)::*),
+            Place::Module(path) => quote!(#root #(#path)::*),
+            Place::Existing(ty) => {
+                let text = ty.to_token_stream().to_string();
+                let global = text.starts_with("::") || text.starts_with("crate");
+                match global {
+                    true => ty.to_token_stream(),
+                    false => quote!(#root #ty),
+                }
+            }
+        }
+    }
+
+    /// Whether the type is the error of some function's result.
+    pub fn is_error(&self, id: TypeId) -> bool {
+        self.errors.contains(&id)
+    }
+
+    fn find_errors(&mut self) {
+        let interfaces = self.imports.iter().chain(&self.exports);
+        let functions = interfaces
+            .flat_map(|interface| self.interface_functions(interface.id))
+            .chain(self.world_functions(Side::Import))
+            .chain(self.world_functions(Side::Export));
+        let errors = functions.filter_map(|item| {
+            let WitType::Id(result) = item.function.result? else {
+                return None;
+            };
+            match &self.resolve.types[self.resolved(result)].kind {
+                TypeDefKind::Result(result) => match result.err {
+                    Some(WitType::Id(error)) => Some(self.resolved(error)),
+                    _ => None,
+                },
+                _ => None,
+            }
+        });
+        self.errors = errors.collect();
+    }
+}

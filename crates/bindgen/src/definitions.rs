@@ -1,0 +1,223 @@
+//! Types of WIT as Rust types, where they are defined.
+
+use crate::bindings::{Bindings, Scope};
+use crate::names::{Taken, camel, snake, upper};
+use crate::types::{Form, Traits};
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::Result;
+use wit_parser::{Docs, Enum, Flags, Record, Type, TypeDefKind, TypeId, Variant};
+
+/// Documentation from the WIT, or a sentence if there is none.
+pub fn docs(docs: &Docs, otherwise: &str) -> TokenStream {
+    let text = docs.contents.as_deref().unwrap_or(otherwise);
+    let lines = text.trim_end().lines().map(|line| match line.is_empty() {
+        true => String::new(),
+        false => format!(" {line}"),
+    });
+    quote!(#(#[doc = #lines])*)
+}
+
+fn derives(traits: Traits, more: &TokenStream) -> TokenStream {
+    let clone = traits.clone.then(|| quote!(Clone, PartialEq,));
+    let copy = (traits.clone && traits.copy).then(|| quote!(Copy,));
+    let debug = traits.debug.then(|| quote!(Debug,));
+    quote! {
+        #[derive(
+            ::trampette_runtime::ComponentType,
+            ::trampette_runtime::Lift,
+            ::trampette_runtime::Lower,
+            #clone #copy #debug #more
+        )]
+    }
+}
+
+impl Bindings<'_> {
+    /// The definitions of types; `scope` is that of the module that they are for.
+    pub fn definitions(
+        &self,
+        types: impl IntoIterator<Item = TypeId>,
+        scope: Scope<'_>,
+    ) -> Result<TokenStream> {
+        types
+            .into_iter()
+            .map(|id| self.definition(id, scope))
+            .collect()
+    }
+
+    fn definition(&self, id: TypeId, scope: Scope<'_>) -> Result<TokenStream> {
+        let definition = &self.resolve.types[id];
+        let Some(wit_name) = definition.name.as_deref() else {
+            return Ok(TokenStream::new());
+        };
+        let name = camel(wit_name);
+        let kind = definition.kind.as_str();
+        let docs = docs(&definition.docs, &format!("The {kind} `{wit_name}`."));
+        let traits = self.traits(&Type::Id(id), scope);
+        let body = match &definition.kind {
+            TypeDefKind::Record(record) => self.record(&name, record, traits, scope)?,
+            TypeDefKind::Variant(variant) => self.variant(&name, variant, traits, scope)?,
+            TypeDefKind::Enum(cases) => enumeration(&name, cases),
+            TypeDefKind::Flags(set) => flags(&name, set),
+            TypeDefKind::Resource => self.resource(&name, wit_name, id, scope),
+            TypeDefKind::Type(Type::Id(aliased)) => {
+                let aliased = self.alias(*aliased, scope)?;
+                quote!(pub type #name = #aliased;)
+            }
+            _ => {
+                let ty = self.structural(id, Form::Owned, scope)?;
+                quote!(pub type #name = #ty;)
+            }
+        };
+        let error = self.is_error(id).then(|| self.error(&name, id, traits));
+        Ok(quote! {
+            #docs
+            #body
+            #error
+        })
+    }
+
+    /// What an alias of a defined type is: its path if it has one; a resource's is not that of a
+    /// handle.
+    fn alias(&self, aliased: TypeId, scope: Scope<'_>) -> Result<TokenStream> {
+        match self.resolve.types[aliased].name {
+            Some(_) => Ok(self.path(aliased, scope)),
+            None => self.ty(&Type::Id(aliased), Form::Owned, scope),
+        }
+    }
+
+    fn record(
+        &self,
+        name: &Ident,
+        record: &Record,
+        traits: Traits,
+        scope: Scope<'_>,
+    ) -> Result<TokenStream> {
+        let derives = derives(traits, &TokenStream::new());
+        let mut taken = Taken::default();
+        let fields = record.fields.iter().map(|field| {
+            let (label, ident) = (&field.name, taken.unique(snake(&field.name)));
+            let ty = self.ty(&field.ty, Form::Owned, scope)?;
+            let docs = docs(&field.docs, &format!("The field `{label}`."));
+            Ok(quote! {
+                #docs
+                #[component(name = #label)]
+                pub #ident: #ty
+            })
+        });
+        let fields = fields.collect::<Result<Vec<_>>>()?;
+        Ok(quote! {
+            #derives
+            #[component(record)]
+            pub struct #name { #(#fields,)* }
+        })
+    }
+
+    fn variant(
+        &self,
+        name: &Ident,
+        variant: &Variant,
+        traits: Traits,
+        scope: Scope<'_>,
+    ) -> Result<TokenStream> {
+        let derives = derives(traits, &TokenStream::new());
+        let mut taken = Taken::default();
+        let cases = variant.cases.iter().map(|case| {
+            let (label, ident) = (&case.name, taken.unique(camel(&case.name)));
+            let payload = case.ty.as_ref().map(|ty| self.ty(ty, Form::Owned, scope));
+            let payload = payload.transpose()?.map(|ty| quote!((#ty)));
+            let docs = docs(&case.docs, &format!("The case `{label}`."));
+            Ok(quote! {
+                #docs
+                #[component(name = #label)]
+                #ident #payload
+            })
+        });
+        let cases = cases.collect::<Result<Vec<_>>>()?;
+        Ok(quote! {
+            #derives
+            #[component(variant)]
+            pub enum #name { #(#cases,)* }
+        })
+    }
+
+    fn resource(&self, name: &Ident, wit_name: &str, id: TypeId, scope: Scope<'_>) -> TokenStream {
+        if self.is_guest_resource(id, scope) {
+            return quote! {
+                ::trampette_runtime::guest_resource! {
+                    pub struct #name = #wit_name;
+                }
+            };
+        }
+        match self.mapped(id) {
+            Some(alias) => {
+                let root = scope.root();
+                quote!(pub type #name = #root #alias;)
+            }
+            None => quote!(pub enum #name {}),
+        }
+    }
+
+    /// Makes a type that functions fail with a Rust error.
+    fn error(&self, name: &Ident, id: TypeId, traits: Traits) -> TokenStream {
+        let kind = &self.resolve.types[id].kind;
+        let nominal = matches!(
+            kind,
+            TypeDefKind::Record(_) | TypeDefKind::Variant(_) | TypeDefKind::Enum(_)
+        );
+        if !nominal || !traits.debug {
+            return TokenStream::new();
+        }
+        quote! {
+            impl ::core::fmt::Display for #name {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    ::core::fmt::Debug::fmt(self, f)
+                }
+            }
+
+            impl ::core::error::Error for #name {}
+        }
+    }
+}
+
+fn enumeration(name: &Ident, cases: &Enum) -> TokenStream {
+    let more = quote!(Eq, Hash, PartialOrd, Ord,);
+    let traits = Traits {
+        clone: true,
+        copy: true,
+        debug: true,
+    };
+    let derives = derives(traits, &more);
+    let mut taken = Taken::default();
+    let cases = cases.cases.iter().map(|case| {
+        let (label, ident) = (&case.name, taken.unique(camel(&case.name)));
+        let docs = docs(&case.docs, &format!("The case `{label}`."));
+        quote! {
+            #docs
+            #[component(name = #label)]
+            #ident
+        }
+    });
+    quote! {
+        #derives
+        #[component(enum)]
+        pub enum #name { #(#cases,)* }
+    }
+}
+
+fn flags(name: &Ident, set: &Flags) -> TokenStream {
+    let mut taken = Taken::default();
+    let flags = set.flags.iter().map(|flag| {
+        let (label, ident) = (&flag.name, taken.unique(upper(&flag.name)));
+        let docs = docs(&flag.docs, &format!("The flag `{label}`."));
+        quote! {
+            #docs
+            const #ident = #label;
+        }
+    });
+    quote! {
+        ::trampette_runtime::flags! {
+            pub struct #name { #(#flags)* }
+        }
+    }
+}

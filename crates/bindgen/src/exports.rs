@@ -1,0 +1,209 @@
+//! What calls exported functions: structs that hold them, looked up and checked once.
+
+use crate::bindings::{Bindings, Interface, Item, Scope};
+use crate::definitions::docs;
+use crate::imports::function_name;
+use crate::names::{Taken, snake};
+use crate::types::{Form, check_function};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+use syn::Result;
+use wit_parser::FunctionKind;
+
+/// Code for the exported functions of one struct.
+pub struct Calls {
+    /// Its fields.
+    pub fields: TokenStream,
+    /// Their values, given `store` and `instance`.
+    pub values: TokenStream,
+    /// The fields' names, by function.
+    names: Vec<Ident>,
+}
+
+impl<'a> Bindings<'a> {
+    /// The fields for functions; `interface` is the one that exports them.
+    pub fn calls(
+        &self,
+        functions: &[Item<'a>],
+        interface: Option<&str>,
+        scope: Scope<'_>,
+    ) -> Result<Calls> {
+        let mut fields = TokenStream::new();
+        let mut values = TokenStream::new();
+        let mut names = Vec::new();
+        for (index, item) in functions.iter().enumerate() {
+            check_function(item.function)?;
+            let field = format_ident!("f{index}");
+            let owned = self.params(item, Form::Owned, scope)?;
+            let result = self.result(item, scope)?;
+            let wit_name = item.name;
+            let path = match interface {
+                Some(interface) => quote!([#interface, #wit_name]),
+                None => quote!([#wit_name]),
+            };
+            fields.extend(quote! {
+                #field: ::trampette_runtime::TypedFunc<(#(#owned,)*), #result>,
+            });
+            values.extend(quote! {
+                #field: instance.get_typed_func(&mut store, #path)?,
+            });
+            names.push(field);
+        }
+        Ok(Calls {
+            fields,
+            values,
+            names,
+        })
+    }
+
+    fn params(&self, item: &Item<'_>, form: Form, scope: Scope<'_>) -> Result<Vec<TokenStream>> {
+        let params = item.function.params.iter();
+        params
+            .map(|param| self.ty(&param.ty, form, scope))
+            .collect()
+    }
+
+    /// The `call_…` method of a function whose field is in `holder`.
+    fn call(
+        &self,
+        item: &Item<'_>,
+        holder: &TokenStream,
+        taken: &mut Taken,
+        scope: Scope<'_>,
+    ) -> Result<TokenStream> {
+        let name = match item.function.kind {
+            FunctionKind::Constructor(_) => snake("call-constructor"),
+            _ => format_ident!(
+                "call_{}",
+                function_name(item).to_string().trim_end_matches('_')
+            ),
+        };
+        let name = taken.unique(name);
+        let docs = docs(
+            &item.function.docs,
+            &format!("Calls the function `{}`.", item.name),
+        );
+        let mut parameters = Taken::new(["self", "store"]);
+        let names: Vec<_> = item
+            .function
+            .params
+            .iter()
+            .map(|param| parameters.unique(snake(&param.name)))
+            .collect();
+        let types = self.params(item, Form::Argument, scope)?;
+        let result = self.result(item, scope)?;
+        Ok(quote! {
+            #docs
+            pub fn #name(
+                &self,
+                store: impl ::trampette_runtime::AsContextMut,
+                #(#names: #types,)*
+            ) -> ::trampette_runtime::__private::Result<#result> {
+                // SAFETY: the same parameters, borrowed.
+                let func = unsafe { #holder.with_params() };
+                func.call(store, (#(#names,)*))
+            }
+        })
+    }
+
+    /// The `call_…` methods of functions that belong to no resource.
+    pub fn call_methods(
+        &self,
+        functions: &[Item<'a>],
+        calls: &Calls,
+        taken: &mut Taken,
+        scope: Scope<'_>,
+    ) -> Result<TokenStream> {
+        let free = functions.iter().zip(&calls.names);
+        free.filter(|(item, _)| item.function.kind.resource().is_none())
+            .map(|(item, field)| self.call(item, &quote!(self.#field), taken, scope))
+            .collect()
+    }
+
+    /// The contents of the module of an exported interface.
+    pub fn exported(&self, interface: &Interface, scope: Scope<'_>) -> Result<TokenStream> {
+        let types: Vec<_> = self.resolve.interfaces[interface.id]
+            .types
+            .values()
+            .copied()
+            .collect();
+        let type_names = self.type_names(&types);
+        let mut taken = Taken::new(type_names.iter().map(String::as_str));
+        let definitions = self.definitions(types.iter().copied(), scope)?;
+        let functions = self.interface_functions(interface.id);
+        if functions.is_empty() {
+            return Ok(definitions);
+        }
+        let guest = taken.unique(format_ident!("Guest"));
+        let calls = self.calls(&functions, Some(&interface.name), scope)?;
+        let mut methods = Taken::new(["new"]);
+        let call_methods = self.call_methods(&functions, &calls, &mut methods, scope)?;
+        let mut accessors = TokenStream::new();
+        let mut holders = TokenStream::new();
+        for resource in self.resources(types.iter().copied()) {
+            let wit_name = self.resource_name(resource);
+            let holder = format_ident!("Guest{}", crate::names::camel(wit_name));
+            let holder = taken.unique(holder);
+            let accessor = methods.unique(snake(wit_name));
+            let text = format!(" The functions of the resource `{wit_name}`.");
+            accessors.extend(quote! {
+                #[doc = #text]
+                pub fn #accessor(&self) -> #holder<'_> {
+                    #holder { guest: self }
+                }
+            });
+            let mut taken = Taken::default();
+            let calls = functions
+                .iter()
+                .zip(&calls.names)
+                .filter(|(item, _)| item.function.kind.resource() == Some(resource))
+                .map(|(item, field)| self.call(item, &quote!(self.guest.#field), &mut taken, scope))
+                .collect::<Result<Vec<_>>>()?;
+            holders.extend(quote! {
+                #[doc = #text]
+                #[derive(Clone, Copy)]
+                pub struct #holder<'a> {
+                    guest: &'a #guest,
+                }
+
+                impl #holder<'_> { #(#calls)* }
+            });
+        }
+        let (fields, values) = (&calls.fields, &calls.values);
+        let text = format!(" The exported interface `{}`.", interface.name);
+        Ok(quote! {
+            #definitions
+
+            #[doc = #text]
+            #[derive(Clone)]
+            pub struct #guest { #fields }
+
+            impl #guest {
+                /// Looks up and checks the functions.
+                ///
+                /// # Errors
+                /// If one is missing or has another type.
+                pub fn new(
+                    mut store: impl ::trampette_runtime::AsContextMut,
+                    instance: &::trampette_runtime::Instance,
+                ) -> ::trampette_runtime::__private::Result<Self> {
+                    ::trampette_runtime::__private::Result::Ok(Self { #values })
+                }
+
+                #call_methods
+                #accessors
+            }
+
+            #holders
+        })
+    }
+
+    /// The Rust names of types.
+    pub fn type_names(&self, types: &[wit_parser::TypeId]) -> Vec<String> {
+        let name = |id: &wit_parser::TypeId| {
+            let name = self.resolve.types[*id].name.as_deref()?;
+            Some(crate::names::camel(name).to_string())
+        };
+        types.iter().filter_map(name).collect()
+    }
+}

@@ -1,0 +1,200 @@
+//! Host traits and `add_to_linker`.
+//!
+//! An interface gives one trait for its functions and one for each of its resources, which the first
+//! requires, so that a host type that implements it implements everything.
+
+use crate::bindings::{Bindings, Item, Scope};
+use crate::definitions::docs;
+use crate::names::{Taken, camel, snake};
+use crate::types::{Form, check_function};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+use syn::Result;
+use wit_parser::{FunctionKind, TypeDefKind, TypeId};
+
+/// What a host provides: an interface, or what the world imports directly.
+pub struct Provided<'a> {
+    /// The functions.
+    pub functions: Vec<Item<'a>>,
+    /// The resources, by their definitions.
+    pub resources: Vec<TypeId>,
+}
+
+/// Code for what a host provides.
+pub struct HostCode {
+    /// The traits.
+    pub traits: TokenStream,
+    /// The name of the one that requires the others; `None` if there is nothing to provide.
+    pub name: Option<Ident>,
+    /// Statements that define everything in `instance`, calling what `get` gives.
+    pub define: TokenStream,
+}
+
+/// The Rust name of a function, without its resource.
+pub fn function_name(item: &Item<'_>) -> Ident {
+    let name = item.function.item_name();
+    match &item.function.kind {
+        FunctionKind::Constructor(_) => snake("new"),
+        FunctionKind::Getter | FunctionKind::MethodGetter(_) | FunctionKind::StaticGetter(_) => {
+            snake(&format!("get-{name}"))
+        }
+        FunctionKind::Setter | FunctionKind::MethodSetter(_) | FunctionKind::StaticSetter(_) => {
+            snake(&format!("set-{name}"))
+        }
+        _ => snake(name),
+    }
+}
+
+impl<'a> Bindings<'a> {
+    /// Those of some types that are resources, not aliases of ones.
+    pub fn resources(&self, types: impl IntoIterator<Item = TypeId>) -> Vec<TypeId> {
+        let is_resource =
+            |id: &TypeId| matches!(self.resolve.types[*id].kind, TypeDefKind::Resource);
+        types.into_iter().filter(is_resource).collect()
+    }
+
+    /// The functions of a resource, or those of none.
+    pub fn functions_of<'i>(
+        &self,
+        functions: &'i [Item<'a>],
+        resource: Option<TypeId>,
+    ) -> Vec<&'i Item<'a>> {
+        let belongs = |item: &&Item<'_>| item.function.kind.resource() == resource;
+        functions.iter().filter(belongs).collect()
+    }
+
+    /// The name of a resource in WIT.
+    pub fn resource_name(&self, id: TypeId) -> &'a str {
+        self.resolve.types[id].name.as_deref().unwrap_or("unnamed")
+    }
+
+    /// Traits and definitions; `name` is that of the main trait.
+    pub fn host(
+        &self,
+        provided: &Provided<'a>,
+        name: Ident,
+        taken: &mut Taken,
+        scope: Scope<'_>,
+    ) -> Result<HostCode> {
+        if provided.functions.is_empty() && provided.resources.is_empty() {
+            return Ok(HostCode {
+                traits: TokenStream::new(),
+                name: None,
+                define: TokenStream::new(),
+            });
+        }
+        let main = taken.unique(name);
+        let mut traits = TokenStream::new();
+        let mut define = TokenStream::new();
+        let mut required = Vec::new();
+        for &resource in &provided.resources {
+            let wit_name = self.resource_name(resource);
+            let ty = self.path(resource, scope);
+            let name = taken.unique(format_ident!("Host{}", camel(wit_name)));
+            let functions = self.functions_of(&provided.functions, Some(resource));
+            let mut methods = Taken::new(["drop"]);
+            let methods = functions
+                .iter()
+                .map(|item| self.method(item, &name, &mut methods, scope))
+                .collect::<Result<Vec<_>>>()?;
+            let signatures = methods.iter().map(|method| &method.signature);
+            let definitions = methods.iter().map(|method| &method.define);
+            let docs = format!(" What the host does for the resource `{wit_name}`.");
+            traits.extend(quote! {
+                #[doc = #docs]
+                pub trait #name {
+                    #(#signatures)*
+
+                    /// Called when the guest gives up the resource that it owns.
+                    fn drop(
+                        &mut self,
+                        resource: ::trampette_runtime::Resource<#ty>,
+                    ) -> ::trampette_runtime::__private::Result<()>;
+                }
+            });
+            define.extend(quote! {
+                instance.resource::<#ty>(#wit_name, move |mut caller, rep| {
+                    let host = get(caller.data_mut());
+                    #name::drop(host, ::trampette_runtime::Resource::new(rep))
+                })?;
+                #(#definitions)*
+            });
+            required.push(name);
+        }
+        let functions = self.functions_of(&provided.functions, None);
+        let mut methods = Taken::default();
+        let methods = functions
+            .iter()
+            .map(|item| self.method(item, &main, &mut methods, scope))
+            .collect::<Result<Vec<_>>>()?;
+        let signatures = methods.iter().map(|method| &method.signature);
+        let definitions = methods.iter().map(|method| &method.define);
+        let required = (!required.is_empty()).then(|| quote!(: #(#required)+*));
+        traits.extend(quote! {
+            /// What the host provides.
+            pub trait #main #required {
+                #(#signatures)*
+            }
+        });
+        define.extend(quote!(#(#definitions)*));
+        Ok(HostCode {
+            traits,
+            name: Some(main),
+            define,
+        })
+    }
+
+    fn method(
+        &self,
+        item: &Item<'_>,
+        host: &Ident,
+        taken: &mut Taken,
+        scope: Scope<'_>,
+    ) -> Result<Method> {
+        check_function(item.function)?;
+        let name = taken.unique(function_name(item));
+        let wit_name = item.name;
+        let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
+        let mut parameters = Taken::new(["self"]);
+        let mut names = Vec::new();
+        let mut views = Vec::new();
+        let mut owned = Vec::new();
+        for param in &item.function.params {
+            names.push(parameters.unique(snake(&param.name)));
+            views.push(self.ty(&param.ty, Form::View, scope)?);
+            owned.push(self.ty(&param.ty, Form::Owned, scope)?);
+        }
+        let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
+        let result = self.result(item, scope)?;
+        Ok(Method {
+            signature: quote! {
+                #docs
+                fn #name(
+                    &mut self,
+                    #(#names: #views,)*
+                ) -> ::trampette_runtime::__private::Result<#result>;
+            },
+            define: quote! {
+                instance.func_wrap::<(#(#owned,)*), #result, _>(
+                    #wit_name,
+                    move |mut caller, (#(#values,)*)| {
+                        #host::#name(get(caller.data_mut()), #(#values,)*)
+                    },
+                )?;
+            },
+        })
+    }
+
+    /// The result of a function, owned; `()` if there is none.
+    pub fn result(&self, item: &Item<'_>, scope: Scope<'_>) -> Result<TokenStream> {
+        match &item.function.result {
+            Some(ty) => self.ty(ty, Form::Owned, scope),
+            None => Ok(quote!(())),
+        }
+    }
+}
+
+struct Method {
+    signature: TokenStream,
+    define: TokenStream,
+}

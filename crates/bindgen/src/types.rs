@@ -1,0 +1,253 @@
+//! Types of WIT as Rust types, where they are used.
+//!
+//! | form | used for | a string is | a list of records is | a record is |
+//! | --- | --- | --- | --- | --- |
+//! | owned | results, and parts of other types | `String` | `Vec<T>` | `T` |
+//! | view | parameters of host functions | `&str` | `List<'_, T>` | `T` |
+//! | argument | parameters of calls | `&str` | `&[T]` | `&T` |
+
+use crate::bindings::{Bindings, Scope};
+use proc_macro2::{Literal, Span, TokenStream};
+use quote::quote;
+use syn::{Error, Result};
+use wit_parser::{Function, Handle, Type, TypeDefKind, TypeId};
+
+/// How a type is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Owned,
+    View,
+    Argument,
+}
+
+/// What can be derived for a type.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Traits {
+    /// `Clone` and `PartialEq`: not for handles of the host's resources.
+    pub clone: bool,
+    /// `Copy` too.
+    pub copy: bool,
+    /// `Debug`: the standard library has it for tuples of up to twelve fields.
+    pub debug: bool,
+}
+
+impl Traits {
+    const ALL: Traits = Traits {
+        clone: true,
+        copy: true,
+        debug: true,
+    };
+
+    fn and(self, other: Traits) -> Traits {
+        Traits {
+            clone: self.clone && other.clone,
+            copy: self.copy && other.copy,
+            debug: self.debug && other.debug,
+        }
+    }
+}
+
+fn unsupported(what: &str) -> Error {
+    Error::new(
+        Span::call_site(),
+        format!("{what} is not supported: it needs async"),
+    )
+}
+
+/// Refuses functions that cannot be called yet.
+pub fn check_function(function: &Function) -> Result<()> {
+    match function.kind.is_async() {
+        true => Err(unsupported(&format!("the function `{}`", function.name))),
+        false => Ok(()),
+    }
+}
+
+impl Bindings<'_> {
+    /// A type in some form.
+    pub fn ty(&self, ty: &Type, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
+        Ok(match ty {
+            Type::Bool => quote!(bool),
+            Type::U8 => quote!(u8),
+            Type::U16 => quote!(u16),
+            Type::U32 => quote!(u32),
+            Type::U64 => quote!(u64),
+            Type::S8 => quote!(i8),
+            Type::S16 => quote!(i16),
+            Type::S32 => quote!(i32),
+            Type::S64 => quote!(i64),
+            Type::F32 => quote!(f32),
+            Type::F64 => quote!(f64),
+            Type::Char => quote!(char),
+            Type::String if form == Form::Owned => quote!(::std::string::String),
+            Type::String => quote!(&str),
+            Type::ErrorContext => return Err(unsupported("the type `error-context`")),
+            Type::Id(id) => return self.defined(*id, form, scope),
+        })
+    }
+
+    fn optional(&self, ty: Option<&Type>, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
+        ty.map_or(Ok(quote!(())), |ty| self.ty(ty, form, scope))
+    }
+
+    fn defined(&self, id: TypeId, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
+        let definition = &self.resolve.types[id];
+        let resolved = &self.resolve.types[self.resolved(id)].kind;
+        let nominal = matches!(
+            resolved,
+            TypeDefKind::Record(_)
+                | TypeDefKind::Variant(_)
+                | TypeDefKind::Enum(_)
+                | TypeDefKind::Flags(_)
+        );
+        if nominal {
+            let path = self.path(id, scope);
+            let reference = form == Form::Argument && !self.traits(&Type::Id(id), scope).copy;
+            return Ok(if reference { quote!(&#path) } else { path });
+        }
+        if definition.name.is_some()
+            && form == Form::Owned
+            && !matches!(resolved, TypeDefKind::Resource)
+        {
+            return Ok(self.path(id, scope));
+        }
+        self.structural(id, form, scope)
+    }
+
+    /// A type that has no name, or whose name is looked through.
+    pub fn structural(&self, id: TypeId, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
+        Ok(match &self.resolve.types[id].kind {
+            TypeDefKind::Type(ty) => self.ty(ty, form, scope)?,
+            TypeDefKind::Handle(Handle::Own(resource)) => self.handle(*resource, scope),
+            TypeDefKind::Handle(Handle::Borrow(resource)) => {
+                let handle = self.handle(*resource, scope);
+                let guest = self.is_guest_resource(self.resolved(*resource), scope);
+                match form == Form::Argument && !guest {
+                    true => quote!(&#handle),
+                    false => handle,
+                }
+            }
+            // A resource without `borrow` is owned.
+            TypeDefKind::Resource => self.handle(id, scope),
+            TypeDefKind::Tuple(tuple) => {
+                let types = tuple.types.iter().map(|ty| self.ty(ty, form, scope));
+                let types = types.collect::<Result<Vec<_>>>()?;
+                quote!((#(#types,)*))
+            }
+            TypeDefKind::Option(ty) => {
+                let ty = self.ty(ty, form, scope)?;
+                quote!(::core::option::Option<#ty>)
+            }
+            TypeDefKind::Result(result) => {
+                let ok = self.optional(result.ok.as_ref(), form, scope)?;
+                let err = self.optional(result.err.as_ref(), form, scope)?;
+                quote!(::core::result::Result<#ok, #err>)
+            }
+            TypeDefKind::List(element) => {
+                let owned = self.ty(element, Form::Owned, scope)?;
+                match form {
+                    Form::Owned => quote!(::std::vec::Vec<#owned>),
+                    Form::Argument => quote!(&[#owned]),
+                    Form::View if self.is_scalar(element) => quote!(&[#owned]),
+                    Form::View => quote!(::trampette_runtime::List<'_, #owned>),
+                }
+            }
+            TypeDefKind::FixedLengthList(element, length) => {
+                let ty = self.ty(element, form, scope)?;
+                let length = Literal::u32_unsuffixed(*length);
+                quote!([#ty; #length])
+            }
+            TypeDefKind::Map(key, value) => {
+                let key = self.ty(key, Form::Owned, scope)?;
+                let value = self.ty(value, Form::Owned, scope)?;
+                match form {
+                    Form::Owned => quote!(::std::collections::BTreeMap<#key, #value>),
+                    Form::Argument => quote!(&::std::collections::BTreeMap<#key, #value>),
+                    Form::View => quote!(::trampette_runtime::List<'_, (#key, #value)>),
+                }
+            }
+            kind @ (TypeDefKind::Future(_) | TypeDefKind::Stream(_) | TypeDefKind::Unknown) => {
+                return Err(unsupported(&format!("the type `{}`", kind.as_str())));
+            }
+            TypeDefKind::Record(_)
+            | TypeDefKind::Variant(_)
+            | TypeDefKind::Enum(_)
+            | TypeDefKind::Flags(_) => self.path(id, scope),
+        })
+    }
+
+    /// A handle of a resource, or of an alias of one.
+    fn handle(&self, id: TypeId, scope: Scope<'_>) -> TokenStream {
+        let path = self.path(id, scope);
+        match self.is_guest_resource(self.resolved(id), scope) {
+            true => path,
+            false => quote!(::trampette_runtime::Resource<#path>),
+        }
+    }
+
+    /// Whether a list of these is a slice of the guest's memory.
+    fn is_scalar(&self, ty: &Type) -> bool {
+        match ty {
+            Type::String | Type::ErrorContext => false,
+            Type::Id(id) => match &self.resolve.types[*id].kind {
+                TypeDefKind::Type(ty) => self.is_scalar(ty),
+                _ => false,
+            },
+            _ => true,
+        }
+    }
+
+    /// What can be derived for a type.
+    pub fn traits(&self, ty: &Type, scope: Scope<'_>) -> Traits {
+        let owned = Traits {
+            copy: false,
+            ..Traits::ALL
+        };
+        let id = match ty {
+            Type::Id(id) => *id,
+            Type::String | Type::ErrorContext => return owned,
+            _ => return Traits::ALL,
+        };
+        let all = |types: &mut dyn Iterator<Item = &Type>| {
+            types.fold(Traits::ALL, |traits, ty| traits.and(self.traits(ty, scope)))
+        };
+        match &self.resolve.types[id].kind {
+            TypeDefKind::Type(ty) => self.traits(ty, scope),
+            TypeDefKind::Record(record) => all(&mut record.fields.iter().map(|field| &field.ty)),
+            TypeDefKind::Variant(variant) => {
+                all(&mut variant.cases.iter().filter_map(|case| case.ty.as_ref()))
+            }
+            TypeDefKind::Enum(_) | TypeDefKind::Flags(_) => Traits::ALL,
+            TypeDefKind::Tuple(tuple) => {
+                let traits = all(&mut tuple.types.iter());
+                match tuple.types.len() <= 12 {
+                    true => traits,
+                    // Whatever is derived for all holders must exist for the tuple.
+                    false => Traits {
+                        clone: false,
+                        copy: false,
+                        debug: false,
+                    },
+                }
+            }
+            TypeDefKind::Option(ty) => self.traits(ty, scope),
+            TypeDefKind::FixedLengthList(ty, _) => self.traits(ty, scope),
+            TypeDefKind::Result(result) => all(&mut result.ok.iter().chain(result.err.iter())),
+            TypeDefKind::List(element) => self.traits(element, scope).and(owned),
+            TypeDefKind::Map(key, value) => all(&mut [key, value].into_iter()).and(owned),
+            TypeDefKind::Handle(Handle::Own(resource) | Handle::Borrow(resource)) => {
+                self.handle_traits(*resource, scope)
+            }
+            TypeDefKind::Resource => self.handle_traits(id, scope),
+            TypeDefKind::Future(_) | TypeDefKind::Stream(_) | TypeDefKind::Unknown => owned,
+        }
+    }
+
+    fn handle_traits(&self, id: TypeId, scope: Scope<'_>) -> Traits {
+        let guest = self.is_guest_resource(self.resolved(id), scope);
+        Traits {
+            clone: guest,
+            copy: guest,
+            debug: true,
+        }
+    }
+}
