@@ -5,8 +5,14 @@
 //! `TRAMPETTE_PROPERTY_CASES` is about how many pairs of type and value each test tries,
 //! `TRAMPETTE_PROPERTY_SEED` where the random numbers start. A failure says the seed of its component.
 
+#[path = "property/allocations.rs"]
+mod allocations;
 #[path = "property/guest.rs"]
 mod guest;
+#[path = "property/hostile.rs"]
+mod hostile;
+#[path = "property/image.rs"]
+mod image;
 #[path = "property/random.rs"]
 mod random;
 #[path = "property/types.rs"]
@@ -14,10 +20,11 @@ mod types;
 
 use anyhow::{Context, Result, ensure};
 use guest::{Abi, Body, Function, Guest, composition};
+use hostile::{Realloc, Way, instantiate};
 use random::Random;
 use trampette::CompileOptions;
-use trampette_runtime::{Component, Func, Instance, Linker, Store, Val};
-use types::{Ty, Width};
+use trampette_runtime::{Component, Store, Val};
+use types::Ty;
 
 /// A number from the environment.
 fn setting(name: &str, default: usize) -> usize {
@@ -115,41 +122,18 @@ impl Route {
         }
     }
 
-    /// Instantiates a component of this route.
-    fn instantiate(
-        self,
-        store: &mut Store<()>,
-        component: &Component,
-        count: usize,
-    ) -> Result<Instance> {
-        let mut linker = Linker::new();
-        if let Route::Import(_) = self {
-            let mut instance = linker.instance("b")?;
-            for index in 0..count {
-                instance.func_new(&format!("f{index}"), |_, arguments, results| {
-                    results[0] = arguments[0].clone();
-                    Ok(())
-                })?;
-            }
-        }
-        linker.instantiate(store, component)
-    }
-
-    fn func(self, store: &mut Store<()>, instance: &Instance, name: &str) -> Result<Func> {
-        let func = match self {
-            Route::Guests(..) => instance.get_func(store, ["a", name].as_slice()),
-            _ => instance.get_func(store, name),
-        };
-        func.with_context(|| format!("no function {name}"))
-    }
-
     /// Sends values of some types; says which of them does not come back.
     fn check(self, types: &[Ty], values: usize, random: &mut Random) -> Result<()> {
         let component = compile(&self.text(types))?;
         let mut store = Store::new(());
-        let instance = self.instantiate(&mut store, &component, types.len())?;
+        let imports = match self {
+            Route::Import(_) => types.len(),
+            _ => 0,
+        };
+        let instance = instantiate(&mut store, &component, imports)?;
         for (index, ty) in types.iter().enumerate() {
-            let func = self.func(&mut store, &instance, &format!("f{index}"))?;
+            let func = instance.get_func(&mut store, format!("f{index}"));
+            let func = func.context("no such function")?;
             for _ in 0..values {
                 let value = random.value(ty);
                 let results = func.call(&mut store, std::slice::from_ref(&value));
@@ -205,7 +189,62 @@ fn guest_to_import_and_back() {
 
 #[test]
 fn guest_to_guest_and_back() {
-    let pairs = |a: Abi| Abi::all().into_iter().map(move |b| Route::Guests(a, b));
-    let routes: Vec<Route> = Abi::all().into_iter().flat_map(pairs).collect();
+    let routes: Vec<Route> = all_pairs()
+        .into_iter()
+        .map(|(a, b)| Route::Guests(a, b))
+        .collect();
     check_all(&routes, cases(40));
+}
+
+/// Every pair of canonical options.
+fn all_pairs() -> Vec<(Abi, Abi)> {
+    let pairs = |a: Abi| Abi::all().into_iter().map(move |b| (a, b));
+    Abi::all().into_iter().flat_map(pairs).collect()
+}
+
+/// Checks about `count` damaged values or calls on all ways, evenly.
+#[track_caller]
+fn check_hostile<W: Copy + std::fmt::Debug>(
+    ways: &[W],
+    count: usize,
+    check: impl Fn(W, usize, &mut Random) -> Result<()>,
+) {
+    let each = count.div_ceil(ways.len());
+    let start = setting("TRAMPETTE_PROPERTY_SEED", 1) as u64;
+    for (index, way) in ways.iter().enumerate() {
+        for (batch, done) in (0..each).step_by(16).enumerate() {
+            let seed = start << 32 | 1 << 31 | (index as u64) << 16 | batch as u64;
+            let result = check(*way, 16.min(each - done), &mut Random::new(seed));
+            if let Err(error) = result {
+                panic!("seed {seed:#x}, {way:?}: {error:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_values_trap_on_their_way_to_the_host() {
+    let all = Abi::all().into_iter();
+    let ways: Vec<Way> = all
+        .flat_map(|abi| [Way::Result(abi), Way::Argument(abi)])
+        .collect();
+    check_hostile(&ways, cases(20), Way::check);
+}
+
+#[test]
+fn damaged_values_trap_between_guests() {
+    let both = |(a, b)| [Way::ArgumentBetween(a, b), Way::ResultBetween(a, b)];
+    let ways: Vec<Way> = all_pairs().into_iter().flat_map(both).collect();
+    check_hostile(&ways, cases(30), Way::check);
+}
+
+#[test]
+fn nonsense_from_realloc_traps() {
+    let all = Abi::all().into_iter();
+    let mut ways: Vec<Realloc> = all
+        .flat_map(|abi| [Realloc::Export(abi), Realloc::Import(abi)])
+        .collect();
+    let both = |(a, b)| [Realloc::Callee(a, b), Realloc::Caller(a, b)];
+    ways.extend(all_pairs().into_iter().flat_map(both));
+    check_hostile(&ways, cases(30), Realloc::check);
 }

@@ -61,6 +61,7 @@ pub(super) fn features() -> WasmFeatures {
     WasmFeatures::WASM3
         .union(WasmFeatures::CUSTOM_PAGE_SIZES)
         .union(WasmFeatures::WIDE_ARITHMETIC)
+        .union(WasmFeatures::THREADS)
         .union(WasmFeatures::COMPONENT_MODEL)
         .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
         .union(WasmFeatures::CM_MAP)

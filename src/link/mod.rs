@@ -98,18 +98,8 @@ pub fn link(
         tables::as_bytes(&text.functions),
         16,
     );
-    file.section(
-        section::TRAPS,
-        elf::Kind::Tables,
-        tables::as_bytes(&text.traps),
-        16,
-    );
-    file.section(
-        section::ADDRESS_MAP,
-        elf::Kind::Tables,
-        tables::as_bytes(&text.addresses),
-        16,
-    );
+    let sites = trampette_artifact::sites::encode(&text.sites);
+    file.section(section::SITES, elf::Kind::Tables, &sites, 16);
     file.section(
         section::ENTRIES,
         elf::Kind::Tables,
@@ -202,12 +192,8 @@ fn function_entries(
             .find(key)
             .with_context(|| format!("`{key}` escapes but was not compiled"))?;
         let code = (text_address + u64::from(at.start)) as i64 - table_address as i64;
-        let signature = session.program.signature(*func)?;
         entries[index + 1] = FunctionEntry {
-            signature: layout
-                .signature_id(&signature)
-                .with_context(|| format!("`{key}` has no signature id"))?
-                .0,
+            signature: layout.function_signatures[index].0,
             code: i32::try_from(code).context("the code is larger than 2 GiB")?,
             context: Layout::distance(SlabId(0), layout.home(*func)),
         };

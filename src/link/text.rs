@@ -5,7 +5,8 @@ use crate::compile::CompiledFunctions;
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::binemit::Reloc;
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
-use trampette_artifact::tables::{Address, CompiledFunction, Entry, Handler, Trap};
+use trampette_artifact::sites::Site;
+use trampette_artifact::tables::{CompiledFunction, Entry, Handler};
 
 /// The code and its tables; all sorted by offset.
 pub struct Text {
@@ -13,10 +14,8 @@ pub struct Text {
     pub code: Vec<u8>,
     /// Where each function is.
     pub functions: Vec<CompiledFunction>,
-    /// Where it may fault.
-    pub traps: Vec<Trap>,
-    /// Which Wasm instruction it comes from.
-    pub addresses: Vec<Address>,
+    /// Places that a trap or a backtrace can name.
+    pub sites: Vec<Site>,
     /// Where traps resume.
     pub entries: Vec<Entry>,
     /// Where exceptions go on.
@@ -39,8 +38,7 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
     let mut text = Text {
         code: Vec::with_capacity(total),
         functions: Vec::with_capacity(functions.len()),
-        traps: Vec::new(),
-        addresses: Vec::new(),
+        sites: Vec::new(),
         entries: Vec::new(),
         handlers: Vec::new(),
     };
@@ -60,16 +58,10 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
             start,
             length,
         });
-        text.traps
-            .extend(function.traps.iter().map(|(offset, code)| Trap {
-                offset: start + offset,
-                code: u32::from(code.number()),
-            }));
-        text.addresses
-            .extend(function.positions.iter().map(|(offset, source)| Address {
-                offset: start + offset,
-                source: source.unwrap_or(Address::NONE),
-            }));
+        text.sites.extend(function.sites.iter().map(|site| Site {
+            offset: start + site.offset,
+            ..*site
+        }));
         text.entries
             .extend(function.entries.iter().map(|entry| Entry {
                 return_address: start + entry.return_address,

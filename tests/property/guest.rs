@@ -78,20 +78,47 @@ pub struct Guest {
     pub data: Vec<u8>,
 }
 
-/// The component `inner` that imports from `outer` what it forwards to, and exports of both as `a`
-/// and `b`.
+/// The component `inner` that imports from `outer` what it calls, with the functions of `inner` as
+/// exports, and those that steer `outer` with the prefix `outer-`.
 pub fn composition(inner: &Guest, outer: &Guest) -> String {
-    format!(
+    let mut text = format!(
         "(component\n\
          (component $B\n{})\n\
          (component $A\n{})\n\
          (instance $b (instantiate $B))\n\
-         (instance $a (instantiate $A (with \"b\" (instance $b))))\n\
-         (export \"a\" (instance $a))\n\
-         (export \"b\" (instance $b)))",
+         (instance $a (instantiate $A (with \"b\" (instance $b))))\n",
         outer.definitions(),
         inner.definitions()
-    )
+    );
+    // Types need names in this component too; equal ones will do.
+    let mut declarations = Declarations::new(Scope::Component);
+    let mut exports = String::new();
+    for (index, function) in inner.functions.iter().enumerate() {
+        let ty = declarations.reference(&function.ty);
+        let param = match function.body {
+            Body::Echo | Body::Forward => format!("(param \"v\" {ty})"),
+            _ => String::new(),
+        };
+        writeln!(
+            exports,
+            "(alias export $a \"f{index}\" (func $f{index}))\n\
+             (export \"f{index}\" (func $f{index}) (func {param} (result {ty})))"
+        )
+        .unwrap();
+    }
+    for (instance, prefix) in [("$a", ""), ("$b", "outer-")] {
+        for name in ["arm", "calls", "logged"] {
+            writeln!(
+                exports,
+                "(alias export {instance} \"{name}\" (func ${prefix}{name}))\n\
+                 (export \"{prefix}{name}\" (func ${prefix}{name}))"
+            )
+            .unwrap();
+        }
+    }
+    text.push_str(&declarations.text);
+    text.push_str(&exports);
+    text + ")"
 }
 
 /// Limits of flattening.
@@ -251,7 +278,7 @@ impl Guest {
         .unwrap();
         writeln!(
             out,
-            "(import \"libc\" \"realloc\" (func $realloc (param {pointer} {pointer} {pointer} {pointer}) (result {pointer})))"
+            "(import \"libc\" \"allocate\" (func $allocate (param {pointer} {pointer} {pointer} {pointer}) (result {pointer})))"
         )
         .unwrap();
         for (index, function) in self.functions.iter().enumerate() {
@@ -277,10 +304,15 @@ impl Guest {
         )
         .unwrap();
         let allocate = format!(
-            "(local.set $at (call $realloc ({pointer}.const 0) ({pointer}.const 0) ({pointer}.const {}) ({pointer}.const {})))\n",
+            "(local.set $at (call $allocate ({pointer}.const 0) ({pointer}.const 0) ({pointer}.const {}) ({pointer}.const {})))\n",
             ty.align(width),
             ty.size(width)
         );
+        // Addresses are unsigned; too large ones are cut to the width.
+        let signed = |address: u64| match width {
+            Width::P32 => i64::from(address as u32),
+            Width::P64 => address as i64,
+        };
         let forward = |arguments: &[String], out: &mut String| {
             let arguments = arguments.join(" ");
             match flat.len() {
@@ -303,11 +335,17 @@ impl Guest {
                 store(ty, 0, width, &mut values, out);
                 out.push_str("(local.get $at)\n");
             }
-            Body::Return(address) => writeln!(out, "({pointer}.const {})", address as i64).unwrap(),
-            Body::Forward => forward(&locals, out),
-            Body::Send(address) => {
-                forward(&[format!("({pointer}.const {})", address as i64)], out);
+            Body::Return(address) if flat.len() == 1 => {
+                writeln!(out, "{}", load(ty, address, width)[0]).unwrap();
             }
+            Body::Return(address) => {
+                writeln!(out, "({pointer}.const {})", signed(address)).unwrap()
+            }
+            Body::Forward => forward(&locals, out),
+            Body::Send(address) if self.spilled(ty) => {
+                forward(&[format!("({pointer}.const {})", signed(address))], out);
+            }
+            Body::Send(address) => forward(&load(ty, address, width), out),
             Body::Fetch => forward(&[], out),
         }
         out.push_str(")\n");
@@ -349,7 +387,7 @@ const LIBRARY: &str = r#"
   (i32.store
     (PTR.add (PTR.const 1024) (EXTEND (i32.add (i32.mul (global.get $calls) (i32.const 16)) (i32.mul (local.get $field) (i32.const 4)))))
     (NARROW (local.get $value))))
-(func (export "realloc") (param $old PTR) (param $old_size PTR) (param $align PTR) (param $size PTR) (result PTR)
+(func $allocate (export "allocate") (param $old PTR) (param $old_size PTR) (param $align PTR) (param $size PTR) (result PTR)
   (local $new PTR)
   (local.set $new
     (PTR.and
@@ -357,15 +395,19 @@ const LIBRARY: &str = r#"
       (PTR.sub (PTR.const 0) (local.get $align))))
   (global.set $next (PTR.add (local.get $new) (local.get $size)))
   (if (PTR.gt_u (global.get $next) (PTR.const IMAGES)) (then unreachable))
+  (memory.fill (local.get $new) (i32.const 0xaa) (local.get $size))
+  (memory.copy (local.get $new) (local.get $old)
+    (select (local.get $old_size) (local.get $size) (PTR.lt_u (local.get $old_size) (local.get $size))))
+  (memory.fill (local.get $old) (i32.const 0xee) (local.get $old_size))
+  (local.get $new))
+(func (export "realloc") (param $old PTR) (param $old_size PTR) (param $align PTR) (param $size PTR) (result PTR)
+  (local $new PTR)
+  (local.set $new (call $allocate (local.get $old) (local.get $old_size) (local.get $align) (local.get $size)))
   (if (i32.lt_u (global.get $calls) (i32.const 4000)) (then
     (call $log (i32.const 0) (local.get $old))
     (call $log (i32.const 1) (local.get $old_size))
     (call $log (i32.const 2) (local.get $align))
     (call $log (i32.const 3) (local.get $size))))
-  (memory.fill (local.get $new) (i32.const 0xaa) (local.get $size))
-  (memory.copy (local.get $new) (local.get $old)
-    (select (local.get $old_size) (local.get $size) (PTR.lt_u (local.get $old_size) (local.get $size))))
-  (memory.fill (local.get $old) (i32.const 0xee) (local.get $old_size))
   (if (i32.eq (global.get $calls) (global.get $bad_call)) (then
     (block $done
       (if (i32.eqz (global.get $bad_kind)) (then
@@ -462,6 +504,86 @@ fn store(
                 store(case, payload, width, &mut own, out);
                 out.push_str("))\n");
             }
+        }
+    }
+}
+
+/// Expressions for the flat values of what is in memory. Bits that lifting must ignore are set.
+fn load(ty: &Ty, at: u64, width: Width) -> Vec<String> {
+    let pointer = width.flat().name();
+    let get = |instruction: &str, at: u64| format!("({instruction} ({pointer}.const {at}))");
+    let stray = |instruction: &str, bits: u32| {
+        vec![format!(
+            "(i32.or (i32.const {bits:#x}) {})",
+            get(instruction, at)
+        )]
+    };
+    let size = ty.size(width);
+    match ty {
+        Ty::Bool => vec![get("i32.load8_u", at)],
+        Ty::S8 | Ty::U8 => stray("i32.load8_u", 0xa5c3_7e00),
+        Ty::S16 | Ty::U16 => stray("i32.load16_u", 0xa5c3_0000),
+        Ty::Flags(_) if size == 1 => stray("i32.load8_u", 0xa5c3_7e00),
+        Ty::Flags(_) if size == 2 => stray("i32.load16_u", 0xa5c3_0000),
+        Ty::S32 | Ty::U32 | Ty::Char | Ty::Flags(_) => vec![get("i32.load", at)],
+        Ty::S64 | Ty::U64 => vec![get("i64.load", at)],
+        Ty::F32 => vec![get("f32.load", at)],
+        Ty::F64 => vec![get("f64.load", at)],
+        Ty::String | Ty::List(_) | Ty::Map(..) => {
+            let load = format!("{pointer}.load");
+            vec![get(&load, at), get(&load, at + width.bytes() as u64)]
+        }
+        _ => {
+            if let Some(fields) = ty.fields() {
+                let fields = fields.into_iter().zip(ty.offsets(width));
+                let one = |(field, offset): (&Ty, usize)| load(field, at + offset as u64, width);
+                return fields.flat_map(one).collect();
+            }
+            let cases = ty.cases().expect("the rest are variants");
+            let discriminant = match discriminant_size(cases.len()) {
+                1 => get("i32.load8_u", at),
+                2 => get("i32.load16_u", at),
+                _ => get("i32.load", at),
+            };
+            let payload = at + payload_offset(&cases, width) as u64;
+            let joined = &ty.flat(width)[1..];
+            let mut values: Vec<String> = joined.iter().map(|flat| unused(*flat)).collect();
+            for (index, case) in cases.iter().enumerate() {
+                let Some(case) = case else { continue };
+                let own = load(case, payload, width).into_iter().zip(case.flat(width));
+                for (slot, (value, have)) in own.enumerate() {
+                    let value = join(&value, have, joined[slot]);
+                    values[slot] = format!(
+                        "(if (result {}) (i32.eq {discriminant} (i32.const {index})) (then {value}) (else {}))",
+                        joined[slot].name(),
+                        values[slot]
+                    );
+                }
+            }
+            values.insert(0, discriminant);
+            values
+        }
+    }
+}
+
+/// What is passed where a variant's case has no value: anything.
+fn unused(flat: Flat) -> String {
+    format!("({}.const 119)", flat.name())
+}
+
+/// A case's flat value as the joined one. Where it is wider, the other half is ignored.
+fn join(value: &str, have: Flat, want: Flat) -> String {
+    let widen = |value: &str| {
+        format!("(i64.or (i64.const 0x5aa5_c33c_0000_0000) (i64.extend_i32_u {value}))")
+    };
+    match (have, want) {
+        (Flat::F32, Flat::I32) => format!("(i32.reinterpret_f32 {value})"),
+        (Flat::I32, Flat::I64) => widen(value),
+        (Flat::F32, Flat::I64) => widen(&format!("(i32.reinterpret_f32 {value})")),
+        (Flat::F64, Flat::I64) => format!("(i64.reinterpret_f64 {value})"),
+        _ => {
+            assert_eq!(have, want, "`join` makes no other pairs");
+            value.to_string()
         }
     }
 }

@@ -35,6 +35,9 @@ pub struct Signature {
     pub result: Option<Scalar>,
 }
 
+/// What waiting without a timeout returns where no other thread can end it.
+pub const WAIT_FOREVER: u32 = 3;
+
 macro_rules! builtins {
     (@root root) => { true };
     (@root pure) => { false };
@@ -168,4 +171,9 @@ builtins! {
     Throw = "throw": root (I32, I64, I32);
     /// Throws an exception again: `(reference, not null)`; never returns.
     ThrowRef = "throw-ref": root (I32);
+    /// `memory.atomic.wait32`: `(aligned address, expected value, timeout in ns) -> 1 if the value is
+    /// another, 2 when the time is over`, or [`WAIT_FOREVER`].
+    AtomicWait32 = "atomic-wait32": pure (I64, I32, I64) -> I32;
+    /// `memory.atomic.wait64`; see [`Builtin::AtomicWait32`].
+    AtomicWait64 = "atomic-wait64": pure (I64, I64, I64) -> I32;
 }

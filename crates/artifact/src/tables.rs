@@ -43,33 +43,6 @@ pub struct CompiledFunction {
 }
 unsafe impl Pod for CompiledFunction {}
 
-/// An entry of `.trampette.traps`, sorted by offset. 8 bytes.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Trap {
-    /// Offset of the instruction that may fault.
-    pub offset: u32,
-    /// A [`crate::trap::TrapCode`].
-    pub code: u32,
-}
-unsafe impl Pod for Trap {}
-
-/// An entry of `.trampette.addrmap`, sorted by offset. 8 bytes. It holds until the next entry.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Address {
-    /// First code offset of the range.
-    pub offset: u32,
-    /// Byte offset in the component's binary, or [`Address::NONE`].
-    pub source: u32,
-}
-unsafe impl Pod for Address {}
-
-impl Address {
-    /// Code that belongs to no instruction.
-    pub const NONE: u32 = u32::MAX;
-}
-
 /// An entry of `.trampette.entries`, sorted by return address: where a trap resumes. 16 bytes.
 ///
 /// The runtime finds the entry by the return address that the `try_call` pushed
@@ -200,8 +173,6 @@ mod tests {
     fn sizes_are_pinned() {
         assert_eq!(size_of::<FunctionEntry>(), 1 << FUNCTION_ENTRY_SIZE_LOG2);
         assert_eq!(size_of::<CompiledFunction>(), 16);
-        assert_eq!(size_of::<Trap>(), 8);
-        assert_eq!(size_of::<Address>(), 8);
         assert_eq!(size_of::<Entry>(), 16);
         assert_eq!(size_of::<Handler>(), 16);
     }
@@ -219,10 +190,16 @@ mod tests {
 
     #[test]
     fn tables_are_read_in_place() {
-        let table = [Trap { offset: 4, code: 1 }, Trap { offset: 9, code: 2 }];
+        let entry = |return_address| Entry {
+            return_address,
+            frame_offset: 16,
+            handler: 1,
+            reserved: 0,
+        };
+        let table = [entry(4), entry(9)];
         let bytes = as_bytes(&table);
-        assert_eq!(from_bytes::<Trap>(bytes), Some(&table[..]));
-        assert_eq!(from_bytes::<Trap>(&bytes[..15]), None);
-        assert_eq!(from_bytes::<Trap>(&bytes[1..9]), None);
+        assert_eq!(from_bytes::<Entry>(bytes), Some(&table[..]));
+        assert_eq!(from_bytes::<Entry>(&bytes[..15]), None);
+        assert_eq!(from_bytes::<Entry>(&bytes[1..17]), None);
     }
 }

@@ -65,6 +65,8 @@ traps! {
     UncaughtException = 16, "uncaught exception";
     /// `throw_ref` of a null reference.
     NullException = 17, "null exception reference";
+    /// `memory.atomic.wait` without a timeout, where no other thread can notify.
+    WaitForever = 18, "wait without a timeout that no other thread can end";
 
     /// A call out of a component instance whose `may_leave` is false.
     CannotLeave = 32, "cannot leave component instance";

@@ -22,7 +22,8 @@ use trampette_artifact::header::{Identification, checksum, section};
 use trampette_artifact::ids::{ExportId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
-use trampette_artifact::tables::{self, Address, CompiledFunction, Entry, Handler, Pod, Trap};
+use trampette_artifact::sites::{Site, Sites};
+use trampette_artifact::tables::{self, CompiledFunction, Entry, Handler, Pod};
 
 /// A compiled component, mapped and checked. Cheap to clone, shared by threads.
 #[derive(Clone)]
@@ -32,8 +33,8 @@ struct Inner {
     mapping: FileMapping,
     text: Range<usize>,
     functions: Table<CompiledFunction>,
-    traps: Table<Trap>,
-    addresses: Table<Address>,
+    /// The packed sites in the file.
+    sites: Range<usize>,
     entries: Table<Entry>,
     handlers: Table<Handler>,
     /// Where core functions, which come first, end.
@@ -42,7 +43,7 @@ struct Inner {
     identification: Identification,
     metadata: Metadata,
     exports: Vec<ExportCode>,
-    startup: Option<usize>,
+    startup: Vec<Option<usize>>,
     destructors: Vec<Option<usize>>,
     slabs: SlabPlan,
     pool: Pool,
@@ -165,8 +166,10 @@ impl Component {
         let mut inner = Inner {
             text: base + text.file_range().start..base + text.file_range().end,
             functions: table(bytes, image.places.get(section::FUNCTIONS))?,
-            traps: table(bytes, image.places.get(section::TRAPS))?,
-            addresses: table(bytes, image.places.get(section::ADDRESS_MAP))?,
+            sites: image
+                .places
+                .get(section::SITES)
+                .map_or(0..0, |place| place.file_range()),
             entries: table(bytes, image.places.get(section::ENTRIES))?,
             handlers: table(bytes, image.places.get(section::EXCEPTIONS))?,
             core_end: 0,
@@ -177,7 +180,7 @@ impl Component {
             slabs: SlabPlan::new(&metadata),
             pool: Pool::default(),
             exports: Vec::new(),
-            startup: None,
+            startup: Vec::new(),
             destructors: Vec::new(),
             identification: id,
             metadata,
@@ -231,9 +234,9 @@ impl Component {
         self.0.exports.get(id.index()).copied()
     }
 
-    /// The start-up code's address, if instantiation has a dynamic part.
-    pub(crate) fn startup(&self) -> Option<usize> {
-        self.0.startup
+    /// The address of the code of a start-up step, if it does anything.
+    pub(crate) fn startup(&self, step: u32) -> Option<usize> {
+        *self.0.startup.get(step as usize)?
     }
 
     /// The address of the entry to a guest resource's destructor.
@@ -270,9 +273,12 @@ impl Component {
 
     /// The trap of the instruction at exactly this offset.
     pub(crate) fn trap_at(&self, offset: u32) -> Option<u32> {
-        let traps = self.0.traps.get();
-        let index = traps.binary_search_by_key(&offset, |t| t.offset).ok()?;
-        Some(traps[index].code)
+        let trap = self.sites()?.at(offset)?.trap?;
+        Some(u32::from(trap.number()))
+    }
+
+    fn sites(&self) -> Option<Sites<'_>> {
+        Sites::parse(&self.0.mapping.file_bytes()[self.0.sites.clone()])
     }
 
     /// The entry whose call returns to this address.
@@ -306,10 +312,8 @@ impl Component {
 
     /// Byte offset in the component's binary that the code at `offset` was compiled from.
     pub(crate) fn source_at(&self, offset: u32) -> Option<u32> {
-        let addresses = self.0.addresses.get();
-        let after = addresses.partition_point(|a| a.offset <= offset);
-        let source = addresses.get(after.checked_sub(1)?)?.source;
-        (source != Address::NONE).then_some(source)
+        let site: Site = self.sites()?.at_or_before(offset)?;
+        site.source
     }
 
     /// Part of `.trampette.custom`.
@@ -365,10 +369,14 @@ impl Inner {
             }
         }
         self.exports = exports;
-        if self.metadata.startup_steps > 0 {
-            let key = FuncKey::Startup(Abi::Native, 0);
-            let startup = self.function_address(key);
-            self.startup = Some(startup.context("no code for instantiation")?);
+        for step in 0..self.metadata.startup_steps {
+            let code = self.function_address(FuncKey::Startup(Abi::Native, step));
+            // Steps of core modules may have nothing to do.
+            ensure!(
+                code.is_some() || self.metadata.core.is_some(),
+                "no code for instantiation"
+            );
+            self.startup.push(code);
         }
         for (index, resource) in self.metadata.resources.iter().enumerate() {
             let mut code = None;

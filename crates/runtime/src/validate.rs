@@ -7,7 +7,9 @@ use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
     HOT_CONTEXT_SIZE, MEMORY_RESERVATION, PAGE_ALIGNMENT, ROOT_AND_CONTEXT_LIMIT, RootHeader,
 };
-use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
+use trampette_artifact::metadata::{
+    CoreExportItem, CoreGlobalPlace, ExportItem, Metadata, Resource,
+};
 use trampette_artifact::types::{DefinedType, FuncType, Type};
 
 /// Most slabs that fit the address space with room for others.
@@ -21,6 +23,7 @@ pub(crate) fn metadata(metadata: &Metadata, file_length: u64) -> Result<()> {
     exception_globals(metadata)?;
     slabs(metadata, file_length)?;
     imports_and_exports(metadata)?;
+    core(metadata)?;
     for unit in &metadata.units {
         ensure!(
             unit.module.index() < metadata.modules.len()
@@ -117,6 +120,40 @@ fn root(metadata: &Metadata) -> Result<()> {
                 "a resource of an unknown component instance"
             );
         }
+    }
+    Ok(())
+}
+
+/// The interface of core modules.
+fn core(metadata: &Metadata) -> Result<()> {
+    let Some(core) = &metadata.core else {
+        return Ok(());
+    };
+    ensure!(
+        core.imports.len() == metadata.root.core_imports as usize,
+        "{} core imports, but the root has room for {}",
+        core.imports.len(),
+        metadata.root.core_imports
+    );
+    for export in &core.exports {
+        let known = match &export.item {
+            CoreExportItem::Func { unit, .. } => unit.index() < metadata.units.len(),
+            CoreExportItem::HostFunc(import) => import.index() < core.imports.len(),
+            CoreExportItem::Memory(id) => id.index() < metadata.memories.len(),
+            CoreExportItem::Table(id) => id.index() < metadata.tables.len(),
+            CoreExportItem::Global { place, .. } => match place {
+                CoreGlobalPlace::Constant(_) => true,
+                CoreGlobalPlace::Context { slab, offset } => {
+                    let slab = metadata.slabs.get(slab.index());
+                    slab.is_some_and(|slab| {
+                        let offset = i64::from(*offset);
+                        offset >= -i64::from(slab.context_size) && offset <= -8
+                    })
+                }
+            },
+            CoreExportItem::Tag(_) => true,
+        };
+        ensure!(known, "the export {} is of nothing", export.name);
     }
     Ok(())
 }

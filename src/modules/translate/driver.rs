@@ -1,8 +1,8 @@
 //! The pass over a function body: locals, then each operator validated and translated.
 
 use super::{
-    Translator, calls, control, entities, exceptions, globals, memory, numeric, references, simd,
-    tables,
+    Translator, atomics, calls, control, entities, exceptions, globals, memory, numeric,
+    references, simd, tables,
 };
 use crate::codegen::{self, Session};
 use crate::modules::module::core_type;
@@ -201,7 +201,8 @@ impl Translator<'_, '_> {
             || simd::translate(self, op)?
             || tables::translate(self, op)?
             || references::translate(self, op)?
-            || exceptions::translate(self, op)?;
+            || exceptions::translate(self, op)?
+            || atomics::translate(self, op);
         if !handled {
             let (subject, name) = describe(op);
             bail!("{subject} not supported yet (operator {name} at offset {offset:#x})");
@@ -220,8 +221,8 @@ macro_rules! define_describe {
             };
             let subject = match proposal {
                 "legacy_exceptions" => "the old form of exception handling is",
-                "threads" | "shared_everything_threads" | "acquire_release_atomics" => {
-                    "threads and atomics are"
+                "shared_everything_threads" | "acquire_release_atomics" => {
+                    "shared-everything threads are"
                 }
                 "gc" | "custom_descriptors" => "garbage collection is",
                 "stack_switching" => "stack switching is",

@@ -8,6 +8,7 @@
 //! Not here: what entities are bound to and where they are (the layout's), numbering of symbols and
 //! alias regions (`codegen`'s).
 
+mod atomics;
 mod calls;
 mod control;
 mod driver;
