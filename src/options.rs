@@ -3,6 +3,7 @@
 pub use crate::codegen::isa::{OptLevel, TargetCpu};
 use crate::component::ParseOptions;
 use std::borrow::Cow;
+pub use crate::component::world::{Wit, World};
 use std::collections::BTreeMap;
 
 /// How to compile.
@@ -20,6 +21,8 @@ pub struct CompileOptions {
     /// The core modules that the component imports, by name: the import's, or for a module in an
     /// imported instance the chain of names with `#` between them. They become part of the artifact.
     pub core_modules: BTreeMap<String, Vec<u8>>,
+    /// A world that the component must fit; nothing is compiled if it does not.
+    pub world: Option<World>,
 }
 
 impl CompileOptions {

@@ -2,7 +2,7 @@
 
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
-use crate::options::{CompileOptions, OptLevel, TargetCpu};
+use crate::options::{CompileOptions, OptLevel, TargetCpu, Wit, World};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -63,6 +63,12 @@ pub struct CompileArguments {
     /// Print a stage's result instead of writing an artifact (`elf` writes it).
     #[arg(long, value_enum, default_value_t = EmitArgument::Elf)]
     emit: EmitArgument,
+    /// The WIT of a world that the component must fit: a file, or a folder that may have `deps`.
+    #[arg(long, value_name = "PATH")]
+    wit: Option<PathBuf>,
+    /// The world's name, with or without its package; needed if the WIT has several.
+    #[arg(long, value_name = "NAME", requires = "wit")]
+    world: Option<String>,
     #[command(flatten)]
     code: CodeArguments,
 }
@@ -92,7 +98,11 @@ pub fn compile(arguments: &CompileArguments) -> Result<()> {
         Input::Component(wasm) => wasm,
         Input::Artifact(_) => bail!("{} is already compiled", arguments.input.display()),
     };
-    let options = arguments.code.options();
+    let mut options = arguments.code.options();
+    options.world = arguments.wit.clone().map(|path| World {
+        wit: Wit::Path(path),
+        name: arguments.world.clone(),
+    });
     if let Some(stage) = arguments.emit.stage() {
         print!("{}", emit::listing(&wasm, &options, stage, "")?);
         return Ok(());
