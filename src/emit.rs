@@ -23,14 +23,15 @@ pub enum Emit {
 pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) -> Result<String> {
     in_thread_pool(options, || {
         let (wasm, parse_options) = options.input(wasm);
-        let program = component::parse_component(&wasm, &parse_options)?;
+        let mut program = component::parse_component(&wasm, &parse_options)?;
+        program.bounds = options.bounds;
         let layout = component::layout::lay_out(&program)?;
         let listing = match what {
             Emit::Plan => return Ok(program.print() + &layout.print(&program)),
             Emit::Clif => Listing::Clif,
             Emit::Assembly => Listing::Assembly,
         };
-        let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
+        let isa = options.isa()?;
         let session = codegen::Session {
             isa,
             program: &program,
