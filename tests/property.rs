@@ -7,6 +7,8 @@
 
 #[path = "property/allocations.rs"]
 mod allocations;
+#[path = "property/flat.rs"]
+mod flat;
 #[path = "property/guest.rs"]
 mod guest;
 #[path = "property/hostile.rs"]

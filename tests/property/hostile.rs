@@ -100,7 +100,9 @@ impl Way {
         for (index, case) in cases.iter().enumerate() {
             self.check_case(&component, cases.len(), index, case)
                 .with_context(|| {
-                    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("hostile.wat");
+                    let test = std::thread::current().name().unwrap_or("test").to_string();
+                    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+                    let path = folder.join(format!("{test}.wat"));
                     let _ = std::fs::write(&path, &text);
                     let Case { ty, value, address, expected } = case;
                     format!(
