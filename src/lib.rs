@@ -33,10 +33,15 @@ use anyhow::{Context, Result};
 /// Compiles a component to an artifact.
 ///
 /// # Errors
-/// If the bytes are no valid component, or it uses what is not supported. The message names the
-/// thing and its byte offset.
+/// If the bytes are no valid component, or it uses what is not supported: the message names the
+/// thing and its byte offset. If it does not fit the world of the options: the message says what is
+/// missing or extra.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
+        // The world is that of the component itself, without the core modules bound behind it.
+        if let Some(world) = &options.world {
+            component::world::check(wasm, world)?;
+        }
         let (wasm, parse_options) = options.input(wasm);
         let mut program = component::parse_component(&wasm, &parse_options)?;
         program.bounds = options.bounds;

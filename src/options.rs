@@ -3,6 +3,7 @@
 pub use crate::codegen::isa::{OptLevel, TargetCpu};
 use crate::component::ParseOptions;
 pub use crate::component::program::Bounds;
+pub use crate::component::world::{Wit, World};
 use anyhow::Result;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use std::borrow::Cow;
@@ -27,6 +28,8 @@ pub struct CompileOptions {
     /// The core modules that the component imports, by name: the import's, or for a module in an
     /// imported instance the chain of names with `#` between them. They become part of the artifact.
     pub core_modules: BTreeMap<String, Vec<u8>>,
+    /// A world that the component must fit; nothing is compiled if it does not.
+    pub world: Option<World>,
 }
 
 /// Which bits a NaN has that an instruction makes.

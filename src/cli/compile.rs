@@ -2,7 +2,7 @@
 
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
-use crate::options::{Bounds, CompileOptions, NanBits, OptLevel, TargetCpu};
+use crate::options::{Bounds, CompileOptions, NanBits, OptLevel, TargetCpu, Wit, World};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -59,6 +59,7 @@ impl CodeArguments {
             threads: self.jobs,
             unsafe_intrinsics_import: self.unsafe_intrinsics.clone(),
             core_modules: self.core_modules.iter().cloned().collect(),
+            world: None,
         }
     }
 }
@@ -74,6 +75,12 @@ pub struct CompileArguments {
     /// Print a stage's result instead of writing an artifact (`elf` writes it).
     #[arg(long, value_enum, default_value_t = EmitArgument::Elf)]
     emit: EmitArgument,
+    /// The WIT of a world that the component must fit: a file, or a folder that may have `deps`.
+    #[arg(long, value_name = "PATH")]
+    wit: Option<PathBuf>,
+    /// The world's name, with or without its package; needed if the WIT has several.
+    #[arg(long, value_name = "NAME", requires = "wit")]
+    world: Option<String>,
     #[command(flatten)]
     code: CodeArguments,
 }
@@ -103,7 +110,11 @@ pub fn compile(arguments: &CompileArguments) -> Result<()> {
         Input::Component(wasm) => wasm,
         Input::Artifact(_) => bail!("{} is already compiled", arguments.input.display()),
     };
-    let options = arguments.code.options();
+    let mut options = arguments.code.options();
+    options.world = arguments.wit.clone().map(|path| World {
+        wit: Wit::Path(path),
+        name: arguments.world.clone(),
+    });
     if let Some(stage) = arguments.emit.stage() {
         print!("{}", emit::listing(&wasm, &options, stage, "")?);
         return Ok(());

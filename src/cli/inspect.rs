@@ -27,6 +27,10 @@ pub fn inspect(arguments: &InspectArguments) -> Result<()> {
     let artifact = match input::read(&arguments.input)? {
         Input::Artifact(bytes) => bytes,
         Input::Component(wasm) => {
+            // Some imports and exports are nothing that WIT can say.
+            if let Ok(wit) = crate::component::world::describe(&wasm) {
+                println!("{wit}");
+            }
             let artifact = crate::compile_component(&wasm, &arguments.code.options());
             artifact
                 .with_context(|| arguments.input.display().to_string())?

@@ -9,6 +9,7 @@
 //! | `canonical` | `canon` definitions to trampolines and lifted functions |
 //! | `imports`, `exports` | what the component and its host see of each other |
 //! | `bound_modules` | core modules that the component imports |
+//! | [`world`] | whether the component fits a world of WIT |
 //! | [`program`], `print` | the result, and its listing |
 //! | [`layout`] | where everything of a program is at run time |
 
@@ -25,5 +26,6 @@ pub mod program;
 #[cfg(test)]
 mod tests;
 mod types;
+pub mod world;
 
 pub use parse::{ParseOptions, parse_component, validate};

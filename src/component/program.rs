@@ -389,6 +389,13 @@ pub enum TrampolineKind {
         /// Whose handle table.
         instance: ComponentInstanceId,
     },
+    /// `canon error-context.new`, `error-context.debug-message` or `error-context.drop`.
+    ErrorContext {
+        /// Which one.
+        built_in: ErrorContextBuiltIn,
+        /// Whose handle table; where the message comes from or goes to.
+        options: CanonicalOptions,
+    },
     /// `canon resource.drop`.
     ResourceDrop {
         /// Any resource.
@@ -396,6 +403,15 @@ pub enum TrampolineKind {
         /// Whose handle table.
         instance: ComponentInstanceId,
     },
+}
+
+/// A canonical built-in about error contexts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum ErrorContextBuiltIn {
+    New,
+    DebugMessage,
+    Drop,
 }
 
 impl TrampolineKind {
@@ -407,6 +423,11 @@ impl TrampolineKind {
             TrampolineKind::ResourceNew { .. } => "resource-new",
             TrampolineKind::ResourceRep { .. } => "resource-rep",
             TrampolineKind::ResourceDrop { .. } => "resource-drop",
+            TrampolineKind::ErrorContext { built_in, .. } => match built_in {
+                ErrorContextBuiltIn::New => "error-context-new",
+                ErrorContextBuiltIn::DebugMessage => "error-context-debug-message",
+                ErrorContextBuiltIn::Drop => "error-context-drop",
+            },
         }
     }
 }

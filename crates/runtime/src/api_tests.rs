@@ -70,15 +70,15 @@ fn dynamic_calls_and_functions() -> Result<()> {
     assert_eq!(call(&mut store, &args)?, [Val::U32(7)]);
 
     let error = call(&mut store, &args[..1]).unwrap_err();
-    assert_eq!(error.to_string(), "expected 2 arguments, found 1");
+    assert_eq!(error.to_string(), "run: expected 2 arguments, found 1");
     let error = call(&mut store, &[Val::U32(0), Val::S32(0)]).unwrap_err();
     assert_eq!(
         format!("{error:#}"),
-        "argument `operand`: expected `u32`, found a `s32`"
+        "run: argument `operand`: expected `u32`, found a `s32`"
     );
     let error = call(&mut store, &[Val::U32(CALL_HOST), Val::U32(1)]).unwrap_err();
     let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
-    assert!(chain.contains(&"the result is no `u32`".to_string()));
+    assert!(chain.contains(&"host: the result is no `u32`".to_string()));
     assert!(chain.contains(&"expected `u32`, found a `string`".to_string()));
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::host::{check_func, describe_func};
 use crate::instance::{HostDestructor, HostImports, RawInstance};
 use crate::linker::Linker;
 use crate::native::{Keep, KeepAlive};
+use crate::resource::Origin;
 use crate::store::{AsContext, AsContextMut, StoreInner};
 use crate::typecheck::{Matched, match_imports, prefixed};
 use crate::typed::{
@@ -275,6 +276,23 @@ struct Callee {
 }
 
 impl Callee {
+    /// An error with the export's path before it.
+    #[cold]
+    fn prefixed(&self, store: &StoreInner, error: anyhow::Error) -> anyhow::Error {
+        let Ok(raw) = self.id.raw(store) else {
+            return error;
+        };
+        let exports = &raw.component(store).metadata().exports;
+        let is_this = |export: &&Export| match &export.item {
+            ExportItem::Function { id, .. } => *id == self.export,
+            _ => false,
+        };
+        match exports.iter().find(is_this) {
+            Some(export) => prefixed(&export.path, error),
+            None => error,
+        }
+    }
+
     /// Calls the export, and then `read` while the results are valid; ends the call in any case.
     ///
     /// # Safety
@@ -383,6 +401,44 @@ impl Func {
         let store = caller.inner();
         let (ty, callee) = self.parts();
         let metadata = self.shared.component.metadata();
+        callee.id.raw(store)?;
+        let origin = Origin { id: self.id, store };
+        let mut keep = KeepAlive::default();
+        let buffer = self
+            .write_arguments(ty, args, origin, &mut keep)
+            .map_err(|error| prefixed(&self.export().path, error))?;
+        let size = ty
+            .result
+            .map_or(0, |ty| native::size_align(&metadata.types, ty).size);
+        let mut results = vec![0u64; (size as usize).div_ceil(8)];
+        let results = results.as_mut_ptr().cast::<u8>();
+        // SAFETY: both buffers have the function's native layout, and `keep` lives through the call.
+        let values = unsafe {
+            callee.call(store, buffer.as_ptr().cast(), results, || {
+                let reader = NativeReader::new(metadata, &self.shared.resources, Some(origin));
+                match ty.result {
+                    Some(ty) => reader
+                        .read(ty, results)
+                        .map(|value| vec![value])
+                        .with_context(|| format!("in a result `{}`", display_type(metadata, ty)))
+                        .map_err(|error| prefixed(&self.export().path, error)),
+                    None => Ok(Vec::new()),
+                }
+            })
+        };
+        drop(keep);
+        values
+    }
+
+    /// The native struct of the arguments; `keep` owns what it points to.
+    fn write_arguments(
+        &self,
+        ty: &FuncType,
+        args: &[Val],
+        origin: Origin<'_>,
+        keep: &mut KeepAlive,
+    ) -> Result<Vec<u64>> {
+        let metadata = self.shared.component.metadata();
         ensure!(!ty.is_async, "async functions are not supported");
         ensure!(
             args.len() == ty.params.len(),
@@ -390,16 +446,14 @@ impl Func {
             ty.params.len(),
             args.len()
         );
-        callee.id.raw(store)?;
         let params = ty.params.iter().map(|param| param.ty);
         let (layout, offsets) = native::record_layout(&metadata.types, params);
         let mut buffer = vec![0u64; (layout.size as usize).div_ceil(8)];
-        let mut keep = KeepAlive::default();
         let mut writer = NativeWriter::new(
             metadata,
             &self.shared.resources,
-            Keep::Arguments(&mut keep),
-            Some(self.id),
+            Keep::Arguments(keep),
+            Some(origin),
         );
         for ((param, offset), value) in ty.params.iter().zip(&offsets).zip(args) {
             // SAFETY: the buffer has room for all parameters.
@@ -409,26 +463,7 @@ impl Func {
             }
             .with_context(|| format!("argument `{}`", param.name))?;
         }
-        let size = ty
-            .result
-            .map_or(0, |ty| native::size_align(&metadata.types, ty).size);
-        let mut results = vec![0u64; (size as usize).div_ceil(8)];
-        let results = results.as_mut_ptr().cast::<u8>();
-        // SAFETY: both buffers have the function's native layout, and `keep` lives through the call.
-        let values = unsafe {
-            callee.call(store, buffer.as_ptr().cast(), results, || {
-                let reader = NativeReader::new(metadata, &self.shared.resources, Some(self.id));
-                match ty.result {
-                    Some(ty) => reader
-                        .read(ty, results)
-                        .map(|value| vec![value])
-                        .with_context(|| format!("in a result `{}`", display_type(metadata, ty))),
-                    None => Ok(Vec::new()),
-                }
-            })
-        };
-        drop(keep);
-        values
+        Ok(buffer)
     }
 }
 
@@ -503,10 +538,13 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         let caller = store.caller();
         let store = caller.inner();
         let id = self.callee.id;
+        let origin = Origin { id, store };
         let mut keep = KeepAlive::default();
         let mut args = MaybeUninit::<P::Native>::zeroed();
-        let mut cx = LowerContext::new(Keep::Arguments(&mut keep), Some(id));
-        params.lower_ref(&mut cx, &mut args)?;
+        let mut cx = LowerContext::new(Keep::Arguments(&mut keep), Some(origin));
+        params
+            .lower_ref(&mut cx, &mut args)
+            .map_err(|error| self.callee.prefixed(store, error))?;
         let mut results = MaybeUninit::<R::Native>::uninit();
         let results_address = results.as_mut_ptr().cast::<u8>();
         // SAFETY: both have the native layout of the checked types; `params` and `keep` live through
@@ -514,7 +552,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         unsafe {
             self.callee
                 .call(store, args.as_ptr().cast(), results_address, || {
-                    read(results.assume_init_ref(), LiftContext::new(Some(id)))
+                    read(results.assume_init_ref(), LiftContext::new(Some(origin)))
                 })
         }
     }

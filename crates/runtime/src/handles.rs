@@ -76,6 +76,18 @@ impl HandleTables {
         }
     }
 
+    /// Notes which call gave the host a handle: a later handle of the same index is another one.
+    pub fn set_generation(&self, table: ComponentInstanceId, handle: u32, generation: u32) {
+        let entry = self
+            .entries(table)
+            .and_then(|entries| entries.get(handle as usize));
+        if let Some(cell) = entry {
+            let mut entry = cell.get();
+            entry.extra = generation;
+            cell.set(entry);
+        }
+    }
+
     /// Ends one lend of an entry.
     pub fn end_lend(&self, table: ComponentInstanceId, handle: u32) {
         let entry = self

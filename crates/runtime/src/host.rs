@@ -9,6 +9,7 @@
 use crate::component::Component;
 use crate::native::Keep;
 use crate::store::{Caller, StoreInner};
+use crate::typecheck::display_path;
 use crate::typed::{
     Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext, display_type,
 };
@@ -259,8 +260,10 @@ impl DynamicImport {
             let mut writer =
                 NativeWriter::new(metadata, &self.resources, Keep::HostResults(store), None);
             // SAFETY: `results` has room for the result.
-            unsafe { writer.write(ty, value, results) }
-                .with_context(|| format!("the result is no `{}`", display_type(metadata, ty)))?;
+            unsafe { writer.write(ty, value, results) }.with_context(|| {
+                let path = display_path(&metadata.imports[self.import.index()].path);
+                format!("{path}: the result is no `{}`", display_type(metadata, ty))
+            })?;
         }
         Ok(())
     }

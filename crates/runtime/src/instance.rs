@@ -350,6 +350,7 @@ impl RawInstance {
             bail!("the component has no {export}");
         };
         let mark = store.arena_mark();
+        store.calls.set(store.calls.get().wrapping_add(1));
         let result = data.enter(store, |context| {
             // SAFETY: the address of a native-call function with this signature; the caller vouches
             // for the pointers.
@@ -403,6 +404,22 @@ impl RawInstance {
             rep: entry.rep,
             owned,
         })
+    }
+
+    /// Marks a handle of the host's table as given to the host by the latest call.
+    pub(crate) fn mark_host_handle(&self, store: &StoreInner, handle: u32) -> u32 {
+        let data = self.data(store);
+        let table = data.component.metadata().root.host_instance();
+        let generation = store.calls.get();
+        data.handles.set_generation(table, handle, generation);
+        generation
+    }
+
+    /// The mark of a handle of the host's table; `None` if there is no such handle.
+    pub(crate) fn host_handle_mark(&self, store: &StoreInner, handle: u32) -> Option<u32> {
+        let data = self.data(store);
+        let table = data.component.metadata().root.host_instance();
+        Some(data.handles.get(table, handle)?.extra)
     }
 
     /// Removes a handle from the host's table and, if it was owned and the resource has a destructor,

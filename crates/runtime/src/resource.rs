@@ -2,7 +2,7 @@
 
 use crate::containers::List;
 use crate::func::InstanceId;
-use crate::store::{AsContext, AsContextMut};
+use crate::store::{AsContext, AsContextMut, StoreInner};
 use crate::typed::{
     ComponentType, Lift, LiftContext, Lower, LowerContext, ResourceType, TypeContext,
 };
@@ -116,20 +116,37 @@ pub struct ResourceAny {
     owner: Owner,
 }
 
+/// The instance that the handles of a call are of, in its store.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'s> {
+    pub id: InstanceId,
+    pub store: &'s StoreInner,
+}
+
 /// Who defines a resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Owner {
     /// The component that this is an instance of; the handle is an index into the host's table.
-    Guest(InstanceId),
+    Guest {
+        instance: InstanceId,
+        /// Which of the handles with that index, one after the other, this is.
+        generation: u32,
+    },
     /// The host; the handle is the representation.
     Host(ResourceType),
 }
 
 impl ResourceAny {
-    pub(crate) fn guest(instance: InstanceId, handle: u32) -> ResourceAny {
+    /// A handle that a call has just given to the host.
+    pub(crate) fn guest(origin: Origin<'_>, handle: u32) -> ResourceAny {
+        let raw = origin.id.raw(origin.store);
+        let generation = raw.map_or(0, |raw| raw.mark_host_handle(origin.store, handle));
         ResourceAny {
             handle,
-            owner: Owner::Guest(instance),
+            owner: Owner::Guest {
+                instance: origin.id,
+                generation,
+            },
         }
     }
 
@@ -141,17 +158,31 @@ impl ResourceAny {
     }
 
     /// The native form for a place of this type.
-    pub(crate) fn lower_as(&self, ty: ResourceType, instance: Option<InstanceId>) -> Result<u32> {
+    pub(crate) fn lower_as(&self, ty: ResourceType, origin: Option<Origin<'_>>) -> Result<u32> {
         match (self.owner, ty) {
-            // Compiled code checks the handle itself, its resource type included.
-            (Owner::Guest(owner), ResourceType::Guest(_)) => {
+            (Owner::Guest { .. }, ResourceType::Guest(_)) => self.lower_guest(origin),
+            (Owner::Host(host), ty) if host == ty => Ok(self.handle),
+            _ => bail!("a resource of another type was expected"),
+        }
+    }
+
+    /// The native form for a place whose resource type the component defines; compiled code checks
+    /// that type.
+    fn lower_guest(&self, origin: Option<Origin<'_>>) -> Result<u32> {
+        match (self.owner, origin) {
+            (
+                Owner::Guest {
+                    instance,
+                    generation,
+                },
+                Some(origin),
+            ) if instance == origin.id => {
                 ensure!(
-                    Some(owner) == instance,
-                    "a resource was used with an instance that it is not of"
+                    is_current(origin.store, instance, self.handle, generation),
+                    "a resource was used after it was given away or dropped"
                 );
             }
-            (Owner::Host(host), ty) if host == ty => {}
-            _ => bail!("a resource of another type was expected"),
+            _ => bail!("a resource was used with an instance that it is not of"),
         }
         Ok(self.handle)
     }
@@ -159,10 +190,17 @@ impl ResourceAny {
     /// Whether the host owns the resource: otherwise it was only lent to it, or is gone, or is one
     /// that the host defines.
     pub fn owned(&self, store: impl AsContext) -> bool {
-        let Owner::Guest(instance) = self.owner else {
+        let Owner::Guest {
+            instance,
+            generation,
+        } = self.owner
+        else {
             return false;
         };
         let store = store.store_inner();
+        if !is_current(store, instance, self.handle, generation) {
+            return false;
+        }
         let handle = instance.raw(store).ok();
         let handle = handle.and_then(|raw| raw.host_handle(store, self.handle));
         handle.is_some_and(|handle| handle.owned)
@@ -175,12 +213,22 @@ impl ResourceAny {
     /// # Errors
     /// If the handle is gone already, or the destructor traps.
     pub fn resource_drop(self, mut store: impl AsContextMut) -> Result<()> {
-        let Owner::Guest(instance) = self.owner else {
+        let Owner::Guest {
+            instance,
+            generation,
+        } = self.owner
+        else {
             return Ok(());
         };
         let caller = store.caller();
         let store = caller.inner();
-        instance.raw(store)?.drop_resource(store, self.handle)
+        let raw = instance.raw(store)?;
+        let mark = raw.host_handle_mark(store, self.handle);
+        ensure!(
+            mark.is_none() || mark == Some(generation),
+            "a resource was dropped after it was given away or dropped"
+        );
+        raw.drop_resource(store, self.handle)
     }
 
     /// The handle of a resource that the host defines with the Rust type `T`.
@@ -195,6 +243,12 @@ impl ResourceAny {
         );
         Ok(Resource::new(self.handle))
     }
+}
+
+/// Whether a handle of the host's table is still the one of that generation.
+fn is_current(store: &StoreInner, instance: InstanceId, handle: u32, generation: u32) -> bool {
+    let raw = instance.raw(store);
+    raw.is_ok_and(|raw| raw.host_handle_mark(store, handle) == Some(generation))
 }
 
 impl<T: 'static> From<Resource<T>> for ResourceAny {
@@ -236,8 +290,8 @@ unsafe impl Lift for ResourceAny {
     }
 
     unsafe fn lift(native: &u32, cx: LiftContext<'_>) -> ResourceAny {
-        match cx.instance {
-            Some(instance) => ResourceAny::guest(instance, *native),
+        match cx.origin {
+            Some(origin) => ResourceAny::guest(origin, *native),
             // No import's type can name a resource of its own component.
             None => ResourceAny::host(ResourceType::Unmatched, *native),
         }
@@ -260,9 +314,7 @@ unsafe impl Lower for ResourceAny {
         cx: &mut LowerContext<'_>,
         destination: &mut MaybeUninit<u32>,
     ) -> Result<()> {
-        let ok = matches!(self.owner, Owner::Guest(owner) if Some(owner) == cx.instance);
-        ensure!(ok, "a resource was used with an instance that it is not of");
-        destination.write(self.handle);
+        destination.write(self.lower_guest(cx.origin)?);
         Ok(())
     }
 }

@@ -251,6 +251,8 @@ pub struct StoreInner {
     pub(crate) trap: TrapRecord,
     pub(crate) lends: RefCell<Vec<Lend>>,
     pub(crate) exceptions: Exceptions,
+    /// How many exports were called, wrapping.
+    pub(crate) calls: Cell<u32>,
 }
 
 impl StoreInner {
@@ -269,6 +271,7 @@ impl StoreInner {
             trap: TrapRecord::default(),
             lends: RefCell::default(),
             exceptions: Exceptions::default(),
+            calls: Cell::new(0),
         }
     }
 

@@ -14,11 +14,10 @@
 //!
 //! The implementations for Rust's own types are in `scalars.rs` and `containers.rs`.
 
-use crate::func::InstanceId;
 use crate::native::{Keep, NativeSlice};
+use crate::resource::Origin;
 use anyhow::{Result, bail};
 use std::any::TypeId;
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use trampette_artifact::ids::ResourceId;
@@ -151,19 +150,15 @@ pub unsafe trait Params: ComponentType {
 }
 
 /// What values are lifted with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct LiftContext<'a> {
     /// The instance that the value comes from, if handles of resources that it defines can occur.
-    pub(crate) instance: Option<InstanceId>,
-    marker: PhantomData<&'a ()>,
+    pub(crate) origin: Option<Origin<'a>>,
 }
 
-impl LiftContext<'_> {
-    pub(crate) fn new(instance: Option<InstanceId>) -> Self {
-        LiftContext {
-            instance,
-            marker: PhantomData,
-        }
+impl<'a> LiftContext<'a> {
+    pub(crate) fn new(origin: Option<Origin<'a>>) -> Self {
+        LiftContext { origin }
     }
 }
 
@@ -172,12 +167,12 @@ pub struct LowerContext<'k> {
     /// Owns what native values point to.
     keep: Keep<'k>,
     /// The instance that the value goes to, if handles of resources that it defines can occur.
-    pub(crate) instance: Option<InstanceId>,
+    pub(crate) origin: Option<Origin<'k>>,
 }
 
 impl<'k> LowerContext<'k> {
-    pub(crate) fn new(keep: Keep<'k>, instance: Option<InstanceId>) -> Self {
-        LowerContext { keep, instance }
+    pub(crate) fn new(keep: Keep<'k>, origin: Option<Origin<'k>>) -> Self {
+        LowerContext { keep, origin }
     }
 
     /// Takes over a vector whose elements are their own native form; nothing is copied.

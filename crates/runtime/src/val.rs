@@ -4,9 +4,8 @@
 //! compiled code or Rust's types would guarantee is checked: kinds, names of cases and fields,
 //! lengths, and whose resources handles are of.
 
-use crate::func::InstanceId;
 use crate::native::{Keep, NativeSlice};
-use crate::resource::ResourceAny;
+use crate::resource::{Origin, ResourceAny};
 use crate::typed::{ResourceType, display_type};
 use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::canonical::{discriminant_size, flags_size, variant_cases};
@@ -89,19 +88,19 @@ impl From<&str> for Val {
 pub(crate) struct NativeReader<'a> {
     metadata: &'a Metadata,
     resources: &'a [ResourceType],
-    instance: Option<InstanceId>,
+    origin: Option<Origin<'a>>,
 }
 
 impl<'a> NativeReader<'a> {
     pub(crate) fn new(
         metadata: &'a Metadata,
         resources: &'a [ResourceType],
-        instance: Option<InstanceId>,
+        origin: Option<Origin<'a>>,
     ) -> Self {
         NativeReader {
             metadata,
             resources,
-            instance,
+            origin,
         }
     }
 
@@ -242,7 +241,7 @@ impl<'a> NativeReader<'a> {
     }
 
     fn resource(&self, id: ResourceId, handle: u32) -> Result<ResourceAny> {
-        match (self.resources.get(id.index()), self.instance) {
+        match (self.resources.get(id.index()), self.origin) {
             (Some(ResourceType::Guest(_)), Some(instance)) => {
                 Ok(ResourceAny::guest(instance, handle))
             }
@@ -260,7 +259,7 @@ pub(crate) struct NativeWriter<'a, 'k> {
     metadata: &'a Metadata,
     resources: &'a [ResourceType],
     keep: Keep<'k>,
-    instance: Option<InstanceId>,
+    origin: Option<Origin<'a>>,
 }
 
 impl<'a, 'k> NativeWriter<'a, 'k> {
@@ -268,13 +267,13 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
         metadata: &'a Metadata,
         resources: &'a [ResourceType],
         keep: Keep<'k>,
-        instance: Option<InstanceId>,
+        origin: Option<Origin<'a>>,
     ) -> Self {
         NativeWriter {
             metadata,
             resources,
             keep,
-            instance,
+            origin,
         }
     }
 
@@ -409,7 +408,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                 (DefinedType::Own(id) | DefinedType::Borrow(id), Val::Resource(resource)) => {
                     let ty = self.resources.get(id.index());
                     let ty = *ty.context("a resource type is unknown")?;
-                    let handle = resource.lower_as(ty, self.instance)?;
+                    let handle = resource.lower_as(ty, self.origin)?;
                     to.cast::<u32>().write(handle);
                 }
                 (DefinedType::Variant(cases), Val::Variant(name, payload)) => {

@@ -277,6 +277,49 @@ fn results_of_imports_go_through_realloc_and_the_pointer() {
     });
 }
 
+/// The host's stack has bytes between the fields of a native struct that are none of the guest's
+/// business: fields are copied, never the gaps.
+#[test]
+fn padding_of_results_stays_on_the_host() {
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let mut types = TypeTable::default();
+    let inner = types.intern(DefinedType::Tuple(vec![Type::U8, Type::U32, Type::U8]));
+    let option = types.intern(DefinedType::Option(Type::U64));
+    let outer = types.intern(DefinedType::Tuple(vec![inner, option, Type::U16]));
+    let fixed = types.intern(DefinedType::FixedLengthList(inner, 6));
+    // What the host writes: every byte of its struct, gaps included.
+    let written = 0x5a;
+    let untouched = 0xaa;
+    let part = [0, 4, 5, 6, 7, 8];
+    let in_parts: Vec<usize> = (0..6).flat_map(|i| part.map(|at| 12 * i + at)).collect();
+    // `some` of the option: the tag is one byte, then seven bytes of padding.
+    let in_outer: Vec<usize> = part.into_iter().chain([16]).chain(24..34).collect();
+    for (ty, size, values, tag) in [
+        (inner, 12, part.to_vec(), None),
+        (fixed, 72, in_parts, None),
+        (outer, 40, in_outer, Some(16)),
+    ] {
+        with_import(&case(&types, &[], Some(ty)), |machine| {
+            // SAFETY: nothing else uses the memory now.
+            let memory = unsafe { bytes(machine.context() as u64, MEMORY as u64) };
+            memory[64..256].fill(untouched);
+            state().results = vec![written; size];
+            if let Some(tag) = tag {
+                state().results[tag] = 1;
+            }
+            assert_eq!(machine.run([64, 0, 0, 0]).map(|_| ()), Ok(()));
+            for (at, byte) in memory[64..256].iter().enumerate() {
+                let expected = match values.contains(&at) {
+                    true if tag == Some(at) => 1,
+                    true => written,
+                    false => untouched,
+                };
+                assert_eq!(*byte, expected, "byte {at} of {}", types.display(ty));
+            }
+        });
+    }
+}
+
 fn instance() -> RootOffset {
     case(&TypeTable::default(), &[], None)
         .layout()

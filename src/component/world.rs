@@ -1,0 +1,555 @@
+//! Whether a component fits a world of WIT, and what is missing or extra if not.
+//!
+//! A component fits if it imports nothing that the world does not import, exports everything that the
+//! world exports, and their types agree. Interface names match in compatible versions. The check
+//! happens before anything is compiled, on the component's type alone; values never depend on it.
+
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use wit_component::DecodedWasm;
+use wit_parser::{
+    Function, Handle, InterfaceId, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem, WorldKey,
+};
+
+/// A world that a component must fit.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Where the world is defined.
+    pub wit: Wit,
+    /// Its name, with or without its package; needed if there are several.
+    pub name: Option<String>,
+}
+
+/// Definitions in WIT.
+#[derive(Clone, Debug)]
+pub enum Wit {
+    /// A file, or a folder that may have a folder `deps`.
+    Path(PathBuf),
+    /// Text of one package.
+    Text(String),
+}
+
+impl World {
+    fn read(&self) -> Result<(Resolve, WorldId)> {
+        let mut resolve = Resolve::new();
+        resolve.all_features = true;
+        let read = match &self.wit {
+            Wit::Path(path) => resolve.push_path(path).map(|(package, _)| package),
+            Wit::Text(text) => resolve.push_str("world.wit", text),
+        };
+        let package = match read {
+            Ok(package) => package,
+            Err(error) => bail!("cannot read the WIT: {}", resolve.render_error(&error)),
+        };
+        let world = resolve.select_world(&[package], self.name.as_deref())?;
+        Ok((resolve, world))
+    }
+}
+
+/// Checks that a component fits a world.
+///
+/// # Errors
+/// If the WIT cannot be read or has no such world, or if the component does not fit; the message has a
+/// line for everything that is missing, extra or of another type.
+pub fn check(wasm: &[u8], world: &World) -> Result<()> {
+    let (resolve, id) = world.read()?;
+    let (found, found_id) = match wit_component::decode(wasm)? {
+        DecodedWasm::Component(resolve, world) => (resolve, world),
+        DecodedWasm::WitPackage(..) => bail!("the bytes are a package of WIT, not a component"),
+    };
+    let expected = Side::new(&resolve, id);
+    let found = Side::new(&found, found_id);
+    let mut problems = Vec::new();
+    // What the component needs must be there; then what the world promises must be.
+    compare(
+        Direction::Import,
+        &found.imports,
+        &expected.imports,
+        &mut problems,
+    );
+    compare(
+        Direction::Export,
+        &expected.exports,
+        &found.exports,
+        &mut problems,
+    );
+    let name = world_name(&resolve, id);
+    if !problems.is_empty() {
+        let mut text = format!("the component does not fit the world `{name}`:");
+        for problem in problems {
+            write!(text, "\n  {problem}")?;
+        }
+        bail!(text);
+    }
+    // Identity of resources across interfaces is checked by validating an instantiation.
+    wit_component::targets(&resolve, id, wasm, true)
+        .with_context(|| format!("the component does not fit the world `{name}`"))
+}
+
+fn world_name(resolve: &Resolve, id: WorldId) -> String {
+    let world = &resolve.worlds[id];
+    match world.package {
+        Some(package) => resolve.id_of_name(package, &world.name),
+        None => world.name.clone(),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Import,
+    Export,
+}
+
+/// What one world imports and exports: the items by canonical name, flat.
+struct Side {
+    imports: Items,
+    exports: Items,
+}
+
+/// Items by the name that they are compared by.
+type Items = BTreeMap<Vec<String>, Item>;
+
+/// An item as messages spell it.
+struct Item {
+    kind: &'static str,
+    /// The name with its version.
+    name: Vec<String>,
+    /// The type; `None` if there is nothing to compare.
+    ty: Option<String>,
+}
+
+impl Side {
+    fn new(resolve: &Resolve, id: WorldId) -> Side {
+        let world = &resolve.worlds[id];
+        Side {
+            imports: items(resolve, world.imports.iter()),
+            exports: items(resolve, world.exports.iter()),
+        }
+    }
+}
+
+fn items<'w>(
+    resolve: &Resolve,
+    world: impl Iterator<Item = (&'w WorldKey, &'w WorldItem)>,
+) -> Items {
+    let mut items = Items::new();
+    for (key, item) in world {
+        let canonical = resolve.name_canonicalized_world_key(key);
+        let name = resolve.name_world_key(key);
+        match item {
+            WorldItem::Function(function) => {
+                let item = function_item(resolve, vec![name], function);
+                items.insert(vec![canonical], item);
+            }
+            WorldItem::Type { id, .. } => {
+                if let Some(item) = resource_item(resolve, vec![name], *id) {
+                    items.insert(vec![canonical], item);
+                }
+            }
+            WorldItem::Interface { id, .. } => {
+                interface_items(resolve, *id, &canonical, &name, &mut items);
+            }
+        }
+    }
+    items
+}
+
+fn interface_items(
+    resolve: &Resolve,
+    id: InterfaceId,
+    canonical: &str,
+    name: &str,
+    items: &mut Items,
+) {
+    let interface = &resolve.interfaces[id];
+    let path = |item: &str| vec![name.to_string(), item.to_string()];
+    let key = |item: &str| vec![canonical.to_string(), item.to_string()];
+    let before = items.len();
+    for (item, function) in &interface.functions {
+        items.insert(key(item), function_item(resolve, path(item), function));
+    }
+    for (item, ty) in &interface.types {
+        if let Some(resource) = resource_item(resolve, path(item), *ty) {
+            items.insert(key(item), resource);
+        }
+    }
+    // An interface of nothing but types asks for nothing; types are compared where they are used.
+    if items.len() > before {
+        let item = Item {
+            kind: "interface",
+            name: vec![name.to_string()],
+            ty: None,
+        };
+        items.insert(vec![canonical.to_string()], item);
+    }
+}
+
+fn function_item(resolve: &Resolve, name: Vec<String>, function: &Function) -> Item {
+    Item {
+        kind: "function",
+        name,
+        ty: Some(function_type(resolve, function)),
+    }
+}
+
+/// An item for a type that is a resource, and no alias of one.
+fn resource_item(resolve: &Resolve, name: Vec<String>, id: TypeId) -> Option<Item> {
+    matches!(resolve.types[id].kind, TypeDefKind::Resource).then_some(Item {
+        kind: "resource",
+        name,
+        ty: None,
+    })
+}
+
+/// Notes what `needed` has and `given` does not, or with another type.
+fn compare(direction: Direction, needed: &Items, given: &Items, problems: &mut Vec<String>) {
+    let word = match direction {
+        Direction::Import => "import",
+        Direction::Export => "export",
+    };
+    for (key, item) in needed {
+        let parent_is_absent = key.len() > 1 && !given.contains_key(&key[..1]);
+        if parent_is_absent {
+            // Said once, of the interface.
+            continue;
+        }
+        let (kind, name) = (item.kind, item.name.join(" / "));
+        let Some(other) = given.get(key) else {
+            problems.push(match direction {
+                Direction::Import => format!("extra import: {kind} `{name}`"),
+                Direction::Export => format!("missing export: {kind} `{name}`"),
+            });
+            continue;
+        };
+        // `expected` is the world's, whichever side needs it.
+        let (expected, found) = match direction {
+            Direction::Import => (other, item),
+            Direction::Export => (item, other),
+        };
+        if expected.kind != found.kind {
+            let (expected, found) = (expected.kind, found.kind);
+            problems.push(format!(
+                "{word} `{name}`: expected a {expected}, found a {found}"
+            ));
+        } else if let (Some(expected), Some(found)) = (&expected.ty, &found.ty)
+            && expected != found
+        {
+            problems.push(format!(
+                "{word} `{name}`: expected `{expected}`, found `{found}`"
+            ));
+        }
+    }
+}
+
+/// A function's type with all names of types but resources' written out, so that equal types are equal
+/// texts.
+fn function_type(resolve: &Resolve, function: &Function) -> String {
+    let start = match function.kind.is_async() {
+        true => "async func",
+        false => "func",
+    };
+    let params = function
+        .params
+        .iter()
+        .map(|param| format!("{}: {}", param.name, type_text(resolve, &param.ty)));
+    let params = params.collect::<Vec<_>>().join(", ");
+    match &function.result {
+        Some(ty) => format!("{start}({params}) -> {}", type_text(resolve, ty)),
+        None => format!("{start}({params})"),
+    }
+}
+
+fn type_text(resolve: &Resolve, ty: &Type) -> String {
+    let text = match ty {
+        Type::Bool => "bool",
+        Type::U8 => "u8",
+        Type::U16 => "u16",
+        Type::U32 => "u32",
+        Type::U64 => "u64",
+        Type::S8 => "s8",
+        Type::S16 => "s16",
+        Type::S32 => "s32",
+        Type::S64 => "s64",
+        Type::F32 => "f32",
+        Type::F64 => "f64",
+        Type::Char => "char",
+        Type::String => "string",
+        Type::ErrorContext => "error-context",
+        Type::Id(id) => return defined_text(resolve, *id),
+    };
+    text.to_string()
+}
+
+fn defined_text(resolve: &Resolve, id: TypeId) -> String {
+    let one = |ty: &Type| type_text(resolve, ty);
+    let optional = |ty: &Option<Type>| ty.as_ref().map_or_else(|| "_".to_string(), one);
+    let list = |items: Vec<String>| items.join(", ");
+    match &resolve.types[id].kind {
+        TypeDefKind::Record(record) => {
+            let field = |field: &wit_parser::Field| format!("{}: {}", field.name, one(&field.ty));
+            let fields = record.fields.iter().map(field).collect();
+            format!("record {{ {} }}", list(fields))
+        }
+        TypeDefKind::Variant(variant) => {
+            let case = |case: &wit_parser::Case| match &case.ty {
+                Some(ty) => format!("{}({})", case.name, one(ty)),
+                None => case.name.clone(),
+            };
+            format!(
+                "variant {{ {} }}",
+                list(variant.cases.iter().map(case).collect())
+            )
+        }
+        TypeDefKind::Enum(cases) => {
+            let cases = cases.cases.iter().map(|case| case.name.clone());
+            format!("enum {{ {} }}", list(cases.collect()))
+        }
+        TypeDefKind::Flags(flags) => {
+            let flags = flags.flags.iter().map(|flag| flag.name.clone());
+            format!("flags {{ {} }}", list(flags.collect()))
+        }
+        TypeDefKind::Tuple(tuple) => {
+            format!("tuple<{}>", list(tuple.types.iter().map(one).collect()))
+        }
+        TypeDefKind::Option(ty) => format!("option<{}>", one(ty)),
+        TypeDefKind::Result(result) => match (&result.ok, &result.err) {
+            (None, None) => "result".to_string(),
+            (Some(ok), None) => format!("result<{}>", one(ok)),
+            (ok, err) => format!("result<{}, {}>", optional(ok), optional(err)),
+        },
+        TypeDefKind::List(element) => format!("list<{}>", one(element)),
+        TypeDefKind::FixedLengthList(element, length) => {
+            format!("list<{}, {length}>", one(element))
+        }
+        TypeDefKind::Map(key, value) => format!("map<{}, {}>", one(key), one(value)),
+        TypeDefKind::Handle(Handle::Own(id)) => resource_text(resolve, *id),
+        TypeDefKind::Handle(Handle::Borrow(id)) => {
+            format!("borrow<{}>", resource_text(resolve, *id))
+        }
+        TypeDefKind::Future(ty) => format!("future<{}>", optional(ty)),
+        TypeDefKind::Stream(ty) => format!("stream<{}>", optional(ty)),
+        TypeDefKind::Type(ty) => one(ty),
+        TypeDefKind::Resource => resource_text(resolve, id),
+        TypeDefKind::Unknown => "_".to_string(),
+    }
+}
+
+/// A resource's own name, whatever it is called where it is used.
+fn resource_text(resolve: &Resolve, mut id: TypeId) -> String {
+    while let TypeDefKind::Type(Type::Id(next)) = resolve.types[id].kind {
+        id = next;
+    }
+    resolve.types[id].name.clone().unwrap_or_default()
+}
+
+/// The world that a component implements, as WIT.
+///
+/// # Errors
+/// If the component has imports or exports that WIT cannot express.
+pub fn describe(wasm: &[u8]) -> Result<String> {
+    let decoded = wit_component::decode(wasm)?;
+    let DecodedWasm::Component(mut resolve, world) = decoded else {
+        bail!("the bytes are a package of WIT, not a component");
+    };
+    let package = resolve.worlds[world]
+        .package
+        .context("the world is in no package")?;
+    // Names of the package and of the world are made up when decoding.
+    let name = &mut resolve.packages[package].name;
+    if name.namespace == "root" {
+        name.name = "component".to_string();
+    }
+    let others: Vec<_> = resolve
+        .packages
+        .iter()
+        .map(|(id, _)| id)
+        .filter(|id| *id != package)
+        .collect();
+    let mut printer = wit_component::WitPrinter::default();
+    printer.print(&resolve, package, &others)?;
+    Ok(printer.output.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wit_parser::abi::{AbiVariant, WasmType};
+
+    const WIT: &str = "
+        package test:w@1.2.0;
+        interface log {
+            resource file { write: func(text: string); }
+            record entry { level: u32, text: string }
+            open: func(name: string) -> file;
+            note: func(e: entry);
+        }
+        interface api { run: func(a: list<u32>) -> u32; stop: func(); }
+        world plugin { import log; export api; export main: func() -> u32; }
+    ";
+
+    fn world(wit: &str) -> World {
+        World {
+            wit: Wit::Text(wit.to_string()),
+            name: Some("plugin".to_string()),
+        }
+    }
+
+    /// A component of a world in WIT, whose functions trap.
+    fn component(wit: &str) -> Vec<u8> {
+        let (resolve, world) = world(wit).read().unwrap();
+        let mut module = wat::parse_str(core_module(&resolve, world)).unwrap();
+        let encoding = wit_component::StringEncoding::UTF8;
+        wit_component::embed_component_metadata(&mut module, &resolve, world, encoding, false)
+            .unwrap();
+        let mut encoder = wit_component::ComponentEncoder::default();
+        encoder.module(&module).unwrap();
+        encoder.encode().unwrap()
+    }
+
+    /// A core module that imports and exports every function of a world.
+    fn core_module(resolve: &Resolve, world: WorldId) -> String {
+        let (mut imports, mut exports) = (String::new(), String::new());
+        let world = &resolve.worlds[world];
+        each_function(resolve, world.imports.iter(), |interface, function| {
+            let ty = core_type(resolve, AbiVariant::GuestImport, function);
+            let module = interface.unwrap_or("$root");
+            let name = &function.name;
+            writeln!(imports, "(import {module:?} {name:?} (func {ty}))").unwrap();
+        });
+        each_function(resolve, world.exports.iter(), |interface, function| {
+            let ty = core_type(resolve, AbiVariant::GuestExport, function);
+            let start = interface.map_or(String::new(), |name| format!("{name}#"));
+            let name = format!("{start}{}", function.name);
+            writeln!(exports, "(func (export {name:?}) {ty} unreachable)").unwrap();
+        });
+        format!(
+            "(module {imports} (memory (export \"memory\") 1)
+                (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) unreachable)
+                {exports})"
+        )
+    }
+
+    fn each_function<'w>(
+        resolve: &Resolve,
+        items: impl Iterator<Item = (&'w WorldKey, &'w WorldItem)>,
+        mut emit: impl FnMut(Option<&str>, &Function),
+    ) {
+        for (key, item) in items {
+            match item {
+                WorldItem::Function(function) => emit(None, function),
+                WorldItem::Interface { id, .. } => {
+                    let name = resolve.name_world_key(key);
+                    let functions = resolve.interfaces[*id].functions.values();
+                    functions.for_each(|function| emit(Some(&name), function));
+                }
+                WorldItem::Type { .. } => {}
+            }
+        }
+    }
+
+    fn core_type(resolve: &Resolve, variant: AbiVariant, function: &Function) -> String {
+        let signature = resolve.wasm_signature(variant, function);
+        let types = |types: &[WasmType]| {
+            let names = types.iter().map(|ty| match ty {
+                WasmType::I64 | WasmType::PointerOrI64 => "i64",
+                WasmType::F32 => "f32",
+                WasmType::F64 => "f64",
+                WasmType::I32 | WasmType::Pointer | WasmType::Length => "i32",
+            });
+            names.collect::<Vec<_>>().join(" ")
+        };
+        let (params, results) = (types(&signature.params), types(&signature.results));
+        format!("(param {params}) (result {results})")
+    }
+
+    fn problems(wit: &str) -> String {
+        match check(&component(wit), &world(WIT)) {
+            Ok(()) => "fits".to_string(),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn a_component_of_the_world_fits() {
+        assert_eq!(problems(WIT), "fits");
+        // Fewer imports, more exports, and a compatible version are fine.
+        let other = WIT
+            .replace("1.2.0", "1.9.1")
+            .replace("note: func(e: entry);", "")
+            .replace("export main", "export more: func(); export main");
+        assert_eq!(problems(&other), "fits");
+    }
+
+    #[test]
+    fn what_is_missing_or_extra_is_named() {
+        let other = WIT
+            .replace("note:", "add: func(); note:")
+            .replace("import log", "import log; import beep: func()")
+            .replace("stop: func();", "")
+            .replace("export main: func() -> u32;", "");
+        assert_eq!(
+            problems(&other),
+            "the component does not fit the world `test:w/plugin@1.2.0`:\
+             \n  extra import: function `beep`\
+             \n  extra import: function `test:w/log@1.2.0 / add`\
+             \n  missing export: function `main`\
+             \n  missing export: function `test:w/api@1.2.0 / stop`"
+        );
+        let other = WIT.replace("1.2.0", "2.0.0");
+        assert_eq!(
+            problems(&other),
+            "the component does not fit the world `test:w/plugin@1.2.0`:\
+             \n  extra import: interface `test:w/log@2.0.0`\
+             \n  missing export: interface `test:w/api@1.2.0`"
+        );
+    }
+
+    #[test]
+    fn other_types_are_shown() {
+        let other = WIT
+            .replace("level: u32", "level: u8")
+            .replace("a: list<u32>", "a: list<u64>")
+            .replace("main: func() -> u32", "main: func() -> u64");
+        assert_eq!(
+            problems(&other),
+            "the component does not fit the world `test:w/plugin@1.2.0`:\
+             \n  import `test:w/log@1.2.0 / note`: expected `func(e: record { level: u32, text: \
+             string })`, found `func(e: record { level: u8, text: string })`\
+             \n  export `main`: expected `func() -> u32`, found `func() -> u64`\
+             \n  export `test:w/api@1.2.0 / run`: expected `func(a: list<u32>) -> u32`, found \
+             `func(a: list<u64>) -> u32`"
+        );
+    }
+
+    #[test]
+    fn worlds_that_do_not_exist_are_refused() {
+        let wasm = component(WIT);
+        let mut missing = world(WIT);
+        missing.name = Some("other".to_string());
+        let error = check(&wasm, &missing).unwrap_err();
+        assert!(format!("{error:#}").contains("`other`"), "{error:#}");
+        let error = check(&wasm, &world("package a:b; world {")).unwrap_err();
+        assert!(format!("{error:#}").contains("world.wit:1"), "{error:#}");
+        let path = World {
+            wit: Wit::Path("no/such/folder".into()),
+            name: None,
+        };
+        let error = check(&wasm, &path).unwrap_err();
+        assert!(format!("{error:#}").contains("no/such/folder"), "{error:#}");
+    }
+
+    #[test]
+    fn a_component_describes_its_world() {
+        let text = describe(&component(WIT)).unwrap();
+        for line in [
+            "import test:w/log@1.2.0;",
+            "export test:w/api@1.2.0;",
+            "export main: func() -> u32;",
+            "run: func(a: list<u32>) -> u32;",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+}
