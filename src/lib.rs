@@ -38,12 +38,12 @@ use anyhow::{Context, Result};
 /// missing or extra.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
+        let (bytes, parse_options) = options.input(wasm);
+        let mut program = component::parse_component(&bytes, &parse_options)?;
         // The world is that of the component itself, without the core modules bound behind it.
         if let Some(world) = &options.world {
             component::world::check(wasm, world)?;
         }
-        let (wasm, parse_options) = options.input(wasm);
-        let mut program = component::parse_component(&wasm, &parse_options)?;
         program.bounds = options.bounds;
         let layout = component::layout::lay_out(&program)?;
         let isa = options.isa()?;
