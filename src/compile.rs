@@ -6,7 +6,7 @@
 
 use crate::codegen::{Session, trap_from_clif};
 use crate::compiled::{CompiledFunction, Relocation};
-use crate::component::program::Program;
+use crate::component::program::{CoreFunc, CoreItem, Program};
 use crate::{modules, trampolines};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use cranelift_codegen::ir;
@@ -17,7 +17,9 @@ use std::sync::Mutex;
 use trampette_artifact::ids::{ExportId, ResourceId, UnitId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
-use trampette_artifact::tables::Entry;
+use trampette_artifact::sites::Site;
+use trampette_artifact::tables::{Catch, Entry, Handler};
+use trampette_artifact::trap::TrapCode;
 
 /// Compiled functions in the order of `.text`.
 pub type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
@@ -54,8 +56,15 @@ pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
             keys.push(FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index)));
         }
     }
-    if !session.layout.startup.is_empty() {
-        keys.push(FuncKey::Startup(Abi::Native, 0));
+    for (step, actions) in session.layout.startup.iter().enumerate() {
+        if !actions.is_empty() {
+            keys.push(FuncKey::Startup(Abi::Native, step as u32));
+        }
+    }
+    for export in &program.core_exports {
+        if let CoreItem::Func(CoreFunc::Module(instance, func)) = export.item {
+            keys.push(FuncKey::ArrayToWasm(UnitId(instance.0), func));
+        }
     }
     keys
 }
@@ -66,29 +75,41 @@ pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
 /// If a function is invalid or uses what is not supported; the error names its symbol. Of several
 /// failures the first by key is reported, whatever thread met it.
 pub fn compile_reachable(session: &Session<'_>, listing: Listing) -> Result<CompiledFunctions> {
+    let (done, failed) = compile_what_can_be(session, listing);
+    match failed.into_iter().next() {
+        Some((_, error)) => Err(error),
+        None => Ok(done),
+    }
+}
+
+/// Compiles everything reachable from the roots, and goes on after failures, which are returned by
+/// key.
+pub fn compile_what_can_be(
+    session: &Session<'_>,
+    listing: Listing,
+) -> (CompiledFunctions, BTreeMap<FuncKey, anyhow::Error>) {
     let state = Driver {
         session,
         listing,
         seen: Mutex::new(HashSet::new()),
         done: Mutex::new(Vec::new()),
-        failed: Mutex::new(None),
+        failed: Mutex::new(BTreeMap::new()),
     };
     rayon::scope(|scope| state.visit(roots(session), scope));
-    if let Some((_, error)) = state
+    let failed = state
         .failed
         .into_inner()
-        .expect("no thread panics with the lock")
-    {
-        return Err(error);
-    }
+        .expect("no thread panics with the lock");
     let done = state
         .done
         .into_inner()
         .expect("no thread panics with the lock");
-    Ok(done
-        .into_iter()
-        .map(|function| (function.key, function))
-        .collect())
+    (
+        done.into_iter()
+            .map(|function| (function.key, function))
+            .collect(),
+        failed,
+    )
 }
 
 /// Which text of a function to keep beside its code.
@@ -108,7 +129,7 @@ struct Driver<'s, 'a> {
     listing: Listing,
     seen: Mutex<HashSet<FuncKey>>,
     done: Mutex<Vec<CompiledFunction>>,
-    failed: Mutex<Option<(FuncKey, anyhow::Error)>>,
+    failed: Mutex<BTreeMap<FuncKey, anyhow::Error>>,
 }
 
 impl<'s> Driver<'s, '_> {
@@ -142,10 +163,7 @@ impl<'s> Driver<'s, '_> {
             }
             Err(error) => {
                 let mut failed = self.failed.lock().expect("no thread panics with the lock");
-                // Not only the first to come: the smallest key, so that the message is the same on every run.
-                if failed.as_ref().is_none_or(|(other, _)| key < *other) {
-                    *failed = Some((key, error));
-                }
+                failed.insert(key, error);
             }
         }
     }
@@ -264,32 +282,42 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
             })
         })
         .collect::<Result<Vec<_>>>()?;
-    let traps = buffer
-        .traps()
-        .iter()
-        .map(|trap| {
-            let code =
-                trap_from_clif(trap.code).context("an unknown trap code in generated code")?;
-            Ok((trap.offset, code))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let mut entries = Vec::new();
-    let mut places: Vec<u32> = traps.iter().map(|(offset, _)| *offset).collect();
+    let mut places = Vec::with_capacity(buffer.traps().len());
+    for trap in buffer.traps() {
+        let code = trap_from_clif(trap.code).context("an unknown trap code in generated code")?;
+        places.push((trap.offset, Some(code)));
+    }
+    let (mut entries, mut handlers) = (Vec::new(), Vec::new());
     for site in buffer.call_sites() {
         // A backtrace looks up the byte before the return address: still inside the call.
-        places.push(site.ret_addr - 1);
+        places.push((site.ret_addr - 1, None));
         for handler in site.exception_handlers {
-            let FinalizedMachExceptionHandler::Default(handler) = handler else {
-                bail!("an exception handler with a tag in generated code")
-            };
-            entries.push(Entry {
-                return_address: site.ret_addr,
-                frame_offset: site
-                    .frame_offset
-                    .context("a call site without a frame offset")?,
-                handler: *handler,
-                reserved: 0,
-            });
+            let return_address = site.ret_addr;
+            let frame_offset = site
+                .frame_offset
+                .context("a call site without a frame offset")?;
+            match *handler {
+                FinalizedMachExceptionHandler::Default(handler) => {
+                    entries.push(Entry {
+                        return_address,
+                        frame_offset,
+                        handler,
+                        reserved: 0,
+                    });
+                }
+                FinalizedMachExceptionHandler::Tag(catch, handler) => {
+                    let catch = Catch::from_number(catch.as_u32());
+                    handlers.push(Handler {
+                        return_address,
+                        frame_offset,
+                        handler,
+                        catch,
+                    });
+                }
+                FinalizedMachExceptionHandler::Context(_) => {
+                    bail!("an exception table with a context in generated code")
+                }
+            }
         }
     }
     let unwind = compiled
@@ -302,9 +330,9 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
             .alignment
             .max(session.isa.function_alignment().preferred),
         relocations,
-        traps,
-        positions: positions(buffer.get_srclocs_sorted(), places),
+        sites: sites(buffer.get_srclocs_sorted(), places),
         entries,
+        handlers,
         unwind,
         listing: None,
     })
@@ -322,28 +350,30 @@ fn disassemble(session: &Session<'_>, context: &Context) -> Result<String> {
         .map_err(|error| anyhow!("cannot disassemble: {error}"))
 }
 
-/// Source positions of the places that a backtrace can name: instructions that may fault, and calls.
-fn positions(
+/// The places that a trap or a backtrace can name, with their source positions.
+fn sites(
     ranges: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>],
-    mut places: Vec<u32>,
-) -> Vec<(u32, Option<u32>)> {
-    places.sort_unstable();
-    places.dedup();
-    let mut positions: Vec<(u32, Option<u32>)> = Vec::new();
+    mut places: Vec<(u32, Option<TrapCode>)>,
+) -> Vec<Site> {
+    // Of a call and a trap at one place the trap is kept.
+    places.sort_unstable_by_key(|(offset, trap)| (*offset, trap.is_none()));
+    places.dedup_by_key(|(offset, _)| *offset);
     let mut next = 0;
-    for place in places {
-        while next < ranges.len() && ranges[next].end <= place {
+    let site = |(offset, trap)| {
+        while next < ranges.len() && ranges[next].end <= offset {
             next += 1;
         }
         let source = ranges
             .get(next)
-            .filter(|range| range.start <= place && !range.loc.is_default())
+            .filter(|range| range.start <= offset && !range.loc.is_default())
             .map(|range| range.loc.bits());
-        if positions.last().is_none_or(|(_, last)| *last != source) {
-            positions.push((place, source));
+        Site {
+            offset,
+            trap,
+            source,
         }
-    }
-    positions
+    };
+    places.into_iter().map(site).collect()
 }
 
 fn relocation_target(func: &ir::Function, target: &FinalizedRelocTarget) -> Result<SymbolKey> {

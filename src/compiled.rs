@@ -3,8 +3,8 @@
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use trampette_artifact::key::{FuncKey, SymbolKey};
-use trampette_artifact::tables::Entry;
-use trampette_artifact::trap::TrapCode;
+use trampette_artifact::sites::Site;
+use trampette_artifact::tables::{Entry, Handler};
 
 /// Machine code of one function with everything the linker needs. All offsets are bytes from the
 /// start of `code`.
@@ -18,13 +18,12 @@ pub struct CompiledFunction {
     pub alignment: u32,
     /// What refers to other symbols.
     pub relocations: Vec<Relocation>,
-    /// Instructions that may fault, in order.
-    pub traps: Vec<(u32, TrapCode)>,
-    /// Source positions, in order: from this offset on, code belongs to this byte offset of the
-    /// component, or to none.
-    pub positions: Vec<(u32, Option<u32>)>,
+    /// Places that a trap or a backtrace can name, in order; offsets relative to this function.
+    pub sites: Vec<Site>,
     /// `try_call`s whose handlers resume traps; offsets relative to this function.
     pub entries: Vec<Entry>,
+    /// Where exceptions thrown by its callees go on; offsets relative to this function.
+    pub handlers: Vec<Handler>,
     /// How to unwind through it.
     pub unwind: Option<UnwindInfo>,
     /// Its text, if one was asked for ([`crate::compile::Listing`]).

@@ -38,7 +38,8 @@ use anyhow::{Context, Result};
 /// missing or extra.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
-        let program = component::parse_component(wasm, &options.parse_options())?;
+        let (input, parse_options) = options.input(wasm);
+        let program = component::parse_component(&input, &parse_options)?;
         if let Some(world) = &options.world {
             component::world::check(wasm, world)?;
         }
@@ -51,6 +52,34 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
         };
         let functions = compile::compile_reachable(&session, compile::Listing::None)?;
         compile::validate_unreachable(&program)?;
+        let bytes = link::link(&session, &functions, &options.target())?;
+        Ok(Artifact::new(bytes))
+    })
+}
+
+/// Compiles a core module on its own to an artifact of the same kind, which the runtime's
+/// `CoreInstance` instantiates.
+///
+/// Functions that it imports are the host's. Memories, tables, globals and tags that it imports are
+/// made from their declared types when it is instantiated: memories and tables have their minimum
+/// size, globals are zero or null.
+///
+/// # Errors
+/// If the bytes are no valid core module, or it uses what is not supported. The message names the
+/// thing and its byte offset.
+pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
+    in_thread_pool(options, || {
+        let module = modules::world::parse_module(wasm)?;
+        let world = modules::world::lone_module(module)?;
+        let layout = component::layout::lay_out(&world.program)?;
+        let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
+        let session = codegen::Session {
+            isa,
+            program: &world.program,
+            layout: &layout,
+        };
+        let functions = compile::compile_reachable(&session, compile::Listing::None)?;
+        compile::validate_unreachable(&world.program)?;
         let bytes = link::link(&session, &functions, &options.target())?;
         Ok(Artifact::new(bytes))
     })

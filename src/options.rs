@@ -1,7 +1,9 @@
 //! [`CompileOptions`]: what a user of the compiler can choose.
 
 pub use crate::codegen::isa::{OptLevel, TargetCpu};
+use crate::component::ParseOptions;
 pub use crate::component::world::{Wit, World};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How to compile.
@@ -24,11 +26,20 @@ pub struct CompileOptions {
 }
 
 impl CompileOptions {
-    /// What parsing needs to know.
-    pub fn parse_options(&self) -> crate::component::ParseOptions {
-        crate::component::ParseOptions {
-            unsafe_intrinsics_import: self.unsafe_intrinsics_import.clone(),
+    /// What parsing needs: the component with the core modules behind it, and where they are.
+    pub fn input<'w>(&self, wasm: &'w [u8]) -> (Cow<'w, [u8]>, ParseOptions) {
+        let mut bytes = Cow::Borrowed(wasm);
+        let mut core_modules = BTreeMap::new();
+        for (name, module) in &self.core_modules {
+            let start = bytes.len();
+            bytes.to_mut().extend_from_slice(module);
+            core_modules.insert(name.clone(), start..bytes.len());
         }
+        let options = ParseOptions {
+            unsafe_intrinsics_import: self.unsafe_intrinsics_import.clone(),
+            core_modules,
+        };
+        (bytes, options)
     }
 
     /// What the artifact says it is for.

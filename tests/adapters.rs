@@ -531,7 +531,7 @@ fn invalid_strings_trap() {
 /// The fixtures that check themselves: `run` returns 42.
 #[test]
 fn fixtures_that_check_themselves() {
-    for name in ["spilled", "flat-variants"] {
+    for name in ["spilled", "flat-variants", "self"] {
         let found = Subject::fixture(name).call(&["run()"]);
         assert_eq!(
             found.unwrap_or_else(|e| panic!("{name}: {e:?}")),
@@ -539,4 +539,32 @@ fn fixtures_that_check_themselves() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_parent_may_be_called_back_but_its_child_not_re_entered() {
+    let donut = Subject::fixture("donut");
+    let calls = ["run(0)", "run(0)"];
+    assert_eq!(donut.call(&calls).unwrap(), "42");
+    donut.trap(&["run(1)"], TrapCode::CannotEnter, 0);
+}
+
+#[test]
+fn lent_handles_stay_and_borrows_end_with_the_call() {
+    let donut = Subject::fixture("donut");
+    donut.trap(&["run(2)"], TrapCode::HandleLent, 0);
+    donut.trap(&["run(3)"], TrapCode::BorrowsRemain, 0);
+    donut.trap(&["run-lend-give()"], TrapCode::HandleLent, 0);
+    donut.trap(&["run-give-lend()"], TrapCode::UnknownHandle, 1);
+}
+
+#[test]
+fn realloc_and_post_return_cannot_leave() {
+    let leaving = Subject::fixture("leaving");
+    leaving.call(&["take()", "give()", "take()"]).unwrap();
+    let cannot = TrapCode::CannotLeave;
+    leaving.trap(&["set-back(0, 1)", "take()"], cannot, 0);
+    leaving.trap(&["set-front(0, 1)", "give()"], cannot, 0);
+    leaving.trap(&["set-back(4, 1)", "give()"], cannot, 0);
+    leaving.call(&["set-front(0, 1)", "take()"]).unwrap();
 }

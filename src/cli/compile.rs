@@ -25,6 +25,18 @@ pub struct CodeArguments {
     /// The import that provides unsafe intrinsics (raw access to the host's memory).
     #[arg(long, value_name = "IMPORT")]
     unsafe_intrinsics: Option<String>,
+    /// A core module that the component imports: the import's name, and the module (binary or text).
+    /// For a module of an imported instance the name is the chain of names with `#` between them.
+    #[arg(long = "core-module", value_name = "IMPORT=FILE", value_parser = core_module)]
+    core_modules: Vec<(String, Vec<u8>)>,
+}
+
+/// Reads the module of `IMPORT=FILE`.
+fn core_module(argument: &str) -> Result<(String, Vec<u8>), String> {
+    let (name, path) = argument.rsplit_once('=').ok_or("expected IMPORT=FILE")?;
+    let bytes = std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let module = wat::parse_bytes(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    Ok((name.to_string(), module.into_owned()))
 }
 
 impl CodeArguments {
@@ -35,7 +47,8 @@ impl CodeArguments {
             target_cpu: self.target_cpu,
             threads: self.jobs,
             unsafe_intrinsics_import: self.unsafe_intrinsics.clone(),
-            ..CompileOptions::default()
+            core_modules: self.core_modules.iter().cloned().collect(),
+            world: None,
         }
     }
 }

@@ -9,10 +9,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::collections::HashMap;
 use std::ops::Range;
 use trampette_artifact::ids::ModuleId;
+use wasmparser::types::Types;
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExport, ComponentImport, ComponentInstance,
     ComponentName, ComponentType, FromReader, Instance, KnownCustom, Parser, Payload,
-    SectionLimited, Validator,
+    SectionLimited, ValidPayload, Validator,
 };
 
 /// Index of a component among all components nested anywhere in the input; 0 is the outermost.
@@ -24,6 +25,8 @@ pub(super) struct Definitions<'a> {
     pub components: Vec<ComponentDefinition<'a>>,
     /// Core modules in order of appearance; the index is the [`ModuleId`].
     pub modules: Vec<Module<'a>>,
+    /// The types of the outermost component's imports and exports.
+    pub types: Option<Types>,
 }
 
 /// One component, uninterpreted.
@@ -63,6 +66,7 @@ impl<'a> Definitions<'a> {
             result: Definitions {
                 components: vec![ComponentDefinition::default()],
                 modules: Vec::new(),
+                types: None,
             },
             open: vec![0],
         }
@@ -118,7 +122,7 @@ impl<'a> Reader<'a> {
     /// Validates and records a payload of a component. Returns the builder of the core module that
     /// starts with it.
     fn payload(&mut self, payload: Payload<'a>) -> Result<Option<ModuleBuilder<'a>>> {
-        self.validator.payload(&payload).map_err(invalid)?;
+        let valid = self.validator.payload(&payload).map_err(invalid)?;
         match payload {
             Payload::ModuleSection {
                 unchecked_range, ..
@@ -139,6 +143,9 @@ impl<'a> Reader<'a> {
             }
             Payload::End(_) => {
                 self.open.pop();
+                if let (ValidPayload::End(types), []) = (valid, &self.open[..]) {
+                    self.result.types = Some(types);
+                }
             }
             Payload::InstanceSection(section) => self.section(section, Definition::CoreInstance)?,
             Payload::ComponentInstanceSection(section) => {

@@ -6,28 +6,75 @@ use anyhow::{Context, Result};
 use trampette_artifact::ids::ExportId;
 use trampette_artifact::metadata::{Export, ExportItem};
 use trampette_artifact::types::FuncType;
+use wasmparser::component_types::{ComponentEntityType, ComponentInstanceTypeId};
+
+/// What validation found as the type of something exported.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Declared {
+    /// The outermost component's own.
+    Root,
+    /// An instance of this type.
+    Instance(ComponentInstanceTypeId),
+    /// Something that has no exports.
+    Other,
+    /// It is not in the type: the type that is ascribed to its instance is narrower.
+    Hidden,
+}
 
 impl<'p, 'a> Flattener<'p, 'a> {
     /// Fills the program's exports from those of the outermost instance.
     pub fn export_all(&mut self, root: InstanceIndex) -> Result<()> {
-        self.export_instance(root, &[])
+        self.export_instance(root, &[], Declared::Root)
     }
 
-    fn export_instance(&mut self, instance: InstanceIndex, path: &[&'a str]) -> Result<()> {
+    /// Exports what the type says that is ascribed to the instance, which may have more.
+    fn export_instance(
+        &mut self,
+        instance: InstanceIndex,
+        path: &[&'a str],
+        declared: Declared,
+    ) -> Result<()> {
         // Exporting changes no instance, so its items can be taken for the time being.
         let items = std::mem::take(&mut self.instances[instance]);
         for (name, item) in &items {
+            let declared = self.declared(declared, name);
+            if declared == Declared::Hidden {
+                continue;
+            }
             let mut path = path.to_vec();
             path.push(name);
             self.count_path(&path)?;
-            self.export_item(*item, &path)
+            self.export_item(*item, &path, declared)
                 .with_context(|| format!("in the export `{}`", path.join("#")))?;
         }
         self.instances[instance] = items;
         Ok(())
     }
 
-    fn export_item(&mut self, item: Item<'p, 'a>, path: &[&'a str]) -> Result<()> {
+    /// The type of an export of something with that type.
+    fn declared(&self, declared: Declared, name: &str) -> Declared {
+        let Some(types) = self.types else {
+            return Declared::Other;
+        };
+        let item = match declared {
+            Declared::Root => types.as_ref().component_item_for_export(name),
+            Declared::Instance(id) => types[id].exports.get(name),
+            Declared::Other => return Declared::Other,
+            Declared::Hidden => None,
+        };
+        match item.map(|item| item.ty) {
+            Some(ComponentEntityType::Instance(id)) => Declared::Instance(id),
+            Some(_) => Declared::Other,
+            None => Declared::Hidden,
+        }
+    }
+
+    fn export_item(
+        &mut self,
+        item: Item<'p, 'a>,
+        path: &[&'a str],
+        declared: Declared,
+    ) -> Result<()> {
         let item = match item {
             Item::CoreModule(module) => ExportItem::CoreModule(module),
             Item::Func(Func::Lifted(lift)) => self.export_lifted(lift, path),
@@ -46,7 +93,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             Item::Component(_) => ExportItem::Other("a component".to_string()),
             Item::Instance(instance) => {
                 self.push_export(ExportItem::Instance, path);
-                return self.nested(|this| this.export_instance(instance, path));
+                return self.nested(|this| this.export_instance(instance, path, declared));
             }
         };
         self.push_export(item, path);

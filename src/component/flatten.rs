@@ -9,7 +9,7 @@
 //! The input was validated, but nothing here relies on it for safety: look-ups are checked, recursion
 //! and total work are limited.
 
-use super::definition::{ComponentDefinition, Definition, DefinitionIndex};
+use super::definition::{ComponentDefinition, Definition, DefinitionIndex, Definitions};
 use super::parse::ParseOptions;
 use super::program::{
     ComponentInstance, CoreFunc, CoreInstance, CoreItem, LiftedFunction, Program, Step,
@@ -24,6 +24,7 @@ use trampette_artifact::ids::*;
 use trampette_artifact::key::Intrinsic;
 use trampette_artifact::metadata::Resource;
 use trampette_artifact::types::FuncType;
+use wasmparser::types::Types;
 use wasmparser::{
     ComponentAlias, ComponentExport, ComponentExternalKind, ComponentOuterAliasKind, ExternalKind,
 };
@@ -107,7 +108,7 @@ enum Supply<'p, 'a> {
 }
 
 /// A module's names, indexed.
-struct ModuleNames<'a> {
+pub(super) struct ModuleNames<'a> {
     exports: HashMap<&'a str, (EntityKind, u32)>,
     /// Positions in [`Module::imports`] of the imports of each kind, by index.
     imports: [Vec<usize>; 5],
@@ -116,6 +117,10 @@ struct ModuleNames<'a> {
 /// Interprets definitions.
 pub(super) struct Flattener<'p, 'a> {
     definitions: &'p [ComponentDefinition<'a>],
+    /// The types of the outermost component's imports and exports.
+    pub types: Option<&'p Types>,
+    /// The whole input: the component, and the core modules that are bound to its imports.
+    pub bytes: &'a [u8],
     pub options: &'p ParseOptions,
     pub program: Program<'a>,
     pub scopes: Vec<Scope<'p, 'a>>,
@@ -128,7 +133,8 @@ pub(super) struct Flattener<'p, 'a> {
     pub import_types: Vec<Arc<FuncType>>,
     /// Trampolines made so far, by what makes them equal.
     pub trampolines: HashMap<super::canonical::TrampolineIdentity, TrampolineId>,
-    module_names: Vec<ModuleNames<'a>>,
+    /// By [`ModuleId`].
+    pub module_names: Vec<ModuleNames<'a>>,
     interpreted: usize,
     depth: usize,
 }
@@ -146,12 +152,15 @@ pub(super) fn entry<T: Clone>(space: &[T], index: u32, what: &str) -> Result<T> 
 
 impl<'p, 'a> Flattener<'p, 'a> {
     pub fn new(
-        definitions: &'p [ComponentDefinition<'a>],
+        definitions: &'p Definitions<'a>,
         modules: Vec<Module<'a>>,
+        bytes: &'a [u8],
         options: &'p ParseOptions,
     ) -> Self {
         Flattener {
-            definitions,
+            definitions: &definitions.components,
+            types: definitions.types.as_ref(),
+            bytes,
             options,
             module_names: modules.iter().map(module_names).collect(),
             program: Program {
@@ -627,7 +636,7 @@ fn define_all<T>(
     (first..all.len()).map(id).collect()
 }
 
-fn module_names<'a>(module: &Module<'a>) -> ModuleNames<'a> {
+pub(super) fn module_names<'a>(module: &Module<'a>) -> ModuleNames<'a> {
     let mut imports: [Vec<usize>; 5] = Default::default();
     for (position, import) in module.imports.iter().enumerate() {
         imports[import.kind as usize].push(position);

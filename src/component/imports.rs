@@ -46,9 +46,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     ) -> Result<Item<'p, 'a>> {
         let owned_path = || path.iter().map(|name| name.to_string()).collect();
         Ok(match ty {
-            ComponentTypeRef::Module(_) => {
-                bail!("importing a core module from the host is not supported")
-            }
+            ComponentTypeRef::Module(_) => Item::CoreModule(self.bound_module(path)?),
             ComponentTypeRef::Component(_) => {
                 bail!("importing a component from the host is not supported")
             }
@@ -68,7 +66,11 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 Item::Func(Func::Imported(id))
             }
             ComponentTypeRef::Type(TypeBounds::Eq(index)) => {
-                Item::Type(entry(&self.scopes[scope].types, index, "type")?)
+                let bound = entry(&self.scopes[scope].types, index, "type")?;
+                if let TypeValue::Resource(resource) = bound {
+                    self.program.resource_bounds.push((owned_path(), resource));
+                }
+                Item::Type(bound)
             }
             ComponentTypeRef::Type(TypeBounds::SubResource) => {
                 self.program.resources.push(ResourceDefinition {

@@ -9,9 +9,11 @@
 //! | `canonical` | `canon` definitions to trampolines and lifted functions |
 //! | `imports`, `exports` | what the component and its host see of each other |
 //! | [`world`] | whether the component fits a world of WIT |
+//! | `bound_modules` | core modules that the component imports |
 //! | [`program`], `print` | the result, and its listing |
 //! | [`layout`] | where everything of a program is at run time |
 
+mod bound_modules;
 mod canonical;
 mod definition;
 mod exports;

@@ -7,7 +7,9 @@
 use super::definition::Definitions;
 use super::flatten::Flattener;
 use super::program::Program;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use wasmparser::{Parser, WasmFeatures};
 
 /// How to parse a component.
@@ -17,6 +19,9 @@ pub struct ParseOptions {
     /// ([`trampette_artifact::key::Intrinsic`]). Without it, an instance of any name is an import
     /// from the host.
     pub unsafe_intrinsics_import: Option<String>,
+    /// Where in the input the core modules are that the component imports, by the chain of names of
+    /// the import with `#` between them. They follow the component, which ends where the first starts.
+    pub core_modules: BTreeMap<String, Range<usize>>,
 }
 
 /// Parses, validates and flattens a component. Bodies of core functions are validated later, when
@@ -26,10 +31,16 @@ pub struct ParseOptions {
 /// If the bytes are no valid component, or use what is not supported; with the byte offset and the
 /// component instance that the definition belongs to.
 pub fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Result<Program<'a>> {
-    check_header(bytes)?;
-    let definitions = Definitions::read(bytes)?;
-    let modules = definitions.modules;
-    Flattener::new(&definitions.components, modules, options).flatten()
+    let modules = options.core_modules.values();
+    let end = modules.map(|range| range.start).min();
+    let component = match end {
+        Some(end) => bytes.get(..end).context("a core module is out of bounds")?,
+        None => bytes,
+    };
+    check_header(component)?;
+    let mut definitions = Definitions::read(component)?;
+    let modules = std::mem::take(&mut definitions.modules);
+    Flattener::new(&definitions, modules, bytes, options).flatten()
 }
 
 /// Validates a component, the bodies of its core functions included.
@@ -38,21 +49,19 @@ pub fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Result<Pr
 /// If the bytes are no valid component, with the byte offset.
 pub fn validate(bytes: &[u8]) -> Result<()> {
     check_header(bytes)?;
-    // Types of garbage collection are valid; only compiling them is refused.
-    let features = features().union(WasmFeatures::GC);
-    wasmparser::Validator::new_with_features(features)
+    wasmparser::Validator::new_with_features(features())
         .validate_all(bytes)
         .map(|_| ())
         .map_err(|error| anyhow::anyhow!("invalid component: {error}"))
 }
 
-/// What validation accepts: WebAssembly 3.0 without garbage collection, the component model of
-/// WASI 0.2, and those extensions that [`Program`] can express or that flattening refuses by name.
+/// What validation accepts: WebAssembly 3.0, the component model of WASI 0.2, and those extensions
+/// that [`Program`] can express or that later stages refuse by name.
 pub(super) fn features() -> WasmFeatures {
     WasmFeatures::WASM3
-        .difference(WasmFeatures::GC)
         .union(WasmFeatures::CUSTOM_PAGE_SIZES)
         .union(WasmFeatures::WIDE_ARITHMETIC)
+        .union(WasmFeatures::THREADS)
         .union(WasmFeatures::COMPONENT_MODEL)
         .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
         .union(WasmFeatures::CM_MAP)

@@ -20,11 +20,13 @@ pub struct Program<'a> {
     pub types: TypeTable,
     /// Resource types; the index is the [`ResourceId`].
     pub resources: Vec<ResourceDefinition>,
+    /// Imported types with an equality bound that is a resource type: the chain of names, the bound.
+    pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
     /// Functions imported from the host; the index is the [`ImportId`].
     pub imports: Vec<Import>,
-    /// Types of core functions imported from the host (lone modules and scripts only); the index is
-    /// the [`CoreImportId`].
-    pub core_imports: Vec<CoreSignature>,
+    /// Core functions imported from the host (lone modules and scripts only); the index is the
+    /// [`CoreImportId`].
+    pub core_imports: Vec<CoreImport>,
     /// What the component exports.
     pub exports: Vec<Export>,
     /// Lifted functions that are exported; the index is the [`ExportId`].
@@ -48,6 +50,10 @@ pub struct Program<'a> {
     pub tags: Vec<Definition>,
     /// What happens at instantiation, in order.
     pub steps: Vec<Step>,
+    /// Whether the steps are one or many for the host.
+    pub instantiation: Instantiation,
+    /// What the host can reach of core instances (lone modules and scripts only).
+    pub core_exports: Vec<CoreExport>,
 }
 
 impl<'a> Program<'a> {
@@ -70,7 +76,10 @@ impl<'a> Program<'a> {
                 .get(id.index())
                 .map(|trampoline| trampoline.signature.clone()),
             CoreFunc::Intrinsic(intrinsic) => Some(intrinsic_signature(intrinsic)),
-            CoreFunc::Host(id) => self.core_imports.get(id.index()).cloned(),
+            CoreFunc::Host(id) => {
+                let import = self.core_imports.get(id.index());
+                import.map(|import| import.signature.clone())
+            }
         };
         signature.with_context(|| format!("unknown core function {func:?}"))
     }
@@ -119,6 +128,39 @@ pub fn intrinsic_signature(intrinsic: Intrinsic) -> CoreSignature {
         params: params.into_iter().map(core).collect(),
         results: result.into_iter().map(core).collect(),
     }
+}
+
+/// How the host carries out the plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Instantiation {
+    /// All steps together, before it can call anything: components.
+    #[default]
+    AtOnce,
+    /// One after the other with calls between them, and a step that fails does not end it: core
+    /// modules on their own and scripts. Nothing locks then.
+    StepByStep,
+}
+
+/// A core function imported from the host.
+#[derive(Clone, Debug, Default)]
+pub struct CoreImport {
+    /// First name.
+    pub module: String,
+    /// Second name.
+    pub name: String,
+    /// Its type.
+    pub signature: CoreSignature,
+}
+
+/// An export of a core instance that the host can reach.
+#[derive(Clone, Debug)]
+pub struct CoreExport {
+    /// The exporting instance.
+    pub instance: CoreInstanceId,
+    /// Its name there.
+    pub name: String,
+    /// What it is.
+    pub item: CoreItem,
 }
 
 /// A step of the plan.

@@ -380,6 +380,7 @@ fn unsafe_intrinsics_need_the_option() -> Result<()> {
 
     let options = ParseOptions {
         unsafe_intrinsics_import: Some("unsafe".to_string()),
+        ..ParseOptions::default()
     };
     let bytes = wat::parse_str(INTRINSICS)?;
     let program = parse_component(&bytes, &options)?;
@@ -434,7 +435,7 @@ fn what_is_not_supported_is_named_with_its_offset() {
         ),
         (
             "(component (import \"m\" (core module)))",
-            "in the import `m`: importing a core module from the host is not supported",
+            "the component imports the core module `m`, and none was given",
         ),
         (
             "(component (import \"c\" (component)))",
@@ -448,12 +449,95 @@ fn what_is_not_supported_is_named_with_its_offset() {
             "(component (import \"f\" (func $f)) (core func (canon lower (func $f) async)))",
             "",
         ),
-        ("(component (core module (type (struct))))", "gc"),
+        (
+            "(component (core module (type (struct))))",
+            "garbage collection",
+        ),
     ] {
         let error = refusal(text);
         assert!(error.contains(expected), "{text}: {error}");
         assert!(error.contains("offset 0x"), "{text}: {error}");
     }
+}
+
+#[test]
+fn ascribed_types_hide_exports() -> Result<()> {
+    let program = parse(
+        r#"(component
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i "f")))
+            (instance $inner (export "shown" (func $f)) (export "hidden" (func $f)))
+            (instance $outer (export "inner" (instance $inner)) (export "extra" (func $f)))
+            (export "all" (instance $outer))
+            (export "some" (instance $outer)
+                (instance (export "inner" (instance (export "shown" (func)))))))"#,
+    )?;
+    let paths: Vec<_> = program.exports.iter().map(|e| e.path.join("#")).collect();
+    let expected = [
+        "all",
+        "all#inner",
+        "all#inner#shown",
+        "all#inner#hidden",
+        "all#extra",
+        "some",
+        "some#inner",
+        "some#inner#shown",
+    ];
+    assert_eq!(paths, expected);
+    Ok(())
+}
+
+#[test]
+fn imported_core_modules_are_bound_by_name() -> Result<()> {
+    let text = r#"(component
+        (import "host" (instance $host
+            (export "m" (core module (import "" "f" (func)) (export "g" (func (result i32)))))))
+        (core module $f (func (export "f")))
+        (core instance $f (instantiate $f))
+        (core instance $i (instantiate (module $host "m") (with "" (instance $f))))
+        (func (export "g") (result u32) (canon lift (core func $i "g"))))"#;
+    let component = wat::parse_str(text)?;
+    let bind = |module: &str| -> Result<String> {
+        let mut bytes = component.clone();
+        bytes.extend(wat::parse_str(module)?);
+        let range = component.len()..bytes.len();
+        let options = ParseOptions {
+            core_modules: [("host#m".to_string(), range)].into(),
+            ..ParseOptions::default()
+        };
+        Ok(match parse_component(&bytes, &options) {
+            Ok(program) => format!("{} modules", program.modules.len()),
+            Err(error) => format!("{error:#}"),
+        })
+    };
+    let good = r#"(module (import "" "f" (func)) (memory 1)
+        (func (export "g") (result i32) (i32.const 1)) (func (export "more")))"#;
+    assert_eq!(bind(good)?, "2 modules");
+    for (module, expected) in [
+        ("(module)", "it does not export `g`"),
+        (
+            r#"(module (func (export "g")))"#,
+            "its export `g`: has the type (), but () -> i32 is declared",
+        ),
+        (
+            r#"(module (import "" "h" (func)) (func (export "g") (result i32) (i32.const 1)))"#,
+            "its import `` `h` is not in the declared type",
+        ),
+        (
+            r#"(module (import "" "f" (global i32)) (func (export "g") (result i32) (i32.const 1)))"#,
+            "its import `` `f`: is a Global, not a function",
+        ),
+        ("(component)", "it is no core module"),
+    ] {
+        let found = bind(module)?;
+        assert!(found.contains(expected), "{module}: {found}");
+        assert!(
+            found.contains("the core module given for `host#m`"),
+            "{found}"
+        );
+    }
+    Ok(())
 }
 
 #[test]

@@ -2,9 +2,17 @@
 
 use super::images::Images;
 use crate::codegen::Session;
-use crate::component::program::Program;
-use crate::modules::module::Module;
-use trampette_artifact::metadata::{self, Metadata, ModuleCounts, StaticModule};
+use crate::component::layout::{GlobalPlace, Layout};
+use crate::component::program::{
+    CoreExport, CoreFunc, CoreImport, CoreItem, Instantiation, Program,
+};
+use crate::modules::module::{CoreSignature, CoreType, Module, RefKind};
+use trampette_artifact::ids::{SlabId, UnitId};
+use trampette_artifact::layout::ContextOffset;
+use trampette_artifact::metadata::{
+    self, CoreExportItem, CoreFuncType, CoreGlobalPlace, CoreInterface, CoreValueType, Metadata,
+    ModuleCounts, StaticModule,
+};
 
 /// Kept custom sections of all modules, one after the other.
 #[derive(Default)]
@@ -74,12 +82,14 @@ pub fn metadata(
             .iter()
             .map(|resource| resource.info.clone())
             .collect(),
+        resource_bounds: program.resource_bounds.clone(),
         imports: program.imports.clone(),
         exports: program.exports.clone(),
         slabs: slabs.collect(),
         root: layout.root,
         memories: layout.memories.clone(),
         tables: layout.tables.clone(),
+        exception_globals: exception_globals(layout),
         data_segments: layout
             .data_segments
             .iter()
@@ -92,9 +102,145 @@ pub fn metadata(
             .collect(),
         modules: modules.collect(),
         units: units.collect(),
-        startup_steps: u32::from(!layout.startup.is_empty()),
+        startup_steps: startup_steps(program, layout),
         function_table_length: layout.function_table_length(),
+        core: core_interface(program, layout),
     }
+}
+
+fn startup_steps(program: &Program<'_>, layout: &Layout) -> u32 {
+    match program.instantiation {
+        Instantiation::AtOnce => u32::from(layout.startup.iter().any(|step| !step.is_empty())),
+        Instantiation::StepByStep => layout.startup.len() as u32, // one a core instance
+    }
+}
+
+fn core_interface(program: &Program<'_>, layout: &Layout) -> Option<CoreInterface> {
+    if program.instantiation == Instantiation::AtOnce {
+        return None;
+    }
+    let import = |import: &CoreImport| metadata::CoreImport {
+        module: import.module.clone(),
+        name: import.name.clone(),
+        ty: plain_func_type(&import.signature),
+    };
+    let export = |export: &CoreExport| {
+        Some(metadata::CoreExport {
+            unit: UnitId(export.instance.0),
+            name: export.name.clone(),
+            item: core_item(program, layout, export.item)?,
+        })
+    };
+    Some(CoreInterface {
+        imports: program.core_imports.iter().map(import).collect(),
+        exports: program.core_exports.iter().filter_map(export).collect(),
+    })
+}
+
+fn core_item(program: &Program<'_>, layout: &Layout, item: CoreItem) -> Option<CoreExportItem> {
+    Some(match item {
+        CoreItem::Func(CoreFunc::Module(instance, func)) => {
+            let module = program.module_of(instance)?;
+            let ty = module.functions[(module.imported_functions + func) as usize];
+            CoreExportItem::Func {
+                unit: UnitId(instance.0),
+                func,
+                ty: func_type(module, ty),
+            }
+        }
+        CoreItem::Func(CoreFunc::Host(import)) => CoreExportItem::HostFunc(import),
+        CoreItem::Func(CoreFunc::Trampoline(_) | CoreFunc::Intrinsic(_)) => return None,
+        CoreItem::Memory(id) => CoreExportItem::Memory(id),
+        CoreItem::Table(id) => CoreExportItem::Table(id),
+        CoreItem::Global(id) => {
+            let definition = program.globals[id.index()];
+            let module = program.module_of(definition.instance)?;
+            let global = &module.globals[(module.imported_globals + definition.index) as usize];
+            let place = match layout.globals[id.index()] {
+                GlobalPlace::Constant(value) => {
+                    let mut bytes = [0; 16];
+                    let value = value.to_bytes();
+                    bytes[..value.len()].copy_from_slice(&value);
+                    CoreGlobalPlace::Constant(bytes)
+                }
+                GlobalPlace::Context { slab, offset, .. } => CoreGlobalPlace::Context {
+                    slab,
+                    offset: offset.0,
+                },
+            };
+            CoreExportItem::Global {
+                place,
+                ty: value_type(global.declared),
+                mutable: global.mutable,
+            }
+        }
+        CoreItem::Tag(id) => CoreExportItem::Tag(id),
+    })
+}
+
+/// A function type of a module.
+fn func_type(module: &Module<'_>, ty: u32) -> CoreFuncType {
+    let declared = module.recursion_groups.iter().flatten().nth(ty as usize);
+    match declared.map(|ty| &ty.composite_type.inner) {
+        Some(wasmparser::CompositeInnerType::Func(func)) => CoreFuncType {
+            params: func.params().iter().copied().map(value_type).collect(),
+            results: func.results().iter().copied().map(value_type).collect(),
+        },
+        _ => plain_func_type(&module.types[ty as usize]),
+    }
+}
+
+fn plain_func_type(signature: &CoreSignature) -> CoreFuncType {
+    let plain = |ty: &CoreType| match ty {
+        CoreType::I32 => CoreValueType::I32,
+        CoreType::I64 => CoreValueType::I64,
+        CoreType::F32 => CoreValueType::F32,
+        CoreType::F64 => CoreValueType::F64,
+        CoreType::V128 => CoreValueType::V128,
+        CoreType::Ref(RefKind::Func) => CoreValueType::FuncRef,
+        CoreType::Ref(RefKind::Extern) => CoreValueType::ExternRef,
+        CoreType::Ref(RefKind::Exn) => CoreValueType::ExnRef,
+    };
+    CoreFuncType {
+        params: signature.params.iter().map(plain).collect(),
+        results: signature.results.iter().map(plain).collect(),
+    }
+}
+
+fn value_type(ty: wasmparser::ValType) -> CoreValueType {
+    use wasmparser::{AbstractHeapType as A, HeapType, ValType};
+    match ty {
+        ValType::I32 => CoreValueType::I32,
+        ValType::I64 => CoreValueType::I64,
+        ValType::F32 => CoreValueType::F32,
+        ValType::F64 => CoreValueType::F64,
+        ValType::V128 => CoreValueType::V128,
+        ValType::Ref(wasmparser::RefType::FUNCREF) => CoreValueType::FuncRef,
+        ValType::Ref(reference) => match reference.heap_type() {
+            HeapType::Abstract {
+                ty: A::Extern | A::NoExtern,
+                ..
+            } => CoreValueType::ExternRef,
+            HeapType::Abstract {
+                ty: A::Exn | A::NoExn,
+                ..
+            } => CoreValueType::ExnRef,
+            _ => CoreValueType::TypedFuncRef,
+        },
+    }
+}
+
+/// Where the runtime finds references to exceptions besides tables.
+fn exception_globals(layout: &Layout) -> Vec<(SlabId, ContextOffset)> {
+    let places = layout.globals.iter().filter_map(|place| match place {
+        GlobalPlace::Context {
+            slab,
+            offset,
+            ty: CoreType::Ref(RefKind::Exn),
+        } => Some((*slab, *offset)),
+        _ => None,
+    });
+    places.collect()
 }
 
 fn static_module(module: &Module<'_>, custom_sections: Vec<(String, u64, u64)>) -> StaticModule {

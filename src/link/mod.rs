@@ -98,24 +98,22 @@ pub fn link(
         tables::as_bytes(&text.functions),
         16,
     );
-    file.section(
-        section::TRAPS,
-        elf::Kind::Tables,
-        tables::as_bytes(&text.traps),
-        16,
-    );
-    file.section(
-        section::ADDRESS_MAP,
-        elf::Kind::Tables,
-        tables::as_bytes(&text.addresses),
-        16,
-    );
+    let sites = trampette_artifact::sites::encode(&text.sites);
+    file.section(section::SITES, elf::Kind::Tables, &sites, 16);
     file.section(
         section::ENTRIES,
         elf::Kind::Tables,
         tables::as_bytes(&text.entries),
         16,
     );
+    if !text.handlers.is_empty() {
+        file.section(
+            section::EXCEPTIONS,
+            elf::Kind::Tables,
+            tables::as_bytes(&text.handlers),
+            16,
+        );
+    }
     let eh_frame_at = file.next_address(elf::Kind::Tables, 8);
     let unwind = unwind::build(session, functions, &text, text_at.address, eh_frame_at)?;
     file.section(".eh_frame", elf::Kind::Tables, &unwind.frame, 8);
@@ -194,12 +192,8 @@ fn function_entries(
             .find(key)
             .with_context(|| format!("`{key}` escapes but was not compiled"))?;
         let code = (text_address + u64::from(at.start)) as i64 - table_address as i64;
-        let signature = session.program.signature(*func)?;
         entries[index + 1] = FunctionEntry {
-            signature: layout
-                .signature_id(&signature)
-                .with_context(|| format!("`{key}` has no signature id"))?
-                .0,
+            signature: layout.function_signatures[index].0,
             code: i32::try_from(code).context("the code is larger than 2 GiB")?,
             context: Layout::distance(SlabId(0), layout.home(*func)),
         };

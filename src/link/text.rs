@@ -5,7 +5,8 @@ use crate::compile::CompiledFunctions;
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::binemit::Reloc;
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
-use trampette_artifact::tables::{Address, CompiledFunction, Entry, Trap};
+use trampette_artifact::sites::Site;
+use trampette_artifact::tables::{CompiledFunction, Entry, Handler};
 
 /// The code and its tables; all sorted by offset.
 pub struct Text {
@@ -13,12 +14,12 @@ pub struct Text {
     pub code: Vec<u8>,
     /// Where each function is.
     pub functions: Vec<CompiledFunction>,
-    /// Where it may fault.
-    pub traps: Vec<Trap>,
-    /// Which Wasm instruction it comes from.
-    pub addresses: Vec<Address>,
+    /// Places that a trap or a backtrace can name.
+    pub sites: Vec<Site>,
     /// Where traps resume.
     pub entries: Vec<Entry>,
+    /// Where exceptions go on.
+    pub handlers: Vec<Handler>,
 }
 
 /// What fills the space between functions: `int3`, so that a stray jump stops at once.
@@ -37,9 +38,9 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
     let mut text = Text {
         code: Vec::with_capacity(total),
         functions: Vec::with_capacity(functions.len()),
-        traps: Vec::new(),
-        addresses: Vec::new(),
+        sites: Vec::new(),
         entries: Vec::new(),
+        handlers: Vec::new(),
     };
     for (key, function) in functions {
         let start = text
@@ -57,21 +58,21 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
             start,
             length,
         });
-        text.traps
-            .extend(function.traps.iter().map(|(offset, code)| Trap {
-                offset: start + offset,
-                code: u32::from(code.number()),
-            }));
-        text.addresses
-            .extend(function.positions.iter().map(|(offset, source)| Address {
-                offset: start + offset,
-                source: source.unwrap_or(Address::NONE),
-            }));
+        text.sites.extend(function.sites.iter().map(|site| Site {
+            offset: start + site.offset,
+            ..*site
+        }));
         text.entries
             .extend(function.entries.iter().map(|entry| Entry {
                 return_address: start + entry.return_address,
                 handler: start + entry.handler,
                 ..*entry
+            }));
+        text.handlers
+            .extend(function.handlers.iter().map(|handler| Handler {
+                return_address: start + handler.return_address,
+                handler: start + handler.handler,
+                ..*handler
             }));
     }
     Ok(text)

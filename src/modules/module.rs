@@ -47,6 +47,8 @@ pub struct Module<'a> {
     pub bytes: &'a [u8],
     /// Function types by type index. Types that are no function types are refused.
     pub types: Vec<CoreSignature>,
+    /// The same types as declared, by recursion group; the indices in them are the module's.
+    pub recursion_groups: Vec<Vec<wasmparser::SubType>>,
     /// Imports in order.
     pub imports: Vec<ModuleImport<'a>>,
     /// Type index of each function, imported ones first.
@@ -157,6 +159,8 @@ pub struct ModuleTable<'a> {
 pub struct ModuleGlobal<'a> {
     /// Its type.
     pub ty: CoreType,
+    /// Its type as declared.
+    pub declared: wasmparser::ValType,
     /// Whether it may be written.
     pub mutable: bool,
     /// The initial value of a defined global.

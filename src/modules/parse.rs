@@ -57,9 +57,12 @@ impl<'a> ModuleBuilder<'a> {
         match payload {
             Payload::TypeSection(section) => {
                 for group in section.clone() {
-                    for (offset, ty) in group?.into_types_and_offsets() {
+                    let group = group?;
+                    for (offset, ty) in group.clone().into_types_and_offsets() {
                         self.function_type(&ty, offset)?;
                     }
+                    let types = group.into_types().collect();
+                    self.module.recursion_groups.push(types);
                 }
             }
             Payload::ImportSection(section) => {
@@ -247,6 +250,7 @@ impl<'a> ModuleBuilder<'a> {
     ) -> Result<()> {
         self.module.globals.push(ModuleGlobal {
             ty: type_at(ty.content_type, offset)?,
+            declared: ty.content_type,
             mutable: ty.mutable,
             init,
         });

@@ -94,6 +94,10 @@ impl<'p> Adapter<'p> {
             true => None,
             false => e.builtin(Builtin::LendMark, &[]),
         };
+        let arena_mark = match self.uses_arena() {
+            true => e.builtin(Builtin::ArenaMark, &[]),
+            false => None,
+        };
         // A task of the callee that waits for this call may hold borrowed handles of its own.
         let counts_borrows = self.lowers_borrows();
         let borrows_before = match counts_borrows && contains(self.program, callee, caller) {
@@ -108,6 +112,9 @@ impl<'p> Adapter<'p> {
             flags::trap_if_borrows_remain(e, callee, borrows_before);
         }
         let results = self.pass_result(e, flat.clone(), params)?;
+        if let Some(mark) = arena_mark {
+            e.builtin(Builtin::ArenaReset, &[mark]);
+        }
         self.call_post_return(e, &flat);
         crossing.leave(e);
         if let Some(mark) = lend_mark {
@@ -142,6 +149,13 @@ impl<'p> Adapter<'p> {
                 Resource::Defined { instance, .. } if instance == callee
             )
         })
+    }
+
+    /// Whether strings go through the arena: within one memory.
+    fn uses_arena(&self) -> bool {
+        let types = &self.program.types;
+        let mut all = self.param_types.iter().chain(&self.lift.ty.result);
+        self.caller.shares_memory(self.callee) && all.any(|ty| facts::contains_string(types, *ty))
     }
 
     fn flat_params(&self, guest: Guest<'_>) -> Option<Vec<Flat>> {

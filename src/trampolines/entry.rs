@@ -13,7 +13,7 @@
 use super::emitter::Emitter;
 use super::values::{load_values, store_values};
 use crate::codegen::{self, Session};
-use crate::component::program::CoreFunc;
+use crate::component::program::{CoreFunc, Instantiation};
 use crate::modules::module::{CoreSignature, CoreType};
 use crate::trampolines::resources::destructor_signature;
 use anyhow::{Context, Result, bail, ensure};
@@ -37,6 +37,8 @@ enum Lock {
     Take,
     /// Gives it back on success.
     Release,
+    /// Core instances do not lock.
+    None,
 }
 
 /// A native-call entry: `extern "C"`, the context of slab 0 first, returns a [`Status`] as `i32`.
@@ -63,7 +65,13 @@ pub fn native_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Function>
         FuncKey::ResourceDrop(Abi::Native, id) => {
             (FuncKey::ResourceDrop(Abi::Wasm, id), Lock::Hold)
         }
-        FuncKey::Startup(Abi::Native, step) => (FuncKey::Startup(Abi::Wasm, step), Lock::Hold),
+        FuncKey::Startup(Abi::Native, step) => {
+            let lock = match session.program.instantiation {
+                Instantiation::AtOnce => Lock::Hold,
+                Instantiation::StepByStep => Lock::None,
+            };
+            (FuncKey::Startup(Abi::Wasm, step), lock)
+        }
         _ => bail!("{key} is no native-call entry"),
     };
     let signature = codegen::wasm_call_signature(&body_signature(body)?);

@@ -32,6 +32,7 @@ pub fn wasm_to_array(session: &Session<'_>, import: CoreImportId) -> Result<ir::
         .core_imports
         .get(import.index())
         .with_context(|| format!("{key}: the program has no such import"))?;
+    let core = &core.signature;
     let mut func = codegen::new_function(key, codegen::wasm_call_signature(core));
     codegen::set_stack_limit(&mut func);
     let mut builder_context = FunctionBuilderContext::new();

@@ -8,7 +8,7 @@ use crate::component::layout::{
 };
 use crate::component::program::{CoreFunc, Program};
 use crate::modules::module::CoreSignature;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
@@ -21,15 +21,16 @@ use trampette_artifact::trap::TrapCode;
 /// The body of start-up step `step`: a wasm-call function that takes the context of slab 0.
 ///
 /// # Errors
-/// If there is no such step (a component has one), or a start function takes or returns something.
+/// If there is no such step, or a start function takes or returns something.
 pub fn startup_body(session: &Session<'_>, step: u32) -> Result<ir::Function> {
-    ensure!(step == 0, "a component has one start-up step, not {step}");
+    let actions = session.layout.startup.get(step as usize);
+    let actions = actions.with_context(|| format!("there is no start-up step {step}"))?;
     let signature = codegen::wasm_call_signature(&CoreSignature::default());
     let mut func = codegen::new_function(FuncKey::Startup(Abi::Wasm, step), signature);
     codegen::set_stack_limit(&mut func);
     let mut builder_context = FunctionBuilderContext::new();
     let (mut emitter, _) = Emitter::new(session, &mut func, &mut builder_context);
-    for action in &session.layout.startup {
+    for action in actions {
         if let StartupAction::Trap(code) = action {
             // Nothing after it happens.
             emitter.raise(*code, None);
@@ -305,7 +306,7 @@ mod tests {
             ConstValue::Ref(1),
         ];
         for (index, value) in values.into_iter().enumerate() {
-            layout.startup.push(StartupAction::InitGlobal {
+            layout.startup[0].push(StartupAction::InitGlobal {
                 global: GlobalId::new(index),
                 value: ConstOperand::Value(value),
             });
@@ -316,7 +317,7 @@ mod tests {
         }
         layout.data_segments.push(vec![1]);
         layout.root.data_segments = 1;
-        layout.startup.push(StartupAction::CopyData {
+        layout.startup[0].push(StartupAction::CopyData {
             segment: DataSegmentId(0),
             length: 1,
             memory: trampette_artifact::ids::MemoryId(0),

@@ -136,7 +136,12 @@ pub fn program() -> Program<'static> {
             defined(CHILD, Some(0)),
             defined(CHILD, None),
         ],
-        core_imports: vec![signature(&all, &[I32, V128]), signature(&[], &[])],
+        core_imports: [signature(&all, &[I32, V128]), signature(&[], &[])]
+            .map(|signature| CoreImport {
+                signature,
+                ..CoreImport::default()
+            })
+            .into(),
         exports: vec![export(0, false), export(1, true)],
         trampolines: trampolines
             .into_iter()

@@ -4,13 +4,19 @@ use super::script::{Action, Directive, Execute, Instantiate, Invoke, Rejection, 
 use super::{ScriptOptions, host, texts, values};
 use crate::CompileOptions;
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use trampette_runtime::{Component, ExportItem, Instance, Linker, Store, Val};
 
 /// Runs the component directives of one script.
 pub struct ComponentRunner {
     options: CompileOptions,
+    /// The host's items.
     linker: Result<Linker<()>>,
+    /// Resource types that named instances export: by the instance's name the export's name, and the
+    /// number that the linker knows the type by.
+    resources: BTreeMap<String, Vec<(String, u64)>>,
+    /// The next such number.
+    next_resource: u64,
     /// Definitions by name; those without one share a name too.
     definitions: HashMap<Option<String>, Definition>,
     /// The instance made last.
@@ -46,6 +52,8 @@ impl ComponentRunner {
         ComponentRunner {
             options,
             linker: prepared.map(|()| linker),
+            resources: BTreeMap::new(),
+            next_resource: 0,
             definitions: HashMap::new(),
             current: None,
         }
@@ -148,34 +156,55 @@ impl ComponentRunner {
     }
 
     fn instantiate(&self, component: &Component) -> Result<Live> {
-        let linker = match &self.linker {
-            Ok(linker) => linker,
+        let mut linker = match &self.linker {
+            Ok(linker) => linker.clone(),
             Err(error) => bail!("the script's host cannot be made: {error:#}"),
         };
+        for (name, resources) in &self.resources {
+            let mut instance = linker.instance(name)?;
+            for (export, number) in resources {
+                // What the defining instance would do for a drop, it cannot do for another store.
+                instance.resource_numbered(export, *number, |_, _| Ok(()))?;
+            }
+        }
         let mut store = Store::new(());
         let instance = linker.instantiate(&mut store, component)?;
         Ok(Live { store, instance })
     }
 
-    /// Makes the core modules that a named instance exports importable. Of its other exports none can
-    /// be used from another store.
+    /// Makes the core modules and resource types that a named instance exports importable. Its other
+    /// exports cannot be used from another store.
     fn register(&mut self, name: Option<&str>, wasm: &[u8], component: &Component) -> Result<()> {
         let Some(name) = name else { return Ok(()) };
         let prefix = format!("{name}#");
-        self.options
-            .core_modules
-            .retain(|known, _| !known.starts_with(&prefix));
         let metadata = component.metadata();
+        let (bytes, _) = self.options.input(wasm);
+        let mut modules = BTreeMap::new();
+        let mut resources = Vec::new();
         for export in &metadata.exports {
-            if let (ExportItem::CoreModule(id), [export]) = (&export.item, &export.path[..]) {
-                let (start, end) = metadata.modules[id.index()].range;
-                let module = wasm.get(start as usize..end as usize);
-                let module = module.context("an exported module is not in its component")?;
-                self.options
-                    .core_modules
-                    .insert(format!("{prefix}{export}"), module.to_vec());
+            let [export_name] = &export.path[..] else {
+                continue;
+            };
+            match &export.item {
+                ExportItem::CoreModule(id) => {
+                    let (start, end) = metadata.modules[id.index()].range;
+                    let module = bytes.get(start as usize..end as usize);
+                    let module = module.context("an exported module is not in its component")?;
+                    modules.insert(format!("{prefix}{export_name}"), module.to_vec());
+                }
+                ExportItem::Resource(id) => {
+                    let number = self.next_resource + u64::from(id.0);
+                    resources.push((export_name.clone(), number));
+                }
+                _ => {}
             }
         }
+        self.next_resource += metadata.resources.len() as u64;
+        // They replace those of an earlier instance of that name.
+        self.resources.insert(name.to_string(), resources);
+        let core_modules = &mut self.options.core_modules;
+        core_modules.retain(|known, _| !known.starts_with(&prefix));
+        core_modules.extend(modules);
         Ok(())
     }
 

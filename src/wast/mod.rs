@@ -4,6 +4,9 @@
 //! | --- | --- |
 //! | `script` | a script as plain data: every module and component encoded, every place known |
 //! | `component` | directives about components, each instance in a store of its own |
+//! | `core` | directives about core modules, compiled as one closed world |
+//! | `core_values` | core values: arguments, and comparing results |
+//! | `custom_sections` | custom sections that are specified: names, branch hints |
 //! | `values` | component-level values: arguments, and comparing results |
 //! | `host` | what a script's components can import |
 //! | `texts` | when the text of an error is the one that a script expects |
@@ -11,13 +14,16 @@
 //! A directive that fails does not end its script: the next ones run, and all are reported.
 
 pub mod component;
+pub mod core;
+pub mod core_values;
+pub mod custom_sections;
 mod host;
 pub mod script;
 pub mod texts;
 pub mod values;
 
 use crate::CompileOptions;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use component::ComponentRunner;
 use script::{Action, Directive, Execute, Invoke, Space};
 use std::path::{Path, PathBuf};
@@ -120,22 +126,9 @@ pub trait CoreRunner<'s> {
     fn run(&mut self, index: usize, directive: &Directive<'s>) -> Result<()>;
 }
 
-/// Fails every core directive.
-struct NoCoreRunner;
-
-impl<'s> CoreRunner<'s> for NoCoreRunner {
-    fn prepare(&mut self, _script: &[Directive<'s>]) -> Result<()> {
-        Ok(())
-    }
-
-    fn run(&mut self, _index: usize, _directive: &Directive<'s>) -> Result<()> {
-        bail!("core modules in scripts are not supported yet")
-    }
-}
-
 /// The runner of core directives.
-fn core_runner<'s>(_options: &ScriptOptions) -> Box<dyn CoreRunner<'s>> {
-    Box::new(NoCoreRunner)
+fn core_runner<'s>(options: &ScriptOptions) -> Box<dyn CoreRunner<'s>> {
+    Box::new(core::ScriptRunner::new(options))
 }
 
 /// Runs a script file.

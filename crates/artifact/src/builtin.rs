@@ -35,6 +35,9 @@ pub struct Signature {
     pub result: Option<Scalar>,
 }
 
+/// What waiting without a timeout returns where no other thread can end it.
+pub const WAIT_FOREVER: u32 = 3;
+
 macro_rules! builtins {
     (@root root) => { true };
     (@root pure) => { false };
@@ -162,4 +165,15 @@ builtins! {
     AsciiCopy = "ascii-copy": pure (I64, I64, I64) -> I64;
     /// Clears bits in place: `(address, bytes, mask)`; the mask's 8 bytes are repeated.
     BitsMask = "bits-mask": pure (I64, I64, I64);
+    /// Throws an exception: `(tag, address of its values, number of values)`; never returns. The values
+    /// are in slots of [`crate::tables::EXCEPTION_SLOT`] bytes, and are copied. Control goes on in a
+    /// handler ([`crate::tables::Handler`]), or the call traps.
+    Throw = "throw": root (I32, I64, I32);
+    /// Throws an exception again: `(reference, not null)`; never returns.
+    ThrowRef = "throw-ref": root (I32);
+    /// `memory.atomic.wait32`: `(aligned address, expected value, timeout in ns) -> 1 if the value is
+    /// another, 2 when the time is over`, or [`WAIT_FOREVER`].
+    AtomicWait32 = "atomic-wait32": pure (I64, I32, I64) -> I32;
+    /// `memory.atomic.wait64`; see [`Builtin::AtomicWait32`].
+    AtomicWait64 = "atomic-wait64": pure (I64, I64, I64) -> I32;
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// First bytes of the section.
 pub const MAGIC: [u8; 8] = *b"trampet\n";
 /// Version of the format; artifacts of any other are refused.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// The compiler's version; artifacts of any other are refused.
 pub const COMPILER_VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -19,9 +19,9 @@ pub mod section {
     pub const ID: &str = ".trampette.id";
     pub const METADATA: &str = ".trampette.meta";
     pub const FUNCTIONS: &str = ".trampette.functions";
-    pub const TRAPS: &str = ".trampette.traps";
-    pub const ADDRESS_MAP: &str = ".trampette.addrmap";
+    pub const SITES: &str = ".trampette.sites";
     pub const ENTRIES: &str = ".trampette.entries";
+    pub const EXCEPTIONS: &str = ".trampette.exceptions";
     pub const CUSTOM: &str = ".trampette.custom";
     pub const IMAGE: &str = ".trampette.image";
     pub const GOT: &str = ".got.trampette";

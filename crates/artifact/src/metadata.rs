@@ -5,7 +5,7 @@
 
 use crate::canonical::PointerWidth;
 use crate::ids::*;
-use crate::layout::RootLayout;
+use crate::layout::{ContextOffset, RootLayout};
 use crate::types::{FuncType, Type, TypeTable};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ pub struct Metadata {
     pub types: TypeTable,
     /// Resource types; the index is the [`ResourceId`].
     pub resources: Vec<Resource>,
+    /// Imported types that must be a certain resource type: the chain of names, and which one. Hosts
+    /// need not supply them; what they supply must be that resource type.
+    pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
     /// Functions imported from the host; the index is the [`ImportId`].
     pub imports: Vec<Import>,
     /// What the component exports, in order. Functions carry their [`ExportId`].
@@ -29,6 +32,8 @@ pub struct Metadata {
     pub memories: Vec<Memory>,
     /// Tables; the index is the [`TableId`].
     pub tables: Vec<Table>,
+    /// Globals in contexts that hold references to exceptions: slab, offset from its context pointer.
+    pub exception_globals: Vec<(SlabId, ContextOffset)>,
     /// Initial lengths in bytes of run-time data segments; the index is the [`DataSegmentId`].
     pub data_segments: Vec<u64>,
     /// Initial lengths in entries of run-time element segments; the index is the [`ElementSegmentId`].
@@ -37,10 +42,121 @@ pub struct Metadata {
     pub modules: Vec<StaticModule>,
     /// Units; the index is the [`UnitId`].
     pub units: Vec<Unit>,
-    /// Number of start-up steps that have code ([`crate::key::FuncKey::Startup`]).
+    /// Number of start-up steps ([`crate::key::FuncKey::Startup`]). A component has at most one, which
+    /// has code; of core modules, those steps that do nothing have none.
     pub startup_steps: u32,
     /// Entries of the function table, a power of two; 0 if the component has no function values.
     pub function_table_length: u32,
+    /// What core modules on their own import and export; `None` for a component.
+    pub core: Option<CoreInterface>,
+}
+
+/// The interface of core modules that are compiled without a component around them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct CoreInterface {
+    /// Functions imported from the host; the index is the [`CoreImportId`].
+    pub imports: Vec<CoreImport>,
+    /// What the host can reach.
+    pub exports: Vec<CoreExport>,
+}
+
+/// A core function imported from the host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CoreImport {
+    /// First name.
+    pub module: String,
+    /// Second name.
+    pub name: String,
+    /// Its type.
+    pub ty: CoreFuncType,
+}
+
+/// An export of a core instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CoreExport {
+    /// The exporting instance.
+    pub unit: UnitId,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub item: CoreExportItem,
+}
+
+/// What an export of a core instance is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum CoreExportItem {
+    /// A function, callable by its [`crate::key::FuncKey::ArrayToWasm`].
+    Func {
+        /// The unit that defines it.
+        unit: UnitId,
+        /// Its number among the unit's defined functions.
+        func: u32,
+        /// Its type.
+        ty: CoreFuncType,
+    },
+    /// A function of the host, imported and exported again.
+    HostFunc(CoreImportId),
+    /// A memory.
+    Memory(MemoryId),
+    /// A table.
+    Table(TableId),
+    /// A global.
+    Global {
+        /// Where its value is.
+        place: CoreGlobalPlace,
+        /// Its type.
+        ty: CoreValueType,
+        /// Whether it may be written.
+        mutable: bool,
+    },
+    /// A tag.
+    Tag(TagId),
+}
+
+/// Where the value of an exported global is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum CoreGlobalPlace {
+    /// It never changes; little-endian, zero-extended.
+    Constant([u8; 16]),
+    /// In the context of a slab.
+    Context {
+        /// The slab.
+        slab: SlabId,
+        /// Offset from its context pointer (negative).
+        offset: i32,
+    },
+}
+
+/// A core function type, as the host sees it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct CoreFuncType {
+    /// Parameters.
+    pub params: Vec<CoreValueType>,
+    /// Results.
+    pub results: Vec<CoreValueType>,
+}
+
+/// A core value type, as the host sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum CoreValueType {
+    /// `i32`.
+    I32,
+    /// `i64`.
+    I64,
+    /// `f32`.
+    F32,
+    /// `f64`.
+    F64,
+    /// `v128`.
+    V128,
+    /// `funcref`: any function or null.
+    FuncRef,
+    /// A reference to functions of one type, or that cannot be null.
+    TypedFuncRef,
+    /// A reference to something of the host's.
+    ExternRef,
+    /// A reference to an exception.
+    ExnRef,
 }
 
 /// A resource type of the flattened component.
@@ -152,8 +268,10 @@ pub struct Memory {
 /// What a table holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum TableElement {
-    /// Function ids.
+    /// Function ids, of functions of any type.
     Function,
+    /// Function ids, of functions of one type.
+    TypedFunction,
     /// Ids of external references.
     External,
     /// Ids of exceptions.

@@ -3,6 +3,8 @@
 //!
 //! All code offsets are bytes from the start of `.text`.
 
+use crate::ids::TagId;
+
 /// An element of a raw table: plain old data without padding.
 ///
 /// # Safety
@@ -41,33 +43,6 @@ pub struct CompiledFunction {
 }
 unsafe impl Pod for CompiledFunction {}
 
-/// An entry of `.trampette.traps`, sorted by offset. 8 bytes.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Trap {
-    /// Offset of the instruction that may fault.
-    pub offset: u32,
-    /// A [`crate::trap::TrapCode`].
-    pub code: u32,
-}
-unsafe impl Pod for Trap {}
-
-/// An entry of `.trampette.addrmap`, sorted by offset. 8 bytes. It holds until the next entry.
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Address {
-    /// First code offset of the range.
-    pub offset: u32,
-    /// Byte offset in the component's binary, or [`Address::NONE`].
-    pub source: u32,
-}
-unsafe impl Pod for Address {}
-
-impl Address {
-    /// Code that belongs to no instruction.
-    pub const NONE: u32 = u32::MAX;
-}
-
 /// An entry of `.trampette.entries`, sorted by return address: where a trap resumes. 16 bytes.
 ///
 /// The runtime finds the entry by the return address that the `try_call` pushed
@@ -85,6 +60,93 @@ pub struct Entry {
     pub reserved: u32,
 }
 unsafe impl Pod for Entry {}
+
+/// Which exceptions a handler catches and what it needs of them: a number that Cranelift carries
+/// from an exception table to a [`Handler`].
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Catch(u32);
+unsafe impl Pod for Catch {}
+
+impl Catch {
+    const REFERENCE: u32 = 1;
+
+    /// Catches exceptions with `tag`, or with any tag if it is `None`.
+    ///
+    /// # Panics
+    /// If the component has more than 2^30 tags; the validator's limits are far below.
+    pub fn new(tag: Option<TagId>, needs: CatchNeeds) -> Catch {
+        let tag = tag.map_or(0, |tag| tag.0 + 1);
+        assert!(tag < 1 << 30, "more than 2^30 tags");
+        let reference = match needs {
+            CatchNeeds::Values => 0,
+            CatchNeeds::Reference => Catch::REFERENCE,
+        };
+        Catch(tag << 1 | reference)
+    }
+
+    /// The catch with this number.
+    pub fn from_number(number: u32) -> Catch {
+        Catch(number)
+    }
+
+    /// The number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The tag it catches; `None` if it catches every tag.
+    pub fn tag(self) -> Option<TagId> {
+        (self.0 >> 1).checked_sub(1).map(TagId)
+    }
+
+    /// Whether it catches exceptions with `tag`.
+    pub fn catches(self, tag: TagId) -> bool {
+        self.tag().is_none_or(|own| own == tag)
+    }
+
+    /// What it needs.
+    pub fn needs(self) -> CatchNeeds {
+        match self.0 & Catch::REFERENCE {
+            0 => CatchNeeds::Values,
+            _ => CatchNeeds::Reference,
+        }
+    }
+}
+
+/// What the code of a handler needs of the exception.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CatchNeeds {
+    /// At most its values, which it reads before anything else can throw.
+    Values,
+    /// A reference to it, which may live on.
+    Reference,
+}
+
+/// An entry of `.trampette.exceptions`: where control goes when the callee of a call in a core function
+/// is left by an exception. Sorted by return address; those of one call are in the order in which they
+/// are tried. 16 bytes.
+///
+/// The runtime finds a frame's entries by the return address of the call that it is waiting for, sets
+/// SP to `FP - frame_offset`, and jumps to `handler` with the exception's id in the first and the
+/// address of its values in the second exception register. Values are in slots of
+/// [`EXCEPTION_SLOT`] bytes.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Handler {
+    /// Return address of the call.
+    pub return_address: u32,
+    /// FP - SP at the call, in bytes.
+    pub frame_offset: u32,
+    /// Where the handler's code starts.
+    pub handler: u32,
+    /// What it catches.
+    pub catch: Catch,
+}
+unsafe impl Pod for Handler {}
+
+/// Bytes of each value of an exception; also its alignment.
+pub const EXCEPTION_SLOT: u32 = 16;
 
 /// The bytes of a table.
 pub fn as_bytes<T: Pod>(entries: &[T]) -> &[u8] {
@@ -111,17 +173,33 @@ mod tests {
     fn sizes_are_pinned() {
         assert_eq!(size_of::<FunctionEntry>(), 1 << FUNCTION_ENTRY_SIZE_LOG2);
         assert_eq!(size_of::<CompiledFunction>(), 16);
-        assert_eq!(size_of::<Trap>(), 8);
-        assert_eq!(size_of::<Address>(), 8);
         assert_eq!(size_of::<Entry>(), 16);
+        assert_eq!(size_of::<Handler>(), 16);
+    }
+
+    #[test]
+    fn catches_round_trip() {
+        for tag in [None, Some(TagId(0)), Some(TagId(7))] {
+            for needs in [CatchNeeds::Values, CatchNeeds::Reference] {
+                let catch = Catch::from_number(Catch::new(tag, needs).number());
+                assert_eq!((catch.tag(), catch.needs()), (tag, needs));
+                assert_eq!(catch.catches(TagId(7)), tag != Some(TagId(0)));
+            }
+        }
     }
 
     #[test]
     fn tables_are_read_in_place() {
-        let table = [Trap { offset: 4, code: 1 }, Trap { offset: 9, code: 2 }];
+        let entry = |return_address| Entry {
+            return_address,
+            frame_offset: 16,
+            handler: 1,
+            reserved: 0,
+        };
+        let table = [entry(4), entry(9)];
         let bytes = as_bytes(&table);
-        assert_eq!(from_bytes::<Trap>(bytes), Some(&table[..]));
-        assert_eq!(from_bytes::<Trap>(&bytes[..15]), None);
-        assert_eq!(from_bytes::<Trap>(&bytes[1..9]), None);
+        assert_eq!(from_bytes::<Entry>(bytes), Some(&table[..]));
+        assert_eq!(from_bytes::<Entry>(&bytes[..15]), None);
+        assert_eq!(from_bytes::<Entry>(&bytes[1..17]), None);
     }
 }

@@ -63,6 +63,10 @@ traps! {
     TableAccessOutOfBounds = 15, "out of bounds table access";
     /// An uncaught exception reached a canonical boundary or the host.
     UncaughtException = 16, "uncaught exception";
+    /// `throw_ref` of a null reference.
+    NullException = 17, "null exception reference";
+    /// `memory.atomic.wait` without a timeout, where no other thread can notify.
+    WaitForever = 18, "wait without a timeout that no other thread can end";
 
     /// A call out of a component instance whose `may_leave` is false.
     CannotLeave = 32, "cannot leave component instance";
@@ -119,6 +123,8 @@ traps! {
     NativeOutOfBounds = 57, "native access out of bounds";
     /// A resource destructor ran into `may_enter` of its instance being false.
     CannotEnterDestructor = 58, "cannot enter component instance for a resource's destructor";
+    /// The store's memory for exceptions is full of exceptions that are still referred to.
+    ExceptionLimit = 59, "the limit of memory for exceptions is reached";
 }
 
 impl TrapCode {

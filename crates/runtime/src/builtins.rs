@@ -3,13 +3,16 @@
 //! They are called in the middle of guest code, so they never unwind: what can fail says so by its
 //! result. Those that take a root trust it: it comes from compiled code, not from the guest.
 
+use crate::exceptions::{throw, throw_ref};
 use crate::instance::InstanceData;
 use crate::slab::slab_of;
 use crate::store::{Lend, StoreInner};
 use crate::transcode;
 use crate::traps::raise;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use trampette_artifact::builtin::Builtin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use trampette_artifact::builtin::{Builtin, WAIT_FOREVER};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
 use trampette_artifact::layout::{MEMORY_RESERVATION, RootHeader, TableState};
@@ -59,6 +62,10 @@ pub(crate) fn address(builtin: Builtin) -> u64 {
         Builtin::Utf16ToAscii => transcode::utf16_to_ascii as *const (),
         Builtin::AsciiCopy => transcode::ascii_copy as *const (),
         Builtin::BitsMask => transcode::bits_mask as *const (),
+        Builtin::Throw => throw as *const (),
+        Builtin::ThrowRef => throw_ref as *const (),
+        Builtin::AtomicWait32 => atomic_wait32 as *const (),
+        Builtin::AtomicWait64 => atomic_wait64 as *const (),
     };
     pointer.expose_provenance() as u64
 }
@@ -81,7 +88,16 @@ const FAILED: u64 = u64::MAX;
 unsafe extern "C" fn memory_grow(root: *const RootHeader, memory: u32, delta: u64) -> u64 {
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
-    let id = MemoryId(memory);
+    grow_memory(store, instance, MemoryId(memory), delta).unwrap_or(FAILED)
+}
+
+/// Makes a memory `delta` pages longer; its length before, in pages, or `None` if it cannot.
+pub(crate) fn grow_memory(
+    store: &StoreInner,
+    instance: &InstanceData,
+    id: MemoryId,
+    delta: u64,
+) -> Option<u64> {
     let metadata = instance.component.metadata();
     let declared = &metadata.memories[id.index()];
     let old = instance.memory_length(id);
@@ -100,14 +116,11 @@ unsafe extern "C" fn memory_grow(root: *const RootHeader, memory: u32, delta: u6
     let new = delta
         .checked_mul(1 << page)
         .and_then(|bytes| bytes.checked_add(old))
-        .filter(|new| *new == old || *new <= maximum);
-    let Some(new) = new else { return FAILED };
+        .filter(|new| *new == old || *new <= maximum)?;
     let slab = slab_of(metadata, id);
-    if instance.slabs().grow_memory(slab, old, new).is_err() {
-        return FAILED;
-    }
+    instance.slabs().grow_memory(slab, old, new).ok()?;
     instance.set_memory_length(id, new);
-    old >> page
+    Some(old >> page)
 }
 
 unsafe extern "C" fn table_grow(
@@ -118,7 +131,21 @@ unsafe extern "C" fn table_grow(
 ) -> u64 {
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
-    let id = TableId(table);
+    // SAFETY: compiled code grows with values of the table's type.
+    unsafe { grow_table(store, instance, TableId(table), value, delta) }.unwrap_or(FAILED)
+}
+
+/// Makes a table `delta` entries longer; its length before, or `None` if it cannot.
+///
+/// # Safety
+/// `value` is null or the id of something of the table's element type.
+pub(crate) unsafe fn grow_table(
+    store: &StoreInner,
+    instance: &InstanceData,
+    id: TableId,
+    value: u32,
+    delta: u64,
+) -> Option<u64> {
     let metadata = instance.component.metadata();
     let declared = &metadata.tables[id.index()];
     let state = instance.root_field::<TableState>(metadata.root.table(id));
@@ -127,8 +154,7 @@ unsafe extern "C" fn table_grow(
     let maximum = declared.capacity.min(store.limits.get().table_entries);
     let new = old
         .checked_add(delta)
-        .filter(|new| *new == old || *new <= maximum);
-    let Some(new) = new else { return FAILED };
+        .filter(|new| *new == old || *new <= maximum)?;
     let context = instance.slabs().context(declared.slab);
     // SAFETY: the table's capacity is inside its context, which was checked when loading.
     unsafe {
@@ -137,7 +163,7 @@ unsafe extern "C" fn table_grow(
         std::slice::from_raw_parts_mut(grown, (new - old) as usize).fill(value);
         state.write(TableState { length: new });
     }
-    old
+    Some(old)
 }
 
 unsafe extern "C" fn table_fill(first: *mut u32, value: u32, count: u64) {
@@ -268,4 +294,28 @@ unsafe extern "C" fn debug_message(_root: *const RootHeader, address: *const u8,
     // SAFETY: compiled code checked the bounds.
     let text = unsafe { transcode::bytes(address, bytes) };
     eprintln!("{}", String::from_utf8_lossy(text));
+}
+
+unsafe extern "C" fn atomic_wait32(address: *mut u32, expected: u32, timeout: i64) -> u32 {
+    // SAFETY: compiled code checked bounds and alignment.
+    let value = unsafe { AtomicU32::from_ptr(address) }.load(Ordering::SeqCst);
+    wait(value == expected, timeout)
+}
+
+unsafe extern "C" fn atomic_wait64(address: *mut u64, expected: u64, timeout: i64) -> u32 {
+    // SAFETY: compiled code checked bounds and alignment.
+    let value = unsafe { AtomicU64::from_ptr(address) }.load(Ordering::SeqCst);
+    wait(value == expected, timeout)
+}
+
+/// Waits where nobody can notify: a store's code runs on one thread at a time.
+fn wait(equal: bool, timeout: i64) -> u32 {
+    match u64::try_from(timeout) {
+        _ if !equal => 1,
+        Ok(nanoseconds) => {
+            std::thread::sleep(Duration::from_nanos(nanoseconds));
+            2
+        }
+        Err(_) => WAIT_FOREVER,
+    }
 }

@@ -22,7 +22,8 @@ use trampette_artifact::header::{Identification, checksum, section};
 use trampette_artifact::ids::{ExportId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
-use trampette_artifact::tables::{self, Address, CompiledFunction, Entry, Pod, Trap};
+use trampette_artifact::sites::{Site, Sites};
+use trampette_artifact::tables::{self, CompiledFunction, Entry, Handler, Pod};
 
 /// A compiled component, mapped and checked. Cheap to clone, shared by threads.
 #[derive(Clone)]
@@ -32,14 +33,17 @@ struct Inner {
     mapping: FileMapping,
     text: Range<usize>,
     functions: Table<CompiledFunction>,
-    traps: Table<Trap>,
-    addresses: Table<Address>,
+    /// The packed sites in the file.
+    sites: Range<usize>,
     entries: Table<Entry>,
+    handlers: Table<Handler>,
+    /// Where core functions, which come first, end.
+    core_end: u32,
     custom: Range<usize>,
     identification: Identification,
     metadata: Metadata,
     exports: Vec<ExportCode>,
-    startup: Option<usize>,
+    startup: Vec<Option<usize>>,
     destructors: Vec<Option<usize>>,
     slabs: SlabPlan,
     pool: Pool,
@@ -162,9 +166,13 @@ impl Component {
         let mut inner = Inner {
             text: base + text.file_range().start..base + text.file_range().end,
             functions: table(bytes, image.places.get(section::FUNCTIONS))?,
-            traps: table(bytes, image.places.get(section::TRAPS))?,
-            addresses: table(bytes, image.places.get(section::ADDRESS_MAP))?,
+            sites: image
+                .places
+                .get(section::SITES)
+                .map_or(0..0, |place| place.file_range()),
             entries: table(bytes, image.places.get(section::ENTRIES))?,
+            handlers: table(bytes, image.places.get(section::EXCEPTIONS))?,
+            core_end: 0,
             custom: image
                 .places
                 .get(section::CUSTOM)
@@ -172,12 +180,13 @@ impl Component {
             slabs: SlabPlan::new(&metadata),
             pool: Pool::default(),
             exports: Vec::new(),
-            startup: None,
+            startup: Vec::new(),
             destructors: Vec::new(),
             identification: id,
             metadata,
             mapping,
         };
+        inner.core_end = core_end(inner.functions.get());
         inner.find_code()?;
         crate::signals::install()?;
         Ok(Component(Arc::new(inner)))
@@ -225,9 +234,9 @@ impl Component {
         self.0.exports.get(id.index()).copied()
     }
 
-    /// The start-up code's address, if instantiation has a dynamic part.
-    pub(crate) fn startup(&self) -> Option<usize> {
-        self.0.startup
+    /// The address of the code of a start-up step, if it does anything.
+    pub(crate) fn startup(&self, step: u32) -> Option<usize> {
+        *self.0.startup.get(step as usize)?
     }
 
     /// The address of the entry to a guest resource's destructor.
@@ -264,9 +273,12 @@ impl Component {
 
     /// The trap of the instruction at exactly this offset.
     pub(crate) fn trap_at(&self, offset: u32) -> Option<u32> {
-        let traps = self.0.traps.get();
-        let index = traps.binary_search_by_key(&offset, |t| t.offset).ok()?;
-        Some(traps[index].code)
+        let trap = self.sites()?.at(offset)?.trap?;
+        Some(u32::from(trap.number()))
+    }
+
+    fn sites(&self) -> Option<Sites<'_>> {
+        Sites::parse(&self.0.mapping.file_bytes()[self.0.sites.clone()])
     }
 
     /// The entry whose call returns to this address.
@@ -280,12 +292,28 @@ impl Component {
         ((entry.handler as usize) < self.0.text.len()).then_some(entry)
     }
 
+    /// The exception handlers of the call that returns to this offset, in the order in which they are
+    /// tried.
+    pub(crate) fn handlers_at(&self, return_address: u32) -> &[Handler] {
+        let handlers = self.0.handlers.get();
+        let start = handlers.partition_point(|h| h.return_address < return_address);
+        let handlers = &handlers[start..];
+        let count = handlers
+            .iter()
+            .take_while(|h| h.return_address == return_address)
+            .count();
+        &handlers[..count]
+    }
+
+    /// Whether code at this offset is a core function's.
+    pub(crate) fn in_core_function(&self, offset: u32) -> bool {
+        offset < self.0.core_end
+    }
+
     /// Byte offset in the component's binary that the code at `offset` was compiled from.
     pub(crate) fn source_at(&self, offset: u32) -> Option<u32> {
-        let addresses = self.0.addresses.get();
-        let after = addresses.partition_point(|a| a.offset <= offset);
-        let source = addresses.get(after.checked_sub(1)?)?.source;
-        (source != Address::NONE).then_some(source)
+        let site: Site = self.sites()?.at_or_before(offset)?;
+        site.source
     }
 
     /// Part of `.trampette.custom`.
@@ -341,10 +369,14 @@ impl Inner {
             }
         }
         self.exports = exports;
-        if self.metadata.startup_steps > 0 {
-            let key = FuncKey::Startup(Abi::Native, 0);
-            let startup = self.function_address(key);
-            self.startup = Some(startup.context("no code for instantiation")?);
+        for step in 0..self.metadata.startup_steps {
+            let code = self.function_address(FuncKey::Startup(Abi::Native, step));
+            // Steps of core modules may have nothing to do.
+            ensure!(
+                code.is_some() || self.metadata.core.is_some(),
+                "no code for instantiation"
+            );
+            self.startup.push(code);
         }
         for (index, resource) in self.metadata.resources.iter().enumerate() {
             let mut code = None;
@@ -364,6 +396,19 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// The offset after the last core function: functions are sorted by key, core functions first.
+fn core_end(functions: &[CompiledFunction]) -> u32 {
+    let is_core = |f: &CompiledFunction| {
+        matches!(
+            SymbolKey::decode(f.namespace, f.index),
+            Some(SymbolKey::Func(FuncKey::ModuleFunction(..)))
+        )
+    };
+    let count = functions.partition_point(is_core);
+    let last = count.checked_sub(1).map(|last| functions[last]);
+    last.map_or(0, |last| last.start.saturating_add(last.length))
 }
 
 fn table<T: Pod>(bytes: &[u8], place: Option<Place>) -> Result<Table<T>> {

@@ -19,7 +19,8 @@ use trampette_artifact::layout::{
     HOST_ERROR, HOST_OK, ImportSlot, ROOT_DISTANCE, RootLayout, root,
 };
 use trampette_artifact::metadata::*;
-use trampette_artifact::tables::{self, Address, CompiledFunction, Entry};
+use trampette_artifact::sites::{self, Site};
+use trampette_artifact::tables::{self, CompiledFunction, Entry};
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{Field, FuncType, Type};
 
@@ -216,6 +217,7 @@ fn metadata() -> Metadata {
         is_async: false,
     };
     Metadata {
+        resource_bounds: Vec::new(),
         imports: vec![Import {
             path: vec!["host".into()],
             ty: FuncType {
@@ -289,31 +291,34 @@ pub(crate) fn artifact() -> Vec<u8> {
             length as u32,
         ),
     ];
-    let trap = |offset, code: TrapCode| tables::Trap {
+    let load = offset!(trampette_test_load);
+    let site = |offset, trap: Option<TrapCode>| Site {
         offset,
-        code: u32::from(code.number()),
+        trap,
+        source: Some(if offset < load { 100 } else { 200 }),
     };
-    let mut traps = [
-        trap(offset!(trampette_test_overflow), TrapCode::StackOverflow),
-        trap(offset!(trampette_test_stray), TrapCode::MemoryOutOfBounds),
-        trap(offset!(trampette_test_load), TrapCode::MemoryOutOfBounds),
-        trap(offset!(trampette_test_unreachable), TrapCode::Unreachable),
-        trap(
+    let mut sites = [
+        site(0, None),
+        site(
+            offset!(trampette_test_overflow),
+            Some(TrapCode::StackOverflow),
+        ),
+        site(
+            offset!(trampette_test_stray),
+            Some(TrapCode::MemoryOutOfBounds),
+        ),
+        site(load, Some(TrapCode::MemoryOutOfBounds)),
+        site(
+            offset!(trampette_test_unreachable),
+            Some(TrapCode::Unreachable),
+        ),
+        site(
             offset!(trampette_test_division),
-            TrapCode::IntegerDivisionByZero,
+            Some(TrapCode::IntegerDivisionByZero),
         ),
     ];
-    traps.sort_by_key(|trap| trap.offset);
-    let addresses = [
-        Address {
-            offset: 0,
-            source: 100,
-        },
-        Address {
-            offset: offset!(trampette_test_load),
-            source: 200,
-        },
-    ];
+    sites.sort_by_key(|site| site.offset);
+    let sites = sites::encode(&sites);
     let entries = [Entry {
         return_address: offset!(trampette_test_return),
         frame_offset: 24 + 5 * 8,
@@ -329,8 +334,7 @@ pub(crate) fn artifact() -> Vec<u8> {
     let encoded = metadata().encode().unwrap();
     for (name, bytes) in [
         (section::FUNCTIONS, tables::as_bytes(&functions)),
-        (section::TRAPS, tables::as_bytes(&traps)),
-        (section::ADDRESS_MAP, tables::as_bytes(&addresses)),
+        (section::SITES, &sites),
         (section::ENTRIES, tables::as_bytes(&entries)),
         (section::METADATA, &encoded),
     ] {

@@ -159,7 +159,11 @@ impl InstanceData {
     }
 
     /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a result.
-    fn enter(&self, store: &StoreInner, call: impl FnOnce(*mut u8) -> u32) -> Result<()> {
+    pub(crate) fn enter(
+        &self,
+        store: &StoreInner,
+        call: impl FnOnce(*mut u8) -> u32,
+    ) -> Result<()> {
         // SAFETY: activations on this thread's chain are live.
         let limit = match unsafe { Activation::current().as_ref() } {
             Some(outer) => outer.stack_limit,
@@ -259,9 +263,22 @@ impl RawInstance {
             imports.destructors.len()
         );
         ensure!(
-            metadata.root.core_imports == 0,
-            "the artifact imports core functions, which a component cannot"
+            metadata.root.core_imports == 0 && metadata.core.is_none(),
+            "the artifact holds core modules, not a component"
         );
+        let this = Self::map(store, component, imports)?;
+        this.run_step(store, 0)?;
+        Ok(this)
+    }
+
+    /// Makes an instance of which no code has run yet. The imports are those of the component, as
+    /// [`RawInstance::new`] checks.
+    pub(crate) fn map(
+        store: &StoreInner,
+        component: &Component,
+        imports: HostImports,
+    ) -> Result<RawInstance> {
+        let metadata = component.metadata();
         check_limits(store, component)?;
         let slabs = component
             .pool()
@@ -276,23 +293,28 @@ impl RawInstance {
         });
         data.initialise(store);
         let index = store.add_instance(data);
-        let this = RawInstance { index };
-        if let Some(startup) = component.startup() {
-            let mark = store.arena_mark();
-            let result = this.data(store).enter(store, |context| {
-                // SAFETY: the address of a native-call function with this signature.
-                unsafe {
-                    let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(startup);
-                    code(context)
-                }
-            });
-            store.arena_reset(mark);
-            result.context("instantiation failed")?;
-        }
-        Ok(this)
+        Ok(RawInstance { index })
     }
 
-    fn data<'a>(&self, store: &'a StoreInner) -> &'a InstanceData {
+    /// Runs the code of a start-up step, if it has any.
+    pub(crate) fn run_step(&self, store: &StoreInner, step: u32) -> Result<()> {
+        let data = self.data(store);
+        let Some(startup) = data.component.startup(step) else {
+            return Ok(());
+        };
+        let mark = store.arena_mark();
+        let result = data.enter(store, |context| {
+            // SAFETY: the address of a native-call function with this signature.
+            unsafe {
+                let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(startup);
+                code(context)
+            }
+        });
+        store.arena_reset(mark);
+        result.context("instantiation failed")
+    }
+
+    pub(crate) fn data<'a>(&self, store: &'a StoreInner) -> &'a InstanceData {
         store.instance(self.index)
     }
 

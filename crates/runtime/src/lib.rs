@@ -15,6 +15,7 @@
 //! | `linker` | [`Linker`]: what a host offers to components, by name |
 //! | `versions`, `typecheck` | matching a component's imports with that, and checking their types |
 //! | `host` | host functions as compiled code calls them |
+//! | `core` | [`CoreInstance`]: core modules on their own |
 //! | `func` | [`Instance`], [`Func`], [`TypedFunc`]: calling what a component exports |
 //! | `typed`, `native` | [`Lift`] and [`Lower`]: Rust types as component-level types |
 //! | `scalars`, `containers`, `maps` | those traits for Rust's own types |
@@ -35,8 +36,10 @@ mod backtrace;
 mod builtins;
 mod component;
 mod containers;
+mod core;
 mod dwarf;
 mod elf;
+mod exceptions;
 mod flags;
 mod func;
 mod guest_resource;
@@ -69,6 +72,9 @@ mod versions;
 pub use backtrace::{Frame, SourceLine, Trap, WasmBacktrace};
 pub use component::Component;
 pub use containers::List;
+pub use core::{
+    CoreExtern, CoreFunc, CoreGlobal, CoreHost, CoreInstance, CoreMemory, CoreTable, CoreVal,
+};
 pub use func::{ExportPath, ExportRef, Func, Instance, InstancePre, TypedFunc};
 pub use instance::{HostDestructor, HostHandle, HostImports, RawInstance};
 pub use limits::StoreLimits;

@@ -14,6 +14,8 @@ pub struct StoreLimits {
     /// Bytes of native stack that guest code may use, counted from where the host enters it. What is
     /// really available is less when the thread's own stack ends sooner.
     pub stack_bytes: usize,
+    /// Bytes of exceptions that are referred to. Throwing beyond traps.
+    pub exception_bytes: u64,
     /// Component instances that may live in the store.
     pub instances: u32,
 }
@@ -26,6 +28,7 @@ impl Default for StoreLimits {
             handles: 1 << 20,
             arena_bytes: 1 << 30,
             stack_bytes: 1 << 20,
+            exception_bytes: 64 << 20,
             instances: 10_000,
         }
     }

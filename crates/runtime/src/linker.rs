@@ -362,6 +362,29 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         name: &str,
         destructor: impl for<'b> Fn(Caller<'b, T>, u32) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
+        self.define_resource(name, ResourceType::Host(TypeId::of::<R>()), destructor)
+    }
+
+    /// Defines a resource type that no Rust type stands for, as a runner of scripts needs it. Equal
+    /// numbers are the same resource type.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn resource_numbered(
+        &mut self,
+        name: &str,
+        number: u64,
+        destructor: impl for<'b> Fn(Caller<'b, T>, u32) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<()> {
+        self.define_resource(name, ResourceType::HostNumbered(number), destructor)
+    }
+
+    fn define_resource(
+        &mut self,
+        name: &str,
+        ty: ResourceType,
+        destructor: impl for<'b> Fn(Caller<'b, T>, u32) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<()> {
         let destructor = move |store: &_, rep| {
             // SAFETY: only called by a builtin, on a store that an `InstancePre<T>` made an instance
             // in.
@@ -371,7 +394,7 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         self.insert(
             name,
             Definition::Resource(HostResource {
-                ty: ResourceType::Host(TypeId::of::<R>()),
+                ty,
                 destructor: Arc::new(destructor),
             }),
         )

@@ -7,6 +7,7 @@
 //! or the embedder's code runs.
 
 use crate::arena::Arena;
+use crate::exceptions::Exceptions;
 use crate::instance::InstanceData;
 use crate::limits::StoreLimits;
 use crate::traps::TrapRecord;
@@ -251,6 +252,7 @@ pub struct StoreInner {
     pub(crate) lends: RefCell<Vec<Lend>>,
     /// How many exports were called, wrapping.
     pub(crate) calls: Cell<u32>,
+    pub(crate) exceptions: Exceptions,
 }
 
 impl StoreInner {
@@ -269,6 +271,7 @@ impl StoreInner {
             trap: TrapRecord::default(),
             lends: RefCell::default(),
             calls: Cell::new(0),
+            exceptions: Exceptions::default(),
         }
     }
 
@@ -395,6 +398,14 @@ impl StoreInner {
         let mut instances = self.instances.borrow_mut();
         instances.push(NonNull::from(Box::leak(instance)));
         u32::try_from(instances.len() - 1).expect("limited")
+    }
+
+    /// Calls `visit` with every instance.
+    pub(crate) fn each_instance(&self, mut visit: impl FnMut(&InstanceData)) {
+        for instance in self.instances.borrow().iter() {
+            // SAFETY: instances live as long as the store.
+            visit(unsafe { instance.as_ref() });
+        }
     }
 
     /// The instance of that number.

@@ -48,6 +48,16 @@ impl Activation {
         CURRENT.get()
     }
 
+    /// The address of the outermost activation of this thread's chain: above all frames of guests.
+    pub fn outermost_address(&self) -> usize {
+        let mut outermost = self;
+        // SAFETY: activations of a chain are live.
+        while let Some(outer) = unsafe { outermost.previous.as_ref() } {
+            outermost = outer;
+        }
+        std::ptr::from_ref(outermost).addr()
+    }
+
     /// Runs `f`, which enters the guest, as the innermost activation of this thread.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         struct Restore(*const Activation);

@@ -120,6 +120,26 @@ pub(crate) fn match_imports<'l>(root: &'l Namespace, metadata: &Metadata) -> Res
         destructors.push(destructor);
     }
     let resources: Arc<[ResourceType]> = resources.into();
+    for (path, bound) in &metadata.resource_bounds {
+        // What is not supplied is not missed: the bound says what it is.
+        let Ok(found) = find(root, path, Kind::Resource) else {
+            continue;
+        };
+        match found {
+            Definition::Resource(found) if resources.get(bound.index()) == Some(&found.ty) => {}
+            Definition::Resource(_) => {
+                bail!(
+                    "{}: expected the resource that the import is bound to, found another",
+                    display_path(path)
+                )
+            }
+            other => bail!(
+                "{}: expected a resource, found {}",
+                display_path(path),
+                other.kind()
+            ),
+        }
+    }
     let cx = TypeContext::new(metadata, &resources);
     let mut functions = Vec::with_capacity(metadata.imports.len());
     for import in &metadata.imports {

@@ -226,6 +226,8 @@ pub enum ResourceType {
     Host(TypeId),
     /// Imported; the host registered it without a Rust type.
     HostDynamic,
+    /// Imported; the host registered it with a number instead of a Rust type.
+    HostNumbered(u64),
     /// Defined by the component.
     Guest(ResourceId),
 }

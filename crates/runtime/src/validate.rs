@@ -7,7 +7,9 @@ use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
     HOT_CONTEXT_SIZE, MEMORY_RESERVATION, PAGE_ALIGNMENT, ROOT_AND_CONTEXT_LIMIT, RootHeader,
 };
-use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
+use trampette_artifact::metadata::{
+    CoreExportItem, CoreGlobalPlace, ExportItem, Metadata, Resource,
+};
 use trampette_artifact::types::{DefinedType, FuncType, Type};
 
 /// Most slabs that fit the address space with room for others.
@@ -18,8 +20,10 @@ pub(crate) fn metadata(metadata: &Metadata, file_length: u64) -> Result<()> {
     types(metadata)?;
     root(metadata)?;
     memories_and_tables(metadata)?;
+    exception_globals(metadata)?;
     slabs(metadata, file_length)?;
     imports_and_exports(metadata)?;
+    core(metadata)?;
     for unit in &metadata.units {
         ensure!(
             unit.module.index() < metadata.modules.len()
@@ -120,6 +124,40 @@ fn root(metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
+/// The interface of core modules.
+fn core(metadata: &Metadata) -> Result<()> {
+    let Some(core) = &metadata.core else {
+        return Ok(());
+    };
+    ensure!(
+        core.imports.len() == metadata.root.core_imports as usize,
+        "{} core imports, but the root has room for {}",
+        core.imports.len(),
+        metadata.root.core_imports
+    );
+    for export in &core.exports {
+        let known = match &export.item {
+            CoreExportItem::Func { unit, .. } => unit.index() < metadata.units.len(),
+            CoreExportItem::HostFunc(import) => import.index() < core.imports.len(),
+            CoreExportItem::Memory(id) => id.index() < metadata.memories.len(),
+            CoreExportItem::Table(id) => id.index() < metadata.tables.len(),
+            CoreExportItem::Global { place, .. } => match place {
+                CoreGlobalPlace::Constant(_) => true,
+                CoreGlobalPlace::Context { slab, offset } => {
+                    let slab = metadata.slabs.get(slab.index());
+                    slab.is_some_and(|slab| {
+                        let offset = i64::from(*offset);
+                        offset >= -i64::from(slab.context_size) && offset <= -8
+                    })
+                }
+            },
+            CoreExportItem::Tag(_) => true,
+        };
+        ensure!(known, "the export {} is of nothing", export.name);
+    }
+    Ok(())
+}
+
 fn memories_and_tables(metadata: &Metadata) -> Result<()> {
     for (index, memory) in metadata.memories.iter().enumerate() {
         let slab = metadata.slabs.get(memory.slab.index());
@@ -146,6 +184,19 @@ fn memories_and_tables(metadata: &Metadata) -> Result<()> {
         ensure!(
             inside && table.minimum <= table.capacity,
             "table {index} does not fit its context"
+        );
+    }
+    Ok(())
+}
+
+fn exception_globals(metadata: &Metadata) -> Result<()> {
+    for (slab, offset) in &metadata.exception_globals {
+        let context = metadata.slabs.get(slab.index());
+        let inside =
+            context.is_some_and(|slab| i64::from(offset.0) >= -i64::from(slab.context_size));
+        ensure!(
+            inside && offset.0 <= -4 && offset.0 % 4 == 0,
+            "a global for exceptions is outside of its context"
         );
     }
     Ok(())

@@ -7,7 +7,7 @@
 use super::bind::defining_module;
 use super::consts::Constants;
 use super::{GlobalPlace, Layout};
-use crate::component::program::Program;
+use crate::component::program::{CoreItem, Program};
 use crate::modules::module::{CoreType, RefKind};
 use anyhow::{Context, Result, ensure};
 use std::cmp::Reverse;
@@ -99,6 +99,12 @@ fn place_globals(
             accesses[global.index()] += u64::from(uses.global_accesses[index]);
         }
     }
+    // The host may write what it can reach.
+    for export in &program.core_exports {
+        if let CoreItem::Global(global) = export.item {
+            written[global.index()] = true;
+        }
+    }
     layout.globals = vec![GlobalPlace::Constant(super::ConstValue::I32(0)); count];
     let mut variable = Vec::new();
     for (index, definition) in program.globals.iter().enumerate() {
@@ -145,6 +151,11 @@ fn place_tables(program: &Program<'_>, layout: &mut Layout, cursors: &mut [Curso
             growable[table.index()] |= uses.grown_tables[index];
         }
     }
+    for export in &program.core_exports {
+        if let CoreItem::Table(table) = export.item {
+            growable[table.index()] = true;
+        }
+    }
     for (index, definition) in program.tables.iter().enumerate() {
         let (module, at) = defining_module(program, *definition, |m| m.imported_tables)?;
         let table = module
@@ -162,7 +173,10 @@ fn place_tables(program: &Program<'_>, layout: &mut Layout, cursors: &mut [Curso
                 false => minimum,
             },
             element: match table.element {
-                RefKind::Func => TableElement::Function,
+                RefKind::Func if table.ty.element_type == wasmparser::RefType::FUNCREF => {
+                    TableElement::Function
+                }
+                RefKind::Func => TableElement::TypedFunction,
                 RefKind::Extern => TableElement::External,
                 RefKind::Exn => TableElement::Exception,
             },

@@ -2,7 +2,6 @@
 
 use super::Layout;
 use crate::component::program::{CoreFunc, Program};
-use crate::modules::module::CoreSignature;
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use trampette_artifact::ids::SignatureId;
@@ -10,22 +9,9 @@ use trampette_artifact::ids::SignatureId;
 /// Interns every function type of every unit, in order of units and types.
 pub(super) fn intern_signatures(program: &Program<'_>, layout: &mut Layout) {
     for unit in &mut layout.units {
-        let types = &program.modules[unit.module.index()].types;
-        for ty in types {
-            unit.signatures.push(intern(&mut layout.signatures, ty));
-        }
+        let module = &program.modules[unit.module.index()];
+        unit.signatures = layout.signatures.intern_module(module);
     }
-}
-
-fn intern(
-    signatures: &mut indexmap::IndexSet<CoreSignature>,
-    signature: &CoreSignature,
-) -> SignatureId {
-    let index = match signatures.get_index_of(signature) {
-        Some(index) => index,
-        None => signatures.insert_full(signature.clone()).0,
-    };
-    SignatureId::new(index + 1)
 }
 
 /// Finds the signature of every function that escapes.
@@ -55,7 +41,7 @@ pub(super) fn sign_functions(program: &Program<'_>, layout: &mut Layout) -> Resu
             CoreFunc::Trampoline(id) => {
                 let trampoline = program.trampolines.get(id.index());
                 let trampoline = trampoline.with_context(|| format!("there is no {id}"))?;
-                Ok(intern(signatures, &trampoline.signature))
+                Ok(signatures.intern(&trampoline.signature))
             }
             CoreFunc::Intrinsic(_) | CoreFunc::Host(_) => imported
                 .get(func)

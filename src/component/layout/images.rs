@@ -213,7 +213,7 @@ fn move_sparse_groups(layout: &mut Layout) {
     }
     // From the end, so that the positions of the others stay valid.
     moved.sort_by_key(|group| std::cmp::Reverse((group.slab, group.pieces.start)));
-    let later = std::mem::take(&mut layout.startup);
+    let mut copies = Vec::new();
     for group in moved {
         let slab = &mut layout.slabs[group.slab.index()];
         let memory = slab.memory.expect("offsets from 0 on are in a memory");
@@ -224,10 +224,11 @@ fn move_sparse_groups(layout: &mut Layout) {
                 PointerWidth::P32 => ConstValue::I32(offset as u32 as i32),
                 PointerWidth::P64 => ConstValue::I64(offset),
             };
-            layout.copy_data(bytes, memory, offset);
+            let copy = layout.copy_data(bytes, memory, offset);
+            copies.push(copy);
         }
     }
-    layout.startup.extend(later);
+    layout.startup[0].splice(0..0, copies);
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::consts::{Constants, UnitConstants};
 use super::contexts::TABLE_ENTRY_SIZE;
 use super::images::{self, Write};
 use super::{ConstOperand, ConstValue, GlobalPlace, Layout, StartupAction, UnitBinding};
-use crate::component::program::{Program, Step};
+use crate::component::program::{Instantiation as Mode, Program, Step};
 use crate::modules::module::{Module, SegmentMode};
 use anyhow::{Result, bail, ensure};
 use std::borrow::Cow;
@@ -28,21 +28,30 @@ pub(super) fn instantiate(
     layout: &mut Layout,
 ) -> Result<()> {
     keep_passive_segments(program, constants, layout);
+    // What earlier steps have done is not known when compiling: then only what no code can have
+    // seen yet is static, the initial values of globals and tables.
+    let (steps, seen) = match program.instantiation {
+        Mode::AtOnce => (1, false),
+        Mode::StepByStep => (program.steps.len(), true),
+    };
+    layout.startup = vec![Vec::new(); steps];
     let mut instantiation = Instantiation {
+        step: 0,
         writes: layout.slabs.iter().map(|_| Vec::new()).collect(),
-        memory_seen: vec![false; layout.memories.len()],
-        table_seen: vec![false; layout.tables.len()],
+        memory_seen: vec![seen; layout.memories.len()],
+        table_seen: vec![seen; layout.tables.len()],
         created_memories: Vec::new(),
         created_tables: Vec::new(),
         layout,
     };
     instantiation.write_globals(constants);
-    for step in &program.steps {
+    for (index, step) in program.steps.iter().enumerate() {
+        if program.instantiation == Mode::StepByStep {
+            instantiation.step = index;
+        }
         let Step::InstantiateCore(id) = *step;
-        if instantiation
-            .core_instance(program, constants, id)?
-            .is_break()
-        {
+        let flow = instantiation.core_instance(program, constants, id)?;
+        if flow.is_break() && program.instantiation == Mode::AtOnce {
             break;
         }
     }
@@ -74,6 +83,8 @@ fn keep_passive_segments(program: &Program<'_>, constants: &Constants, layout: &
 
 struct Instantiation<'l, 'a> {
     layout: &'l mut Layout,
+    /// Whose actions are added.
+    step: usize,
     /// What is written into each slab before any code runs, in order.
     writes: Vec<Vec<Write<'a>>>,
     /// Whether code may have seen or changed each memory.
@@ -119,7 +130,7 @@ impl<'a> Instantiation<'_, 'a> {
         }
         if let Some(start) = module.start {
             let func = self.unit(id).functions[start as usize];
-            self.layout.startup.push(StartupAction::Call(func));
+            self.action(StartupAction::Call(func));
             // It may reach whatever exists, by way of trampolines too.
             for memory in self.created_memories.drain(..) {
                 self.memory_seen[memory.index()] = true;
@@ -168,7 +179,7 @@ impl<'a> Instantiation<'_, 'a> {
             if self.table_seen[table_id.index()] {
                 let segment = ElementSegmentId::new(self.layout.element_segments.len());
                 self.layout.element_segments.push(items.clone());
-                self.layout.startup.push(StartupAction::CopyElements {
+                self.action(StartupAction::CopyElements {
                     segment,
                     length: items.len() as u64,
                     table: table_id,
@@ -201,8 +212,9 @@ impl<'a> Instantiation<'_, 'a> {
             let memory_id = self.unit(id).memories[memory as usize];
             let (value, offset) = segment_offset(values.data_offsets[index])?;
             if self.memory_seen[memory_id.index()] {
-                self.layout
-                    .copy_data(segment.bytes.to_vec(), memory_id, value);
+                let bytes = segment.bytes.to_vec();
+                let action = self.layout.copy_data(bytes, memory_id, value);
+                self.action(action);
                 continue;
             }
             let memory = &self.layout.memories[memory_id.index()];
@@ -220,22 +232,32 @@ impl<'a> Instantiation<'_, 'a> {
     }
 
     fn trap(&mut self, code: TrapCode) -> ControlFlow<()> {
-        self.layout.startup.push(StartupAction::Trap(code));
+        self.action(StartupAction::Trap(code));
         ControlFlow::Break(())
+    }
+
+    fn action(&mut self, action: StartupAction) {
+        self.layout.startup[self.step].push(action);
     }
 }
 
 impl Layout {
-    /// Adds the action that copies `bytes` into a memory.
-    pub(super) fn copy_data(&mut self, bytes: Vec<u8>, memory: MemoryId, offset: ConstValue) {
+    /// The action that copies `bytes`, which become a run-time segment, into a memory.
+    pub(super) fn copy_data(
+        &mut self,
+        bytes: Vec<u8>,
+        memory: MemoryId,
+        offset: ConstValue,
+    ) -> StartupAction {
         let segment = DataSegmentId::new(self.data_segments.len());
-        self.startup.push(StartupAction::CopyData {
+        let length = bytes.len() as u64;
+        self.data_segments.push(bytes);
+        StartupAction::CopyData {
             segment,
-            length: bytes.len() as u64,
+            length,
             memory,
             offset: ConstOperand::Value(offset),
-        });
-        self.data_segments.push(bytes);
+        }
     }
 }
 

@@ -32,7 +32,8 @@ mod tests;
 pub use contexts::GROWABLE_TABLE_CAPACITY;
 
 use super::program::{CoreFunc, Program};
-use crate::modules::module::{CoreSignature, CoreType};
+use crate::modules::canonical::CanonicalTypes;
+use crate::modules::module::CoreType;
 use anyhow::{Result, ensure};
 use indexmap::IndexSet;
 use trampette_artifact::ids::*;
@@ -54,8 +55,8 @@ pub struct Layout {
     pub globals: Vec<GlobalPlace>,
     /// Units, bound; the index is the [`UnitId`] (and the [`CoreInstanceId`]).
     pub units: Vec<UnitBinding>,
-    /// Canonical signatures; id = index + 1, since 0 matches nothing.
-    pub signatures: IndexSet<CoreSignature>,
+    /// Canonical signatures.
+    pub signatures: CanonicalTypes,
     /// Functions that escape as values; id = index + 1, since 0 is null.
     pub functions: IndexSet<CoreFunc>,
     /// The signature of each of `functions`, by the same index.
@@ -65,8 +66,10 @@ pub struct Layout {
     /// Element segments that run-time code copies from, as function ids; the index is the
     /// [`ElementSegmentId`].
     pub element_segments: Vec<Vec<u32>>,
-    /// The dynamic part of instantiation, in order; empty if there is none.
-    pub startup: Vec<StartupAction>,
+    /// The dynamic part of instantiation, in order, by step. A component has one step, whose list is
+    /// empty if everything is in the images; of a program that is instantiated step by step, each
+    /// core instance has one.
+    pub startup: Vec<Vec<StartupAction>>,
 }
 
 /// One slab and its prepared contents.
@@ -213,12 +216,6 @@ pub enum ConstOperator {
 }
 
 impl Layout {
-    /// The canonical id of a signature that the program uses.
-    pub fn signature_id(&self, signature: &CoreSignature) -> Option<SignatureId> {
-        let index = self.signatures.get_index_of(signature)?;
-        Some(SignatureId::new(index + 1))
-    }
-
     /// The id of a function that escapes as a value.
     pub fn function_id(&self, func: CoreFunc) -> Option<FunctionId> {
         Some(FunctionId::new(self.functions.get_index_of(&func)? + 1))

@@ -82,8 +82,14 @@ impl Layout {
             let id = ElementSegmentId::new(index);
             writeln!(out, "{id}: {} entries", items.len())?;
         }
-        for action in &self.startup {
-            writeln!(out, "startup: {}", action_text(program, action))?;
+        for (step, actions) in self.startup.iter().enumerate() {
+            for action in actions {
+                let action = action_text(program, action);
+                match self.startup.len() {
+                    1 => writeln!(out, "startup: {action}")?,
+                    _ => writeln!(out, "startup of step {step}: {action}")?,
+                }
+            }
         }
         Ok(())
     }

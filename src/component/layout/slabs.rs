@@ -49,7 +49,6 @@ fn describe_memory(program: &Program<'_>, index: usize, slab: SlabId) -> Result<
         .memories
         .get(at)
         .context("its module does not define it")?;
-    ensure!(!ty.shared, "shared memories are not supported");
     let page_size_log2 = ty.page_size_log2();
     let bytes = u128::from(ty.initial) << page_size_log2;
     ensure!(
@@ -65,7 +64,7 @@ fn describe_memory(program: &Program<'_>, index: usize, slab: SlabId) -> Result<
             true => PointerWidth::P64,
             false => PointerWidth::P32,
         },
-        shared: false,
+        shared: ty.shared,
     })
 }
 

@@ -60,7 +60,7 @@ fn instances_that_share_a_memory_share_a_slab() {
     assert_eq!(layout.function_id(func(2, 0)), Some(FunctionId(1)));
     let table = layout.tables[0].offset;
     assert_eq!(layout.slabs[0].image, [(table.into(), vec![1])]);
-    assert!(layout.startup.is_empty());
+    assert!(layout.startup[0].is_empty());
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn segments_out_of_bounds_trap_in_order() {
     let layout_of = layout;
     let layout = layout_of(&[("a", out_of_bounds), ("b", "(module (func $s) (start $s))")]);
     assert_eq!(
-        layout.startup,
+        layout.startup[0],
         [StartupAction::Trap(TrapCode::MemoryOutOfBounds)]
     );
     assert_eq!(layout.slabs[0].image[1], (0, b"kept".to_vec()));
@@ -315,7 +315,7 @@ fn segments_out_of_bounds_trap_in_order() {
         "(module (table 1 funcref) (func $f) (elem (i32.const 1)) (elem (i32.const -1) func $f))",
     )]);
     assert_eq!(
-        layout.startup,
+        layout.startup[0],
         [StartupAction::Trap(TrapCode::TableAccessOutOfBounds)]
     );
 }
@@ -344,7 +344,7 @@ fn a_start_function_ends_the_static_part_of_what_it_can_reach() {
     ]);
     let value = |offset| ConstOperand::Value(ConstValue::I32(offset));
     assert_eq!(
-        layout.startup,
+        layout.startup[0],
         [
             StartupAction::Call(func(0, 0)),
             StartupAction::CopyElements {
@@ -400,8 +400,8 @@ fn sparse_data_is_copied_at_start_up() {
     assert_eq!(layout.slabs[0].image.len(), 16);
     assert_eq!(layout.slabs[0].image[0], (0, b"xdense".to_vec()));
     assert_eq!(layout.data_segments.len(), 24);
-    assert_eq!(layout.startup.len(), 25);
-    assert_eq!(layout.startup[24], StartupAction::Call(func(0, 0)));
+    assert_eq!(layout.startup[0].len(), 25);
+    assert_eq!(layout.startup[0][24], StartupAction::Call(func(0, 0)));
 }
 
 #[test]

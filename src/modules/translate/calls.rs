@@ -1,7 +1,9 @@
 //! Calls: direct, through tables, through references, and their tail forms; `ref.func`.
 
+use super::exceptions::Callee;
 use super::{Address, Translator};
 use crate::codegen::clif_trap;
+use crate::component::program::CoreFunc;
 use anyhow::{Context as _, Result};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
@@ -23,18 +25,18 @@ enum CallKind {
 pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result<bool> {
     use CallKind::{Normal, Tail};
     match op {
-        Operator::Call { function_index } => t.call(*function_index, Normal),
-        Operator::ReturnCall { function_index } => t.call(*function_index, Tail),
+        Operator::Call { function_index } => t.call(*function_index, Normal)?,
+        Operator::ReturnCall { function_index } => t.call(*function_index, Tail)?,
         Operator::CallIndirect {
             type_index,
             table_index,
-        } => t.call_through_table(*type_index, *table_index, Normal),
+        } => t.call_through_table(*type_index, *table_index, Normal)?,
         Operator::ReturnCallIndirect {
             type_index,
             table_index,
-        } => t.call_through_table(*type_index, *table_index, Tail),
-        Operator::CallRef { type_index } => t.call_reference(*type_index, Normal),
-        Operator::ReturnCallRef { type_index } => t.call_reference(*type_index, Tail),
+        } => t.call_through_table(*type_index, *table_index, Tail)?,
+        Operator::CallRef { type_index } => t.call_reference(*type_index, Normal)?,
+        Operator::ReturnCallRef { type_index } => t.call_reference(*type_index, Tail)?,
         Operator::RefFunc { function_index } => {
             let func = t.unit.functions[*function_index as usize];
             let id = t.session.layout.function_id(func).with_context(|| {
@@ -49,16 +51,19 @@ pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result
 }
 
 impl Translator<'_, '_> {
-    fn call(&mut self, function: u32, kind: CallKind) {
+    fn call(&mut self, function: u32, kind: CallKind) -> Result<()> {
         self.makes_calls = true;
         let (callee, context) = self.callee(function);
         let params = self.module.signature(function).params.len();
         let args = self.take_call_args(context, params);
         match kind {
             CallKind::Normal => {
-                let call = self.builder.ins().call(callee, &args);
-                self.stack
-                    .extend_from_slice(self.builder.inst_results(call));
+                let callee = Callee::Direct(callee);
+                match self.unit.functions[function as usize] {
+                    CoreFunc::Module(..) => self.emit_throwing_call(callee, &args)?,
+                    // What is no core function traps rather than throw.
+                    _ => self.emit_call(callee, &args),
+                }
             }
             CallKind::Tail => {
                 self.builder.ins().return_call(callee, &args);
@@ -66,9 +71,10 @@ impl Translator<'_, '_> {
             }
         }
         self.call_args = args;
+        Ok(())
     }
 
-    fn call_through_table(&mut self, type_index: u32, table: u32, kind: CallKind) {
+    fn call_through_table(&mut self, type_index: u32, table: u32, kind: CallKind) -> Result<()> {
         let index = self.pop1();
         let Address {
             base,
@@ -79,7 +85,7 @@ impl Translator<'_, '_> {
         let Some(entry) = self.function_entry(id) else {
             // Without functions as values every entry is null.
             self.trap_here(TrapCode::IndirectCallToNull);
-            return;
+            return Ok(());
         };
         let signature_offset = offset_of!(FunctionEntry, signature) as i32;
         let signature = self
@@ -102,10 +108,10 @@ impl Translator<'_, '_> {
         self.builder.ins().trap(clif_trap(TrapCode::BadSignature));
         self.builder.switch_to_block(right);
         self.builder.seal_block(right);
-        self.call_entry(entry, type_index, kind);
+        self.call_entry(entry, type_index, kind)
     }
 
-    fn call_reference(&mut self, type_index: u32, kind: CallKind) {
+    fn call_reference(&mut self, type_index: u32, kind: CallKind) -> Result<()> {
         let id = self.pop1();
         self.builder
             .ins()
@@ -113,7 +119,10 @@ impl Translator<'_, '_> {
         match self.function_entry(id) {
             // Validation has proved the type, and that the reference is a function's.
             Some(entry) => self.call_entry(entry, type_index, kind),
-            None => self.trap_here(TrapCode::NullReference),
+            None => {
+                self.trap_here(TrapCode::NullReference);
+                Ok(())
+            }
         }
     }
 
@@ -130,7 +139,7 @@ impl Translator<'_, '_> {
     }
 
     /// Calls what an entry of the function table says, whose type is known.
-    fn call_entry(&mut self, entry: Value, type_index: u32, kind: CallKind) {
+    fn call_entry(&mut self, entry: Value, type_index: u32, kind: CallKind) -> Result<()> {
         self.makes_calls = true;
         let code_offset = offset_of!(FunctionEntry, code) as i32;
         let code = self
@@ -155,9 +164,7 @@ impl Translator<'_, '_> {
         let args = self.take_call_args(context, params);
         match kind {
             CallKind::Normal => {
-                let call = self.builder.ins().call_indirect(signature, code, &args);
-                self.stack
-                    .extend_from_slice(self.builder.inst_results(call));
+                self.emit_throwing_call(Callee::Indirect(signature, code), &args)?;
             }
             CallKind::Tail => {
                 self.builder
@@ -167,6 +174,7 @@ impl Translator<'_, '_> {
             }
         }
         self.call_args = args;
+        Ok(())
     }
 
     /// Pops a call's arguments into the scratch vector, after the context; to be put back.

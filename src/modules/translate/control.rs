@@ -1,4 +1,4 @@
-//! Control: blocks, branches, returns, `unreachable`, `select`.
+//! Control: blocks, branches, returns, `unreachable`, `select`. (Of `try_table` only the block is here.)
 //!
 //! A frame's destination block is made when the first branch needs it; a block that nothing branches
 //! to costs nothing. Frames that open in unreachable code are only counted.
@@ -36,6 +36,11 @@ enum FrameKind {
         /// Where the branch goes when the condition is zero; takes the block's parameters.
         otherwise: Block,
     },
+    /// A `try_table`.
+    Try {
+        /// How many clauses the `try_table`s around it have.
+        outer_clauses: usize,
+    },
 }
 
 pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result<bool> {
@@ -48,6 +53,10 @@ pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result
         Operator::Block { blockty } => t.open(FrameKind::Block, *blockty),
         Operator::Loop { blockty } => t.open_loop(*blockty)?,
         Operator::If { blockty } => t.open_if(*blockty)?,
+        Operator::TryTable { try_table } => {
+            let outer_clauses = t.push_clauses(try_table);
+            t.open(FrameKind::Try { outer_clauses }, try_table.ty);
+        }
         Operator::Else => t.otherwise()?,
         Operator::End => t.close()?,
         Operator::Br { relative_depth } => {
@@ -177,6 +186,14 @@ impl Translator<'_, '_> {
         let (params, results) = self.block_arity(ty);
         match self.frames[at].kind {
             FrameKind::Block => {}
+            FrameKind::Try { outer_clauses } => {
+                if self.has_landings(outer_clauses) && self.reachable {
+                    let following = self.following(at)?;
+                    self.jump(following, results);
+                    self.reachable = false;
+                }
+                self.pop_clauses(outer_clauses)?;
+            }
             FrameKind::Loop { header } => self.builder.seal_block(header),
             FrameKind::If { branch, otherwise } => {
                 let following = self.following(at)?;
@@ -244,7 +261,7 @@ impl Translator<'_, '_> {
         self.reachable = false;
     }
 
-    fn frame_at(&self, relative_depth: u32) -> usize {
+    pub(super) fn frame_at(&self, relative_depth: u32) -> usize {
         self.frames.len() - 1 - relative_depth as usize
     }
 
@@ -259,7 +276,7 @@ impl Translator<'_, '_> {
     }
 
     /// Where a branch to a frame's label goes.
-    fn destination(&mut self, frame: usize) -> Result<Block> {
+    pub(super) fn destination(&mut self, frame: usize) -> Result<Block> {
         match self.frames[frame].kind {
             FrameKind::Loop { header } => Ok(header),
             _ => self.following(frame),
@@ -322,7 +339,7 @@ impl Translator<'_, '_> {
     }
 
     /// Jumps with the topmost values, which stay on the stack.
-    fn jump(&mut self, destination: Block, count: usize) {
+    pub(super) fn jump(&mut self, destination: Block, count: usize) {
         let args = self.take_block_args(count);
         self.builder.ins().jump(destination, &args);
         self.block_args = args;

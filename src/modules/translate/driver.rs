@@ -1,7 +1,8 @@
 //! The pass over a function body: locals, then each operator validated and translated.
 
 use super::{
-    Translator, calls, control, entities, globals, memory, numeric, references, simd, tables,
+    Translator, atomics, calls, control, entities, exceptions, globals, memory, numeric,
+    references, simd, tables,
 };
 use crate::codegen::{self, Session};
 use crate::modules::module::core_type;
@@ -98,6 +99,7 @@ fn translate_with(
         locals,
         entry,
         frames,
+        exceptions: exceptions::State::default(),
         reachable: true,
         skipped_frames: 0,
         makes_calls: false,
@@ -198,7 +200,9 @@ impl Translator<'_, '_> {
             || calls::translate(self, op)?
             || simd::translate(self, op)?
             || tables::translate(self, op)?
-            || references::translate(self, op)?;
+            || references::translate(self, op)?
+            || exceptions::translate(self, op)?
+            || atomics::translate(self, op);
         if !handled {
             let (subject, name) = describe(op);
             bail!("{subject} not supported yet (operator {name} at offset {offset:#x})");
@@ -216,9 +220,9 @@ macro_rules! define_describe {
                 _ => ("", "visit_unknown"),
             };
             let subject = match proposal {
-                "exceptions" | "legacy_exceptions" => "exception handling is",
-                "threads" | "shared_everything_threads" | "acquire_release_atomics" => {
-                    "threads and atomics are"
+                "legacy_exceptions" => "the old form of exception handling is",
+                "shared_everything_threads" | "acquire_release_atomics" => {
+                    "shared-everything threads are"
                 }
                 "gc" | "custom_descriptors" => "garbage collection is",
                 "stack_switching" => "stack switching is",

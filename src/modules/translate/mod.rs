@@ -8,10 +8,12 @@
 //! Not here: what entities are bound to and where they are (the layout's), numbering of symbols and
 //! alias regions (`codegen`'s).
 
+mod atomics;
 mod calls;
 mod control;
 mod driver;
 mod entities;
+mod exceptions;
 mod globals;
 mod memory;
 mod numeric;
@@ -61,6 +63,8 @@ pub struct Translator<'a, 'f> {
     entry: ir::Block,
     /// Open blocks, the function's body first.
     frames: Vec<Frame>,
+    /// Clauses of open `try_table`s.
+    exceptions: exceptions::State,
     /// Whether the next operator can be reached.
     reachable: bool,
     /// How many open blocks began in code that cannot be reached; they have no frame.

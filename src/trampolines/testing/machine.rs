@@ -365,7 +365,7 @@ fn core_function(session: &Session<'_>, unit: UnitId, index: u32) -> ir::Functio
             e.builder.ins().return_(&params);
         }
         _ => {
-            let import = session.program.core_imports[0].clone();
+            let import = session.program.core_imports[0].signature.clone();
             let args: Vec<_> = import
                 .params
                 .iter()

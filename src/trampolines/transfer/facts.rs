@@ -39,6 +39,11 @@ pub fn contains_pointer(types: &TypeTable, ty: Type) -> bool {
     })
 }
 
+/// Whether values contain strings.
+pub fn contains_string(types: &TypeTable, ty: Type) -> bool {
+    any(types, ty, &mut |ty| ty == Type::String)
+}
+
 /// Whether a transfer of such values from the guest to the host takes memory from the arena.
 pub fn uses_arena(types: &TypeTable, ty: Type, guest: Guest<'_>) -> bool {
     any(types, ty, &mut |ty| match ty {

@@ -81,6 +81,12 @@ impl<'a> Guest<'a> {
         self.options.encoding
     }
 
+    /// Whether both keep their values in the same memory.
+    pub fn shares_memory(&self, other: Guest<'_>) -> bool {
+        let memory = |guest: &Guest<'_>| guest.options.memory.map(|(memory, _)| memory);
+        memory(self).is_some() && memory(self) == memory(&other)
+    }
+
     fn memory(&self) -> Result<MemoryId> {
         let (memory, _) = self
             .options

@@ -5,6 +5,7 @@
 //! bounds checked before the first `realloc`; what is copied as it is, is validated at its
 //! *destination*, and transcoders validate what they read, so nothing is trusted across a call into
 //! a guest.
+//! (Within one memory, the source is copied before the first `realloc`.)
 //!
 //! | from \ to | `utf8` | `utf16` | `latin1+utf16` |
 //! | --- | --- | --- | --- |
@@ -14,7 +15,7 @@
 //! | UTF-16 of `latin1+utf16` | as UTF-16 | copy, validate | copy, validate, narrow if it all fits |
 
 use super::strings::utf16_tag;
-use super::{Guest, Transfer};
+use super::{Guest, Side, Transfer, checks};
 use crate::component::program::StringEncoding;
 use anyhow::Result;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -45,9 +46,9 @@ impl Transfer<'_, '_, '_> {
         tagged: Value,
     ) -> Result<Pair> {
         match source.encoding() {
-            StringEncoding::Utf8 => self.from_utf8(source, target, pointer, tagged),
+            StringEncoding::Utf8 => self.pass_utf8(source, target, pointer, tagged),
             StringEncoding::Utf16 => {
-                self.from_utf16(source, target, pointer, tagged, Utf16::Always)
+                self.pass_utf16(source, target, pointer, tagged, Utf16::Always)
             }
             StringEncoding::Latin1OrUtf16 => {
                 let tag = self.e.i64(utf16_tag(source));
@@ -56,9 +57,9 @@ impl Transfer<'_, '_, '_> {
                     is_utf16,
                     |t| {
                         let units = t.e.builder.ins().bxor(tagged, tag);
-                        t.from_utf16(source, target, pointer, units, Utf16::Chosen)
+                        t.pass_utf16(source, target, pointer, units, Utf16::Chosen)
                     },
-                    |t| t.from_latin1(source, target, pointer, tagged),
+                    |t| t.pass_latin1(source, target, pointer, tagged),
                 )
             }
         }
@@ -90,11 +91,26 @@ impl Transfer<'_, '_, '_> {
         self.e.builder.ins().jump(done, &arguments);
     }
 
+    /// The address of the source while it is stored in the memory of `target`. If a component calls
+    /// what it lifts itself, both may be in one memory: then `realloc` could change the source, or
+    /// return memory that overlaps it, so the source is copied to the arena first.
+    fn out_of_reach(&mut self, target: Guest<'_>, address: Value, bytes: Value) -> Value {
+        let Side::Guest(source) = self.from else {
+            return address;
+        };
+        if !source.shares_memory(target) {
+            return address;
+        }
+        let copy = checks::arena_allocate(self.e, bytes, 1);
+        self.e.builtin(Builtin::MemoryMove, &[copy, address, bytes]);
+        copy
+    }
+
     fn call(&mut self, builtin: Builtin, arguments: &[Value]) -> Value {
         self.e.builtin(builtin, arguments).expect("it has a result")
     }
 
-    fn from_utf8(
+    fn pass_utf8(
         &mut self,
         source: Guest<'_>,
         target: Guest<'_>,
@@ -103,6 +119,7 @@ impl Transfer<'_, '_, '_> {
     ) -> Result<Pair> {
         self.limit_units(bytes, MAX_STRING_BYTE_LENGTH);
         let address = self.string_range(source, pointer, bytes, 1)?;
+        let address = self.out_of_reach(target, address, bytes);
         match target.encoding() {
             StringEncoding::Utf8 => {
                 let block = self.string_allocate(target, 1, bytes)?;
@@ -116,7 +133,7 @@ impl Transfer<'_, '_, '_> {
         }
     }
 
-    fn from_utf16(
+    fn pass_utf16(
         &mut self,
         source: Guest<'_>,
         target: Guest<'_>,
@@ -126,6 +143,8 @@ impl Transfer<'_, '_, '_> {
     ) -> Result<Pair> {
         self.limit_units(units, MAX_STRING_BYTE_LENGTH / 2);
         let address = self.string_range(source, pointer, units, 2)?;
+        let bytes = self.times(units, 2);
+        let address = self.out_of_reach(target, address, bytes);
         match (target.encoding(), declared) {
             (StringEncoding::Utf8, _) => self.utf16_to_utf8(target, address, units),
             (StringEncoding::Utf16, _) => self.copy_utf16(target, address, units),
@@ -138,7 +157,7 @@ impl Transfer<'_, '_, '_> {
         }
     }
 
-    fn from_latin1(
+    fn pass_latin1(
         &mut self,
         source: Guest<'_>,
         target: Guest<'_>,
@@ -147,6 +166,7 @@ impl Transfer<'_, '_, '_> {
     ) -> Result<Pair> {
         self.limit_units(bytes, MAX_STRING_BYTE_LENGTH);
         let address = self.string_range(source, pointer, bytes, 1)?;
+        let address = self.out_of_reach(target, address, bytes);
         match target.encoding() {
             StringEncoding::Utf8 => self.latin1_to_utf8(target, address, bytes),
             StringEncoding::Utf16 => {
@@ -167,7 +187,7 @@ impl Transfer<'_, '_, '_> {
 
     /// `store_utf16_to_utf8`.
     fn utf16_to_utf8(&mut self, target: Guest<'_>, address: Value, units: Value) -> Result<Pair> {
-        self.to_utf8(
+        self.store_after_ascii(
             target,
             address,
             units,
@@ -182,7 +202,7 @@ impl Transfer<'_, '_, '_> {
 
     /// `store_latin1_to_utf8`.
     fn latin1_to_utf8(&mut self, target: Guest<'_>, address: Value, bytes: Value) -> Result<Pair> {
-        self.to_utf8(target, address, bytes, Builtin::AsciiCopy, |t, written| {
+        self.store_after_ascii(target, address, bytes, Builtin::AsciiCopy, |t, written| {
             let rest = t.e.builder.ins().iadd(address, written);
             (rest, 2, Builtin::Latin1ToUtf8)
         })
@@ -191,7 +211,7 @@ impl Transfer<'_, '_, '_> {
     /// `store_string_to_utf8`: assumes ASCII first. `ascii` copies code units as long as they are;
     /// `rest` says where the others are, how many bytes each takes at worst, and what transcodes
     /// them.
-    fn to_utf8(
+    fn store_after_ascii(
         &mut self,
         target: Guest<'_>,
         address: Value,

@@ -223,6 +223,11 @@ fn builtin(builtin: Builtin) -> *const u8 {
             *byte = (*byte != 0).into();
         }
     }
+    extern "C" fn bits_mask(_: u64, at: u64, n: u64, mask: u64) {
+        for (index, byte) in unsafe { bytes(at, n) }.iter_mut().enumerate() {
+            *byte &= mask.to_le_bytes()[index % 8];
+        }
+    }
     extern "C" fn lend_push(context: u64, table: u32, handle: u32) {
         assert_eq!(table, 0);
         let table = context - ROOT_DISTANCE + handle_table(0);
@@ -263,6 +268,7 @@ fn builtin(builtin: Builtin) -> *const u8 {
         Builtin::Latin1WidenInPlace => latin1_widen as *const u8,
         Builtin::CharsValidate => chars_validate as *const u8,
         Builtin::BoolsNormalise => bools_normalise as *const u8,
+        Builtin::BitsMask => bits_mask as *const u8,
         other => panic!("no test calls {}", other.name()),
     }
 }

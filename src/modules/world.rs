@@ -1,0 +1,513 @@
+//! [`World`]: core modules without a component around them, bound to each other into one [`Program`].
+//!
+//! A lone module is a world of its own ([`lone_module`]); a test script is one too, whose modules are
+//! instantiated as it goes. Whether an import may be bound to what is offered is decided here, apart
+//! from current sizes of memories and tables, which are [`SizeCheck`]s for the moment of instantiation.
+
+use super::canonical::{CanonicalTypes, ExactType, exact_type};
+use super::module::{CoreType, EntityKind, Module, ModuleGlobal, ModuleImport, RefKind, Uses};
+use super::parse::ModuleBuilder;
+use crate::component::program::{
+    ComponentInstance, CoreExport, CoreFunc, CoreImport, CoreInstance, CoreItem, Definition,
+    Instantiation, Program, Step,
+};
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::HashMap;
+use std::fmt;
+use trampette_artifact::ids::*;
+use wasmparser::{BinaryReader, ConstExpr, ValType, Validator, WasmFeatures};
+
+/// What validation accepts of core modules: WebAssembly 3.0, custom page sizes, wide
+/// arithmetic and threads. Types of garbage collection are valid, so that parsing can say that they are not supported.
+pub fn core_features() -> WasmFeatures {
+    WasmFeatures::WASM3
+        .union(WasmFeatures::CUSTOM_PAGE_SIZES)
+        .union(WasmFeatures::WIDE_ARITHMETIC)
+        .union(WasmFeatures::THREADS)
+}
+
+/// Validates a core module, bodies included.
+///
+/// # Errors
+/// If it is invalid, with the byte offset.
+pub fn validate_module(wasm: &[u8]) -> Result<()> {
+    validate_module_with(wasm, core_features())
+}
+
+/// Validates a core module with other features than those that are supported.
+///
+/// # Errors
+/// As [`validate_module`].
+pub fn validate_module_with(wasm: &[u8], features: WasmFeatures) -> Result<()> {
+    check_kind(wasm)?;
+    Validator::new_with_features(features).validate_all(wasm)?;
+    Ok(())
+}
+
+/// Parses a core module. Bodies are validated when they are compiled.
+///
+/// # Errors
+/// If it is invalid or not supported, with the byte offset.
+pub fn parse_module(wasm: &[u8]) -> Result<Module<'_>> {
+    check_kind(wasm)?;
+    let mut validator = Validator::new_with_features(core_features());
+    let mut parser = wasmparser::Parser::new(0);
+    parser.set_features(core_features());
+    let mut builder = ModuleBuilder::new(wasm, 0..wasm.len());
+    for payload in parser.parse_all(wasm) {
+        builder.payload(&payload?, &mut validator)?;
+    }
+    builder.finish()
+}
+
+fn check_kind(wasm: &[u8]) -> Result<()> {
+    ensure!(
+        !wasmparser::Parser::is_component(wasm),
+        "the input is a component, not a core module (at offset 0x4)"
+    );
+    Ok(())
+}
+
+/// Why an import cannot be bound.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LinkError {
+    /// Nothing of that name is offered.
+    Unknown {
+        /// First name.
+        module: String,
+        /// Second name.
+        name: String,
+    },
+    /// What is offered is of another kind or type.
+    Incompatible {
+        /// First name.
+        module: String,
+        /// Second name.
+        name: String,
+    },
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkError::Unknown { module, name } => write!(f, "unknown import `{module}` `{name}`"),
+            LinkError::Incompatible { module, name } => {
+                write!(f, "incompatible import type of `{module}` `{name}`")
+            }
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+/// A memory or table must have at least a size when its importer is instantiated.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SizeCheck {
+    /// The memory or table.
+    pub item: CoreItem,
+    /// Pages or entries.
+    pub minimum: u64,
+    /// What to say if it is smaller.
+    pub error: LinkError,
+}
+
+/// Core instances that are bound to each other.
+#[derive(Default)]
+pub struct World<'a> {
+    /// The program so far.
+    pub program: Program<'a>,
+    types: CanonicalTypes,
+    /// Canonical types of each module.
+    module_types: Vec<Vec<SignatureId>>,
+    /// What each core instance exports.
+    exports: Vec<HashMap<&'a str, CoreItem>>,
+}
+
+impl<'a> World<'a> {
+    /// An empty world.
+    pub fn new() -> Self {
+        World {
+            program: Program {
+                instantiation: Instantiation::StepByStep,
+                component_instances: vec![ComponentInstance::default()],
+                ..Program::default()
+            },
+            ..World::default()
+        }
+    }
+
+    /// Adds a module, to be instantiated any number of times.
+    pub fn add_module(&mut self, module: Module<'a>) -> ModuleId {
+        let id = ModuleId::new(self.program.modules.len());
+        self.module_types.push(self.types.intern_module(&module));
+        self.program.modules.push(module);
+        id
+    }
+
+    /// What an instance exports under a name.
+    pub fn export(&self, instance: CoreInstanceId, name: &str) -> Option<CoreItem> {
+        self.exports.get(instance.index())?.get(name).copied()
+    }
+
+    /// Lets the host reach an export.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn expose(&mut self, instance: CoreInstanceId, name: &str) -> Result<()> {
+        let item = self.export(instance, name);
+        let item = item.with_context(|| format!("there is no export `{name}`"))?;
+        self.program.core_exports.push(CoreExport {
+            instance,
+            name: name.to_string(),
+            item,
+        });
+        Ok(())
+    }
+
+    /// Finds what satisfies a module's imports: `offered` says what there is of two names.
+    ///
+    /// # Errors
+    /// The first import that nothing satisfies.
+    pub fn resolve(
+        &self,
+        module: ModuleId,
+        offered: impl Fn(&str, &str) -> Option<CoreItem>,
+    ) -> Result<(Vec<CoreItem>, Vec<SizeCheck>), LinkError> {
+        let mut items = Vec::new();
+        let mut checks = Vec::new();
+        for import in &self.program.modules[module.index()].imports {
+            let (first, second) = (import.module.to_string(), import.name.to_string());
+            let item = offered(import.module, import.name).ok_or_else(|| LinkError::Unknown {
+                module: first.clone(),
+                name: second.clone(),
+            })?;
+            let error = LinkError::Incompatible {
+                module: first,
+                name: second,
+            };
+            match self.matches(module, import, item) {
+                None => return Err(error),
+                Some(Minimum(0)) => {}
+                Some(Minimum(minimum)) => checks.push(SizeCheck {
+                    item,
+                    minimum,
+                    error,
+                }),
+            }
+            items.push(item);
+        }
+        Ok((items, checks))
+    }
+
+    /// Whether an item may satisfy an import, and the size that it must have then.
+    fn matches(
+        &self,
+        module: ModuleId,
+        import: &ModuleImport<'_>,
+        item: CoreItem,
+    ) -> Option<Minimum> {
+        let importer = &self.program.modules[module.index()];
+        let ids = &self.module_types[module.index()];
+        let at = import.index as usize;
+        let none = Minimum(0);
+        match (import.kind, item) {
+            (EntityKind::Func, CoreItem::Func(func)) => {
+                let wanted = ids[importer.functions[at] as usize];
+                (self.function_type(func)? == wanted).then_some(none)
+            }
+            (EntityKind::Tag, CoreItem::Tag(tag)) => {
+                let (found, types, at_found) =
+                    self.defined(*self.program.tags.get(tag.index())?, |m| m.imported_tags)?;
+                let found = types[found.tags[at_found] as usize];
+                (found == ids[importer.tags[at] as usize]).then_some(none)
+            }
+            (EntityKind::Global, CoreItem::Global(global)) => {
+                let definition = *self.program.globals.get(global.index())?;
+                let (found, types, at_found) = self.defined(definition, |m| m.imported_globals)?;
+                let (found, wanted) = (&found.globals[at_found], &importer.globals[at]);
+                let found_type = exact_type(found.declared, types, types.len());
+                let wanted_type = exact_type(wanted.declared, ids, ids.len());
+                let fits = match wanted.mutable {
+                    true => found_type == wanted_type,
+                    false => found_type.is_subtype_of(wanted_type),
+                };
+                (found.mutable == wanted.mutable && fits).then_some(none)
+            }
+            (EntityKind::Table, CoreItem::Table(table)) => {
+                let definition = *self.program.tables.get(table.index())?;
+                let (found, types, at_found) = self.defined(definition, |m| m.imported_tables)?;
+                let (found, wanted) = (&found.tables[at_found].ty, &importer.tables[at].ty);
+                let element = |ty: &wasmparser::TableType, ids: &[SignatureId]| -> ExactType {
+                    exact_type(ValType::Ref(ty.element_type), ids, ids.len())
+                };
+                let fits = element(found, types) == element(wanted, ids)
+                    && found.table64 == wanted.table64
+                    && found.shared == wanted.shared
+                    && maximum_fits(found.maximum, wanted.maximum);
+                fits.then_some(Minimum(wanted.initial))
+            }
+            (EntityKind::Memory, CoreItem::Memory(memory)) => {
+                let found = self.program.memory_type(memory).ok()?;
+                let wanted = &importer.memories[at];
+                let fits = found.memory64 == wanted.memory64
+                    && found.shared == wanted.shared
+                    && found.page_size_log2() == wanted.page_size_log2()
+                    && maximum_fits(found.maximum, wanted.maximum);
+                fits.then_some(Minimum(wanted.initial))
+            }
+            _ => None,
+        }
+    }
+
+    fn function_type(&self, func: CoreFunc) -> Option<SignatureId> {
+        let CoreFunc::Module(instance, index) = func else {
+            return None;
+        };
+        let module = self.program.core_instances.get(instance.index())?.module;
+        let defining = &self.program.modules[module.index()];
+        let ty = defining.functions[(defining.imported_functions + index) as usize];
+        Some(self.module_types[module.index()][ty as usize])
+    }
+
+    /// The module of a definition, its canonical types, and where the definition is in it.
+    fn defined(
+        &self,
+        definition: Definition,
+        imported: impl Fn(&Module<'a>) -> u32,
+    ) -> Option<(&Module<'a>, &[SignatureId], usize)> {
+        let instance = self
+            .program
+            .core_instances
+            .get(definition.instance.index())?;
+        let module = &self.program.modules[instance.module.index()];
+        let types = &self.module_types[instance.module.index()];
+        Some((
+            module,
+            types,
+            (imported(module) + definition.index) as usize,
+        ))
+    }
+
+    /// Instantiates a module with what [`World::resolve`] found for its imports.
+    pub fn instantiate(&mut self, module_id: ModuleId, imports: Vec<CoreItem>) -> CoreInstanceId {
+        let program = &mut self.program;
+        let module = &program.modules[module_id.index()];
+        let id = CoreInstanceId::new(program.core_instances.len());
+        let left = |all: usize, imported: u32| all - imported as usize;
+        let instance = CoreInstance {
+            module: module_id,
+            component_instance: ComponentInstanceId(0),
+            imports,
+            memories: define(
+                &mut program.memories,
+                id,
+                left(module.memories.len(), module.imported_memories),
+                MemoryId::new,
+            ),
+            tables: define(
+                &mut program.tables,
+                id,
+                left(module.tables.len(), module.imported_tables),
+                TableId::new,
+            ),
+            globals: define(
+                &mut program.globals,
+                id,
+                left(module.globals.len(), module.imported_globals),
+                GlobalId::new,
+            ),
+            tags: define(
+                &mut program.tags,
+                id,
+                left(module.tags.len(), module.imported_tags),
+                TagId::new,
+            ),
+        };
+        let spaces = IndexSpaces::new(module, &instance, id);
+        let exports = module.exports.iter();
+        let exports = exports.map(|(name, kind, index)| (*name, spaces.item(*kind, *index)));
+        self.exports.push(exports.collect());
+        program.core_instances.push(instance);
+        program.steps.push(Step::InstantiateCore(id));
+        id
+    }
+}
+
+/// The size that an import demands.
+struct Minimum(u64);
+
+/// Whether something that may grow to `found` may be imported with the maximum `wanted`.
+fn maximum_fits(found: Option<u64>, wanted: Option<u64>) -> bool {
+    match (found, wanted) {
+        (_, None) => true,
+        (Some(found), Some(wanted)) => found <= wanted,
+        (None, Some(_)) => false,
+    }
+}
+
+fn define<T>(
+    definitions: &mut Vec<Definition>,
+    instance: CoreInstanceId,
+    count: usize,
+    new: fn(usize) -> T,
+) -> Vec<T> {
+    let first = definitions.len();
+    definitions.extend((0..count as u32).map(|index| Definition { instance, index }));
+    (first..first + count).map(new).collect()
+}
+
+/// The index spaces of an instance.
+struct IndexSpaces {
+    functions: Vec<CoreItem>,
+    memories: Vec<CoreItem>,
+    tables: Vec<CoreItem>,
+    globals: Vec<CoreItem>,
+    tags: Vec<CoreItem>,
+}
+
+impl IndexSpaces {
+    fn new(module: &Module<'_>, instance: &CoreInstance, id: CoreInstanceId) -> IndexSpaces {
+        let imported = |kind: EntityKind| -> Vec<CoreItem> {
+            let items = instance.imports.iter().copied();
+            items.filter(|item| item.kind() == kind).collect()
+        };
+        let mut spaces = IndexSpaces {
+            functions: imported(EntityKind::Func),
+            memories: imported(EntityKind::Memory),
+            tables: imported(EntityKind::Table),
+            globals: imported(EntityKind::Global),
+            tags: imported(EntityKind::Tag),
+        };
+        let defined = module.functions.len() as u32 - module.imported_functions;
+        let functions = (0..defined).map(|index| CoreItem::Func(CoreFunc::Module(id, index)));
+        spaces.functions.extend(functions);
+        let own = |all: &[MemoryId]| {
+            all.iter()
+                .map(|id| CoreItem::Memory(*id))
+                .collect::<Vec<_>>()
+        };
+        spaces.memories.extend(own(&instance.memories));
+        spaces
+            .tables
+            .extend(instance.tables.iter().map(|id| CoreItem::Table(*id)));
+        spaces
+            .globals
+            .extend(instance.globals.iter().map(|id| CoreItem::Global(*id)));
+        spaces
+            .tags
+            .extend(instance.tags.iter().map(|id| CoreItem::Tag(*id)));
+        spaces
+    }
+
+    /// The item of an index that was validated.
+    fn item(&self, kind: EntityKind, index: u32) -> CoreItem {
+        let space = match kind {
+            EntityKind::Func => &self.functions,
+            EntityKind::Memory => &self.memories,
+            EntityKind::Table => &self.tables,
+            EntityKind::Global => &self.globals,
+            EntityKind::Tag => &self.tags,
+        };
+        space[index as usize]
+    }
+}
+
+/// A world of one module. Functions that it imports are the host's; memories, tables, globals and tags
+/// are made from the declared types, by an instance that comes first: globals are zero or null.
+///
+/// # Errors
+/// If it imports something whose type has no default value.
+pub fn lone_module(module: Module<'_>) -> Result<World<'_>> {
+    let mut world = World::new();
+    let provider = imported_entities(&module)?;
+    let provider = world.add_module(provider);
+    let provider = world.instantiate(provider, Vec::new());
+    let made = world.program.core_instances[provider.index()].clone();
+    let mut memories = made.memories.into_iter().map(CoreItem::Memory);
+    let mut tables = made.tables.into_iter().map(CoreItem::Table);
+    let mut globals = made.globals.into_iter().map(CoreItem::Global);
+    let mut tags = made.tags.into_iter().map(CoreItem::Tag);
+    let mut imports = Vec::new();
+    for import in &module.imports {
+        let item = match import.kind {
+            EntityKind::Func => {
+                let id = CoreImportId::new(world.program.core_imports.len());
+                world.program.core_imports.push(CoreImport {
+                    module: import.module.to_string(),
+                    name: import.name.to_string(),
+                    signature: module.signature(import.index).clone(),
+                });
+                Some(CoreItem::Func(CoreFunc::Host(id)))
+            }
+            EntityKind::Memory => memories.next(),
+            EntityKind::Table => tables.next(),
+            EntityKind::Global => globals.next(),
+            EntityKind::Tag => tags.next(),
+        };
+        imports.push(item.context("an import was not made")?);
+    }
+    let names: Vec<&str> = module.exports.iter().map(|(name, ..)| *name).collect();
+    let module = world.add_module(module);
+    let instance = world.instantiate(module, imports);
+    for name in names {
+        world.expose(instance, name)?;
+    }
+    Ok(world)
+}
+
+/// A module that defines the memories, tables, globals and tags that another imports, in its order.
+fn imported_entities<'a>(module: &Module<'a>) -> Result<Module<'a>> {
+    let mut made = Module {
+        name: "imports".to_string(),
+        types: module.types.clone(),
+        recursion_groups: module.recursion_groups.clone(),
+        memories: module.memories[..module.imported_memories as usize].to_vec(),
+        tables: module.tables[..module.imported_tables as usize].to_vec(),
+        tags: module.tags[..module.imported_tags as usize].to_vec(),
+        ..Module::default()
+    };
+    for table in &made.tables {
+        if !table.ty.element_type.is_nullable() {
+            bail!("an imported table of references that cannot be null must be bound to a module");
+        }
+    }
+    for global in &module.globals[..module.imported_globals as usize] {
+        if let ValType::Ref(reference) = global.declared {
+            ensure!(
+                reference.is_nullable(),
+                "an imported global that cannot be null must be bound to a module"
+            );
+        }
+        made.globals.push(ModuleGlobal {
+            init: Some(zero(global.ty)),
+            ..global.clone()
+        });
+    }
+    made.uses = Uses {
+        written_tables: vec![false; made.tables.len()],
+        grown_tables: vec![false; made.tables.len()],
+        // The host gives them their values.
+        written_globals: vec![true; made.globals.len()],
+        global_accesses: vec![0; made.globals.len()],
+        ..Uses::default()
+    };
+    Ok(made)
+}
+
+/// The constant expression of a type's default value.
+fn zero(ty: CoreType) -> ConstExpr<'static> {
+    const V128: &[u8] = &[
+        0xfd, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b,
+    ];
+    let bytes: &[u8] = match ty {
+        CoreType::I32 => &[0x41, 0, 0x0b],
+        CoreType::I64 => &[0x42, 0, 0x0b],
+        CoreType::F32 => &[0x43, 0, 0, 0, 0, 0x0b],
+        CoreType::F64 => &[0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b],
+        CoreType::V128 => V128,
+        CoreType::Ref(RefKind::Func) => &[0xd0, 0x70, 0x0b],
+        CoreType::Ref(RefKind::Extern) => &[0xd0, 0x6f, 0x0b],
+        CoreType::Ref(RefKind::Exn) => &[0xd0, 0x69, 0x0b],
+    };
+    ConstExpr::new(BinaryReader::new(bytes, 0))
+}

@@ -1,0 +1,83 @@
+;; A component around a child that calls it back. It lends the child a handle of its resource; what
+;; happens meanwhile depends on the mode:
+;; 0: nothing; 1: it calls the child again; 2: it drops the handle; 3: the child keeps the borrow.
+(component
+  (type $R (resource (rep i32)))
+  (core func $new (canon resource.new $R))
+  (core func $drop (canon resource.drop $R))
+  (core module $Inner
+    (import "" "drop" (func $drop (param i32)))
+    (type $down (func (param i32 i32) (result i32)))
+    (table (export "table") 1 funcref)
+    (global $handle (export "handle") (mut i32) (i32.const 0))
+    (func (export "up") (param $mode i32) (result i32)
+      (if (i32.eq (local.get $mode) (i32.const 1))
+        (then (return
+          (call_indirect (type $down) (global.get $handle) (i32.const 0) (i32.const 0)))))
+      (if (i32.eq (local.get $mode) (i32.const 2)) (then (call $drop (global.get $handle))))
+      (i32.const 42)))
+  (core instance $inner (instantiate $Inner (with "" (instance (export "drop" (func $drop))))))
+  (func $up (param "mode" u32) (result u32) (canon lift (core func $inner "up")))
+
+  (component $Child
+    (import "r" (type $R (sub resource)))
+    (import "up" (func $up (param "mode" u32) (result u32)))
+    (core func $up (canon lower (func $up)))
+    (core func $drop (canon resource.drop $R))
+    (core module $m
+      (import "" "up" (func $up (param i32) (result i32)))
+      (import "" "drop" (func $drop (param i32)))
+      (func (export "down") (param $borrow i32) (param $mode i32) (result i32)
+        (local $result i32)
+        (local.set $result (call $up (local.get $mode)))
+        (if (i32.ne (local.get $mode) (i32.const 3)) (then (call $drop (local.get $borrow))))
+        (local.get $result)))
+    (core instance $m (instantiate $m (with "" (instance
+      (export "up" (func $up)) (export "drop" (func $drop))))))
+    (func (export "down") (param "r" (borrow $R)) (param "mode" u32) (result u32)
+      (canon lift (core func $m "down")))
+    ;; Lends a handle and gives it away; and the other way round.
+    (core module $n
+      (func (export "lend-give") (param i32 i32))
+      (func (export "give-lend") (param i32 i32)))
+    (core instance $n (instantiate $n))
+    (func (export "lend-give") (param "b" (borrow $R)) (param "o" (own $R))
+      (canon lift (core func $n "lend-give")))
+    (func (export "give-lend") (param "o" (own $R)) (param "b" (borrow $R))
+      (canon lift (core func $n "give-lend")))
+  )
+  (instance $child (instantiate $Child (with "r" (type $R)) (with "up" (func $up))))
+
+  (core func $down (canon lower (func $child "down")))
+  (core func $lend-give (canon lower (func $child "lend-give")))
+  (core func $give-lend (canon lower (func $child "give-lend")))
+  (core module $Outer
+    (import "" "down" (func $down (param i32 i32) (result i32)))
+    (import "" "lend-give" (func $lend-give (param i32 i32)))
+    (import "" "give-lend" (func $give-lend (param i32 i32)))
+    (import "" "new" (func $new (param i32) (result i32)))
+    (import "" "drop" (func $drop (param i32)))
+    (import "" "table" (table 1 funcref))
+    (import "" "handle" (global $handle (mut i32)))
+    (elem (i32.const 0) func $down)
+    (func (export "run") (param $mode i32) (result i32)
+      (local $result i32)
+      (global.set $handle (call $new (i32.const 7)))
+      (local.set $result (call $down (global.get $handle) (local.get $mode)))
+      (call $drop (global.get $handle))
+      (local.get $result))
+    (func (export "run-lend-give") (local $h i32)
+      (local.set $h (call $new (i32.const 7)))
+      (call $lend-give (local.get $h) (local.get $h)))
+    (func (export "run-give-lend") (local $h i32)
+      (local.set $h (call $new (i32.const 7)))
+      (call $give-lend (local.get $h) (local.get $h))))
+  (core instance $outer (instantiate $Outer (with "" (instance
+    (export "down" (func $down))
+    (export "lend-give" (func $lend-give)) (export "give-lend" (func $give-lend))
+    (export "new" (func $new)) (export "drop" (func $drop))
+    (export "table" (table $inner "table")) (export "handle" (global $inner "handle"))))))
+  (func (export "run") (param "mode" u32) (result u32) (canon lift (core func $outer "run")))
+  (func (export "run-lend-give") (canon lift (core func $outer "run-lend-give")))
+  (func (export "run-give-lend") (canon lift (core func $outer "run-give-lend")))
+)

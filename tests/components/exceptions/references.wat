@@ -1,0 +1,93 @@
+;; References to exceptions: thrown again, kept in globals, tables and other exceptions, and left behind.
+(component
+  (core module $m
+    (tag $t (param i32))
+    (tag $link (param exnref i32))
+    (global $kept (mut exnref) (ref.null exn))
+    (table $exceptions 4 10 exnref)
+    (func $throw (param i32) (throw $t (local.get 0)))
+    (func $catch (param i32) (result exnref)
+      (block $h (result i32 exnref)
+        (try_table (catch_ref $t $h) (call $throw (local.get 0)))
+        (unreachable))
+      (return))
+    (func $catch_one (param i32) (result exnref) (local $e exnref)
+      (block $h (result exnref)
+        (try_table (catch_all_ref $h) (call $throw (local.get 0)))
+        (unreachable)))
+    (func $rethrow (param exnref) (throw_ref (local.get 0)))
+    ;; The value of an exception, read by throwing it again.
+    (func $value (param exnref) (result i32)
+      (block $h (result i32)
+        (try_table (catch $t $h) (call $rethrow (local.get 0)))
+        (unreachable)))
+    (func (export "again") (param i32) (result i32)
+      (call $value (call $catch_one (local.get 0))))
+    ;; Keeps one in a global and three in a table while `n` others come and go.
+    (func (export "kept") (param $n i32) (result i32)
+      (global.set $kept (call $catch_one (i32.const 1)))
+      (table.set $exceptions (i32.const 1) (call $catch_one (i32.const 10)))
+      (table.set $exceptions (i32.const 3) (call $catch_one (i32.const 100)))
+      (drop (table.grow $exceptions (call $catch_one (i32.const 1000)) (i32.const 2)))
+      (loop $again
+        (drop (call $catch_one (i32.const 5)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br_if $again (local.get $n)))
+      (i32.add
+        (i32.add
+          (call $value (global.get $kept))
+          (call $value (table.get $exceptions (i32.const 1))))
+        (i32.add
+          (call $value (table.get $exceptions (i32.const 3)))
+          (call $value (table.get $exceptions (i32.const 5))))))
+    ;; The same in locals, over calls that collect.
+    (func (export "locals") (param $n i32) (result i32) (local $a exnref) (local $b exnref)
+      (local.set $a (call $catch_one (i32.const 3)))
+      (local.set $b (call $catch_one (i32.const 4)))
+      (loop $again
+        (drop (call $catch_one (i32.const 5)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br_if $again (local.get $n)))
+      (i32.add (call $value (local.get $a)) (call $value (local.get $b))))
+    ;; A chain of `n` exceptions, each a value of the next; then its length.
+    (func (export "chain") (param $n i32) (result i32) (local $last exnref) (local $length i32)
+      (loop $more
+        (block $caught (result exnref)
+          (try_table (catch_all_ref $caught)
+            (throw $link (local.get $last) (local.get $n)))
+          (unreachable))
+        (local.set $last)
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br_if $more (local.get $n)))
+      (block $end
+        (loop $walk
+          (br_if $end (ref.is_null (local.get $last)))
+          (block $caught (result exnref i32)
+            (try_table (catch $link $caught) (call $rethrow (local.get $last)))
+            (unreachable))
+          (drop)
+          (local.set $last)
+          (local.set $length (i32.add (local.get $length) (i32.const 1)))
+          (br $walk)))
+      (local.get $length))
+    (func (export "null") (result i32)
+      (throw_ref (ref.null exn)))
+    ;; An exception thrown and caught `n` times, without references.
+    (func (export "values") (param $n i32) (result i32) (local $sum i32)
+      (loop $again
+        (block $h (result i32)
+          (try_table (catch $t $h) (call $throw (i32.const 2)))
+          (unreachable))
+        (local.set $sum (i32.add (local.get $sum)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br_if $again (local.get $n)))
+      (local.get $sum))
+  )
+  (core instance $i (instantiate $m))
+  (func (export "again") (param "x" u32) (result u32) (canon lift (core func $i "again")))
+  (func (export "kept") (param "x" u32) (result u32) (canon lift (core func $i "kept")))
+  (func (export "locals") (param "x" u32) (result u32) (canon lift (core func $i "locals")))
+  (func (export "chain") (param "x" u32) (result u32) (canon lift (core func $i "chain")))
+  (func (export "null") (result u32) (canon lift (core func $i "null")))
+  (func (export "values") (param "x" u32) (result u32) (canon lift (core func $i "values")))
+)

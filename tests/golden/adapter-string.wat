@@ -1,0 +1,39 @@
+;;! emit = "clif"
+;;! function = "adapter"
+;; UTF-8 to UTF-8: bounds, `realloc`, bounds, one copy, validation of the copy.
+(component
+  (component $Back
+    (core module $libc
+      (memory (export "memory") 1)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+    (core instance $libc (instantiate $libc))
+    (alias core export $libc "memory" (core memory $memory))
+    (alias core export $libc "realloc" (core func $realloc))
+    (core module $m (func (export "f") (param i32 i32)))
+    (core instance $m (instantiate $m))
+    (func (export "f") (param "s" string)
+      (canon lift (core func $m "f") (memory $memory) (realloc $realloc)))
+  )
+  (component $Front
+    (core module $libc
+      (memory (export "memory") 1)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64)))
+    (core instance $libc (instantiate $libc))
+    (alias core export $libc "memory" (core memory $memory))
+    (alias core export $libc "realloc" (core func $realloc))
+    (import "f" (func $f (param "s" string)))
+    (core func $f (canon lower (func $f) (memory $memory)))
+    (core module $m
+      (import "" "f" (func $f (param i32 i32)))
+      (table 1 funcref)
+      (elem (i32.const 0) func $f)
+      (type $t (func (param i32 i32)))
+      (func (export "run") (local i32) (local i32)
+        (call_indirect (type $t) (local.get 0) (local.get 1) (i32.const 0))))
+    (core instance $m (instantiate $m (with "" (instance (export "f" (func $f))))))
+    (func (export "run") (canon lift (core func $m "run")))
+  )
+  (instance $back (instantiate $Back))
+  (instance $front (instantiate $Front (with "f" (func $back "f"))))
+  (func (export "run") (alias export $front "run"))
+)
