@@ -22,8 +22,11 @@ pub enum Emit {
 /// As [`crate::compile_component`].
 pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) -> Result<String> {
     in_thread_pool(options, || {
-        let (wasm, parse_options) = options.input(wasm);
-        let mut program = component::parse_component(&wasm, &parse_options)?;
+        let (input, parse_options) = options.input(wasm);
+        let mut program = component::parse_component(&input, &parse_options)?;
+        if let Some(world) = &options.world {
+            component::world::check(wasm, world)?;
+        }
         program.bounds = options.bounds;
         let layout = component::layout::lay_out(&program)?;
         let listing = match what {

@@ -520,7 +520,8 @@ fn handles_are_of_one_instance() -> Result<()> {
     );
     let counter = one.counter().call_constructor(&mut store, 1)?;
     let other = two.counter().call_get(&mut store, counter).unwrap_err();
-    let message = "a resource was used with an instance that it is not of";
+    let message = "trampette:alltypes/things@0.1.0 / [method]counter.get: a resource was used with \
+                   an instance that it is not of";
     assert_eq!(other.root_cause().to_string(), message);
     let mut elsewhere = Store::new(());
     assert!(counter.resource_drop(&mut elsewhere).is_err());
