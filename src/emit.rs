@@ -23,17 +23,18 @@ pub enum Emit {
 pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) -> Result<String> {
     in_thread_pool(options, || {
         let (input, parse_options) = options.input(wasm);
-        let program = component::parse_component(&input, &parse_options)?;
+        let mut program = component::parse_component(&input, &parse_options)?;
         if let Some(world) = &options.world {
             component::world::check(wasm, world)?;
         }
+        program.bounds = options.bounds;
         let layout = component::layout::lay_out(&program)?;
         let listing = match what {
             Emit::Plan => return Ok(program.print() + &layout.print(&program)),
             Emit::Clif => Listing::Clif,
             Emit::Assembly => Listing::Assembly,
         };
-        let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
+        let isa = options.isa()?;
         let session = codegen::Session {
             isa,
             program: &program,

@@ -38,13 +38,15 @@ use anyhow::{Context, Result};
 /// missing or extra.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
-        let (input, parse_options) = options.input(wasm);
-        let program = component::parse_component(&input, &parse_options)?;
+        let (bytes, parse_options) = options.input(wasm);
+        let mut program = component::parse_component(&bytes, &parse_options)?;
+        // The world is that of the component itself, without the core modules bound behind it.
         if let Some(world) = &options.world {
             component::world::check(wasm, world)?;
         }
+        program.bounds = options.bounds;
         let layout = component::layout::lay_out(&program)?;
-        let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
+        let isa = options.isa()?;
         let session = codegen::Session {
             isa,
             program: &program,
@@ -70,9 +72,10 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
 pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
         let module = modules::world::parse_module(wasm)?;
-        let world = modules::world::lone_module(module)?;
+        let mut world = modules::world::lone_module(module)?;
+        world.program.bounds = options.bounds;
         let layout = component::layout::lay_out(&world.program)?;
-        let isa = codegen::isa::isa(options.opt_level, &options.target_cpu)?;
+        let isa = options.isa()?;
         let session = codegen::Session {
             isa,
             program: &world.program,

@@ -2,7 +2,10 @@
 
 pub use crate::codegen::isa::{OptLevel, TargetCpu};
 use crate::component::ParseOptions;
+pub use crate::component::program::Bounds;
 pub use crate::component::world::{Wit, World};
+use anyhow::Result;
+use cranelift_codegen::isa::OwnedTargetIsa;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -14,6 +17,10 @@ pub struct CompileOptions {
     /// The processors that the code must run on. The default is a fixed level, not this machine's,
     /// so that the same input gives the same bytes anywhere.
     pub target_cpu: TargetCpu,
+    /// How accesses to linear memories are checked.
+    pub bounds: Bounds,
+    /// Which bits a NaN has that an instruction makes.
+    pub nan: NanBits,
     /// Worker threads; `None` for one a core. The bytes do not depend on it.
     pub threads: Option<usize>,
     /// The import that provides unsafe intrinsics; without it such an import is an ordinary one.
@@ -25,7 +32,25 @@ pub struct CompileOptions {
     pub world: Option<World>,
 }
 
+/// Which bits a NaN has that an instruction makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum NanBits {
+    /// What the processor gives, as the specification allows.
+    #[default]
+    Any,
+    /// Always the canonical ones, so that results are the same on every processor.
+    Canonical,
+}
+
 impl CompileOptions {
+    /// What code is generated for.
+    ///
+    /// # Errors
+    /// If the code generator refuses the settings.
+    pub fn isa(&self) -> Result<OwnedTargetIsa> {
+        crate::codegen::isa::isa_with(self.opt_level, &self.target_cpu, self.nan)
+    }
+
     /// What parsing needs: the component with the core modules behind it, and where they are.
     pub fn input<'w>(&self, wasm: &'w [u8]) -> (Cow<'w, [u8]>, ParseOptions) {
         let mut bytes = Cow::Borrowed(wasm);
@@ -53,9 +78,14 @@ impl CompileOptions {
                 .map(|name| name.to_string())
                 .collect(),
             options: format!(
-                "opt-level={} target-cpu={}",
+                "opt-level={} target-cpu={} bounds={}{}",
                 self.opt_level.name(),
-                self.target_cpu.name()
+                self.target_cpu.name(),
+                self.bounds.name(),
+                match self.nan {
+                    NanBits::Any => "",
+                    NanBits::Canonical => " canonical-nans",
+                }
             ),
         }
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use trampette::CompileOptions;
 use trampette::cli::wast::find_scripts;
+use trampette::options::{Bounds, NanBits, OptLevel};
 use trampette::wast::{ScriptOptions, run_file};
 
 /// Scripts that are not run, and why. A folder stands for all its scripts.
@@ -72,18 +73,36 @@ fn suite_folder() -> Option<PathBuf> {
         .find(|path| path.is_dir())
 }
 
+/// Runs a script with every setting that must not make a difference.
 fn run(path: &Path) -> Result<(), Failed> {
+    run_with(path, "", CompileOptions::default())?;
+    let unoptimised = CompileOptions {
+        opt_level: OptLevel::None,
+        ..CompileOptions::default()
+    };
+    run_with(path, "unoptimised: ", unoptimised)?;
+    let explicit = CompileOptions {
+        bounds: Bounds::Explicit,
+        nan: NanBits::Canonical,
+        ..CompileOptions::default()
+    };
+    run_with(path, "explicit bounds, canonical NaNs: ", explicit)
+}
+
+fn run_with(path: &Path, what: &str, compile: CompileOptions) -> Result<(), Failed> {
     // Files run in parallel already.
     let options = ScriptOptions {
         compile: CompileOptions {
             threads: Some(1),
-            ..CompileOptions::default()
+            ..compile
         },
     };
     let report = run_file(path, &options).map_err(|error| format!("{error:#}"))?;
     let failures: Vec<String> = report
         .failures()
-        .map(|(directive, message)| format!("{}:{}: {message}", path.display(), directive.line))
+        .map(|(directive, message)| {
+            format!("{what}{}:{}: {message}", path.display(), directive.line)
+        })
         .collect();
     match failures.is_empty() {
         true => Ok(()),

@@ -2,7 +2,7 @@
 
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
-use crate::options::{CompileOptions, OptLevel, TargetCpu, Wit, World};
+use crate::options::{Bounds, CompileOptions, NanBits, OptLevel, TargetCpu, Wit, World};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,6 +19,12 @@ pub struct CodeArguments {
     /// The processors to compile for: x86-64-v2, x86-64-v3, x86-64-v4 or native.
     #[arg(long, value_name = "LEVEL", default_value = "x86-64-v3")]
     target_cpu: TargetCpu,
+    /// How accesses to memories are checked: guard or explicit.
+    #[arg(long, value_name = "HOW", default_value = "guard")]
+    bounds: Bounds,
+    /// Make every NaN that an instruction gives canonical.
+    #[arg(long)]
+    canonical_nans: bool,
     /// Worker threads; one a core by default.
     #[arg(short, long, value_name = "N")]
     jobs: Option<usize>,
@@ -45,6 +51,11 @@ impl CodeArguments {
         CompileOptions {
             opt_level: self.opt_level,
             target_cpu: self.target_cpu,
+            bounds: self.bounds,
+            nan: match self.canonical_nans {
+                true => NanBits::Canonical,
+                false => NanBits::Any,
+            },
             threads: self.jobs,
             unsafe_intrinsics_import: self.unsafe_intrinsics.clone(),
             core_modules: self.core_modules.iter().cloned().collect(),

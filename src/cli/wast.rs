@@ -4,6 +4,7 @@ use super::compile::CodeArguments;
 use crate::wast::{Outcome, ScriptOptions, ScriptReport, Totals, run_file};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use rayon::prelude::*;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,7 @@ pub struct WastArguments {
 /// # Errors
 /// If a file cannot be read, or none is found.
 pub fn wast(arguments: &WastArguments) -> Result<u8> {
-    let options = ScriptOptions {
+    let mut options = ScriptOptions {
         compile: arguments.code.options(),
     };
     let mut scripts = Vec::new();
@@ -41,8 +42,16 @@ pub fn wast(arguments: &WastArguments) -> Result<u8> {
     ensure!(!scripts.is_empty(), "there are no scripts to run");
     let mut totals = Totals::default();
     let mut reports = Vec::new();
-    for path in &scripts {
-        let report = run_file(path, &options)?;
+    // Each script is compiled and run on one thread.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(options.compile.threads.unwrap_or(0))
+        .stack_size(16 << 20)
+        .build()
+        .context("cannot start threads")?;
+    options.compile.threads = Some(1);
+    let run = || scripts.par_iter().map(|path| run_file(path, &options));
+    let all: Vec<ScriptReport> = pool.install(|| run().collect::<Result<_>>())?;
+    for (path, report) in scripts.iter().zip(all) {
         totals += report.totals();
         if arguments.json {
             reports.push(json_report(&report));

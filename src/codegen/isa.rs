@@ -3,6 +3,7 @@
 //! Code is position independent because every reference is PC-relative and colocated, not because
 //! Cranelift is told so: with `is_pic` it would load even colocated addresses from a table.
 
+use crate::options::NanBits;
 use anyhow::{Context, Result, anyhow};
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
@@ -186,6 +187,18 @@ const FEATURES: &[CpuFeature] = features! {
 /// # Errors
 /// If this build of Cranelift lacks the target or a setting.
 pub fn isa(level: OptLevel, target: &TargetCpu) -> Result<OwnedTargetIsa> {
+    isa_with(level, target, NanBits::Any)
+}
+
+/// The same, with a choice for NaNs.
+///
+/// # Errors
+/// As [`isa`].
+pub fn isa_with(level: OptLevel, target: &TargetCpu, nan: NanBits) -> Result<OwnedTargetIsa> {
+    let canonical_nans = match nan {
+        NanBits::Any => "false",
+        NanBits::Canonical => "true",
+    };
     let verifier = if cfg!(debug_assertions) {
         "true"
     } else {
@@ -194,6 +207,7 @@ pub fn isa(level: OptLevel, target: &TargetCpu) -> Result<OwnedTargetIsa> {
     let shared = [
         ("opt_level", level.name()),
         ("enable_verifier", verifier),
+        ("enable_nan_canonicalization", canonical_nans),
         // Only PC-relative references: see the module's comment.
         ("is_pic", "false"),
         ("use_colocated_libcalls", "true"),

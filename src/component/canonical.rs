@@ -3,7 +3,8 @@
 
 use super::flatten::{Flattener, Func, ScopeIndex, entry};
 use super::program::{
-    CanonicalOptions, CoreFunc, LiftedFunction, Program, StringEncoding, Trampoline, TrampolineKind,
+    CanonicalOptions, CoreFunc, ErrorContextBuiltIn, LiftedFunction, Program, StringEncoding,
+    Trampoline, TrampolineKind,
 };
 use crate::modules::module::{CoreSignature, CoreType};
 use anyhow::{Result, bail, ensure};
@@ -23,6 +24,7 @@ pub(super) enum TrampolineIdentity {
     ResourceNew(ResourceId, ComponentInstanceId),
     ResourceRep(ResourceId, ComponentInstanceId),
     ResourceDrop(ResourceId, ComponentInstanceId),
+    ErrorContext(ErrorContextBuiltIn, CanonicalOptions),
 }
 
 /// On which side of a call core values are flattened.
@@ -132,10 +134,47 @@ impl<'p, 'a> Flattener<'p, 'a> {
                     |_| TrampolineKind::ResourceDrop { resource, instance },
                 )
             }
+            CanonicalFunction::ErrorContextNew { options } => {
+                let options = self.options(scope, options)?;
+                self.error_context(ErrorContextBuiltIn::New, options)
+            }
+            CanonicalFunction::ErrorContextDebugMessage { options } => {
+                let options = self.options(scope, options)?;
+                self.error_context(ErrorContextBuiltIn::DebugMessage, options)
+            }
+            CanonicalFunction::ErrorContextDrop => {
+                let options = self.options(scope, &[])?;
+                self.error_context(ErrorContextBuiltIn::Drop, options)
+            }
             other => bail!("{} is not supported yet", unsupported(other)),
         };
         self.scopes[scope].core_funcs.push(func);
         Ok(())
+    }
+
+    fn error_context(
+        &mut self,
+        built_in: ErrorContextBuiltIn,
+        options: CanonicalOptions,
+    ) -> CoreFunc {
+        let pointer = match options.width() {
+            PointerWidth::P32 => CoreType::I32,
+            PointerWidth::P64 => CoreType::I64,
+        };
+        let (params, results) = match built_in {
+            ErrorContextBuiltIn::New => (vec![pointer; 2], vec![CoreType::I32]),
+            ErrorContextBuiltIn::DebugMessage => (vec![CoreType::I32, pointer], Vec::new()),
+            ErrorContextBuiltIn::Drop => (vec![CoreType::I32], Vec::new()),
+        };
+        let signature = CoreSignature {
+            params: params.into(),
+            results: results.into(),
+        };
+        self.trampoline(
+            TrampolineIdentity::ErrorContext(built_in, options.clone()),
+            signature,
+            |_| TrampolineKind::ErrorContext { built_in, options },
+        )
     }
 
     fn lift(
@@ -304,9 +343,6 @@ fn unsupported(function: &CanonicalFunction) -> String {
         | F::ThreadYieldThenResume
         | F::ThreadSuspendThenPromote
         | F::ThreadYieldThenPromote => ("thread.*", "component-level threads"),
-        F::ErrorContextNew { .. } | F::ErrorContextDebugMessage { .. } | F::ErrorContextDrop => {
-            ("error-context.*", "component model 0.3")
-        }
         F::StreamNew { .. }
         | F::StreamRead { .. }
         | F::StreamWrite { .. }
@@ -335,6 +371,9 @@ fn unsupported(function: &CanonicalFunction) -> String {
         | F::WaitableJoin => ("waitable*", "component model 0.3"),
         F::Lift { .. }
         | F::Lower { .. }
+        | F::ErrorContextNew { .. }
+        | F::ErrorContextDebugMessage { .. }
+        | F::ErrorContextDrop
         | F::ResourceNew { .. }
         | F::ResourceDrop { .. }
         | F::ResourceRep { .. } => ("this", "component model"),

@@ -8,8 +8,8 @@
 //! | `types` | component types to [`trampette_artifact::types`], with resource identity |
 //! | `canonical` | `canon` definitions to trampolines and lifted functions |
 //! | `imports`, `exports` | what the component and its host see of each other |
-//! | [`world`] | whether the component fits a world of WIT |
 //! | `bound_modules` | core modules that the component imports |
+//! | [`world`] | whether the component fits a world of WIT |
 //! | [`program`], `print` | the result, and its listing |
 //! | [`layout`] | where everything of a program is at run time |
 

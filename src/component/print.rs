@@ -136,6 +136,9 @@ impl Program<'_> {
                     writeln!(out, "    callee {callee} {lifted}")?;
                     writeln!(out, "    caller {}", self.options_text(options))?;
                 }
+                TrampolineKind::ErrorContext { options, .. } => {
+                    writeln!(out, "    caller {}", self.options_text(options))?;
+                }
                 TrampolineKind::ResourceNew { resource, instance }
                 | TrampolineKind::ResourceRep { resource, instance }
                 | TrampolineKind::ResourceDrop { resource, instance } => {

@@ -50,6 +50,8 @@ pub struct Program<'a> {
     pub tags: Vec<Definition>,
     /// What happens at instantiation, in order.
     pub steps: Vec<Step>,
+    /// How accesses to memories are checked.
+    pub bounds: Bounds,
     /// Whether the steps are one or many for the host.
     pub instantiation: Instantiation,
     /// What the host can reach of core instances (lone modules and scripts only).
@@ -127,6 +129,37 @@ pub fn intrinsic_signature(intrinsic: Intrinsic) -> CoreSignature {
     CoreSignature {
         params: params.into_iter().map(core).collect(),
         results: result.into_iter().map(core).collect(),
+    }
+}
+
+/// How accesses to linear memories are checked. What a program does is the same either way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Bounds {
+    /// By guard pages where a memory allows it, and by compiled code otherwise.
+    #[default]
+    Guard,
+    /// Always by compiled code.
+    Explicit,
+}
+
+impl Bounds {
+    /// Its name as an option.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bounds::Guard => "guard",
+            Bounds::Explicit => "explicit",
+        }
+    }
+}
+
+impl std::str::FromStr for Bounds {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Bounds> {
+        let all = [Bounds::Guard, Bounds::Explicit].into_iter();
+        all.into_iter()
+            .find(|bounds| bounds.name() == name)
+            .with_context(|| format!("bounds are checked by `guard` or `explicit`, not `{name}`"))
     }
 }
 
@@ -356,6 +389,13 @@ pub enum TrampolineKind {
         /// Whose handle table.
         instance: ComponentInstanceId,
     },
+    /// `canon error-context.new`, `error-context.debug-message` or `error-context.drop`.
+    ErrorContext {
+        /// Which one.
+        built_in: ErrorContextBuiltIn,
+        /// Whose handle table; where the message comes from or goes to.
+        options: CanonicalOptions,
+    },
     /// `canon resource.drop`.
     ResourceDrop {
         /// Any resource.
@@ -363,6 +403,15 @@ pub enum TrampolineKind {
         /// Whose handle table.
         instance: ComponentInstanceId,
     },
+}
+
+/// A canonical built-in about error contexts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)]
+pub enum ErrorContextBuiltIn {
+    New,
+    DebugMessage,
+    Drop,
 }
 
 impl TrampolineKind {
@@ -374,6 +423,11 @@ impl TrampolineKind {
             TrampolineKind::ResourceNew { .. } => "resource-new",
             TrampolineKind::ResourceRep { .. } => "resource-rep",
             TrampolineKind::ResourceDrop { .. } => "resource-drop",
+            TrampolineKind::ErrorContext { built_in, .. } => match built_in {
+                ErrorContextBuiltIn::New => "error-context-new",
+                ErrorContextBuiltIn::DebugMessage => "error-context-debug-message",
+                ErrorContextBuiltIn::Drop => "error-context-drop",
+            },
         }
     }
 }

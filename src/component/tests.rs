@@ -426,10 +426,6 @@ fn what_is_not_supported_is_named_with_its_offset() {
             "future types (component model 0.3)",
         ),
         (
-            "(component (import \"f\" (func (result error-context))))",
-            "error-context",
-        ),
-        (
             "(component (core func (canon task.cancel)))",
             "`task.*` (component model 0.3)",
         ),

@@ -47,7 +47,6 @@ impl std::error::Error for Unsupported {}
 const ASYNC_FUNCTIONS: &str = "async functions (component model 0.3)";
 const FUTURES: &str = "future types (component model 0.3)";
 const STREAMS: &str = "stream types (component model 0.3)";
-const ERROR_CONTEXTS: &str = "values of type error-context (component model 0.3)";
 
 impl TypeValue<'_, '_> {
     /// What kind of type it is, for messages.
@@ -178,7 +177,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
 
     fn value_type(&self, scope: ScopeIndex, ty: ComponentValType) -> Result<Type> {
         match ty {
-            ComponentValType::Primitive(ty) => primitive_type(ty),
+            ComponentValType::Primitive(ty) => Ok(primitive_type(ty)),
             ComponentValType::Type(index) => {
                 match entry(&self.scopes[scope].types, index, "type")? {
                     TypeValue::Value(ty) => Ok(ty),
@@ -191,7 +190,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     fn defined_type(&mut self, scope: ScopeIndex, ty: &ComponentDefinedType<'a>) -> Result<Type> {
         let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
         let ty = match ty {
-            ComponentDefinedType::Primitive(ty) => return primitive_type(*ty),
+            ComponentDefinedType::Primitive(ty) => return Ok(primitive_type(*ty)),
             ComponentDefinedType::Record(fields) => {
                 let fields = fields.iter().map(|(name, ty)| {
                     Ok(Field {
@@ -260,8 +259,8 @@ fn cost(ty: &ComponentType<'_>) -> usize {
     }
 }
 
-fn primitive_type(ty: PrimitiveValType) -> Result<Type> {
-    Ok(match ty {
+fn primitive_type(ty: PrimitiveValType) -> Type {
+    match ty {
         PrimitiveValType::Bool => Type::Bool,
         PrimitiveValType::S8 => Type::S8,
         PrimitiveValType::U8 => Type::U8,
@@ -275,8 +274,8 @@ fn primitive_type(ty: PrimitiveValType) -> Result<Type> {
         PrimitiveValType::F64 => Type::F64,
         PrimitiveValType::Char => Type::Char,
         PrimitiveValType::String => Type::String,
-        PrimitiveValType::ErrorContext => bail!(Unsupported(ERROR_CONTEXTS)),
-    })
+        PrimitiveValType::ErrorContext => Type::ErrorContext,
+    }
 }
 
 /// Whether a value's native form refers to memory outside itself.

@@ -186,15 +186,18 @@ impl ExactHeap {
         if self == other {
             return true;
         }
-        match (self, other) {
-            (ExactHeap::Function(_), ExactHeap::Abstract(A::Func)) => true,
-            (
-                ExactHeap::Abstract(A::NoFunc),
-                ExactHeap::Abstract(A::Func) | ExactHeap::Function(_),
-            ) => true,
-            (ExactHeap::Abstract(A::NoExtern), ExactHeap::Abstract(A::Extern)) => true,
-            (ExactHeap::Abstract(A::NoExn), ExactHeap::Abstract(A::Exn)) => true,
-            _ => false,
-        }
+        matches!(
+            (self, other),
+            (ExactHeap::Function(_), ExactHeap::Abstract(A::Func))
+                | (
+                    ExactHeap::Abstract(A::NoFunc),
+                    ExactHeap::Abstract(A::Func) | ExactHeap::Function(_),
+                )
+                | (
+                    ExactHeap::Abstract(A::NoExtern),
+                    ExactHeap::Abstract(A::Extern)
+                )
+                | (ExactHeap::Abstract(A::NoExn), ExactHeap::Abstract(A::Exn))
+        )
     }
 }

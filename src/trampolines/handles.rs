@@ -174,6 +174,30 @@ pub fn table_rep(
     Entry { address, rep, tag }
 }
 
+/// Looks up the error context at `index` (`i32`); returns the address of its entry. Raises
+/// [`TrapCode::UnknownHandle`] if there is no handle, [`TrapCode::HandleTypeMismatchHost`] if it is
+/// something else.
+pub fn error_context(e: &mut Emitter<'_, '_>, table: ComponentInstanceId, index: Value) -> Value {
+    let payload = e.builder.ins().uextend(types::I64, index);
+    let capacity = table_field(e, table, offset_of!(HandleTable, capacity));
+    let capacity = e.load_root(types::I32, capacity);
+    let outside = e
+        .builder
+        .ins()
+        .icmp(IntCC::UnsignedGreaterThanOrEqual, index, capacity);
+    e.trap_if(outside, TrapCode::UnknownHandle, Some(payload));
+    let address = entry_address(e, table, index);
+    let flags = Region::Root.trusted(e.builder.func);
+    let tag = e.builder.ins().load(types::I32, flags, address, TAG);
+    let free = e.i32(HandleEntry::FREE);
+    let is_free = e.builder.ins().icmp(IntCC::Equal, tag, free);
+    e.trap_if(is_free, TrapCode::UnknownHandle, Some(payload));
+    let expected = e.i32(HandleEntry::ERROR_CONTEXT);
+    let other = e.builder.ins().icmp(IntCC::NotEqual, tag, expected);
+    e.trap_if(other, TrapCode::HandleTypeMismatchHost, Some(payload));
+    address
+}
+
 /// Ends a cold block: says what is wrong with a handle whose tag is `found`. One raise whose code is
 /// selected, so that a look-up costs little code.
 fn raise_wrong_handle(

@@ -6,6 +6,7 @@ pub mod adapter;
 pub mod builtins;
 pub mod emitter;
 pub mod entry;
+pub mod error_context;
 pub mod export_entry;
 pub mod flags;
 pub mod handles;
@@ -86,5 +87,6 @@ fn component_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::F
         | TrampolineKind::ResourceDrop { .. } => resources::resource_trampoline(session, id),
         TrampolineKind::LowerImport { .. } => lower_import::lower_import(session, id),
         TrampolineKind::Adapter { .. } => adapter::adapter(session, id),
+        TrampolineKind::ErrorContext { .. } => error_context::error_context_trampoline(session, id),
     }
 }

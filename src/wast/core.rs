@@ -82,7 +82,8 @@ impl ScriptRunner {
         let mut excluded = Excluded::new();
         let artifact = in_thread_pool(&self.options, || {
             loop {
-                let planner = Planner::plan(script, &spectest, &excluded, script.len())?;
+                let mut planner = Planner::plan(script, &spectest, &excluded, script.len())?;
+                planner.world.program.bounds = self.options.bounds;
                 let failures = match compile_world(&planner.world, &self.options) {
                     Ok(artifact) => {
                         self.plans = planner.plans;
@@ -470,7 +471,7 @@ fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>,
     };
     let program = &world.program;
     let layout = lay_out(program).map_err(other)?;
-    let isa = codegen::isa::isa(options.opt_level, &options.target_cpu).map_err(other)?;
+    let isa = options.isa().map_err(other)?;
     let session = codegen::Session {
         isa,
         program,

@@ -192,7 +192,7 @@ impl Random {
         match element.leaves() {
             1 if self.percent(15) => self.pick(&[16, 31, 100, 257]),
             0..4 => self.below(8),
-            4..30 => self.below(4),
+            4..30 => self.below(5),
             _ => self.below(3),
         }
     }

@@ -105,12 +105,13 @@ fn sequence<'t>(fields: impl IntoIterator<Item = &'t Ty>, width: Width) -> (Vec<
 }
 
 impl Ty {
-    /// Scalars and strings in it; an upper bound for those of one value without list elements.
+    /// Scalars and strings in it. Lists count more than their elements, so that lists of lists of long
+    /// lists are not made.
     pub fn leaves(&self) -> usize {
         match self {
-            Ty::List(element) => element.leaves(),
+            Ty::List(element) => element.leaves() + 4,
             Ty::FixedLengthList(element, count) => element.leaves() * count,
-            Ty::Map(key, value) => key.leaves() + value.leaves(),
+            Ty::Map(key, value) => key.leaves() + value.leaves() + 4,
             _ => {
                 let fields = self.fields().into_iter().flatten();
                 let cases = self.cases().into_iter().flatten().flatten();

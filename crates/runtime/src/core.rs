@@ -52,7 +52,7 @@ pub enum CoreVal {
     FuncRef(Option<FunctionId>),
     /// A reference to something of the host's, by a number that it chose (below `u32::MAX`), or null.
     ExternRef(Option<u32>),
-    /// Whether a reference to an exception is there.
+    /// A reference to an exception, or null; only guest code makes and uses them.
     ExnRef(Option<u32>),
 }
 

@@ -250,9 +250,9 @@ pub struct StoreInner {
     host_panic: RefCell<Option<Box<dyn Any + Send>>>,
     pub(crate) trap: TrapRecord,
     pub(crate) lends: RefCell<Vec<Lend>>,
+    pub(crate) exceptions: Exceptions,
     /// How many exports were called, wrapping.
     pub(crate) calls: Cell<u32>,
-    pub(crate) exceptions: Exceptions,
 }
 
 impl StoreInner {
@@ -270,8 +270,8 @@ impl StoreInner {
             host_panic: RefCell::default(),
             trap: TrapRecord::default(),
             lends: RefCell::default(),
-            calls: Cell::new(0),
             exceptions: Exceptions::default(),
+            calls: Cell::new(0),
         }
     }
 

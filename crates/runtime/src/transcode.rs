@@ -170,8 +170,12 @@ pub(crate) unsafe extern "C" fn utf16_narrow_in_place(address: *mut u8, count: u
 
 pub(crate) unsafe extern "C" fn utf16_validate(address: *const u8, count: u64) -> u32 {
     // SAFETY: compiled code checked the bounds.
-    let invalid = char::decode_utf16(unsafe { units(address, count) }).any(|unit| unit.is_err());
-    u32::from(invalid)
+    let units = unsafe { units(address, count) };
+    // Most strings have no surrogates; without an early exit the search becomes vector code.
+    let surrogates = units
+        .clone()
+        .fold(false, |any, unit| any | (unit & 0xf800 == 0xd800));
+    u32::from(surrogates && char::decode_utf16(units).any(|unit| unit.is_err()))
 }
 
 pub(crate) unsafe extern "C" fn utf16_to_latin1(
@@ -180,8 +184,8 @@ pub(crate) unsafe extern "C" fn utf16_to_latin1(
     target: *mut u8,
 ) -> u64 {
     // SAFETY: compiled code checked the bounds.
-    let (source, target) = unsafe { (units(source, count), bytes_mut(target, count)) };
-    write_bytes(target, source.map_while(|unit| u8::try_from(unit).ok()))
+    let (source, target) = unsafe { (bytes(source, count * 2), bytes_mut(target, count)) };
+    narrow_up_to(source, target, 0xff)
 }
 
 pub(crate) unsafe extern "C" fn utf16_to_ascii(
@@ -190,9 +194,32 @@ pub(crate) unsafe extern "C" fn utf16_to_ascii(
     target: *mut u8,
 ) -> u64 {
     // SAFETY: compiled code checked the bounds.
-    let (source, target) = unsafe { (units(source, count), bytes_mut(target, count)) };
-    let ascii = |unit| u8::try_from(unit).ok().filter(u8::is_ascii);
-    write_bytes(target, source.map_while(ascii))
+    let (source, target) = unsafe { (bytes(source, count * 2), bytes_mut(target, count)) };
+    narrow_up_to(source, target, 0x7f)
+}
+
+/// Narrows UTF-16LE code units until one is greater than `most`; returns how many.
+fn narrow_up_to(source: &[u8], target: &mut [u8], most: u16) -> u64 {
+    let (units, _) = source.as_chunks::<2>();
+    let (blocks, _) = units.as_chunks::<16>();
+    let (targets, _) = target.as_chunks_mut::<16>();
+    let mut written = 0;
+    // A block at a time, without an early exit in it, so that it becomes vector code.
+    for (block, target) in blocks.iter().zip(targets) {
+        let all = block
+            .iter()
+            .fold(0, |all, unit| all | u16::from_le_bytes(*unit));
+        if all > most {
+            break;
+        }
+        for (byte, unit) in target.iter_mut().zip(block) {
+            *byte = unit[0];
+        }
+        written += 16;
+    }
+    let fits = |unit: &[u8; 2]| (u16::from_le_bytes(*unit) <= most).then_some(unit[0]);
+    let rest = units[written..].iter().map_while(fits);
+    written as u64 + write_bytes(&mut target[written..], rest)
 }
 
 pub(crate) unsafe extern "C" fn ascii_copy(source: *const u8, length: u64, target: *mut u8) -> u64 {
@@ -300,6 +327,40 @@ mod tests {
         let mut narrow = [0; 5];
         let written = unsafe { utf16_to_latin1(wide.as_ptr(), 5, narrow.as_mut_ptr()) };
         assert_eq!((written, &narrow[..3]), (3, &b"a\xe4\xff"[..]));
+    }
+
+    #[test]
+    fn narrowing_stops_where_it_must() {
+        for length in [0, 1, 15, 16, 17, 40] {
+            for at in 0..=length {
+                let mut text = vec!['a'; length];
+                if let Some(c) = text.get_mut(at) {
+                    *c = 'é';
+                }
+                let wide = utf16(&text.iter().collect::<String>());
+                let mut narrow = vec![0; length];
+                let count = length as u64;
+                let (source, target) = (wide.as_ptr(), narrow.as_mut_ptr());
+                assert_eq!(unsafe { utf16_to_latin1(source, count, target) }, count);
+                assert!(
+                    narrow
+                        .iter()
+                        .zip(&text)
+                        .all(|(byte, c)| *byte as char == *c)
+                );
+                assert_eq!(unsafe { utf16_to_ascii(source, count, target) }, at as u64);
+            }
+        }
+        let mut target = *b"....";
+        let copied = unsafe { ascii_copy(b"ab\xe9c".as_ptr(), 4, target.as_mut_ptr()) };
+        assert_eq!((copied, &target), (2, b"ab.."));
+    }
+
+    #[test]
+    fn bits_are_masked() {
+        let mut flags = [0xff_u8; 11];
+        unsafe { bits_mask(flags.as_mut_ptr(), 11, 0x0102_0304_0506_0708) };
+        assert_eq!(flags, [8, 7, 6, 5, 4, 3, 2, 1, 8, 7, 6]);
     }
 
     #[test]

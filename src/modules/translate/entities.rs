@@ -7,6 +7,7 @@
 use super::{Address, Translator};
 use crate::codegen::{self, Region};
 use crate::component::layout::{GlobalPlace, Layout};
+use crate::component::program::Bounds;
 use crate::modules::module::CoreType;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -181,7 +182,7 @@ impl Translator<'_, '_> {
             unreachable!("modules with array types are refused when they are parsed");
         };
         let (id, memory) = self.memory(memory);
-        let guarded = has_guard_pages(memory);
+        let guarded = has_guard_pages(memory) && self.session.program.bounds == Bounds::Guard;
         let flags = self.memory_flags(id);
         let index = self.index64(index);
         let end = memarg.offset.checked_add(access_bytes.into());

@@ -60,6 +60,24 @@ impl Transfer<'_, '_, '_> {
         Ok(())
     }
 
+    /// An error context: the source keeps its own. They are all alike, so nothing travels
+    /// (`lift_error_context`, `lower_error_context`).
+    pub(super) fn error_context(&mut self, from: &mut Source<'_>, to: &mut Destination<'_>) {
+        let handle = self.read_integer(Integer::Any32, from);
+        if let Side::Guest(guest) = self.from {
+            handles::error_context(self.e, guest.instance(), handle);
+        }
+        let nothing = self.e.i32(0);
+        let handle = match self.to {
+            Side::Guest(guest) => {
+                let tag = HandleEntry::ERROR_CONTEXT;
+                handles::table_new(self.e, guest.instance(), tag, nothing)
+            }
+            Side::Host => nothing,
+        };
+        self.write_integer(Integer::Any32, handle, to);
+    }
+
     /// A borrowed handle: the source keeps its own.
     pub(super) fn borrow(
         &mut self,

@@ -349,7 +349,7 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
             Type::F64 => self.float(Flat::F64, from, to),
             Type::Char => self.character(from, to),
             Type::String => return self.string(from, to),
-            Type::ErrorContext => bail!("values of type `error-context` are not supported yet"),
+            Type::ErrorContext => self.error_context(from, to),
             Type::Defined(id) => return self.defined(ty, &self.types()[id], from, to),
         }
         Ok(())
