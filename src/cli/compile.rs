@@ -116,8 +116,7 @@ pub fn compile(arguments: &CompileArguments) -> Result<()> {
         name: arguments.world.clone(),
     });
     if let Some(stage) = arguments.emit.stage() {
-        print!("{}", emit::listing(&wasm, &options, stage, "")?);
-        return Ok(());
+        return super::print(&emit::listing(&wasm, &options, stage, "")?);
     }
     let output = arguments
         .output

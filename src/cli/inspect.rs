@@ -1,15 +1,20 @@
 //! `trampette inspect`: what a component or an artifact consists of.
 
 use super::compile::CodeArguments;
+use crate::CompileOptions;
+use crate::component::program::{Program, TrampolineKind};
 use crate::input::{self, Input};
-use anyhow::{Context, Result};
+use crate::trampolines::transfer::kind::TransferKind;
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use object::read::elf::{ElfFile64, FileHeader};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use trampette_artifact::header::{Identification, section};
+use trampette_artifact::ids::{ExportId, TrampolineId};
+use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
 use trampette_artifact::types::TypeTable;
 
@@ -18,6 +23,9 @@ use trampette_artifact::types::TypeTable;
 pub struct InspectArguments {
     /// A component, which is compiled in memory first, or an artifact.
     input: PathBuf,
+    /// Draw the plan of a component: instances, and who calls whom through which trampoline.
+    #[arg(long, value_name = "SVG")]
+    graph: Option<PathBuf>,
     #[command(flatten)]
     code: CodeArguments,
 }
@@ -25,24 +33,88 @@ pub struct InspectArguments {
 /// Prints a description.
 pub fn inspect(arguments: &InspectArguments) -> Result<()> {
     let artifact = match input::read(&arguments.input)? {
+        Input::Artifact(_) if arguments.graph.is_some() => {
+            bail!(
+                "{}: an artifact does not keep its plan; draw the component's",
+                arguments.input.display()
+            )
+        }
         Input::Artifact(bytes) => bytes,
         Input::Component(wasm) => {
             // Some imports and exports are nothing that WIT can say.
             if let Ok(wit) = crate::component::world::describe(&wasm) {
-                println!("{wit}");
+                super::print(&format!("{wit}\n"))?;
             }
-            let artifact = crate::compile_component(&wasm, &arguments.code.options());
-            artifact
+            let options = arguments.code.options();
+            let artifact = crate::compile_component(&wasm, &options)
                 .with_context(|| arguments.input.display().to_string())?
-                .into_bytes()
+                .into_bytes();
+            plan(&wasm, &options, &artifact, arguments.graph.as_deref())?;
+            artifact
         }
     };
     let description = describe(&artifact);
-    print!(
-        "{}",
-        description.with_context(|| arguments.input.display().to_string())?
-    );
-    Ok(())
+    super::print(&description.with_context(|| arguments.input.display().to_string())?)
+}
+
+/// Prints the trampolines of a component with their sizes and transfers, and draws its plan.
+fn plan(
+    wasm: &[u8],
+    options: &CompileOptions,
+    artifact: &[u8],
+    graph: Option<&Path>,
+) -> Result<()> {
+    let (bytes, parse_options) = options.input(wasm);
+    let program = crate::component::parse_component(&bytes, &parse_options)?;
+    if let Some(path) = graph {
+        let svg = program.svg()?;
+        std::fs::write(path, svg).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    super::print(&trampolines(&program, artifact)?)
+}
+
+/// Every trampoline and export entry: its symbol, bytes of code, and what its transfers do.
+fn trampolines(program: &Program<'_>, artifact: &[u8]) -> Result<String> {
+    let file = ElfFile64::<object::Endianness>::parse(artifact).context("not an ELF file")?;
+    let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+    for symbol in file.symbols() {
+        sizes.insert(symbol.name().unwrap_or_default().to_string(), symbol.size());
+    }
+    let trampolines = program
+        .trampolines
+        .iter()
+        .enumerate()
+        .map(|(index, trampoline)| {
+            let ty = match &trampoline.kind {
+                TrampolineKind::LowerImport { ty, .. } | TrampolineKind::Adapter { ty, .. } => {
+                    Some(ty)
+                }
+                _ => None,
+            };
+            (
+                FuncKey::ComponentTrampoline(Abi::Wasm, TrampolineId::new(index)),
+                ty,
+            )
+        });
+    let lifts = program.lifts.iter().enumerate().map(|(index, lift)| {
+        (
+            FuncKey::ExportEntry(Abi::Wasm, ExportId::new(index)),
+            Some(&lift.ty),
+        )
+    });
+    let mut out = String::from("trampolines (bytes, transfer):\n");
+    for (key, ty) in trampolines.chain(lifts) {
+        let symbol = crate::compile::symbol(program, key);
+        // What nothing reaches was not compiled.
+        let Some(size) = sizes.get(&symbol) else {
+            continue;
+        };
+        let kind = ty.map_or(TransferKind::None, |ty| {
+            TransferKind::of_call(&program.types, ty)
+        });
+        writeln!(out, "  {size:>6} {:<12} {symbol}", kind.name())?;
+    }
+    Ok(out + "\n")
 }
 
 /// Describes an artifact.

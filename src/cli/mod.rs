@@ -28,6 +28,15 @@ enum Command {
     Wast(wast::WastArguments),
 }
 
+/// Writes to standard output; a reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
 /// Runs the command line with the process's arguments. Exit codes: the guest's own; 134 for a trap;
 /// 1 for other errors; 2 for wrong usage.
 pub fn main() -> ExitCode {

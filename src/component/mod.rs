@@ -10,6 +10,7 @@
 //! | `imports`, `exports` | what the component and its host see of each other |
 //! | `bound_modules` | core modules that the component imports |
 //! | [`world`] | whether the component fits a world of WIT |
+//! | `graph` | the plan as a picture |
 //! | [`program`], `print` | the result, and its listing |
 //! | [`layout`] | where everything of a program is at run time |
 
@@ -18,6 +19,7 @@ mod canonical;
 mod definition;
 mod exports;
 mod flatten;
+mod graph;
 mod imports;
 pub mod layout;
 pub mod parse;

@@ -30,6 +30,7 @@
 mod checks;
 pub mod facts;
 mod handles;
+pub mod kind;
 mod lists;
 mod records;
 #[cfg(test)]
