@@ -193,7 +193,7 @@ pub fn isa(level: OptLevel, target: &TargetCpu) -> Result<OwnedTargetIsa> {
 /// The same, with a choice for NaNs.
 ///
 /// # Errors
-/// As [`isa`].
+/// As [`isa()`].
 pub fn isa_with(level: OptLevel, target: &TargetCpu, nan: NanBits) -> Result<OwnedTargetIsa> {
     let canonical_nans = match nan {
         NanBits::Any => "false",

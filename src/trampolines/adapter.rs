@@ -7,7 +7,7 @@
 //! leave, so nothing changes the other side.
 //!
 //! Bookkeeping is emitted only where something can observe it: see `reentrance` for entering, and
-//! [`Adapter::observed_lends`] for lends.
+//! `observed_lends` for lends.
 
 use super::emitter::Emitter;
 use super::flags;
