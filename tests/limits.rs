@@ -1,0 +1,171 @@
+//! Programs at the specification's limits: compiled in reasonable time and right, or refused with a clear
+//! error, never a crash.
+
+use anyhow::Result;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+use trampette::CompileOptions;
+use trampette_runtime::{Component, Linker, Store, Trap};
+
+/// A component whose export `run: func() -> u32` is the core export of the module with these fields.
+fn component(fields: &str) -> Result<Vec<u8>> {
+    Ok(wat::parse_str(format!(
+        r#"(component
+            (core module $m {fields})
+            (core instance $i (instantiate $m))
+            (func (export "run") (result u32) (canon lift (core func $i "run"))))"#
+    ))?)
+}
+
+/// Compiles and runs; gives the result and the time that compiling took.
+fn run(fields: &str) -> Result<(u32, Duration)> {
+    let wasm = component(fields)?;
+    let start = Instant::now();
+    let artifact = trampette::compile_component(&wasm, &CompileOptions::default())?;
+    let time = start.elapsed();
+    let component = Component::from_bytes(artifact.bytes())?;
+    let mut store = Store::new(());
+    let instance = Linker::new().instantiate(&mut store, &component)?;
+    let run = instance.get_typed_func::<(), u32>(&mut store, "run")?;
+    Ok((run.call(&mut store, ())?, time))
+}
+
+fn functions(count: usize) -> String {
+    let mut fields = String::from("(type $t (func (param i32) (result i32)))");
+    for i in 0..count {
+        write!(
+            fields,
+            "(func $f{i} (type $t) (i32.add (local.get 0) (i32.const {i})))"
+        )
+        .unwrap();
+    }
+    fields.push_str("(table funcref (elem");
+    for i in 0..count {
+        write!(fields, " $f{i}").unwrap();
+    }
+    write!(
+        fields,
+        ")) (func (export \"run\") (result i32)
+            (call_indirect (type $t) (i32.const 1) (i32.const {})))",
+        count - 1
+    )
+    .unwrap();
+    fields
+}
+
+#[test]
+fn fifty_thousand_functions_in_linear_time() -> Result<()> {
+    let (result, small) = run(&functions(12_500))?;
+    assert_eq!(result, 12_500);
+    let (result, large) = run(&functions(50_000))?;
+    assert_eq!(result, 50_000);
+    println!("12,500 functions: {small:?}; 50,000 functions: {large:?}");
+    // Four times the work; far from the sixteen times of a quadratic step, with room for noise.
+    assert!(
+        large < small * 10,
+        "{small:?} for 12,500 functions, {large:?} for 50,000"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_branch_table_with_ten_thousand_cases() -> Result<()> {
+    const CASES: usize = 10_000;
+    let mut fields = String::from("(func $switch (param i32) (result i32)");
+    fields.push_str(&"(block ".repeat(CASES));
+    fields.push_str("(br_table");
+    for i in 0..CASES {
+        write!(fields, " {i}").unwrap();
+    }
+    fields.push_str(" (local.get 0))");
+    for i in 0..CASES {
+        write!(fields, ") (return (i32.const {}))", i * 3).unwrap();
+    }
+    fields.push_str(
+        "(i32.const 1)) (func (export \"run\") (result i32) (call $switch (i32.const 7777)))",
+    );
+    assert_eq!(run(&fields)?.0, 23_331);
+    Ok(())
+}
+
+#[test]
+fn a_hundred_thousand_instructions_and_fifty_thousand_locals() -> Result<()> {
+    let mut fields = String::from("(func (export \"run\") (result i32) (local ");
+    fields.push_str(&"i32 ".repeat(49_999));
+    fields.push(')');
+    for i in 0..25_000 {
+        let local = i * 2;
+        write!(
+            fields,
+            "(local.set {local} (i32.add (local.get {}) (i32.const 3)))",
+            (i32::max(local - 2, 0))
+        )
+        .unwrap();
+    }
+    fields.push_str("(local.get 49998))");
+    assert_eq!(run(&fields)?.0, 75_000);
+    Ok(())
+}
+
+#[test]
+fn a_thousand_parameters_and_results() -> Result<()> {
+    let types = "i32 ".repeat(1000);
+    let mut fields = format!("(func $f (param {types}) (result {types})");
+    for i in 0..1000 {
+        write!(fields, "(local.get {})", 999 - i).unwrap();
+    }
+    fields.push_str(") (func (export \"run\") (result i32)");
+    for i in 0..1000 {
+        write!(fields, "(i32.const {})", i * i).unwrap();
+    }
+    // The results come back in the opposite order: subtracting tells the order.
+    fields.push_str("(call $f)");
+    fields.push_str(&"i32.sub ".repeat(999));
+    fields.push(')');
+    // f reverses: r0 = 999^2, …, r999 = 0, and the subtractions nest from the right.
+    let mut expected = 0i64;
+    for i in (0..1000).rev() {
+        let value = (999 - i) * (999 - i);
+        expected = value - expected;
+    }
+    assert_eq!(run(&fields)?.0, expected as u32);
+    Ok(())
+}
+
+#[test]
+fn more_than_the_limits_is_refused() -> Result<()> {
+    let types = "i32 ".repeat(1001);
+    let wasm = component(&format!("(func (export \"run\") (param {types}))"));
+    let error = trampette::compile_component(&wasm?, &CompileOptions::default());
+    let text = format!("{:#}", error.expect_err("too many parameters"));
+    assert!(text.contains("offset 0x"), "{text}");
+
+    let locals = "(local i64) ".repeat(50_001);
+    let wasm = component(&format!(
+        "(func (export \"run\") (result i32) {locals} (i32.const 1))"
+    ));
+    let error = trampette::compile_component(&wasm?, &CompileOptions::default());
+    let text = format!("{:#}", error.expect_err("too many locals"));
+    assert!(text.contains("locals"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn deep_recursion_is_a_trap() -> Result<()> {
+    for frame in [
+        "",
+        "(local i64 i64 i64) (drop (i64.add (local.get 0) (local.get 1)))",
+    ] {
+        let fields = format!(
+            "(func $deep (result i32) {frame} (i32.add (call $deep) (i32.const 1)))
+             (func (export \"run\") (result i32) (call $deep))"
+        );
+        let error = run(&fields).expect_err("it never ends");
+        assert!(error.downcast_ref::<Trap>().is_some(), "{error:#}");
+        assert!(
+            format!("{error:#}").contains("call stack exhausted"),
+            "{error:#}"
+        );
+    }
+    Ok(())
+}
