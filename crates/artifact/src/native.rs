@@ -17,7 +17,7 @@
 //! ([`crate::layout::RootLayout::host_instance`]). The pointer of an empty string or list is
 //! dangling but aligned and never null.
 
-use crate::canonical::{SizeAlign, align_to, discriminant_size, flags_size, variant_cases};
+use crate::canonical::{self, PointerWidth, SizeAlign};
 use crate::types::{DefinedType, Type, TypeTable};
 
 /// Bytes of a native `{ptr, len}`; the length is at [`SLICE_LENGTH_OFFSET`].
@@ -25,67 +25,18 @@ pub const SLICE_SIZE: u32 = 16;
 /// Offset of the length in a native string or list.
 pub const SLICE_LENGTH_OFFSET: u32 = 8;
 
+/// Host addresses are 64 bits wide, so native layout is the canonical layout of a 64-bit linear memory:
+/// the same sizes, alignments and offsets, and addresses where that has offsets.
+const WIDTH: PointerWidth = PointerWidth::P64;
+
 /// Size and alignment of a type in native memory.
 pub fn size_align(types: &TypeTable, ty: Type) -> SizeAlign {
-    let scalar = |size| SizeAlign { size, align: size };
-    let slice = SizeAlign {
-        size: SLICE_SIZE,
-        align: 8,
-    };
-    match ty {
-        Type::Bool | Type::S8 | Type::U8 => scalar(1),
-        Type::S16 | Type::U16 => scalar(2),
-        Type::S32 | Type::U32 | Type::F32 | Type::Char | Type::ErrorContext => scalar(4),
-        Type::S64 | Type::U64 | Type::F64 => scalar(8),
-        Type::String => slice,
-        Type::Defined(id) => match &types[id] {
-            DefinedType::List(_) | DefinedType::Map(..) => slice,
-            DefinedType::FixedLengthList(element, n) => {
-                let element = size_align(types, *element);
-                SizeAlign {
-                    size: element.size.saturating_mul(*n),
-                    align: element.align,
-                }
-            }
-            DefinedType::Record(fields) => {
-                record_layout(types, fields.iter().map(|field| field.ty)).0
-            }
-            DefinedType::Tuple(fields) => record_layout(types, fields.iter().copied()).0,
-            DefinedType::Flags(names) => scalar(flags_size(names.len())),
-            DefinedType::Own(_) | DefinedType::Borrow(_) => scalar(4),
-            _ => {
-                let cases = variant_cases(types, ty).expect("the other kinds are variants");
-                let tag = discriminant_size(cases.len());
-                let payload = payload_size_align(types, &cases);
-                let align = payload.align.max(tag);
-                SizeAlign {
-                    size: align_to(
-                        align_to(tag, payload.align).saturating_add(payload.size),
-                        align,
-                    ),
-                    align,
-                }
-            }
-        },
-    }
-}
-
-fn payload_size_align(types: &TypeTable, cases: &[Option<Type>]) -> SizeAlign {
-    let mut all = SizeAlign { size: 0, align: 1 };
-    for ty in cases.iter().flatten() {
-        let one = size_align(types, *ty);
-        all.size = all.size.max(one.size);
-        all.align = all.align.max(one.align);
-    }
-    all
+    canonical::size_align(types, ty, WIDTH)
 }
 
 /// Offset of the payload of a variant-like type.
 pub fn payload_offset(types: &TypeTable, cases: &[Option<Type>]) -> u32 {
-    align_to(
-        discriminant_size(cases.len()),
-        payload_size_align(types, cases).align,
-    )
+    canonical::payload_offset(types, cases, WIDTH)
 }
 
 /// Size, alignment and field offsets of consecutive fields.
@@ -93,22 +44,7 @@ pub fn record_layout(
     types: &TypeTable,
     fields: impl IntoIterator<Item = Type>,
 ) -> (SizeAlign, Vec<u32>) {
-    let (mut size, mut align, mut offsets) = (0, 1, Vec::new());
-    for ty in fields {
-        let field = size_align(types, ty);
-        size = align_to(size, field.align);
-        offsets.push(size);
-        // Huge fixed-length lists are refused by the validator; here they must only not overflow.
-        size = size.saturating_add(field.size);
-        align = align.max(field.align);
-    }
-    (
-        SizeAlign {
-            size: align_to(size, align),
-            align,
-        },
-        offsets,
-    )
+    canonical::record_layout(types, fields, WIDTH)
 }
 
 /// Whether a value's bytes are the same in a 32-bit linear memory and natively, and every bit
