@@ -23,11 +23,7 @@ pub enum Emit {
 pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) -> Result<String> {
     in_thread_pool(options, || {
         let (input, parse_options) = options.input(wasm);
-        let mut program = component::parse_component(&input, &parse_options)?;
-        if let Some(world) = &options.world {
-            component::world::check(wasm, world)?;
-        }
-        program.bounds = options.bounds;
+        let program = crate::parse(wasm, &input, &parse_options, options)?;
         let layout = component::layout::lay_out(&program)?;
         let listing = match what {
             Emit::Plan => return Ok(program.print() + &layout.print(&program)),

@@ -38,13 +38,8 @@ use anyhow::{Context, Result};
 /// missing or extra.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
-        let (bytes, parse_options) = options.input(wasm);
-        let mut program = component::parse_component(&bytes, &parse_options)?;
-        // The world is that of the component itself, without the core modules bound behind it.
-        if let Some(world) = &options.world {
-            component::world::check(wasm, world)?;
-        }
-        program.bounds = options.bounds;
+        let (input, parse_options) = options.input(wasm);
+        let program = parse(wasm, &input, &parse_options, options)?;
         let layout = component::layout::lay_out(&program)?;
         let isa = options.isa()?;
         let session = codegen::Session {
@@ -94,6 +89,22 @@ pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact>
 /// If the bytes are no valid component. The message names the thing and its byte offset.
 pub fn validate_component(wasm: &[u8]) -> Result<()> {
     component::validate(wasm)
+}
+
+/// Parses the `input` that the options make of a component, and checks that the component fits its
+/// world: the component itself, without the core modules bound behind it.
+pub(crate) fn parse<'i>(
+    wasm: &[u8],
+    input: &'i [u8],
+    parse_options: &component::ParseOptions,
+    options: &CompileOptions,
+) -> Result<component::program::Program<'i>> {
+    let mut program = component::parse_component(input, parse_options)?;
+    if let Some(world) = &options.world {
+        component::world::check(wasm, world)?;
+    }
+    program.bounds = options.bounds;
+    Ok(program)
 }
 
 /// Runs `work` with the number of threads that the options say.

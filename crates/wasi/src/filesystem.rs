@@ -7,7 +7,7 @@ use crate::interface;
 use crate::io::IoError;
 use crate::streams::{InputStream, OutputStream};
 use anyhow::Result;
-use trampette_runtime::{Linker, LinkerInstance, Resource};
+use trampette_runtime::{Linker, LinkerInstance, Resource, ResourceTable};
 
 type Handle = Resource<Descriptor>;
 
@@ -49,36 +49,41 @@ pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
         })
 }
 
+/// Keeps what was opened in the table.
+fn push<R: Send + 'static>(
+    table: &mut ResourceTable,
+    opened: FsResult<R>,
+) -> Result<FsResult<Resource<R>>> {
+    Ok(match opened {
+        Ok(resource) => Ok(table.push(resource)?),
+        Err(code) => Err(code),
+    })
+}
+
 /// Reading and writing.
 fn contents<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
     types.func_wrap::<(Handle, u64), FsResult<Resource<InputStream>>, _>(
         "[method]descriptor.read-via-stream",
         |mut caller, (this, position)| {
             let table = caller.data_mut().wasi().table();
-            Ok(match table.get(&this)?.read_stream(position) {
-                Ok(stream) => Ok(table.push(stream)?),
-                Err(code) => Err(code),
-            })
+            let opened = table.get(&this)?.read_stream(position);
+            push(table, opened)
         },
     )?;
     types.func_wrap::<(Handle, u64), FsResult<Resource<OutputStream>>, _>(
         "[method]descriptor.write-via-stream",
         |mut caller, (this, position)| {
             let table = caller.data_mut().wasi().table();
-            Ok(match table.get(&this)?.write_stream(position) {
-                Ok(stream) => Ok(table.push(stream)?),
-                Err(code) => Err(code),
-            })
+            let opened = table.get(&this)?.write_stream(position);
+            push(table, opened)
         },
     )?;
     types.func_wrap::<(Handle,), FsResult<Resource<OutputStream>>, _>(
         "[method]descriptor.append-via-stream",
         |mut caller, (this,)| {
             let table = caller.data_mut().wasi().table();
-            Ok(match table.get(&this)?.append_stream() {
-                Ok(stream) => Ok(table.push(stream)?),
-                Err(code) => Err(code),
-            })
+            let opened = table.get(&this)?.append_stream();
+            push(table, opened)
         },
     )?;
     types.func_wrap::<(Handle, u64, u64), FsResult<(Vec<u8>, bool)>, _>(
@@ -173,12 +178,8 @@ fn paths<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
             "[method]descriptor.open-at",
             |mut caller, (this, path_flags, path, open, flags)| {
                 let table = caller.data_mut().wasi().table();
-                Ok(
-                    match table.get(&this)?.open_at(path_flags, path, open, flags) {
-                        Ok(descriptor) => Ok(table.push(descriptor)?),
-                        Err(code) => Err(code),
-                    },
-                )
+                let opened = table.get(&this)?.open_at(path_flags, path, open, flags);
+                push(table, opened)
             },
         )?;
     types.func_wrap::<(Handle, PathFlags, String), FsResult<DescriptorStat>, _>(
@@ -280,10 +281,8 @@ fn directories<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
         "[method]descriptor.read-directory",
         |mut caller, (this,)| {
             let table = caller.data_mut().wasi().table();
-            Ok(match table.get(&this)?.read_directory() {
-                Ok(stream) => Ok(table.push(stream)?),
-                Err(code) => Err(code),
-            })
+            let opened = table.get(&this)?.read_directory();
+            push(table, opened)
         },
     )?;
     types.func_wrap::<(Resource<DirectoryEntryStream>,), FsResult<Option<DirectoryEntry>>, _>(
