@@ -4,7 +4,7 @@ use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::sites::Site;
-use trampette_artifact::tables::{Entry, Handler};
+use trampette_artifact::tables::{Entry, Handler, InlinedCall};
 
 /// Machine code of one function with everything the linker needs. All offsets are bytes from the
 /// start of `code`.
@@ -18,8 +18,11 @@ pub struct CompiledFunction {
     pub alignment: u32,
     /// What refers to other symbols.
     pub relocations: Vec<Relocation>,
-    /// Places that a trap or a backtrace can name, in order; offsets relative to this function.
+    /// Places that a trap or a backtrace can name, in order; offsets relative to this function,
+    /// inlined calls relative to [`CompiledFunction::inlined`].
     pub sites: Vec<Site>,
+    /// The inlined calls that sites name, parents first.
+    pub inlined: Vec<InlinedCall>,
     /// `try_call`s whose handlers resume traps; offsets relative to this function.
     pub entries: Vec<Entry>,
     /// Where exceptions thrown by its callees go on; offsets relative to this function.

@@ -35,6 +35,7 @@ pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) 
             isa,
             program: &program,
             layout: &layout,
+            inlining: options.inlining(),
         };
         let functions = compile::compile_reachable(&session, listing)?;
         compile::validate_unreachable(&program)?;

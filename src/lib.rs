@@ -17,6 +17,7 @@ pub mod compile;
 pub mod compiled;
 pub mod component;
 pub mod emit;
+pub mod inline;
 pub mod input;
 pub mod intrinsics;
 pub mod link;
@@ -46,6 +47,7 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
             isa,
             program: &program,
             layout: &layout,
+            inlining: options.inlining(),
         };
         let functions = compile::compile_reachable(&session, compile::Listing::None)?;
         compile::validate_unreachable(&program)?;
@@ -75,6 +77,7 @@ pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact>
             isa,
             program: &world.program,
             layout: &layout,
+            inlining: options.inlining(),
         };
         let functions = compile::compile_reachable(&session, compile::Listing::None)?;
         compile::validate_unreachable(&world.program)?;

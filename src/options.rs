@@ -4,6 +4,7 @@ pub use crate::codegen::isa::{OptLevel, TargetCpu};
 use crate::component::ParseOptions;
 pub use crate::component::program::Bounds;
 pub use crate::component::world::{Wit, World};
+use crate::inline::heuristics::Tunables;
 use anyhow::Result;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use std::borrow::Cow;
@@ -14,6 +15,9 @@ use std::collections::BTreeMap;
 pub struct CompileOptions {
     /// How much to optimise.
     pub opt_level: OptLevel,
+    /// Whether calls are replaced by the callee's body where that is worth it. Not at
+    /// [`OptLevel::None`].
+    pub inline: Inline,
     /// The processors that the code must run on. The default is a fixed level, not this machine's,
     /// so that the same input gives the same bytes anywhere.
     pub target_cpu: TargetCpu,
@@ -30,6 +34,16 @@ pub struct CompileOptions {
     pub core_modules: BTreeMap<String, Vec<u8>>,
     /// A world that the component must fit; nothing is compiled if it does not.
     pub world: Option<World>,
+}
+
+/// Whether calls are inlined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Inline {
+    /// Where it is worth it.
+    #[default]
+    Worthwhile,
+    /// Never.
+    Never,
 }
 
 /// Which bits a NaN has that an instruction makes.
@@ -49,6 +63,12 @@ impl CompileOptions {
     /// If the code generator refuses the settings.
     pub fn isa(&self) -> Result<OwnedTargetIsa> {
         crate::codegen::isa::isa_with(self.opt_level, &self.target_cpu, self.nan)
+    }
+
+    /// How calls are inlined; `None` if none is.
+    pub fn inlining(&self) -> Option<Tunables> {
+        let wanted = self.inline == Inline::Worthwhile && self.opt_level != OptLevel::None;
+        wanted.then(Tunables::default)
     }
 
     /// What parsing needs: the component with the core modules behind it, and where they are.
@@ -78,13 +98,17 @@ impl CompileOptions {
                 .map(|name| name.to_string())
                 .collect(),
             options: format!(
-                "opt-level={} target-cpu={} bounds={}{}",
+                "opt-level={} target-cpu={} bounds={}{}{}",
                 self.opt_level.name(),
                 self.target_cpu.name(),
                 self.bounds.name(),
                 match self.nan {
                     NanBits::Any => "",
                     NanBits::Canonical => " canonical-nans",
+                },
+                match self.inline {
+                    Inline::Worthwhile => "",
+                    Inline::Never => " no-inline",
                 }
             ),
         }

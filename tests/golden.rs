@@ -6,6 +6,7 @@
 //! ;;! emit = "clif"            "plan", "clif" or "asm"; "asm" if left out
 //! ;;! function = "unit[0]"     only functions whose symbol contains this
 //! ;;! cpu = "x86-64-v2"        the processor level, if not the default
+//! ;;! inline = "yes"           with inlining; without, so that each function is seen, if left out
 //! ```
 //!
 //! The text is in `<name>.expected`; for a program that does not compile it is the error. `BLESS=1`
@@ -24,6 +25,7 @@ use trampette::CompileOptions;
 use trampette::emit::{Emit, listing};
 use trampette::modules::module::{CoreType, EntityKind, Module, RefKind};
 use trampette::modules::parse::ModuleBuilder;
+use trampette::options::Inline;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -75,7 +77,10 @@ impl Directives {
         let mut directives = Directives {
             emit: Emit::Assembly,
             function: String::new(),
-            options: CompileOptions::default(),
+            options: CompileOptions {
+                inline: Inline::Never,
+                ..CompileOptions::default()
+            },
         };
         for line in text.lines() {
             let Some(directive) = line.strip_prefix(";;!") else {
@@ -91,11 +96,20 @@ impl Directives {
             match key {
                 "emit" => directives.emit = emit(value)?,
                 "function" => directives.function = value.to_string(),
+                "inline" => directives.options.inline = inline(value)?,
                 "cpu" => directives.options.target_cpu = value.parse()?,
                 _ => bail!("unknown directive `{key}`"),
             }
         }
         Ok(directives)
+    }
+}
+
+fn inline(answer: &str) -> Result<Inline> {
+    match answer {
+        "yes" => Ok(Inline::Worthwhile),
+        "no" => Ok(Inline::Never),
+        _ => bail!("inlining is `yes` or `no`, not `{answer}`"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
-use crate::options::{Bounds, CompileOptions, NanBits, OptLevel, TargetCpu, Wit, World};
+use crate::options::{Bounds, CompileOptions, Inline, NanBits, OptLevel, TargetCpu, Wit, World};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,6 +22,9 @@ pub struct CodeArguments {
     /// How accesses to memories are checked: guard or explicit.
     #[arg(long, value_name = "HOW", default_value = "guard")]
     bounds: Bounds,
+    /// Keep every call: do not put functions in the place of calls to them.
+    #[arg(long)]
+    no_inline: bool,
     /// Make every NaN that an instruction gives canonical.
     #[arg(long)]
     canonical_nans: bool,
@@ -52,6 +55,10 @@ impl CodeArguments {
             opt_level: self.opt_level,
             target_cpu: self.target_cpu,
             bounds: self.bounds,
+            inline: match self.no_inline {
+                true => Inline::Never,
+                false => Inline::Worthwhile,
+            },
             nan: match self.canonical_nans {
                 true => NanBits::Canonical,
                 false => NanBits::Any,

@@ -17,6 +17,7 @@ pub use traps::{clif_trap, trap_from_clif};
 
 use crate::component::layout::Layout;
 use crate::component::program::Program;
+use crate::inline::heuristics::Tunables;
 use crate::modules::module::{CoreSignature, CoreType};
 use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
@@ -31,6 +32,8 @@ pub struct Session<'a> {
     pub program: &'a Program<'a>,
     /// Where everything is.
     pub layout: &'a Layout,
+    /// How calls are inlined; `None` if none is.
+    pub inlining: Option<Tunables>,
 }
 
 /// The CLIF type of a core value: references are 32-bit ids.

@@ -100,6 +100,14 @@ pub fn link(
     );
     let sites = trampette_artifact::sites::encode(&text.sites);
     file.section(section::SITES, elf::Kind::Tables, &sites, 16);
+    if !text.inlined.is_empty() {
+        file.section(
+            section::INLINED,
+            elf::Kind::Tables,
+            tables::as_bytes(&text.inlined),
+            16,
+        );
+    }
     file.section(
         section::ENTRIES,
         elf::Kind::Tables,

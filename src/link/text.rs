@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use cranelift_codegen::binemit::Reloc;
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
 use trampette_artifact::sites::Site;
-use trampette_artifact::tables::{CompiledFunction, Entry, Handler};
+use trampette_artifact::tables::{CompiledFunction, Entry, Handler, InlinedCall};
 
 /// The code and its tables; all sorted by offset.
 pub struct Text {
@@ -16,6 +16,8 @@ pub struct Text {
     pub functions: Vec<CompiledFunction>,
     /// Places that a trap or a backtrace can name.
     pub sites: Vec<Site>,
+    /// Calls that were replaced by the callee's body; sites name them.
+    pub inlined: Vec<InlinedCall>,
     /// Where traps resume.
     pub entries: Vec<Entry>,
     /// Where exceptions go on.
@@ -39,6 +41,7 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
         code: Vec::with_capacity(total),
         functions: Vec::with_capacity(functions.len()),
         sites: Vec::new(),
+        inlined: Vec::new(),
         entries: Vec::new(),
         handlers: Vec::new(),
     };
@@ -58,10 +61,17 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
             start,
             length,
         });
+        let first = text.inlined.len() as u32; // a call has at least a site, which has a byte of code
         text.sites.extend(function.sites.iter().map(|site| Site {
             offset: start + site.offset,
+            inlined: site.inlined.map(|call| first + call),
             ..*site
         }));
+        let moved = |call: &InlinedCall| InlinedCall {
+            parent: call.parent.checked_sub(1).map_or(0, |own| first + own + 1),
+            ..*call
+        };
+        text.inlined.extend(function.inlined.iter().map(moved));
         text.entries
             .extend(function.entries.iter().map(|entry| Entry {
                 return_address: start + entry.return_address,

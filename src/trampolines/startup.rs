@@ -236,6 +236,7 @@ mod tests {
             isa,
             program: &test.program,
             layout,
+            inlining: None,
         };
         let func = startup_body(&session, 0).unwrap();
         cranelift_codegen::verify_function(&func, &*session.isa).unwrap();

@@ -201,6 +201,7 @@ pub fn with_session(test: impl Fn(&Session<'_>)) {
             isa: isa(level, &TargetCpu::V3).unwrap(),
             program: &program,
             layout: &layout,
+            inlining: None,
         });
     }
 }

@@ -476,6 +476,7 @@ fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>,
         isa,
         program,
         layout: &layout,
+        inlining: options.inlining(),
     };
     let (functions, failed) = compile::compile_what_can_be(&session, Listing::None);
     if !failed.is_empty() {

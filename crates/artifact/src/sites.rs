@@ -13,7 +13,10 @@
 //!   source: zigzag varint, relative to the source before it in the block, if it has one
 //! ```
 //!
-//! Offsets count from the start of `.text`, and from the block's first offset within a block.
+//! Offsets count from the start of `.text`, and from the block's first offset within a block. Where code
+//! of an inlined function begins or ends, a head with the kind INLINED (its other bits zero) and a varint
+//! come between two sites: the inlined call that the following sites of the block are part of, plus one,
+//! or 0 for none. Code without inlined calls pays nothing for them.
 
 use crate::trap::TrapCode;
 
@@ -26,6 +29,7 @@ const KIND_MASK: u8 = 0b11;
 const CALL: u8 = 0;
 const MEMORY_TRAP: u8 = 1;
 const OTHER_TRAP: u8 = 2;
+const INLINED: u8 = 3;
 const HAS_SOURCE: u8 = 0b100;
 const DELTA_SHIFT: u32 = 3;
 const DELTA_FOLLOWS: u32 = 31;
@@ -39,6 +43,9 @@ pub struct Site {
     pub trap: Option<TrapCode>,
     /// Byte offset in the component's binary of the instruction that it comes from.
     pub source: Option<u32>,
+    /// The inlined call that it is part of: an index in `.trampette.inlined`
+    /// ([`crate::tables::InlinedCall`]).
+    pub inlined: Option<u32>,
 }
 
 /// Packs sites, which are sorted by offset, each offset once.
@@ -49,8 +56,13 @@ pub fn encode(sites: &[Site]) -> Vec<u8> {
     for block in blocks {
         index.extend(block[0].offset.to_le_bytes());
         index.extend((bytes.len() as u32).to_le_bytes());
-        let (mut offset, mut source) = (block[0].offset, 0u32);
+        let (mut offset, mut source, mut inlined) = (block[0].offset, 0u32, None);
         for site in block {
+            if site.inlined != inlined {
+                inlined = site.inlined;
+                bytes.push(INLINED);
+                write_varint(&mut bytes, inlined.map_or(0, |call| call + 1));
+            }
             let delta = site.offset - offset;
             offset = site.offset;
             let (kind, code) = match site.trap {
@@ -137,18 +149,20 @@ impl<'a> Sites<'a> {
         let mut reader = Reader {
             bytes: self.blocks.get(start..)?,
         };
-        let (mut site, mut source) = (None, 0);
-        let mut at = first;
+        let mut site = Site {
+            offset: first,
+            trap: None,
+            source: None,
+            inlined: None,
+        };
+        let (mut found, mut source) = (None, 0);
         for _ in 0..BLOCK {
-            let Some(next) = reader.site(&mut at, &mut source) else {
-                break;
-            };
-            if next.offset > offset {
+            if reader.site(&mut site, &mut source).is_none() || site.offset > offset {
                 break;
             }
-            site = Some(next);
+            found = Some(site);
         }
-        site
+        found
     }
 
     /// The site at exactly `offset`.
@@ -181,15 +195,19 @@ impl Reader<'_> {
         None
     }
 
-    /// The next site; `offset` and `source` are those of the one before.
-    fn site(&mut self, offset: &mut u32, source: &mut u32) -> Option<Site> {
-        let head = self.byte()?;
+    /// Reads the next site over the one before it; `source` is the last one that a site had.
+    fn site(&mut self, site: &mut Site, source: &mut u32) -> Option<()> {
+        let mut head = self.byte()?;
+        if head & KIND_MASK == INLINED {
+            site.inlined = self.varint()?.checked_sub(1);
+            head = self.byte()?;
+        }
         let mut delta = u32::from(head) >> DELTA_SHIFT;
         if delta == DELTA_FOLLOWS {
             delta = self.varint()?;
         }
-        *offset = offset.checked_add(delta)?;
-        let trap = match head & KIND_MASK {
+        site.offset = site.offset.checked_add(delta)?;
+        site.trap = match head & KIND_MASK {
             MEMORY_TRAP => Some(TrapCode::MemoryOutOfBounds),
             OTHER_TRAP => Some(TrapCode::from_number(self.byte()?)?),
             _ => None,
@@ -199,11 +217,8 @@ impl Reader<'_> {
             let zigzag = self.varint()?;
             *source = source.wrapping_add(zigzag >> 1 ^ (zigzag & 1).wrapping_neg());
         }
-        Some(Site {
-            offset: *offset,
-            trap,
-            source: has_source.then_some(*source),
-        })
+        site.source = has_source.then_some(*source);
+        Some(())
     }
 }
 
@@ -220,6 +235,7 @@ mod tests {
                 _ => Some(TrapCode::MemoryOutOfBounds),
             },
             source: (i % 11 != 3).then_some(i.wrapping_mul(2_654_435_761) >> (i % 30)),
+            inlined: (i / 9 % 3 == 1).then_some(i / 9 * 100),
         };
         (0..count).map(site).collect()
     }
@@ -266,6 +282,7 @@ mod tests {
                 offset: i * 9,
                 trap: Some(TrapCode::MemoryOutOfBounds),
                 source: Some(5000 + i * 7),
+                inlined: None,
             })
             .collect();
         let bytes = encode(&sites);

@@ -61,6 +61,28 @@ pub struct Entry {
 }
 unsafe impl Pod for Entry {}
 
+/// An entry of `.trampette.inlined`: a call that was replaced by the callee's body. A site names the
+/// innermost one that it is part of. 16 bytes.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InlinedCall {
+    /// The callee: first half of [`crate::key::SymbolKey::encode`].
+    pub namespace: u32,
+    /// Second half.
+    pub index: u32,
+    /// Byte offset in the component of the call; [`InlinedCall::NO_SOURCE`] in trampolines.
+    pub source: u32,
+    /// The inlined call that this one is part of, plus one; 0 if it is the compiled function's own. It
+    /// comes before this one.
+    pub parent: u32,
+}
+unsafe impl Pod for InlinedCall {}
+
+impl InlinedCall {
+    /// The source of a call that comes from no instruction of the component.
+    pub const NO_SOURCE: u32 = u32::MAX;
+}
+
 /// Which exceptions a handler catches and what it needs of them: a number that Cranelift carries
 /// from an exception table to a [`Handler`].
 #[repr(transparent)]
@@ -175,6 +197,7 @@ mod tests {
         assert_eq!(size_of::<CompiledFunction>(), 16);
         assert_eq!(size_of::<Entry>(), 16);
         assert_eq!(size_of::<Handler>(), 16);
+        assert_eq!(size_of::<InlinedCall>(), 16);
     }
 
     #[test]

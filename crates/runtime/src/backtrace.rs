@@ -4,7 +4,8 @@ use crate::component::Component;
 use crate::dwarf;
 use std::fmt;
 use std::sync::OnceLock;
-use trampette_artifact::key::FuncKey;
+use trampette_artifact::key::{FuncKey, SymbolKey};
+use trampette_artifact::tables::InlinedCall;
 use trampette_artifact::trap::TrapCode;
 
 /// Why a call into a component ended abnormally, and where.
@@ -77,9 +78,10 @@ impl WasmBacktrace {
             Some(component) => self
                 .raw
                 .iter()
-                .filter_map(|(offset, exact)| {
+                .flat_map(|(offset, exact)| {
                     // A return address may already belong to the next instruction, or function.
-                    frame_at(component, offset.checked_sub(u32::from(!exact))?)
+                    let offset = offset.checked_sub(u32::from(!exact));
+                    offset.map_or_else(Vec::new, |offset| frames_at(component, offset))
                 })
                 .collect(),
             None => Vec::new(),
@@ -92,8 +94,32 @@ impl WasmBacktrace {
     }
 }
 
-fn frame_at(component: &Component, offset: u32) -> Option<Frame> {
-    let (FuncKey::ModuleFunction(unit, defined), _) = component.function_at(offset)? else {
+/// The frames that code at an offset stands for: those of inlined functions, and the function's own.
+fn frames_at(component: &Component, offset: u32) -> Vec<Frame> {
+    let site = component.site_at(offset);
+    let mut source = site.and_then(|site| site.source);
+    let mut inlined = site.and_then(|site| site.inlined);
+    let mut frames = Vec::new();
+    while let Some(index) = inlined {
+        let Some(call) = component.inlined_call(index) else {
+            break;
+        };
+        if let Some(SymbolKey::Func(callee)) = SymbolKey::decode(call.namespace, call.index) {
+            frames.extend(frame_of(component, callee, source));
+        }
+        source = (call.source != InlinedCall::NO_SOURCE).then_some(call.source);
+        // Parents come first; whatever a damaged table says, this ends.
+        inlined = call.parent.checked_sub(1).filter(|parent| *parent < index);
+    }
+    if let Some((key, _)) = component.function_at(offset) {
+        frames.extend(frame_of(component, key, source));
+    }
+    frames
+}
+
+/// The frame of a core function; trampolines have none.
+fn frame_of(component: &Component, key: FuncKey, offset: Option<u32>) -> Option<Frame> {
+    let FuncKey::ModuleFunction(unit, defined) = key else {
         return None;
     };
     let metadata = component.metadata();
@@ -105,7 +131,6 @@ fn frame_at(component: &Component, offset: u32) -> Option<Frame> {
         .binary_search_by_key(&function_index, |(index, _)| *index)
         .ok()
         .map(|index| module.function_names[index].1.clone());
-    let offset = component.source_at(offset);
     Some(Frame {
         module: match &module.name[..] {
             "" => id.to_string(),

@@ -23,7 +23,7 @@ use trampette_artifact::ids::{ExportId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
 use trampette_artifact::sites::{Site, Sites};
-use trampette_artifact::tables::{self, CompiledFunction, Entry, Handler, Pod};
+use trampette_artifact::tables::{self, CompiledFunction, Entry, Handler, InlinedCall, Pod};
 
 /// A compiled component, mapped and checked. Cheap to clone, shared by threads.
 #[derive(Clone)]
@@ -35,6 +35,7 @@ struct Inner {
     functions: Table<CompiledFunction>,
     /// The packed sites in the file.
     sites: Range<usize>,
+    inlined: Table<InlinedCall>,
     entries: Table<Entry>,
     handlers: Table<Handler>,
     /// Where core functions, which come first, end.
@@ -170,6 +171,7 @@ impl Component {
                 .places
                 .get(section::SITES)
                 .map_or(0..0, |place| place.file_range()),
+            inlined: table(bytes, image.places.get(section::INLINED))?,
             entries: table(bytes, image.places.get(section::ENTRIES))?,
             handlers: table(bytes, image.places.get(section::EXCEPTIONS))?,
             core_end: 0,
@@ -310,10 +312,14 @@ impl Component {
         offset < self.0.core_end
     }
 
-    /// Byte offset in the component's binary that the code at `offset` was compiled from.
-    pub(crate) fn source_at(&self, offset: u32) -> Option<u32> {
-        let site: Site = self.sites()?.at_or_before(offset)?;
-        site.source
+    /// What the code at `offset` was compiled from.
+    pub(crate) fn site_at(&self, offset: u32) -> Option<Site> {
+        self.sites()?.at_or_before(offset)
+    }
+
+    /// A call that was replaced by the callee's body.
+    pub(crate) fn inlined_call(&self, index: u32) -> Option<&InlinedCall> {
+        self.0.inlined.get().get(index as usize)
     }
 
     /// Part of `.trampette.custom`.

@@ -296,6 +296,7 @@ pub(crate) fn artifact() -> Vec<u8> {
         offset,
         trap,
         source: Some(if offset < load { 100 } else { 200 }),
+        inlined: None,
     };
     let mut sites = [
         site(0, None),

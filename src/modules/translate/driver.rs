@@ -5,6 +5,7 @@ use super::{
     references, simd, tables,
 };
 use crate::codegen::{self, Session};
+use crate::inline::positions::OFFSET_LIMIT;
 use crate::modules::module::core_type;
 use anyhow::{Context as _, Result, anyhow, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Type, Value, types};
@@ -130,7 +131,9 @@ fn translate_with(
         let operator = reader.read()?;
         validator.op(offset, &operator)?;
         let position = u32::try_from(offset)
-            .map_err(|_| anyhow!("the component is larger than 4 GiB at offset {offset:#x}"))?;
+            .ok()
+            .filter(|position| *position < OFFSET_LIMIT)
+            .ok_or_else(|| anyhow!("the component is larger than 2 GiB at offset {offset:#x}"))?;
         translator.builder.set_srcloc(ir::SourceLoc::new(position));
         translator.operator(&operator, offset)?;
     }

@@ -144,6 +144,7 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
         isa: isa(),
         program: &program,
         layout: &layout,
+        inlining: None,
     };
     (0..count)
         .map(|function| {
@@ -383,6 +384,7 @@ fn a_body_is_translated_again_for_another_unit() {
         isa: isa(),
         program: &program,
         layout: &layout,
+        inlining: None,
     };
     translate_function(&session, UnitId(0), 0).unwrap();
     translate_function(&session, UnitId(0), 0).unwrap();

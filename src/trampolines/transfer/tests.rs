@@ -184,6 +184,7 @@ impl Example {
             isa: isa(level, &TargetCpu::V3).unwrap(),
             program: &program,
             layout: &layout,
+            inlining: None,
         };
         let functions = [
             lower_import::lower_import(&session, TrampolineId(0)).unwrap(),
@@ -412,6 +413,7 @@ fn shared_memories_are_refused() {
         isa: isa(OptLevel::None, &TargetCpu::V3).unwrap(),
         program: &program,
         layout: &layout,
+        inlining: None,
     };
     let error = lower_import::lower_import(&session, TrampolineId(0)).unwrap_err();
     assert_eq!(
@@ -433,6 +435,7 @@ fn memories_of_other_slabs_are_at_a_constant_distance() {
         isa: isa(OptLevel::Speed, &TargetCpu::V3).unwrap(),
         program: &program,
         layout: &layout,
+        inlining: None,
     };
     let distance = Layout::distance(SlabId(0), SlabId(1));
     for func in [

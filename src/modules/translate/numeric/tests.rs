@@ -320,6 +320,7 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
         isa,
         program: &program,
         layout: &layout,
+        inlining: None,
     };
     (0..count)
         .map(|index| {

@@ -508,6 +508,7 @@ pub fn with_machine<R>(
         isa: isa(OptLevel::Speed, &TargetCpu::V2).unwrap(),
         program: &program,
         layout: &layout,
+        inlining: None,
     };
     let func = emit(&session);
     test(&Machine::new(example, &func, &session))

@@ -1,12 +1,18 @@
 //! The compile driver: from keys to machine code, in parallel.
 //!
-//! What the host can reach ([`roots`]) is compiled, and then, again and again, what the relocations of
-//! compiled code name: what nothing names is never compiled. The order in which threads
-//! get there does not matter: results are sorted by key.
+//! With inlining, the call graph of what the host can reach ([`roots`]) is taken from the bottom up
+//! (`Inlining`); a function whose calls have all been replaced is not compiled. Then, and without inlining
+//! from the start, what the relocations of compiled code name is compiled, again and again until nothing is
+//! new: what nothing names is never part of the result. The order in which threads get there does not
+//! matter: decisions depend on the graph alone, and results are sorted by key.
+
+mod scheduler;
 
 use crate::codegen::{Session, trap_from_clif};
 use crate::compiled::{CompiledFunction, Relocation};
 use crate::component::program::{CoreFunc, CoreItem, Program};
+use crate::inline::Body;
+use crate::inline::positions::Positions;
 use crate::{modules, trampolines};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use cranelift_codegen::ir;
@@ -88,28 +94,56 @@ pub fn compile_what_can_be(
     session: &Session<'_>,
     listing: Listing,
 ) -> (CompiledFunctions, BTreeMap<FuncKey, anyhow::Error>) {
+    let roots = roots(session);
     let state = Driver {
         session,
         listing,
-        seen: Mutex::new(HashSet::new()),
-        done: Mutex::new(Vec::new()),
-        failed: Mutex::new(BTreeMap::new()),
+        seen: Mutex::default(),
+        done: Mutex::default(),
+        failed: Mutex::default(),
     };
-    rayon::scope(|scope| state.visit(roots(session), scope));
-    let failed = state
-        .failed
-        .into_inner()
-        .expect("no thread panics with the lock");
-    let done = state
-        .done
-        .into_inner()
-        .expect("no thread panics with the lock");
-    (
-        done.into_iter()
-            .map(|function| (function.key, function))
-            .collect(),
-        failed,
-    )
+    if let Some(tunables) = &session.inlining {
+        scheduler::inline_and_compile(&state, tunables, &roots);
+    }
+    rayon::scope(|scope| state.follow(&roots, scope));
+    let failed = into_inner(state.failed);
+    let mut done = into_inner(state.done);
+    // Inlining may leave compiled functions that only inlined copies of their callers would have called.
+    if session.inlining.is_some() {
+        let reached = reached(&done, roots.iter().copied());
+        done.retain(|key, _| reached.contains(key));
+    }
+    (done, failed)
+}
+
+/// What relocations reach from `roots`.
+fn reached(
+    functions: &CompiledFunctions,
+    roots: impl IntoIterator<Item = FuncKey>,
+) -> HashSet<FuncKey> {
+    let mut reached: HashSet<FuncKey> = roots.into_iter().collect();
+    let mut open: Vec<FuncKey> = reached.iter().copied().collect();
+    while let Some(key) = open.pop() {
+        let callees = functions.get(&key).into_iter().flat_map(callees);
+        open.extend(callees.filter(|callee| reached.insert(*callee)));
+    }
+    reached
+}
+
+/// The functions that a function's relocations name.
+fn callees(function: &CompiledFunction) -> impl Iterator<Item = FuncKey> {
+    function.relocations.iter().filter_map(|r| match r.target {
+        SymbolKey::Func(key) => Some(key),
+        SymbolKey::Data(_) => None,
+    })
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().expect("no thread panics with the lock")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("no thread panics with the lock")
 }
 
 /// Which text of a function to keep beside its code.
@@ -127,12 +161,25 @@ pub enum Listing {
 struct Driver<'s, 'a> {
     session: &'s Session<'a>,
     listing: Listing,
+    /// What was compiled or is about to be.
     seen: Mutex<HashSet<FuncKey>>,
-    done: Mutex<Vec<CompiledFunction>>,
+    done: Mutex<CompiledFunctions>,
     failed: Mutex<BTreeMap<FuncKey, anyhow::Error>>,
 }
 
 impl<'s> Driver<'s, '_> {
+    /// Compiles those of `keys` that are not compiled yet, and what they lead to. What is compiled already
+    /// is followed too.
+    fn follow<'scope>(&'scope self, keys: &[FuncKey], scope: &rayon::Scope<'scope>) {
+        let mut missing = Vec::new();
+        {
+            let done = lock(&self.done);
+            let reached = reached(&done, keys.iter().copied());
+            missing.extend(reached.into_iter().filter(|key| !done.contains_key(key)));
+        }
+        self.visit(missing, scope);
+    }
+
     /// Compiles those of `keys` that no thread has taken yet, each as a task.
     fn visit<'scope>(
         &'scope self,
@@ -140,30 +187,33 @@ impl<'s> Driver<'s, '_> {
         scope: &rayon::Scope<'scope>,
     ) {
         let fresh: Vec<FuncKey> = {
-            let mut seen = self.seen.lock().expect("no thread panics with the lock");
+            let mut seen = lock(&self.seen);
             keys.into_iter().filter(|key| seen.insert(*key)).collect()
         };
         for key in fresh {
-            scope.spawn(move |scope| self.compile(key, scope));
+            scope.spawn(move |scope| {
+                let compiled = guarded(self.session, key, || {
+                    let body = Body::new(build_clif(self.session, key)?);
+                    compile_body(self.session, key, body, self.listing)
+                });
+                if let Some(callees) = self.finish(key, compiled) {
+                    self.visit(callees, scope);
+                }
+            });
         }
     }
 
-    fn compile<'scope>(&'scope self, key: FuncKey, scope: &rayon::Scope<'scope>) {
-        match compile_function(self.session, key, self.listing) {
+    /// Notes what became of a function; what it calls if it was compiled.
+    fn finish(&self, key: FuncKey, compiled: Result<CompiledFunction>) -> Option<Vec<FuncKey>> {
+        match compiled {
             Ok(function) => {
-                let callees = function.relocations.iter().filter_map(|r| match r.target {
-                    SymbolKey::Func(key) => Some(key),
-                    SymbolKey::Data(_) => None,
-                });
-                self.visit(callees, scope);
-                self.done
-                    .lock()
-                    .expect("no thread panics with the lock")
-                    .push(function);
+                let callees = callees(&function).collect();
+                lock(&self.done).insert(key, function);
+                Some(callees)
             }
             Err(error) => {
-                let mut failed = self.failed.lock().expect("no thread panics with the lock");
-                failed.insert(key, error);
+                lock(&self.failed).insert(key, error);
+                None
             }
         }
     }
@@ -223,36 +273,9 @@ thread_local! {
     static CONTEXT: RefCell<Context> = RefCell::new(Context::new());
 }
 
-/// Compiles one function.
-///
-/// # Errors
-/// See [`build_clif`]; also if Cranelift gives up (an implementation limit) or panics (a defect).
-pub fn compile_function(
-    session: &Session<'_>,
-    key: FuncKey,
-    listing: Listing,
-) -> Result<CompiledFunction> {
-    let attempt = std::panic::AssertUnwindSafe(|| -> Result<CompiledFunction> {
-        let clif = build_clif(session, key)?;
-        if trampolines::is_entry(key) {
-            trampolines::entry::verify_entry(&clif)?;
-        }
-        let clif_text = (listing == Listing::Clif).then(|| clif.display().to_string());
-        CONTEXT.with_borrow_mut(|context| {
-            context.clear();
-            context.func = clif;
-            context
-                .compile(&*session.isa, &mut Default::default())
-                .map_err(|error| anyhow!("{:?}", error.inner))?;
-            let mut function = finish(session, key, context)?;
-            function.listing = match listing {
-                Listing::Assembly => Some(disassemble(session, context)?),
-                _ => clif_text,
-            };
-            Ok(function)
-        })
-    });
-    match std::panic::catch_unwind(attempt) {
+/// Does a part of compiling `key`: errors name the function, and a panic of the compiler (a defect) is one.
+fn guarded<T>(session: &Session<'_>, key: FuncKey, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
         Ok(result) => {
             result.with_context(|| format!("cannot compile `{}`", symbol(session.program, key)))
         }
@@ -266,8 +289,42 @@ pub fn compile_function(
     }
 }
 
+/// Compiles CLIF.
+///
+/// # Errors
+/// If Cranelift gives up (an implementation limit), or an entry breaks the rules of entries.
+fn compile_body(
+    session: &Session<'_>,
+    key: FuncKey,
+    body: Body,
+    listing: Listing,
+) -> Result<CompiledFunction> {
+    if trampolines::is_entry(key) {
+        trampolines::entry::verify_entry(&body.func)?;
+    }
+    let clif_text = (listing == Listing::Clif).then(|| body.func.display().to_string());
+    CONTEXT.with_borrow_mut(|context| {
+        context.clear();
+        context.func = body.func;
+        context
+            .compile(&*session.isa, &mut Default::default())
+            .map_err(|error| anyhow!("{:?}", error.inner))?;
+        let mut function = finish(session, key, &body.positions, context)?;
+        function.listing = match listing {
+            Listing::Assembly => Some(disassemble(session, context)?),
+            _ => clif_text,
+        };
+        Ok(function)
+    })
+}
+
 /// Takes from Cranelift what the linker needs.
-fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<CompiledFunction> {
+fn finish(
+    session: &Session<'_>,
+    key: FuncKey,
+    positions: &Positions,
+    context: &Context,
+) -> Result<CompiledFunction> {
     let compiled = context.compiled_code().context("nothing was compiled")?;
     let buffer = &compiled.buffer;
     let relocations = buffer
@@ -323,19 +380,22 @@ fn finish(session: &Session<'_>, key: FuncKey, context: &Context) -> Result<Comp
     let unwind = compiled
         .create_unwind_info(&*session.isa)
         .map_err(|error| anyhow!("no unwind information: {error:?}"))?;
-    Ok(CompiledFunction {
+    let mut function = CompiledFunction {
         key,
         code: buffer.data().to_vec(),
         alignment: buffer
             .alignment
             .max(session.isa.function_alignment().preferred),
         relocations,
-        sites: sites(buffer.get_srclocs_sorted(), places),
+        sites: Vec::new(),
+        inlined: Vec::new(),
         entries,
         handlers,
         unwind,
         listing: None,
-    })
+    };
+    positions.put_on(&mut function, &sites(buffer.get_srclocs_sorted(), places));
+    Ok(function)
 }
 
 /// The machine code as text, with relocations and traps.
@@ -350,11 +410,11 @@ fn disassemble(session: &Session<'_>, context: &Context) -> Result<String> {
         .map_err(|error| anyhow!("cannot disassemble: {error}"))
 }
 
-/// The places that a trap or a backtrace can name, with their source positions.
+/// The places that a trap or a backtrace can name, with their source locations.
 fn sites(
     ranges: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>],
     mut places: Vec<(u32, Option<TrapCode>)>,
-) -> Vec<Site> {
+) -> Vec<(Site, ir::SourceLoc)> {
     // Of a call and a trap at one place the trap is kept.
     places.sort_unstable_by_key(|(offset, trap)| (*offset, trap.is_none()));
     places.dedup_by_key(|(offset, _)| *offset);
@@ -363,15 +423,17 @@ fn sites(
         while next < ranges.len() && ranges[next].end <= offset {
             next += 1;
         }
-        let source = ranges
-            .get(next)
-            .filter(|range| range.start <= offset && !range.loc.is_default())
-            .map(|range| range.loc.bits());
-        Site {
+        let location = ranges.get(next).filter(|range| range.start <= offset);
+        let site = Site {
             offset,
             trap,
-            source,
-        }
+            source: None,
+            inlined: None,
+        };
+        (
+            site,
+            location.map_or_else(Default::default, |range| range.loc),
+        )
     };
     places.into_iter().map(site).collect()
 }

@@ -1,0 +1,302 @@
+//! Putting bodies in the place of calls.
+
+use super::Body;
+use super::graph::callee_key;
+use super::heuristics::{self, CallSite, Tunables};
+use super::positions::Positions;
+use crate::codegen;
+use anyhow::{Context as _, Result, ensure};
+use cranelift_codegen::dominator_tree::DominatorTree;
+use cranelift_codegen::flowgraph::ControlFlowGraph;
+use cranelift_codegen::inline::{Inline, InlineCommand};
+use cranelift_codegen::ir::{self, Opcode};
+use cranelift_codegen::loop_analysis::LoopAnalysis;
+use cranelift_codegen::traversals::Dfs;
+use std::borrow::Cow;
+use std::sync::Arc;
+use trampette_artifact::key::FuncKey;
+
+/// A finished function that callers may take in.
+#[derive(Clone)]
+pub struct Inlinable {
+    /// Which.
+    pub key: FuncKey,
+    /// Its body.
+    pub body: Body,
+    /// [`heuristics::size`] of it.
+    pub size: u32,
+    /// Whether a single call names it, and nothing else needs it.
+    pub only_call: bool,
+    /// Whether it calls anything.
+    pub makes_calls: bool,
+}
+
+impl Inlinable {
+    /// A function as callers see it.
+    ///
+    /// # Errors
+    /// If none could take it in: the body back.
+    pub fn new(
+        key: FuncKey,
+        body: Body,
+        only_call: bool,
+        tunables: &Tunables,
+    ) -> Result<Inlinable, Box<Body>> {
+        let size = heuristics::size(&body.func);
+        let parameters = body.func.signature.params.len() as u32;
+        if !tunables.may_be_worth(size, parameters, only_call) || is_bound_to_its_frame(&body.func)
+        {
+            return Err(Box::new(body));
+        }
+        let makes_calls = instructions(&body.func).any(|opcode| opcode.is_call());
+        Ok(Inlinable {
+            key,
+            body,
+            size,
+            only_call,
+            makes_calls,
+        })
+    }
+}
+
+/// What became of a function's calls.
+#[derive(Default, Debug)]
+pub struct Outcome {
+    /// Calls that were replaced.
+    pub inlined: u32,
+    /// Functions that are still called (not those that inlined bodies call).
+    pub kept: Vec<FuncKey>,
+}
+
+/// Replaces calls of `caller` by the bodies that `inlinable` has, where it is worth it.
+///
+/// # Errors
+/// If Cranelift gives up, or numbers instructions otherwise than [`restore_positions`] expects.
+pub fn inline_calls<'i>(
+    caller: &mut Body,
+    tunables: &Tunables,
+    inlinable: impl Fn(FuncKey) -> Option<&'i Arc<Inlinable>>,
+) -> Result<Outcome> {
+    let func = &caller.func;
+    let cfg = ControlFlowGraph::with_function(func);
+    let domtree = DominatorTree::with_function(func, &cfg);
+    let mut loops = LoopAnalysis::new();
+    loops.compute(func, &cfg, &domtree);
+    let mut decisions = Decisions {
+        tunables,
+        loops,
+        inlinable,
+        size: heuristics::size(func),
+        taken: 0,
+        original_blocks: func.dfg.num_blocks(),
+        loop_level: 0,
+        events: Vec::new(),
+        kept: Vec::new(),
+    };
+    let mut context = cranelift_codegen::Context::new();
+    std::mem::swap(&mut context.func, &mut caller.func);
+    let result = context.inline(&mut decisions);
+    std::mem::swap(&mut context.func, &mut caller.func);
+    result.context("cannot inline")?;
+    let Decisions {
+        events, mut kept, ..
+    } = decisions;
+    let Body { func, positions } = caller;
+    if !events.is_empty() {
+        func.params.ensure_base_srcloc(ir::SourceLoc::new(0));
+    }
+    for event in &events {
+        restore_symbols(func, event);
+        restore_positions(func, positions, event)?;
+        if event.callee.body.func.stack_limit.is_some() && func.stack_limit.is_none() {
+            codegen::set_stack_limit(func);
+        }
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    Ok(Outcome {
+        inlined: events.len() as u32,
+        kept,
+    })
+}
+
+/// A call that was replaced.
+struct Event<'i> {
+    callee: &'i Arc<Inlinable>,
+    call: ir::Inst,
+    /// What kind of call it was.
+    opcode: Opcode,
+    /// The location it had.
+    location: ir::SourceLoc,
+    /// How many instructions the caller had before.
+    instructions: usize,
+    /// How many global values the caller had before.
+    global_values: usize,
+}
+
+struct Decisions<'t, 'i, F> {
+    tunables: &'t Tunables,
+    loops: LoopAnalysis,
+    inlinable: F,
+    size: u32,
+    taken: u32,
+    /// Blocks that the loop analysis knows; those that inlining makes come after.
+    original_blocks: usize,
+    /// The loop level of the original block that the walk is in.
+    loop_level: usize,
+    events: Vec<Event<'i>>,
+    kept: Vec<FuncKey>,
+}
+
+impl<'i, F: Fn(FuncKey) -> Option<&'i Arc<Inlinable>>> Inline for Decisions<'_, 'i, F> {
+    fn inline(
+        &mut self,
+        caller: &ir::Function,
+        call: ir::Inst,
+        opcode: Opcode,
+        callee: ir::FuncRef,
+        args: &[ir::Value],
+    ) -> InlineCommand<'_> {
+        let Some(key) = callee_key(caller, callee) else {
+            return InlineCommand::KeepCall;
+        };
+        let block = caller.layout.inst_block(call).expect("calls are in blocks");
+        // The rest of a block whose call was replaced is a new block, in the same loop.
+        if (block.as_u32() as usize) < self.original_blocks {
+            self.loop_level = self.loops.loop_level(block).level();
+        }
+        let worth = (self.inlinable)(key).filter(|callee| {
+            let constant = |value: &&ir::Value| {
+                caller.dfg.value_def(**value).inst().is_some_and(|inst| {
+                    matches!(
+                        caller.dfg.insts[inst].opcode(),
+                        Opcode::Iconst | Opcode::F32const | Opcode::F64const
+                    )
+                })
+            };
+            let site = CallSite {
+                size: callee.size,
+                parameters: args.len() as u32 - 1,
+                constants: args.iter().filter(constant).count() as u32,
+                in_loop: self.loop_level > 0,
+                only: callee.only_call,
+            };
+            // What the callee of a `try_call` calls would need the handlers too: not for now.
+            !(opcode == Opcode::TryCall && callee.makes_calls)
+                && !caller.layout.is_cold(block)
+                && self.tunables.is_worth(&site, self.size, self.taken)
+        });
+        let Some(callee) = worth else {
+            self.kept.push(key);
+            return InlineCommand::KeepCall;
+        };
+        self.taken += callee.size;
+        self.events.push(Event {
+            callee,
+            call,
+            opcode,
+            location: caller.srcloc(call),
+            instructions: caller.dfg.num_insts(),
+            global_values: caller.global_values.len(),
+        });
+        InlineCommand::Inline {
+            callee: Cow::Borrowed(&callee.body.func),
+            visit_callee: false,
+        }
+    }
+}
+
+/// Makes the symbols that came with a callee name what they named there: the inliner copies global values
+/// in order, but leaves names as numbers of the callee's.
+fn restore_symbols(func: &mut ir::Function, event: &Event<'_>) {
+    let callee = &event.callee.body.func;
+    for (number, value) in callee.global_values.iter() {
+        let ir::GlobalValueData::Symbol {
+            name: ir::ExternalName::User(name),
+            ..
+        } = value
+        else {
+            continue;
+        };
+        let named = callee.params.user_named_funcs()[*name].clone();
+        let own_name = func.declare_imported_user_function(named);
+        let number = event.global_values + number.as_u32() as usize;
+        let copy = &mut func.global_values[ir::GlobalValue::from_u32(number as u32)];
+        if let ir::GlobalValueData::Symbol { name, .. } = copy {
+            *name = ir::ExternalName::user(own_name);
+        }
+    }
+}
+
+/// Gives the instructions that replaced a call their locations.
+///
+/// The inliner makes them in the order of a depth-first walk over the callee's blocks, one for each; before
+/// them, for a `try_call`, perhaps a jump; after a tail call, which becomes a call, another jump. Opcodes are
+/// compared on the way, so that a Cranelift that does it otherwise is noticed.
+fn restore_positions(
+    func: &mut ir::Function,
+    positions: &mut Positions,
+    event: &Event<'_>,
+) -> Result<()> {
+    let callee = &event.callee.body;
+    let mut inlining = positions.inline(event.callee.key, &callee.positions, event.location);
+    let mut next = event.instructions;
+    let inst = |number: usize| ir::Inst::from_u32(number as u32);
+    let made = |func: &ir::Function, number: usize| {
+        (number < func.dfg.num_insts()).then(|| func.dfg.insts[inst(number)].opcode())
+    };
+    let mut first = true;
+    for block in Dfs::new().pre_order_iter(&callee.func) {
+        for original in callee.func.layout.block_insts(block) {
+            let opcode = callee.func.dfg.insts[original].opcode();
+            let expected = match (opcode, event.opcode) {
+                (_, Opcode::ReturnCall) => opcode,
+                (Opcode::Return, _) => Opcode::Jump,
+                (Opcode::ReturnCall, _) => Opcode::Call,
+                (Opcode::ReturnCallIndirect, _) => Opcode::CallIndirect,
+                _ => opcode,
+            };
+            if first
+                && event.opcode == Opcode::TryCall
+                && made(func, next) == Some(Opcode::Jump)
+                && expected != Opcode::Jump
+            {
+                next += 1;
+            }
+            first = false;
+            ensure!(
+                made(func, next) == Some(expected),
+                "internal error: {} was inlined at {} in an unknown order",
+                event.callee.key,
+                event.call
+            );
+            let location = inlining.location(callee.func.srcloc(original));
+            func.set_srcloc(inst(next), location);
+            next += 1;
+            if opcode != expected && expected.is_call() {
+                func.set_srcloc(inst(next), location);
+                next += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a function looks at its own frame.
+fn is_bound_to_its_frame(func: &ir::Function) -> bool {
+    instructions(func).any(|opcode| {
+        matches!(
+            opcode,
+            Opcode::GetStackPointer
+                | Opcode::GetFramePointer
+                | Opcode::GetReturnAddress
+                | Opcode::GetExceptionHandlerAddress
+        )
+    })
+}
+
+fn instructions(func: &ir::Function) -> impl Iterator<Item = Opcode> {
+    let blocks = func.layout.blocks();
+    let insts = blocks.flat_map(|block| func.layout.block_insts(block));
+    insts.map(|inst| func.dfg.insts[inst].opcode())
+}

@@ -1,0 +1,172 @@
+//! The call graph of everything that is reachable by calls from the roots.
+//!
+//! Edges of core functions come from a quick look at their operators, without validation; trampolines are
+//! built for it, and kept until they are compiled. Builtins are no nodes: nothing is inlined from them.
+
+use super::components;
+use crate::codegen::Session;
+use crate::compile;
+use crate::component::program::CoreFunc;
+use cranelift_codegen::ir;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+use trampette_artifact::ids::UnitId;
+use trampette_artifact::key::{FuncKey, SymbolKey};
+use wasmparser::Operator;
+
+/// A node: a function, by its place in [`CallGraph::nodes`].
+pub type NodeId = usize;
+
+/// Who calls whom.
+pub struct CallGraph {
+    /// Functions in the order of their keys.
+    pub nodes: Vec<Node>,
+    index: HashMap<FuncKey, NodeId>,
+}
+
+/// A function of the graph.
+pub struct Node {
+    /// Which.
+    pub key: FuncKey,
+    /// What it calls, each once.
+    pub callees: Vec<NodeId>,
+    /// What calls it, each once.
+    pub callers: Vec<NodeId>,
+    /// How many calls name it.
+    pub call_sites: u32,
+    /// Whether it must be compiled on its own, whoever calls it: it is called from outside or is a value.
+    pub is_root: bool,
+    /// Its strongly connected component. Callees have smaller or equal numbers.
+    pub component: u32,
+    /// Its CLIF, if the graph needed it.
+    pub built: Mutex<Option<ir::Function>>,
+}
+
+/// What one function calls, with how many calls.
+type Edges = BTreeMap<FuncKey, u32>;
+
+impl CallGraph {
+    /// The graph of what `roots` reach.
+    pub fn new(session: &Session<'_>, roots: &[FuncKey]) -> CallGraph {
+        let mut found: BTreeMap<FuncKey, (Edges, Option<ir::Function>)> = BTreeMap::new();
+        let mut seen: HashMap<FuncKey, bool> = roots.iter().map(|key| (*key, true)).collect();
+        let mut frontier: Vec<FuncKey> = roots.to_vec();
+        frontier.sort_unstable();
+        frontier.dedup();
+        while !frontier.is_empty() {
+            let looked_at: Vec<_> = frontier
+                .par_iter()
+                .map(|key| (*key, look_at(session, *key)))
+                .collect();
+            frontier.clear();
+            for (key, (edges, built)) in looked_at {
+                let fresh = edges.keys().filter(|callee| {
+                    let is_new = !seen.contains_key(callee);
+                    seen.entry(**callee).or_insert(false);
+                    is_new
+                });
+                frontier.extend(fresh);
+                found.insert(key, (edges, built));
+            }
+        }
+        let index: HashMap<_, _> = found
+            .keys()
+            .enumerate()
+            .map(|(at, key)| (*key, at))
+            .collect();
+        let mut counts = vec![(0, Vec::new()); found.len()];
+        let mut nodes: Vec<Node> = Vec::with_capacity(found.len());
+        for (caller, (key, (edges, built))) in found.into_iter().enumerate() {
+            let mut callees = Vec::with_capacity(edges.len());
+            for (callee, calls) in edges {
+                let callee = index[&callee];
+                counts[callee].0 += calls;
+                counts[callee].1.push(caller);
+                callees.push(callee);
+            }
+            nodes.push(Node {
+                key,
+                callees,
+                callers: Vec::new(),
+                call_sites: 0,
+                is_root: seen[&key],
+                component: 0,
+                built: Mutex::new(built),
+            });
+        }
+        let components = components::strongly_connected(nodes.len(), |node| &nodes[node].callees);
+        for (at, node) in nodes.iter_mut().enumerate() {
+            (node.call_sites, node.callers) = std::mem::take(&mut counts[at]);
+            node.component = components[at];
+        }
+        CallGraph { nodes, index }
+    }
+
+    /// The node of a function.
+    pub fn find(&self, key: FuncKey) -> Option<NodeId> {
+        self.index.get(&key).copied()
+    }
+}
+
+/// What a function calls; its CLIF if it had to be built. A function that cannot be looked at has no edges
+/// here: compiling it reports what is wrong.
+fn look_at(session: &Session<'_>, key: FuncKey) -> (Edges, Option<ir::Function>) {
+    if let FuncKey::ModuleFunction(unit, function) = key {
+        return (
+            core_edges(session, unit, function).unwrap_or_default(),
+            None,
+        );
+    }
+    match compile::build_clif(session, key) {
+        Ok(func) => (clif_edges(&func), Some(func)),
+        Err(_) => (Edges::new(), None),
+    }
+}
+
+fn core_edges(session: &Session<'_>, unit: UnitId, function: u32) -> Option<Edges> {
+    let binding = session.layout.units.get(unit.index())?;
+    let module = &session.program.modules[binding.module.index()];
+    let body = module.bodies.get(function as usize)?;
+    let mut edges = Edges::new();
+    let mut reader = body.body.get_operators_reader().ok()?;
+    while !reader.eof() {
+        match reader.read().ok()? {
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                let callee: CoreFunc = *binding.functions.get(function_index as usize)?;
+                *edges.entry(callee.key()).or_insert(0) += 1;
+            }
+            _ => {}
+        }
+    }
+    Some(edges)
+}
+
+/// The function that a reference in CLIF names, unless it is a builtin's.
+pub(super) fn callee_key(func: &ir::Function, callee: ir::FuncRef) -> Option<FuncKey> {
+    let ir::ExternalName::User(name) = func.dfg.ext_funcs.get(callee)?.name else {
+        return None;
+    };
+    let name = &func.params.user_named_funcs()[name];
+    match SymbolKey::decode(name.namespace, name.index)? {
+        SymbolKey::Func(FuncKey::Builtin(_)) | SymbolKey::Data(_) => None,
+        SymbolKey::Func(key) => Some(key),
+    }
+}
+
+fn clif_edges(func: &ir::Function) -> Edges {
+    let mut edges = Edges::new();
+    for block in func.layout.blocks() {
+        for inst in func.layout.block_insts(block) {
+            let callee = match func.dfg.insts[inst] {
+                ir::InstructionData::Call { func_ref, .. }
+                | ir::InstructionData::TryCall { func_ref, .. } => callee_key(func, func_ref),
+                _ => None,
+            };
+            if let Some(callee) = callee {
+                *edges.entry(callee).or_insert(0) += 1;
+            }
+        }
+    }
+    edges
+}

@@ -1,0 +1,175 @@
+//! Whether a call is worth inlining.
+//!
+//! Sizes are weights of CLIF instructions before optimisation ([`size`]). A callee is worth it when it is
+//! not larger than a limit:
+//!
+//! ```text
+//! limit = (small + parameter × parameters + constant × constant arguments) × (loop if in a loop)
+//! limit = max(limit, once)   if this is the only call, and nothing else needs the callee
+//! ```
+//!
+//! and while what a caller takes in stays within its budget.
+
+use cranelift_codegen::ir::{self, Opcode};
+
+/// The numbers of the formula.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tunables {
+    /// The size of what is always worth it: about that of the call that it replaces.
+    pub small: u32,
+    /// More for each parameter, which the call would move.
+    pub parameter: u32,
+    /// More for each argument that is a constant, and may fold something.
+    pub constant: u32,
+    /// Factor for calls in loops.
+    pub in_loop: u32,
+    /// The size of what is worth it when no other call is left.
+    pub once: u32,
+    /// The size that a caller may take in beyond what it has itself.
+    pub growth: u32,
+    /// The size beyond which a caller takes in nothing: compile time is not linear in it.
+    pub largest: u32,
+}
+
+impl Default for Tunables {
+    fn default() -> Tunables {
+        Tunables {
+            small: 10,
+            parameter: 2,
+            constant: 4,
+            in_loop: 4,
+            once: 80,
+            growth: 600,
+            largest: 20_000,
+        }
+    }
+}
+
+/// A call that could be inlined.
+#[derive(Clone, Copy, Debug)]
+pub struct CallSite {
+    /// The callee's size.
+    pub size: u32,
+    /// Its parameters, without the context.
+    pub parameters: u32,
+    /// How many arguments are constants.
+    pub constants: u32,
+    /// Whether the call is in a loop of the caller.
+    pub in_loop: bool,
+    /// Whether the callee is gone when this call is.
+    pub only: bool,
+}
+
+impl Tunables {
+    /// The largest callee that any call could take in: larger ones are compiled at once.
+    pub fn may_be_worth(&self, size: u32, parameters: u32, only: bool) -> bool {
+        let best = CallSite {
+            size,
+            parameters,
+            constants: parameters,
+            in_loop: true,
+            only,
+        };
+        size <= self.limit(&best)
+    }
+
+    fn limit(&self, site: &CallSite) -> u32 {
+        let base = self.small + self.parameter * site.parameters + self.constant * site.constants;
+        let limit = if site.in_loop {
+            base * self.in_loop
+        } else {
+            base
+        };
+        if site.only {
+            limit.max(self.once)
+        } else {
+            limit
+        }
+    }
+
+    /// Whether a call is worth it, in a caller of `caller_size` that took in `taken` already.
+    pub fn is_worth(&self, site: &CallSite, caller_size: u32, taken: u32) -> bool {
+        site.size <= self.limit(site)
+            && taken + site.size <= self.growth.max(caller_size)
+            && caller_size + taken + site.size <= self.largest
+    }
+}
+
+/// The size of a function: what its instructions weigh. Constants and jumps are free, a call weighs as
+/// much as its arguments make it.
+pub fn size(func: &ir::Function) -> u32 {
+    let blocks = func.layout.blocks();
+    let insts = blocks.flat_map(|block| func.layout.block_insts(block));
+    insts.map(|inst| weight(func, inst)).sum()
+}
+
+fn weight(func: &ir::Function, inst: ir::Inst) -> u32 {
+    match func.dfg.insts[inst].opcode() {
+        Opcode::Iconst
+        | Opcode::F32const
+        | Opcode::F64const
+        | Opcode::Jump
+        | Opcode::Nop
+        | Opcode::Return
+        | Opcode::Uextend
+        | Opcode::Ireduce
+        | Opcode::SymbolValue => 0,
+        opcode if opcode.is_call() => 3 + func.dfg.inst_args(inst).len() as u32,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loops_constants_and_last_calls_raise_the_limit() {
+        let tunables = Tunables::default();
+        let site = CallSite {
+            size: 14,
+            parameters: 2,
+            constants: 0,
+            in_loop: false,
+            only: false,
+        };
+        let worth = |site: CallSite| tunables.is_worth(&site, 100, 0);
+        assert!(worth(site));
+        assert!(!worth(CallSite { size: 15, ..site }));
+        assert!(worth(CallSite {
+            size: 18,
+            constants: 1,
+            ..site
+        }));
+        assert!(worth(CallSite {
+            size: 56,
+            in_loop: true,
+            ..site
+        }));
+        assert!(worth(CallSite {
+            size: 80,
+            only: true,
+            ..site
+        }));
+        assert!(!worth(CallSite {
+            size: 81,
+            only: true,
+            ..site
+        }));
+    }
+
+    #[test]
+    fn a_caller_has_a_budget() {
+        let tunables = Tunables::default();
+        let site = CallSite {
+            size: 10,
+            parameters: 0,
+            constants: 0,
+            in_loop: false,
+            only: false,
+        };
+        assert!(tunables.is_worth(&site, 100, tunables.growth - 10));
+        assert!(!tunables.is_worth(&site, 100, tunables.growth - 9));
+        assert!(!tunables.is_worth(&site, tunables.largest, 0));
+    }
+}

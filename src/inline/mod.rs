@@ -1,0 +1,45 @@
+//! Inlining: whole-component, bottom-up, deterministic.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | [`graph`] | who calls whom, among everything that is reachable |
+//! | [`components`] | strongly connected components: calls within one are never inlined |
+//! | [`heuristics`] | whether a call is worth it |
+//! | [`apply`] | putting bodies in the place of calls |
+//! | [`positions`] | source positions that survive it |
+//!
+//! A function is inlined into only when everything that it calls (outside its own strongly connected
+//! component) has been, so each decision depends on finished callees and on counts in the graph, never on
+//! which thread came first. `compile` drives it. Core functions, adapters, lowered imports, resource
+//! trampolines and unsafe intrinsics take part alike; entries and the trampolines of builtins stay whole.
+//!
+//! An exception must not cross a canonical boundary: the runtime knows one by the frame of its trampoline.
+//! In programs with tags, therefore, trampolines neither inline nor are inlined.
+
+pub mod apply;
+pub mod components;
+pub mod graph;
+pub mod heuristics;
+pub mod positions;
+
+use cranelift_codegen::ir;
+use positions::Positions;
+
+/// A function on its way to machine code: its CLIF, and the positions that the locations in it stand for.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// The CLIF.
+    pub func: ir::Function,
+    /// What its source locations stand for.
+    pub positions: Positions,
+}
+
+impl Body {
+    /// A function that nothing was inlined into.
+    pub fn new(func: ir::Function) -> Body {
+        Body {
+            func,
+            positions: Positions::default(),
+        }
+    }
+}
