@@ -37,7 +37,7 @@ pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) 
             layout: &layout,
             inlining: options.inlining(),
         };
-        let functions = compile::compile_reachable(&session, listing)?;
+        let functions = compile::compile_reachable(&session, listing)?.functions;
         compile::validate_unreachable(&program)?;
         let mut text = String::new();
         for function in functions.values() {

@@ -23,13 +23,16 @@ pub mod intrinsics;
 pub mod link;
 pub mod modules;
 pub mod options;
+pub mod report;
 pub mod trampolines;
 pub mod wast;
 
 pub use artifact::Artifact;
 pub use options::CompileOptions;
+pub use report::Report;
 
 use anyhow::{Context, Result};
+use report::Stopwatch;
 
 /// Compiles a component to an artifact.
 ///
@@ -38,21 +41,23 @@ use anyhow::{Context, Result};
 /// thing and its byte offset. If it does not fit the world of the options: the message says what is
 /// missing or extra.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
+    Ok(compile_component_with_report(wasm, options)?.0)
+}
+
+/// Compiles a component to an artifact, and says what that took and did.
+///
+/// # Errors
+/// As [`compile_component`].
+pub fn compile_component_with_report(
+    wasm: &[u8],
+    options: &CompileOptions,
+) -> Result<(Artifact, Report)> {
     in_thread_pool(options, || {
+        let mut watch = Stopwatch::start();
         let (input, parse_options) = options.input(wasm);
         let program = parse(wasm, &input, &parse_options, options)?;
-        let layout = component::layout::lay_out(&program)?;
-        let isa = options.isa()?;
-        let session = codegen::Session {
-            isa,
-            program: &program,
-            layout: &layout,
-            inlining: options.inlining(),
-        };
-        let functions = compile::compile_reachable(&session, compile::Listing::None)?;
-        compile::validate_unreachable(&program)?;
-        let bytes = link::link(&session, &functions, &options.target())?;
-        Ok(Artifact::new(bytes))
+        watch.phase("parse");
+        compile_program(&program, options, watch)
     })
 }
 
@@ -68,22 +73,39 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
 /// thing and its byte offset.
 pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
+        let mut watch = Stopwatch::start();
         let module = modules::world::parse_module(wasm)?;
         let mut world = modules::world::lone_module(module)?;
         world.program.bounds = options.bounds;
-        let layout = component::layout::lay_out(&world.program)?;
-        let isa = options.isa()?;
-        let session = codegen::Session {
-            isa,
-            program: &world.program,
-            layout: &layout,
-            inlining: options.inlining(),
-        };
-        let functions = compile::compile_reachable(&session, compile::Listing::None)?;
-        compile::validate_unreachable(&world.program)?;
-        let bytes = link::link(&session, &functions, &options.target())?;
-        Ok(Artifact::new(bytes))
+        watch.phase("parse");
+        Ok(compile_program(&world.program, options, watch)?.0)
     })
+}
+
+/// From a flattened program to an artifact: the stages that components and core modules share.
+fn compile_program(
+    program: &component::program::Program<'_>,
+    options: &CompileOptions,
+    mut watch: Stopwatch,
+) -> Result<(Artifact, Report)> {
+    let layout = component::layout::lay_out(program)?;
+    watch.phase("lay out");
+    let isa = options.isa()?;
+    let session = codegen::Session {
+        isa,
+        program,
+        layout: &layout,
+        inlining: options.inlining(),
+    };
+    let compiled = compile::compile_reachable(&session, compile::Listing::None)?;
+    watch.phase("compile");
+    compile::validate_unreachable(program)?;
+    watch.phase("validate");
+    let bytes = link::link(&session, &compiled.functions, &options.target())?;
+    watch.phase("link");
+    let statistics = report::Statistics::new(program, &compiled, &bytes);
+    let phases = watch.phases();
+    Ok((Artifact::new(bytes), Report { phases, statistics }))
 }
 
 /// Validates a component, the bodies of its core functions included, without compiling it.

@@ -88,6 +88,12 @@ pub struct CompileArguments {
     /// The world's name, with or without its package; needed if the WIT has several.
     #[arg(long, value_name = "NAME", requires = "wit")]
     world: Option<String>,
+    /// Print how long each phase took.
+    #[arg(long)]
+    time: bool,
+    /// Print what was pruned, inlined and transferred, and the bytes of each section.
+    #[arg(long)]
+    stats: bool,
     #[command(flatten)]
     code: CodeArguments,
 }
@@ -130,11 +136,17 @@ pub fn compile(arguments: &CompileArguments) -> Result<()> {
         .clone()
         .unwrap_or_else(|| arguments.input.with_extension("elf"));
     let progress = progress_bar(&format!("compiling {}", arguments.input.display()));
-    let artifact = crate::compile_component(&wasm, &options);
+    let compiled = crate::compile_component_with_report(&wasm, &options);
     progress.finish_and_clear();
-    artifact
-        .with_context(|| arguments.input.display().to_string())?
-        .write(&output)
+    let (artifact, report) = compiled.with_context(|| arguments.input.display().to_string())?;
+    artifact.write(&output)?;
+    if arguments.time {
+        super::print(&report.times())?;
+    }
+    if arguments.stats {
+        super::print(&report.statistics.to_string())?;
+    }
+    Ok(())
 }
 
 /// A spinner on standard error if it is a terminal, and nothing otherwise.

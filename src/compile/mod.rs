@@ -12,6 +12,7 @@ use crate::codegen::{Session, trap_from_clif};
 use crate::compiled::{CompiledFunction, Relocation};
 use crate::component::program::{CoreFunc, CoreItem, Program};
 use crate::inline::Body;
+use crate::inline::graph::CallGraph;
 use crate::inline::positions::Positions;
 use crate::{modules, trampolines};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -75,12 +76,25 @@ pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
     keys
 }
 
+/// What was compiled, and what inlining did on the way.
+#[derive(Default)]
+pub struct Compiled {
+    /// Everything that the host can reach.
+    pub functions: CompiledFunctions,
+    /// Calls that were replaced by the callee's body.
+    pub inlined_calls: usize,
+    /// Functions of which no call is left.
+    pub inlined_away: usize,
+    /// Core functions among them.
+    pub inlined_away_core: usize,
+}
+
 /// Compiles everything reachable from the roots.
 ///
 /// # Errors
 /// If a function is invalid or uses what is not supported; the error names its symbol. Of several
 /// failures the first by key is reported, whatever thread met it.
-pub fn compile_reachable(session: &Session<'_>, listing: Listing) -> Result<CompiledFunctions> {
+pub fn compile_reachable(session: &Session<'_>, listing: Listing) -> Result<Compiled> {
     let (done, failed) = compile_what_can_be(session, listing);
     match failed.into_iter().next() {
         Some((_, error)) => Err(error),
@@ -93,7 +107,7 @@ pub fn compile_reachable(session: &Session<'_>, listing: Listing) -> Result<Comp
 pub fn compile_what_can_be(
     session: &Session<'_>,
     listing: Listing,
-) -> (CompiledFunctions, BTreeMap<FuncKey, anyhow::Error>) {
+) -> (Compiled, BTreeMap<FuncKey, anyhow::Error>) {
     let roots = roots(session);
     let state = Driver {
         session,
@@ -102,18 +116,26 @@ pub fn compile_what_can_be(
         done: Mutex::default(),
         failed: Mutex::default(),
     };
+    let mut compiled = Compiled::default();
+    let mut graph = None;
     if let Some(tunables) = &session.inlining {
-        scheduler::inline_and_compile(&state, tunables, &roots);
+        let call_graph = graph.insert(CallGraph::new(session, &roots));
+        compiled.inlined_calls = scheduler::inline_and_compile(&state, tunables, call_graph);
     }
     rayon::scope(|scope| state.follow(&roots, scope));
     let failed = into_inner(state.failed);
-    let mut done = into_inner(state.done);
+    compiled.functions = into_inner(state.done);
     // Inlining may leave compiled functions that only inlined copies of their callers would have called.
-    if session.inlining.is_some() {
-        let reached = reached(&done, roots.iter().copied());
-        done.retain(|key, _| reached.contains(key));
+    if let Some(graph) = graph {
+        let reached = reached(&compiled.functions, roots.iter().copied());
+        compiled.functions.retain(|key, _| reached.contains(key));
+        let gone = graph.nodes.iter().map(|node| node.key);
+        for key in gone.filter(|key| !reached.contains(key)) {
+            compiled.inlined_away += 1;
+            compiled.inlined_away_core += usize::from(matches!(key, FuncKey::ModuleFunction(..)));
+        }
     }
-    (done, failed)
+    (compiled, failed)
 }
 
 /// What relocations reach from `roots`.

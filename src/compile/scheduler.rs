@@ -16,19 +16,23 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use trampette_artifact::key::{Abi, FuncKey};
 
-/// Compiles what the call graph of `roots` holds and is needed.
-pub(super) fn inline_and_compile(driver: &Driver<'_, '_>, tunables: &Tunables, roots: &[FuncKey]) {
-    let graph = CallGraph::new(driver.session, roots);
+/// Compiles what a call graph holds and is needed; returns how many calls were inlined.
+pub(super) fn inline_and_compile(
+    driver: &Driver<'_, '_>,
+    tunables: &Tunables,
+    graph: &CallGraph,
+) -> usize {
     let states = graph.nodes.iter().enumerate();
     let states: Vec<State> = states
-        .map(|(id, node)| State::new(&graph, id, node))
+        .map(|(id, node)| State::new(graph, id, node))
         .collect();
     let scheduler = Scheduler {
         driver,
         tunables,
         has_tags: !driver.session.program.tags.is_empty(),
-        graph: &graph,
+        graph,
         states: &states,
+        inlined: AtomicUsize::new(0),
     };
     let ready = |id: &NodeId| states[*id].waits_for.load(Ordering::Relaxed) == 0;
     // Found before the first task runs: tasks count down too.
@@ -38,6 +42,7 @@ pub(super) fn inline_and_compile(driver: &Driver<'_, '_>, tunables: &Tunables, r
             scheduler.spawn(id, scope);
         }
     });
+    scheduler.inlined.into_inner()
 }
 
 /// What changes about a node.
@@ -80,6 +85,7 @@ struct Scheduler<'d, 's, 'a> {
     has_tags: bool,
     graph: &'d CallGraph,
     states: &'d [State],
+    inlined: AtomicUsize,
 }
 
 impl Scheduler<'_, '_, '_> {
@@ -151,6 +157,7 @@ impl Scheduler<'_, '_, '_> {
             Some(&candidates[at].1)
         };
         let outcome = apply::inline_calls(&mut body, self.tunables, find)?;
+        self.inlined.fetch_add(outcome.inlined, Ordering::Relaxed);
         self.note_calls(outcome.kept.into_iter());
         Ok(body)
     }

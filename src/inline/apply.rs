@@ -63,7 +63,7 @@ impl Inlinable {
 #[derive(Default, Debug)]
 pub struct Outcome {
     /// Calls that were replaced.
-    pub inlined: u32,
+    pub inlined: usize,
     /// Functions that are still called (not those that inlined bodies call).
     pub kept: Vec<FuncKey>,
 }
@@ -115,7 +115,7 @@ pub fn inline_calls<'i>(
     kept.sort_unstable();
     kept.dedup();
     Ok(Outcome {
-        inlined: events.len() as u32,
+        inlined: events.len(),
         kept,
     })
 }

@@ -19,24 +19,32 @@ fn field(e: &Emitter<'_, '_>, instance: ComponentInstanceId, offset: usize) -> R
 #[must_use = "flags must be restored"]
 pub struct SavedFlags {
     instance: ComponentInstanceId,
-    flags: Value,
+    /// `None` if nothing could observe the change, which was not made.
+    flags: Option<Value>,
 }
 
 /// Clears `may_leave` around calls to `realloc` or `post-return`. No other code of the component
 /// runs between a value's reallocations, so clearing it once for all of them is not observable.
 pub fn forbid_leaving(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) -> SavedFlags {
+    if !e.session.layout.leaving_is_observable(instance) {
+        let flags = None;
+        return SavedFlags { instance, flags };
+    }
     let place = field(e, instance, offset_of!(InstanceState, flags));
     let flags = e.load_root(types::I32, place);
     let mask = e.i32(!InstanceState::MAY_LEAVE);
     let cleared = e.builder.ins().band(flags, mask);
     e.store_root(cleared, place);
+    let flags = Some(flags);
     SavedFlags { instance, flags }
 }
 
 /// Sets the flags to what they were.
 pub fn restore_flags(e: &mut Emitter<'_, '_>, saved: SavedFlags) {
-    let place = field(e, saved.instance, offset_of!(InstanceState, flags));
-    e.store_root(saved.flags, place);
+    if let Some(flags) = saved.flags {
+        let place = field(e, saved.instance, offset_of!(InstanceState, flags));
+        e.store_root(flags, place);
+    }
 }
 
 /// Counts one more borrowed handle of the instance's current task.

@@ -24,6 +24,9 @@ pub fn flags_field(e: &Emitter<'_, '_>, instance: ComponentInstanceId) -> RootOf
 
 /// Raises [`TrapCode::CannotLeave`] if the instance may not call canonical built-ins now.
 pub fn check_may_leave(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
+    if !e.session.layout.leaving_is_observable(instance) {
+        return;
+    }
     let field = flags_field(e, instance);
     let flags = e.load_root(types::I32, field);
     let bit = e.i32(InstanceState::MAY_LEAVE);

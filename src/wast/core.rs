@@ -478,7 +478,7 @@ fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>,
         layout: &layout,
         inlining: options.inlining(),
     };
-    let (functions, failed) = compile::compile_what_can_be(&session, Listing::None);
+    let (compiled, failed) = compile::compile_what_can_be(&session, Listing::None);
     if !failed.is_empty() {
         let mut failures = Failures {
             by_instance: BTreeMap::new(),
@@ -497,7 +497,7 @@ fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>,
         }
         return Err(failures);
     }
-    link::link(&session, &functions, &options.target()).map_err(other)
+    link::link(&session, &compiled.functions, &options.target()).map_err(other)
 }
 
 /// The first directive without which the script's layout is possible.

@@ -14,6 +14,7 @@
 //! | `contexts` | places of globals and tables |
 //! | `instantiate` | what instantiation does: static writes and start-up actions |
 //! | `images` | pieces of the initial images |
+//! | `leaving` | which instances can be found unable to leave |
 //! | `print` | all of it as text |
 
 mod bind;
@@ -22,6 +23,7 @@ mod contexts;
 mod functions;
 mod images;
 mod instantiate;
+mod leaving;
 mod print;
 mod slabs;
 #[cfg(test)]
@@ -70,6 +72,8 @@ pub struct Layout {
     /// empty if everything is in the images; of a program that is instantiated step by step, each
     /// core instance has one.
     pub startup: Vec<Vec<StartupAction>>,
+    /// For each component instance, whether code can observe that its `may_leave` is cleared.
+    pub leaving_is_observable: Vec<bool>,
 }
 
 /// One slab and its prepared contents.
@@ -241,6 +245,13 @@ impl Layout {
         }
     }
 
+    /// Whether code can observe that an instance's `may_leave` is cleared: if not, the flag is neither
+    /// written nor tested.
+    pub fn leaving_is_observable(&self, instance: ComponentInstanceId) -> bool {
+        let observable = self.leaving_is_observable.get(instance.index());
+        observable.copied().unwrap_or(true)
+    }
+
     /// Byte distance from the context pointer of slab `from` to that of slab `to`.
     pub fn distance(from: SlabId, to: SlabId) -> i64 {
         (i64::from(to.0) - i64::from(from.0)) * SLAB_STRIDE as i64
@@ -264,6 +275,7 @@ pub fn lay_out(program: &Program<'_>) -> Result<Layout> {
     contexts::place(program, &constants, &mut layout)?;
     instantiate::instantiate(program, &constants, &mut layout)?;
     let count = |length: usize| u32::try_from(length).expect("index spaces are limited to 32 bits");
+    layout.leaving_is_observable = leaving::observable(program, &layout);
     layout.root = RootLayout {
         instances: count(program.component_instances.len()),
         imports: count(program.imports.len()),
