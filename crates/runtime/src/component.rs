@@ -312,6 +312,24 @@ impl Component {
         offset < self.0.core_end
     }
 
+    /// Whether code at this offset may be left at any instruction: wasm-call code of core functions and
+    /// trampolines, but not entries and the stubs of builtins. Safe to call in a signal handler.
+    pub(crate) fn is_guest_code(&self, offset: u32) -> bool {
+        let Some((key, _)) = self.function_at(offset) else {
+            return false;
+        };
+        match key {
+            FuncKey::ModuleFunction(..) => true,
+            FuncKey::ComponentTrampoline(abi, _)
+            | FuncKey::UnsafeIntrinsic(abi, _)
+            | FuncKey::ResourceDrop(abi, _)
+            | FuncKey::ExportEntry(abi, _)
+            | FuncKey::PostReturn(abi, _)
+            | FuncKey::Startup(abi, _) => abi == Abi::Wasm,
+            FuncKey::ArrayToWasm(..) | FuncKey::WasmToArray(_) | FuncKey::Builtin(_) => false,
+        }
+    }
+
     /// What the code at `offset` was compiled from.
     pub(crate) fn site_at(&self, offset: u32) -> Option<Site> {
         self.sites()?.at_or_before(offset)

@@ -174,7 +174,9 @@ impl InstanceData {
         let lends = store.lends.borrow().len();
 
         let context = self.slabs().context(SlabId(0)).as_ptr();
+        let running = store.interrupts().map(|shared| shared.enter(self));
         let status = Activation::new(store, self, limit).run(|| call(context));
+        drop(running);
 
         let own_base = store.host_results_base.replace(results_base);
         const OK: u32 = Status::Ok as u32;

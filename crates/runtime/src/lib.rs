@@ -11,6 +11,7 @@
 //! | `builtins`, `transcode` | services that compiled code calls |
 //! | `stack` | how much of the thread's stack guest code may use |
 //! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
+//! | `interrupt` | [`InterruptHandle`]: stopping a call from another thread |
 //! | `backtrace`, `dwarf` | [`Trap`] and [`WasmBacktrace`], source lines |
 //! | `linker` | [`Linker`]: what a host offers to components, by name |
 //! | `versions`, `typecheck` | matching a component's imports with that, and checking their types |
@@ -46,6 +47,7 @@ mod guest_resource;
 mod handles;
 mod host;
 mod instance;
+mod interrupt;
 #[cfg(test)]
 mod layout_tests;
 mod limits;
@@ -77,6 +79,7 @@ pub use core::{
 };
 pub use func::{ExportPath, ExportRef, Func, Instance, InstancePre, TypedFunc};
 pub use instance::{HostDestructor, HostHandle, HostImports, RawInstance};
+pub use interrupt::InterruptHandle;
 pub use limits::StoreLimits;
 pub use linker::{Linker, LinkerInstance};
 pub use native::{NativeOption, NativeResult, NativeResultPayload, NativeSlice};

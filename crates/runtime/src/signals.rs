@@ -20,9 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const SIGNALS: [libc::c_int; 3] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE];
 /// Bytes of a thread's alternate signal stack: register state alone can take 12 KiB.
 const ALTERNATE_STACK: usize = 64 << 10;
-/// The direction flag.
-const EFLAGS_DF: i64 = 1 << 10;
-
 /// What handled the signals before us.
 struct Previous(UnsafeCell<[MaybeUninit<libc::sigaction>; SIGNALS.len()]>);
 // SAFETY: written once, before `READY` is set.
@@ -118,12 +115,7 @@ unsafe fn resume_at_entry(
     let Some(resume) = resume else {
         return false;
     };
-    registers[libc::REG_RSP as usize] = resume.sp as i64;
-    registers[libc::REG_RBP as usize] = resume.fp as i64;
-    registers[libc::REG_RIP as usize] = resume.pc as i64;
-    registers[libc::REG_RAX as usize] = 0;
-    registers[libc::REG_RDX as usize] = 0;
-    registers[libc::REG_EFL as usize] &= !EFLAGS_DF;
+    resume.apply(registers);
     true
 }
 
@@ -140,18 +132,34 @@ unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut l
         };
         match previous.sa_sigaction {
             libc::SIG_DFL | libc::SIG_IGN => default_action(signal),
-            function if previous.sa_flags & libc::SA_SIGINFO != 0 => {
-                let function: unsafe extern "C" fn(
-                    libc::c_int,
-                    *mut libc::siginfo_t,
-                    *mut libc::c_void,
-                ) = std::mem::transmute(function);
-                function(signal, info, context);
-            }
-            function => {
-                let function: unsafe extern "C" fn(libc::c_int) = std::mem::transmute(function);
-                function(signal);
-            }
+            function => call_handler(function, previous.sa_flags, signal, info, context),
+        }
+    }
+}
+
+/// Calls a handler that was installed with `flags`.
+///
+/// # Safety
+/// It is one, and the arguments are those of the signal.
+pub(crate) unsafe fn call_handler(
+    function: libc::sighandler_t,
+    flags: libc::c_int,
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    // SAFETY: the flag says which of the two types the function has.
+    unsafe {
+        if flags & libc::SA_SIGINFO != 0 {
+            let function: unsafe extern "C" fn(
+                libc::c_int,
+                *mut libc::siginfo_t,
+                *mut libc::c_void,
+            ) = std::mem::transmute(function);
+            function(signal, info, context);
+        } else {
+            let function: unsafe extern "C" fn(libc::c_int) = std::mem::transmute(function);
+            function(signal);
         }
     }
 }

@@ -9,14 +9,16 @@
 use crate::arena::Arena;
 use crate::exceptions::Exceptions;
 use crate::instance::InstanceData;
+use crate::interrupt::{self, InterruptHandle};
 use crate::limits::StoreLimits;
 use crate::traps::TrapRecord;
-use anyhow::Error;
+use anyhow::{Error, Result};
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use trampette_artifact::ids::ComponentInstanceId;
 
@@ -75,6 +77,15 @@ impl<T: 'static> Store<T> {
     /// Sets the limits. What exists already is not taken away.
     pub fn set_limits(&mut self, limits: StoreLimits) {
         self.inner().limits.set(limits);
+    }
+
+    /// A handle that stops calls in this store, from any thread.
+    ///
+    /// # Errors
+    /// If the signal handler cannot be installed.
+    pub fn interrupt_handle(&self) -> Result<InterruptHandle> {
+        let shared = self.inner().interrupts.get_or_init(Arc::default);
+        InterruptHandle::new(shared.clone())
     }
 
     /// The part that does not depend on `T`.
@@ -253,6 +264,8 @@ pub struct StoreInner {
     pub(crate) exceptions: Exceptions,
     /// How many exports were called, wrapping.
     pub(crate) calls: Cell<u32>,
+    /// Set when the first [`InterruptHandle`] is made.
+    interrupts: OnceCell<Arc<interrupt::Shared>>,
 }
 
 impl StoreInner {
@@ -272,7 +285,13 @@ impl StoreInner {
             lends: RefCell::default(),
             exceptions: Exceptions::default(),
             calls: Cell::new(0),
+            interrupts: OnceCell::new(),
         }
+    }
+
+    /// What this store shares with its [`InterruptHandle`]s, if it has any.
+    pub(crate) fn interrupts(&self) -> Option<&interrupt::Shared> {
+        self.interrupts.get().map(|shared| &**shared)
     }
 
     /// A number that no other store has: what is in this store carries it.

@@ -81,6 +81,21 @@ pub(crate) struct Resume {
     pub pc: usize,
 }
 
+/// The direction flag.
+const EFLAGS_DF: i64 = 1 << 10;
+
+impl Resume {
+    /// Makes a signal return there.
+    pub fn apply(&self, registers: &mut [libc::greg_t]) {
+        registers[libc::REG_RSP as usize] = self.sp as i64;
+        registers[libc::REG_RBP as usize] = self.fp as i64;
+        registers[libc::REG_RIP as usize] = self.pc as i64;
+        registers[libc::REG_RAX as usize] = 0;
+        registers[libc::REG_RDX as usize] = 0;
+        registers[libc::REG_EFL as usize] &= !EFLAGS_DF;
+    }
+}
+
 /// What a trap leaves behind for the call that returns it. Written by the raise stub and the signal
 /// handler, so it allocates nothing.
 pub(crate) struct TrapRecord {
