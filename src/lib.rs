@@ -40,18 +40,40 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
     in_thread_pool(options, || {
         let (input, parse_options) = options.input(wasm);
         let program = parse(wasm, &input, &parse_options, options)?;
-        let layout = component::layout::lay_out(&program)?;
-        let isa = options.isa()?;
-        let session = codegen::Session {
-            isa,
-            program: &program,
-            layout: &layout,
-        };
-        let functions = compile::compile_reachable(&session, compile::Listing::None)?;
-        compile::validate_unreachable(&program)?;
-        let bytes = link::link(&session, &functions, &options.target())?;
-        Ok(Artifact::new(bytes))
+        compile_parsed(wasm, &program, options)
     })
+}
+
+/// Compiles the program that [`parse`] made of a component to an artifact that keeps its world.
+pub(crate) fn compile_parsed(
+    wasm: &[u8],
+    program: &component::program::Program<'_>,
+    options: &CompileOptions,
+) -> Result<Artifact> {
+    // Some imports and exports are nothing that WIT can say.
+    // It is for listings only: a component that the printer cannot cope with is compiled all the same.
+    let wit = std::panic::catch_unwind(|| component::world::describe(wasm).ok());
+    let wit = wit.unwrap_or_default();
+    compile_program(program, options, wit.as_deref())
+}
+
+/// Compiles a program to an artifact; `wit` is the world to keep in it.
+fn compile_program(
+    program: &component::program::Program<'_>,
+    options: &CompileOptions,
+    wit: Option<&str>,
+) -> Result<Artifact> {
+    let layout = component::layout::lay_out(program)?;
+    let isa = options.isa()?;
+    let session = codegen::Session {
+        isa,
+        program,
+        layout: &layout,
+    };
+    let functions = compile::compile_reachable(&session, compile::Listing::None)?;
+    compile::validate_unreachable(program)?;
+    let bytes = link::link(&session, &functions, &options.target(), wit)?;
+    Ok(Artifact::new(bytes))
 }
 
 /// Compiles a core module on its own to an artifact of the same kind, which the runtime's
@@ -69,17 +91,7 @@ pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact>
         let module = modules::world::parse_module(wasm)?;
         let mut world = modules::world::lone_module(module)?;
         world.program.bounds = options.bounds;
-        let layout = component::layout::lay_out(&world.program)?;
-        let isa = options.isa()?;
-        let session = codegen::Session {
-            isa,
-            program: &world.program,
-            layout: &layout,
-        };
-        let functions = compile::compile_reachable(&session, compile::Listing::None)?;
-        compile::validate_unreachable(&world.program)?;
-        let bytes = link::link(&session, &functions, &options.target())?;
-        Ok(Artifact::new(bytes))
+        compile_program(&world.program, options, None)
     })
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// First bytes of the section.
 pub const MAGIC: [u8; 8] = *b"trampet\n";
 /// Version of the format; artifacts of any other are refused.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 /// The compiler's version; artifacts of any other are refused.
 pub const COMPILER_VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -23,6 +23,7 @@ pub mod section {
     pub const ENTRIES: &str = ".trampette.entries";
     pub const EXCEPTIONS: &str = ".trampette.exceptions";
     pub const CUSTOM: &str = ".trampette.custom";
+    pub const WIT: &str = ".trampette.wit";
     pub const IMAGE: &str = ".trampette.image";
     pub const GOT: &str = ".got.trampette";
     pub const FUNCTION_TABLE: &str = ".rodata.functions";
