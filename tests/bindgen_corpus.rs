@@ -421,10 +421,10 @@ fn errors_name_interface_function_and_type_path() -> Result<()> {
     let typed = instance.get_typed_func::<(Vec<Vec<Vec<(u32, String)>>>,), ()>(&mut store, path);
     assert_eq!(
         format!("{:#}", typed.err().unwrap()),
-        "trampette:alltypes/shapes@0.1.0 / id-deep: expected func(v: list<list<list<tuple<u16, \
-         string>>>>) -> list<list<list<tuple<u16, string>>>>, found func(list<list<list<tuple<u32, \
-         string>>>>): in parameter `v`: in a list's element: in a list's element: in a list's \
-         element: in field 0 of a tuple: expected `u16`, found `u32`"
+        "export `trampette:alltypes/shapes@0.1.0` function `id-deep`: parameter `v`: list element: \
+         list element: list element: tuple field 0: expected `u16`, found `u32`: the component \
+         exports `func(v: list<list<list<tuple<u16, string>>>>) -> list<list<list<tuple<u16, \
+         string>>>>`, the host asks for `func(list<list<list<tuple<u32, string>>>>)`"
     );
 
     let pair = Val::Tuple(vec![Val::U16(1), Val::Bool(true)]);
@@ -432,15 +432,15 @@ fn errors_name_interface_function_and_type_path() -> Result<()> {
     let func = instance.get_func(&mut store, path).unwrap();
     assert_eq!(
         format!("{:#}", func.call(&mut store, &[deep]).unwrap_err()),
-        "trampette:alltypes/shapes@0.1.0 / id-deep: argument `v`: in element 0 of a list: in \
-         element 0 of a list: in element 0 of a list: in field 1 of a tuple: expected `string`, \
-         found a `bool`"
+        "export `trampette:alltypes/shapes@0.1.0` function `id-deep`: parameter `v`: list element \
+         0: list element 0: list element 0: tuple field 1: expected `string`, found `bool`"
     );
 
     let missing = instance.get_typed_func::<(), ()>(&mut store, [shapes, "id-shallow"]);
     assert_eq!(
         missing.err().unwrap().to_string(),
-        "the component exports no function `trampette:alltypes/shapes@0.1.0 / id-shallow`"
+        "export `trampette:alltypes/shapes@0.1.0` function `id-shallow`: the component exports no \
+         such function"
     );
     Ok(())
 }
