@@ -444,7 +444,7 @@ fn dynamic_values_are_checked() {
     let other = crate::ResourceAny::from(Resource::<u8>::new(1));
     assert_eq!(
         error(own, Val::Resource(other)),
-        "expected `own<r>`, found another resource that the host defines"
+        "expected `own<host>`: found another resource that the host defines"
     );
 }
 
