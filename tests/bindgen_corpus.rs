@@ -325,13 +325,13 @@ fn resources_of_the_component() -> Result<()> {
     let gone = counters.call_get(&mut *store, a).unwrap_err();
     assert_eq!(
         gone.to_string(),
-        "trampette:alltypes/things@0.1.0 / [method]counter.get: a resource was used after it was \
-         given away or dropped"
+        "export `trampette:alltypes/things@0.1.0` function `[method]counter.get`: parameter `self`: \
+         resource `counter` was given away or dropped"
     );
     let gone = a.resource_drop(&mut *store).unwrap_err();
     assert_eq!(
         gone.to_string(),
-        "a resource was dropped after it was given away or dropped"
+        "resource `counter` was given away or dropped"
     );
 
     merged.resource_drop(&mut *store)?;
@@ -520,8 +520,8 @@ fn handles_are_of_one_instance() -> Result<()> {
     );
     let counter = one.counter().call_constructor(&mut store, 1)?;
     let other = two.counter().call_get(&mut store, counter).unwrap_err();
-    let message = "trampette:alltypes/things@0.1.0 / [method]counter.get: a resource was used with \
-                   an instance that it is not of";
+    let message = "export `trampette:alltypes/things@0.1.0` function `[method]counter.get`: parameter \
+                   `self`: resource `counter` is of another instance";
     assert_eq!(other.root_cause().to_string(), message);
     let mut elsewhere = Store::new(());
     assert!(counter.resource_drop(&mut elsewhere).is_err());
