@@ -57,8 +57,23 @@ pub fn compile_component_with_report(
         let (input, parse_options) = options.input(wasm);
         let program = parse(wasm, &input, &parse_options, options)?;
         watch.phase("parse");
-        compile_program(&program, options, watch)
+        compile_parsed(wasm, &program, options, watch)
     })
+}
+
+/// Compiles the program that [`parse`] made of a component to an artifact that keeps its world.
+pub(crate) fn compile_parsed(
+    wasm: &[u8],
+    program: &component::program::Program<'_>,
+    options: &CompileOptions,
+    mut watch: Stopwatch,
+) -> Result<(Artifact, Report)> {
+    // Some imports and exports are nothing that WIT can say.
+    // It is for listings only: a component that the printer cannot cope with is compiled all the same.
+    let wit = std::panic::catch_unwind(|| component::world::describe(wasm).ok());
+    let wit = wit.unwrap_or_default();
+    watch.phase("describe");
+    compile_program(program, options, wit.as_deref(), watch)
 }
 
 /// Compiles a core module on its own to an artifact of the same kind, which the runtime's
@@ -78,14 +93,16 @@ pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact>
         let mut world = modules::world::lone_module(module)?;
         world.program.bounds = options.bounds;
         watch.phase("parse");
-        Ok(compile_program(&world.program, options, watch)?.0)
+        Ok(compile_program(&world.program, options, None, watch)?.0)
     })
 }
 
-/// From a flattened program to an artifact: the stages that components and core modules share.
+/// From a flattened program to an artifact: the stages that components and core modules share. `wit` is
+/// the world to keep in it.
 fn compile_program(
     program: &component::program::Program<'_>,
     options: &CompileOptions,
+    wit: Option<&str>,
     mut watch: Stopwatch,
 ) -> Result<(Artifact, Report)> {
     let layout = component::layout::lay_out(program)?;
@@ -101,7 +118,7 @@ fn compile_program(
     watch.phase("compile");
     compile::validate_unreachable(program)?;
     watch.phase("validate");
-    let bytes = link::link(&session, &compiled.functions, &options.target())?;
+    let bytes = link::link(&session, &compiled.functions, &options.target(), wit)?;
     watch.phase("link");
     let statistics = report::Statistics::new(program, &compiled, &bytes);
     let phases = watch.phases();

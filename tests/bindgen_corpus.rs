@@ -325,13 +325,13 @@ fn resources_of_the_component() -> Result<()> {
     let gone = counters.call_get(&mut *store, a).unwrap_err();
     assert_eq!(
         gone.to_string(),
-        "trampette:alltypes/things@0.1.0 / [method]counter.get: a resource was used after it was \
-         given away or dropped"
+        "export `trampette:alltypes/things@0.1.0` function `[method]counter.get`: parameter `self`: \
+         resource `counter` was given away or dropped"
     );
     let gone = a.resource_drop(&mut *store).unwrap_err();
     assert_eq!(
         gone.to_string(),
-        "a resource was dropped after it was given away or dropped"
+        "resource `counter` was given away or dropped"
     );
 
     merged.resource_drop(&mut *store)?;
@@ -421,10 +421,10 @@ fn errors_name_interface_function_and_type_path() -> Result<()> {
     let typed = instance.get_typed_func::<(Vec<Vec<Vec<(u32, String)>>>,), ()>(&mut store, path);
     assert_eq!(
         format!("{:#}", typed.err().unwrap()),
-        "trampette:alltypes/shapes@0.1.0 / id-deep: expected func(v: list<list<list<tuple<u16, \
-         string>>>>) -> list<list<list<tuple<u16, string>>>>, found func(list<list<list<tuple<u32, \
-         string>>>>): in parameter `v`: in a list's element: in a list's element: in a list's \
-         element: in field 0 of a tuple: expected `u16`, found `u32`"
+        "export `trampette:alltypes/shapes@0.1.0` function `id-deep`: parameter `v`: list element: \
+         list element: list element: tuple field 0: expected `u16`, found `u32`: the component \
+         exports `func(v: list<list<list<tuple<u16, string>>>>) -> list<list<list<tuple<u16, \
+         string>>>>`, the host asks for `func(list<list<list<tuple<u32, string>>>>)`"
     );
 
     let pair = Val::Tuple(vec![Val::U16(1), Val::Bool(true)]);
@@ -432,15 +432,15 @@ fn errors_name_interface_function_and_type_path() -> Result<()> {
     let func = instance.get_func(&mut store, path).unwrap();
     assert_eq!(
         format!("{:#}", func.call(&mut store, &[deep]).unwrap_err()),
-        "trampette:alltypes/shapes@0.1.0 / id-deep: argument `v`: in element 0 of a list: in \
-         element 0 of a list: in element 0 of a list: in field 1 of a tuple: expected `string`, \
-         found a `bool`"
+        "export `trampette:alltypes/shapes@0.1.0` function `id-deep`: parameter `v`: list element \
+         0: list element 0: list element 0: tuple field 1: expected `string`, found `bool`"
     );
 
     let missing = instance.get_typed_func::<(), ()>(&mut store, [shapes, "id-shallow"]);
     assert_eq!(
         missing.err().unwrap().to_string(),
-        "the component exports no function `trampette:alltypes/shapes@0.1.0 / id-shallow`"
+        "export `trampette:alltypes/shapes@0.1.0` function `id-shallow`: the component exports no \
+         such function"
     );
     Ok(())
 }
@@ -520,8 +520,8 @@ fn handles_are_of_one_instance() -> Result<()> {
     );
     let counter = one.counter().call_constructor(&mut store, 1)?;
     let other = two.counter().call_get(&mut store, counter).unwrap_err();
-    let message = "trampette:alltypes/things@0.1.0 / [method]counter.get: a resource was used with \
-                   an instance that it is not of";
+    let message = "export `trampette:alltypes/things@0.1.0` function `[method]counter.get`: parameter \
+                   `self`: resource `counter` is of another instance";
     assert_eq!(other.root_cause().to_string(), message);
     let mut elsewhere = Store::new(());
     assert!(counter.resource_drop(&mut elsewhere).is_err());

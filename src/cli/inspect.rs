@@ -32,6 +32,7 @@ pub struct InspectArguments {
 
 /// Prints a description.
 pub fn inspect(arguments: &InspectArguments) -> Result<()> {
+    let mut plan = String::new();
     let artifact = match input::read(&arguments.input)? {
         Input::Artifact(_) if arguments.graph.is_some() => {
             bail!(
@@ -41,36 +42,42 @@ pub fn inspect(arguments: &InspectArguments) -> Result<()> {
         }
         Input::Artifact(bytes) => bytes,
         Input::Component(wasm) => {
-            // Some imports and exports are nothing that WIT can say.
-            if let Ok(wit) = crate::component::world::describe(&wasm) {
-                super::print(&format!("{wit}\n"))?;
-            }
             let options = arguments.code.options();
-            let artifact = crate::compile_component(&wasm, &options)
-                .with_context(|| arguments.input.display().to_string())?
-                .into_bytes();
-            plan(&wasm, &options, &artifact, arguments.graph.as_deref())?;
+            let graph = arguments.graph.as_deref();
+            let (artifact, trampolines) = compile(&wasm, &options, graph)
+                .with_context(|| arguments.input.display().to_string())?;
+            plan = trampolines;
             artifact
         }
     };
     let description = describe(&artifact);
-    super::print(&description.with_context(|| arguments.input.display().to_string())?)
+    let description = description.with_context(|| arguments.input.display().to_string())?;
+    if let Some(wit) = &description.wit {
+        super::print(&format!("{wit}\n"))?;
+    }
+    super::print(&plan)?;
+    super::print(&description.text)
 }
 
-/// Prints the trampolines of a component with their sizes and transfers, and draws its plan.
-fn plan(
+/// Compiles a component and draws its plan; the artifact, and the trampolines as text.
+fn compile(
     wasm: &[u8],
     options: &CompileOptions,
-    artifact: &[u8],
     graph: Option<&Path>,
-) -> Result<()> {
-    let (bytes, parse_options) = options.input(wasm);
-    let program = crate::component::parse_component(&bytes, &parse_options)?;
-    if let Some(path) = graph {
-        let svg = program.svg()?;
-        std::fs::write(path, svg).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    super::print(&trampolines(&program, artifact)?)
+) -> Result<(Vec<u8>, String)> {
+    crate::in_thread_pool(options, || {
+        let (input, parse_options) = options.input(wasm);
+        let program = crate::parse(wasm, &input, &parse_options, options)?;
+        let watch = crate::report::Stopwatch::start();
+        let (artifact, _) = crate::compile_parsed(wasm, &program, options, watch)?;
+        if let Some(path) = graph {
+            let svg = program.svg()?;
+            std::fs::write(path, svg)
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let trampolines = trampolines(&program, artifact.bytes())?;
+        Ok((artifact.into_bytes(), trampolines))
+    })
 }
 
 /// Every trampoline and export entry: its symbol, bytes of code, and what its transfers do.
@@ -117,11 +124,19 @@ fn trampolines(program: &Program<'_>, artifact: &[u8]) -> Result<String> {
     Ok(out + "\n")
 }
 
+/// What an artifact says about itself.
+pub struct Description {
+    /// The component's world, unless it is nothing that WIT can say.
+    pub wit: Option<String>,
+    /// Everything else.
+    pub text: String,
+}
+
 /// Describes an artifact.
 ///
 /// # Errors
 /// If the bytes are no artifact of this version.
-pub fn describe(artifact: &[u8]) -> Result<String> {
+pub fn describe(artifact: &[u8]) -> Result<Description> {
     let file = ElfFile64::<object::Endianness>::parse(artifact).context("not an ELF file")?;
     let contents = |name: &str| -> Result<&[u8]> {
         let section = file
@@ -131,6 +146,9 @@ pub fn describe(artifact: &[u8]) -> Result<String> {
     };
     let id = Identification::decode(contents(section::ID)?)?;
     let metadata = Metadata::decode(contents(section::METADATA)?)?;
+    let wit = file.section_by_name(section::WIT);
+    let wit = wit.map(|wit| wit.data()).transpose()?;
+    let wit = wit.map(|wit| String::from_utf8_lossy(wit).into_owned());
     let mut out = String::new();
     writeln!(
         out,
@@ -145,7 +163,7 @@ pub fn describe(artifact: &[u8]) -> Result<String> {
     slabs(&mut out, &metadata)?;
     functions(&mut out, &file)?;
     sections(&mut out, &file)?;
-    Ok(out)
+    Ok(Description { wit, text: out })
 }
 
 fn imports(out: &mut String, metadata: &Metadata) -> Result<()> {

@@ -10,7 +10,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use wit_component::DecodedWasm;
 use wit_parser::{
-    Function, Handle, InterfaceId, Resolve, Type, TypeDefKind, TypeId, WorldId, WorldItem, WorldKey,
+    Function, Handle, InterfaceId, Resolve, Type, TypeDefKind, TypeId, TypeOwner, WorldId,
+    WorldItem, WorldKey,
 };
 
 /// A world that a component must fit.
@@ -356,6 +357,7 @@ pub fn describe(wasm: &[u8]) -> Result<String> {
     let package = resolve.worlds[world]
         .package
         .context("the world is in no package")?;
+    check_uses(&resolve)?;
     // Names of the package and of the world are made up when decoding.
     let name = &mut resolve.packages[package].name;
     if name.namespace == "root" {
@@ -370,6 +372,25 @@ pub fn describe(wasm: &[u8]) -> Result<String> {
     let mut printer = wit_component::WitPrinter::default();
     printer.print(&resolve, package, &others)?;
     Ok(printer.output.to_string())
+}
+
+/// WIT can use a type of another interface only by that interface's name; the printer panics if it has
+/// none.
+fn check_uses(resolve: &Resolve) -> Result<()> {
+    for (_, ty) in &resolve.types {
+        let TypeDefKind::Type(Type::Id(used)) = ty.kind else {
+            continue;
+        };
+        let owner = resolve.types[used].owner;
+        if let TypeOwner::Interface(interface) = owner
+            && owner != ty.owner
+            && resolve.interfaces[interface].name.is_none()
+        {
+            let name = ty.name.as_deref().unwrap_or_default();
+            bail!("the type `{name}` is of an interface that WIT has no name for");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -13,31 +13,47 @@ use trampette_artifact::metadata::{
     self, CoreExportItem, CoreFuncType, CoreGlobalPlace, CoreInterface, CoreValueType, Metadata,
     ModuleCounts, StaticModule,
 };
+use trampette_artifact::names;
 
-/// Kept custom sections of all modules, one after the other.
+/// Kept custom sections and function names of all modules, one after the other.
 #[derive(Default)]
 pub struct CustomSections {
     /// The contents of `.trampette.custom`.
     pub bytes: Vec<u8>,
-    /// By module: name, offset, length.
-    pub by_module: Vec<Vec<(String, u64, u64)>>,
+    /// Where those of each module are.
+    pub by_module: Vec<ModuleSections>,
 }
 
-/// Gathers the custom sections that the runtime can use: DWARF.
+/// Where the kept custom sections of a module are.
+#[derive(Clone, Default)]
+pub struct ModuleSections {
+    /// Name, offset, length.
+    pub sections: Vec<(String, u64, u64)>,
+    /// Offset and length of the table of function names.
+    pub function_names: (u64, u64),
+}
+
+impl CustomSections {
+    /// Adds bytes; their offset and length.
+    fn push(&mut self, bytes: &[u8]) -> (u64, u64) {
+        let offset = self.bytes.len() as u64;
+        self.bytes.extend_from_slice(bytes);
+        (offset, bytes.len() as u64)
+    }
+}
+
+/// Gathers what the runtime can use when it explains a trap: DWARF and function names.
 pub fn custom_sections(program: &Program<'_>) -> CustomSections {
     let mut all = CustomSections::default();
     for module in &program.modules {
-        let mut kept = Vec::new();
+        let mut kept = ModuleSections::default();
         for (name, contents) in &module.custom_sections {
             if name.starts_with(".debug_") {
-                kept.push((
-                    name.to_string(),
-                    all.bytes.len() as u64,
-                    contents.len() as u64,
-                ));
-                all.bytes.extend_from_slice(contents);
+                let (offset, length) = all.push(contents);
+                kept.sections.push((name.to_string(), offset, length));
             }
         }
+        kept.function_names = all.push(&names::encode(&module.function_names));
         all.by_module.push(kept);
     }
     all
@@ -243,14 +259,14 @@ fn exception_globals(layout: &Layout) -> Vec<(SlabId, ContextOffset)> {
     places.collect()
 }
 
-fn static_module(module: &Module<'_>, custom_sections: Vec<(String, u64, u64)>) -> StaticModule {
+fn static_module(module: &Module<'_>, custom: ModuleSections) -> StaticModule {
     let count = |length: usize| length as u32; // the validator's limits are far below
     StaticModule {
         name: module.name.clone(),
         range: (module.range.start as u64, module.range.end as u64),
         imported_functions: module.imported_functions,
         defined_functions: count(module.bodies.len()),
-        function_names: module.function_names.clone(),
+        function_names: custom.function_names,
         counts: ModuleCounts {
             types: count(module.types.len()),
             memories: count(module.memories.len()),
@@ -261,7 +277,7 @@ fn static_module(module: &Module<'_>, custom_sections: Vec<(String, u64, u64)>) 
             data_segments: count(module.data.len()),
             element_segments: count(module.elements.len()),
         },
-        custom_sections,
+        custom_sections: custom.sections,
         code_section_start: module.code_section_start as u64,
     }
 }

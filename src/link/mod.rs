@@ -39,7 +39,7 @@ pub struct Target {
     pub options: String,
 }
 
-/// Links an artifact.
+/// Links an artifact. `wit` is the component's world, which listings show.
 ///
 /// # Errors
 /// If something does not fit (code beyond 2 GiB), or a relocation is of a kind or to a symbol that
@@ -48,6 +48,7 @@ pub fn link(
     session: &Session<'_>,
     functions: &CompiledFunctions,
     target: &Target,
+    wit: Option<&str>,
 ) -> Result<Vec<u8>> {
     crate::compile::check_complete(functions)?;
     let mut text = text::lay_out(functions)?;
@@ -128,6 +129,9 @@ pub fn link(
     file.section(".eh_frame_hdr", elf::Kind::Tables, &unwind.header, 8);
     let custom = describe::custom_sections(session.program);
     file.section(section::CUSTOM, elf::Kind::Tables, &custom.bytes, 16);
+    if let Some(wit) = wit {
+        file.section(section::WIT, elf::Kind::Tables, wit.as_bytes(), 1);
+    }
     let metadata = describe::metadata(session, &images, image_at.address, &custom).encode()?;
     file.section(section::METADATA, elf::Kind::Tables, &metadata, 16);
 

@@ -1,18 +1,21 @@
 //! `canon error-context.new`, `error-context.debug-message` and `error-context.drop`
 //! (CanonicalABI.md, sections of those names).
 //!
-//! Debug messages are always discarded, as the deterministic profile has it: so an error context is
-//! nothing but a handle, all of them are alike, and the message of each is empty.
+//! The store keeps the messages, up to a limit beyond which they are discarded; a handle's
+//! representation says which one, and is counted as a reference to it.
 
 use super::emitter::Emitter;
 use super::reentrance::check_may_leave;
-use super::transfer::{self, Destination, Guest, Place, Shape, Side, Source, Transfer};
+use super::transfer::{
+    self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
+};
 use super::{flags, handles};
 use crate::codegen::{self, Session};
 use crate::component::program::{CanonicalOptions, ErrorContextBuiltIn, TrampolineKind};
 use anyhow::{Result, bail};
-use cranelift_codegen::ir::{self, InstBuilder, Value};
+use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilderContext;
+use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::TrampolineId;
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::HandleEntry;
@@ -37,18 +40,19 @@ pub fn error_context_trampoline(session: &Session<'_>, id: TrampolineId) -> Resu
     check_may_leave(&mut e, instance);
     match (built_in, &params[..]) {
         (ErrorContextBuiltIn::New, _) => {
-            let nothing = e.i32(0);
+            let rep = keep_message(&mut e, options, params)?;
             let tag = HandleEntry::ERROR_CONTEXT;
-            let index = handles::table_new(&mut e, instance, tag, nothing);
+            let index = handles::table_new(&mut e, instance, tag, rep);
             e.builder.ins().return_(&[index]);
         }
         (ErrorContextBuiltIn::DebugMessage, [index, pointer]) => {
-            handles::error_context(&mut e, instance, *index);
-            store_empty_string(&mut e, options, *pointer)?;
+            let (_, rep) = handles::error_context(&mut e, instance, *index);
+            store_message(&mut e, options, rep, *pointer)?;
             e.builder.ins().return_(&[]);
         }
         (ErrorContextBuiltIn::Drop, [index]) => {
-            let entry = handles::error_context(&mut e, instance, *index);
+            let (entry, rep) = handles::error_context(&mut e, instance, *index);
+            e.builtin(Builtin::ErrorContextDrop, &[rep]);
             handles::table_free(&mut e, instance, *index, entry);
             e.builder.ins().return_(&[]);
         }
@@ -58,22 +62,59 @@ pub fn error_context_trampoline(session: &Session<'_>, id: TrampolineId) -> Resu
     Ok(func)
 }
 
-fn store_empty_string(
+/// Bytes and alignment of a native string.
+const STRING: (u32, u32) = (16, 8);
+/// Where the number of bytes is in a native string.
+const LENGTH: i32 = 8;
+
+/// Lifts a new error context's message, a flat string, and gives it to the store; returns the
+/// representation (`i32`).
+fn keep_message(
     e: &mut Emitter<'_, '_>,
     options: &CanonicalOptions,
+    params: Vec<Value>,
+) -> Result<Value> {
+    let guest = Guest::new(options);
+    let uses_arena = facts::uses_arena(&e.session.program.types, Type::String, guest);
+    let mark = match uses_arena {
+        true => e.builtin(Builtin::ArenaMark, &[]),
+        false => None,
+    };
+    let slice = e.stack_slot(STRING.0, STRING.1);
+    let mut params = FlatValues::new(params);
+    let mut source = Source::Flat(&mut params);
+    let mut destination = Destination::Native(Place::new(slice));
+    Transfer::new(e, Side::Guest(guest), Side::Host)?.value(
+        Type::String,
+        &mut source,
+        &mut destination,
+    )?;
+    let flags = e.native_flags();
+    let address = e.builder.ins().load(types::I64, flags, slice, 0);
+    let bytes = e.builder.ins().load(types::I64, flags, slice, LENGTH);
+    let rep = e
+        .builtin(Builtin::ErrorContextNew, &[address, bytes])
+        .expect("it has a result");
+    if let Some(mark) = mark {
+        e.builtin(Builtin::ArenaReset, &[mark]);
+    }
+    Ok(rep)
+}
+
+/// Lowers a message into the guest's memory.
+fn store_message(
+    e: &mut Emitter<'_, '_>,
+    options: &CanonicalOptions,
+    rep: Value,
     pointer: Value,
 ) -> Result<()> {
     let to = Side::Guest(Guest::new(options));
     let types = &e.session.program.types;
     let layout = to.size_align(types, &Shape::Value(Type::String));
     let address = transfer::checked_tuple(e, Guest::new(options), pointer, layout)?;
-    // A native string: an address that is not null, and no bytes.
-    let slice = e.stack_slot(16, 8);
-    let flags = e.native_flags();
-    let context = e.context;
-    e.builder.ins().store(flags, context, slice, 0);
-    let none = e.i64(0);
-    e.builder.ins().store(flags, none, slice, 8);
+    let slice = e.stack_slot(STRING.0, STRING.1);
+    e.builtin(Builtin::ErrorContextMessage, &[rep, slice]);
+    // The guest's `realloc` cannot drop the error context meanwhile.
     let saved = flags::forbid_leaving(e, options.instance);
     let mut source = Source::Native(Place::new(slice));
     let mut destination = Destination::Guest(Place::new(address));

@@ -174,10 +174,15 @@ pub fn table_rep(
     Entry { address, rep, tag }
 }
 
-/// Looks up the error context at `index` (`i32`); returns the address of its entry. Raises
+/// Looks up the error context at `index` (`i32`); returns the address of its entry and its
+/// representation (`i32`). Raises
 /// [`TrapCode::UnknownHandle`] if there is no handle, [`TrapCode::HandleTypeMismatchHost`] if it is
 /// something else.
-pub fn error_context(e: &mut Emitter<'_, '_>, table: ComponentInstanceId, index: Value) -> Value {
+pub fn error_context(
+    e: &mut Emitter<'_, '_>,
+    table: ComponentInstanceId,
+    index: Value,
+) -> (Value, Value) {
     let payload = e.builder.ins().uextend(types::I64, index);
     let capacity = table_field(e, table, offset_of!(HandleTable, capacity));
     let capacity = e.load_root(types::I32, capacity);
@@ -195,7 +200,8 @@ pub fn error_context(e: &mut Emitter<'_, '_>, table: ComponentInstanceId, index:
     let expected = e.i32(HandleEntry::ERROR_CONTEXT);
     let other = e.builder.ins().icmp(IntCC::NotEqual, tag, expected);
     e.trap_if(other, TrapCode::HandleTypeMismatchHost, Some(payload));
-    address
+    let rep = e.builder.ins().load(types::I32, flags, address, REP);
+    (address, rep)
 }
 
 /// Ends a cold block: says what is wrong with a handle whose tag is `found`. One raise whose code is

@@ -175,7 +175,9 @@ impl Lowering<'_> {
             .call_indirect(signature, function, &arguments);
         // `HOST_OK` is 0.
         let status = e.builder.inst_results(call)[0];
-        e.trap_if(status, TrapCode::HostError, None);
+        // Which import failed, from 1, for the message.
+        let number = e.i64(i64::from(self.import.0) + 1);
+        e.trap_if(status, TrapCode::HostError, Some(number));
         let interrupt = e.load_root(types::I32, root::INTERRUPT);
         e.trap_if(interrupt, TrapCode::Interrupt, None);
     }

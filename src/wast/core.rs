@@ -497,7 +497,7 @@ fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>,
         }
         return Err(failures);
     }
-    link::link(&session, &compiled.functions, &options.target()).map_err(other)
+    link::link(&session, &compiled.functions, &options.target(), None).map_err(other)
 }
 
 /// The first directive without which the script's layout is possible.

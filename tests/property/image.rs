@@ -184,7 +184,9 @@ impl Images {
             }
             Val::Result(Ok(payload)) => self.case(ty, 0, payload.as_deref(), at, random),
             Val::Result(Err(payload)) => self.case(ty, 1, payload.as_deref(), at, random),
-            Val::Map(_) | Val::Resource(_) => unreachable!("no handles here"),
+            Val::Map(_) | Val::Resource(_) | Val::ErrorContext(_) => {
+                unreachable!("no handles here")
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-;; Error contexts: handles in the instance's table. Debug messages are discarded.
+;; Error contexts: handles in the instance's table. Debug messages are kept by the store.
 (component definition $e
   (component $callee
     (core module $memory (memory (export "mem") 1))
@@ -28,8 +28,9 @@
     (core module $libc
       (memory (export "mem") 1)
       (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-        (if (local.get 3) (then unreachable))
-        (i32.const 64)))
+        (if (i32.gt_u (local.get 3) (i32.const 4)) (then unreachable))
+        (i32.const 64))
+      (data (i32.const 4) "oops"))
     (core instance $libc (instantiate $libc))
     (core func $swap (canon lower (func $c "swap")))
     (core func $held (canon lower (func $c "held")))
@@ -47,7 +48,7 @@
       (import "" "message" (func $message (param i32 i32)))
       (import "" "drop" (func $drop (param i32)))
       (func (export "run") (result i32) (local $mine i32) (local $other i32)
-        (local.set $mine (call $new (i32.const 0) (i32.const 4)))
+        (local.set $mine (call $new (i32.const 4) (i32.const 4)))
         (local.set $other (call $swap (local.get $mine)))
         ;; Still there: error contexts are shared, not moved.
         (if (i32.eq (local.get $mine) (local.get $other)) (then unreachable))
@@ -55,6 +56,9 @@
         (call $message (local.get $other) (i32.const 16))
         (if (i32.load (i32.const 20)) (then unreachable))
         (call $message (local.get $mine) (i32.const 16))
+        (if (i32.ne (i32.load (i32.const 20)) (i32.const 4)) (then unreachable))
+        ;; "oops"
+        (if (i32.ne (i32.load (i32.const 64)) (i32.const 0x73706f6f)) (then unreachable))
         (call $drop (local.get $mine))
         (call $drop (local.get $other))
         (call $drop-there)

@@ -176,4 +176,14 @@ builtins! {
     AtomicWait32 = "atomic-wait32": pure (I64, I32, I64) -> I32;
     /// `memory.atomic.wait64`; see [`Builtin::AtomicWait32`].
     AtomicWait64 = "atomic-wait64": pure (I64, I64, I64) -> I32;
+    /// Keeps the message of a new error context: `(address, bytes of UTF-8) -> representation`, which is
+    /// 0 if the message is discarded. It has one reference.
+    ErrorContextNew = "error-context-new": root (I64, I64) -> I32;
+    /// Counts one more reference to the message of an error context: `(representation)`.
+    ErrorContextShare = "error-context-share": root (I32);
+    /// Counts one reference less: `(representation)`.
+    ErrorContextDrop = "error-context-drop": root (I32);
+    /// Writes the native string of an error context's message: `(representation, address of the string)`.
+    /// It is valid until the last reference is gone.
+    ErrorContextMessage = "error-context-message": root (I32, I64);
 }

@@ -14,6 +14,7 @@
 //! | [`native`] | the C layout of those types on the host's side |
 //! | [`layout`] | slabs, the context, the root, handle tables |
 //! | [`metadata`] | what an artifact says about itself: imports, exports, slabs, modules |
+//! | [`names`] | function names, searched in place |
 //! | [`sites`] | places in code that a trap or a backtrace can name |
 //! | [`tables`] | raw sorted arrays read in place: functions, traps, address map, entries |
 //! | [`header`] | the identification section: versions, target, checksums |
@@ -25,6 +26,7 @@ pub mod ids;
 pub mod key;
 pub mod layout;
 pub mod metadata;
+pub mod names;
 pub mod native;
 pub mod sites;
 pub mod tables;

@@ -226,6 +226,20 @@ pub enum ExportItem {
     Other(String),
 }
 
+impl ExportItem {
+    /// The kind of item, for messages.
+    pub fn kind(&self) -> &str {
+        match self {
+            ExportItem::Function { .. } => "a function",
+            ExportItem::Resource(_) => "a resource",
+            ExportItem::Type(_) => "a type",
+            ExportItem::Instance => "an instance",
+            ExportItem::CoreModule(_) => "a core module",
+            ExportItem::Other(what) => what,
+        }
+    }
+}
+
 /// A slab: a root, a context, and perhaps a memory.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Slab {
@@ -306,8 +320,9 @@ pub struct StaticModule {
     pub imported_functions: u32,
     /// Defined functions.
     pub defined_functions: u32,
-    /// Names of functions by index in the module's function index space, sorted by index.
-    pub function_names: Vec<(u32, String)>,
+    /// Offset and length in `.trampette.custom` of the names of its functions ([`crate::names`]), by
+    /// index in the module's function index space.
+    pub function_names: (u64, u64),
     /// Names and sizes of memories, tables, globals and segments, for listings.
     pub counts: ModuleCounts,
     /// Kept custom sections (DWARF): name, and offset and length in `.trampette.custom`.

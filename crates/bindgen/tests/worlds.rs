@@ -171,8 +171,7 @@ mod all_types {
         let again = shapes::add_to_linker(&mut linker, |host: &mut Host| host).unwrap_err();
         assert_eq!(
             format!("{again:#}"),
-            "cannot define `prims` in `test:all/shapes@1.2.3`: `prims` is defined already, as a \
-             function"
+            "linker `test:all/shapes@1.2.3` function `prims`: the name is taken by a function"
         );
         let error: Box<dyn std::error::Error> = Box::new(Err::NotFound("x".to_string()));
         assert_eq!(error.to_string(), "NotFound(\"x\")");

@@ -270,13 +270,19 @@ fn lower_body(input: &Input, method: &Ident) -> TokenStream {
             let bindings: Vec<_> = (0..fields.len()).map(|i| format_ident!("v{i}")).collect();
             let natives = (0..fields.len()).map(record_field);
             let types = fields.iter().map(|field| &field.ty);
+            let places = fields
+                .iter()
+                .map(|field| format!("record field `{}`", field.label));
             quote! {
                 let native = destination.as_mut_ptr();
                 let #name { #(#idents: #bindings,)* } = value;
                 #({
                     // SAFETY: in bounds, and a place may be uninitialised.
                     let place = unsafe { &mut *(&raw mut (*native).#natives).cast() };
-                    <#types as __Lower>::#method(#bindings, cx, place)?;
+                    p::Context::context(
+                        <#types as __Lower>::#method(#bindings, cx, place),
+                        #places,
+                    )?;
                 })*
                 Ok(())
             }
@@ -289,15 +295,21 @@ fn lower_body(input: &Input, method: &Ident) -> TokenStream {
                     unsafe { (&raw mut (*native).tag).write(#tag) };
                 };
                 match &case.ty {
-                    Some(ty) => quote! {
+                    Some(ty) => {
+                        let at = format!("variant case `{}`", case.label);
+                        quote! {
                         #name::#ident(payload) => {
                             #set_tag
                             // SAFETY: in bounds, and a place may be uninitialised.
                             let place =
                                 unsafe { &mut *(&raw mut (*native).payload.#field).cast() };
-                            <#ty as __Lower>::#method(payload, cx, place)
+                            p::Context::context(
+                                <#ty as __Lower>::#method(payload, cx, place),
+                                #at,
+                            )
                         }
-                    },
+                        }
+                    }
                     None => quote! {
                         #name::#ident => {
                             #set_tag

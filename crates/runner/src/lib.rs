@@ -136,9 +136,12 @@ pub fn invoke<T: 'static>(
         .get_func(&mut *store, &path[..])
         .ok_or_else(|| anyhow!("the component exports no function `{}`", call.name()))?;
     let types = &component.metadata().types;
-    let arguments = call.arguments(types, func.ty())?;
+    let named = || format!("export `{}`", path.join("#"));
+    let arguments = call.arguments(types, func.ty()).with_context(named)?;
     let results = func.call(store, &arguments)?;
     wave::print(types, func.ty(), &results)
+        .context("result")
+        .with_context(named)
 }
 
 fn find_export<'c>(component: &'c Component, name: &str) -> Result<&'c [String]> {

@@ -257,5 +257,6 @@ fn to_wave(ty: &WaveType, value: &Val) -> Result<Value> {
             Value::make_result(ty, value)?
         }
         Val::Resource(_) => bail!("a resource handle cannot be written in WAVE"),
+        Val::ErrorContext(_) => bail!("an error-context cannot be written in WAVE"),
     })
 }

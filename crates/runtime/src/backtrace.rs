@@ -5,6 +5,7 @@ use crate::dwarf;
 use std::fmt;
 use std::sync::OnceLock;
 use trampette_artifact::key::{FuncKey, SymbolKey};
+use trampette_artifact::names;
 use trampette_artifact::tables::InlinedCall;
 use trampette_artifact::trap::TrapCode;
 
@@ -13,6 +14,8 @@ use trampette_artifact::trap::TrapCode;
 pub struct Trap {
     kind: TrapCode,
     payload: u64,
+    /// What the embedder used, for traps that no guest code raised.
+    place: Option<String>,
     backtrace: WasmBacktrace,
 }
 
@@ -21,8 +24,15 @@ impl Trap {
         Trap {
             kind,
             payload,
+            place: None,
             backtrace,
         }
+    }
+
+    /// The same trap, with what the embedder used when it occurred.
+    pub(crate) fn at(mut self, place: String) -> Trap {
+        self.place = Some(place);
+        self
     }
 
     /// The kind of trap.
@@ -44,6 +54,9 @@ impl Trap {
 impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "wasm trap: {}", self.kind.text(self.payload))?;
+        if let Some(place) = &self.place {
+            write!(f, " ({place})")?;
+        }
         if !self.backtrace.is_empty() {
             write!(f, "\n{}", self.backtrace)?;
         }
@@ -126,11 +139,11 @@ fn frame_of(component: &Component, key: FuncKey, offset: Option<u32>) -> Option<
     let id = metadata.units.get(unit.index())?.module;
     let module = metadata.modules.get(id.index())?;
     let function_index = module.imported_functions.checked_add(defined)?;
-    let name = module
-        .function_names
-        .binary_search_by_key(&function_index, |(index, _)| *index)
-        .ok()
-        .map(|index| module.function_names[index].1.clone());
+    let (start, length) = module.function_names;
+    let name = component
+        .custom_section(start, length)
+        .and_then(|table| names::find(table, function_index))
+        .map(ToString::to_string);
     Some(Frame {
         module: match &module.name[..] {
             "" => id.to_string(),

@@ -5,10 +5,12 @@
 
 use crate::exceptions::{throw, throw_ref};
 use crate::instance::InstanceData;
+use crate::native::NativeSlice;
 use crate::slab::slab_of;
 use crate::store::{Lend, StoreInner};
 use crate::transcode;
 use crate::traps::raise;
+use crate::typecheck::display_item;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use trampette_artifact::builtin::{Builtin, WAIT_FOREVER};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
 use trampette_artifact::layout::{MEMORY_RESERVATION, RootHeader, TableState};
+use trampette_artifact::metadata::Resource;
 
 /// The address of a builtin, for `.got.trampette`.
 pub(crate) fn address(builtin: Builtin) -> u64 {
@@ -66,6 +69,10 @@ pub(crate) fn address(builtin: Builtin) -> u64 {
         Builtin::ThrowRef => throw_ref as *const (),
         Builtin::AtomicWait32 => atomic_wait32 as *const (),
         Builtin::AtomicWait64 => atomic_wait64 as *const (),
+        Builtin::ErrorContextNew => error_context_new as *const (),
+        Builtin::ErrorContextShare => error_context_share as *const (),
+        Builtin::ErrorContextDrop => error_context_drop as *const (),
+        Builtin::ErrorContextMessage => error_context_message as *const (),
     };
     pointer.expose_provenance() as u64
 }
@@ -231,7 +238,12 @@ unsafe extern "C" fn host_resource_drop(root: *const RootHeader, resource: u32, 
     match catch_unwind(AssertUnwindSafe(|| destructor(store, rep))) {
         Ok(Ok(())) => 0,
         Ok(Err(error)) => {
-            store.set_host_error(error);
+            let metadata = instance.component.metadata();
+            let item = match metadata.resources.get(resource as usize) {
+                Some(Resource::Imported { path }) => display_item("import", "resource", path),
+                _ => ResourceId(resource).to_string(),
+            };
+            store.set_host_error(error.context(format!("{item}: destructor")));
             1
         }
         Err(panic) => {
@@ -294,6 +306,42 @@ unsafe extern "C" fn debug_message(_root: *const RootHeader, address: *const u8,
     // SAFETY: compiled code checked the bounds.
     let text = unsafe { transcode::bytes(address, bytes) };
     eprintln!("{}", String::from_utf8_lossy(text));
+}
+
+unsafe extern "C" fn error_context_new(
+    root: *const RootHeader,
+    address: *const u8,
+    bytes: u64,
+) -> u32 {
+    // SAFETY: called by compiled code.
+    let (store, _) = unsafe { instance(root) };
+    let limit = store.limits.get().error_context_bytes;
+    // SAFETY: compiled code checked the bounds, and that it is UTF-8.
+    let message = unsafe { std::str::from_utf8_unchecked(transcode::bytes(address, bytes)) };
+    store.error_contexts.add(message, limit)
+}
+
+unsafe extern "C" fn error_context_share(root: *const RootHeader, id: u32) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.error_contexts.share(id);
+}
+
+unsafe extern "C" fn error_context_drop(root: *const RootHeader, id: u32) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.error_contexts.release(id);
+}
+
+unsafe extern "C" fn error_context_message(
+    root: *const RootHeader,
+    id: u32,
+    string: *mut NativeSlice,
+) {
+    // SAFETY: called by compiled code.
+    let (store, _) = unsafe { instance(root) };
+    // The store's own reference keeps the text.
+    let message = store.error_contexts.message(id).unwrap_or_default();
+    // SAFETY: compiled code gives room for a string.
+    unsafe { string.write(NativeSlice::of(message.as_bytes())) };
 }
 
 unsafe extern "C" fn atomic_wait32(address: *mut u32, expected: u32, timeout: i64) -> u32 {

@@ -9,6 +9,7 @@ use crate::builtins;
 use crate::elf::{self, Place};
 use crate::mapping::{self, FileMapping};
 use crate::slab::{Pool, SlabPlan};
+use crate::typecheck::display_export;
 use crate::validate;
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
@@ -376,18 +377,22 @@ impl Inner {
             else {
                 continue;
             };
-            let name = || export.path.join("#");
+            let name = || display_export(&export.path);
             if exports.len() <= id.index() {
                 exports.resize(id.index() + 1, ExportCode::default());
             }
             let code = &mut exports[id.index()];
             code.entry = self.function_address(FuncKey::ExportEntry(Abi::Native, *id));
-            ensure!(code.entry.is_some(), "no code for the export {}", name());
+            ensure!(
+                code.entry.is_some(),
+                "{}: the artifact has no code for it",
+                name()
+            );
             if *post_return {
                 code.post_return = self.function_address(FuncKey::PostReturn(Abi::Native, *id));
                 ensure!(
                     code.post_return.is_some(),
-                    "no post-return code for the export {}",
+                    "{}: the artifact has no code for its post-return",
                     name()
                 );
             }
@@ -411,10 +416,9 @@ impl Inner {
             } = resource
             {
                 let key = FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index));
-                code = Some(
-                    self.function_address(key)
-                        .with_context(|| format!("no code for the destructor of {name}"))?,
-                );
+                code = Some(self.function_address(key).with_context(|| {
+                    format!("resource `{name}`: the artifact has no code for its destructor")
+                })?);
             }
             self.destructors.push(code);
         }

@@ -74,7 +74,7 @@ where
 
 fn check_list<T: ComponentType>(ty: Type, cx: &TypeContext<'_>) -> Result<()> {
     match cx.defined(ty) {
-        Some(DefinedType::List(element)) => T::check(*element, cx).context("in a list's element"),
+        Some(DefinedType::List(element)) => T::check(*element, cx).context("list element"),
         _ => Err(cx.mismatch(ty, describe_list::<T>())),
     }
 }
@@ -232,7 +232,7 @@ unsafe impl<T: ComponentType, const N: usize> ComponentType for [T; N] {
     fn check(ty: Type, cx: &TypeContext<'_>) -> Result<()> {
         match cx.defined(ty) {
             Some(DefinedType::FixedLengthList(element, length)) if *length as usize == N => {
-                T::check(*element, cx).context("in a list's element")
+                T::check(*element, cx).context("list element")
             }
             _ => Err(cx.mismatch(ty, Self::describe())),
         }
@@ -284,7 +284,7 @@ unsafe impl<T: Lower, const N: usize> Lower for [T; N] {
         destination: &mut MaybeUninit<[T::Native; N]>,
     ) -> Result<()> {
         for (element, place) in self.into_iter().zip(places(destination)) {
-            element.lower(cx, place)?;
+            element.lower(cx, place).context("list element")?;
         }
         Ok(())
     }
@@ -295,7 +295,7 @@ unsafe impl<T: Lower, const N: usize> Lower for [T; N] {
         destination: &mut MaybeUninit<[T::Native; N]>,
     ) -> Result<()> {
         for (element, place) in self.iter().zip(places(destination)) {
-            element.lower_ref(cx, place)?;
+            element.lower_ref(cx, place).context("list element")?;
         }
         Ok(())
     }
@@ -307,7 +307,7 @@ unsafe impl<T: ComponentType> ComponentType for Option<T> {
 
     fn check(ty: Type, cx: &TypeContext<'_>) -> Result<()> {
         match cx.defined(ty) {
-            Some(DefinedType::Option(some)) => T::check(*some, cx).context("in an option"),
+            Some(DefinedType::Option(some)) => T::check(*some, cx).context("option payload"),
             _ => Err(cx.mismatch(ty, Self::describe())),
         }
     }
@@ -361,7 +361,10 @@ unsafe impl<T: Lower> Lower for Option<T> {
         let tag: &mut MaybeUninit<u8> = place!(destination.tag);
         tag.write(u8::from(self.is_some()));
         match self {
-            Some(value) => value.lower(cx, place!(destination.value)),
+            Some(value) => {
+                let place = place!(destination.value);
+                value.lower(cx, place).context("option payload")
+            }
             None => Ok(()),
         }
     }
@@ -382,8 +385,8 @@ unsafe impl<T: ComponentType, E: ComponentType> ComponentType for Result<T, E> {
     fn check(ty: Type, cx: &TypeContext<'_>) -> Result<()> {
         match cx.defined(ty) {
             Some(DefinedType::Result { ok, err }) => {
-                T::check_optional(*ok, cx).context("in a result's ok case")?;
-                E::check_optional(*err, cx).context("in a result's error case")
+                T::check_optional(*ok, cx).context("result ok payload")?;
+                E::check_optional(*err, cx).context("result error payload")
             }
             _ => Err(cx.mismatch(ty, Self::describe())),
         }
@@ -439,8 +442,14 @@ unsafe impl<T: Lower, E: Lower> Lower for Result<T, E> {
         let tag: &mut MaybeUninit<u8> = place!(destination.tag);
         tag.write(u8::from(self.is_err()));
         match self {
-            Ok(value) => value.lower(cx, place!(destination.payload.ok)),
-            Err(error) => error.lower(cx, place!(destination.payload.err)),
+            Ok(value) => {
+                let place = place!(destination.payload.ok);
+                value.lower(cx, place).context("result ok payload")
+            }
+            Err(error) => {
+                let place = place!(destination.payload.err);
+                error.lower(cx, place).context("result error payload")
+            }
         }
     }
 
@@ -516,6 +525,16 @@ unsafe impl Params for () {
     }
 }
 
+/// Where in a tuple an error is. Of the tuple of a function's parameters, it is in a parameter.
+#[derive(Debug)]
+pub(crate) struct TupleField(pub usize);
+
+impl std::fmt::Display for TupleField {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "tuple field {}", self.0)
+    }
+}
+
 macro_rules! tuples {
     ($($native:ident($($ty:ident $index:tt),+);)*) => {$(
         #[doc(hidden)]
@@ -535,7 +554,7 @@ macro_rules! tuples {
                 if types.len() != LENGTH {
                     return Err(cx.mismatch(ty, Self::describe()));
                 }
-                $($ty::check(types[$index], cx).context(concat!("in field ", $index, " of a tuple"))?;)+
+                $($ty::check(types[$index], cx).context(concat!("tuple field ", $index))?;)+
                 Ok(())
             }
 
@@ -577,7 +596,9 @@ macro_rules! tuples {
                 cx: &mut LowerContext<'_>,
                 destination: &mut MaybeUninit<Self::Native>,
             ) -> Result<()> {
-                $(self.$index.lower(cx, place!(destination.$index))?;)+
+                $(self.$index
+                    .lower(cx, place!(destination.$index))
+                    .map_err(|error| error.context(TupleField($index)))?;)+
                 Ok(())
             }
 
@@ -587,7 +608,9 @@ macro_rules! tuples {
                 cx: &mut LowerContext<'_>,
                 destination: &mut MaybeUninit<Self::Native>,
             ) -> Result<()> {
-                $(self.$index.lower_ref(cx, place!(destination.$index))?;)+
+                $(self.$index
+                    .lower_ref(cx, place!(destination.$index))
+                    .map_err(|error| error.context(TupleField($index)))?;)+
                 Ok(())
             }
         }
@@ -600,7 +623,7 @@ macro_rules! tuples {
                     bail!("expected {} parameters, found {LENGTH}", params.len());
                 }
                 $($ty::check(params[$index].ty, cx)
-                    .with_context(|| format!("in parameter `{}`", params[$index].name))?;)+
+                    .with_context(|| format!("parameter `{}`", params[$index].name))?;)+
                 Ok(())
             }
 

@@ -1,20 +1,21 @@
 //! Instances and their exported functions: [`InstancePre`], [`Instance`], [`Func`], [`TypedFunc`].
 
+use crate::backtrace::Trap;
 use crate::component::Component;
+use crate::containers::TupleField;
 use crate::host::{check_func, describe_func};
 use crate::instance::{HostDestructor, HostImports, RawInstance};
 use crate::linker::Linker;
 use crate::native::{Keep, KeepAlive};
 use crate::resource::Origin;
 use crate::store::{AsContext, AsContextMut, StoreInner};
-use crate::typecheck::{Matched, match_imports, prefixed};
+use crate::typecheck::{Matched, about, display_export, display_path, match_imports};
 use crate::typed::{
     ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
-    display_type,
 };
 use crate::val::{NativeReader, NativeWriter, Val};
 use crate::versions::compatible;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -23,6 +24,7 @@ use trampette_artifact::ids::{ExportId, ImportId};
 use trampette_artifact::layout::ImportSlot;
 use trampette_artifact::metadata::{Export, ExportItem};
 use trampette_artifact::native;
+use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::FuncType;
 
 /// A component whose imports are matched and checked: instantiating it is only that.
@@ -121,13 +123,21 @@ pub(crate) struct InstanceId {
 }
 
 impl InstanceId {
+    /// The instance, if it is in this store. `what` says in the error what was used.
+    pub(crate) fn raw(
+        &self,
+        store: &StoreInner,
+        what: impl FnOnce() -> String,
+    ) -> Result<RawInstance> {
+        match self.raw_in(store) {
+            Some(raw) => Ok(raw),
+            None => bail!("{}: used with a store that it is not in", what()),
+        }
+    }
+
     /// The instance, if it is in this store.
-    pub(crate) fn raw(&self, store: &StoreInner) -> Result<RawInstance> {
-        ensure!(
-            self.store == store.id(),
-            "an instance, function or resource was used with a store that it is not in"
-        );
-        Ok(self.raw)
+    pub(crate) fn raw_in(&self, store: &StoreInner) -> Option<RawInstance> {
+        (self.store == store.id()).then_some(self.raw)
     }
 }
 
@@ -210,7 +220,7 @@ impl Instance {
 
     /// An exported function. Interface names match in compatible versions.
     pub fn get_func(&self, store: impl AsContextMut, path: impl ExportPath) -> Option<Func> {
-        self.id.raw(store.store_inner()).ok()?;
+        self.id.raw_in(store.store_inner())?;
         let func = Func {
             id: self.id,
             shared: self.shared.clone(),
@@ -232,11 +242,32 @@ impl Instance {
         P: Params + Lower,
         R: Lift,
     {
-        let func = self.get_func(&mut store, &path).with_context(|| {
-            let path = path.names().join(" / ");
-            format!("the component exports no function `{path}`")
-        })?;
+        let func = self.get_func(&mut store, &path);
+        let func = func.ok_or_else(|| self.missing(store.store_inner(), &path.names()))?;
         func.typed(store)
+    }
+
+    /// Why [`Instance::get_func`] found nothing.
+    #[cold]
+    fn missing(&self, store: &StoreInner, names: &[&str]) -> anyhow::Error {
+        let path: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let item = display_export(&path);
+        let exports = &self.shared.component.metadata().exports;
+        if self.id.raw_in(store).is_none() {
+            return anyhow!("{item}: used with a store that it is not in");
+        }
+        if let Some(found) = self.find(names) {
+            let found = exports[found].item.kind();
+            return anyhow!("{item}: expected a function, found {found}");
+        }
+        let instances = &path[..path.len().saturating_sub(1)];
+        match find_export(exports, &names[..instances.len()]) {
+            None if !instances.is_empty() => {
+                let instances = display_path(instances);
+                anyhow!("{item}: the component exports no instance `{instances}`")
+            }
+            _ => anyhow!("{item}: the component exports no such function"),
+        }
     }
 }
 
@@ -276,20 +307,47 @@ struct Callee {
 }
 
 impl Callee {
-    /// An error with the export's path before it.
+    /// The export's path and type.
+    fn find<'s>(&self, store: &'s StoreInner) -> Option<(&'s [String], &'s FuncType)> {
+        let exports = &self.id.raw_in(store)?.component(store).metadata().exports;
+        exports.iter().find_map(|export| match &export.item {
+            ExportItem::Function { id, ty, .. } if *id == self.export => {
+                Some((&export.path[..], ty))
+            }
+            _ => None,
+        })
+    }
+
+    /// An error about a parameter, the outermost of whose context is its place in the tuple of
+    /// parameters.
     #[cold]
-    fn prefixed(&self, store: &StoreInner, error: anyhow::Error) -> anyhow::Error {
-        let Ok(raw) = self.id.raw(store) else {
-            return error;
+    fn parameter_error(&self, store: &StoreInner, error: &anyhow::Error) -> anyhow::Error {
+        let Some((path, ty)) = self.find(store) else {
+            return anyhow!("{error:#}");
         };
-        let exports = &raw.component(store).metadata().exports;
-        let is_this = |export: &&Export| match &export.item {
-            ExportItem::Function { id, .. } => *id == self.export,
-            _ => false,
-        };
-        match exports.iter().find(is_this) {
-            Some(export) => prefixed(&export.path, error),
-            None => error,
+        let item = display_export(path);
+        let param = error.downcast_ref::<TupleField>();
+        match param.and_then(|TupleField(index)| ty.params.get(*index)) {
+            Some(param) => {
+                let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
+                let causes = causes.join(": ");
+                anyhow!("{item}: parameter `{}`: {causes}", param.name)
+            }
+            None => about(item, error),
+        }
+    }
+
+    /// The error of a call, which names the export if the instance could not be entered.
+    #[cold]
+    fn call_error(&self, store: &StoreInner, error: anyhow::Error) -> anyhow::Error {
+        match (error.downcast::<Trap>(), self.find(store)) {
+            (Ok(trap), Some((path, _)))
+                if trap.kind() == TrapCode::CannotEnter && trap.frames().is_empty() =>
+            {
+                trap.at(display_export(path)).into()
+            }
+            (Ok(trap), _) => trap.into(),
+            (Err(error), _) => error,
         }
     }
 
@@ -323,9 +381,10 @@ impl Callee {
             }
         }
 
-        let raw = self.id.raw(store)?;
+        let raw = self.id.raw(store, || "exported function".to_string())?;
         // SAFETY: the caller's promise.
-        unsafe { raw.call_export(store, self.export, args, results) }?;
+        unsafe { raw.call_export(store, self.export, args, results) }
+            .map_err(|error| self.call_error(store, error))?;
         let ending = Ending(self, raw, store);
         let outcome = read();
         let end = ending.end();
@@ -359,6 +418,11 @@ impl Func {
         }
     }
 
+    /// The function as messages name it.
+    fn display(&self) -> String {
+        display_export(&self.export().path)
+    }
+
     fn parts(&self) -> (&FuncType, Callee) {
         self.item().expect("a `Func` is only made for functions")
     }
@@ -377,13 +441,16 @@ impl Func {
         P: Params + Lower,
         R: Lift,
     {
-        self.id.raw(store.store_inner())?;
+        self.id.raw(store.store_inner(), || self.display())?;
         let (ty, callee) = self.parts();
         let cx = self.shared.types();
         check_func::<P, R>(ty, &cx).map_err(|error| {
-            let (expected, found) = (cx.display_func(ty), describe_func::<P, R>());
-            let error = error.context(format!("expected {expected}, found {found}"));
-            prefixed(&self.export().path, error)
+            let types = anyhow!(
+                "the component exports `{}`, the host asks for `{}`",
+                cx.display_func(ty),
+                describe_func::<P, R>()
+            );
+            types.context(about(self.display(), &error))
         })?;
         Ok(TypedFunc {
             callee,
@@ -401,12 +468,12 @@ impl Func {
         let store = caller.inner();
         let (ty, callee) = self.parts();
         let metadata = self.shared.component.metadata();
-        callee.id.raw(store)?;
+        callee.id.raw(store, || self.display())?;
         let origin = Origin { id: self.id, store };
         let mut keep = KeepAlive::default();
         let buffer = self
             .write_arguments(ty, args, origin, &mut keep)
-            .map_err(|error| prefixed(&self.export().path, error))?;
+            .map_err(|error| about(self.display(), &error))?;
         let size = ty
             .result
             .map_or(0, |ty| native::size_align(&metadata.types, ty).size);
@@ -420,8 +487,8 @@ impl Func {
                     Some(ty) => reader
                         .read(ty, results)
                         .map(|value| vec![value])
-                        .with_context(|| format!("in a result `{}`", display_type(metadata, ty)))
-                        .map_err(|error| prefixed(&self.export().path, error)),
+                        .context("result")
+                        .map_err(|error| about(self.display(), &error)),
                     None => Ok(Vec::new()),
                 }
             })
@@ -461,7 +528,7 @@ impl Func {
                 let place = buffer.as_mut_ptr().cast::<u8>().add(*offset as usize);
                 writer.write(param.ty, value, place)
             }
-            .with_context(|| format!("argument `{}`", param.name))?;
+            .with_context(|| format!("parameter `{}`", param.name))?;
         }
         Ok(buffer)
     }
@@ -538,13 +605,14 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         let caller = store.caller();
         let store = caller.inner();
         let id = self.callee.id;
+        id.raw(store, || format!("export `{}`", describe_func::<P, R>()))?;
         let origin = Origin { id, store };
         let mut keep = KeepAlive::default();
         let mut args = MaybeUninit::<P::Native>::zeroed();
         let mut cx = LowerContext::new(Keep::Arguments(&mut keep), Some(origin));
         params
             .lower_ref(&mut cx, &mut args)
-            .map_err(|error| self.callee.prefixed(store, error))?;
+            .map_err(|error| self.callee.parameter_error(store, &error))?;
         let mut results = MaybeUninit::<R::Native>::uninit();
         let results_address = results.as_mut_ptr().cast::<u8>();
         // SAFETY: both have the native layout of the checked types; `params` and `keep` live through

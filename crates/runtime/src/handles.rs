@@ -9,6 +9,18 @@ use trampette_artifact::layout::{HandleEntry, HandleTable, InstanceState};
 /// Entries of a table that grows for the first time.
 const FIRST_CAPACITY: usize = 16;
 
+/// The most entries that the Canonical ABI lets a table have, entry 0 included (`Table.MAX_LENGTH`).
+const MAX_CAPACITY: usize = 1 << 28;
+
+/// The number of entries of a full table of `old` entries after it grows; `None` if it has `limit`
+/// handles, or as many as the specification allows.
+fn grown_capacity(old: usize, limit: u32) -> Option<usize> {
+    // Entry 0 is never handed out.
+    let most = (limit as usize).saturating_add(1).min(MAX_CAPACITY);
+    let new = (old * 2).max(FIRST_CAPACITY).min(most);
+    (new > old.max(1)).then_some(new)
+}
+
 /// The entries of an instance's handle tables; the index is the component instance, and the last table
 /// is the host's.
 pub(crate) struct HandleTables {
@@ -109,10 +121,10 @@ impl HandleTables {
         // SAFETY: no reference to the entries is alive: guest code is waiting in this call.
         let entries = unsafe { &mut *entries.0.get() };
         let old = entries.len();
-        // Entry 0 is never handed out.
-        let most = limit as usize + 1;
-        let new = (old * 2).max(FIRST_CAPACITY).min(most).min(1 << 28);
-        if new <= old.max(1) || entries.try_reserve_exact(new - old).is_err() {
+        let Some(new) = grown_capacity(old, limit) else {
+            return false;
+        };
+        if entries.try_reserve_exact(new - old).is_err() {
             return false;
         }
         let first_free = old.max(1);
@@ -139,5 +151,25 @@ impl HandleTables {
             };
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_grow_up_to_the_smaller_limit() {
+        assert_eq!(grown_capacity(0, 0), None);
+        assert_eq!(grown_capacity(0, 1), Some(2));
+        assert_eq!(grown_capacity(2, 1), None);
+        assert_eq!(grown_capacity(0, 100), Some(FIRST_CAPACITY));
+        assert_eq!(grown_capacity(64, 100), Some(101));
+        assert_eq!(grown_capacity(101, 100), None);
+        // The specification's limit: indices are below 2^28.
+        let half = MAX_CAPACITY / 2;
+        assert_eq!(grown_capacity(half, u32::MAX), Some(MAX_CAPACITY));
+        assert_eq!(grown_capacity(half + 1, u32::MAX), Some(MAX_CAPACITY));
+        assert_eq!(grown_capacity(MAX_CAPACITY, u32::MAX), None);
     }
 }

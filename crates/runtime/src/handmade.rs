@@ -114,7 +114,7 @@ global_asm!(
     "8:",
     "mov rdi, r10",
     "mov esi, 14",
-    "xor edx, edx",
+    "mov edx, 1",
     "lea r11, [rip + trampette_test_start]",
     "call [r11 + {got} + {raise} * 8]",
     "ud2",
@@ -255,7 +255,7 @@ fn metadata() -> Metadata {
         modules: vec![StaticModule {
             name: "main".into(),
             defined_functions: 1,
-            function_names: vec![(0, "body".into())],
+            function_names: (0, names().len() as u64),
             ..StaticModule::default()
         }],
         units: vec![Unit {
@@ -264,6 +264,11 @@ fn metadata() -> Metadata {
         }],
         ..Metadata::default()
     }
+}
+
+/// The names of the module's functions.
+fn names() -> Vec<u8> {
+    trampette_artifact::names::encode(&[(0, "body".to_string())])
 }
 
 /// The bytes of the artifact.
@@ -337,6 +342,7 @@ pub(crate) fn artifact() -> Vec<u8> {
         (section::FUNCTIONS, tables::as_bytes(&functions)),
         (section::SITES, &sites),
         (section::ENTRIES, tables::as_bytes(&entries)),
+        (section::CUSTOM, &names()),
         (section::METADATA, &encoded),
     ] {
         file.resize(file.len().next_multiple_of(16), 0);

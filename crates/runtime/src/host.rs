@@ -9,10 +9,7 @@
 use crate::component::Component;
 use crate::native::Keep;
 use crate::store::{Caller, StoreInner};
-use crate::typecheck::display_path;
-use crate::typed::{
-    Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext, display_type,
-};
+use crate::typed::{Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext};
 use crate::val::{NativeReader, NativeWriter, Val};
 use anyhow::{Context, Error, Result, ensure};
 use std::any::Any;
@@ -91,15 +88,20 @@ impl HostFunc {
     /// Checks that the function can be an import of this type.
     pub(crate) fn check(&self, ty: &FuncType, cx: &TypeContext<'_>) -> Result<()> {
         match self {
-            HostFunc::Typed {
-                check, describe, ..
-            } => check(ty, cx)
-                .with_context(|| format!("expected {}, found {}", cx.display_func(ty), describe())),
+            HostFunc::Typed { check, .. } => check(ty, cx),
             HostFunc::Dynamic(_) => {
                 ensure!(!ty.is_async, "async functions are not supported");
                 Ok(())
             }
             HostFunc::Trap(_) => Ok(()),
+        }
+    }
+
+    /// The function's type, for messages.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            HostFunc::Typed { describe, .. } => describe(),
+            HostFunc::Dynamic(_) | HostFunc::Trap(_) => "func of any type".to_string(),
         }
     }
 
@@ -139,7 +141,7 @@ pub(crate) fn check_func<P: Params, R: crate::ComponentType>(
 ) -> Result<()> {
     ensure!(!ty.is_async, "async functions are not supported");
     P::check_params(&ty.params, cx)?;
-    R::check_optional(ty.result, cx).context("in the result")
+    R::check_optional(ty.result, cx).context("result")
 }
 
 /// A function type of Rust types, for messages.
@@ -200,7 +202,7 @@ where
         let inner = &*store;
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let func = native_ref::<F>(data);
-            let view = P::view(native_ref(args), LiftContext::new(None));
+            let view = P::view(native_ref(args), LiftContext::of_import(inner));
             let result = func(Caller::from_raw(store), view)?;
             let mut cx = LowerContext::new(Keep::HostResults(inner), None);
             let mut nothing = MaybeUninit::uninit();
@@ -208,7 +210,7 @@ where
                 0 => &mut nothing,
                 _ => &mut *results.cast::<MaybeUninit<R::Native>>(),
             };
-            result.lower(&mut cx, destination)
+            result.lower(&mut cx, destination).context("result")
         }));
         finish(inner, outcome)
     }
@@ -247,11 +249,12 @@ impl DynamicImport {
     unsafe fn call(&self, store: &StoreInner, args: *const u8, results: *mut u8) -> Result<()> {
         let metadata = self.component.metadata();
         let ty = &metadata.imports[self.import.index()].ty;
-        let reader = NativeReader::new(metadata, &self.resources, None);
+        let reader = NativeReader::new(metadata, &self.resources, None).in_store(store);
         let mut values = Vec::with_capacity(ty.params.len());
         for (param, offset) in ty.params.iter().zip(&self.offsets) {
             // SAFETY: the parameter is at its offset in `args`.
-            values.push(unsafe { reader.read(param.ty, args.add(*offset as usize)) }?);
+            let value = unsafe { reader.read(param.ty, args.add(*offset as usize)) };
+            values.push(value.with_context(|| format!("parameter `{}`", param.name))?);
         }
         let mut outcome = [Val::Bool(false)];
         let outcome = &mut outcome[..usize::from(ty.result.is_some())];
@@ -260,10 +263,7 @@ impl DynamicImport {
             let mut writer =
                 NativeWriter::new(metadata, &self.resources, Keep::HostResults(store), None);
             // SAFETY: `results` has room for the result.
-            unsafe { writer.write(ty, value, results) }.with_context(|| {
-                let path = display_path(&metadata.imports[self.import.index()].path);
-                format!("{path}: the result is no `{}`", display_type(metadata, ty))
-            })?;
+            unsafe { writer.write(ty, value, results) }.context("result")?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::slab::{SlabSet, memory_bytes};
 use crate::stack;
 use crate::store::StoreInner;
 use crate::traps::Activation;
+use crate::typecheck::display_import;
 use anyhow::{Context, Error, Result, bail, ensure};
 use std::any::Any;
 use std::cell::Cell;
@@ -204,7 +205,18 @@ impl InstanceData {
         }
         let backtrace = WasmBacktrace::new(self.component.clone(), frames);
         match (code, error) {
-            (TrapCode::HostError, Some(error)) => error.context(backtrace),
+            (TrapCode::HostError, Some(error)) => {
+                // The payload says which import failed, from 1; destructors name themselves.
+                let imports = &self.component.metadata().imports;
+                let import = payload
+                    .checked_sub(1)
+                    .and_then(|id| imports.get(id as usize));
+                match import {
+                    Some(import) => error.context(display_import(&import.path)),
+                    None => error,
+                }
+                .context(backtrace)
+            }
             _ => Trap::new(code, payload, backtrace).into(),
         }
     }
@@ -479,18 +491,33 @@ fn check_limits(store: &StoreInner, component: &Component) -> Result<()> {
         "the limit of {} instances in a store is reached",
         limits.instances
     );
-    for memory in &metadata.memories {
+    // Whatever shares a slab was made for the first unit in it.
+    let module = |slab: SlabId| {
+        let unit = metadata.units.iter().find(|unit| unit.slab == slab);
+        let id = unit.map(|unit| unit.module);
+        let name = id.and_then(|id| metadata.modules.get(id.index()));
+        match (id, name) {
+            (Some(_), Some(module)) if !module.name.is_empty() => format!("`{}`", module.name),
+            (Some(id), _) => id.to_string(),
+            (None, _) => slab.to_string(),
+        }
+    };
+    for (index, memory) in metadata.memories.iter().enumerate() {
         let bytes = memory_bytes(memory).unwrap_or(u64::MAX);
         ensure!(
             bytes <= limits.memory_bytes,
-            "a memory starts with {bytes} bytes; the store's limit is {}",
+            "{} of core module {}: it starts with {bytes} bytes; the store's limit is {}",
+            MemoryId::new(index),
+            module(memory.slab),
             limits.memory_bytes
         );
     }
-    for table in &metadata.tables {
+    for (index, table) in metadata.tables.iter().enumerate() {
         ensure!(
             table.minimum <= limits.table_entries,
-            "a table starts with {} entries; the store's limit is {}",
+            "{} of core module {}: it starts with {} entries; the store's limit is {}",
+            TableId::new(index),
+            module(table.slab),
             table.minimum,
             limits.table_entries
         );

@@ -425,7 +425,7 @@ fn dynamic_values_are_checked() {
         let written = unsafe { writer.write(ty, &val, room.as_mut_ptr().cast()) };
         format!("{:#}", written.unwrap_err())
     };
-    assert_eq!(error(Type::U8, Val::S8(1)), "expected `u8`, found a `s8`");
+    assert_eq!(error(Type::U8, Val::S8(1)), "expected `u8`, found `s8`");
     let record = Val::Record(vec![
         ("kind".to_string(), Val::Enum("soft".to_string())),
         ("hops".to_string(), Val::U64(0)),
@@ -434,7 +434,8 @@ fn dynamic_values_are_checked() {
     ]);
     assert_eq!(
         error(list, Val::List(vec![record])),
-        "in element 0 of a list: in field `kind`: no case `soft`"
+        "list element 0: record field `kind`: expected a case of `enum { hard-link, sym-link }`, \
+         found `soft`"
     );
     assert_eq!(
         error(link, Val::Record(vec![])),
@@ -443,7 +444,7 @@ fn dynamic_values_are_checked() {
     let other = crate::ResourceAny::from(Resource::<u8>::new(1));
     assert_eq!(
         error(own, Val::Resource(other)),
-        "a resource of another type was expected"
+        "expected `own<host>`: found another resource that the host defines"
     );
 }
 
@@ -465,7 +466,7 @@ fn checks_name_the_place() {
     let error = |result: anyhow::Result<()>| format!("{:#}", result.unwrap_err());
     assert_eq!(
         error(Vec::<Wrong>::check(links, &cx)),
-        "in a list's element: in field `hops`: expected `u64`, found `u32`"
+        "list element: record field `hops`: expected `u64`, found `u32`"
     );
     assert_eq!(
         error(<(u8, Link)>::check(links, &cx)),

@@ -21,6 +21,7 @@
 //! | `typed`, `native` | [`Lift`] and [`Lower`]: Rust types as component-level types |
 //! | `scalars`, `containers`, `maps` | those traits for Rust's own types |
 //! | `derive`, `flags`, `guest_resource` | what generated code for an embedder's own types uses; [`flags!`], [`guest_resource!`] |
+//! | `error_context` | [`ErrorContext`] and the messages that a store keeps |
 //! | `val` | [`Val`]: any component-level value |
 //! | `resource`, `resource_table` | [`Resource`], [`ResourceAny`], [`ResourceTable`] |
 
@@ -40,6 +41,7 @@ mod containers;
 mod core;
 mod dwarf;
 mod elf;
+mod error_context;
 mod exceptions;
 mod flags;
 mod func;
@@ -77,6 +79,7 @@ pub use containers::List;
 pub use core::{
     CoreExtern, CoreFunc, CoreGlobal, CoreHost, CoreInstance, CoreMemory, CoreTable, CoreVal,
 };
+pub use error_context::ErrorContext;
 pub use func::{ExportPath, ExportRef, Func, Instance, InstancePre, TypedFunc};
 pub use instance::{HostDestructor, HostHandle, HostImports, RawInstance};
 pub use interrupt::InterruptHandle;

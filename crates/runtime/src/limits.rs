@@ -16,6 +16,9 @@ pub struct StoreLimits {
     pub stack_bytes: usize,
     /// Bytes of exceptions that are referred to. Throwing beyond traps.
     pub exception_bytes: u64,
+    /// Bytes of debug messages of error contexts that guests and the host refer to. Messages beyond are
+    /// discarded, as the specification lets a host do.
+    pub error_context_bytes: u64,
     /// Component instances that may live in the store.
     pub instances: u32,
 }
@@ -29,6 +32,7 @@ impl Default for StoreLimits {
             arena_bytes: 1 << 30,
             stack_bytes: 1 << 20,
             exception_bytes: 64 << 20,
+            error_context_bytes: 1 << 20,
             instances: 10_000,
         }
     }

@@ -9,6 +9,7 @@ use crate::func::{Instance, InstancePre};
 use crate::host::HostFunc;
 use crate::instance::HostDestructor;
 use crate::store::{AsContextMut, Caller};
+use crate::typecheck::{about, display_item};
 use crate::typed::{Lift, Lower, Params, ResourceType};
 use crate::val::Val;
 use crate::versions::compatible;
@@ -99,7 +100,7 @@ impl Namespace {
         if shadowing == Shadowing::Refused
             && let Some(previous) = self.items.get(name)
         {
-            bail!("`{name}` is defined already, as {}", previous.kind());
+            bail!("the name is taken by {}", previous.kind());
         }
         self.items.insert(name.to_string(), definition);
         Ok(())
@@ -114,7 +115,7 @@ impl Namespace {
         }
         match definition {
             Definition::Instance(namespace) => Ok(namespace),
-            other => bail!("`{name}` is defined already, as {}", other.kind()),
+            other => bail!("the name is taken by {}", other.kind()),
         }
     }
 }
@@ -195,7 +196,7 @@ impl<T: 'static> Linker<T> {
             if !wanted(path) {
                 continue;
             }
-            let message = unknown(path);
+            let message = unknown("resource", path);
             let resource = HostResource {
                 ty: ResourceType::HostDynamic,
                 destructor: Arc::new(move |_, _| bail!("{message}")),
@@ -207,7 +208,7 @@ impl<T: 'static> Linker<T> {
             .iter()
             .filter(|import| wanted(&import.path))
         {
-            let trap = HostFunc::Trap(unknown(&import.path).into());
+            let trap = HostFunc::Trap(unknown("function", &import.path).into());
             self.define_missing(&import.path, Definition::Func(trap))?;
         }
         Ok(())
@@ -218,12 +219,15 @@ impl<T: 'static> Linker<T> {
             bail!("an import has no name");
         };
         let mut namespace = &mut self.root;
-        for instance in instances {
+        for (depth, instance) in instances.iter().enumerate() {
             let found = namespace.compatible_name(instance).unwrap_or(instance);
             let found = found.to_string();
-            namespace = namespace.instance(&found, Shadowing::Refused)?;
+            namespace = namespace
+                .instance(&found, Shadowing::Refused)
+                .map_err(|error| cannot_define("instance", &path[..depth], &found, &error))?;
         }
         if namespace.get(name).is_none() {
+            // Nothing has the name, so that nothing can be wrong.
             namespace.insert(name, definition, Shadowing::Refused)?;
         }
         Ok(())
@@ -250,11 +254,24 @@ impl<T: 'static> Linker<T> {
     }
 }
 
-fn unknown(path: &[String]) -> String {
-    format!(
-        "unknown import: `{}` has not been defined",
-        path.join(" / ")
-    )
+fn unknown(kind: &str, path: &[String]) -> String {
+    let item = display_item("import", kind, path);
+    format!("{item}: it is not defined in the linker")
+}
+
+/// The error for a definition that is refused.
+fn cannot_define(
+    kind: &str,
+    instances: &[String],
+    name: &str,
+    error: &anyhow::Error,
+) -> anyhow::Error {
+    let path: Vec<_> = instances
+        .iter()
+        .cloned()
+        .chain([name.to_string()])
+        .collect();
+    about(display_item("linker", kind, &path), error)
 }
 
 /// A place in a [`Linker`] where items are defined: an instance, or the root.
@@ -274,16 +291,23 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         let path = self.path.iter().cloned().chain([name.to_string()]);
         Ok(LinkerInstance {
             path: path.collect(),
-            namespace: self.namespace.instance(name, self.shadowing)?,
+            namespace: self
+                .namespace
+                .instance(name, self.shadowing)
+                .map_err(|error| cannot_define("instance", &self.path, name, &error))?,
             shadowing: self.shadowing,
             marker: PhantomData,
         })
     }
 
     fn into_instance(mut self, name: &str) -> Result<LinkerInstance<'a, T>> {
+        let namespace = self
+            .namespace
+            .instance(name, self.shadowing)
+            .map_err(|error| cannot_define("instance", &self.path, name, &error))?;
         self.path.push(name.to_string());
         Ok(LinkerInstance {
-            namespace: self.namespace.instance(name, self.shadowing)?,
+            namespace,
             path: self.path,
             shadowing: self.shadowing,
             marker: PhantomData,
@@ -401,13 +425,14 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
     }
 
     fn insert(&mut self, name: &str, definition: Definition) -> Result<()> {
-        use anyhow::Context;
+        let kind = match &definition {
+            Definition::Instance(_) => "instance",
+            Definition::Func(_) => "function",
+            Definition::Resource(_) => "resource",
+        };
         self.namespace
             .insert(name, definition, self.shadowing)
-            .with_context(|| match self.path.is_empty() {
-                true => format!("cannot define `{name}`"),
-                false => format!("cannot define `{name}` in `{}`", self.path.join(" / ")),
-            })
+            .map_err(|error| cannot_define(kind, &self.path, name, &error))
     }
 }
 
@@ -507,9 +532,10 @@ mod tests {
         assert_eq!(
             error(&linker),
             format!(
-                "wasi:cli/stdout@0.2.6 / get-stdout: expected func() -> own<output-stream>, found \
-                 func() -> resource {other}: in the result: expected `own<output-stream>`, which \
-                 the linker defines with another Rust type, found `resource {other}`"
+                "import `wasi:cli/stdout@0.2.6` function `get-stdout`: result: expected \
+                 `own<output-stream>`, which the linker defines with another Rust type, found \
+                 `resource {other}`: the component imports `func() -> own<output-stream>`, the \
+                 linker has `func() -> resource {other}`"
             )
         );
         linker.allow_shadowing(true);
@@ -521,9 +547,10 @@ mod tests {
         assert_eq!(
             error(&linker),
             format!(
-                "wasi:io/streams@0.2.6 / write: expected func(self: borrow<output-stream>, contents: \
-                 list<u8>), found func(resource {stream}, string): in parameter `contents`: expected \
-                 `list<u8>`, found `string`"
+                "import `wasi:io/streams@0.2.6` function `write`: parameter `contents`: expected \
+                 `list<u8>`, found `string`: the component imports `func(self: \
+                 borrow<output-stream>, contents: list<u8>)`, the linker has `func(resource \
+                 {stream}, string)`"
             )
         );
         let mut streams = linker.instance("wasi:io/streams@0.2.0").unwrap();
@@ -546,12 +573,12 @@ mod tests {
         let again = linker.root().func_new("f", |_, _, _| Ok(())).unwrap_err();
         assert_eq!(
             format!("{again:#}"),
-            "cannot define `f`: `f` is defined already, as a function"
+            "linker function `f`: the name is taken by a function"
         );
         let instance = linker.instance("f").err().unwrap();
         assert_eq!(
             instance.to_string(),
-            "`f` is defined already, as a function"
+            "linker instance `f`: the name is taken by a function"
         );
         let mut nested = linker.instance("a").unwrap();
         let mut nested = nested.instance("b").unwrap();
@@ -559,7 +586,7 @@ mod tests {
         let again = nested.func_wrap::<(), (), _>("r", |_, ()| Ok(()));
         assert_eq!(
             format!("{:#}", again.unwrap_err()),
-            "cannot define `r` in `a / b`: `r` is defined already, as a resource"
+            "linker `a / b` function `r`: the name is taken by a resource"
         );
         linker.allow_shadowing(true);
         linker.root().func_new("f", |_, _, _| Ok(())).unwrap();
@@ -583,7 +610,8 @@ mod tests {
             stdout.get("get-stdout"),
             Some(Definition::Func(HostFunc::Trap(message)))
                 if &**message
-                    == "unknown import: `wasi:cli/stdout@0.2.6 / get-stdout` has not been defined"
+                    == "import `wasi:cli/stdout@0.2.6` function `get-stdout`: it is not defined in \
+                        the linker"
         ));
     }
 }

@@ -18,8 +18,8 @@ unsafe impl<K: ComponentType, V: ComponentType> ComponentType for BTreeMap<K, V>
     fn check(ty: Type, cx: &TypeContext<'_>) -> Result<()> {
         match cx.defined(ty) {
             Some(DefinedType::Map(key, value)) => {
-                K::check(*key, cx).context("in a map's key")?;
-                V::check(*value, cx).context("in a map's value")
+                K::check(*key, cx).context("map key")?;
+                V::check(*value, cx).context("map value")
             }
             _ => Err(cx.mismatch(ty, Self::describe())),
         }

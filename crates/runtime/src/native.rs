@@ -87,7 +87,15 @@ pub(crate) enum Keep<'k> {
     Arguments(&'k mut KeepAlive),
 }
 
-impl Keep<'_> {
+impl<'k> Keep<'k> {
+    /// The store whose host function runs, if one does.
+    pub(crate) fn store(&self) -> Option<&'k StoreInner> {
+        match self {
+            Keep::HostResults(store) => Some(store),
+            Keep::Arguments(_) => None,
+        }
+    }
+
     /// Takes over a vector without copying it.
     pub(crate) fn vec<T: Copy + 'static>(&mut self, vec: Vec<T>) -> NativeSlice {
         let slice = NativeSlice::of(&vec);

@@ -1,15 +1,17 @@
 //! Handles of resources on the host's side: [`Resource`] and [`ResourceAny`].
 
+use crate::backtrace::Trap;
 use crate::containers::List;
 use crate::func::InstanceId;
 use crate::store::{AsContext, AsContextMut, StoreInner};
 use crate::typed::{
-    ComponentType, Lift, LiftContext, Lower, LowerContext, ResourceType, TypeContext,
+    ComponentType, Lift, LiftContext, Lower, LowerContext, ResourceType, TypeContext, resource_name,
 };
 use anyhow::{Result, bail, ensure};
 use std::any::TypeId;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use trampette_artifact::ids::ResourceId;
 use trampette_artifact::types::{DefinedType, Type};
 
 /// A handle of a resource that the host defines: its representation, a number that means something
@@ -129,6 +131,8 @@ enum Owner {
     /// The component that this is an instance of; the handle is an index into the host's table.
     Guest {
         instance: InstanceId,
+        /// Of which type; `None` if the instance has no such handle.
+        resource: Option<ResourceId>,
         /// Which of the handles with that index, one after the other, this is.
         generation: u32,
     },
@@ -139,12 +143,14 @@ enum Owner {
 impl ResourceAny {
     /// A handle that a call has just given to the host.
     pub(crate) fn guest(origin: Origin<'_>, handle: u32) -> ResourceAny {
-        let raw = origin.id.raw(origin.store);
+        let raw = origin.id.raw_in(origin.store);
         let generation = raw.map_or(0, |raw| raw.mark_host_handle(origin.store, handle));
+        let found = raw.and_then(|raw| raw.host_handle(origin.store, handle));
         ResourceAny {
             handle,
             owner: Owner::Guest {
                 instance: origin.id,
+                resource: found.map(|handle| handle.resource),
                 generation,
             },
         }
@@ -162,7 +168,21 @@ impl ResourceAny {
         match (self.owner, ty) {
             (Owner::Guest { .. }, ResourceType::Guest(_)) => self.lower_guest(origin),
             (Owner::Host(host), ty) if host == ty => Ok(self.handle),
-            _ => bail!("a resource of another type was expected"),
+            _ => bail!("found {}", self.display(origin)),
+        }
+    }
+
+    /// The resource as messages name it.
+    fn display(&self, origin: Option<Origin<'_>>) -> String {
+        match (self.owner, origin) {
+            (
+                Owner::Guest {
+                    instance, resource, ..
+                },
+                Some(origin),
+            ) => display_guest(origin.store, instance, resource),
+            (Owner::Guest { .. }, None) => "a resource that a component defines".to_string(),
+            (Owner::Host(_), _) => "another resource that the host defines".to_string(),
         }
     }
 
@@ -173,16 +193,18 @@ impl ResourceAny {
             (
                 Owner::Guest {
                     instance,
+                    resource,
                     generation,
                 },
                 Some(origin),
             ) if instance == origin.id => {
                 ensure!(
                     is_current(origin.store, instance, self.handle, generation),
-                    "a resource was used after it was given away or dropped"
+                    "{} was given away or dropped",
+                    display_guest(origin.store, instance, resource)
                 );
             }
-            _ => bail!("a resource was used with an instance that it is not of"),
+            _ => bail!("{} is of another instance", self.display(origin)),
         }
         Ok(self.handle)
     }
@@ -193,6 +215,7 @@ impl ResourceAny {
         let Owner::Guest {
             instance,
             generation,
+            ..
         } = self.owner
         else {
             return false;
@@ -201,7 +224,7 @@ impl ResourceAny {
         if !is_current(store, instance, self.handle, generation) {
             return false;
         }
-        let handle = instance.raw(store).ok();
+        let handle = instance.raw_in(store);
         let handle = handle.and_then(|raw| raw.host_handle(store, self.handle));
         handle.is_some_and(|handle| handle.owned)
     }
@@ -215,6 +238,7 @@ impl ResourceAny {
     pub fn resource_drop(self, mut store: impl AsContextMut) -> Result<()> {
         let Owner::Guest {
             instance,
+            resource,
             generation,
         } = self.owner
         else {
@@ -222,13 +246,20 @@ impl ResourceAny {
         };
         let caller = store.caller();
         let store = caller.inner();
-        let raw = instance.raw(store)?;
+        let raw = instance.raw(store, || "a resource".to_string())?;
         let mark = raw.host_handle_mark(store, self.handle);
+        let name = || display_guest(store, instance, resource);
         ensure!(
             mark.is_none() || mark == Some(generation),
-            "a resource was dropped after it was given away or dropped"
+            "{} was given away or dropped",
+            name()
         );
-        raw.drop_resource(store, self.handle)
+        let dropped = raw.drop_resource(store, self.handle);
+        dropped.map_err(|error| match error.downcast::<Trap>() {
+            Ok(trap) if trap.frames().is_empty() => trap.at(name()).into(),
+            Ok(trap) => trap.into(),
+            Err(error) => error,
+        })
     }
 
     /// The handle of a resource that the host defines with the Rust type `T`.
@@ -238,17 +269,30 @@ impl ResourceAny {
     pub fn try_into_resource<T: 'static>(self) -> Result<Resource<T>> {
         ensure!(
             self.owner == Owner::Host(ResourceType::Host(TypeId::of::<T>())),
-            "expected a handle of {}",
-            Resource::<T>::describe()
+            "expected `{}`, found {}",
+            Resource::<T>::describe(),
+            self.display(None)
         );
         Ok(Resource::new(self.handle))
     }
 }
 
+/// A resource that a component defines, as messages name it.
+fn display_guest(store: &StoreInner, instance: InstanceId, resource: Option<ResourceId>) -> String {
+    match (instance.raw_in(store), resource) {
+        (Some(raw), Some(id)) => {
+            let name = resource_name(raw.component(store).metadata(), id);
+            format!("resource `{name}`")
+        }
+        (None, _) => "a resource of another store".to_string(),
+        (Some(_), None) => "a resource".to_string(),
+    }
+}
+
 /// Whether a handle of the host's table is still the one of that generation.
 fn is_current(store: &StoreInner, instance: InstanceId, handle: u32, generation: u32) -> bool {
-    let raw = instance.raw(store);
-    raw.is_ok_and(|raw| raw.host_handle_mark(store, handle) == Some(generation))
+    let raw = instance.raw_in(store);
+    raw.is_some_and(|raw| raw.host_handle_mark(store, handle) == Some(generation))
 }
 
 impl<T: 'static> From<Resource<T>> for ResourceAny {

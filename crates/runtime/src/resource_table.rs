@@ -32,27 +32,46 @@ struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ResourceTableError {
     /// The table's limit is reached.
-    Full,
+    Full {
+        /// The entries that the table has.
+        entries: usize,
+    },
     /// There is no such entry.
-    NotPresent,
+    NotPresent {
+        /// The representation that was asked for.
+        rep: u32,
+    },
     /// The entry is of another type.
     WrongType {
+        /// The representation that was asked for.
+        rep: u32,
         /// The type that was asked for.
         expected: &'static str,
     },
     /// The entry has children.
-    HasChildren,
+    HasChildren {
+        /// The representation that was asked for.
+        rep: u32,
+        /// How many there are.
+        children: usize,
+    },
 }
 
 impl fmt::Display for ResourceTableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ResourceTableError::Full => write!(f, "the resource table has no free entry"),
-            ResourceTableError::NotPresent => write!(f, "the resource is not in the table"),
-            ResourceTableError::WrongType { expected } => {
-                write!(f, "the resource is of another type than `{expected}`")
+            ResourceTableError::Full { entries } => {
+                write!(f, "resource table: all {entries} entries are in use")
             }
-            ResourceTableError::HasChildren => write!(f, "the resource has children"),
+            ResourceTableError::NotPresent { rep } => {
+                write!(f, "resource table: there is no entry {rep}")
+            }
+            ResourceTableError::WrongType { rep, expected } => {
+                write!(f, "resource table: entry {rep} is no `{expected}`")
+            }
+            ResourceTableError::HasChildren { rep, children } => {
+                write!(f, "resource table: entry {rep} has {children} children")
+            }
         }
     }
 }
@@ -84,7 +103,7 @@ impl ResourceTable {
 
     fn insert(&mut self, entry: Entry) -> TableResult<u32> {
         if self.limit.is_some_and(|limit| self.live >= limit) {
-            return Err(ResourceTableError::Full);
+            return Err(ResourceTableError::Full { entries: self.live });
         }
         let index = match self.free {
             Some(index) => {
@@ -97,7 +116,7 @@ impl ResourceTable {
             }
             None => {
                 let index = u32::try_from(self.slots.len());
-                let index = index.map_err(|_| ResourceTableError::Full)?;
+                let index = index.map_err(|_| ResourceTableError::Full { entries: self.live })?;
                 self.slots.push(Slot::Occupied(entry));
                 index
             }
@@ -109,14 +128,14 @@ impl ResourceTable {
     fn entry(&self, rep: u32) -> TableResult<&Entry> {
         match self.slots.get(rep as usize) {
             Some(Slot::Occupied(entry)) => Ok(entry),
-            _ => Err(ResourceTableError::NotPresent),
+            _ => Err(ResourceTableError::NotPresent { rep }),
         }
     }
 
     fn entry_mut(&mut self, rep: u32) -> TableResult<&mut Entry> {
         match self.slots.get_mut(rep as usize) {
             Some(Slot::Occupied(entry)) => Ok(entry),
-            _ => Err(ResourceTableError::NotPresent),
+            _ => Err(ResourceTableError::NotPresent { rep }),
         }
     }
 
@@ -158,7 +177,10 @@ impl ResourceTable {
     /// If it is not there, or of another type.
     pub fn get<T: 'static>(&self, resource: &Resource<T>) -> TableResult<&T> {
         let entry = self.entry(resource.rep())?;
-        entry.value.downcast_ref().ok_or(wrong_type::<T>())
+        entry
+            .value
+            .downcast_ref()
+            .ok_or(wrong_type::<T>(resource.rep()))
     }
 
     /// The value of a resource.
@@ -167,7 +189,10 @@ impl ResourceTable {
     /// If it is not there, or of another type.
     pub fn get_mut<T: 'static>(&mut self, resource: &Resource<T>) -> TableResult<&mut T> {
         let entry = self.entry_mut(resource.rep())?;
-        entry.value.downcast_mut().ok_or(wrong_type::<T>())
+        entry
+            .value
+            .downcast_mut()
+            .ok_or(wrong_type::<T>(resource.rep()))
     }
 
     /// The value of a resource whose type is not known.
@@ -186,22 +211,25 @@ impl ResourceTable {
         let rep = resource.rep();
         let entry = self.entry(rep)?;
         if !entry.value.is::<T>() {
-            return Err(wrong_type::<T>());
+            return Err(wrong_type::<T>(rep));
         }
         if !entry.children.is_empty() {
-            return Err(ResourceTableError::HasChildren);
+            return Err(ResourceTableError::HasChildren {
+                rep,
+                children: entry.children.len(),
+            });
         }
         let freed = Slot::Free(self.free);
         let slot = std::mem::replace(&mut self.slots[rep as usize], freed);
         let Slot::Occupied(entry) = slot else {
-            return Err(ResourceTableError::NotPresent);
+            return Err(ResourceTableError::NotPresent { rep });
         };
         self.free = Some(rep);
         self.live -= 1;
         if let Some(parent) = entry.parent {
             self.entry_mut(parent)?.children.remove(&rep);
         }
-        let value = entry.value.downcast().map_err(|_| wrong_type::<T>())?;
+        let value = entry.value.downcast().map_err(|_| wrong_type::<T>(rep))?;
         Ok(*value)
     }
 
@@ -218,8 +246,9 @@ impl ResourceTable {
     }
 }
 
-fn wrong_type<T>() -> ResourceTableError {
+fn wrong_type<T>(rep: u32) -> ResourceTableError {
     ResourceTableError::WrongType {
+        rep,
         expected: type_name::<T>(),
     }
 }
@@ -237,16 +266,16 @@ mod tests {
         assert_eq!(table.get(&a).unwrap(), "a");
         *table.get_mut(&b).unwrap() += 1;
         let wrong = table.get(&Resource::<u32>::new(a.rep())).unwrap_err();
-        assert_eq!(
-            wrong.to_string(),
-            "the resource is of another type than `u32`"
-        );
+        assert_eq!(wrong.to_string(), "resource table: entry 0 is no `u32`");
         assert_eq!(table.delete(b).unwrap(), 8);
         let gone = table.get(&Resource::<u32>::new(1)).unwrap_err();
-        assert_eq!(gone, ResourceTableError::NotPresent);
+        assert_eq!(gone, ResourceTableError::NotPresent { rep: 1 });
+        assert_eq!(gone.to_string(), "resource table: there is no entry 1");
         assert_eq!(table.push(()).unwrap().rep(), 1);
         table.set_limit(2);
-        assert_eq!(table.push(()).unwrap_err(), ResourceTableError::Full);
+        let full = table.push(()).unwrap_err();
+        assert_eq!(full, ResourceTableError::Full { entries: 2 });
+        assert_eq!(full.to_string(), "resource table: all 2 entries are in use");
     }
 
     #[test]
@@ -256,7 +285,17 @@ mod tests {
         let child = table.push_child('c', &parent).unwrap();
         let rep = parent.rep();
         let refused = table.delete(parent).unwrap_err();
-        assert_eq!(refused, ResourceTableError::HasChildren);
+        assert_eq!(
+            refused,
+            ResourceTableError::HasChildren {
+                rep: 0,
+                children: 1
+            }
+        );
+        assert_eq!(
+            refused.to_string(),
+            "resource table: entry 0 has 1 children"
+        );
         let parent = Resource::<u8>::new(rep);
         assert_eq!(table.children(&parent).unwrap().count(), 1);
         table.delete(child).unwrap();

@@ -7,6 +7,7 @@
 //! or the embedder's code runs.
 
 use crate::arena::Arena;
+use crate::error_context::ErrorContexts;
 use crate::exceptions::Exceptions;
 use crate::instance::InstanceData;
 use crate::interrupt::{self, InterruptHandle};
@@ -24,7 +25,12 @@ use trampette_artifact::ids::ComponentInstanceId;
 
 /// The embedder's data and all instances made in it. Movable between threads when the data is.
 ///
-/// Everything made in a store lives as long as the store.
+/// Everything made in a store lives as long as the store. When it is dropped, no destructor of a resource
+/// runs, neither a guest's nor one of the host's, for the handles that guests or the host still have: the
+/// Canonical ABI runs destructors only for handles that are dropped one by one. What the
+/// representations of the host's resources stand for is in the embedder's data, most often a
+/// [`ResourceTable`](crate::ResourceTable), which is dropped with the store, or given back with
+/// everything that is still in it by [`Store::into_data`].
 pub struct Store<T: 'static> {
     inner: NonNull<StoreInner>,
     data: NonNull<T>,
@@ -262,6 +268,7 @@ pub struct StoreInner {
     pub(crate) trap: TrapRecord,
     pub(crate) lends: RefCell<Vec<Lend>>,
     pub(crate) exceptions: Exceptions,
+    pub(crate) error_contexts: ErrorContexts,
     /// How many exports were called, wrapping.
     pub(crate) calls: Cell<u32>,
     /// Set when the first [`InterruptHandle`] is made.
@@ -284,6 +291,7 @@ impl StoreInner {
             trap: TrapRecord::default(),
             lends: RefCell::default(),
             exceptions: Exceptions::default(),
+            error_contexts: ErrorContexts::default(),
             calls: Cell::new(0),
             interrupts: OnceCell::new(),
         }

@@ -7,8 +7,9 @@
 use crate::host::HostFunc;
 use crate::instance::HostDestructor;
 use crate::linker::{Definition, HostResource, Namespace};
-use crate::typed::{ResourceType, TypeContext};
+use crate::typed::{ResourceType, TypeContext, resource_name};
 use anyhow::{Result, anyhow, bail};
+use std::fmt::Display;
 use std::sync::Arc;
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::metadata::{Metadata, Resource};
@@ -44,6 +45,33 @@ pub(crate) fn display_path(path: &[String]) -> String {
     path.join(" / ")
 }
 
+/// An item as messages name it, by `direction` and `kind`: ``export `wasi:cli/run@0.2.6` function `run` ``.
+pub(crate) fn display_item(direction: &str, kind: &str, path: &[String]) -> String {
+    match path.split_last() {
+        Some((name, [])) => format!("{direction} {kind} `{name}`"),
+        Some((name, instances)) => {
+            let instances = display_path(instances);
+            format!("{direction} `{instances}` {kind} `{name}`")
+        }
+        None => format!("{direction} {kind}"),
+    }
+}
+
+/// An imported function as messages name it.
+pub(crate) fn display_import(path: &[String]) -> String {
+    display_item("import", Kind::Function.name(), path)
+}
+
+/// An exported function as messages name it.
+pub(crate) fn display_export(path: &[String]) -> String {
+    display_item("export", Kind::Function.name(), path)
+}
+
+/// An error about an item, as one message: the item, where in its type, and what is wrong there.
+pub(crate) fn about(item: impl Display, error: &anyhow::Error) -> anyhow::Error {
+    anyhow!("{item}: {error:#}")
+}
+
 fn missing(kind: &str, path: &[String]) -> anyhow::Error {
     let (name, instances) = match path.split_last() {
         Some((name, instances)) => (name.as_str(), instances),
@@ -66,11 +94,13 @@ fn find<'l>(root: &'l Namespace, path: &[String], kind: Kind) -> Result<&'l Defi
     for (depth, instance) in instances.iter().enumerate() {
         namespace = match namespace.get(instance) {
             Some(Definition::Instance(inner)) => inner,
-            Some(other) => bail!(
-                "{}: expected an instance, found {}",
-                display_path(&path[..=depth]),
-                other.kind()
-            ),
+            Some(other) => {
+                let item = display_item("import", "instance", &path[..=depth]);
+                bail!(
+                    "{item}: expected an instance, found {} in the linker",
+                    other.kind()
+                )
+            }
             None => return Err(missing("instance", &path[..=depth])),
         };
     }
@@ -82,20 +112,22 @@ fn find<'l>(root: &'l Namespace, path: &[String], kind: Kind) -> Result<&'l Defi
 fn find_resource<'l>(root: &'l Namespace, path: &[String]) -> Result<&'l HostResource> {
     match find(root, path, Kind::Resource)? {
         Definition::Resource(resource) => Ok(resource),
-        other => bail!(
-            "{}: expected a resource, found {}",
-            display_path(path),
-            other.kind()
-        ),
+        other => Err(not_a_resource(path, other)),
     }
+}
+
+fn not_a_resource(path: &[String], found: &Definition) -> anyhow::Error {
+    let item = display_item("import", "resource", path);
+    let found = found.kind();
+    anyhow!("{item}: expected a resource, found {found} in the linker")
 }
 
 fn find_func<'l>(root: &'l Namespace, path: &[String]) -> Result<&'l HostFunc> {
     match find(root, path, Kind::Function)? {
         Definition::Func(func) => Ok(func),
         other => bail!(
-            "{}: expected a function, found {}",
-            display_path(path),
+            "{}: expected a function, found {} in the linker",
+            display_import(path),
             other.kind()
         ),
     }
@@ -128,24 +160,27 @@ pub(crate) fn match_imports<'l>(root: &'l Namespace, metadata: &Metadata) -> Res
         match found {
             Definition::Resource(found) if resources.get(bound.index()) == Some(&found.ty) => {}
             Definition::Resource(_) => {
+                let bound = resource_name(metadata, *bound);
                 bail!(
-                    "{}: expected the resource that the import is bound to, found another",
-                    display_path(path)
+                    "{}: expected resource `{bound}`, which the import is bound to, found another",
+                    display_item("import", "resource", path)
                 )
             }
-            other => bail!(
-                "{}: expected a resource, found {}",
-                display_path(path),
-                other.kind()
-            ),
+            other => return Err(not_a_resource(path, other)),
         }
     }
     let cx = TypeContext::new(metadata, &resources);
     let mut functions = Vec::with_capacity(metadata.imports.len());
     for import in &metadata.imports {
         let func = find_func(root, &import.path)?;
-        func.check(&import.ty, &cx)
-            .map_err(|error| prefixed(&import.path, error))?;
+        func.check(&import.ty, &cx).map_err(|error| {
+            let types = anyhow!(
+                "the component imports `{}`, the linker has `{}`",
+                cx.display_func(&import.ty),
+                func.describe()
+            );
+            types.context(about(display_import(&import.path), &error))
+        })?;
         functions.push(func);
     }
     Ok(Matched {
@@ -153,15 +188,4 @@ pub(crate) fn match_imports<'l>(root: &'l Namespace, metadata: &Metadata) -> Res
         destructors,
         functions,
     })
-}
-
-/// Puts an item's path before the outermost message of an error, as in `a:b/c / f: expected …`.
-pub(crate) fn prefixed(path: &[String], error: anyhow::Error) -> anyhow::Error {
-    let message = format!("{}: {error}", display_path(path));
-    // The causes stay, as one text: an error's chain cannot be re-rooted.
-    let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
-    match causes.as_slice() {
-        [] => anyhow!(message),
-        causes => anyhow!(causes.join(": ")).context(message),
-    }
 }

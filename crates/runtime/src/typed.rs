@@ -16,7 +16,8 @@
 
 use crate::native::{Keep, NativeSlice};
 use crate::resource::Origin;
-use anyhow::{Result, bail};
+use crate::store::StoreInner;
+use anyhow::{Context, Result, bail};
 use std::any::TypeId;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -154,11 +155,22 @@ pub unsafe trait Params: ComponentType {
 pub struct LiftContext<'a> {
     /// The instance that the value comes from, if handles of resources that it defines can occur.
     pub(crate) origin: Option<Origin<'a>>,
+    /// The store that the value comes from, if error contexts can occur.
+    pub(crate) store: Option<&'a StoreInner>,
 }
 
 impl<'a> LiftContext<'a> {
     pub(crate) fn new(origin: Option<Origin<'a>>) -> Self {
-        LiftContext { origin }
+        let store = origin.map(|origin| origin.store);
+        LiftContext { origin, store }
+    }
+
+    /// The context of an import's parameters.
+    pub(crate) fn of_import(store: &'a StoreInner) -> Self {
+        LiftContext {
+            origin: None,
+            store: Some(store),
+        }
     }
 }
 
@@ -173,6 +185,11 @@ pub struct LowerContext<'k> {
 impl<'k> LowerContext<'k> {
     pub(crate) fn new(keep: Keep<'k>, origin: Option<Origin<'k>>) -> Self {
         LowerContext { keep, origin }
+    }
+
+    /// The store that the value goes to.
+    pub(crate) fn store(&self) -> Option<&'k StoreInner> {
+        self.keep.store().or(self.origin.map(|origin| origin.store))
     }
 
     /// Takes over a vector whose elements are their own native form; nothing is copied.
@@ -207,7 +224,7 @@ impl<'k> LowerContext<'k> {
         for item in items.take(room) {
             // SAFETY: there is room for `room` elements, and `take` gives no more.
             let place = unsafe { ptr.cast::<MaybeUninit<N>>().add(len).as_mut() };
-            lower(item, self, place)?;
+            lower(item, self, place).with_context(|| format!("list element {len}"))?;
             len += 1;
         }
         Ok(NativeSlice {

@@ -4,8 +4,10 @@
 //! compiled code or Rust's types would guarantee is checked: kinds, names of cases and fields,
 //! lengths, and whose resources handles are of.
 
+use crate::error_context::ErrorContext;
 use crate::native::{Keep, NativeSlice};
 use crate::resource::{Origin, ResourceAny};
+use crate::store::StoreInner;
 use crate::typed::{ResourceType, display_type};
 use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::canonical::{discriminant_size, flags_size, variant_cases};
@@ -45,6 +47,7 @@ pub enum Val {
     /// The names of the flags that are set.
     Flags(Vec<String>),
     Resource(ResourceAny),
+    ErrorContext(ErrorContext),
 }
 
 impl Val {
@@ -74,6 +77,7 @@ impl Val {
             Val::Result(_) => "result",
             Val::Flags(_) => "flags",
             Val::Resource(_) => "resource",
+            Val::ErrorContext(_) => "error-context",
         }
     }
 }
@@ -89,6 +93,7 @@ pub(crate) struct NativeReader<'a> {
     metadata: &'a Metadata,
     resources: &'a [ResourceType],
     origin: Option<Origin<'a>>,
+    store: Option<&'a StoreInner>,
 }
 
 impl<'a> NativeReader<'a> {
@@ -101,6 +106,15 @@ impl<'a> NativeReader<'a> {
             metadata,
             resources,
             origin,
+            store: origin.map(|origin| origin.store),
+        }
+    }
+
+    /// The same for values that come from this store, but no instance whose resources they could be of.
+    pub(crate) fn in_store(self, store: &'a StoreInner) -> Self {
+        NativeReader {
+            store: Some(store),
+            ..self
         }
     }
 
@@ -134,7 +148,10 @@ impl<'a> NativeReader<'a> {
                     let bytes = from.cast::<NativeSlice>().read().as_slice::<u8>();
                     Val::String(std::str::from_utf8(bytes)?.to_string())
                 }
-                Type::ErrorContext => bail!("values of type `error-context` are not supported"),
+                Type::ErrorContext => {
+                    let id = from.cast::<u32>().read();
+                    Val::ErrorContext(ErrorContext::from_native(self.store, id))
+                }
                 Type::Defined(id) => {
                     let defined = self.metadata.types.get(id);
                     self.read_defined(defined.context("a type is unknown")?, ty, from)?
@@ -304,6 +321,10 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                     let slice = self.keep.vec(v.clone().into_bytes());
                     to.cast::<NativeSlice>().write(slice);
                 }
+                (Type::ErrorContext, Val::ErrorContext(v)) => {
+                    let store = self.keep.store().or(self.origin.map(|origin| origin.store));
+                    to.cast::<u32>().write(v.to_native(store));
+                }
                 (Type::Defined(id), value) => {
                     let metadata = self.metadata;
                     let defined = metadata.types.get(id).context("a type is unknown")?;
@@ -317,7 +338,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
 
     fn mismatch(&self, ty: Type, value: &Val) -> anyhow::Error {
         let expected = display_type(self.metadata, ty);
-        anyhow::anyhow!("expected `{expected}`, found a `{}`", value.kind())
+        anyhow::anyhow!("expected `{expected}`, found `{}`", value.kind())
     }
 
     unsafe fn write_defined(
@@ -350,9 +371,9 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                     for (i, (k, v)) in entries.iter().enumerate() {
                         let entry = room.add(i * size);
                         self.write(*key, k, entry.add(offsets[0] as usize))
-                            .with_context(|| format!("in key {i} of a map"))?;
+                            .with_context(|| format!("map key {i}"))?;
                         self.write(*value, v, entry.add(offsets[1] as usize))
-                            .with_context(|| format!("in value {i} of a map"))?;
+                            .with_context(|| format!("map value {i}"))?;
                     }
                     to.cast::<NativeSlice>().write(NativeSlice {
                         ptr: room,
@@ -375,7 +396,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                             field.name
                         );
                         self.write(field.ty, value, to.add(offset as usize))
-                            .with_context(|| format!("in field `{name}`"))?;
+                            .with_context(|| format!("record field `{name}`"))?;
                     }
                 }
                 (DefinedType::Tuple(types), Val::Tuple(values)) => {
@@ -389,43 +410,55 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                         native::record_layout(&self.metadata.types, types.iter().copied());
                     for (i, (ty, value)) in types.iter().zip(values).enumerate() {
                         self.write(*ty, value, to.add(offsets[i] as usize))
-                            .with_context(|| format!("in field {i} of a tuple"))?;
+                            .with_context(|| format!("tuple field {i}"))?;
                     }
                 }
                 (DefinedType::Flags(names), Val::Flags(set)) => {
                     let mut bits = 0;
                     for flag in set {
                         let position = names.iter().position(|name| name == flag);
-                        bits |= 1 << position.with_context(|| format!("no flag `{flag}`"))?;
+                        bits |= 1
+                            << position.with_context(|| {
+                                let expected = display_type(self.metadata, ty);
+                                format!("expected flags of `{expected}`, found `{flag}`")
+                            })?;
                     }
                     write_number(to, flags_size(names.len()), bits);
                 }
                 (DefinedType::Enum(names), Val::Enum(name)) => {
                     let position = names.iter().position(|other| other == name);
-                    let tag = position.with_context(|| format!("no case `{name}`"))?;
+                    let tag = position.with_context(|| {
+                        let expected = display_type(self.metadata, ty);
+                        format!("expected a case of `{expected}`, found `{name}`")
+                    })?;
                     write_number(to, discriminant_size(names.len()), tag as u32);
                 }
                 (DefinedType::Own(id) | DefinedType::Borrow(id), Val::Resource(resource)) => {
-                    let ty = self.resources.get(id.index());
-                    let ty = *ty.context("a resource type is unknown")?;
-                    let handle = resource.lower_as(ty, self.origin)?;
+                    let expected = self.resources.get(id.index());
+                    let expected = *expected.context("a resource type is unknown")?;
+                    let handle = resource.lower_as(expected, self.origin).with_context(|| {
+                        format!("expected `{}`", display_type(self.metadata, ty))
+                    })?;
                     to.cast::<u32>().write(handle);
                 }
                 (DefinedType::Variant(cases), Val::Variant(name, payload)) => {
                     let position = cases.iter().position(|case| case.name == *name);
-                    let tag = position.with_context(|| format!("no case `{name}`"))?;
+                    let tag = position.with_context(|| {
+                        let expected = display_type(self.metadata, ty);
+                        format!("expected a case of `{expected}`, found `{name}`")
+                    })?;
                     self.write_variant(ty, tag, payload.as_deref(), to)
-                        .with_context(|| format!("in case `{name}`"))?;
+                        .with_context(|| format!("variant case `{name}`"))?;
                 }
                 (DefinedType::Option(_), Val::Option(payload)) => {
                     let tag = usize::from(payload.is_some());
                     self.write_variant(ty, tag, payload.as_deref(), to)
-                        .context("in an option")?;
+                        .context("option payload")?;
                 }
                 (DefinedType::Result { .. }, Val::Result(result)) => {
                     let (tag, payload, place) = match result {
-                        Ok(payload) => (0, payload, "in a result's ok case"),
-                        Err(payload) => (1, payload, "in a result's error case"),
+                        Ok(payload) => (0, payload, "result ok payload"),
+                        Err(payload) => (1, payload, "result error payload"),
                     };
                     self.write_variant(ty, tag, payload.as_deref(), to)
                         .context(place)?;
@@ -439,11 +472,14 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
     /// Writes a list's elements into kept memory; bytes in one go.
     unsafe fn write_list(&mut self, ty: Type, values: &[Val]) -> Result<NativeSlice> {
         if ty == Type::U8 {
-            let byte = |value: &Val| match value {
+            let byte = |(i, value): (usize, &Val)| match value {
                 Val::U8(byte) => Ok(*byte),
-                other => Err(self.mismatch(ty, other)),
+                other => Err(self
+                    .mismatch(ty, other)
+                    .context(format!("list element {i}"))),
             };
-            let bytes = values.iter().map(byte).collect::<Result<Vec<u8>>>()?;
+            let bytes = values.iter().enumerate().map(byte);
+            let bytes = bytes.collect::<Result<Vec<u8>>>()?;
             return Ok(self.keep.vec(bytes));
         }
         let size = native::size_align(&self.metadata.types, ty).size as usize;
@@ -461,7 +497,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
         for (i, value) in values.iter().enumerate() {
             // SAFETY: the caller's promise: there is room for every element.
             unsafe { self.write(ty, value, to.add(i * size)) }
-                .with_context(|| format!("in element {i} of a list"))?;
+                .with_context(|| format!("list element {i}"))?;
         }
         Ok(())
     }
@@ -486,7 +522,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                     "expected a payload of type `{}`, found none",
                     display_type(self.metadata, ty)
                 ),
-                (None, Some(value)) => bail!("expected no payload, found a `{}`", value.kind()),
+                (None, Some(value)) => bail!("expected no payload, found `{}`", value.kind()),
             }
         }
     }

@@ -60,22 +60,22 @@ impl Transfer<'_, '_, '_> {
         Ok(())
     }
 
-    /// An error context: the source keeps its own. They are all alike, so nothing travels
-    /// (`lift_error_context`, `lower_error_context`).
+    /// An error context: the source keeps its own (`lift_error_context`, `lower_error_context`). What
+    /// travels is the representation, and where both sides are guests one more reference to it; what
+    /// comes from the host brings its reference.
     pub(super) fn error_context(&mut self, from: &mut Source<'_>, to: &mut Destination<'_>) {
-        let handle = self.read_integer(Integer::Any32, from);
+        let mut value = self.read_integer(Integer::Any32, from);
         if let Side::Guest(guest) = self.from {
-            handles::error_context(self.e, guest.instance(), handle);
+            value = handles::error_context(self.e, guest.instance(), value).1;
         }
-        let nothing = self.e.i32(0);
-        let handle = match self.to {
-            Side::Guest(guest) => {
-                let tag = HandleEntry::ERROR_CONTEXT;
-                handles::table_new(self.e, guest.instance(), tag, nothing)
+        if let Side::Guest(guest) = self.to {
+            if let Side::Guest(_) = self.from {
+                self.e.builtin(Builtin::ErrorContextShare, &[value]);
             }
-            Side::Host => nothing,
-        };
-        self.write_integer(Integer::Any32, handle, to);
+            let tag = HandleEntry::ERROR_CONTEXT;
+            value = handles::table_new(self.e, guest.instance(), tag, value);
+        }
+        self.write_integer(Integer::Any32, value, to);
     }
 
     /// A borrowed handle: the source keeps its own.

@@ -1,0 +1,18 @@
+//! How long loading an artifact takes: `cargo run --release -p trampette-runtime --example load -- app.elf 1000`.
+
+use anyhow::{Context, Result};
+use std::time::Instant;
+use trampette_runtime::Component;
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let path = arguments.next().context("usage: load ARTIFACT [TIMES]")?;
+    let times: u32 = arguments.next().map_or(Ok(100), |times| times.parse())?;
+    let start = Instant::now();
+    for _ in 0..times {
+        // SAFETY: whoever runs this example leaves the file alone meanwhile.
+        drop(unsafe { Component::from_file_unchecked(&path) }?);
+    }
+    println!("{:?} a load", start.elapsed() / times);
+    Ok(())
+}
