@@ -9,13 +9,14 @@ use crate::resource::Origin;
 use crate::store::{AsContext, AsContextMut, StoreInner};
 use crate::typecheck::{Matched, match_imports, prefixed};
 use crate::typed::{
-    ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
-    display_type,
+    AnyHandles, ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType,
+    TypeContext, display_type,
 };
 use crate::val::{NativeReader, NativeWriter, Val};
 use crate::versions::compatible;
 use anyhow::{Context, Result, ensure};
 use std::any::Any;
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -271,8 +272,32 @@ pub struct Func {
 #[derive(Clone, Copy)]
 struct Callee {
     id: InstanceId,
-    export: ExportId,
-    post_return: bool,
+    target: Target,
+}
+
+/// What a call enters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// A function of the component.
+    Lifted { export: ExportId, post_return: bool },
+    /// A function of the host, imported and exported again.
+    Host(ImportId),
+}
+
+impl Target {
+    /// `None` for what is no function.
+    fn of(item: &ExportItem) -> Option<Target> {
+        match item {
+            ExportItem::Function {
+                id, post_return, ..
+            } => Some(Target::Lifted {
+                export: *id,
+                post_return: *post_return,
+            }),
+            ExportItem::HostFunc(id) => Some(Target::Host(*id)),
+            _ => None,
+        }
+    }
 }
 
 impl Callee {
@@ -283,10 +308,7 @@ impl Callee {
             return error;
         };
         let exports = &raw.component(store).metadata().exports;
-        let is_this = |export: &&Export| match &export.item {
-            ExportItem::Function { id, .. } => *id == self.export,
-            _ => false,
-        };
+        let is_this = |export: &&Export| Target::of(&export.item) == Some(self.target);
         match exports.iter().find(is_this) {
             Some(export) => prefixed(&export.path, error),
             None => error,
@@ -296,7 +318,7 @@ impl Callee {
     /// Calls the export, and then `read` while the results are valid; ends the call in any case.
     ///
     /// # Safety
-    /// See [`RawInstance::call_export`].
+    /// See [`RawInstance::call_export`] and [`RawInstance::call_import`].
     unsafe fn call<O>(
         &self,
         store: &StoreInner,
@@ -305,13 +327,13 @@ impl Callee {
         read: impl FnOnce() -> Result<O>,
     ) -> Result<O> {
         /// Ends the call if `read` panics.
-        struct Ending<'a>(&'a Callee, RawInstance, &'a StoreInner);
+        struct Ending<'a>(Option<ExportId>, RawInstance, &'a StoreInner);
 
         impl Ending<'_> {
             fn end(&self) -> Result<()> {
-                match self.0.post_return {
-                    true => self.1.post_return(self.2, self.0.export),
-                    false => Ok(()),
+                match self.0 {
+                    Some(export) => self.1.post_return(self.2, export),
+                    None => Ok(()),
                 }
             }
         }
@@ -324,9 +346,19 @@ impl Callee {
         }
 
         let raw = self.id.raw(store)?;
+        let (export, post_return) = match self.target {
+            Target::Lifted {
+                export,
+                post_return,
+            } => (export, post_return),
+            // SAFETY: the caller's promise.
+            Target::Host(import) => unsafe {
+                return raw.call_import(store, import, args, results, read);
+            },
+        };
         // SAFETY: the caller's promise.
-        unsafe { raw.call_export(store, self.export, args, results) }?;
-        let ending = Ending(self, raw, store);
+        unsafe { raw.call_export(store, export, args, results) }?;
+        let ending = Ending(post_return.then_some(export), raw, store);
         let outcome = read();
         let end = ending.end();
         std::mem::forget(ending);
@@ -342,21 +374,13 @@ impl Func {
     }
 
     fn item(&self) -> Option<(&FuncType, Callee)> {
-        match &self.export().item {
-            ExportItem::Function {
-                id,
-                ty,
-                post_return,
-            } => Some((
-                ty,
-                Callee {
-                    id: self.id,
-                    export: *id,
-                    post_return: *post_return,
-                },
-            )),
-            _ => None,
-        }
+        let item = &self.export().item;
+        let ty = self.shared.component.metadata().function_type(item)?;
+        let callee = Callee {
+            id: self.id,
+            target: Target::of(item)?,
+        };
+        Some((ty, callee))
     }
 
     fn parts(&self) -> (&FuncType, Callee) {
@@ -379,14 +403,20 @@ impl Func {
     {
         self.id.raw(store.store_inner())?;
         let (ty, callee) = self.parts();
-        let cx = self.shared.types();
+        let handles = Cell::new(None);
+        let cx = self.shared.types().with_any_handles(&handles);
         check_func::<P, R>(ty, &cx).map_err(|error| {
             let (expected, found) = (cx.display_func(ty), describe_func::<P, R>());
             let error = error.context(format!("expected {expected}, found {found}"));
             prefixed(&self.export().path, error)
         })?;
+        let host_handles = match handles.get() {
+            Some(AnyHandles::Host(ty)) => Some(ty),
+            Some(AnyHandles::Guest) | None => None,
+        };
         Ok(TypedFunc {
             callee,
+            host_handles,
             marker: PhantomData,
         })
     }
@@ -402,7 +432,11 @@ impl Func {
         let (ty, callee) = self.parts();
         let metadata = self.shared.component.metadata();
         callee.id.raw(store)?;
-        let origin = Origin { id: self.id, store };
+        let origin = Origin {
+            id: self.id,
+            store,
+            host: None,
+        };
         let mut keep = KeepAlive::default();
         let buffer = self
             .write_arguments(ty, args, origin, &mut keep)
@@ -470,6 +504,8 @@ impl Func {
 /// An exported function with Rust types, checked once.
 pub struct TypedFunc<P, R> {
     callee: Callee,
+    /// What its [`ResourceAny`](crate::ResourceAny)s are, if they are of the host's.
+    host_handles: Option<ResourceType>,
     marker: PhantomData<fn(P) -> R>,
 }
 
@@ -494,6 +530,7 @@ impl<P: Params, R: Lift> TypedFunc<P, R> {
     {
         TypedFunc {
             callee: self.callee,
+            host_handles: self.host_handles,
             marker: PhantomData,
         }
     }
@@ -538,7 +575,11 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         let caller = store.caller();
         let store = caller.inner();
         let id = self.callee.id;
-        let origin = Origin { id, store };
+        let origin = Origin {
+            id,
+            store,
+            host: self.host_handles,
+        };
         let mut keep = KeepAlive::default();
         let mut args = MaybeUninit::<P::Native>::zeroed();
         let mut cx = LowerContext::new(Keep::Arguments(&mut keep), Some(origin));
