@@ -188,6 +188,12 @@ fn exports(out: &mut String, metadata: &Metadata) -> Result<()> {
             ExportItem::Function { ty, .. } => {
                 display_func(&metadata.types, ty, &metadata.resources)
             }
+            ExportItem::HostFunc(id) => {
+                format!(
+                    "the import {}",
+                    metadata.imports[id.index()].path.join(" / ")
+                )
+            }
             ExportItem::Resource(_) => "resource".to_string(),
             ExportItem::Type(ty) => format!("type = {}", metadata.types.display(*ty)),
             ExportItem::Instance => "instance".to_string(),

@@ -78,8 +78,9 @@ impl<'p, 'a> Flattener<'p, 'a> {
         let item = match item {
             Item::CoreModule(module) => ExportItem::CoreModule(module),
             Item::Func(Func::Lifted(lift)) => self.export_lifted(lift, path),
-            Item::Func(Func::Imported(_)) => {
-                ExportItem::Other("an imported function, exported again".to_string())
+            Item::Func(Func::Imported(import)) => {
+                self.program.imports[import.index()].used = true;
+                ExportItem::HostFunc(import)
             }
             Item::Func(Func::Intrinsic(_)) => {
                 ExportItem::Other("an unsafe intrinsic, exported".to_string())

@@ -170,6 +170,7 @@ impl Program<'_> {
                         writeln!(out, "    ends with post-return")?;
                     }
                 }
+                ExportItem::HostFunc(import) => writeln!(out, "  {path}: {import}")?,
                 ExportItem::Resource(resource) => writeln!(out, "  {path}: {resource}")?,
                 ExportItem::Type(ty) => {
                     let ty = self.types.display(*ty);

@@ -260,7 +260,11 @@ fn imports_are_evaluated_from_instance_types() -> Result<()> {
         panic!("not imported");
     };
     assert_eq!(path.join("#"), "a:b/types@0.2.0#stream");
-    assert!(matches!(&program.exports[0].item, ExportItem::Other(_)));
+    let again = &program.exports[0].item;
+    assert!(
+        matches!(again, ExportItem::HostFunc(ImportId(3))),
+        "{again:?}"
+    );
     Ok(())
 }
 

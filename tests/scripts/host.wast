@@ -93,3 +93,28 @@
     (export "resource2" (type $r (sub resource)))
     (export "resource1-again" (type (eq $r))))))
   "resource1-again")
+
+;; Imports that are exported again are the host's functions; nothing of the component runs.
+(component
+  (import "host-return-two" (func $two (result u32)))
+  (import "host" (instance $host
+    (export "return-three" (func (result u32)))
+    (export "return-hi" (func (result string)))))
+  (component $inner
+    (import "f" (func $f (result string)))
+    (export "g" (func $f)))
+  (instance $i (instantiate $inner (with "f" (func $host "return-hi"))))
+  (core module $m (func (export "f") unreachable))
+  (core instance $c (instantiate $m))
+  (func (export "trap") (canon lift (core func $c "f")))
+  (export "two" (func $two))
+  (export "again" (func $two))
+  (export "three" (func $host "return-three"))
+  (export "hi" (func $i "g")))
+(assert_return (invoke "two") (u32.const 2))
+(assert_return (invoke "again") (u32.const 2))
+(assert_return (invoke "three") (u32.const 3))
+(assert_return (invoke "hi") (str.const "hi"))
+(assert_trap (invoke "trap") "wasm `unreachable` instruction executed")
+(assert_trap (invoke "trap") "cannot enter component instance")
+(assert_return (invoke "hi") (str.const "hi"))

@@ -186,8 +186,8 @@ pub struct Import {
     pub path: Vec<String>,
     /// Its type.
     pub ty: FuncType,
-    /// Whether any compiled trampoline calls it. Others need not be supplied by a host for code to
-    /// run, but are still checked by name and type.
+    /// Whether any compiled trampoline calls it, or an export is it. Others need not be supplied by
+    /// a host for code to run, but are still checked by name and type.
     pub used: bool,
 }
 
@@ -214,6 +214,9 @@ pub enum ExportItem {
         /// contain no pointers.)
         post_return: bool,
     },
+    /// A function of the host, imported and exported again: nothing of the component runs when it is
+    /// called. Its type is the import's.
+    HostFunc(ImportId),
     /// A resource type.
     Resource(ResourceId),
     /// Any other type.
@@ -222,7 +225,7 @@ pub enum ExportItem {
     Instance,
     /// A core module, by its static module.
     CoreModule(ModuleId),
-    /// Something the host cannot use: a component, or a function imported and exported again.
+    /// Something the host cannot use: a component.
     Other(String),
 }
 
@@ -230,7 +233,7 @@ impl ExportItem {
     /// The kind of item, for messages.
     pub fn kind(&self) -> &str {
         match self {
-            ExportItem::Function { .. } => "a function",
+            ExportItem::Function { .. } | ExportItem::HostFunc(_) => "a function",
             ExportItem::Resource(_) => "a resource",
             ExportItem::Type(_) => "a type",
             ExportItem::Instance => "an instance",
@@ -355,6 +358,15 @@ pub struct Unit {
 }
 
 impl Metadata {
+    /// The type of something exported, if it is a function.
+    pub fn function_type<'a>(&'a self, item: &'a ExportItem) -> Option<&'a FuncType> {
+        match item {
+            ExportItem::Function { ty, .. } => Some(ty),
+            ExportItem::HostFunc(id) => self.imports.get(id.index()).map(|import| &import.ty),
+            _ => None,
+        }
+    }
+
     /// The bytes of `.trampette.meta`.
     ///
     /// # Errors

@@ -273,10 +273,14 @@ impl<'a> Bindings<'a> {
     }
 
     /// Whether a resource (no alias of one) is one that the component defines, seen from a scope.
+    /// What the world itself uses of an interface is always imported, also where a function that it
+    /// exports uses it.
     pub fn is_guest_resource(&self, id: TypeId, scope: Scope<'_>) -> bool {
         match self.resolve.types[id].owner {
             TypeOwner::Interface(owner) => {
-                scope.side == Side::Export && self.exports.iter().any(|e| e.id == owner)
+                scope.side == Side::Export
+                    && scope.interface.is_some()
+                    && self.exports.iter().any(|e| e.id == owner)
             }
             _ => false,
         }

@@ -69,7 +69,7 @@ use proc_macro::TokenStream;
 /// - `with: { "…": …, }` — what exists already: `"package:name/interface/resource": Type` says which
 ///   Rust type an imported resource is, so that functions take `Resource<Type>`;
 ///   `"package:name/interface": path` uses the module of other bindings for a whole imported
-///   interface.
+///   interface, which the `add_to_linker` of that module then defines.
 ///
 /// # What is generated
 /// - For every imported interface a module `package::name::interface` with its types, a trait `Host`
@@ -79,7 +79,8 @@ use proc_macro::TokenStream;
 ///   A resource is represented by a `Resource<Thing>`, a number that the host chooses.
 /// - For every exported interface a module `exports::package::name::interface` with its types, a
 ///   struct `Guest` with a `call_…` method for each function, and a struct `GuestThing` for those of
-///   a resource. The resource itself is a `Thing`, a typed `ResourceAny`.
+///   a resource. The resource itself is a `Thing`, a typed `ResourceAny`. An interface that is
+///   imported too has two modules, and its resources are two types.
 /// - For the world a struct of its name: `instantiate`, `new` for an existing instance,
 ///   `add_to_linker` for all imports, `call_…` for its own functions, and a method for each exported
 ///   interface; and a trait of its name with `Imports` for functions that it imports directly.
@@ -89,4 +90,62 @@ pub fn bindgen(input: TokenStream) -> TokenStream {
         .and_then(|input| world::generate(&input))
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quote::quote;
+
+    /// The error of bindings for a world with these items.
+    fn refused(items: &str, with: proc_macro2::TokenStream) -> String {
+        let wit = format!("package test:refused; world w {{ {items} }}");
+        let arguments = quote!({ inline: #wit, with: { #with } });
+        let generated = input::Input::parse(arguments).and_then(|input| world::generate(&input));
+        match generated {
+            Ok(_) => "accepted".to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn async_is_refused() {
+        let nothing = || quote!();
+        assert_eq!(refused("export f: func();", nothing()), "accepted");
+        for side in ["import", "export"] {
+            let direct = format!("{side} f: async func();");
+            let message = "the function `f` is not supported: it needs async";
+            assert_eq!(refused(&direct, nothing()), message);
+            let method = "interface { resource r { m: async func(); } }";
+            assert_eq!(
+                refused(&format!("{side} i: {method}"), nothing()),
+                "the function `[method]r.m` is not supported: it needs async"
+            );
+            assert_eq!(
+                refused(&format!("{side} f: func(s: stream<u8>);"), nothing()),
+                "the type `stream` is not supported: it needs async"
+            );
+            assert_eq!(
+                refused(&format!("{side} f: func() -> future<u8>;"), nothing()),
+                "the type `future` is not supported: it needs async"
+            );
+        }
+    }
+
+    #[test]
+    fn mappings_of_what_is_not_imported_are_refused() {
+        let exported = "export i: interface { resource r; }";
+        for name in ["i/r", "i", "j", "r"] {
+            let message = format!("the world imports no interface or resource `{name}`");
+            assert_eq!(refused(exported, quote!(#name: Mine)), message);
+        }
+        let imported = "import i: interface { resource r; record s { a: u8 } } resource t;";
+        for name in ["i/r", "i", "t"] {
+            assert_eq!(refused(imported, quote!(#name: Mine)), "accepted");
+        }
+        assert_eq!(
+            refused(imported, quote!("i/s": Mine)),
+            "the world imports no interface or resource `i/s`"
+        );
+    }
 }

@@ -194,6 +194,8 @@ impl<'a> Bindings<'a> {
         });
 
         let functions = self.world_functions(Side::Export);
+        // A resource in a world is imported: WIT has no way to say that the world exports one, other
+        // than in an interface.
         if let Some(item) = functions
             .iter()
             .find(|item| item.function.kind.resource().is_some())

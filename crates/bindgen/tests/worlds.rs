@@ -386,6 +386,48 @@ mod guest_resources {
     }
 }
 
+/// An interface with a resource that is imported and exported: two resources. What the world itself
+/// uses, also in what it exports, is the imported one; what another exported interface uses is the
+/// exported one.
+mod both_sides {
+    trampette_bindgen::bindgen!({
+        inline: "
+            package test:both;
+            interface types { resource file { size: func() -> u64; } record pair { a: file } }
+            interface open { use types.{file, pair}; open: func(p: pair) -> list<file>; }
+            world both {
+                use types.{file};
+                import types;
+                export types;
+                export open;
+                export inline: interface {
+                    resource lock { constructor(f: u32); held: static func(l: borrow<lock>) -> bool; }
+                    all: func() -> list<lock>;
+                }
+                export main: func(f: file, more: list<borrow<file>>) -> option<file>;
+            }
+        ",
+        with: { "test:both/types/file": super::Token },
+    });
+
+    use super::{Resource, Token};
+    use exports::test::both::types::{self as exported, Pair};
+
+    fn calls(world: &Both, store: &mut trampette_runtime::Store<()>) -> anyhow::Result<()> {
+        let more = [Resource::new(2)];
+        let _: Option<Resource<Token>> = world.call_main(&mut *store, Resource::new(1), &more)?;
+        let locks = world.inline().call_all(&mut *store)?;
+        let _: bool = world.inline().lock().call_held(&mut *store, locks[0])?;
+        let lock: exports::inline::Lock = locks[0];
+        lock.resource_drop(&mut *store)?;
+        let a = exported::File::from_any(lock.into_any());
+        let files: Vec<exported::File> =
+            world.test_both_open().call_open(&mut *store, Pair { a })?;
+        let _: u64 = world.test_both_types().file().call_size(store, files[0])?;
+        Ok(())
+    }
+}
+
 /// Names that mean something in Rust, and names of what generated code itself uses.
 mod keywords {
     trampette_bindgen::bindgen!({

@@ -2,11 +2,10 @@
 //!
 //! This is what `trampette run` and the compiler-free `trampette-run` share.
 
-mod wave;
+pub mod wave;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use trampette_artifact::metadata::ExportItem;
 use trampette_runtime::{Component, Instance, Linker, Store, Trap};
 use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder};
 
@@ -145,8 +144,9 @@ pub fn invoke<T: 'static>(
 }
 
 fn find_export<'c>(component: &'c Component, name: &str) -> Result<&'c [String]> {
-    let functions = component.metadata().exports.iter().filter(|export| {
-        matches!(export.item, ExportItem::Function { .. })
+    let metadata = component.metadata();
+    let functions = metadata.exports.iter().filter(|export| {
+        metadata.function_type(&export.item).is_some()
             && export.path.last().is_some_and(|last| last == name)
     });
     let mut found: Vec<&[String]> = functions.map(|export| &export.path[..]).collect();

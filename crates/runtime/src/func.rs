@@ -11,12 +11,14 @@ use crate::resource::Origin;
 use crate::store::{AsContext, AsContextMut, StoreInner};
 use crate::typecheck::{Matched, about, display_export, display_path, match_imports};
 use crate::typed::{
-    ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
+    AnyHandles, ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType,
+    TypeContext,
 };
 use crate::val::{NativeReader, NativeWriter, Val};
 use crate::versions::compatible;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::any::Any;
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -302,20 +304,41 @@ pub struct Func {
 #[derive(Clone, Copy)]
 struct Callee {
     id: InstanceId,
-    export: ExportId,
-    post_return: bool,
+    target: Target,
+}
+
+/// What a call enters.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// A function of the component.
+    Lifted { export: ExportId, post_return: bool },
+    /// A function of the host, imported and exported again.
+    Host(ImportId),
+}
+
+impl Target {
+    /// `None` for what is no function.
+    fn of(item: &ExportItem) -> Option<Target> {
+        match item {
+            ExportItem::Function {
+                id, post_return, ..
+            } => Some(Target::Lifted {
+                export: *id,
+                post_return: *post_return,
+            }),
+            ExportItem::HostFunc(id) => Some(Target::Host(*id)),
+            _ => None,
+        }
+    }
 }
 
 impl Callee {
     /// The export's path and type.
     fn find<'s>(&self, store: &'s StoreInner) -> Option<(&'s [String], &'s FuncType)> {
-        let exports = &self.id.raw_in(store)?.component(store).metadata().exports;
-        exports.iter().find_map(|export| match &export.item {
-            ExportItem::Function { id, ty, .. } if *id == self.export => {
-                Some((&export.path[..], ty))
-            }
-            _ => None,
-        })
+        let metadata = self.id.raw_in(store)?.component(store).metadata();
+        let is_this = |export: &&Export| Target::of(&export.item) == Some(self.target);
+        let export = metadata.exports.iter().find(is_this)?;
+        Some((&export.path, metadata.function_type(&export.item)?))
     }
 
     /// An error about a parameter, the outermost of whose context is its place in the tuple of
@@ -354,7 +377,7 @@ impl Callee {
     /// Calls the export, and then `read` while the results are valid; ends the call in any case.
     ///
     /// # Safety
-    /// See [`RawInstance::call_export`].
+    /// See [`RawInstance::call_export`] and [`RawInstance::call_import`].
     unsafe fn call<O>(
         &self,
         store: &StoreInner,
@@ -363,13 +386,13 @@ impl Callee {
         read: impl FnOnce() -> Result<O>,
     ) -> Result<O> {
         /// Ends the call if `read` panics.
-        struct Ending<'a>(&'a Callee, RawInstance, &'a StoreInner);
+        struct Ending<'a>(Option<ExportId>, RawInstance, &'a StoreInner);
 
         impl Ending<'_> {
             fn end(&self) -> Result<()> {
-                match self.0.post_return {
-                    true => self.1.post_return(self.2, self.0.export),
-                    false => Ok(()),
+                match self.0 {
+                    Some(export) => self.1.post_return(self.2, export),
+                    None => Ok(()),
                 }
             }
         }
@@ -382,10 +405,20 @@ impl Callee {
         }
 
         let raw = self.id.raw(store, || "exported function".to_string())?;
+        let (export, post_return) = match self.target {
+            Target::Lifted {
+                export,
+                post_return,
+            } => (export, post_return),
+            // SAFETY: the caller's promise.
+            Target::Host(import) => unsafe {
+                return raw.call_import(store, import, args, results, read);
+            },
+        };
         // SAFETY: the caller's promise.
-        unsafe { raw.call_export(store, self.export, args, results) }
+        unsafe { raw.call_export(store, export, args, results) }
             .map_err(|error| self.call_error(store, error))?;
-        let ending = Ending(self, raw, store);
+        let ending = Ending(post_return.then_some(export), raw, store);
         let outcome = read();
         let end = ending.end();
         std::mem::forget(ending);
@@ -401,21 +434,13 @@ impl Func {
     }
 
     fn item(&self) -> Option<(&FuncType, Callee)> {
-        match &self.export().item {
-            ExportItem::Function {
-                id,
-                ty,
-                post_return,
-            } => Some((
-                ty,
-                Callee {
-                    id: self.id,
-                    export: *id,
-                    post_return: *post_return,
-                },
-            )),
-            _ => None,
-        }
+        let item = &self.export().item;
+        let ty = self.shared.component.metadata().function_type(item)?;
+        let callee = Callee {
+            id: self.id,
+            target: Target::of(item)?,
+        };
+        Some((ty, callee))
     }
 
     /// The function as messages name it.
@@ -443,7 +468,8 @@ impl Func {
     {
         self.id.raw(store.store_inner(), || self.display())?;
         let (ty, callee) = self.parts();
-        let cx = self.shared.types();
+        let handles = Cell::new(None);
+        let cx = self.shared.types().with_any_handles(&handles);
         check_func::<P, R>(ty, &cx).map_err(|error| {
             let types = anyhow!(
                 "the component exports `{}`, the host asks for `{}`",
@@ -452,8 +478,13 @@ impl Func {
             );
             types.context(about(self.display(), &error))
         })?;
+        let host_handles = match handles.get() {
+            Some(AnyHandles::Host(ty)) => Some(ty),
+            Some(AnyHandles::Guest) | None => None,
+        };
         Ok(TypedFunc {
             callee,
+            host_handles,
             marker: PhantomData,
         })
     }
@@ -469,7 +500,11 @@ impl Func {
         let (ty, callee) = self.parts();
         let metadata = self.shared.component.metadata();
         callee.id.raw(store, || self.display())?;
-        let origin = Origin { id: self.id, store };
+        let origin = Origin {
+            id: self.id,
+            store,
+            host: None,
+        };
         let mut keep = KeepAlive::default();
         let buffer = self
             .write_arguments(ty, args, origin, &mut keep)
@@ -537,6 +572,8 @@ impl Func {
 /// An exported function with Rust types, checked once.
 pub struct TypedFunc<P, R> {
     callee: Callee,
+    /// What its [`ResourceAny`](crate::ResourceAny)s are, if they are of the host's.
+    host_handles: Option<ResourceType>,
     marker: PhantomData<fn(P) -> R>,
 }
 
@@ -561,6 +598,7 @@ impl<P: Params, R: Lift> TypedFunc<P, R> {
     {
         TypedFunc {
             callee: self.callee,
+            host_handles: self.host_handles,
             marker: PhantomData,
         }
     }
@@ -606,7 +644,11 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         let store = caller.inner();
         let id = self.callee.id;
         id.raw(store, || format!("export `{}`", describe_func::<P, R>()))?;
-        let origin = Origin { id, store };
+        let origin = Origin {
+            id,
+            store,
+            host: self.host_handles,
+        };
         let mut keep = KeepAlive::default();
         let mut args = MaybeUninit::<P::Native>::zeroed();
         let mut cx = LowerContext::new(Keep::Arguments(&mut keep), Some(origin));

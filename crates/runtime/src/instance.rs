@@ -6,20 +6,21 @@
 use crate::backtrace::{Trap, WasmBacktrace};
 use crate::component::Component;
 use crate::handles::HandleTables;
+use crate::host::HostEntry;
 use crate::slab::{SlabSet, memory_bytes};
 use crate::stack;
 use crate::store::StoreInner;
 use crate::traps::Activation;
 use crate::typecheck::display_import;
-use anyhow::{Context, Error, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use std::any::Any;
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
-    CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HandleEntry, ImportSlot, InstanceState, RootHeader,
-    RootOffset, Status, TableState,
+    CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HOST_OK, HandleEntry, ImportSlot, InstanceState,
+    RootHeader, RootOffset, Status, TableState,
 };
 use trampette_artifact::trap::TrapCode;
 
@@ -379,6 +380,59 @@ impl RawInstance {
             _ => store.arena_reset(mark),
         }
         result
+    }
+
+    /// Calls a function that the component imports, as compiled code would, and then `read` while
+    /// its results are valid. Nothing of the component runs, so it need not be enterable.
+    ///
+    /// # Safety
+    /// `args` and `results` point to the native structs of the import's parameters and result, and
+    /// what the arguments point to is valid during the call.
+    ///
+    /// # Errors
+    /// The host's own error, or that of `read`.
+    pub(crate) unsafe fn call_import<O>(
+        &self,
+        store: &StoreInner,
+        import: ImportId,
+        args: *const u8,
+        results: *mut u8,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        /// Drops what the function keeps for its results, also when a panic passes.
+        struct Kept<'s> {
+            store: &'s StoreInner,
+            outer: usize,
+        }
+
+        impl Drop for Kept<'_> {
+            fn drop(&mut self) {
+                self.store.release_host_results();
+                self.store.host_results_base.set(self.outer);
+            }
+        }
+
+        let slot = self.data(store).imports.functions.get(import.index());
+        let slot = slot.filter(|slot| slot.function != 0);
+        let Some(slot) = slot else {
+            bail!("the host supplies no {import}");
+        };
+        let outer = store.host_results_base.replace(store.host_results_length());
+        let _kept = Kept { store, outer };
+        // SAFETY: the slot's function is one that compiled code calls with this signature and the
+        // slot's data; the caller vouches for the pointers.
+        let status = unsafe {
+            let code: HostEntry = std::mem::transmute(slot.function as usize);
+            code(slot.data as usize as *const u8, store, args, results)
+        };
+        if status == HOST_OK {
+            return read();
+        }
+        if let Some(panic) = store.take_host_panic() {
+            std::panic::resume_unwind(panic);
+        }
+        let error = store.take_host_error();
+        Err(error.unwrap_or_else(|| anyhow!("the host's {import} failed and did not say why")))
     }
 
     /// Ends a call whose export has a post-return, once its results were read.

@@ -123,6 +123,8 @@ pub struct ResourceAny {
 pub(crate) struct Origin<'s> {
     pub id: InstanceId,
     pub store: &'s StoreInner,
+    /// What a [`ResourceAny`] of a call with Rust types is, if it is one of the host's.
+    pub host: Option<ResourceType>,
 }
 
 /// Who defines a resource.
@@ -301,7 +303,8 @@ impl<T: 'static> From<Resource<T>> for ResourceAny {
     }
 }
 
-// SAFETY: a handle of a resource that the component defines is natively an index.
+// SAFETY: a handle of a resource that the component defines is natively an index, one of the host's
+// its representation.
 unsafe impl ComponentType for ResourceAny {
     type Native = u32;
 
@@ -309,13 +312,7 @@ unsafe impl ComponentType for ResourceAny {
         let Some(DefinedType::Own(id) | DefinedType::Borrow(id)) = cx.defined(ty) else {
             return Err(cx.mismatch(ty, Self::describe()));
         };
-        match cx.resource(*id) {
-            ResourceType::Guest(_) => Ok(()),
-            _ => bail!(
-                "expected `{}`, a resource that the host defines, found a resource of a component",
-                cx.display(ty)
-            ),
-        }
+        cx.check_any_handle(ty, *id)
     }
 
     fn describe() -> String {
@@ -335,6 +332,7 @@ unsafe impl Lift for ResourceAny {
 
     unsafe fn lift(native: &u32, cx: LiftContext<'_>) -> ResourceAny {
         match cx.origin {
+            Some(Origin { host: Some(ty), .. }) => ResourceAny::host(ty, *native),
             Some(origin) => ResourceAny::guest(origin, *native),
             // No import's type can name a resource of its own component.
             None => ResourceAny::host(ResourceType::Unmatched, *native),
@@ -358,7 +356,11 @@ unsafe impl Lower for ResourceAny {
         cx: &mut LowerContext<'_>,
         destination: &mut MaybeUninit<u32>,
     ) -> Result<()> {
-        destination.write(self.lower_guest(cx.origin)?);
+        let host = cx.origin.and_then(|origin| origin.host);
+        destination.write(match host {
+            Some(ty) => self.lower_as(ty, cx.origin)?,
+            None => self.lower_guest(cx.origin)?,
+        });
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ use crate::resource::Origin;
 use crate::store::StoreInner;
 use anyhow::{Context, Result, bail};
 use std::any::TypeId;
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use trampette_artifact::ids::ResourceId;
@@ -254,6 +255,17 @@ pub enum ResourceType {
 pub struct TypeContext<'a> {
     metadata: &'a Metadata,
     resources: &'a [ResourceType],
+    any_handles: Option<&'a Cell<Option<AnyHandles>>>,
+}
+
+/// Whose the resources are that a function passes as [`ResourceAny`](crate::ResourceAny)s, which
+/// their Rust type does not say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AnyHandles {
+    /// The component's; the handles are indices, and what they are of is found in a table.
+    Guest,
+    /// The host's, of this type; the handles are representations.
+    Host(ResourceType),
 }
 
 impl<'a> TypeContext<'a> {
@@ -261,6 +273,39 @@ impl<'a> TypeContext<'a> {
         TypeContext {
             metadata,
             resources,
+            any_handles: None,
+        }
+    }
+
+    /// The same context for a function that the component exports; `found` gets whose its resources
+    /// of any type are.
+    pub(crate) fn with_any_handles(self, found: &'a Cell<Option<AnyHandles>>) -> Self {
+        TypeContext {
+            any_handles: Some(found),
+            ..self
+        }
+    }
+
+    /// Checks that a handle of this type can be a [`ResourceAny`](crate::ResourceAny).
+    pub(crate) fn check_any_handle(&self, ty: Type, id: ResourceId) -> Result<()> {
+        let handles = match self.resource(id) {
+            ResourceType::Guest(_) => AnyHandles::Guest,
+            host => AnyHandles::Host(host),
+        };
+        match (self.any_handles, handles) {
+            (None, AnyHandles::Guest) => Ok(()),
+            (None, AnyHandles::Host(_)) => bail!(
+                "expected `{}`, a resource that the host defines, found a resource of a component",
+                self.display(ty)
+            ),
+            (Some(found), handles) => match found.replace(Some(handles)) {
+                Some(others) if others != handles => bail!(
+                    "expected `{}`, found a resource of any type; those of one function are either \
+                     all the component's or all of one type of the host's",
+                    self.display(ty)
+                ),
+                _ => Ok(()),
+            },
         }
     }
 
@@ -360,5 +405,56 @@ pub(crate) fn display_type(metadata: &Metadata, ty: Type) -> String {
         },
         DefinedType::Own(id) => format!("own<{}>", resource_name(metadata, *id)),
         DefinedType::Borrow(id) => format!("borrow<{}>", resource_name(metadata, *id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ComponentType, ResourceAny};
+
+    /// A component's resource and two of the host's, each owned: `f: func(a, b)`.
+    #[test]
+    fn resources_of_any_type_are_all_of_one_side() {
+        let mut metadata = Metadata::default();
+        let name = |name: &str| Resource::Imported {
+            path: vec![name.to_string()],
+        };
+        metadata.resources = ["mine", "file", "dir"].map(name).to_vec();
+        let own = |index| DefinedType::Own(ResourceId(index));
+        let [mine, file, dir] = [0, 1, 2].map(|index| metadata.types.intern(own(index)));
+        let resources = [
+            ResourceType::Guest(ResourceId(0)),
+            ResourceType::Host(TypeId::of::<u8>()),
+            ResourceType::Host(TypeId::of::<u16>()),
+        ];
+        let cx = TypeContext::new(&metadata, &resources);
+        let check = |types: &[Type]| {
+            let found = Cell::new(None);
+            let cx = cx.with_any_handles(&found);
+            let mut all = types.iter();
+            let checked = all.try_for_each(|ty| ResourceAny::check(*ty, &cx));
+            checked.map(|()| found.get()).map_err(|e| e.to_string())
+        };
+        assert_eq!(check(&[mine, mine]), Ok(Some(AnyHandles::Guest)));
+        assert_eq!(
+            check(&[file, file]),
+            Ok(Some(AnyHandles::Host(resources[1])))
+        );
+        let refused = |ty| {
+            Err(format!(
+                "expected `own<{ty}>`, found a resource of any type; those of one function are \
+                 either all the component's or all of one type of the host's"
+            ))
+        };
+        assert_eq!(check(&[mine, file]), refused("file"));
+        assert_eq!(check(&[file, dir]), refused("dir"));
+
+        // What the host offers does not take what only the component defines.
+        assert!(ResourceAny::check(mine, &cx).is_ok());
+        assert_eq!(
+            ResourceAny::check(file, &cx).unwrap_err().to_string(),
+            "expected `own<file>`, a resource that the host defines, found a resource of a component"
+        );
     }
 }

@@ -269,6 +269,10 @@ fn imports_and_exports(metadata: &Metadata) -> Result<()> {
                 );
                 check_function(metadata, ty)?;
             }
+            ExportItem::HostFunc(id) => ensure!(
+                id.index() < metadata.imports.len(),
+                "an export of an unknown import"
+            ),
             ExportItem::Resource(id) => ensure!(
                 id.index() < metadata.resources.len(),
                 "an export of an unknown resource"

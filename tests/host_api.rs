@@ -1,0 +1,424 @@
+//! The host's side of components in `tests/components/host/*.wat`, which say what they are about:
+//! imports exported again, resources of a component, errors of the host's on their way through
+//! guests, and views of results.
+
+use anyhow::Result;
+use std::fmt;
+use trampette_runtime::{
+    Component, Instance, Linker, Resource, ResourceAny, ResourceTable, ResourceTableError, Store,
+    Trap, TrapCode, Val, WasmBacktrace,
+};
+
+fn load(name: &str) -> Component {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let wasm = wat::parse_file(format!("{root}/tests/components/host/{name}.wat")).unwrap();
+    let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default());
+    Component::from_bytes(artifact.unwrap().bytes()).unwrap()
+}
+
+fn trap_code(error: &anyhow::Error) -> Option<TrapCode> {
+    error.downcast_ref::<Trap>().map(Trap::kind)
+}
+
+/// What the bindings' hosts keep: files in a table, and the names of those that guests dropped.
+#[derive(Default)]
+struct Host {
+    table: ResourceTable,
+    dropped: Vec<String>,
+}
+
+struct File(String);
+
+/// An error of the host's own.
+#[derive(Debug, PartialEq)]
+struct Refused(u32);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "refused {}", self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// `again.wat` as a world: what it exports again is imported and exported.
+mod again {
+    trampette_bindgen::bindgen!({
+        inline: "
+            package test:again;
+            world again {
+                import files: interface {
+                    resource file {
+                        constructor(name: string);
+                        name: func() -> string;
+                    }
+                    swap: func(all: list<file>, one: borrow<file>) -> result<list<file>, string>;
+                }
+                import double: func(x: u32) -> u32;
+
+                export twice: func(x: u32) -> u32;
+                export documents: interface {
+                    resource file {
+                        constructor(name: string);
+                        name: func() -> string;
+                    }
+                    swap: func(all: list<file>, one: borrow<file>) -> result<list<file>, string>;
+                }
+                export inner: interface { g: func(x: u32) -> u32; }
+                export trap: func();
+            }
+        ",
+        with: { "files/file": super::File },
+    });
+}
+
+impl again::files::HostFile for Host {
+    fn new(&mut self, name: &str) -> Result<Resource<File>> {
+        Ok(self.table.push(File(name.to_string()))?)
+    }
+
+    fn name(&mut self, file: Resource<File>) -> Result<String> {
+        Ok(self.table.get(&file)?.0.clone())
+    }
+
+    fn drop(&mut self, file: Resource<File>) -> Result<()> {
+        let file = self.table.delete(file)?;
+        self.dropped.push(file.0);
+        Ok(())
+    }
+}
+
+impl again::files::Host for Host {
+    fn swap(
+        &mut self,
+        all: trampette_runtime::List<'_, Resource<File>>,
+        one: Resource<File>,
+    ) -> Result<Result<Vec<Resource<File>>, String>> {
+        if all.is_empty() {
+            return Ok(Err(format!("nothing but {}", self.table.get(&one)?.0)));
+        }
+        let mut all: Vec<_> = all.iter().collect();
+        all.reverse();
+        Ok(Ok(all))
+    }
+}
+
+impl again::AgainImports for Host {
+    fn double(&mut self, x: u32) -> Result<u32> {
+        match x {
+            13 => Err(Refused(13).into()),
+            14 => panic!("fourteen"),
+            x => Ok(2 * x),
+        }
+    }
+}
+
+fn again() -> Result<(Store<Host>, Instance)> {
+    let component = load("again");
+    let mut linker = Linker::new();
+    again::Again::add_to_linker(&mut linker, |host: &mut Host| host)?;
+    // World-level WIT has no nested instances.
+    linker
+        .instance("files")?
+        .instance("nested")?
+        .func_wrap::<(Vec<String>, u8), (u8, String), _>("concat", |_, (all, n)| {
+            Ok((n, all.iter().collect::<Vec<_>>().concat()))
+        })?;
+    let mut store = Store::new(Host::default());
+    let instance = linker.instantiate(&mut store, &component)?;
+    Ok((store, instance))
+}
+
+#[test]
+fn imports_exported_again_are_called_with_rust_types() -> Result<()> {
+    let (mut store, instance) = again()?;
+    let twice = instance.get_typed_func::<(u32,), u32>(&mut store, "twice")?;
+    assert_eq!(twice.call(&mut store, (21,))?, 42);
+    let inner = instance.get_typed_func::<(u32,), u32>(&mut store, "inner#g")?;
+    assert_eq!(inner.call(&mut store, (4,))?, 8);
+    let wrong = instance.get_typed_func::<(u64,), u32>(&mut store, "twice");
+    assert_eq!(
+        format!("{:#}", wrong.err().unwrap()),
+        "twice: expected func(x: u32) -> u32, found func(u64) -> u32: in parameter `x`: expected \
+         `u32`, found `u64`"
+    );
+
+    type File_ = Resource<File>;
+    let new = ["documents", "[constructor]file"];
+    let new = instance.get_typed_func::<(String,), File_>(&mut store, new)?;
+    let name = ["documents", "[method]file.name"];
+    let name = instance.get_typed_func::<(File_,), String>(&mut store, name)?;
+    let a = new.call(&mut store, ("a".to_string(),))?;
+    let b = new.call(&mut store, ("b".to_string(),))?;
+    assert_eq!(name.call(&mut store, (Resource::new(b.rep()),))?, "b");
+    let first = name.call_view(&mut store, (Resource::new(a.rep()),), |name: &str| {
+        Ok(name.chars().next())
+    })?;
+    assert_eq!(first, Some('a'));
+
+    // What the instance exports again has more than its interface has in WIT.
+    let concat = ["documents", "nested", "concat"];
+    let concat = instance.get_typed_func::<(Vec<String>, u8), (u8, String)>(&mut store, concat)?;
+    let words = ["x", "", "yz"].map(String::from).to_vec();
+    assert_eq!(concat.call(&mut store, (words, 7))?, (7, "xyz".to_string()));
+
+    // The same handle is good for what the component itself exports over the resource.
+    let length = instance.get_typed_func::<(File_,), u32>(&mut store, "length")?;
+    let long = new.call(&mut store, ("longer".to_string(),))?;
+    assert_eq!(length.call(&mut store, (long,))?, 6);
+    assert_eq!(store.data().dropped, ["longer"]);
+    Ok(())
+}
+
+#[test]
+fn imports_exported_again_are_called_dynamically() -> Result<()> {
+    let (mut store, instance) = again()?;
+    let call = |store: &mut Store<Host>, path: &[&str], args: &[Val]| {
+        let func = instance.get_func(&mut *store, path).expect("a function");
+        func.call(store, args)
+    };
+    let twice = call(&mut store, &["twice"], &[Val::U32(3)])?;
+    assert_eq!(twice, [Val::U32(6)]);
+    let words = Val::List(vec![Val::from("p"), Val::from("q")]);
+    let concat = ["documents", "nested", "concat"];
+    let joined = call(&mut store, &concat, &[words, Val::U8(1)])?;
+    assert_eq!(joined, [Val::Tuple(vec![Val::U8(1), Val::from("pq")])]);
+
+    let new = ["documents", "[constructor]file"];
+    let name = ["documents", "[method]file.name"];
+    let swap = ["documents", "swap"];
+    let a = call(&mut store, &new, &[Val::from("a")])?.remove(0);
+    let b = call(&mut store, &new, &[Val::from("b")])?.remove(0);
+    let Val::Resource(handle) = a else {
+        panic!("{a:?} is no resource")
+    };
+    assert_eq!(handle.try_into_resource::<File>()?.rep(), 0);
+    let all = Val::List(vec![a.clone(), b.clone()]);
+    let swapped = call(&mut store, &swap, &[all, a.clone()])?;
+    let reversed = Val::List(vec![b, a.clone()]);
+    assert_eq!(swapped, [Val::Result(Ok(Some(Box::new(reversed))))]);
+    let none = call(&mut store, &swap, &[Val::List(Vec::new()), a.clone()])?;
+    let message = Val::from("nothing but a");
+    assert_eq!(none, [Val::Result(Err(Some(Box::new(message))))]);
+    let wrong = call(&mut store, &name, &[Val::U32(0)]).unwrap_err();
+    assert!(
+        format!("{wrong:#}").starts_with("documents / [method]file.name: argument `self`"),
+        "{wrong:#}"
+    );
+    assert_eq!(call(&mut store, &["length"], &[a])?, [Val::U32(1)]);
+    Ok(())
+}
+
+#[test]
+fn imports_exported_again_fail_as_the_host_does() -> Result<()> {
+    let (mut store, instance) = again()?;
+    let twice = instance.get_typed_func::<(u32,), u32>(&mut store, "twice")?;
+    let error = twice.call(&mut store, (13,)).unwrap_err();
+    assert_eq!(error.downcast_ref(), Some(&Refused(13)));
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let panic = std::panic::AssertUnwindSafe(|| twice.call(&mut store, (14,)));
+    let payload = std::panic::catch_unwind(panic).unwrap_err();
+    std::panic::set_hook(hook);
+    assert_eq!(payload.downcast_ref(), Some(&"fourteen"));
+    // The component did not run, so it is as good as before …
+    let trap = instance.get_typed_func::<(), ()>(&mut store, "trap")?;
+    let trapped = trap.call(&mut store, ()).unwrap_err();
+    assert_eq!(trap_code(&trapped), Some(TrapCode::Unreachable));
+    // … and need not be enterable for what is not its own.
+    let locked = trap.call(&mut store, ()).unwrap_err();
+    assert_eq!(trap_code(&locked), Some(TrapCode::CannotEnter));
+    assert_eq!(twice.call(&mut store, (1,))?, 2);
+    let elsewhere = twice.call(&mut Store::new(Host::default()), (1,));
+    assert!(elsewhere.is_err());
+    Ok(())
+}
+
+/// In WIT the exported resource is another than the imported one; here they are the same.
+#[test]
+fn imports_exported_again_are_called_through_bindings() -> Result<()> {
+    let (mut store, instance) = again()?;
+    let world = again::Again::new(&mut store, &instance)?;
+    let store = &mut store;
+    assert_eq!(world.call_twice(&mut *store, 5)?, 10);
+    assert_eq!(world.inner().call_g(&mut *store, 6)?, 12);
+    let documents = world.documents();
+    let files = documents.file();
+    let a = files.call_constructor(&mut *store, "a")?;
+    let b = files.call_constructor(&mut *store, "b")?;
+    assert_eq!(files.call_name(&mut *store, b)?, "b");
+    let swapped = documents.call_swap(&mut *store, &[a, b], a)?;
+    assert_eq!(swapped, Ok(vec![b, a]));
+    let none = documents.call_swap(&mut *store, &[], a)?;
+    assert_eq!(none, Err("nothing but a".to_string()));
+    assert!(!b.owned(&*store));
+    let file = b.into_any().try_into_resource::<File>()?;
+    assert_eq!(store.data_mut().table.delete(file)?.0, "b");
+    let gone = files.call_name(&mut *store, b).unwrap_err();
+    assert_eq!(
+        gone.downcast_ref(),
+        Some(&ResourceTableError::NotPresent),
+        "{gone:#}"
+    );
+    Ok(())
+}
+
+trampette_runtime::guest_resource! {
+    /// The counter of `counters.wat`.
+    struct Counter = "counter";
+}
+
+/// The instance that exports the resource, as bindings see it.
+mod counters {
+    trampette_bindgen::bindgen!({
+        inline: "
+            package test:counters;
+            world counters {
+                export things: interface {
+                    resource counter {
+                        constructor(start: u32);
+                        get: func() -> u32;
+                        add: static func(a: borrow<counter>, b: borrow<counter>);
+                    }
+                    live: func() -> u32;
+                }
+                export live: func() -> u32;
+            }
+        ",
+    });
+}
+
+#[test]
+fn resources_that_a_component_exports_itself() -> Result<()> {
+    let mut store = Store::new(());
+    let instance = Linker::new().instantiate(&mut store, &load("counters"))?;
+    let new = "[constructor]counter";
+    let new = instance.get_typed_func::<(u32,), Counter>(&mut store, new)?;
+    let get = "[method]counter.get";
+    let get = instance.get_typed_func::<(Counter,), u32>(&mut store, get)?;
+    let add = "[static]counter.add";
+    let add = instance.get_typed_func::<(Counter, Counter), ()>(&mut store, add)?;
+    let live = instance.get_typed_func::<(), u32>(&mut store, "live")?;
+    let (a, b) = (new.call(&mut store, (3,))?, new.call(&mut store, (4,))?);
+    add.call(&mut store, (a, b))?;
+    assert_eq!(get.call(&mut store, (a,))?, 7);
+    assert!(a.owned(&store) && b.owned(&store));
+    assert_eq!(live.call(&mut store, ())?, 2);
+    a.resource_drop(&mut store)?;
+    assert_eq!(live.call(&mut store, ())?, 1);
+    assert!(get.call(&mut store, (a,)).is_err());
+    assert_eq!(get.call(&mut store, (b,))?, 4);
+    Ok(())
+}
+
+#[test]
+fn resources_of_an_exported_interface_through_bindings() -> Result<()> {
+    let mut store = Store::new(());
+    let component = load("counters");
+    let world = counters::Counters::instantiate(&mut store, &component, &Linker::new())?;
+    let store = &mut store;
+    let things = world.things();
+    let counter = things.counter();
+    let a = counter.call_constructor(&mut *store, 30)?;
+    let b = counter.call_constructor(&mut *store, 12)?;
+    counter.call_add(&mut *store, a, b)?;
+    assert_eq!(counter.call_get(&mut *store, a)?, 42);
+    assert_eq!(
+        (
+            things.call_live(&mut *store)?,
+            world.call_live(&mut *store)?
+        ),
+        (2, 2)
+    );
+    let any: ResourceAny = a.into_any();
+    assert_eq!(any, a.into_any());
+    a.resource_drop(&mut *store)?;
+    assert_eq!(things.call_live(&mut *store)?, 1);
+    let again = a.resource_drop(&mut *store).unwrap_err();
+    assert_eq!(trap_code(&again), Some(TrapCode::UnknownHostHandle));
+    let gone = counter.call_get(&mut *store, a).unwrap_err();
+    assert_eq!(
+        gone.to_string(),
+        "things / [method]counter.get: a resource was used after it was given away or dropped"
+    );
+    Ok(())
+}
+
+/// `fail` fails in ways that its operand chooses; it may call another instance for that.
+fn failing(inner: Option<Component>) -> Result<Linker<()>> {
+    let mut linker = Linker::<()>::new();
+    let root = &mut linker.root();
+    root.func_wrap::<(u32,), u32, _>("fail", move |mut caller, (how,)| {
+        if let Some(component) = &inner {
+            let instance = failing(None)?.instantiate(&mut caller, component)?;
+            let call = instance.get_typed_func::<(u32,), u32>(&mut caller, "call")?;
+            return call.call(&mut caller, (how,));
+        }
+        match how {
+            0 => Ok(7),
+            how => Err(anyhow::Error::new(Refused(how)).context("while failing")),
+        }
+    })?;
+    Ok(linker)
+}
+
+/// Host, guest, guest, host, and once more around: the error that comes out is the one that went in.
+#[test]
+fn errors_of_the_host_travel_through_guests() -> Result<()> {
+    let component = load("through");
+    for inner in [None, Some(component.clone())] {
+        let linker = failing(inner)?;
+        let mut store = Store::new(());
+        let instance = linker.instantiate(&mut store, &component)?;
+        let call = instance.get_typed_func::<(u32,), u32>(&mut store, "call")?;
+        assert_eq!(call.call(&mut store, (0,))?, 7);
+        let error = call.call(&mut store, (5,)).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Refused(5)), "{error:?}");
+        assert_eq!(error.root_cause().to_string(), "refused 5");
+        assert!(
+            error
+                .chain()
+                .any(|cause| cause.to_string() == "while failing")
+        );
+        let backtrace = error.downcast_ref::<WasmBacktrace>();
+        assert!(!backtrace.expect("a backtrace").frames().is_empty());
+        let locked = call.call(&mut store, (0,)).unwrap_err();
+        assert_eq!(trap_code(&locked), Some(TrapCode::CannotEnter));
+
+        let instance = linker.instantiate(&mut store, &component)?;
+        let call = instance.get_func(&mut store, "call").unwrap();
+        let error = call.call(&mut store, &[Val::U32(6)]).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Refused(6)), "{error:?}");
+    }
+    Ok(())
+}
+
+/// `through.wat` overwrites its result in post-return.
+#[test]
+fn results_are_viewed_in_place_before_post_return() -> Result<()> {
+    let mut linker = Linker::<()>::new();
+    let component = load("through");
+    linker.define_unknown_imports_as_traps(&component)?;
+    let mut store = Store::new(());
+    let instance = linker.instantiate(&mut store, &component)?;
+    let bytes = instance.get_typed_func::<(), Vec<u8>>(&mut store, "bytes")?;
+    let ended = instance.get_typed_func::<(), u32>(&mut store, "ended")?;
+    let viewed = bytes.call_view(&mut store, (), |bytes| Ok(bytes.to_vec()))?;
+    assert_eq!(viewed, b"abcd");
+    assert_eq!(ended.call(&mut store, ())?, 1);
+    // The same place, and no copy of what was there.
+    let address = bytes.call_view(&mut store, (), |bytes| {
+        assert_eq!(bytes, [0; 4]);
+        Ok(bytes.as_ptr().addr())
+    })?;
+    let again = bytes.call_view(&mut store, (), |bytes| Ok(bytes.as_ptr().addr()))?;
+    assert_eq!((address, ended.call(&mut store, ())?), (again, 3));
+
+    let call = instance.get_typed_func::<(u32,), u32>(&mut store, "call")?;
+    let unknown = call.call(&mut store, (0,)).unwrap_err();
+    assert_eq!(
+        unknown.root_cause().to_string(),
+        "unknown import: `fail` has not been defined"
+    );
+    Ok(())
+}
