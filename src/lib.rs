@@ -57,17 +57,20 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
 /// Compiles a core module on its own to an artifact of the same kind, which the runtime's
 /// `CoreInstance` instantiates.
 ///
-/// Functions that it imports are the host's. Memories, tables, globals and tags that it imports are
-/// made from their declared types when it is instantiated: memories and tables have their minimum
-/// size, globals are zero or null.
+/// Imports whose first name is in [`CompileOptions::core_modules`] are bound to exports of that module,
+/// which is compiled along and instantiated first; types must match exactly. Other functions that it
+/// imports are the host's, and so are the values of globals. Other memories, tables and tags are made from
+/// their declared types when it is instantiated, with their minimum sizes; a host may supply memories that
+/// are shared between threads.
 ///
 /// # Errors
-/// If the bytes are no valid core module, or it uses what is not supported. The message names the
-/// thing and its byte offset.
+/// If the bytes are no valid core module, an import does not fit the module that it is bound to, or it uses
+/// what is not supported. The message names the thing and its byte offset.
 pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
-        let module = modules::world::parse_module(wasm)?;
-        let mut world = modules::world::lone_module(module)?;
+        let (bytes, parse_options) = options.input(wasm);
+        let bound = &parse_options.core_modules;
+        let mut world = modules::lone::lone_module(&bytes, 0..wasm.len(), bound)?;
         world.program.bounds = options.bounds;
         let layout = component::layout::lay_out(&world.program)?;
         let isa = options.isa()?;

@@ -6,6 +6,8 @@
 //! ;;! emit = "clif"            "plan", "clif" or "asm"; "asm" if left out
 //! ;;! function = "unit[0]"     only functions whose symbol contains this
 //! ;;! cpu = "x86-64-v2"        the processor level, if not the default
+//! ;;! bounds = "explicit"      how accesses to memories are checked
+//! ;;! spectre = "mitigated"    guard what is checked by code against speculation
 //! ```
 //!
 //! The text is in `<name>.expected`; for a program that does not compile it is the error. `BLESS=1`
@@ -24,6 +26,7 @@ use trampette::CompileOptions;
 use trampette::emit::{Emit, listing};
 use trampette::modules::module::{CoreType, EntityKind, Module, RefKind};
 use trampette::modules::parse::ModuleBuilder;
+use trampette::options::Spectre;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -91,6 +94,10 @@ impl Directives {
             match key {
                 "emit" => directives.emit = emit(value)?,
                 "function" => directives.function = value.to_string(),
+                "bounds" => directives.options.bounds = value.parse()?,
+                "spectre" if value == "mitigated" => {
+                    directives.options.spectre = Spectre::Mitigated;
+                }
                 "cpu" => directives.options.target_cpu = value.parse()?,
                 _ => bail!("unknown directive `{key}`"),
             }

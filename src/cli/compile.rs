@@ -2,7 +2,7 @@
 
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
-use crate::options::{Bounds, CompileOptions, NanBits, OptLevel, TargetCpu, Wit, World};
+use crate::options::{Bounds, CompileOptions, NanBits, OptLevel, Spectre, TargetCpu, Wit, World};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -25,6 +25,9 @@ pub struct CodeArguments {
     /// Make every NaN that an instruction gives canonical.
     #[arg(long)]
     canonical_nans: bool,
+    /// Guard checked accesses of memories and tables against speculation (Spectre).
+    #[arg(long)]
+    spectre_mitigations: bool,
     /// Worker threads; one a core by default.
     #[arg(short, long, value_name = "N")]
     jobs: Option<usize>,
@@ -55,6 +58,10 @@ impl CodeArguments {
             nan: match self.canonical_nans {
                 true => NanBits::Canonical,
                 false => NanBits::Any,
+            },
+            spectre: match self.spectre_mitigations {
+                true => Spectre::Mitigated,
+                false => Spectre::Ignored,
             },
             threads: self.jobs,
             unsafe_intrinsics_import: self.unsafe_intrinsics.clone(),
