@@ -69,9 +69,7 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
 pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
         let (bytes, parse_options) = options.input(wasm);
-        let bound = &parse_options.core_modules;
-        let mut world = modules::lone::lone_module(&bytes, 0..wasm.len(), bound)?;
-        world.program.bounds = options.bounds;
+        let world = parse_module(wasm, &bytes, &parse_options, options)?;
         let layout = component::layout::lay_out(&world.program)?;
         let isa = options.isa()?;
         let session = codegen::Session {
@@ -108,6 +106,19 @@ pub(crate) fn parse<'i>(
     }
     program.bounds = options.bounds;
     Ok(program)
+}
+
+/// The same for a core module on its own.
+pub(crate) fn parse_module<'i>(
+    wasm: &[u8],
+    input: &'i [u8],
+    parse_options: &component::ParseOptions,
+    options: &CompileOptions,
+) -> Result<modules::world::World<'i>> {
+    let bound = &parse_options.core_modules;
+    let mut world = modules::lone::lone_module(input, 0..wasm.len(), bound)?;
+    world.program.bounds = options.bounds;
+    Ok(world)
 }
 
 /// Runs `work` with the number of threads that the options say.

@@ -413,3 +413,72 @@ fn stores_on_several_threads_share_a_memory() -> Result<()> {
     assert!(SharedMemory::new(3, 2).is_err() && SharedMemory::new(0, 1 << 17).is_err());
     Ok(())
 }
+
+/// Runs the command line; gives what it prints, or its error.
+fn trampette(arguments: &[&str]) -> Result<String> {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_trampette"))
+        .args(arguments)
+        .output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout)?),
+        false => bail!("{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+#[test]
+fn the_command_line_compiles_calls_and_inspects_core_modules() -> Result<()> {
+    let folder = tempfile::TempDir::new()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (module, library, artifact) = (path("m.wat"), path("lib.wat"), path("m.elf"));
+    std::fs::write(
+        &library,
+        r#"(module (func (export "twice") (param i32) (result i32)
+            (i32.mul (local.get 0) (i32.const 2))))"#,
+    )?;
+    std::fs::write(
+        &module,
+        r#"(module (import "lib" "twice" (func $twice (param i32) (result i32)))
+            (memory (export "memory") 1)
+            (global (export "count") (mut i64) (i64.const 1))
+            (func (export "f") (param i32 i64 f32 f64) (result i32 i64 f32 f64)
+                (call $twice (local.get 0)) (local.get 1) (local.get 2) (local.get 3))
+            (func (export "one") (param i32) (result i32) (local.get 0))
+            (func (export "none"))
+            (func (export "trap") unreachable))"#,
+    )?;
+    let bound = format!("lib={library}");
+    trampette(&["compile", "--core-module", &bound, &module])?;
+    let run = |call: &str| trampette(&["run", "--invoke", call, &artifact]);
+    assert_eq!(run("f(21, -3, 1.5, -2.5)")?, "(42, -3, 1.5, -2.5)\n");
+    assert_eq!(run("one(4294967295)")?, "-1\n");
+    assert_eq!(run("none()")?, "()\n");
+    let text = trampette(&[
+        "run",
+        "--core-module",
+        &bound,
+        "--invoke",
+        "one(7)",
+        &module,
+    ])?;
+    assert_eq!(text, "7\n");
+    let error = |call: &str| run(call).unwrap_err().to_string();
+    assert!(error("trap()").contains("unreachable"));
+    assert!(error("one(4294967296)").contains("more than 32 bits"));
+    assert!(error("one()").contains("one"));
+    assert!(error("missing()").contains("no export `missing`"));
+    let inspected = trampette(&["inspect", &artifact])?;
+    for line in [
+        r#"  "f": func (i32 i64 f32 f64) -> (i32 i64 f32 f64)"#,
+        r#"  "memory": memory0"#,
+        r#"  "count": global (mut i64)"#,
+    ] {
+        assert!(inspected.contains(line), "{inspected}");
+    }
+    let inspected = trampette(&["inspect", &module])?;
+    let import = r#"core imports:
+  "lib" "twice": func (i32) -> (i32)"#;
+    assert!(inspected.contains(import), "{inspected}");
+    let no_command = trampette(&["run", &artifact]).unwrap_err().to_string();
+    assert!(no_command.contains("--invoke"), "{no_command}");
+    Ok(())
+}

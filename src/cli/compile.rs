@@ -35,7 +35,8 @@ pub struct CodeArguments {
     #[arg(long, value_name = "IMPORT")]
     unsafe_intrinsics: Option<String>,
     /// A core module that the component imports: the import's name, and the module (binary or text).
-    /// For a module of an imported instance the name is the chain of names with `#` between them.
+    /// For a module of an imported instance the name is the chain of names with `#` between them; for
+    /// what a core module on its own imports, the first of the two names.
     #[arg(long = "core-module", value_name = "IMPORT=FILE", value_parser = core_module)]
     core_modules: Vec<(String, Vec<u8>)>,
 }
@@ -74,7 +75,7 @@ impl CodeArguments {
 /// Arguments of `trampette compile`.
 #[derive(Args)]
 pub struct CompileArguments {
-    /// The component: `.wasm` or `.wat`.
+    /// The component, or a core module to be compiled on its own: `.wasm` or `.wat`.
     input: PathBuf,
     /// The artifact; the input's name with the extension `.elf` by default.
     #[arg(short, long, value_name = "FILE")]
@@ -113,24 +114,36 @@ impl EmitArgument {
 
 /// Compiles, or prints what was asked for.
 pub fn compile(arguments: &CompileArguments) -> Result<()> {
-    let wasm = match input::read(&arguments.input)? {
-        Input::Component(wasm) => wasm,
-        Input::Artifact(_) => bail!("{} is already compiled", arguments.input.display()),
+    let name = arguments.input.display();
+    let (wasm, is_component) = match input::read(&arguments.input)? {
+        Input::Component(wasm) => (wasm, true),
+        Input::CoreModule(wasm) => (wasm, false),
+        Input::Artifact(_) => bail!("{name} is already compiled"),
     };
+    if !is_component && arguments.wit.is_some() {
+        bail!("{name} is a core module, which fits no world of WIT");
+    }
     let mut options = arguments.code.options();
     options.world = arguments.wit.clone().map(|path| World {
         wit: Wit::Path(path),
         name: arguments.world.clone(),
     });
     if let Some(stage) = arguments.emit.stage() {
-        return super::print(&emit::listing(&wasm, &options, stage, "")?);
+        let listing = match is_component {
+            true => emit::listing(&wasm, &options, stage, "")?,
+            false => emit::module_listing(&wasm, &options, stage)?,
+        };
+        return super::print(&listing);
     }
     let output = arguments
         .output
         .clone()
         .unwrap_or_else(|| arguments.input.with_extension("elf"));
     let progress = progress_bar(&format!("compiling {}", arguments.input.display()));
-    let artifact = crate::compile_component(&wasm, &options);
+    let artifact = match is_component {
+        true => crate::compile_component(&wasm, &options),
+        false => crate::compile_module(&wasm, &options),
+    };
     progress.finish_and_clear();
     artifact
         .with_context(|| arguments.input.display().to_string())?

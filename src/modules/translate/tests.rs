@@ -16,6 +16,10 @@ use trampette_artifact::metadata::{Memory, MemoryPlace, Table, TableElement};
 
 fn isa() -> OwnedTargetIsa {
     let mut flags = settings::builder();
+    for name in ["heap", "table"] {
+        let name = format!("enable_{name}_access_spectre_mitigation");
+        flags.set(&name, "false").unwrap();
+    }
     for (name, value) in [
         ("opt_level", "speed"),
         ("is_pic", "false"),
