@@ -141,18 +141,21 @@ fn core_interface(program: &Program<'_>, layout: &Layout) -> Option<CoreInterfac
                 name,
                 memory,
             }),
-            (_, CoreExportItem::Global { place, ty, mutable }) => {
-                if let CoreGlobalPlace::Context { slab, offset } = place {
-                    globals.push(metadata::CoreGlobalImport {
-                        module,
-                        name,
-                        slab,
-                        offset,
-                        ty,
-                        mutable,
-                    });
-                }
-            }
+            (
+                _,
+                CoreExportItem::Global {
+                    place: CoreGlobalPlace::Context { slab, offset },
+                    ty,
+                    mutable,
+                },
+            ) => globals.push(metadata::CoreGlobalImport {
+                module,
+                name,
+                slab,
+                offset,
+                ty,
+                mutable,
+            }),
             _ => {}
         }
     }
