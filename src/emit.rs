@@ -1,6 +1,7 @@
 //! Listings of what the stages make: for people, and for golden tests.
 
 use crate::compile::{self, Listing};
+use crate::component::program::Program;
 use crate::{CompileOptions, codegen, component, in_thread_pool};
 use anyhow::Result;
 use std::fmt::Write;
@@ -24,29 +25,50 @@ pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) 
     in_thread_pool(options, || {
         let (input, parse_options) = options.input(wasm);
         let program = crate::parse(wasm, &input, &parse_options, options)?;
-        let layout = component::layout::lay_out(&program)?;
-        let listing = match what {
-            Emit::Plan => return Ok(program.print() + &layout.print(&program)),
-            Emit::Clif => Listing::Clif,
-            Emit::Assembly => Listing::Assembly,
-        };
-        let isa = options.isa()?;
-        let session = codegen::Session {
-            isa,
-            program: &program,
-            layout: &layout,
-            inlining: options.inlining(),
-        };
-        let functions = compile::compile_reachable(&session, listing)?.functions;
-        compile::validate_unreachable(&program)?;
-        let mut text = String::new();
-        for function in functions.values() {
-            let symbol = compile::symbol(&program, function.key);
-            if symbol.contains(filter) {
-                let body = function.listing.as_deref().unwrap_or_default();
-                writeln!(text, ";; {symbol}\n{}\n", body.trim_end())?;
-            }
-        }
-        Ok(text)
+        list(&program, options, what, filter)
     })
+}
+
+/// Prints a stage's result for a core module on its own.
+///
+/// # Errors
+/// As [`crate::compile_module`].
+pub fn module_listing(wasm: &[u8], options: &CompileOptions, what: Emit) -> Result<String> {
+    in_thread_pool(options, || {
+        let (input, parse_options) = options.input(wasm);
+        let world = crate::parse_module(wasm, &input, &parse_options, options)?;
+        list(&world.program, options, what, "")
+    })
+}
+
+fn list(
+    program: &Program<'_>,
+    options: &CompileOptions,
+    what: Emit,
+    filter: &str,
+) -> Result<String> {
+    let layout = component::layout::lay_out(program)?;
+    let listing = match what {
+        Emit::Plan => return Ok(program.print() + &layout.print(program)),
+        Emit::Clif => Listing::Clif,
+        Emit::Assembly => Listing::Assembly,
+    };
+    let isa = options.isa()?;
+    let session = codegen::Session {
+        isa,
+        program,
+        layout: &layout,
+        inlining: options.inlining(),
+    };
+    let functions = compile::compile_reachable(&session, listing)?.functions;
+    compile::validate_unreachable(program)?;
+    let mut text = String::new();
+    for function in functions.values() {
+        let symbol = compile::symbol(program, function.key);
+        if symbol.contains(filter) {
+            let body = function.listing.as_deref().unwrap_or_default();
+            writeln!(text, ";; {symbol}\n{}\n", body.trim_end())?;
+        }
+    }
+    Ok(text)
 }

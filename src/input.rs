@@ -8,8 +8,24 @@ use std::path::Path;
 pub enum Input {
     /// A component, in binary.
     Component(Vec<u8>),
+    /// A core module that does not target preview 1, in binary: it is compiled on its own.
+    CoreModule(Vec<u8>),
     /// An artifact that Trampette compiled.
     Artifact(Vec<u8>),
+}
+
+impl Input {
+    /// The artifact: a component or core module is compiled first.
+    ///
+    /// # Errors
+    /// As [`crate::compile_component`].
+    pub fn into_artifact(self, options: &crate::CompileOptions) -> Result<Vec<u8>> {
+        match self {
+            Input::Component(wasm) => Ok(crate::compile_component(&wasm, options)?.into_bytes()),
+            Input::CoreModule(wasm) => Ok(crate::compile_module(&wasm, options)?.into_bytes()),
+            Input::Artifact(bytes) => Ok(bytes),
+        }
+    }
 }
 
 const WASM: &[u8] = b"\0asm";
@@ -44,7 +60,11 @@ pub fn classify(bytes: Vec<u8>) -> Result<Input> {
         assemble(&bytes)?
     };
     if binary.get(4..8) == Some(CORE_VERSION) {
-        return Ok(Input::Component(component_from_module(&binary)?));
+        let (imports, _) = module_interface(&binary).unwrap_or_default();
+        return Ok(match imports.iter().any(|name| name == PREVIEW1) {
+            true => Input::Component(component_from_module(&binary)?),
+            false => Input::CoreModule(binary),
+        });
     }
     Ok(Input::Component(binary))
 }
@@ -132,8 +152,12 @@ mod tests {
         let message = |bytes: &[u8]| format!("{:#}", classify(bytes.to_vec()).unwrap_err());
         assert_eq!(message(b""), "the file is empty");
         assert!(message(b"random").contains("unknown first bytes"));
-        assert!(message(b"\0asm\x01\0\0\0").contains("core module, not a component"));
-        assert!(message(b"(module)").contains("core module, not a component"));
+        for module in [&b"\0asm\x01\0\0\0"[..], b"(module)"] {
+            assert!(matches!(
+                classify(module.to_vec()),
+                Ok(Input::CoreModule(_))
+            ));
+        }
         assert!(message(b"(component").contains("cannot assemble"));
     }
 

@@ -79,21 +79,33 @@ pub(crate) fn compile_parsed(
 /// Compiles a core module on its own to an artifact of the same kind, which the runtime's
 /// `CoreInstance` instantiates.
 ///
-/// Functions that it imports are the host's. Memories, tables, globals and tags that it imports are
-/// made from their declared types when it is instantiated: memories and tables have their minimum
-/// size, globals are zero or null.
+/// Imports whose first name is in [`CompileOptions::core_modules`] are bound to exports of that module,
+/// which is compiled along and instantiated first; types must match exactly. Other functions that it
+/// imports are the host's, and so are the values of globals. Other memories, tables and tags are made from
+/// their declared types when it is instantiated, with their minimum sizes; a host may supply memories that
+/// are shared between threads.
 ///
 /// # Errors
-/// If the bytes are no valid core module, or it uses what is not supported. The message names the
-/// thing and its byte offset.
+/// If the bytes are no valid core module, an import does not fit the module that it is bound to, or it uses
+/// what is not supported. The message names the thing and its byte offset.
 pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
+    Ok(compile_module_with_report(wasm, options)?.0)
+}
+
+/// Compiles a core module on its own, and says what that took and did.
+///
+/// # Errors
+/// As [`compile_module`].
+pub fn compile_module_with_report(
+    wasm: &[u8],
+    options: &CompileOptions,
+) -> Result<(Artifact, Report)> {
     in_thread_pool(options, || {
         let mut watch = Stopwatch::start();
-        let module = modules::world::parse_module(wasm)?;
-        let mut world = modules::world::lone_module(module)?;
-        world.program.bounds = options.bounds;
+        let (bytes, parse_options) = options.input(wasm);
+        let world = parse_module(wasm, &bytes, &parse_options, options)?;
         watch.phase("parse");
-        Ok(compile_program(&world.program, options, None, watch)?.0)
+        compile_program(&world.program, options, None, watch)
     })
 }
 
@@ -147,6 +159,19 @@ pub(crate) fn parse<'i>(
     }
     program.bounds = options.bounds;
     Ok(program)
+}
+
+/// The same for a core module on its own.
+pub(crate) fn parse_module<'i>(
+    wasm: &[u8],
+    input: &'i [u8],
+    parse_options: &component::ParseOptions,
+    options: &CompileOptions,
+) -> Result<modules::world::World<'i>> {
+    let bound = &parse_options.core_modules;
+    let mut world = modules::lone::lone_module(input, 0..wasm.len(), bound)?;
+    world.program.bounds = options.bounds;
+    Ok(world)
 }
 
 /// Runs `work` with the number of threads that the options say.

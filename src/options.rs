@@ -25,12 +25,15 @@ pub struct CompileOptions {
     pub bounds: Bounds,
     /// Which bits a NaN has that an instruction makes.
     pub nan: NanBits,
+    /// Whether accesses that are checked by code are guarded against speculation.
+    pub spectre: Spectre,
     /// Worker threads; `None` for one a core. The bytes do not depend on it.
     pub threads: Option<usize>,
     /// The import that provides unsafe intrinsics; without it such an import is an ordinary one.
     pub unsafe_intrinsics_import: Option<String>,
     /// The core modules that the component imports, by name: the import's, or for a module in an
     /// imported instance the chain of names with `#` between them. They become part of the artifact.
+    /// A core module on its own imports from them by the first of an import's two names.
     pub core_modules: BTreeMap<String, Vec<u8>>,
     /// A world that the component must fit; nothing is compiled if it does not.
     pub world: Option<World>,
@@ -56,13 +59,25 @@ pub enum NanBits {
     Canonical,
 }
 
+/// What an access may touch that a processor carries out speculatively, past a bounds check that it has
+/// mispredicted (Spectre, variant 1). Accesses that guard pages check cannot go out of bounds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Spectre {
+    /// Whatever its address is.
+    #[default]
+    Ignored,
+    /// The start of the memory or table: behind each check by code, an address out of bounds is replaced
+    /// without a branch.
+    Mitigated,
+}
+
 impl CompileOptions {
     /// What code is generated for.
     ///
     /// # Errors
     /// If the code generator refuses the settings.
     pub fn isa(&self) -> Result<OwnedTargetIsa> {
-        crate::codegen::isa::isa_with(self.opt_level, &self.target_cpu, self.nan)
+        crate::codegen::isa::isa_with(self.opt_level, &self.target_cpu, self.nan, self.spectre)
     }
 
     /// How calls are inlined; `None` if none is.
@@ -98,7 +113,7 @@ impl CompileOptions {
                 .map(|name| name.to_string())
                 .collect(),
             options: format!(
-                "opt-level={} target-cpu={} bounds={}{}{}",
+                "opt-level={} target-cpu={} bounds={}{}{}{}",
                 self.opt_level.name(),
                 self.target_cpu.name(),
                 self.bounds.name(),
@@ -109,6 +124,10 @@ impl CompileOptions {
                 match self.inline {
                     Inline::Worthwhile => "",
                     Inline::Never => " no-inline",
+                },
+                match self.spectre {
+                    Spectre::Ignored => "",
+                    Spectre::Mitigated => " spectre-mitigations",
                 }
             ),
         }

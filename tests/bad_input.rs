@@ -78,7 +78,7 @@ fn files_that_are_no_components() {
         b"\x17\x80random\xffbytes",
         "neither a WebAssembly component",
     );
-    expect_compile_error(b"\0asm\x01\0\0\0", "a core module, not a component");
+    expect_compile_error(b"\0asm\x01\0\0\0\x0a\x01\x01", "at offset 0x");
     expect_compile_error(b"\x7fELF", "");
     expect_compile_error(b"(component (import", "cannot assemble");
 }

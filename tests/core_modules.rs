@@ -2,7 +2,9 @@
 
 use anyhow::{Result, bail};
 use trampette::{CompileOptions, compile_module};
-use trampette_runtime::{Component, CoreHost, CoreInstance, CoreVal, Store, Trap, TrapCode};
+use trampette_runtime::{
+    Component, CoreHost, CoreInstance, CoreVal, SharedMemory, Store, Trap, TrapCode,
+};
 
 fn load(text: &str) -> Result<Component> {
     let wasm = wat::parse_str(text)?;
@@ -183,4 +185,300 @@ fn a_trap_of_instantiation_is_an_error() {
     assert!(error.contains("nowhere"), "{error}");
     let error = load("(component)").unwrap_err().to_string();
     assert!(error.contains("not a core module"), "{error}");
+}
+
+/// Compiles a module with others bound to its imports.
+fn load_bound(text: &str, bound: &[(&str, &str)]) -> Result<Component> {
+    let mut options = CompileOptions::default();
+    for (name, text) in bound {
+        let module = wat::parse_str(text)?;
+        options.core_modules.insert(name.to_string(), module);
+    }
+    let artifact = compile_module(&wat::parse_str(text)?, &options)?;
+    Component::from_bytes(artifact.bytes())
+}
+
+fn bound_error(text: &str, bound: &[(&str, &str)]) -> String {
+    format!("{:#}", load_bound(text, bound).unwrap_err())
+}
+
+#[test]
+fn imports_are_bound_to_modules_when_compiling() -> Result<()> {
+    let library = r#"(module
+        (import "base" "seed" (global $seed i32))
+        (import "host" "log" (func $log (param i32)))
+        (memory (export "memory") 2 4) (data (i32.const 10) "hi")
+        (table (export "table") 3 funcref) (elem (i32.const 0) $seven)
+        (global (export "count") (mut i32) (global.get $seed))
+        (func $seven (result i32) (call $log (i32.const 7)) (i32.const 7))
+        (func (export "add") (param i32) (result i32)
+            (i32.add (local.get 0) (global.get $seed)))
+        (export "log" (func $log)))"#;
+    let base = r#"(module (global (export "seed") i32 (i32.const 100)))"#;
+    let text = r#"(module
+        (import "library" "memory" (memory 1))
+        (import "library" "table" (table 3 funcref))
+        (import "library" "count" (global $count (mut i32)))
+        (import "library" "add" (func $add (param i32) (result i32)))
+        (import "library" "log" (func $log (param i32)))
+        (import "base" "seed" (global $seed i32))
+        (global $sum i32 (i32.add (global.get $seed) (i32.const 5)))
+        (func (export "run") (result i32 i32 i32 i32)
+            (call $log (global.get $sum))
+            (global.set $count (i32.add (global.get $count) (i32.const 1)))
+            (i32.load16_u (i32.const 10)) (call $add (i32.const 1)) (global.get $count)
+            (call_indirect (result i32) (i32.const 0))))"#;
+    let component = load_bound(text, &[("library", library), ("base", base)])?;
+    let mut store = Store::new(Vec::new());
+    let mut host = CoreHost::new();
+    host.func(
+        "host",
+        "log",
+        |mut caller: trampette_runtime::Caller<'_, Vec<CoreVal>>, args| {
+            caller.data_mut().push(args[0]);
+            Ok(Vec::new())
+        },
+    );
+    let instance = CoreInstance::new(&mut store, &component, host)?;
+    let run = instance.get_func(&store, "run")?;
+    let results = run.call(&mut store, &[])?;
+    let expected = [0x6968, 101, 101, 7].map(CoreVal::I32);
+    assert_eq!(results, expected);
+    assert_eq!(store.data()[..], [CoreVal::I32(105), CoreVal::I32(7)]);
+    // Only the module's own exports are.
+    assert!(instance.get_func(&store, "add").is_err());
+    Ok(())
+}
+
+#[test]
+fn bound_modules_must_fit() {
+    let memory = r#"(module (memory (export "x") 1 2))"#;
+    let wants = |import: &str| format!(r#"(module (import "a" "x" {import}))"#);
+    let error = bound_error(&wants("(memory 1 1)"), &[("a", memory)]);
+    assert_eq!(error, "incompatible import type of `a` `x`");
+    let error = bound_error(&wants("(memory 2 2)"), &[("a", memory)]);
+    assert_eq!(
+        error,
+        "it is smaller than the import demands: incompatible import type of `a` `x`"
+    );
+    let error = bound_error(&wants("(func)"), &[("a", memory)]);
+    assert_eq!(error, "incompatible import type of `a` `x`");
+    let error = bound_error(&wants("(memory 1)"), &[("a", "(module)")]);
+    assert_eq!(error, "unknown import `a` `x`");
+    let error = bound_error("(module)", &[("a", "(module)")]);
+    assert_eq!(
+        error,
+        "no module imports from `a`, which is bound to a core module"
+    );
+    let circle = r#"(module (import "a" "x" (func)) (export "x" (func 0)))"#;
+    let error = bound_error(&wants("(func)"), &[("a", circle)]);
+    assert!(error.contains("in a circle through `a`"), "{error}");
+}
+
+#[test]
+fn hosts_give_imported_globals_their_values() -> Result<()> {
+    // As position-independent modules are made: everything depends on two imported bases.
+    let component = load(
+        r#"(module
+            (import "env" "memory" (memory $memory 1)) (export "memory" (memory $memory))
+            (import "env" "table" (table 9 funcref))
+            (import "env" "__memory_base" (global $base i32))
+            (import "env" "__table_base" (global $table i32))
+            (import "env" "v" (global $v v128))
+            (import "env" "ref" (global $ref externref))
+            (import "env" "stack" (global $stack (mut i64)))
+            (import "env" "unset" (global $unset (mut f64)))
+            (global $end i32 (i32.add (global.get $base) (i32.const 4)))
+            (global $end2 (mut i32) (i32.mul (global.get $end) (i32.const 2)))
+            (data (global.get $base) "data")
+            (elem (i32.add (global.get $table) (i32.const 1)) func $f)
+            (func $f (result i32) (i32.const 3))
+            (func (export "run") (result i32 i32 v128 i64 f64 i32)
+                (call_indirect (result i32) (i32.add (global.get $table) (i32.const 1)))
+                (global.get $end2) (global.get $v) (global.get $stack) (global.get $unset)
+                (ref.is_null (global.get $ref))))"#,
+    )?;
+    let mut store = Store::new(());
+    let host = |without: &str| {
+        let mut host = CoreHost::new();
+        let values = [
+            ("__memory_base", CoreVal::I32(0x400)),
+            ("__table_base", CoreVal::I32(5)),
+            ("v", CoreVal::V128([8; 16])),
+            ("ref", CoreVal::ExternRef(Some(1))),
+            ("stack", CoreVal::I64(-2)),
+        ];
+        for (name, value) in values.into_iter().filter(|(name, _)| *name != without) {
+            host.global("env", name, value);
+        }
+        host
+    };
+    let instance = CoreInstance::new(&mut store, &component, host(""))?;
+    let run = instance.get_func(&store, "run")?;
+    let expected = [
+        CoreVal::I32(3),
+        CoreVal::I32(0x808),
+        CoreVal::V128([8; 16]),
+        CoreVal::I64(-2),
+        CoreVal::F64(0),
+        CoreVal::I32(0),
+    ];
+    assert_eq!(run.call(&mut store, &[])?, expected);
+    let mut bytes = [0; 4];
+    let memory = instance.get_memory(&store, "memory")?;
+    memory.read(&store, 0x400, &mut bytes)?;
+    assert_eq!(&bytes, b"data");
+    let error = CoreInstance::new(&mut store, &component, host("__memory_base")).unwrap_err();
+    assert_eq!(
+        format!("{error:#}"),
+        "unknown import: `env` `__memory_base`; an immutable global needs a value"
+    );
+    let mut wrong = host("");
+    wrong.global("env", "v", CoreVal::I32(1));
+    let error = CoreInstance::new(&mut store, &component, wrong).unwrap_err();
+    assert!(format!("{error:#}").starts_with("incompatible import type of `env` `v`: "));
+    let text = r#"(module (import "env" "f" (global $f funcref)) (table 1 funcref)
+        (elem (i32.const 0) funcref (global.get $f)))"#;
+    let error = format!("{:#}", load(text).unwrap_err());
+    assert!(error.contains("must be bound to a module"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn stores_on_several_threads_share_a_memory() -> Result<()> {
+    let component = load(
+        r#"(module
+            (import "env" "memory" (memory 1 2 shared))
+            (memory $other (export "other") 1 1 shared)
+            (func (export "run") (param i32) (result i32)
+                (loop
+                    (drop (i32.atomic.rmw.add (i32.const 8) (i32.const 1)))
+                    (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+                (i32.atomic.load $other (i32.const 0)))
+            (func (export "wait") (result i32)
+                (memory.atomic.wait32 (i32.const 16) (i32.const 0) (i64.const -1)))
+            (data (memory $other) (i32.const 0) "\05"))"#,
+    )?;
+    let memory = SharedMemory::new(1, 2)?;
+    let instantiate = |memories: &[SharedMemory]| -> Result<(Store<()>, CoreInstance)> {
+        let mut store = Store::new(());
+        let mut host = CoreHost::new();
+        host.memory("env", "memory", memory.clone());
+        host.share_memories(memories.to_vec());
+        let instance = CoreInstance::new(&mut store, &component, host)?;
+        Ok((store, instance))
+    };
+    std::thread::scope(|scope| {
+        let run = || -> Result<Vec<CoreVal>> {
+            let (mut store, instance) = instantiate(&[])?;
+            let run = instance.get_func(&store, "run")?;
+            run.call(&mut store, &[CoreVal::I32(1000)])
+        };
+        let threads = [scope.spawn(run), scope.spawn(run)];
+        for thread in threads {
+            let result = thread.join().expect("no panic").unwrap();
+            assert_eq!(result, [CoreVal::I32(5)]);
+        }
+        // The host notifies.
+        let waiting = scope.spawn(|| -> Result<Vec<CoreVal>> {
+            let (mut store, instance) = instantiate(&[])?;
+            let wait = instance.get_func(&store, "wait")?;
+            wait.call(&mut store, &[])
+        });
+        while memory.atomic_notify(16, 1).unwrap() == 0 {
+            std::thread::yield_now();
+        }
+        let result = waiting.join().expect("no panic").unwrap();
+        assert_eq!(result, [CoreVal::I32(0)]);
+    });
+    let mut count = [0; 4];
+    memory.read(8, &mut count)?;
+    assert_eq!(u32::from_le_bytes(count), 2000);
+
+    // Another instance of the same artifact, with all its shared memories.
+    let (mut store, first) = instantiate(&[])?;
+    let other = first.get_memory(&store, "other")?;
+    let (second_store, second) = instantiate(&first.shared_memories(&store)?)?;
+    other.write(&mut store, 100, b"seen")?;
+    let mut bytes = [0; 4];
+    let same = second.get_memory(&second_store, "other")?;
+    same.read(&second_store, 100, &mut bytes)?;
+    assert_eq!(&bytes, b"seen");
+    assert!(other.shared(&store)?.is_some());
+
+    let mut host = CoreHost::new();
+    host.memory("env", "memory", SharedMemory::new(1, 3)?);
+    let error = CoreInstance::new(&mut store, &component, host).unwrap_err();
+    assert!(format!("{error:#}").contains("incompatible import type"));
+    assert!(SharedMemory::new(3, 2).is_err() && SharedMemory::new(0, 1 << 17).is_err());
+    Ok(())
+}
+
+/// Runs the command line; gives what it prints, or its error.
+fn trampette(arguments: &[&str]) -> Result<String> {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_trampette"))
+        .args(arguments)
+        .output()?;
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout)?),
+        false => bail!("{}", String::from_utf8_lossy(&output.stderr)),
+    }
+}
+
+#[test]
+fn the_command_line_compiles_calls_and_inspects_core_modules() -> Result<()> {
+    let folder = tempfile::TempDir::new()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (module, library, artifact) = (path("m.wat"), path("lib.wat"), path("m.elf"));
+    std::fs::write(
+        &library,
+        r#"(module (func (export "twice") (param i32) (result i32)
+            (i32.mul (local.get 0) (i32.const 2))))"#,
+    )?;
+    std::fs::write(
+        &module,
+        r#"(module (import "lib" "twice" (func $twice (param i32) (result i32)))
+            (memory (export "memory") 1)
+            (global (export "count") (mut i64) (i64.const 1))
+            (func (export "f") (param i32 i64 f32 f64) (result i32 i64 f32 f64)
+                (call $twice (local.get 0)) (local.get 1) (local.get 2) (local.get 3))
+            (func (export "one") (param i32) (result i32) (local.get 0))
+            (func (export "none"))
+            (func (export "trap") unreachable))"#,
+    )?;
+    let bound = format!("lib={library}");
+    trampette(&["compile", "--core-module", &bound, &module])?;
+    let run = |call: &str| trampette(&["run", "--invoke", call, &artifact]);
+    assert_eq!(run("f(21, -3, 1.5, -2.5)")?, "(42, -3, 1.5, -2.5)\n");
+    assert_eq!(run("one(4294967295)")?, "-1\n");
+    assert_eq!(run("none()")?, "()\n");
+    let text = trampette(&[
+        "run",
+        "--core-module",
+        &bound,
+        "--invoke",
+        "one(7)",
+        &module,
+    ])?;
+    assert_eq!(text, "7\n");
+    let error = |call: &str| run(call).unwrap_err().to_string();
+    assert!(error("trap()").contains("unreachable"));
+    assert!(error("one(4294967296)").contains("more than 32 bits"));
+    assert!(error("one()").contains("one"));
+    assert!(error("missing()").contains("no export `missing`"));
+    let inspected = trampette(&["inspect", &artifact])?;
+    for line in [
+        r#"  "f": func (i32 i64 f32 f64) -> (i32 i64 f32 f64)"#,
+        r#"  "memory": memory0"#,
+        r#"  "count": global (mut i64)"#,
+    ] {
+        assert!(inspected.contains(line), "{inspected}");
+    }
+    let inspected = trampette(&["inspect", &module])?;
+    let import = r#"core imports:
+  "lib" "twice": func (i32) -> (i32)"#;
+    assert!(inspected.contains(import), "{inspected}");
+    let no_command = trampette(&["run", &artifact]).unwrap_err().to_string();
+    assert!(no_command.contains("--invoke"), "{no_command}");
+    Ok(())
 }

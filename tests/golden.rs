@@ -7,6 +7,8 @@
 //! ;;! function = "unit[0]"     only functions whose symbol contains this
 //! ;;! cpu = "x86-64-v2"        the processor level, if not the default
 //! ;;! inline = "yes"           with inlining; without, so that each function is seen, if left out
+//! ;;! bounds = "explicit"      how accesses to memories are checked
+//! ;;! spectre = "mitigated"    guard what is checked by code against speculation
 //! ```
 //!
 //! The text is in `<name>.expected`; for a program that does not compile it is the error. `BLESS=1`
@@ -25,7 +27,7 @@ use trampette::CompileOptions;
 use trampette::emit::{Emit, listing};
 use trampette::modules::module::{CoreType, EntityKind, Module, RefKind};
 use trampette::modules::parse::ModuleBuilder;
-use trampette::options::Inline;
+use trampette::options::{Inline, Spectre};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -97,6 +99,10 @@ impl Directives {
                 "emit" => directives.emit = emit(value)?,
                 "function" => directives.function = value.to_string(),
                 "inline" => directives.options.inline = inline(value)?,
+                "bounds" => directives.options.bounds = value.parse()?,
+                "spectre" if value == "mitigated" => {
+                    directives.options.spectre = Spectre::Mitigated;
+                }
                 "cpu" => directives.options.target_cpu = value.parse()?,
                 _ => bail!("unknown directive `{key}`"),
             }

@@ -5,7 +5,9 @@ use anyhow::Result;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 use trampette::CompileOptions;
-use trampette_runtime::{Component, Linker, Store, Trap};
+use trampette_runtime::{
+    Caller, Component, CoreHost, CoreInstance, CoreVal, Linker, Store, StoreLimits, Trap,
+};
 
 /// A component whose export `run: func() -> u32` is the core export of the module with these fields.
 fn component(fields: &str) -> Result<Vec<u8>> {
@@ -167,5 +169,65 @@ fn deep_recursion_is_a_trap() -> Result<()> {
             "{error:#}"
         );
     }
+    Ok(())
+}
+
+/// What a host function of [`host_and_guest_call_each_other_until_the_stack_ends`] needs.
+#[derive(Default)]
+struct Recursion {
+    instance: Option<CoreInstance>,
+    deepest: u32,
+}
+
+#[test]
+fn host_and_guest_call_each_other_until_the_stack_ends() -> Result<()> {
+    let wasm = wat::parse_str(
+        r#"(module
+            (import "host" "again" (func $again (param i32) (result i32)))
+            (func (export "call") (param i32) (result i32)
+                (i32.add (i32.const 1) (call $again (local.get 0))))
+            (func $deep (export "deep") (result i32) (i32.add (i32.const 1) (call $deep))))"#,
+    )?;
+    let artifact = trampette::compile_module(&wasm, &CompileOptions::default())?;
+    let module = Component::from_bytes(artifact.bytes())?;
+    let mut store = Store::new(Recursion::default());
+    store.set_limits(StoreLimits {
+        stack_bytes: 512 << 10,
+        ..store.limits()
+    });
+    let mut host = CoreHost::new();
+    host.func(
+        "host",
+        "again",
+        |mut caller: Caller<'_, Recursion>, args| {
+            let CoreVal::I32(left) = args[0] else {
+                anyhow::bail!("not a number");
+            };
+            if left == 0 {
+                return Ok(vec![CoreVal::I32(0)]);
+            }
+            caller.data_mut().deepest += 1;
+            let instance = caller.data().instance;
+            let instance = instance.ok_or_else(|| anyhow::anyhow!("no instance yet"))?;
+            let call = instance.get_func(&caller, "call")?;
+            call.call(&mut caller, &[CoreVal::I32(left - 1)])
+        },
+    );
+    let instance = CoreInstance::new(&mut store, &module, host)?;
+    store.data_mut().instance = Some(instance);
+    let call = instance.get_func(&store, "call")?;
+    // A hundred levels are no problem, before and after the stack has ended.
+    for _ in 0..2 {
+        let results = call.call(&mut store, &[CoreVal::I32(100)])?;
+        assert_eq!(results, [CoreVal::I32(101)]);
+        store.data_mut().deepest = 0;
+        let error = call.call(&mut store, &[CoreVal::I32(i32::MAX)]);
+        let error = format!("{:#}", error.expect_err("the stack ends"));
+        assert!(error.contains("call stack exhausted"), "{error}");
+        assert!(store.data().deepest > 100, "{}", store.data().deepest);
+    }
+    let deep = instance.get_func(&store, "deep")?;
+    let error = deep.call(&mut store, &[]).expect_err("it never ends");
+    assert!(error.downcast_ref::<Trap>().is_some(), "{error:#}");
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
-use crate::options::{Bounds, CompileOptions, Inline, NanBits, OptLevel, TargetCpu, Wit, World};
+use crate::options::{
+    Bounds, CompileOptions, Inline, NanBits, OptLevel, Spectre, TargetCpu, Wit, World,
+};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,6 +30,9 @@ pub struct CodeArguments {
     /// Make every NaN that an instruction gives canonical.
     #[arg(long)]
     canonical_nans: bool,
+    /// Guard checked accesses of memories and tables against speculation (Spectre).
+    #[arg(long)]
+    spectre_mitigations: bool,
     /// Worker threads; one a core by default.
     #[arg(short, long, value_name = "N")]
     jobs: Option<usize>,
@@ -35,7 +40,8 @@ pub struct CodeArguments {
     #[arg(long, value_name = "IMPORT")]
     unsafe_intrinsics: Option<String>,
     /// A core module that the component imports: the import's name, and the module (binary or text).
-    /// For a module of an imported instance the name is the chain of names with `#` between them.
+    /// For a module of an imported instance the name is the chain of names with `#` between them; for
+    /// what a core module on its own imports, the first of the two names.
     #[arg(long = "core-module", value_name = "IMPORT=FILE", value_parser = core_module)]
     core_modules: Vec<(String, Vec<u8>)>,
 }
@@ -63,6 +69,10 @@ impl CodeArguments {
                 true => NanBits::Canonical,
                 false => NanBits::Any,
             },
+            spectre: match self.spectre_mitigations {
+                true => Spectre::Mitigated,
+                false => Spectre::Ignored,
+            },
             threads: self.jobs,
             unsafe_intrinsics_import: self.unsafe_intrinsics.clone(),
             core_modules: self.core_modules.iter().cloned().collect(),
@@ -74,7 +84,7 @@ impl CodeArguments {
 /// Arguments of `trampette compile`.
 #[derive(Args)]
 pub struct CompileArguments {
-    /// The component: `.wasm` or `.wat`.
+    /// The component, or a core module to be compiled on its own: `.wasm` or `.wat`.
     input: PathBuf,
     /// The artifact; the input's name with the extension `.elf` by default.
     #[arg(short, long, value_name = "FILE")]
@@ -119,24 +129,36 @@ impl EmitArgument {
 
 /// Compiles, or prints what was asked for.
 pub fn compile(arguments: &CompileArguments) -> Result<()> {
-    let wasm = match input::read(&arguments.input)? {
-        Input::Component(wasm) => wasm,
-        Input::Artifact(_) => bail!("{} is already compiled", arguments.input.display()),
+    let name = arguments.input.display();
+    let (wasm, is_component) = match input::read(&arguments.input)? {
+        Input::Component(wasm) => (wasm, true),
+        Input::CoreModule(wasm) => (wasm, false),
+        Input::Artifact(_) => bail!("{name} is already compiled"),
     };
+    if !is_component && arguments.wit.is_some() {
+        bail!("{name} is a core module, which fits no world of WIT");
+    }
     let mut options = arguments.code.options();
     options.world = arguments.wit.clone().map(|path| World {
         wit: Wit::Path(path),
         name: arguments.world.clone(),
     });
     if let Some(stage) = arguments.emit.stage() {
-        return super::print(&emit::listing(&wasm, &options, stage, "")?);
+        let listing = match is_component {
+            true => emit::listing(&wasm, &options, stage, "")?,
+            false => emit::module_listing(&wasm, &options, stage)?,
+        };
+        return super::print(&listing);
     }
     let output = arguments
         .output
         .clone()
         .unwrap_or_else(|| arguments.input.with_extension("elf"));
     let progress = progress_bar(&format!("compiling {}", arguments.input.display()));
-    let compiled = crate::compile_component_with_report(&wasm, &options);
+    let compiled = match is_component {
+        true => crate::compile_component_with_report(&wasm, &options),
+        false => crate::compile_module_with_report(&wasm, &options),
+    };
     progress.finish_and_clear();
     let (artifact, report) = compiled.with_context(|| arguments.input.display().to_string())?;
     artifact.write(&output)?;

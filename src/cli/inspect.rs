@@ -15,13 +15,15 @@ use std::path::{Path, PathBuf};
 use trampette_artifact::header::{Identification, section};
 use trampette_artifact::ids::{ExportId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
-use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
+use trampette_artifact::metadata::{
+    CoreExportItem, CoreFuncType, CoreInterface, CoreValueType, ExportItem, Metadata, Resource,
+};
 use trampette_artifact::types::TypeTable;
 
 /// Arguments of `trampette inspect`.
 #[derive(Args)]
 pub struct InspectArguments {
-    /// A component, which is compiled in memory first, or an artifact.
+    /// A component or core module, which is compiled in memory first, or an artifact.
     input: PathBuf,
     /// Draw the plan of a component: instances, and who calls whom through which trampoline.
     #[arg(long, value_name = "SVG")]
@@ -40,7 +42,15 @@ pub fn inspect(arguments: &InspectArguments) -> Result<()> {
                 arguments.input.display()
             )
         }
-        Input::Artifact(bytes) => bytes,
+        Input::CoreModule(_) if arguments.graph.is_some() => {
+            bail!(
+                "{}: a core module has no plan to draw",
+                arguments.input.display()
+            )
+        }
+        input @ (Input::Artifact(_) | Input::CoreModule(_)) => input
+            .into_artifact(&arguments.code.options())
+            .with_context(|| arguments.input.display().to_string())?,
         Input::Component(wasm) => {
             let options = arguments.code.options();
             let graph = arguments.graph.as_deref();
@@ -159,6 +169,9 @@ pub fn describe(artifact: &[u8]) -> Result<Description> {
     writeln!(out, "cpu features: {}", id.cpu_features.join(" "))?;
     imports(&mut out, &metadata)?;
     exports(&mut out, &metadata)?;
+    if let Some(core) = &metadata.core {
+        core_interface(&mut out, core)?;
+    }
     modules(&mut out, &metadata)?;
     slabs(&mut out, &metadata)?;
     functions(&mut out, &file)?;
@@ -203,6 +216,55 @@ fn exports(out: &mut String, metadata: &Metadata) -> Result<()> {
         writeln!(out, "  {}: {what}", export.path.join(" / "))?;
     }
     Ok(())
+}
+
+/// What a core module on its own imports from the host and exports.
+fn core_interface(out: &mut String, core: &CoreInterface) -> Result<()> {
+    writeln!(out, "\ncore imports:")?;
+    for import in &core.imports {
+        let ty = core_func(&import.ty);
+        writeln!(out, "  {:?} {:?}: {ty}", import.module, import.name)?;
+    }
+    for import in &core.globals {
+        let ty = core_global(import.ty, import.mutable);
+        writeln!(out, "  {:?} {:?}: {ty}", import.module, import.name)?;
+    }
+    for import in &core.memories {
+        writeln!(
+            out,
+            "  {:?} {:?}: {}, shared",
+            import.module, import.name, import.memory
+        )?;
+    }
+    writeln!(out, "\ncore exports:")?;
+    for export in &core.exports {
+        let what = match &export.item {
+            CoreExportItem::Func { ty, .. } => core_func(ty),
+            CoreExportItem::HostFunc(id) => core_func(&core.imports[id.index()].ty),
+            CoreExportItem::Memory(id) => id.to_string(),
+            CoreExportItem::Table(id) => id.to_string(),
+            CoreExportItem::Global { ty, mutable, .. } => core_global(*ty, *mutable),
+            CoreExportItem::Tag(id) => id.to_string(),
+        };
+        writeln!(out, "  {:?}: {what}", export.name)?;
+    }
+    Ok(())
+}
+
+fn core_func(ty: &CoreFuncType) -> String {
+    let list = |types: &[CoreValueType]| {
+        let names = types.iter().map(|ty| format!("{ty:?}").to_lowercase());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    format!("func ({}) -> ({})", list(&ty.params), list(&ty.results))
+}
+
+fn core_global(ty: CoreValueType, mutable: bool) -> String {
+    let ty = format!("{ty:?}").to_lowercase();
+    match mutable {
+        true => format!("global (mut {ty})"),
+        false => format!("global {ty}"),
+    }
 }
 
 /// A function type with resources by name instead of by number.

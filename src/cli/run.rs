@@ -15,7 +15,7 @@ pub struct RunArguments {
     guest: GuestArguments,
     #[command(flatten)]
     code: CodeArguments,
-    /// A component, which is compiled in memory first, or an artifact.
+    /// A component or core module, which is compiled in memory first, or an artifact.
     input: PathBuf,
     /// The guest's arguments.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -27,13 +27,11 @@ pub fn run(arguments: RunArguments) -> Result<u8> {
     let path = &arguments.input;
     let artifact = match input::read(path)? {
         Input::Artifact(bytes) => bytes,
-        Input::Component(wasm) => {
+        input => {
             let progress = progress_bar(&format!("compiling {}", path.display()));
-            let artifact = crate::compile_component(&wasm, &arguments.code.options());
+            let artifact = input.into_artifact(&arguments.code.options());
             progress.finish_and_clear();
-            artifact
-                .with_context(|| path.display().to_string())?
-                .into_bytes()
+            artifact.with_context(|| path.display().to_string())?
         }
     };
     let component = Component::from_bytes(&artifact).with_context(|| path.display().to_string())?;

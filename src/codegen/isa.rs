@@ -3,7 +3,7 @@
 //! Code is position independent because every reference is PC-relative and colocated, not because
 //! Cranelift is told so: with `is_pic` it would load even colocated addresses from a table.
 
-use crate::options::NanBits;
+use crate::options::{NanBits, Spectre};
 use anyhow::{Context, Result, anyhow};
 use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
@@ -187,14 +187,23 @@ const FEATURES: &[CpuFeature] = features! {
 /// # Errors
 /// If this build of Cranelift lacks the target or a setting.
 pub fn isa(level: OptLevel, target: &TargetCpu) -> Result<OwnedTargetIsa> {
-    isa_with(level, target, NanBits::Any)
+    isa_with(level, target, NanBits::Any, Spectre::Ignored)
 }
 
-/// The same, with a choice for NaNs.
+/// The same, with a choice for NaNs and speculation.
 ///
 /// # Errors
 /// As [`isa()`].
-pub fn isa_with(level: OptLevel, target: &TargetCpu, nan: NanBits) -> Result<OwnedTargetIsa> {
+pub fn isa_with(
+    level: OptLevel,
+    target: &TargetCpu,
+    nan: NanBits,
+    spectre: Spectre,
+) -> Result<OwnedTargetIsa> {
+    let mitigation = match spectre {
+        Spectre::Ignored => "false",
+        Spectre::Mitigated => "true",
+    };
     let canonical_nans = match nan {
         NanBits::Any => "false",
         NanBits::Canonical => "true",
@@ -208,6 +217,9 @@ pub fn isa_with(level: OptLevel, target: &TargetCpu, nan: NanBits) -> Result<Own
         ("opt_level", level.name()),
         ("enable_verifier", verifier),
         ("enable_nan_canonicalization", canonical_nans),
+        // What translators of bounds checks ask for, and Cranelift for its own jump tables.
+        ("enable_heap_access_spectre_mitigation", mitigation),
+        ("enable_table_access_spectre_mitigation", mitigation),
         // Only PC-relative references: see the module's comment.
         ("is_pic", "false"),
         ("use_colocated_libcalls", "true"),

@@ -19,10 +19,13 @@ use crate::component::layout::Layout;
 use crate::component::program::Program;
 use crate::inline::heuristics::Tunables;
 use crate::modules::module::{CoreSignature, CoreType};
-use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, types};
+use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, InstBuilder, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_frontend::FunctionBuilder;
+use std::mem::offset_of;
+use trampette_artifact::ids::SharedMemoryId;
 use trampette_artifact::key::{FuncKey, SymbolKey};
-use trampette_artifact::layout::RootOffset;
+use trampette_artifact::layout::{RootOffset, SharedMemoryState};
 
 /// Everything that producers of CLIF read. Shared by all threads.
 pub struct Session<'a> {
@@ -105,13 +108,50 @@ pub fn set_stack_limit(func: &mut ir::Function) {
 ///
 /// The distance does not fit a displacement, so it is materialised once; the fields are then reached
 /// with small displacements ([`RootOffset`] as the offset of a load or store).
-pub fn root_address(
-    builder: &mut cranelift_frontend::FunctionBuilder<'_>,
-    context: ir::Value,
-) -> ir::Value {
-    use cranelift_codegen::ir::InstBuilder;
+pub fn root_address(builder: &mut FunctionBuilder<'_>, context: ir::Value) -> ir::Value {
     let distance = builder
         .ins()
         .iconst(types::I64, RootOffset(0).from_context());
     builder.ins().iadd(context, distance)
+}
+
+/// The address of byte 0 of a memory that is shared between threads; `root` is slab 0's.
+pub fn shared_memory_base(
+    builder: &mut FunctionBuilder<'_>,
+    session: &Session<'_>,
+    root: ir::Value,
+    id: SharedMemoryId,
+) -> ir::Value {
+    let field = offset_of!(SharedMemoryState, base);
+    load_shared_memory_state(builder, session, root, id, field)
+}
+
+/// The current length in bytes of a memory that is shared between threads, which others may let grow;
+/// `root` is slab 0's.
+pub fn shared_memory_length(
+    builder: &mut FunctionBuilder<'_>,
+    session: &Session<'_>,
+    root: ir::Value,
+    id: SharedMemoryId,
+) -> ir::Value {
+    let field = offset_of!(SharedMemoryState, length);
+    let length = load_shared_memory_state(builder, session, root, id, field);
+    let flags = Region::Root.trusted(builder.func);
+    builder.ins().atomic_load(types::I64, flags, length)
+}
+
+fn load_shared_memory_state(
+    builder: &mut FunctionBuilder<'_>,
+    session: &Session<'_>,
+    root: ir::Value,
+    id: SharedMemoryId,
+    field: usize,
+) -> ir::Value {
+    // The runtime writes it once, before any code runs.
+    let flags = Region::Root.trusted(builder.func).with_readonly();
+    let offset = session.layout.root.shared_memory(id).0 + field as u32;
+    let offset = i32::try_from(offset).expect("roots are smaller than 2 GiB");
+    builder
+        .ins()
+        .load(types::I64, flags.with_can_move(), root, offset)
 }

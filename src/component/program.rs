@@ -56,6 +56,8 @@ pub struct Program<'a> {
     pub instantiation: Instantiation,
     /// What the host can reach of core instances (lone modules and scripts only).
     pub core_exports: Vec<CoreExport>,
+    /// Globals and shared memories that the host may supply (lone modules only).
+    pub core_supplies: Vec<CoreSupply>,
 }
 
 impl<'a> Program<'a> {
@@ -183,6 +185,18 @@ pub struct CoreImport {
     pub name: String,
     /// Its type.
     pub signature: CoreSignature,
+}
+
+/// A global or a shared memory that the host may supply: it is defined by some core instance, and its
+/// initial value or its bytes are the host's.
+#[derive(Clone, Debug)]
+pub struct CoreSupply {
+    /// First name.
+    pub module: String,
+    /// Second name.
+    pub name: String,
+    /// What it is.
+    pub item: CoreItem,
 }
 
 /// An export of a core instance that the host can reach.

@@ -147,8 +147,38 @@ fn core_interface(program: &Program<'_>, layout: &Layout) -> Option<CoreInterfac
             item: core_item(program, layout, export.item)?,
         })
     };
+    let mut memories = Vec::new();
+    let mut globals = Vec::new();
+    for supply in &program.core_supplies {
+        let (module, name) = (supply.module.clone(), supply.name.clone());
+        match (supply.item, core_item(program, layout, supply.item)?) {
+            (CoreItem::Memory(memory), _) => memories.push(metadata::CoreMemoryImport {
+                module,
+                name,
+                memory,
+            }),
+            (
+                _,
+                CoreExportItem::Global {
+                    place: CoreGlobalPlace::Context { slab, offset },
+                    ty,
+                    mutable,
+                },
+            ) => globals.push(metadata::CoreGlobalImport {
+                module,
+                name,
+                slab,
+                offset,
+                ty,
+                mutable,
+            }),
+            _ => {}
+        }
+    }
     Some(CoreInterface {
         imports: program.core_imports.iter().map(import).collect(),
+        memories,
+        globals,
         exports: program.core_exports.iter().filter_map(export).collect(),
     })
 }

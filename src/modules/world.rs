@@ -1,21 +1,22 @@
 //! [`World`]: core modules without a component around them, bound to each other into one [`Program`].
 //!
-//! A lone module is a world of its own ([`lone_module`]); a test script is one too, whose modules are
+//! A lone module is a world of its own ([`super::lone`]); a test script is one too, whose modules are
 //! instantiated as it goes. Whether an import may be bound to what is offered is decided here, apart
 //! from current sizes of memories and tables, which are [`SizeCheck`]s for the moment of instantiation.
 
 use super::canonical::{CanonicalTypes, ExactType, exact_type};
-use super::module::{CoreType, EntityKind, Module, ModuleGlobal, ModuleImport, RefKind, Uses};
+use super::module::{EntityKind, Module, ModuleImport};
 use super::parse::ModuleBuilder;
 use crate::component::program::{
     ComponentInstance, CoreExport, CoreFunc, CoreImport, CoreInstance, CoreItem, Definition,
     Instantiation, Program, Step,
 };
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use trampette_artifact::ids::*;
-use wasmparser::{BinaryReader, ConstExpr, ValType, Validator, WasmFeatures};
+use wasmparser::{ValType, Validator, WasmFeatures};
 
 /// What validation accepts of core modules: WebAssembly 3.0, custom page sizes, wide
 /// arithmetic and threads. Types of garbage collection are valid, so that parsing can say that they are not supported.
@@ -49,11 +50,22 @@ pub fn validate_module_with(wasm: &[u8], features: WasmFeatures) -> Result<()> {
 /// # Errors
 /// If it is invalid or not supported, with the byte offset.
 pub fn parse_module(wasm: &[u8]) -> Result<Module<'_>> {
+    parse_module_at(wasm, 0..wasm.len())
+}
+
+/// Parses the core module that is at `range` of `bytes`, where other modules are too.
+///
+/// # Errors
+/// As [`parse_module`].
+pub fn parse_module_at(bytes: &[u8], range: Range<usize>) -> Result<Module<'_>> {
+    let wasm = bytes
+        .get(range.clone())
+        .context("a module is out of range")?;
     check_kind(wasm)?;
     let mut validator = Validator::new_with_features(core_features());
-    let mut parser = wasmparser::Parser::new(0);
+    let mut parser = wasmparser::Parser::new(range.start as u64);
     parser.set_features(core_features());
-    let mut builder = ModuleBuilder::new(wasm, 0..wasm.len());
+    let mut builder = ModuleBuilder::new(bytes, range);
     for payload in parser.parse_all(wasm) {
         builder.payload(&payload?, &mut validator)?;
     }
@@ -119,6 +131,8 @@ pub struct World<'a> {
     types: CanonicalTypes,
     /// Canonical types of each module.
     module_types: Vec<Vec<SignatureId>>,
+    /// Canonical types of the host's functions, by [`CoreImportId`].
+    host_types: Vec<SignatureId>,
     /// What each core instance exports.
     exports: Vec<HashMap<&'a str, CoreItem>>,
 }
@@ -176,27 +190,39 @@ impl<'a> World<'a> {
         let mut items = Vec::new();
         let mut checks = Vec::new();
         for import in &self.program.modules[module.index()].imports {
-            let (first, second) = (import.module.to_string(), import.name.to_string());
             let item = offered(import.module, import.name).ok_or_else(|| LinkError::Unknown {
-                module: first.clone(),
-                name: second.clone(),
+                module: import.module.to_string(),
+                name: import.name.to_string(),
             })?;
-            let error = LinkError::Incompatible {
-                module: first,
-                name: second,
-            };
-            match self.matches(module, import, item) {
-                None => return Err(error),
-                Some(Minimum(0)) => {}
-                Some(Minimum(minimum)) => checks.push(SizeCheck {
-                    item,
-                    minimum,
-                    error,
-                }),
-            }
+            checks.extend(self.check(module, import, item)?);
             items.push(item);
         }
         Ok((items, checks))
+    }
+
+    /// Checks an item against an import of a module by exact types.
+    ///
+    /// # Errors
+    /// If it may not satisfy the import, whatever its size.
+    pub fn check(
+        &self,
+        module: ModuleId,
+        import: &ModuleImport<'_>,
+        item: CoreItem,
+    ) -> Result<Option<SizeCheck>, LinkError> {
+        let error = LinkError::Incompatible {
+            module: import.module.to_string(),
+            name: import.name.to_string(),
+        };
+        match self.matches(module, import, item) {
+            None => Err(error),
+            Some(Minimum(0)) => Ok(None),
+            Some(Minimum(minimum)) => Ok(Some(SizeCheck {
+                item,
+                minimum,
+                error,
+            })),
+        }
     }
 
     /// Whether an item may satisfy an import, and the size that it must have then.
@@ -260,8 +286,10 @@ impl<'a> World<'a> {
     }
 
     fn function_type(&self, func: CoreFunc) -> Option<SignatureId> {
-        let CoreFunc::Module(instance, index) = func else {
-            return None;
+        let (instance, index) = match func {
+            CoreFunc::Module(instance, index) => (instance, index),
+            CoreFunc::Host(import) => return self.host_types.get(import.index()).copied(),
+            CoreFunc::Trampoline(_) | CoreFunc::Intrinsic(_) => return None,
         };
         let module = self.program.core_instances.get(instance.index())?.module;
         let defining = &self.program.modules[module.index()];
@@ -286,6 +314,21 @@ impl<'a> World<'a> {
             types,
             (imported(module) + definition.index) as usize,
         ))
+    }
+
+    /// Makes a function that a module imports the host's.
+    pub fn import_function(&mut self, module: ModuleId, import: &ModuleImport<'_>) -> CoreItem {
+        let importer = &self.program.modules[module.index()];
+        let ty = importer.functions[import.index as usize];
+        let id = CoreImportId::new(self.program.core_imports.len());
+        self.host_types
+            .push(self.module_types[module.index()][ty as usize]);
+        self.program.core_imports.push(CoreImport {
+            module: import.module.to_string(),
+            name: import.name.to_string(),
+            signature: importer.signature(import.index).clone(),
+        });
+        CoreItem::Func(CoreFunc::Host(id))
     }
 
     /// Instantiates a module with what [`World::resolve`] found for its imports.
@@ -410,104 +453,4 @@ impl IndexSpaces {
         };
         space[index as usize]
     }
-}
-
-/// A world of one module. Functions that it imports are the host's; memories, tables, globals and tags
-/// are made from the declared types, by an instance that comes first: globals are zero or null.
-///
-/// # Errors
-/// If it imports something whose type has no default value.
-pub fn lone_module(module: Module<'_>) -> Result<World<'_>> {
-    let mut world = World::new();
-    let provider = imported_entities(&module)?;
-    let provider = world.add_module(provider);
-    let provider = world.instantiate(provider, Vec::new());
-    let made = world.program.core_instances[provider.index()].clone();
-    let mut memories = made.memories.into_iter().map(CoreItem::Memory);
-    let mut tables = made.tables.into_iter().map(CoreItem::Table);
-    let mut globals = made.globals.into_iter().map(CoreItem::Global);
-    let mut tags = made.tags.into_iter().map(CoreItem::Tag);
-    let mut imports = Vec::new();
-    for import in &module.imports {
-        let item = match import.kind {
-            EntityKind::Func => {
-                let id = CoreImportId::new(world.program.core_imports.len());
-                world.program.core_imports.push(CoreImport {
-                    module: import.module.to_string(),
-                    name: import.name.to_string(),
-                    signature: module.signature(import.index).clone(),
-                });
-                Some(CoreItem::Func(CoreFunc::Host(id)))
-            }
-            EntityKind::Memory => memories.next(),
-            EntityKind::Table => tables.next(),
-            EntityKind::Global => globals.next(),
-            EntityKind::Tag => tags.next(),
-        };
-        imports.push(item.context("an import was not made")?);
-    }
-    let names: Vec<&str> = module.exports.iter().map(|(name, ..)| *name).collect();
-    let module = world.add_module(module);
-    let instance = world.instantiate(module, imports);
-    for name in names {
-        world.expose(instance, name)?;
-    }
-    Ok(world)
-}
-
-/// A module that defines the memories, tables, globals and tags that another imports, in its order.
-fn imported_entities<'a>(module: &Module<'a>) -> Result<Module<'a>> {
-    let mut made = Module {
-        name: "imports".to_string(),
-        types: module.types.clone(),
-        recursion_groups: module.recursion_groups.clone(),
-        memories: module.memories[..module.imported_memories as usize].to_vec(),
-        tables: module.tables[..module.imported_tables as usize].to_vec(),
-        tags: module.tags[..module.imported_tags as usize].to_vec(),
-        ..Module::default()
-    };
-    for table in &made.tables {
-        if !table.ty.element_type.is_nullable() {
-            bail!("an imported table of references that cannot be null must be bound to a module");
-        }
-    }
-    for global in &module.globals[..module.imported_globals as usize] {
-        if let ValType::Ref(reference) = global.declared {
-            ensure!(
-                reference.is_nullable(),
-                "an imported global that cannot be null must be bound to a module"
-            );
-        }
-        made.globals.push(ModuleGlobal {
-            init: Some(zero(global.ty)),
-            ..global.clone()
-        });
-    }
-    made.uses = Uses {
-        written_tables: vec![false; made.tables.len()],
-        grown_tables: vec![false; made.tables.len()],
-        // The host gives them their values.
-        written_globals: vec![true; made.globals.len()],
-        global_accesses: vec![0; made.globals.len()],
-        ..Uses::default()
-    };
-    Ok(made)
-}
-
-/// The constant expression of a type's default value.
-fn zero(ty: CoreType) -> ConstExpr<'static> {
-    const V128: &[u8] = &[
-        0xfd, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b,
-    ];
-    let bytes: &[u8] = match ty {
-        CoreType::I32 => &[0x41, 0, 0x0b],
-        CoreType::I64 => &[0x42, 0, 0x0b],
-        CoreType::F32 => &[0x43, 0, 0, 0, 0, 0x0b],
-        CoreType::F64 => &[0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x0b],
-        CoreType::V128 => V128,
-        CoreType::Ref(RefKind::Func) => &[0xd0, 0x70, 0x0b],
-        CoreType::Ref(RefKind::Extern) => &[0xd0, 0x6f, 0x0b],
-        CoreType::Ref(RefKind::Exn) => &[0xd0, 0x69, 0x0b],
-    };
-    ConstExpr::new(BinaryReader::new(bytes, 0))
 }

@@ -12,6 +12,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{MemoryId, SlabId};
 use trampette_artifact::layout::RootOffset;
+use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
 
 /// Emits one trampoline.
@@ -94,11 +95,21 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     /// The base address of a memory.
     pub fn memory_base(&mut self, memory: MemoryId) -> Value {
-        self.slab_context(self.session.layout.memories[memory.index()].slab)
+        match self.session.layout.memories[memory.index()].place {
+            MemoryPlace::Slab(slab) => self.slab_context(slab),
+            MemoryPlace::Shared(id) => {
+                let session = self.session;
+                codegen::shared_memory_base(&mut self.builder, session, self.root, id)
+            }
+        }
     }
 
-    /// The current length of a memory in bytes, as `i64`; trusted (from the root).
+    /// The current length of a memory in bytes, as `i64`; trusted.
     pub fn memory_length(&mut self, memory: MemoryId) -> Value {
+        if let Some(id) = self.session.layout.memories[memory.index()].shared() {
+            let session = self.session;
+            return codegen::shared_memory_length(&mut self.builder, session, self.root, id);
+        }
         let field = self.session.layout.root.memory(memory);
         self.load_root(types::I64, field)
     }

@@ -1,79 +1,107 @@
 //! Directives about core modules. A script is compiled as a closed world before its first directive
 //! runs: names and imports are resolved ahead, all its modules are core instances of one program, and
 //! each instantiation is a step of that program, run when the script gets there.
+//!
+//! A thread of a script is a thread of the system with a store of its own: another instance of the same
+//! program, which shares its shared memories.
 
+use super::core_plan::{self, Excluded, Plan, Planner, SPECTEST};
 use super::script::{Action, Directive, Execute, Instantiate, Invoke, Rejection, Source, Space};
 use super::{CoreRunner, ScriptOptions, core_values, custom_sections, texts};
 use crate::compile::{self, Listing};
 use crate::component::layout::lay_out;
 use crate::component::program::CoreItem;
-use crate::modules::module::Module;
-use crate::modules::world::{
-    SizeCheck, World, core_features, parse_module, validate_module, validate_module_with,
-};
+use crate::modules::world::{World, core_features, validate_module, validate_module_with};
 use crate::{CompileOptions, codegen, in_thread_pool, link};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use std::collections::{BTreeMap, HashMap, HashSet};
-use trampette_artifact::ids::{CoreInstanceId, ModuleId, UnitId};
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{Scope, ScopedJoinHandle};
+use trampette_artifact::ids::{CoreInstanceId, UnitId};
 use trampette_artifact::key::FuncKey;
-use trampette_runtime::{Component, CoreExtern, CoreHost, CoreInstance, CoreVal, Store};
+use trampette_runtime::{
+    Component, CoreExtern, CoreHost, CoreInstance, CoreVal, SharedMemory, Store,
+};
 use wasmparser::WasmFeatures;
 
-/// What every script can import as `spectest`.
-const SPECTEST: &str = r#"(module $spectest
-    (func (export "print"))
-    (func (export "print_i32") (param i32))
-    (func (export "print_i64") (param i64))
-    (func (export "print_f32") (param f32))
-    (func (export "print_f64") (param f64))
-    (func (export "print_i32_f32") (param i32 f32))
-    (func (export "print_f64_f64") (param f64 f64))
-    (global (export "global_i32") i32 (i32.const 666))
-    (global (export "global_i64") i64 (i64.const 666))
-    (global (export "global_f32") f32 (f32.const 666.6))
-    (global (export "global_f64") f64 (f64.const 666.6))
-    (table (export "table") 10 20 funcref)
-    (table (export "table64") i64 10 20 funcref)
-    (memory (export "memory") 1 2)
-    (memory (export "shared_memory") 1 1 shared))"#;
-
-/// Runs the core directives of one script.
-pub struct ScriptRunner {
+/// Runs the core directives of one script, or of one of its threads.
+pub struct ScriptRunner<'scope, 's> {
     options: CompileOptions,
     /// What was resolved for each directive.
     plans: Vec<Plan>,
     live: Option<Live>,
+    /// Where threads live.
+    scope: &'scope Scope<'scope, 's>,
+    /// Those that nobody has waited for yet, by name.
+    threads: HashMap<&'s str, ScopedJoinHandle<'scope, Result<()>>>,
 }
 
 /// The compiled script.
 struct Live {
+    component: Component,
     store: Store<()>,
     instance: CoreInstance,
 }
 
-/// What a directive was resolved to.
-enum Plan {
-    /// Nothing had to be.
-    Nothing,
-    /// An instantiation.
-    Instantiate(Result<Instantiation, String>),
-    /// A call or the reading of a global: the exporting instance.
-    Export(Result<CoreInstanceId, String>),
-}
-
-struct Instantiation {
-    instance: CoreInstanceId,
-    checks: Vec<SizeCheck>,
-}
-
-impl ScriptRunner {
-    /// A runner for one script.
-    pub fn new(options: &ScriptOptions) -> ScriptRunner {
+impl<'scope, 's: 'scope> ScriptRunner<'scope, 's> {
+    /// A runner for one script, whose threads live in `scope`.
+    pub fn new(options: &ScriptOptions, scope: &'scope Scope<'scope, 's>) -> Self {
         ScriptRunner {
             options: options.compile.clone(),
             plans: Vec::new(),
             live: None,
+            scope,
+            threads: HashMap::new(),
         }
+    }
+
+    /// Starts a thread that runs directives.
+    fn start_thread(
+        &mut self,
+        index: usize,
+        name: &'s str,
+        directives: &'s [Directive<'s>],
+    ) -> Result<()> {
+        let plans = match self.plans.get_mut(index) {
+            Some(Plan::Thread(plans)) => std::mem::replace(plans, Ok(Vec::new())),
+            _ => bail!("the thread was not planned"),
+        };
+        let plans = plans.map_err(|error| anyhow!("{error}"))?;
+        let live = self.live()?;
+        let component = live.component.clone();
+        let memories = live.instance.shared_memories(&live.store)?;
+        let (options, scope) = (self.options.clone(), self.scope);
+        let thread = scope.spawn(move || {
+            let run = || -> Result<()> {
+                let mut runner = ScriptRunner {
+                    options,
+                    plans,
+                    live: Some(Live::new(component, memories)?),
+                    scope,
+                    threads: HashMap::new(),
+                };
+                for (index, directive) in directives.iter().enumerate() {
+                    let result = runner.run(index, directive);
+                    result.with_context(|| format!("line {}", directive.line))?;
+                }
+                Ok(())
+            };
+            // A panic is reported by whoever waits; others are of no interest.
+            let result = catch_unwind(AssertUnwindSafe(run));
+            result.unwrap_or_else(|_| Err(anyhow!("the thread panicked")))
+        });
+        self.threads.insert(name, thread);
+        Ok(())
+    }
+
+    /// Waits for a thread's end; it must have succeeded.
+    fn wait(&mut self, name: &str) -> Result<()> {
+        let thread = self.threads.remove(name);
+        let thread = thread.with_context(|| format!("there is no thread `${name}` to wait for"))?;
+        let result = thread
+            .join()
+            .unwrap_or_else(|_| Err(anyhow!("the thread panicked")));
+        result.with_context(|| format!("in thread `${name}`"))
     }
 
     /// Compiles the script; modules that cannot be compiled are left out, and their directives fail.
@@ -82,7 +110,8 @@ impl ScriptRunner {
         let mut excluded = Excluded::new();
         let artifact = in_thread_pool(&self.options, || {
             loop {
-                let mut planner = Planner::plan(script, &spectest, &excluded, script.len())?;
+                let mut planner =
+                    Planner::plan(script, &spectest, &excluded, core_plan::count(script))?;
                 planner.world.program.bounds = self.options.bounds;
                 let failures = match compile_world(&planner.world, &self.options) {
                     Ok(artifact) => {
@@ -107,9 +136,7 @@ impl ScriptRunner {
             }
         })?;
         let component = Component::from_bytes(&artifact)?;
-        let mut store = Store::new(());
-        let instance = CoreInstance::without_steps(&mut store, &component, CoreHost::new())?;
-        self.live = Some(Live { store, instance });
+        self.live = Some(Live::new(component, Vec::new())?);
         Ok(())
     }
 
@@ -146,7 +173,9 @@ impl ScriptRunner {
     fn invoke(&mut self, index: usize, call: &Invoke<'_>) -> Result<Vec<CoreVal>> {
         let unit = self.unit(index)?;
         let arguments = core_values::arguments(&call.arguments)?;
-        let Live { store, instance } = self.live()?;
+        let Live {
+            store, instance, ..
+        } = self.live()?;
         match instance.export_of(store, unit, call.function)? {
             CoreExtern::Func(function) => function.call(store, &arguments),
             _ => bail!("`{}` is not a function", call.function),
@@ -162,7 +191,9 @@ impl ScriptRunner {
             }
             Execute::Get { global, .. } => {
                 let unit = self.unit(index)?;
-                let Live { store, instance } = self.live()?;
+                let Live {
+                    store, instance, ..
+                } = self.live()?;
                 match instance.export_of(store, unit, global)? {
                     CoreExtern::Global(global) => Ok(vec![global.get(store)?]),
                     _ => bail!("`{global}` is not a global"),
@@ -187,15 +218,15 @@ impl ScriptRunner {
     }
 }
 
-impl<'s> CoreRunner<'s> for ScriptRunner {
-    fn prepare(&mut self, script: &[Directive<'s>]) -> Result<()> {
+impl<'scope, 's: 'scope> CoreRunner<'s> for ScriptRunner<'scope, 's> {
+    fn prepare(&mut self, script: &'s [Directive<'s>]) -> Result<()> {
         match script.iter().any(is_core) {
             true => self.compile(script),
             false => Ok(()),
         }
     }
 
-    fn run(&mut self, index: usize, directive: &Directive<'s>) -> Result<()> {
+    fn run(&mut self, index: usize, directive: &'s Directive<'s>) -> Result<()> {
         match &directive.action {
             Action::Define {
                 source,
@@ -229,8 +260,26 @@ impl<'s> CoreRunner<'s> for ScriptRunner {
             } => rejected(source, message, *because),
             Action::AssertUnlinkable { source, message } => self.unlinkable(index, source, message),
             Action::AssertSuspension { .. } => bail!("stack switching is not supported"),
-            Action::Thread { .. } | Action::Wait { .. } => bail!("threads are not supported yet"),
+            Action::Thread {
+                name, directives, ..
+            } => self.start_thread(index, name, directives),
+            Action::Wait { thread } => self.wait(thread),
         }
+    }
+}
+
+impl Live {
+    /// An instance of which no step has run, with its own shared memories or those of another.
+    fn new(component: Component, memories: Vec<SharedMemory>) -> Result<Live> {
+        let mut store = Store::new(());
+        let mut host = CoreHost::new();
+        host.share_memories(memories);
+        let instance = CoreInstance::without_steps(&mut store, &component, host)?;
+        Ok(Live {
+            component,
+            store,
+            instance,
+        })
     }
 }
 
@@ -242,6 +291,7 @@ fn is_core(directive: &Directive<'_>) -> bool {
             exec: Execute::Source(source),
             ..
         } => source,
+        Action::Thread { .. } => return true,
         _ => return false,
     };
     source.space == Space::Core
@@ -282,176 +332,6 @@ fn rejected(source: &Source, message: &str, because: Rejection) -> Result<()> {
             Ok(()) => bail!("expected the error {message:?}, but the module is valid"),
             Err(_) => Ok(()),
         },
-    }
-}
-
-/// Directives whose modules cannot be compiled, and why.
-type Excluded = BTreeMap<usize, String>;
-
-/// Resolves a script.
-struct Planner<'s, 'w> {
-    world: World<'w>,
-    plans: Vec<Plan>,
-    excluded: &'w Excluded,
-    /// Who made each core instance but the first.
-    directives: HashMap<CoreInstanceId, usize>,
-    /// Definitions by name: valid modules, or why they are not.
-    definitions: HashMap<Option<&'s str>, Result<ModuleId, String>>,
-    /// Instances by the name in the script.
-    named: HashMap<&'s str, CoreInstanceId>,
-    /// Instances by the name for imports.
-    registered: HashMap<String, CoreInstanceId>,
-    current: Option<CoreInstanceId>,
-    exposed: HashSet<(CoreInstanceId, &'s str)>,
-}
-
-impl<'s, 'w> Planner<'s, 'w> {
-    /// Resolves the first `count` directives.
-    fn plan(
-        script: &'w [Directive<'s>],
-        spectest: &'w [u8],
-        excluded: &'w Excluded,
-        count: usize,
-    ) -> Result<Self> {
-        let mut planner = Planner {
-            world: World::new(),
-            plans: Vec::with_capacity(script.len()),
-            excluded,
-            directives: HashMap::new(),
-            definitions: HashMap::new(),
-            named: HashMap::new(),
-            registered: HashMap::new(),
-            current: None,
-            exposed: HashSet::new(),
-        };
-        let module = planner.world.add_module(parse_module(spectest)?);
-        let instance = planner.world.instantiate(module, Vec::new());
-        planner.registered.insert("spectest".to_string(), instance);
-        for (index, directive) in script.iter().enumerate().take(count) {
-            let plan = planner.directive(index, directive);
-            planner.plans.push(plan);
-        }
-        Ok(planner)
-    }
-
-    fn directive_of(&self, instance: CoreInstanceId) -> Option<usize> {
-        self.directives.get(&instance).copied()
-    }
-
-    fn directive(&mut self, index: usize, directive: &'w Directive<'s>) -> Plan {
-        match &directive.action {
-            Action::Define {
-                name,
-                source,
-                instantiate,
-            } => {
-                let module = self.module(source);
-                if *instantiate == Instantiate::No {
-                    self.definitions.insert(*name, module);
-                    return Plan::Nothing;
-                }
-                let plan = module.and_then(|module| self.instantiate(index, module));
-                self.made(*name, plan)
-            }
-            Action::Instance {
-                instance,
-                definition,
-            } => {
-                let module = self.definitions.get(definition).cloned();
-                let module = module.unwrap_or_else(|| Err("there is no such definition".into()));
-                let plan = module.and_then(|module| self.instantiate(index, module));
-                self.made(*instance, plan)
-            }
-            Action::Register { name, module } => {
-                let instance = self.instance(*module);
-                if let Ok(instance) = &instance {
-                    self.registered.insert(name.to_string(), *instance);
-                }
-                Plan::Export(instance)
-            }
-            Action::Invoke(call) => self.call(call),
-            Action::AssertExhaustion { call, .. } => self.call(call),
-            Action::AssertReturn { exec, .. }
-            | Action::AssertTrap { exec, .. }
-            | Action::AssertException { exec }
-            | Action::AssertSuspension { exec, .. } => match exec {
-                Execute::Invoke(call) => self.call(call),
-                Execute::Get { module, global } => self.export(*module, global),
-                Execute::Source(source) => self.source(index, source),
-            },
-            Action::AssertUnlinkable { source, .. } => self.source(index, source),
-            Action::AssertRejected { .. } | Action::Thread { .. } | Action::Wait { .. } => {
-                Plan::Nothing
-            }
-        }
-    }
-
-    /// A module of the script, if it is valid and supported.
-    fn module(&mut self, source: &'w Source) -> Result<ModuleId, String> {
-        let wasm = source.wasm.as_ref().map_err(String::clone)?;
-        let parse = || -> Result<Module<'w>> {
-            validate_module(wasm)?;
-            parse_module(wasm)
-        };
-        let module = parse().map_err(|error| format!("{error:#}"))?;
-        Ok(self.world.add_module(module))
-    }
-
-    fn instantiate(&mut self, index: usize, module: ModuleId) -> Result<Instantiation, String> {
-        if let Some(error) = self.excluded.get(&index) {
-            return Err(error.clone());
-        }
-        let offered = |module: &str, name: &str| {
-            let instance = self.registered.get(module)?;
-            self.world.export(*instance, name)
-        };
-        let resolved = self.world.resolve(module, offered);
-        let (imports, checks) = resolved.map_err(|error| error.to_string())?;
-        let instance = self.world.instantiate(module, imports);
-        self.directives.insert(instance, index);
-        Ok(Instantiation { instance, checks })
-    }
-
-    /// Makes an instance the current one.
-    fn made(&mut self, name: Option<&'s str>, plan: Result<Instantiation, String>) -> Plan {
-        self.current = plan.as_ref().ok().map(|plan| plan.instance);
-        if let (Some(name), Some(instance)) = (name, self.current) {
-            self.named.insert(name, instance);
-            self.registered.insert(name.to_string(), instance);
-        }
-        Plan::Instantiate(plan)
-    }
-
-    fn source(&mut self, index: usize, source: &'w Source) -> Plan {
-        let module = self.module(source);
-        Plan::Instantiate(module.and_then(|module| self.instantiate(index, module)))
-    }
-
-    fn instance(&self, name: Option<&str>) -> Result<CoreInstanceId, String> {
-        let instance = match name {
-            Some(name) => self.named.get(name).copied(),
-            None => self.current,
-        };
-        instance.ok_or_else(|| match name {
-            Some(name) => format!("there is no instance `${name}`"),
-            None => "there is no instance".to_string(),
-        })
-    }
-
-    fn call(&mut self, call: &Invoke<'s>) -> Plan {
-        self.export(call.module, call.function)
-    }
-
-    fn export(&mut self, module: Option<&str>, name: &'s str) -> Plan {
-        let expose = |planner: &mut Self| -> Result<CoreInstanceId, String> {
-            let instance = planner.instance(module)?;
-            if planner.exposed.insert((instance, name)) {
-                let exposed = planner.world.expose(instance, name);
-                exposed.map_err(|error| format!("{error:#}"))?;
-            }
-            Ok(instance)
-        };
-        Plan::Export(expose(self))
     }
 }
 
@@ -506,7 +386,7 @@ fn first_failure(script: &[Directive<'_>], spectest: &[u8], excluded: &Excluded)
         let planner = Planner::plan(script, spectest, excluded, count)?;
         Ok(lay_out(&planner.world.program).is_err())
     };
-    let (mut possible, mut impossible) = (0, script.len());
+    let (mut possible, mut impossible) = (0, core_plan::count(script));
     if !fails(impossible)? {
         return Err(anyhow!("the script cannot be linked"));
     }

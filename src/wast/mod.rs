@@ -4,7 +4,8 @@
 //! | --- | --- |
 //! | `script` | a script as plain data: every module and component encoded, every place known |
 //! | `component` | directives about components, each instance in a store of its own |
-//! | `core` | directives about core modules, compiled as one closed world |
+//! | `core` | directives about core modules, compiled as one closed world; threads |
+//! | `core_plan` | resolving them: which instance each directive is about |
 //! | `core_values` | core values: arguments, and comparing results |
 //! | `custom_sections` | custom sections that are specified: names, branch hints |
 //! | `values` | component-level values: arguments, and comparing results |
@@ -15,6 +16,7 @@
 
 pub mod component;
 pub mod core;
+mod core_plan;
 pub mod core_values;
 pub mod custom_sections;
 mod host;
@@ -27,6 +29,7 @@ use anyhow::Result;
 use component::ComponentRunner;
 use script::{Action, Directive, Execute, Invoke, Space};
 use std::path::{Path, PathBuf};
+use std::thread::Scope;
 
 /// How to run scripts.
 #[derive(Clone, Debug, Default)]
@@ -117,18 +120,21 @@ pub trait CoreRunner<'s> {
     ///
     /// # Errors
     /// If nothing of the script can run.
-    fn prepare(&mut self, script: &[Directive<'s>]) -> Result<()>;
+    fn prepare(&mut self, script: &'s [Directive<'s>]) -> Result<()>;
 
     /// Runs the directive at that index of the script.
     ///
     /// # Errors
     /// If it does not behave as the script demands. (An assertion that holds is no error.)
-    fn run(&mut self, index: usize, directive: &Directive<'s>) -> Result<()>;
+    fn run(&mut self, index: usize, directive: &'s Directive<'s>) -> Result<()>;
 }
 
 /// The runner of core directives.
-fn core_runner<'s>(options: &ScriptOptions) -> Box<dyn CoreRunner<'s>> {
-    Box::new(core::ScriptRunner::new(options))
+fn core_runner<'scope, 's: 'scope>(
+    options: &ScriptOptions,
+    scope: &'scope Scope<'scope, 's>,
+) -> Box<dyn CoreRunner<'s> + 'scope> {
+    Box::new(core::ScriptRunner::new(options, scope))
 }
 
 /// Runs a script file.
@@ -151,7 +157,10 @@ pub fn run_script(
     unicode: script::ConfusingUnicode,
     options: &ScriptOptions,
 ) -> Vec<DirectiveReport> {
-    let result = script::parse(text, unicode, |script| Runner::new(options).run(script));
+    // Threads of the script that it never waits for are joined at its end.
+    let result = script::parse(text, unicode, |script| {
+        std::thread::scope(|scope| Runner::new(options, scope).run(script))
+    });
     result.unwrap_or_else(|error| {
         vec![DirectiveReport {
             line: error.line,
@@ -169,25 +178,25 @@ enum Current {
     Component,
 }
 
-struct Runner<'s> {
-    core: Box<dyn CoreRunner<'s> + 's>,
+struct Runner<'scope, 's> {
+    core: Box<dyn CoreRunner<'s> + 'scope>,
     component: ComponentRunner,
     current: Current,
     /// The definitions of both kinds, for `module instance` and `component instance`.
     definitions: std::collections::HashMap<Option<&'s str>, Space>,
 }
 
-impl<'s> Runner<'s> {
-    fn new(options: &ScriptOptions) -> Self {
+impl<'scope, 's: 'scope> Runner<'scope, 's> {
+    fn new(options: &ScriptOptions, scope: &'scope Scope<'scope, 's>) -> Self {
         Runner {
-            core: core_runner(options),
+            core: core_runner(options, scope),
             component: ComponentRunner::new(options),
             current: Current::None,
             definitions: Default::default(),
         }
     }
 
-    fn run(mut self, script: &[Directive<'s>]) -> Vec<DirectiveReport> {
+    fn run(mut self, script: &'s [Directive<'s>]) -> Vec<DirectiveReport> {
         let prepared = self.core.prepare(script);
         let mut reports = Vec::with_capacity(script.len());
         for (index, directive) in script.iter().enumerate() {

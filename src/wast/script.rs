@@ -168,7 +168,7 @@ pub struct ScriptError {
 pub fn parse<R>(
     text: &str,
     unicode: ConfusingUnicode,
-    run: impl FnOnce(&[Directive<'_>]) -> R,
+    run: impl for<'s> FnOnce(&'s [Directive<'s>]) -> R,
 ) -> Result<R, ScriptError> {
     let located = |error: wast::Error| ScriptError {
         line: error.span().linecol_in(text).0 + 1,

@@ -35,7 +35,7 @@ pub struct Signature {
     pub result: Option<Scalar>,
 }
 
-/// What waiting without a timeout returns where no other thread can end it.
+/// What waiting without a timeout returns where no other thread can end it: no other has the memory.
 pub const WAIT_FOREVER: u32 = 3;
 
 macro_rules! builtins {
@@ -171,11 +171,14 @@ builtins! {
     Throw = "throw": root (I32, I64, I32);
     /// Throws an exception again: `(reference, not null)`; never returns.
     ThrowRef = "throw-ref": root (I32);
-    /// `memory.atomic.wait32`: `(aligned address, expected value, timeout in ns) -> 1 if the value is
-    /// another, 2 when the time is over`, or [`WAIT_FOREVER`].
-    AtomicWait32 = "atomic-wait32": pure (I64, I32, I64) -> I32;
+    /// `memory.atomic.wait32` of a shared memory: `(memory, aligned address, expected value, timeout in
+    /// ns) -> 0 when notified, 1 if the value is another, 2 when the time is over`, or [`WAIT_FOREVER`].
+    AtomicWait32 = "atomic-wait32": root (I32, I64, I32, I64) -> I32;
     /// `memory.atomic.wait64`; see [`Builtin::AtomicWait32`].
-    AtomicWait64 = "atomic-wait64": pure (I64, I64, I64) -> I32;
+    AtomicWait64 = "atomic-wait64": root (I32, I64, I64, I64) -> I32;
+    /// `memory.atomic.notify` of a shared memory: `(memory, aligned address, most threads to wake) ->
+    /// threads that were woken`.
+    AtomicNotify = "atomic-notify": root (I32, I64, I32) -> I32;
     /// Keeps the message of a new error context: `(address, bytes of UTF-8) -> representation`, which is
     /// 0 if the message is discarded. It has one reference.
     ErrorContextNew = "error-context-new": root (I64, I64) -> I32;

@@ -51,6 +51,8 @@ index_types! {
     SlabId, "slab";
     /// A memory defined by some core instance.
     MemoryId, "memory";
+    /// A memory among those that are shared between threads.
+    SharedMemoryId, "shared-memory";
     /// A table defined by some core instance.
     TableId, "table";
     /// A global defined by some core instance.

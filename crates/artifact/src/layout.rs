@@ -16,7 +16,7 @@
 //! The context pointer is the memory base. No index a guest can form reaches the root, even through
 //! a mis-extended (negative) address, which reaches at most 4 GiB below the context.
 
-use crate::ids::{ComponentInstanceId, CoreImportId, ImportId, MemoryId, TableId};
+use crate::ids::{ComponentInstanceId, CoreImportId, ImportId, MemoryId, SharedMemoryId, TableId};
 use serde::{Deserialize, Serialize};
 
 /// Bytes between a slab's root and its context pointer: over 4 GiB plus the largest root and
@@ -239,6 +239,16 @@ pub struct TableState {
     pub length: u64,
 }
 
+/// How a store reaches a memory that is shared between threads.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SharedMemoryState {
+    /// The address of its byte 0. The reservation and the guard are those of any memory.
+    pub base: u64,
+    /// The address of its length in bytes, a `u64` that grows while other threads run.
+    pub length: u64,
+}
+
 /// The value of one core parameter or result in the array-call convention; little-endian.
 #[repr(C, align(16))]
 #[derive(Clone, Copy)]
@@ -279,6 +289,8 @@ pub struct RootLayout {
     pub data_segments: u32,
     /// Run-time element segments.
     pub element_segments: u32,
+    /// Memories that are shared between threads.
+    pub shared_memories: u32,
 }
 
 const fn size_u32<T>() -> u32 {
@@ -308,9 +320,13 @@ impl RootLayout {
         self.data_start() + self.data_segments * 8
     }
 
+    fn shared_memories_start(&self) -> u32 {
+        self.elements_start() + self.element_segments * 8
+    }
+
     /// Bytes of slab 0's root. (Other slabs' roots are just a [`RootHeader`].)
     pub fn size(&self) -> u32 {
-        self.elements_start() + self.element_segments * 8
+        self.shared_memories_start() + self.shared_memories * size_u32::<SharedMemoryState>()
     }
 
     /// The [`InstanceState`] of a component instance.
@@ -341,7 +357,12 @@ impl RootLayout {
         RootOffset(self.tables_start() + id.0 * size_u32::<TableState>())
     }
 
-    /// The current length in bytes (`u64`) of a memory.
+    /// The [`SharedMemoryState`] of a memory that is shared between threads.
+    pub fn shared_memory(&self, id: SharedMemoryId) -> RootOffset {
+        RootOffset(self.shared_memories_start() + id.0 * size_u32::<SharedMemoryState>())
+    }
+
+    /// The current length in bytes (`u64`) of a memory; not used for a shared one.
     pub fn memory(&self, id: MemoryId) -> RootOffset {
         RootOffset(self.memories_start() + id.0 * 8)
     }
@@ -387,6 +408,7 @@ mod tests {
             memories: 2,
             data_segments: 1,
             element_segments: 4,
+            shared_memories: 1,
         };
         assert_eq!(layout.instance(ComponentInstanceId(0)).0, 120);
         assert_eq!(layout.import(ImportId(0)).0, 120 + 4 * 24);
@@ -401,7 +423,7 @@ mod tests {
         assert_eq!(layout.memory(MemoryId(0)).0, layout.table(TableId(2)).0);
         assert_eq!(
             layout.size(),
-            120 + 4 * 24 + 5 * 16 + 2 * 16 + 2 * 8 + 2 * 8 + 8 + 4 * 8
+            120 + 4 * 24 + 5 * 16 + 2 * 16 + 2 * 8 + 2 * 8 + 8 + 4 * 8 + 16
         );
     }
 }

@@ -56,6 +56,10 @@ pub struct Metadata {
 pub struct CoreInterface {
     /// Functions imported from the host; the index is the [`CoreImportId`].
     pub imports: Vec<CoreImport>,
+    /// Shared memories that the host may supply.
+    pub memories: Vec<CoreMemoryImport>,
+    /// Globals whose initial values the host supplies.
+    pub globals: Vec<CoreGlobalImport>,
     /// What the host can reach.
     pub exports: Vec<CoreExport>,
 }
@@ -69,6 +73,34 @@ pub struct CoreImport {
     pub name: String,
     /// Its type.
     pub ty: CoreFuncType,
+}
+
+/// A shared memory that the host may supply.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CoreMemoryImport {
+    /// First name.
+    pub module: String,
+    /// Second name.
+    pub name: String,
+    /// The memory.
+    pub memory: MemoryId,
+}
+
+/// A global whose initial value the host supplies.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CoreGlobalImport {
+    /// First name.
+    pub module: String,
+    /// Second name.
+    pub name: String,
+    /// The slab in whose context its value is.
+    pub slab: SlabId,
+    /// Offset from the context pointer (negative).
+    pub offset: i32,
+    /// Its type.
+    pub ty: CoreValueType,
+    /// Whether it may be written: then it is zero or null if the host supplies nothing.
+    pub mutable: bool,
 }
 
 /// An export of a core instance.
@@ -268,8 +300,8 @@ pub struct Extent {
 /// A linear memory.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Memory {
-    /// The slab it is the memory of.
-    pub slab: SlabId,
+    /// Where it is.
+    pub place: MemoryPlace,
     /// Initial length in pages.
     pub minimum: u64,
     /// Declared maximum in pages.
@@ -278,8 +310,34 @@ pub struct Memory {
     pub page_size_log2: u8,
     /// Address width.
     pub width: PointerWidth,
-    /// Whether it is shared between threads.
-    pub shared: bool,
+}
+
+/// Where a memory is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum MemoryPlace {
+    /// It is the memory of a slab.
+    Slab(SlabId),
+    /// It is shared between threads and belongs to no slab: each store reaches it through its
+    /// [`crate::layout::SharedMemoryState`].
+    Shared(SharedMemoryId),
+}
+
+impl Memory {
+    /// The slab that it is the memory of, if it is not shared.
+    pub fn slab(&self) -> Option<SlabId> {
+        match self.place {
+            MemoryPlace::Slab(slab) => Some(slab),
+            MemoryPlace::Shared(_) => None,
+        }
+    }
+
+    /// Its number among the shared memories, if it is one.
+    pub fn shared(&self) -> Option<SharedMemoryId> {
+        match self.place {
+            MemoryPlace::Slab(_) => None,
+            MemoryPlace::Shared(id) => Some(id),
+        }
+    }
 }
 
 /// What a table holds.

@@ -2,6 +2,7 @@
 //!
 //! This is what `trampette run` and the compiler-free `trampette-run` share.
 
+mod core_wave;
 pub mod wave;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -51,7 +52,8 @@ impl GuestArguments {
     }
 }
 
-/// Runs a component: its `wasi:cli/run`, or what `--invoke` says. Gives the process's exit code; what
+/// Runs a component: its `wasi:cli/run`, or what `--invoke` says; of a core module on its own an export
+/// that `--invoke` names, with numbers as arguments. Gives the process's exit code; what
 /// went wrong in the guest is on standard error.
 ///
 /// # Errors
@@ -62,6 +64,9 @@ pub fn run(
     program: &str,
     arguments: &[String],
 ) -> Result<u8> {
+    if component.metadata().core.is_some() {
+        return run_core(component, guest);
+    }
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker)?;
     // Methods of sockets, of which there are none.
@@ -78,6 +83,21 @@ pub fn run(
         });
     match result {
         Ok(code) => Ok(code),
+        Err(error) => guest_failure(error),
+    }
+}
+
+/// Runs a core module on its own, which no host functions are supplied to: what `--invoke` says.
+fn run_core(module: &Component, guest: &GuestArguments) -> Result<u8> {
+    let mut store = Store::new(());
+    let Some(call) = &guest.invoke else {
+        bail!("a core module is no command; call an export with --invoke");
+    };
+    match core_wave::invoke(module, &mut store, call) {
+        Ok(results) => {
+            println!("{results}");
+            Ok(0)
+        }
         Err(error) => guest_failure(error),
     }
 }

@@ -39,20 +39,27 @@ impl<'s> Call<'s> {
                 wave_type(types, param.ty).with_context(|| format!("parameter `{}`", param.name))
             })
             .collect::<Result<Vec<_>>>()?;
-        let values: Vec<Value> = self.0.to_wasm_params(&wave_types).with_context(|| {
-            format!(
-                "the arguments of `{}`, which is {}",
-                self.name(),
-                types.display_func(func)
-            )
-        })?;
+        let values = self.values(&wave_types);
+        let values = values.with_context(|| types.display_func(func))?;
+        values.iter().map(from_wave).collect()
+    }
+
+    /// The arguments as values of these types.
+    ///
+    /// # Errors
+    /// If they do not fit.
+    pub fn values(&self, types: &[WaveType]) -> Result<Vec<Value>> {
+        let values: Vec<Value> = self
+            .0
+            .to_wasm_params(types)
+            .with_context(|| format!("the arguments of `{}`", self.name()))?;
         ensure!(
-            values.len() == func.params.len(),
+            values.len() == types.len(),
             "`{}` takes {} arguments",
             self.name(),
-            func.params.len()
+            types.len()
         );
-        values.iter().map(from_wave).collect()
+        Ok(values)
     }
 }
 

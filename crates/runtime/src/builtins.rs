@@ -6,19 +6,18 @@
 use crate::exceptions::{throw, throw_ref};
 use crate::instance::InstanceData;
 use crate::native::NativeSlice;
-use crate::slab::slab_of;
+use crate::shared_memory::SharedMemory;
 use crate::store::{Lend, StoreInner};
 use crate::transcode;
 use crate::traps::raise;
 use crate::typecheck::display_item;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
-use trampette_artifact::builtin::{Builtin, WAIT_FOREVER};
+use std::ptr::NonNull;
+use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
 use trampette_artifact::layout::{MEMORY_RESERVATION, RootHeader, TableState};
-use trampette_artifact::metadata::Resource;
+use trampette_artifact::metadata::{Memory, MemoryPlace, Resource};
 
 /// The address of a builtin, for `.got.trampette`.
 pub(crate) fn address(builtin: Builtin) -> u64 {
@@ -73,6 +72,7 @@ pub(crate) fn address(builtin: Builtin) -> u64 {
         Builtin::ErrorContextShare => error_context_share as *const (),
         Builtin::ErrorContextDrop => error_context_drop as *const (),
         Builtin::ErrorContextMessage => error_context_message as *const (),
+        Builtin::AtomicNotify => atomic_notify as *const (),
     };
     pointer.expose_provenance() as u64
 }
@@ -107,7 +107,23 @@ pub(crate) fn grow_memory(
 ) -> Option<u64> {
     let metadata = instance.component.metadata();
     let declared = &metadata.memories[id.index()];
+    let limit = store.limits.get().memory_bytes;
+    let slab = match declared.place {
+        MemoryPlace::Slab(slab) => slab,
+        MemoryPlace::Shared(id) => {
+            return instance.shared_memories[id.index()].grow_within(delta, limit);
+        }
+    };
     let old = instance.memory_length(id);
+    let new = grown(declared, old, delta, limit)?;
+    instance.slabs().grow_memory(slab, old, new).ok()?;
+    instance.set_memory_length(slab, id, new);
+    Some(old >> declared.page_size_log2)
+}
+
+/// The length in bytes of a memory of `old` bytes that grows by `delta` pages, if it may and `limit`
+/// allows it.
+pub(crate) fn grown(declared: &Memory, old: u64, delta: u64, limit: u64) -> Option<u64> {
     let page = declared.page_size_log2;
     let address_space = match declared.width {
         PointerWidth::P32 => 1 << 32,
@@ -119,15 +135,11 @@ pub(crate) fn grow_memory(
         .unwrap_or(u64::MAX)
         .min(address_space)
         .min(MEMORY_RESERVATION)
-        .min(store.limits.get().memory_bytes);
-    let new = delta
+        .min(limit);
+    delta
         .checked_mul(1 << page)
         .and_then(|bytes| bytes.checked_add(old))
-        .filter(|new| *new == old || *new <= maximum)?;
-    let slab = slab_of(metadata, id);
-    instance.slabs().grow_memory(slab, old, new).ok()?;
-    instance.set_memory_length(id, new);
-    Some(old >> page)
+        .filter(|new| *new == old || *new <= maximum)
 }
 
 unsafe extern "C" fn table_grow(
@@ -344,26 +356,45 @@ unsafe extern "C" fn error_context_message(
     unsafe { string.write(NativeSlice::of(message.as_bytes())) };
 }
 
-unsafe extern "C" fn atomic_wait32(address: *mut u32, expected: u32, timeout: i64) -> u32 {
-    // SAFETY: compiled code checked bounds and alignment.
-    let value = unsafe { AtomicU32::from_ptr(address) }.load(Ordering::SeqCst);
-    wait(value == expected, timeout)
+/// The shared memory of a number.
+///
+/// # Safety
+/// `root` is the root of a live instance whose guest code is waiting in this call.
+unsafe fn shared_memory<'a>(root: *const RootHeader, memory: u32) -> &'a SharedMemory {
+    // SAFETY: promised.
+    let (_, instance) = unsafe { instance(root) };
+    let memory = instance.shared_memory(MemoryId(memory));
+    memory.expect("compiled code waits and notifies only at shared memories")
 }
 
-unsafe extern "C" fn atomic_wait64(address: *mut u64, expected: u64, timeout: i64) -> u32 {
-    // SAFETY: compiled code checked bounds and alignment.
-    let value = unsafe { AtomicU64::from_ptr(address) }.load(Ordering::SeqCst);
-    wait(value == expected, timeout)
+unsafe extern "C" fn atomic_wait32(
+    root: *const RootHeader,
+    memory: u32,
+    address: NonNull<u32>,
+    expected: u32,
+    timeout: i64,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked bounds and alignment.
+    unsafe { shared_memory(root, memory).wait32(address, expected, timeout) }
 }
 
-/// Waits where nobody can notify: a store's code runs on one thread at a time.
-fn wait(equal: bool, timeout: i64) -> u32 {
-    match u64::try_from(timeout) {
-        _ if !equal => 1,
-        Ok(nanoseconds) => {
-            std::thread::sleep(Duration::from_nanos(nanoseconds));
-            2
-        }
-        Err(_) => WAIT_FOREVER,
-    }
+unsafe extern "C" fn atomic_wait64(
+    root: *const RootHeader,
+    memory: u32,
+    address: NonNull<u64>,
+    expected: u64,
+    timeout: i64,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked bounds and alignment.
+    unsafe { shared_memory(root, memory).wait64(address, expected, timeout) }
+}
+
+unsafe extern "C" fn atomic_notify(
+    root: *const RootHeader,
+    memory: u32,
+    address: NonNull<u32>,
+    count: u32,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked bounds and alignment.
+    unsafe { shared_memory(root, memory).notify(address, count) }
 }

@@ -22,13 +22,16 @@
 use crate::builtins;
 use crate::component::Component;
 use crate::instance::{HostImports, InstanceData, RawInstance};
+use crate::shared_memory::SharedMemory;
 use crate::store::{AsContext, AsContextMut, Caller, Store, StoreInner};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use trampette_artifact::ids::{CoreImportId, FunctionId, MemoryId, SlabId, TableId, UnitId};
+use trampette_artifact::ids::{
+    CoreImportId, FunctionId, MemoryId, SharedMemoryId, SlabId, TableId, UnitId,
+};
 use trampette_artifact::key::FuncKey;
 use trampette_artifact::layout::{HOST_ERROR, HOST_OK, ImportSlot, TableState, ValRaw};
 use trampette_artifact::metadata::{
@@ -105,9 +108,18 @@ impl CoreVal {
     }
 }
 
-/// The functions that a host supplies to core modules, by their two names.
+/// What a host supplies to core modules, by two names: functions, values of globals, and memories that
+/// are shared between threads.
+///
+/// Of a lone module's other imports, those that are not bound to modules when it is compiled are made
+/// for the instance: tables and memories of their minimum sizes, mutable globals that are zero or null
+/// unless the host gives them a value. An immutable global must be given one.
 pub struct CoreHost<T: 'static> {
     functions: HashMap<(String, String), HostFunction<T>>,
+    globals: HashMap<(String, String), CoreVal>,
+    memories: HashMap<(String, String), SharedMemory>,
+    /// All shared memories of the artifact, by number.
+    all_memories: Vec<SharedMemory>,
 }
 
 type HostFunction<T> = Arc<dyn Fn(Caller<'_, T>, &[CoreVal]) -> Result<Vec<CoreVal>> + Send + Sync>;
@@ -116,6 +128,9 @@ impl<T: 'static> Default for CoreHost<T> {
     fn default() -> Self {
         CoreHost {
             functions: HashMap::new(),
+            globals: HashMap::new(),
+            memories: HashMap::new(),
+            all_memories: Vec::new(),
         }
     }
 }
@@ -136,6 +151,83 @@ impl<T: 'static> CoreHost<T> {
     ) {
         let key = (module.to_string(), name.to_string());
         self.functions.insert(key, Arc::new(function));
+    }
+
+    /// Supplies the value of an imported global, which it has before any code runs.
+    pub fn global(&mut self, module: &str, name: &str, value: CoreVal) {
+        let key = (module.to_string(), name.to_string());
+        self.globals.insert(key, value);
+    }
+
+    /// Supplies a memory that is shared between threads. (Other memories belong to their instance.)
+    pub fn memory(&mut self, module: &str, name: &str, memory: SharedMemory) {
+        let key = (module.to_string(), name.to_string());
+        self.memories.insert(key, memory);
+    }
+
+    /// Supplies all shared memories of an artifact, whether imported or not: those of another instance
+    /// of it ([`CoreInstance::shared_memories`]). This is how a thread gets an instance of its own.
+    pub fn share_memories(&mut self, memories: Vec<SharedMemory>) {
+        self.all_memories = memories;
+    }
+
+    /// The memories that were supplied, if they fit the artifact's declarations.
+    fn supplied_memories(
+        &self,
+        component: &Component,
+        interface: &CoreInterface,
+    ) -> Result<Vec<(SharedMemoryId, SharedMemory)>> {
+        let declared = &component.metadata().memories;
+        if !self.all_memories.is_empty() {
+            let all = declared.iter().filter(|memory| memory.shared().is_some());
+            let fit = all.clone().zip(&self.all_memories);
+            ensure!(
+                all.count() == self.all_memories.len() && fit.into_iter().all(|(m, s)| s.fits(m)),
+                "the shared memories are not those of an instance of the same artifact"
+            );
+            let all = self.all_memories.iter().cloned().enumerate();
+            return Ok(all
+                .map(|(i, memory)| (SharedMemoryId::new(i), memory))
+                .collect());
+        }
+        let mut supplied = Vec::new();
+        for import in &interface.memories {
+            let memory = &declared[import.memory.index()];
+            let key = (import.module.clone(), import.name.clone());
+            if let (Some(id), Some(found)) = (memory.shared(), self.memories.get(&key)) {
+                ensure!(
+                    found.fits(memory),
+                    "incompatible import type of `{}` `{}`: the memory has other sizes",
+                    import.module,
+                    import.name
+                );
+                supplied.push((id, found.clone()));
+            }
+        }
+        Ok(supplied)
+    }
+
+    /// Writes the values of imported globals.
+    fn write_globals(&self, data: &InstanceData, interface: &CoreInterface) -> Result<()> {
+        for import in &interface.globals {
+            let names = format!("`{}` `{}`", import.module, import.name);
+            let key = (import.module.clone(), import.name.clone());
+            let Some(value) = self.globals.get(&key) else {
+                ensure!(
+                    import.mutable,
+                    "unknown import: {names}; an immutable global needs a value"
+                );
+                continue;
+            };
+            let raw = value.write(import.ty, &data.component);
+            let raw = raw.with_context(|| format!("incompatible import type of {names}"))?;
+            let to = CoreGlobal::address(data, import.slab, import.offset).as_ptr();
+            // SAFETY: the global's bytes are mapped, and no code runs yet.
+            unsafe {
+                to.copy_from_nonoverlapping((&raw const raw).cast(), size_of_value(import.ty))
+            };
+        }
+        Ok(())
     }
 
     /// A bound function for each import.
@@ -247,15 +339,18 @@ impl CoreInstance {
         component: &Component,
         host: CoreHost<T>,
     ) -> Result<CoreInstance> {
-        let bound = Arc::new(host.bind(component, interface(component)?)?);
+        let interface = interface(component)?;
+        let bound = Arc::new(host.bind(component, interface)?);
+        let memories = host.supplied_memories(component, interface)?;
         let imports = HostImports {
             functions: Vec::new(),
             destructors: Vec::new(),
             owner: bound.clone(),
         };
         let inner = store.inner();
-        let raw = RawInstance::map(inner, component, imports)?;
+        let raw = RawInstance::map(inner, component, imports, &memories)?;
         let data = raw.data(inner);
+        host.write_globals(data, interface)?;
         for (index, bound) in bound.iter().enumerate() {
             let slot = component
                 .metadata()
@@ -397,6 +492,14 @@ impl CoreInstance {
             CoreExtern::Global(global) => Ok(global),
             _ => bail!("the export `{name}` is not a global"),
         }
+    }
+
+    /// All its memories that are shared between threads, imported or not, by number.
+    ///
+    /// # Errors
+    /// If the instance is of another store.
+    pub fn shared_memories(&self, store: &impl AsContext) -> Result<Vec<SharedMemory>> {
+        Ok(self.data(store.store_inner())?.shared_memories.clone())
     }
 
     /// The current length of any memory of the artifact, in pages.
@@ -574,9 +677,17 @@ impl CoreMemory {
             end.is_some_and(|end| end <= size),
             "{length} bytes from {offset:#x} are not in a memory of {size:#x} bytes"
         );
-        let slab = data.component.metadata().memories[self.id.index()].slab;
         // SAFETY: inside the memory, as was just checked.
-        Ok(unsafe { data.slabs().context(slab).add(offset as usize) })
+        Ok(unsafe { data.memory_base(self.id).add(offset as usize) })
+    }
+
+    /// The memory as one that other stores can use; `None` if it was not declared as shared.
+    ///
+    /// # Errors
+    /// If it is of another store.
+    pub fn shared(&self, store: &impl AsContext) -> Result<Option<SharedMemory>> {
+        let data = self.instance.data(store.store_inner())?;
+        Ok(data.shared_memory(self.id).cloned())
     }
 
     /// Copies bytes out.
@@ -584,6 +695,9 @@ impl CoreMemory {
     /// # Errors
     /// If they are out of bounds.
     pub fn read(&self, store: &impl AsContext, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        if let Some(memory) = self.shared(store)? {
+            return memory.read(offset, bytes);
+        }
         let from = self.range(store.store_inner(), offset, bytes.len())?;
         // SAFETY: in bounds; no guest code runs meanwhile, since it would borrow the store.
         unsafe {
@@ -598,6 +712,10 @@ impl CoreMemory {
     /// # Errors
     /// If the place is out of bounds.
     pub fn write(&self, store: &mut impl AsContextMut, offset: u64, bytes: &[u8]) -> Result<()> {
+        let data = self.instance.data(store.store_inner())?;
+        if let Some(memory) = data.shared_memory(self.id) {
+            return memory.write(offset, bytes);
+        }
         let to = self.range(store.store_inner(), offset, bytes.len())?;
         // SAFETY: in bounds, and the store is borrowed exclusively.
         unsafe {
@@ -714,6 +832,15 @@ impl CoreTable {
     }
 }
 
+/// Bytes of a global's value in a context.
+fn size_of_value(ty: CoreValueType) -> usize {
+    match ty {
+        CoreValueType::V128 => 16,
+        CoreValueType::I64 | CoreValueType::F64 => 8,
+        _ => 4,
+    }
+}
+
 /// A global of an instance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CoreGlobal {
@@ -734,14 +861,6 @@ impl CoreGlobal {
         unsafe { data.slabs().context(slab).offset(offset as isize) }
     }
 
-    fn size(&self) -> usize {
-        match self.ty {
-            CoreValueType::V128 => 16,
-            CoreValueType::I64 | CoreValueType::F64 => 8,
-            _ => 4,
-        }
-    }
-
     /// Its value.
     ///
     /// # Errors
@@ -754,7 +873,7 @@ impl CoreGlobal {
             // SAFETY: the global's bytes are mapped; every bit pattern is valid.
             CoreGlobalPlace::Context { slab, offset } => unsafe {
                 let from = Self::address(data, slab, offset).as_ptr();
-                from.copy_to_nonoverlapping((&raw mut raw).cast(), self.size());
+                from.copy_to_nonoverlapping((&raw mut raw).cast(), size_of_value(self.ty));
             },
         }
         Ok(CoreVal::read(&raw, self.ty))
@@ -774,7 +893,7 @@ impl CoreGlobal {
         // SAFETY: the global's bytes are mapped, and the store is borrowed exclusively.
         unsafe {
             let to = Self::address(data, slab, offset).as_ptr();
-            to.copy_from_nonoverlapping((&raw const raw).cast(), self.size());
+            to.copy_from_nonoverlapping((&raw const raw).cast(), size_of_value(self.ty));
         }
         Ok(())
     }

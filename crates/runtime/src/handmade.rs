@@ -33,6 +33,7 @@ const LAYOUT: RootLayout = RootLayout {
     instances: 1,
     imports: 1,
     core_imports: 0,
+    shared_memories: 0,
     tables: 0,
     memories: 1,
     data_segments: 0,
@@ -245,12 +246,11 @@ fn metadata() -> Metadata {
         }],
         root: LAYOUT,
         memories: vec![Memory {
-            slab: SlabId(0),
+            place: MemoryPlace::Slab(SlabId(0)),
             minimum: 1,
             maximum: Some(4),
             page_size_log2: 16,
             width: PointerWidth::P32,
-            shared: false,
         }],
         modules: vec![StaticModule {
             name: "main".into(),

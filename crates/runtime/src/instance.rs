@@ -7,6 +7,7 @@ use crate::backtrace::{Trap, WasmBacktrace};
 use crate::component::Component;
 use crate::handles::HandleTables;
 use crate::host::HostEntry;
+use crate::shared_memory::SharedMemory;
 use crate::slab::{SlabSet, memory_bytes};
 use crate::stack;
 use crate::store::StoreInner;
@@ -22,6 +23,7 @@ use trampette_artifact::layout::{
     CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HOST_OK, HandleEntry, ImportSlot, InstanceState,
     RootHeader, RootOffset, Status, TableState,
 };
+use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
 
 /// The host's destructor of an imported resource: called with the store and the representation when a
@@ -44,6 +46,8 @@ pub(crate) struct InstanceData {
     /// Taken out only by `drop`.
     slabs: Option<SlabSet>,
     pub imports: HostImports,
+    /// The memories that are shared between threads, by [`SharedMemoryId`].
+    pub shared_memories: Vec<SharedMemory>,
     pub handles: HandleTables,
     /// Where the arena was when the last call began whose results are still needed.
     arena_mark: Cell<u64>,
@@ -70,15 +74,40 @@ impl InstanceData {
 
     /// The current length of a memory in bytes.
     pub fn memory_length(&self, id: MemoryId) -> u64 {
+        if let Some(memory) = self.shared_memory(id) {
+            return memory.byte_len();
+        }
         let field = self.root_field::<u64>(self.component.metadata().root.memory(id));
         // SAFETY: mapped, aligned, written at instantiation.
         unsafe { field.read() }
     }
 
-    /// Writes a memory's length wherever code looks for it.
-    pub fn set_memory_length(&self, id: MemoryId, bytes: u64) {
+    /// A memory that is shared between threads; `None` if it is not.
+    pub fn shared_memory(&self, id: MemoryId) -> Option<&SharedMemory> {
+        let memory = &self.component.metadata().memories[id.index()];
+        self.shared_memories.get(memory.shared()?.index())
+    }
+
+    /// The address of byte 0 of a memory.
+    pub fn memory_base(&self, id: MemoryId) -> NonNull<u8> {
+        match self.component.metadata().memories[id.index()].place {
+            MemoryPlace::Slab(slab) => self.slabs().context(slab),
+            MemoryPlace::Shared(id) => self.shared_memories[id.index()].base(),
+        }
+    }
+
+    /// Whether an address is in a memory of this instance or the guard behind it. Safe in a signal
+    /// handler.
+    pub fn in_memory_or_guard(&self, address: usize) -> bool {
+        let plan = self.component.slab_plan();
+        let mut shared = self.shared_memories.iter();
+        self.slabs().in_memory_or_guard(plan, address)
+            || shared.any(|memory| memory.in_memory_or_guard(address))
+    }
+
+    /// Writes the length of a slab's memory wherever code looks for it.
+    pub fn set_memory_length(&self, slab: SlabId, id: MemoryId, bytes: u64) {
         let metadata = self.component.metadata();
-        let slab = metadata.memories[id.index()].slab;
         let field = self.root_field::<u64>(metadata.root.memory(id));
         // SAFETY: mapped, aligned fields of this instance.
         unsafe {
@@ -147,8 +176,14 @@ impl InstanceData {
             unsafe { self.root_field(offset).write(TableState { length }) };
         }
         for (index, memory) in metadata.memories.iter().enumerate() {
-            let bytes = memory_bytes(memory).expect("validated");
-            self.set_memory_length(MemoryId::new(index), bytes);
+            if let MemoryPlace::Slab(slab) = memory.place {
+                let bytes = memory_bytes(memory).expect("validated");
+                self.set_memory_length(slab, MemoryId::new(index), bytes);
+            }
+        }
+        for (index, memory) in self.shared_memories.iter().enumerate() {
+            let offset = layout.shared_memory(SharedMemoryId::new(index));
+            unsafe { self.root_field(offset).write(memory.state()) };
         }
         for (index, length) in metadata.data_segments.iter().enumerate() {
             let offset = layout.data_segment(DataSegmentId::new(index));
@@ -281,20 +316,30 @@ impl RawInstance {
             metadata.root.core_imports == 0 && metadata.core.is_none(),
             "the artifact holds core modules, not a component"
         );
-        let this = Self::map(store, component, imports)?;
+        let this = Self::map(store, component, imports, &[])?;
         this.run_step(store, 0)?;
         Ok(this)
     }
 
     /// Makes an instance of which no code has run yet. The imports are those of the component, as
-    /// [`RawInstance::new`] checks.
+    /// [`RawInstance::new`] checks. Shared memories that are not `supplied` are made.
     pub(crate) fn map(
         store: &StoreInner,
         component: &Component,
         imports: HostImports,
+        supplied: &[(SharedMemoryId, SharedMemory)],
     ) -> Result<RawInstance> {
         let metadata = component.metadata();
         check_limits(store, component)?;
+        let declared = metadata.memories.iter().filter_map(|memory| {
+            let id = memory.shared()?;
+            let found = supplied.iter().find(|(supplied, _)| *supplied == id);
+            Some(match found {
+                Some((_, memory)) => Ok(memory.clone()),
+                None => SharedMemory::declared(memory),
+            })
+        });
+        let shared_memories = declared.collect::<Result<_>>()?;
         let slabs = component
             .pool()
             .take(component.slab_plan(), component.file())?;
@@ -302,6 +347,7 @@ impl RawInstance {
             component: component.clone(),
             slabs: Some(slabs),
             imports,
+            shared_memories,
             handles: HandleTables::new(metadata.root.instances as usize + 1),
             arena_mark: Cell::new(0),
             stack_limit: Cell::new(0),
@@ -558,11 +604,14 @@ fn check_limits(store: &StoreInner, component: &Component) -> Result<()> {
     };
     for (index, memory) in metadata.memories.iter().enumerate() {
         let bytes = memory_bytes(memory).unwrap_or(u64::MAX);
+        let owner = memory.slab().map_or_else(
+            || "several modules".to_string(),
+            |slab| format!("core module {}", module(slab)),
+        );
         ensure!(
             bytes <= limits.memory_bytes,
-            "{} of core module {}: it starts with {bytes} bytes; the store's limit is {}",
+            "{} of {owner}: it starts with {bytes} bytes; the store's limit is {}",
             MemoryId::new(index),
-            module(memory.slab),
             limits.memory_bytes
         );
     }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `component` | [`Component`]: a mapped artifact and its look-up tables |
 //! | `elf`, `mapping`, `validate` | finding sections, mapping the file, checking the metadata |
+//! | `shared_memory` | [`SharedMemory`]: growing, waiting and notifying between threads |
 //! | `slab`, `pagemap` | address space of instances: reserve, map images, grow, pool |
 //! | `store`, `limits`, `arena` | [`Store`]: the embedder's data and what instances share |
 //! | `instance` | [`RawInstance`]: roots filled, entries called with native-layout structs |
@@ -61,6 +62,7 @@ mod pagemap;
 mod resource;
 mod resource_table;
 mod scalars;
+mod shared_memory;
 mod signals;
 mod slab;
 mod stack;
@@ -88,6 +90,7 @@ pub use linker::{Linker, LinkerInstance};
 pub use native::{NativeOption, NativeResult, NativeResultPayload, NativeSlice};
 pub use resource::{Resource, ResourceAny};
 pub use resource_table::{ResourceTable, ResourceTableError};
+pub use shared_memory::SharedMemory;
 pub use store::{AsContext, AsContextMut, Caller, Store, StoreInner};
 pub use trampette_artifact as artifact;
 pub use trampette_artifact::metadata::ExportItem;

@@ -97,10 +97,7 @@ unsafe fn resume_at_entry(
     if signal == libc::SIGSEGV {
         // SAFETY: memory faults have an address.
         let address = unsafe { info.si_addr() } as usize;
-        if !instance
-            .slabs()
-            .in_memory_or_guard(component.slab_plan(), address)
-        {
+        if !instance.in_memory_or_guard(address) {
             return false;
         }
     }

@@ -12,7 +12,7 @@ use std::ffi::c_void;
 use std::os::fd::OwnedFd;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Mutex;
-use trampette_artifact::ids::{MemoryId, SlabId};
+use trampette_artifact::ids::SlabId;
 use trampette_artifact::layout::{
     MEMORY_GUARD, MEMORY_RESERVATION, ROOT_DISTANCE, RootHeader, SLAB_STRIDE,
 };
@@ -98,13 +98,14 @@ pub(crate) struct SlabSet {
 }
 
 /// Address space of our own; given back on drop.
-struct Reservation {
+pub(crate) struct Reservation {
     start: *mut u8,
     size: usize,
 }
 
 impl Reservation {
-    fn new(size: usize) -> Result<Reservation> {
+    /// Inaccessible address space of at least `size` bytes.
+    pub fn new(size: usize) -> Result<Reservation> {
         let size = round_to_pages(size);
         let slack = size + RESERVATION_ALIGNMENT;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
@@ -129,6 +130,13 @@ impl Reservation {
                 size,
             })
         }
+    }
+}
+
+impl Reservation {
+    /// Its lowest address.
+    pub fn start(&self) -> NonNull<u8> {
+        NonNull::new(self.start).expect("the kernel does not map address 0")
     }
 }
 
@@ -330,28 +338,23 @@ impl Pool {
     }
 }
 
-/// The slab whose memory is `id`.
-pub(crate) fn slab_of(metadata: &Metadata, id: MemoryId) -> SlabId {
-    metadata.memories[id.index()].slab
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mapping::{FileMapping, sealed_copy};
     use std::io::Write;
     use trampette_artifact::canonical::PointerWidth;
+    use trampette_artifact::ids::MemoryId;
     use trampette_artifact::layout::{CONTEXT_ALIGNMENT, RootLayout};
-    use trampette_artifact::metadata::Slab;
+    use trampette_artifact::metadata::{MemoryPlace, Slab};
 
     fn metadata() -> Metadata {
         let memory = |slab| Memory {
-            slab: SlabId(slab),
+            place: MemoryPlace::Slab(SlabId(slab)),
             minimum: 64,
             maximum: None,
             page_size_log2: 16,
             width: PointerWidth::P32,
-            shared: false,
         };
         let slab = |memory, extents| Slab {
             context_size: 4096,

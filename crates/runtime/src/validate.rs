@@ -8,7 +8,7 @@ use trampette_artifact::layout::{
     HOT_CONTEXT_SIZE, MEMORY_RESERVATION, PAGE_ALIGNMENT, ROOT_AND_CONTEXT_LIMIT, RootHeader,
 };
 use trampette_artifact::metadata::{
-    CoreExportItem, CoreGlobalPlace, ExportItem, Metadata, Resource,
+    CoreExportItem, CoreGlobalPlace, ExportItem, MemoryPlace, Metadata, Resource,
 };
 use trampette_artifact::types::{DefinedType, FuncType, Type};
 
@@ -110,7 +110,11 @@ fn root(metadata: &Metadata) -> Result<()> {
     // Counts this small cannot overflow the layout's 32-bit arithmetic.
     let total: u64 = counts.iter().map(|(count, ..)| u64::from(*count)).sum();
     ensure!(
-        total + u64::from(root.instances) + u64::from(root.core_imports) < 1 << 24,
+        total
+            + u64::from(root.instances)
+            + u64::from(root.core_imports)
+            + u64::from(root.shared_memories)
+            < 1 << 24,
         "the root is too large"
     );
     for resource in &metadata.resources {
@@ -135,22 +139,32 @@ fn core(metadata: &Metadata) -> Result<()> {
         core.imports.len(),
         metadata.root.core_imports
     );
+    for import in &core.memories {
+        let memory = metadata.memories.get(import.memory.index());
+        ensure!(
+            memory.is_some_and(|memory| memory.shared().is_some()),
+            "the import {} is not a shared memory",
+            import.name
+        );
+    }
+    for import in &core.globals {
+        let place = CoreGlobalPlace::Context {
+            slab: import.slab,
+            offset: import.offset,
+        };
+        ensure!(
+            global_is_placed(metadata, place),
+            "the import {} is of nothing",
+            import.name
+        );
+    }
     for export in &core.exports {
         let known = match &export.item {
             CoreExportItem::Func { unit, .. } => unit.index() < metadata.units.len(),
             CoreExportItem::HostFunc(import) => import.index() < core.imports.len(),
             CoreExportItem::Memory(id) => id.index() < metadata.memories.len(),
             CoreExportItem::Table(id) => id.index() < metadata.tables.len(),
-            CoreExportItem::Global { place, .. } => match place {
-                CoreGlobalPlace::Constant(_) => true,
-                CoreGlobalPlace::Context { slab, offset } => {
-                    let slab = metadata.slabs.get(slab.index());
-                    slab.is_some_and(|slab| {
-                        let offset = i64::from(*offset);
-                        offset >= -i64::from(slab.context_size) && offset <= -8
-                    })
-                }
-            },
+            CoreExportItem::Global { place, .. } => global_is_placed(metadata, *place),
             CoreExportItem::Tag(_) => true,
         };
         ensure!(known, "the export {} is of nothing", export.name);
@@ -158,19 +172,42 @@ fn core(metadata: &Metadata) -> Result<()> {
     Ok(())
 }
 
+fn global_is_placed(metadata: &Metadata, place: CoreGlobalPlace) -> bool {
+    let CoreGlobalPlace::Context { slab, offset } = place else {
+        return true;
+    };
+    let slab = metadata.slabs.get(slab.index());
+    slab.is_some_and(|slab| {
+        let offset = i64::from(offset);
+        offset >= -i64::from(slab.context_size) && offset <= -8
+    })
+}
+
 fn memories_and_tables(metadata: &Metadata) -> Result<()> {
+    let mut shared = 0;
     for (index, memory) in metadata.memories.iter().enumerate() {
-        let slab = metadata.slabs.get(memory.slab.index());
-        ensure!(
-            slab.is_some_and(|slab| slab.memory == Some(MemoryId::new(index))),
-            "memory {index} is not that of its slab"
-        );
+        let placed = match memory.place {
+            MemoryPlace::Slab(slab) => {
+                let slab = metadata.slabs.get(slab.index());
+                slab.is_some_and(|slab| slab.memory == Some(MemoryId::new(index)))
+            }
+            MemoryPlace::Shared(id) => {
+                shared += 1;
+                id.index() + 1 == shared
+            }
+        };
+        ensure!(placed, "memory {index} is not that of its slab");
         ensure!(memory.page_size_log2 <= 16, "memory {index} has odd pages");
         ensure!(
             memory_bytes(memory).is_some_and(|bytes| bytes <= MEMORY_RESERVATION),
             "memory {index} is too large"
         );
     }
+    ensure!(
+        shared == metadata.root.shared_memories as usize,
+        "{shared} shared memories, but the root has room for {}",
+        metadata.root.shared_memories
+    );
     for (index, table) in metadata.tables.iter().enumerate() {
         let context = metadata.slabs.get(table.slab.index());
         let bytes = table.capacity.checked_mul(4);
@@ -227,7 +264,7 @@ fn slabs(metadata: &Metadata, file_length: u64) -> Result<()> {
         if let Some(id) = slab.memory {
             let found = metadata.memories.get(id.index());
             ensure!(
-                found.is_some_and(|memory| memory.slab.index() == index),
+                found.is_some_and(|memory| memory.slab() == Some(SlabId::new(index))),
                 "slab {index} has the memory of another"
             );
             memory = found.and_then(memory_bytes).unwrap_or(0);

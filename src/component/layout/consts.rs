@@ -1,11 +1,11 @@
 //! Constant expressions, evaluated over the closed world.
 //!
-//! Every one of them has a value when the component is compiled: they read only immutable globals
-//! that exist already, all of which some core instance of the component defines.
+//! Every one of them has a value when a component is compiled: they read only immutable globals
+//! that exist already, all of which some core instance of the component defines. Of a lone module, what
+//! depends on a global whose value the host supplies is evaluated at start-up.
 
-use super::ConstValue;
-use super::Layout;
-use crate::component::program::{CoreFunc, Program, Step};
+use super::{ConstOperand, ConstOperator, ConstValue, Layout};
+use crate::component::program::{CoreFunc, CoreItem, Program, Step};
 use crate::modules::module::{ElementItems, ElementSegment, Module, SegmentMode};
 use anyhow::{Context, Result, bail};
 use indexmap::IndexSet;
@@ -16,7 +16,7 @@ use wasmparser::{ConstExpr, Operator};
 #[derive(Debug, Default)]
 pub(super) struct Constants {
     /// Initial values of globals by [`GlobalId`].
-    pub globals: Vec<Option<ConstValue>>,
+    pub globals: Vec<Option<ConstOperand>>,
     /// Values in each unit, by [`UnitId`].
     pub units: Vec<UnitConstants>,
 }
@@ -29,9 +29,9 @@ pub(super) struct UnitConstants {
     /// The entries of each element segment; none of those that nothing can read.
     pub elements: Vec<Vec<u32>>,
     /// Where active element segments go.
-    pub element_offsets: Vec<Option<ConstValue>>,
+    pub element_offsets: Vec<Option<ConstOperand>>,
     /// Where active data segments go.
-    pub data_offsets: Vec<Option<ConstValue>>,
+    pub data_offsets: Vec<Option<ConstOperand>>,
 }
 
 /// Evaluates everything in the order of the plan, and gives ids to the functions that escape: those
@@ -70,8 +70,14 @@ fn evaluate_unit(
     };
     for (index, global) in module.globals.iter().enumerate() {
         if let Some(init) = &global.init {
-            let value = evaluator.value(init)?;
-            evaluator.globals[unit.globals[index].index()] = Some(value);
+            let id = unit.globals[index];
+            let supplied = program.core_supplies.iter();
+            let supplied = supplied.filter(|supply| supply.item == CoreItem::Global(id));
+            let value = match supplied.count() {
+                0 => evaluator.value(init)?,
+                _ => ConstOperand::Global(id),
+            };
+            evaluator.globals[id.index()] = Some(value);
         }
     }
     let mut values = UnitConstants::default();
@@ -121,7 +127,7 @@ struct Evaluator<'e> {
     functions: &'e mut IndexSet<CoreFunc>,
     unit_functions: &'e [CoreFunc],
     unit_globals: &'e [GlobalId],
-    globals: &'e mut Vec<Option<ConstValue>>,
+    globals: &'e mut Vec<Option<ConstOperand>>,
 }
 
 impl Evaluator<'_> {
@@ -145,12 +151,16 @@ impl Evaluator<'_> {
 
     fn reference(&mut self, expr: &ConstExpr<'_>) -> Result<u32> {
         match self.value(expr)? {
-            ConstValue::Ref(id) => Ok(id),
+            ConstOperand::Value(ConstValue::Ref(id)) => Ok(id),
+            ConstOperand::Global(_) => bail!(
+                "a reference in a table or element segment is that of an imported global, \
+                 which must be bound to a module"
+            ),
             other => bail!("a reference is expected, not {other:?}"),
         }
     }
 
-    fn value(&mut self, expr: &ConstExpr<'_>) -> Result<ConstValue> {
+    fn value(&mut self, expr: &ConstExpr<'_>) -> Result<ConstOperand> {
         let mut stack = Vec::with_capacity(2);
         let mut operators = expr.get_operators_reader();
         loop {
@@ -166,40 +176,59 @@ impl Evaluator<'_> {
                 Operator::RefFunc { function_index } => {
                     ConstValue::Ref(self.function(function_index)?)
                 }
-                Operator::GlobalGet { global_index } => self
-                    .unit_globals
-                    .get(global_index as usize)
-                    .and_then(|id| self.globals[id.index()])
-                    .with_context(|| {
+                Operator::GlobalGet { global_index } => {
+                    let id = self.unit_globals.get(global_index as usize).copied();
+                    let global = id.and_then(|id| Some((id, self.globals[id.index()].as_ref()?)));
+                    let (id, value) = global.with_context(|| {
                         format!("global {global_index} has no value yet at byte offset {offset:#x}")
-                    })?,
+                    })?;
+                    stack.push(match value {
+                        ConstOperand::Value(value) => ConstOperand::Value(*value),
+                        _ => ConstOperand::Global(id),
+                    });
+                    continue;
+                }
                 other => {
                     let (Some(right), Some(left)) = (stack.pop(), stack.pop()) else {
                         bail!("an operand is missing at byte offset {offset:#x}");
                     };
-                    binary(&other, left, right).with_context(|| {
+                    stack.push(binary(&other, left, right).with_context(|| {
                         format!(
                             "{other:?} is not supported in constant expressions, \
                              at byte offset {offset:#x}"
                         )
-                    })?
+                    })?);
+                    continue;
                 }
             };
-            stack.push(value);
+            stack.push(ConstOperand::Value(value));
         }
         stack.pop().context("a constant expression is empty")
     }
 }
 
-fn binary(operator: &Operator<'_>, left: ConstValue, right: ConstValue) -> Option<ConstValue> {
+fn binary(
+    operator: &Operator<'_>,
+    left: ConstOperand,
+    right: ConstOperand,
+) -> Option<ConstOperand> {
     use ConstValue::{I32, I64};
-    Some(match (operator, left, right) {
-        (Operator::I32Add, I32(a), I32(b)) => I32(a.wrapping_add(b)),
-        (Operator::I32Sub, I32(a), I32(b)) => I32(a.wrapping_sub(b)),
-        (Operator::I32Mul, I32(a), I32(b)) => I32(a.wrapping_mul(b)),
-        (Operator::I64Add, I64(a), I64(b)) => I64(a.wrapping_add(b)),
-        (Operator::I64Sub, I64(a), I64(b)) => I64(a.wrapping_sub(b)),
-        (Operator::I64Mul, I64(a), I64(b)) => I64(a.wrapping_mul(b)),
+    let operator = match operator {
+        Operator::I32Add | Operator::I64Add => ConstOperator::Add,
+        Operator::I32Sub | Operator::I64Sub => ConstOperator::Sub,
+        Operator::I32Mul | Operator::I64Mul => ConstOperator::Mul,
         _ => return None,
-    })
+    };
+    let (Some(a), Some(b)) = (left.value(), right.value()) else {
+        return Some(ConstOperand::Binary(operator, Box::new((left, right))));
+    };
+    Some(ConstOperand::Value(match (operator, a, b) {
+        (ConstOperator::Add, I32(a), I32(b)) => I32(a.wrapping_add(b)),
+        (ConstOperator::Sub, I32(a), I32(b)) => I32(a.wrapping_sub(b)),
+        (ConstOperator::Mul, I32(a), I32(b)) => I32(a.wrapping_mul(b)),
+        (ConstOperator::Add, I64(a), I64(b)) => I64(a.wrapping_add(b)),
+        (ConstOperator::Sub, I64(a), I64(b)) => I64(a.wrapping_sub(b)),
+        (ConstOperator::Mul, I64(a), I64(b)) => I64(a.wrapping_mul(b)),
+        _ => return None,
+    }))
 }

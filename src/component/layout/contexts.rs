@@ -114,11 +114,11 @@ fn place_globals(
             .globals
             .get(at)
             .with_context(|| format!("{id} is not defined by its module"))?;
-        let value = constants.globals[index]
-            .with_context(|| format!("no step of the plan initialises {id}"))?;
-        match global.mutable && written[index] {
-            true => variable.push((id, definition.instance, global.ty)),
-            false => layout.globals[index] = GlobalPlace::Constant(value),
+        let value = constants.globals[index].as_ref();
+        let value = value.with_context(|| format!("no step of the plan initialises {id}"))?;
+        match (value.value(), global.mutable && written[index]) {
+            (Some(value), false) => layout.globals[index] = GlobalPlace::Constant(value),
+            _ => variable.push((id, definition.instance, global.ty)),
         }
     }
     // The most used first; the order of definition (the stack pointer is usually global 0) among equals.

@@ -5,7 +5,7 @@
 //! [`CONTEXT_ALIGNMENT`], so that a lonely byte costs a whole extent: when the extents would be out of
 //! proportion to the data, the sparsest are copied at start-up instead.
 
-use super::{ConstValue, Layout};
+use super::{ConstOperand, ConstValue, Layout};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -224,7 +224,7 @@ fn move_sparse_groups(layout: &mut Layout) {
                 PointerWidth::P32 => ConstValue::I32(offset as u32 as i32),
                 PointerWidth::P64 => ConstValue::I64(offset),
             };
-            let copy = layout.copy_data(bytes, memory, offset);
+            let copy = layout.copy_data(bytes, memory, ConstOperand::Value(offset));
             copies.push(copy);
         }
     }

@@ -12,10 +12,11 @@ use super::images::{self, Write};
 use super::{ConstOperand, ConstValue, GlobalPlace, Layout, StartupAction, UnitBinding};
 use crate::component::program::{Instantiation as Mode, Program, Step};
 use crate::modules::module::{Module, SegmentMode};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use trampette_artifact::ids::*;
+use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
 
 /// Most entries of a table with an initial value that is not null.
@@ -98,6 +99,7 @@ struct Instantiation<'l, 'a> {
 impl<'a> Instantiation<'_, 'a> {
     fn write_globals(&mut self, constants: &Constants) {
         for (place, value) in self.layout.globals.iter().zip(&constants.globals) {
+            let value = value.as_ref().and_then(ConstOperand::value);
             let (GlobalPlace::Context { slab, offset, .. }, Some(value)) = (place, value) else {
                 continue;
             };
@@ -118,6 +120,17 @@ impl<'a> Instantiation<'_, 'a> {
         let instance = &program.core_instances[id.index()];
         let module = &program.modules[instance.module.index()];
         let values = &constants.units[id.index()];
+        for global in &instance.globals {
+            match &constants.globals[global.index()] {
+                None | Some(ConstOperand::Value(_)) => {}
+                // The host writes it.
+                Some(ConstOperand::Global(id)) if id == global => {}
+                Some(value) => self.action(StartupAction::InitGlobal {
+                    global: *global,
+                    value: value.clone(),
+                }),
+            }
+        }
         for (table, value) in instance.tables.iter().zip(&values.tables) {
             self.initialise_table(*table, *value)?;
         }
@@ -175,18 +188,18 @@ impl<'a> Instantiation<'_, 'a> {
             };
             let table_id = self.unit(id).tables[table as usize];
             let items = &values.elements[index];
-            let (value, offset) = segment_offset(values.element_offsets[index])?;
-            if self.table_seen[table_id.index()] {
+            let (value, offset) = segment_offset(values.element_offsets[index].as_ref())?;
+            let (Some(offset), false) = (offset, self.table_seen[table_id.index()]) else {
                 let segment = ElementSegmentId::new(self.layout.element_segments.len());
                 self.layout.element_segments.push(items.clone());
                 self.action(StartupAction::CopyElements {
                     segment,
                     length: items.len() as u64,
                     table: table_id,
-                    offset: ConstOperand::Value(value),
+                    offset: value,
                 });
                 continue;
-            }
+            };
             let table = &self.layout.tables[table_id.index()];
             if !fits(offset, items.len(), table.minimum) {
                 return Ok(self.trap(TrapCode::TableAccessOutOfBounds));
@@ -210,20 +223,22 @@ impl<'a> Instantiation<'_, 'a> {
                 continue;
             };
             let memory_id = self.unit(id).memories[memory as usize];
-            let (value, offset) = segment_offset(values.data_offsets[index])?;
-            if self.memory_seen[memory_id.index()] {
+            let (value, offset) = segment_offset(values.data_offsets[index].as_ref())?;
+            let place = self.layout.memories[memory_id.index()].place;
+            let seen = self.memory_seen[memory_id.index()];
+            let (MemoryPlace::Slab(slab), Some(offset), false) = (place, offset, seen) else {
                 let bytes = segment.bytes.to_vec();
                 let action = self.layout.copy_data(bytes, memory_id, value);
                 self.action(action);
                 continue;
-            }
+            };
             let memory = &self.layout.memories[memory_id.index()];
             // The minimum was checked against the reservation.
             let length = memory.minimum << memory.page_size_log2;
             if !fits(offset, segment.bytes.len(), length) {
                 return Ok(self.trap(TrapCode::MemoryOutOfBounds));
             }
-            self.writes[memory.slab.index()].push(Write {
+            self.writes[slab.index()].push(Write {
                 offset: offset as i64,
                 bytes: Cow::Borrowed(segment.bytes),
             });
@@ -247,7 +262,7 @@ impl Layout {
         &mut self,
         bytes: Vec<u8>,
         memory: MemoryId,
-        offset: ConstValue,
+        offset: ConstOperand,
     ) -> StartupAction {
         let segment = DataSegmentId::new(self.data_segments.len());
         let length = bytes.len() as u64;
@@ -256,18 +271,21 @@ impl Layout {
             segment,
             length,
             memory,
-            offset: ConstOperand::Value(offset),
+            offset,
         }
     }
 }
 
-/// An offset, also as an unsigned number.
-fn segment_offset(value: Option<ConstValue>) -> Result<(ConstValue, u64)> {
-    match value {
-        Some(value @ ConstValue::I32(offset)) => Ok((value, u64::from(offset as u32))),
-        Some(value @ ConstValue::I64(offset)) => Ok((value, offset as u64)),
-        other => bail!("the offset of a segment is {other:?}"),
-    }
+/// An offset, also as an unsigned number if it is known when compiling.
+fn segment_offset(operand: Option<&ConstOperand>) -> Result<(ConstOperand, Option<u64>)> {
+    let operand = operand.context("a segment has no offset")?;
+    let offset = match operand.value() {
+        Some(ConstValue::I32(offset)) => Some(u64::from(offset as u32)),
+        Some(ConstValue::I64(offset)) => Some(offset as u64),
+        Some(other) => bail!("the offset of a segment is {other:?}"),
+        None => None,
+    };
+    Ok((operand.clone(), offset))
 }
 
 fn fits(offset: u64, count: usize, length: u64) -> bool {

@@ -219,6 +219,16 @@ pub enum ConstOperator {
     Mul,
 }
 
+impl ConstOperand {
+    /// The value, if it is known when compiling.
+    pub fn value(&self) -> Option<ConstValue> {
+        match self {
+            ConstOperand::Value(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
 impl Layout {
     /// The id of a function that escapes as a value.
     pub fn function_id(&self, func: CoreFunc) -> Option<FunctionId> {
@@ -284,6 +294,7 @@ pub fn lay_out(program: &Program<'_>) -> Result<Layout> {
         memories: count(layout.memories.len()),
         data_segments: count(layout.data_segments.len()),
         element_segments: count(layout.element_segments.len()),
+        shared_memories: count(layout.memories.iter().filter_map(Memory::shared).count()),
     };
     for (index, slab) in layout.slabs.iter().enumerate() {
         // Slab 0's root is the largest.

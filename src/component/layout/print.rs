@@ -5,6 +5,7 @@ use crate::component::program::{CoreFunc, Program};
 use crate::modules::module::CoreSignature;
 use std::fmt::Write;
 use trampette_artifact::ids::*;
+use trampette_artifact::metadata::MemoryPlace;
 
 impl Layout {
     /// Slabs, places in contexts, ids of functions, image pieces and start-up actions, one a line.
@@ -40,7 +41,10 @@ impl Layout {
             if let Some(maximum) = memory.maximum {
                 write!(out, " of at most {maximum}")?;
             }
-            writeln!(out, " in {}", memory.slab)?;
+            match memory.place {
+                MemoryPlace::Slab(slab) => writeln!(out, " in {slab}")?,
+                MemoryPlace::Shared(id) => writeln!(out, ", {id}")?,
+            }
         }
         for (index, table) in self.tables.iter().enumerate() {
             write!(

@@ -3,6 +3,7 @@
 //! Every memory that is memory 0 of some core instance is the memory of a slab, which all core
 //! instances with that memory 0 share, context pointer and all. Core instances without memory join
 //! those they are connected with. Further memories (multi-memory) have slabs of their own.
+//! Memories that are shared between threads have none: a slab belongs to one store.
 
 use super::bind::defining_module;
 use super::{Layout, SlabLayout};
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::MEMORY_RESERVATION;
-use trampette_artifact::metadata::Memory;
+use trampette_artifact::metadata::{Memory, MemoryPlace};
 
 /// Fills in `slabs`, `memories` and the units' slabs.
 pub(super) fn assign_slabs(program: &Program<'_>, layout: &mut Layout) -> Result<()> {
@@ -21,11 +22,22 @@ pub(super) fn assign_slabs(program: &Program<'_>, layout: &mut Layout) -> Result
             is_base[memory.index()] = true;
         }
     }
-    let ids = (0..program.memories.len()).map(MemoryId::new);
-    let (bases, others): (Vec<_>, Vec<_>) = ids.partition(|id| is_base[id.index()]);
-    let mut slab_of = vec![SlabId(0); program.memories.len()];
+    let mut places = vec![None; program.memories.len()];
+    let mut own = Vec::new();
+    let mut shared = 0;
+    for (index, place) in places.iter_mut().enumerate() {
+        match program.memory_type(MemoryId::new(index))?.shared {
+            true => {
+                *place = Some(MemoryPlace::Shared(SharedMemoryId(shared)));
+                shared += 1;
+            }
+            false => own.push(MemoryId::new(index)),
+        }
+    }
+    let (bases, others): (Vec<_>, Vec<_>) = own.into_iter().partition(|id| is_base[id.index()]);
     for memory in bases.into_iter().chain(others) {
-        slab_of[memory.index()] = SlabId::new(layout.slabs.len());
+        let slab = SlabId::new(layout.slabs.len());
+        places[memory.index()] = Some(MemoryPlace::Slab(slab));
         layout.slabs.push(SlabLayout {
             memory: Some(memory),
             ..SlabLayout::default()
@@ -34,16 +46,17 @@ pub(super) fn assign_slabs(program: &Program<'_>, layout: &mut Layout) -> Result
     if layout.slabs.is_empty() {
         layout.slabs.push(SlabLayout::default());
     }
-    for (index, slab) in slab_of.iter().enumerate() {
-        let memory = describe_memory(program, index, *slab)
+    for (index, place) in places.into_iter().enumerate() {
+        let place = place.context("a memory was given no place")?;
+        let memory = describe_memory(program, index, place)
             .with_context(|| format!("in {}", MemoryId::new(index)))?;
         layout.memories.push(memory);
     }
-    assign_units(program, layout, &slab_of);
+    assign_units(program, layout);
     Ok(())
 }
 
-fn describe_memory(program: &Program<'_>, index: usize, slab: SlabId) -> Result<Memory> {
+fn describe_memory(program: &Program<'_>, index: usize, place: MemoryPlace) -> Result<Memory> {
     let (module, at) = defining_module(program, program.memories[index], |m| m.imported_memories)?;
     let ty = module
         .memories
@@ -56,7 +69,7 @@ fn describe_memory(program: &Program<'_>, index: usize, slab: SlabId) -> Result<
         "a memory of {bytes} bytes is larger than the limit of {MEMORY_RESERVATION}"
     );
     Ok(Memory {
-        slab,
+        place,
         minimum: ty.initial,
         maximum: ty.maximum,
         page_size_log2: page_size_log2 as u8,
@@ -64,17 +77,16 @@ fn describe_memory(program: &Program<'_>, index: usize, slab: SlabId) -> Result<
             true => PointerWidth::P64,
             false => PointerWidth::P32,
         },
-        shared: ty.shared,
     })
 }
 
-/// Units with a memory take its slab; the others that of the first unit that they are connected with,
+/// Units whose memory 0 has a slab take that; the others that of the first unit that they are connected with,
 /// as far as connections reach, or slab 0.
-fn assign_units(program: &Program<'_>, layout: &mut Layout, slab_of: &[SlabId]) {
+fn assign_units(program: &Program<'_>, layout: &mut Layout) {
     let mut slabs: Vec<Option<SlabId>> = layout
         .units
         .iter()
-        .map(|unit| Some(slab_of[unit.memories.first()?.index()]))
+        .map(|unit| layout.memories[unit.memories.first()?.index()].slab())
         .collect();
     let neighbours = neighbours(program);
     loop {

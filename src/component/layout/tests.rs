@@ -52,9 +52,9 @@ fn instances_that_share_a_memory_share_a_slab() {
     let slabs: Vec<u32> = layout.units.iter().map(|unit| unit.slab.0).collect();
     assert_eq!(slabs, [0, 0, 0, 0, 1, 0, 2]);
     assert_eq!(layout.slabs.len(), 3);
-    assert_eq!(layout.memories[0].slab, SlabId(0));
-    assert_eq!(layout.memories[1].slab, SlabId(1));
-    assert_eq!(layout.memories[2].slab, SlabId(2));
+    assert_eq!(layout.memories[0].slab(), Some(SlabId(0)));
+    assert_eq!(layout.memories[1].slab(), Some(SlabId(1)));
+    assert_eq!(layout.memories[2].slab(), Some(SlabId(2)));
     assert_eq!(layout.tables[0].slab, SlabId(0));
     // The shim's table holds the adapter's function.
     assert_eq!(layout.function_id(func(2, 0)), Some(FunctionId(1)));

@@ -1,9 +1,8 @@
 //! Atomic accesses, fences, `wait` and `notify` (the threads proposal).
 //!
 //! An atomic access traps unless its address is aligned, whatever its immediate says. All accesses are
-//! sequentially consistent. Memories declared as shared belong to one store like any other, whose
-//! code runs on one thread at a time: nothing can wait when `notify` runs, and a `wait` without end
-//! would never end, so it traps.
+//! sequentially consistent. `wait` and `notify` of a shared memory are the runtime's; where a memory is not
+//! shared, nobody can wait.
 
 use super::Translator;
 use crate::codegen::{self, clif_trap};
@@ -188,29 +187,32 @@ impl Translator<'_, '_> {
         self.memory_range(memory, start, count)
     }
 
-    fn is_shared(&self, memarg: &MemArg) -> bool {
-        match memarg.target {
-            wasmparser::MemArgTarget::Memory(memory) => self.memory(memory).1.shared,
-            _ => false,
-        }
+    /// The number of the memory of an access, if it is shared.
+    fn shared_memory(&mut self, memarg: &MemArg) -> Option<Value> {
+        let wasmparser::MemArgTarget::Memory(memory) = memarg.target else {
+            return None;
+        };
+        let (id, memory) = self.memory(memory);
+        memory.shared()?;
+        Some(self.builder.ins().iconst(types::I32, i64::from(id.0)))
     }
 
     fn wait(&mut self, memarg: &MemArg, access: Type) {
         let (expected, timeout) = self.pop2();
         let address = self.waiting_address(memarg, access);
-        if !self.is_shared(memarg) {
+        let Some(memory) = self.shared_memory(memarg) else {
             let zero = self.builder.ins().iconst(types::I32, 0);
             let trap = clif_trap(TrapCode::AtomicWaitNonShared);
             self.builder.ins().trapz(zero, trap);
             self.push1(zero);
             return;
-        }
+        };
         let builtin = match access {
             types::I32 => Builtin::AtomicWait32,
             _ => Builtin::AtomicWait64,
         };
         let outcome = self
-            .builtin(builtin, &[address, expected, timeout])
+            .builtin(builtin, &[memory, address, expected, timeout])
             .expect("waiting has a result");
         let forever = i64::from(WAIT_FOREVER);
         let forever = self.builder.ins().iconst(types::I32, forever);
@@ -226,10 +228,15 @@ impl Translator<'_, '_> {
     }
 
     fn notify(&mut self, memarg: &MemArg) {
-        self.pop1();
-        self.waiting_address(memarg, types::I32);
-        let none = self.builder.ins().iconst(types::I32, 0);
-        self.push1(none);
+        let count = self.pop1();
+        let address = self.waiting_address(memarg, types::I32);
+        let woken = match self.shared_memory(memarg) {
+            Some(memory) => self
+                .builtin(Builtin::AtomicNotify, &[memory, address, count])
+                .expect("notifying has a result"),
+            None => self.builder.ins().iconst(types::I32, 0),
+        };
+        self.push1(woken);
     }
 
     /// The low bits of an operand.

@@ -20,7 +20,7 @@ use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{GlobalId, MemoryId, SlabId, TableId};
 use trampette_artifact::key::DataKey;
 use trampette_artifact::layout::{ContextOffset, MEMORY_GUARD, RootOffset, WASM_PAGE};
-use trampette_artifact::metadata;
+use trampette_artifact::metadata::{self, MemoryPlace};
 use trampette_artifact::trap::TrapCode;
 
 /// What a function has declared or materialised already.
@@ -138,12 +138,21 @@ impl Translator<'_, '_> {
 
     /// The address of a memory's byte 0.
     pub(super) fn memory_base(&mut self, memory: MemoryId) -> Value {
-        let slab = self.session.layout.memories[memory.index()].slab;
-        self.slab_context(slab)
+        match self.session.layout.memories[memory.index()].place {
+            MemoryPlace::Slab(slab) => self.slab_context(slab),
+            MemoryPlace::Shared(id) => {
+                let root = self.root();
+                codegen::shared_memory_base(&mut self.builder, self.session, root, id)
+            }
+        }
     }
 
     /// The current length of a memory in bytes, an `i64`.
     pub(super) fn memory_length(&mut self, memory: MemoryId) -> Value {
+        if let Some(id) = self.session.layout.memories[memory.index()].shared() {
+            let root = self.root();
+            return codegen::shared_memory_length(&mut self.builder, self.session, root, id);
+        }
         self.load_root(self.session.layout.root.memory(memory))
     }
 
@@ -211,16 +220,19 @@ impl Translator<'_, '_> {
             .ins()
             .icmp(IntCC::UnsignedGreaterThan, end, length);
         self.builder.ins().trapnz(outside, trap);
-        let base = self.memory_base(id);
-        let base = self.builder.ins().iadd(base, index);
+        let start = self.memory_base(id);
+        let base = self.builder.ins().iadd(start, index);
+        let mitigated = self.session.isa.flags();
+        let mitigated = mitigated.enable_heap_access_spectre_mitigation();
         let (base, offset) = match immediate {
-            Some(offset) => (base, offset),
-            None => {
+            Some(offset) if !mitigated => (base, offset),
+            _ => {
                 let offset = self
                     .builder
                     .ins()
                     .iconst(types::I64, memarg.offset.cast_signed());
-                (self.builder.ins().iadd(base, offset), 0)
+                let address = self.builder.ins().iadd(base, offset);
+                (self.guarded(mitigated, outside, start, address), 0)
             }
         };
         Address {
@@ -234,19 +246,34 @@ impl Translator<'_, '_> {
     /// address of the first.
     pub(super) fn memory_range(&mut self, memory: MemoryId, start: Value, count: Value) -> Value {
         let length = self.memory_length(memory);
-        self.check_range(start, count, length, TrapCode::MemoryOutOfBounds);
+        let outside = self.check_range(start, count, length, TrapCode::MemoryOutOfBounds);
         let base = self.memory_base(memory);
-        self.builder.ins().iadd(base, start)
+        let address = self.builder.ins().iadd(base, start);
+        let mitigated = self.session.isa.flags();
+        let mitigated = mitigated.enable_heap_access_spectre_mitigation();
+        self.guarded(mitigated, outside, base, address)
     }
 
-    /// Traps unless `start + count <= length`; all are `i64`s.
+    /// What is accessed behind a bounds check: the address, or `start` where the processor speculates
+    /// that nothing is `outside` and something is.
+    fn guarded(&mut self, mitigated: bool, outside: Value, start: Value, address: Value) -> Value {
+        match mitigated {
+            true => self
+                .builder
+                .ins()
+                .select_spectre_guard(outside, start, address),
+            false => address,
+        }
+    }
+
+    /// Traps unless `start + count <= length`; all are `i64`s. Returns the condition of the trap.
     pub(super) fn check_range(
         &mut self,
         start: Value,
         count: Value,
         length: Value,
         trap: TrapCode,
-    ) {
+    ) -> Value {
         let trap = codegen::clif_trap(trap);
         let end = if self.is_narrow(start) && self.is_narrow(count) {
             self.builder.ins().iadd(start, count)
@@ -258,6 +285,7 @@ impl Translator<'_, '_> {
             .ins()
             .icmp(IntCC::UnsignedGreaterThan, end, length);
         self.builder.ins().trapnz(outside, trap);
+        outside
     }
 
     /// Whether an `i64` is known to be below 2^32 by how it was made.
@@ -298,8 +326,13 @@ impl Translator<'_, '_> {
         let (slab, offset) = (layout.slab, layout.offset);
         let context = self.slab_context(slab);
         let bytes = self.scaled(index, TABLE_ENTRY_SIZE_LOG2);
+        let mut base = self.builder.ins().iadd(context, bytes);
+        let mitigated = self.session.isa.flags();
+        if mitigated.enable_table_access_spectre_mitigation() {
+            base = self.guarded(true, outside, context, base);
+        }
         Address {
-            base: self.builder.ins().iadd(context, bytes),
+            base,
             offset,
             flags: Region::Table(id).trusted(self.builder.func),
         }
@@ -309,12 +342,15 @@ impl Translator<'_, '_> {
     /// address of the first.
     pub(super) fn table_range(&mut self, table: u32, start: Value, count: Value) -> Value {
         let length = self.table_length(table);
-        self.check_range(start, count, length, TrapCode::TableAccessOutOfBounds);
+        let outside = self.check_range(start, count, length, TrapCode::TableAccessOutOfBounds);
         let (_, layout) = self.table(table);
         let distance = Layout::distance(self.unit.slab, layout.slab) + i64::from(layout.offset);
         let base = self.at_distance(distance);
         let bytes = self.scaled(start, TABLE_ENTRY_SIZE_LOG2);
-        self.builder.ins().iadd(base, bytes)
+        let address = self.builder.ins().iadd(base, bytes);
+        let mitigated = self.session.isa.flags();
+        let mitigated = mitigated.enable_table_access_spectre_mitigation();
+        self.guarded(mitigated, outside, base, address)
     }
 
     /// An `i64` times a power of two.
@@ -353,7 +389,7 @@ impl Translator<'_, '_> {
 /// Whether accesses of a memory need no check while their offsets are small: the reservation holds
 /// every 32-bit address, and its length is a multiple of the page size that guards it.
 pub(super) fn has_guard_pages(memory: &metadata::Memory) -> bool {
-    memory.width == PointerWidth::P32 && !memory.shared && 1 << memory.page_size_log2 == WASM_PAGE
+    memory.width == PointerWidth::P32 && 1 << memory.page_size_log2 == WASM_PAGE
 }
 
 fn root_displacement(field: RootOffset) -> i32 {

@@ -12,10 +12,14 @@ use cranelift_codegen::settings::{self, Configurable};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{ContextOffset, RootLayout};
-use trampette_artifact::metadata::{Memory, Table, TableElement};
+use trampette_artifact::metadata::{Memory, MemoryPlace, Table, TableElement};
 
 fn isa() -> OwnedTargetIsa {
     let mut flags = settings::builder();
+    for name in ["heap", "table"] {
+        let name = format!("enable_{name}_access_spectre_mitigation");
+        flags.set(&name, "false").unwrap();
+    }
     for (name, value) in [
         ("opt_level", "speed"),
         ("is_pic", "false"),
@@ -46,7 +50,10 @@ fn parse(text: &str) -> Module<'static> {
 /// maximum may grow.
 fn lay_out(module: &Module<'_>) -> Layout {
     let memories = module.memories.iter().enumerate().map(|(at, ty)| Memory {
-        slab: SlabId::new(at),
+        place: match ty.shared {
+            true => MemoryPlace::Shared(SharedMemoryId::new(at)),
+            false => MemoryPlace::Slab(SlabId::new(at)),
+        },
         minimum: ty.initial,
         maximum: ty.maximum,
         page_size_log2: ty.page_size_log2.unwrap_or(16) as u8,
@@ -55,7 +62,6 @@ fn lay_out(module: &Module<'_>) -> Layout {
         } else {
             PointerWidth::P32
         },
-        shared: ty.shared,
     });
     let tables = module.tables.iter().enumerate().map(|(at, table)| Table {
         slab: SlabId(0),

@@ -15,7 +15,7 @@ use trampette_artifact::canonical::{Flat, MAX_FLAT_PARAMS, PointerWidth, flatten
 use trampette_artifact::ids::*;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::layout::RootLayout;
-use trampette_artifact::metadata::{Import, Memory, Resource};
+use trampette_artifact::metadata::{Import, Memory, MemoryPlace, Resource};
 use trampette_artifact::types::{Case, DefinedType, Field, FuncType, Type, TypeTable};
 
 /// A resource that the component imports.
@@ -265,12 +265,11 @@ impl Example {
                 ..RootLayout::default()
             },
             memories: vec![Memory {
-                slab: SlabId(0),
+                place: MemoryPlace::Slab(SlabId(0)),
                 minimum: 1,
                 maximum: None,
                 page_size_log2: 16,
                 width: self.width,
-                shared: false,
             }],
             units: vec![UnitBinding {
                 module: ModuleId(0),
@@ -408,7 +407,7 @@ fn shared_memories_are_refused() {
     let case = case(&types, &[Type::String], None);
     let program = case.program();
     let mut layout = case.layout();
-    layout.memories[0].shared = true;
+    layout.memories[0].place = MemoryPlace::Shared(SharedMemoryId(0));
     let session = Session {
         isa: isa(OptLevel::None, &TargetCpu::V3).unwrap(),
         program: &program,
@@ -429,7 +428,7 @@ fn memories_of_other_slabs_are_at_a_constant_distance() {
     let program = case.program();
     let mut layout = case.layout();
     layout.slabs.push(SlabLayout::default());
-    layout.memories[0].slab = SlabId(1);
+    layout.memories[0].place = MemoryPlace::Slab(SlabId(1));
     layout.units[0].slab = SlabId(1);
     let session = Session {
         isa: isa(OptLevel::Speed, &TargetCpu::V3).unwrap(),

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
-use trampette_artifact::metadata::Memory;
+use trampette_artifact::metadata::{Memory, MemoryPlace};
 use trampette_artifact::trap::TrapCode;
 use wasmparser::{Payload, Validator, WasmFeatures};
 
@@ -292,12 +292,11 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
             ..SlabLayout::default()
         }],
         memories: vec![Memory {
-            slab: SlabId(0),
+            place: MemoryPlace::Slab(SlabId(0)),
             minimum: 1,
             maximum: Some(1),
             page_size_log2: 16,
             width: PointerWidth::P32,
-            shared: false,
         }],
         units: vec![unit],
         ..Layout::default()

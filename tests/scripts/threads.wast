@@ -1,0 +1,183 @@
+;; Threads of scripts: each has a store of its own; a shared memory is the same in all of them.
+
+(module $Memory (memory (export "shared") 1 4 shared))
+
+;; A producer hands numbers over one at a time: address 0 is 0 when the slot at 4 is free, 1 when it is full.
+(module definition $Queue
+  (memory (import "memory" "shared") 1 4 shared)
+  (func $await (param $until i32)
+    (loop $again
+      (if (i32.ne (i32.atomic.load (i32.const 0)) (local.get $until))
+        (then
+          (drop (memory.atomic.wait32 (i32.const 0)
+            (i32.eqz (local.get $until)) (i64.const -1)))
+          (br $again)))))
+  (func $turn (param $to i32)
+    (i32.atomic.store (i32.const 0) (local.get $to))
+    (drop (memory.atomic.notify (i32.const 0) (i32.const 1))))
+  (func (export "produce") (param $count i32)
+    (loop $next
+      (call $await (i32.const 0))
+      (i32.store (i32.const 4) (local.get $count))
+      (call $turn (i32.const 1))
+      (br_if $next (local.tee $count (i32.sub (local.get $count) (i32.const 1))))))
+  (func (export "consume") (param $count i32) (result i32) (local $sum i32)
+    (loop $next
+      (call $await (i32.const 1))
+      (local.set $sum (i32.add (local.get $sum) (i32.load (i32.const 4))))
+      (call $turn (i32.const 0))
+      (br_if $next (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))
+    (local.get $sum)))
+
+(thread $Producer (shared (module $Memory))
+  (register "memory" $Memory)
+  (module instance $instance $Queue)
+  (invoke "produce" (i32.const 1000)))
+
+(thread $Consumer (shared (module $Memory))
+  (register "memory" $Memory)
+  (module instance $instance $Queue)
+  (assert_return (invoke "consume" (i32.const 1000)) (i32.const 500500)))
+
+(wait $Consumer)
+(wait $Producer)
+
+;; Counters of every width, from three threads at once; the last byte of the memory is one of them.
+(module definition $Counters
+  (memory (import "memory" "shared") 1 4 shared)
+  (func (export "count") (param $times i32)
+    (loop $next
+      (drop (i32.atomic.rmw.add (i32.const 64) (i32.const 1)))
+      (drop (i64.atomic.rmw.sub (i32.const 72) (i64.const 1)))
+      (drop (i32.atomic.rmw16.add_u (i32.const 80) (i32.const 1)))
+      (drop (i32.atomic.rmw8.xor_u (i32.const 65535) (i32.const 1)))
+      (call $spin)
+      (br_if $next (local.tee $times (i32.sub (local.get $times) (i32.const 1))))))
+  ;; A lock made of compare-and-exchange around a counter that is not atomic.
+  (func $spin
+    (loop $again
+      (br_if $again (i32.atomic.rmw.cmpxchg (i32.const 84) (i32.const 0) (i32.const 1))))
+    (i32.store (i32.const 88) (i32.add (i32.load (i32.const 88)) (i32.const 1)))
+    (i32.atomic.store (i32.const 84) (i32.const 0)))
+  (func (export "i32") (result i32) (i32.atomic.load (i32.const 64)))
+  (func (export "i64") (result i64) (i64.atomic.load (i32.const 72)))
+  (func (export "i16") (result i32) (i32.atomic.load16_u (i32.const 80)))
+  (func (export "i8") (result i32) (i32.atomic.load8_u (i32.const 65535)))
+  (func (export "locked") (result i32) (i32.load (i32.const 88))))
+
+(register "memory" $Memory)
+(thread $A (shared (module $Memory))
+  (register "memory" $Memory)
+  (module instance $instance $Counters)
+  (invoke "count" (i32.const 3000)))
+(thread $B (shared (module $Memory))
+  (register "memory" $Memory)
+  (module instance $instance $Counters)
+  (invoke "count" (i32.const 3000)))
+(module instance $counting $Counters)
+(invoke $counting "count" (i32.const 3001))
+(wait $A)
+(wait $B)
+(assert_return (invoke $counting "i32") (i32.const 9001))
+(assert_return (invoke $counting "i64") (i64.const -9001))
+(assert_return (invoke $counting "i16") (i32.const 9001))
+(assert_return (invoke $counting "i8") (i32.const 1))
+(assert_return (invoke $counting "locked") (i32.const 9001))
+
+;; Several threads grow a memory: every page is given once, and all see the length.
+(module $Growing (memory (export "shared") 1 9 shared))
+(register "growing" $Growing)
+(module definition $Grower
+  (memory (import "growing" "shared") 1 9 shared)
+  (func (export "grow") (param $times i32)
+    (loop $next
+      (if (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0))
+        (then (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1)))))
+      (br_if $next (local.tee $times (i32.sub (local.get $times) (i32.const 1))))))
+  (func (export "size") (result i32) (memory.size))
+  (func (export "grown") (result i32) (i32.atomic.load (i32.const 0)))
+  (func (export "poke") (param i32) (i32.store8 (local.get 0) (i32.const 1)))
+  (func (export "poke-atomic") (param i32) (i32.atomic.store (local.get 0) (i32.const 1)))
+  (func (export "rmw") (param i32)
+    (drop (i32.atomic.rmw.or (local.get 0) (i32.const 1)))))
+(module instance $g $Grower)
+(assert_trap (invoke $g "poke" (i32.const 65536)) "out of bounds memory access")
+(thread $C (shared (module $Growing))
+  (register "growing" $Growing)
+  (module instance $instance $Grower)
+  (invoke "grow" (i32.const 100)))
+(thread $D (shared (module $Growing))
+  (register "growing" $Growing)
+  (module instance $instance $Grower)
+  (invoke "grow" (i32.const 100)))
+(wait $C)
+(wait $D)
+(assert_return (invoke $g "size") (i32.const 9))
+(assert_return (invoke $g "grown") (i32.const 8))
+(invoke $g "poke" (i32.const 589823))
+(assert_trap (invoke $g "poke" (i32.const 589824)) "out of bounds memory access")
+(assert_trap (invoke $g "poke" (i32.const -1)) "out of bounds memory access")
+(assert_trap (invoke $g "poke-atomic" (i32.const 589824)) "out of bounds memory access")
+(assert_trap (invoke $g "rmw" (i32.const 589824)) "out of bounds memory access")
+(assert_trap (invoke $g "rmw" (i32.const 2)) "unaligned atomic")
+
+;; notify wakes as many as it is told, and says how many; a wait whose time is over says 2.
+(module definition $Sleepers
+  (memory (import "memory" "shared") 1 4 shared)
+  (func (export "sleep") (result i32)
+    (drop (i32.atomic.rmw.add (i32.const 200) (i32.const 1)))
+    (memory.atomic.wait64 (i32.const 208) (i64.const 0) (i64.const -1)))
+  (func (export "asleep") (result i32) (i32.atomic.load (i32.const 200)))
+  ;; Wakes up to $count of those that sleep, as soon as there are any.
+  (func (export "wake") (param $count i32) (result i32)
+    (local $woken i32) (local $tries i32)
+    (loop $again
+      (local.set $tries (i32.add (local.get $tries) (i32.const 1)))
+      (local.set $woken (memory.atomic.notify (i32.const 208) (local.get $count)))
+      (br_if $again (i32.and (i32.eqz (local.get $woken))
+        (i32.lt_u (local.get $tries) (i32.const 100000000)))))
+    (local.get $woken))
+  (func (export "wake-none") (result i32)
+    (memory.atomic.notify (i32.const 216) (i32.const -1)))
+  (func (export "doze") (param i64) (result i32)
+    (memory.atomic.wait32 (i32.const 220) (i32.const 0) (local.get 0)))
+  (func (export "not-equal") (result i32)
+    (memory.atomic.wait64 (i32.const 208) (i64.const 1) (i64.const -1))))
+(thread $E (shared (module $Memory))
+  (register "memory" $Memory)
+  (module instance $instance $Sleepers)
+  (assert_return (invoke "sleep") (i32.const 0)))
+(thread $F (shared (module $Memory))
+  (register "memory" $Memory)
+  (module instance $instance $Sleepers)
+  (assert_return (invoke "sleep") (i32.const 0)))
+(module instance $waking $Sleepers)
+(assert_return (invoke $waking "wake-none") (i32.const 0))
+(assert_return (invoke $waking "not-equal") (i32.const 1))
+(assert_return (invoke $waking "doze" (i64.const 0)) (i32.const 2))
+(assert_return (invoke $waking "doze" (i64.const 1000000)) (i32.const 2))
+(assert_return (invoke $waking "wake" (i32.const 1)) (i32.const 1))
+(assert_return (invoke $waking "wake" (i32.const 1)) (i32.const 1))
+(wait $E)
+(wait $F)
+
+;; Nobody else has this memory: a wait without end would never end.
+(module
+  (memory 1 1 shared)
+  (func (export "forever") (result i32)
+    (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
+(assert_trap (invoke "forever") "wait without a timeout")
+
+;; A shared memory beside one of the module's own.
+(module
+  (memory $shared (import "growing" "shared") 1 9 shared)
+  (memory $own 1)
+  (func (export "copy") (result i32)
+    (i32.store $own (i32.const 0) (i32.const 0x01020304))
+    (memory.copy $shared $own (i32.const 1000) (i32.const 0) (i32.const 4))
+    (memory.fill $shared (i32.const 1003) (i32.const 9) (i32.const 1))
+    (i32.load $shared (i32.const 1000)))
+  (func (export "data") (result i32) (i32.load $shared (i32.const 1999)))
+  (data (memory $shared) (i32.const 2000) "abc"))
+(assert_return (invoke "copy") (i32.const 0x09020304))
+(assert_return (invoke "data") (i32.const 0x63626100))
