@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use trampette_artifact::ids::{ExportId, ResourceId, UnitId};
-use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
+use trampette_artifact::key::{Abi, DataKey, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
 use trampette_artifact::sites::Site;
 use trampette_artifact::tables::{Catch, Entry, Handler};
@@ -27,12 +27,8 @@ pub type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
 /// What the host can call, and what can be called through a function value.
 pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
     let program = session.program;
-    let mut keys: Vec<FuncKey> = session
-        .layout
-        .functions
-        .iter()
-        .map(|func| func.key())
-        .collect();
+    let escaping = session.layout.escaping_functions();
+    let mut keys: Vec<FuncKey> = escaping.map(|func| func.key()).collect();
     for export in &program.exports {
         if let ExportItem::Function {
             id, post_return, ..
@@ -151,11 +147,16 @@ impl<'s> Driver<'s, '_> {
     fn compile<'scope>(&'scope self, key: FuncKey, scope: &rayon::Scope<'scope>) {
         match compile_function(self.session, key, self.listing) {
             Ok(function) => {
-                let callees = function.relocations.iter().filter_map(|r| match r.target {
-                    SymbolKey::Func(key) => Some(key),
-                    SymbolKey::Data(_) => None,
-                });
-                self.visit(callees, scope);
+                let layout = self.session.layout;
+                for relocation in &function.relocations {
+                    match relocation.target {
+                        SymbolKey::Func(key) => self.visit([key], scope),
+                        SymbolKey::Data(DataKey::SealedTable(table)) => {
+                            self.visit(layout.callees_through(table).map(CoreFunc::key), scope);
+                        }
+                        SymbolKey::Data(_) => {}
+                    }
+                }
                 self.done
                     .lock()
                     .expect("no thread panics with the lock")

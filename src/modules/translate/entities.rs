@@ -144,7 +144,10 @@ impl Translator<'_, '_> {
 
     /// The current length of a memory in bytes, an `i64`.
     pub(super) fn memory_length(&mut self, memory: MemoryId) -> Value {
-        self.load_root(self.session.layout.root.memory(memory))
+        match self.session.layout.constant_memory_length(memory) {
+            Some(length) => self.builder.ins().iconst(types::I64, length.cast_signed()),
+            None => self.load_root(self.session.layout.root.memory(memory)),
+        }
     }
 
     /// Flags of accesses to a memory: they trap.
@@ -155,6 +158,10 @@ impl Translator<'_, '_> {
                 let flags = MemFlagsData::new()
                     .with_endianness(ir::Endianness::Little)
                     .with_trap_code(Some(codegen::clif_trap(TrapCode::MemoryOutOfBounds)));
+                let flags = match self.session.layout.is_never_written(memory) {
+                    true => flags.with_readonly(),
+                    false => flags,
+                };
                 let flags = Region::Memory(memory).flags(self.builder.func, flags);
                 self.entities.memory_flags = Some((memory, flags));
                 flags
@@ -285,17 +292,53 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Where entry `index` of a table is, of any index type; traps with `trap` if there is none.
-    pub(super) fn table_entry(&mut self, table: u32, index: Value, trap: TrapCode) -> Address {
-        let index = self.index64(index);
-        let length = self.table_length(table);
+    /// Traps unless an index of any index type is below the length of a table, which may be a constant.
+    pub(super) fn check_table_index(
+        &mut self,
+        table: u32,
+        index: Value,
+        constant: Option<u64>,
+        trap: TrapCode,
+    ) {
+        let ty = self.builder.func.dfg.value_type(index);
+        let (index, length) = match constant {
+            // Nothing is extended for the sake of a comparison.
+            Some(length) if ty == types::I64 || u32::try_from(length).is_ok() => {
+                let length = self.builder.ins().iconst(ty, length.cast_signed());
+                (index, length)
+            }
+            _ => (self.index64(index), self.table_length(table)),
+        };
         let outside = self
             .builder
             .ins()
             .icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
         self.builder.ins().trapnz(outside, codegen::clif_trap(trap));
+    }
+
+    /// The unsigned value of an index that is a constant.
+    pub(super) fn known_index(&self, index: Value) -> Option<u64> {
+        let dfg = &self.builder.func.dfg;
+        let inst = dfg.value_def(dfg.resolve_aliases(index)).inst()?;
+        match dfg.insts[inst] {
+            InstructionData::UnaryImm {
+                opcode: ir::Opcode::Iconst,
+                imm,
+            } => Some(match dfg.value_type(index) {
+                types::I64 => imm.bits().cast_unsigned(),
+                _ => u64::from(imm.bits() as u32),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Where entry `index` of a table is, of any index type; traps with `trap` if there is none.
+    pub(super) fn table_entry(&mut self, table: u32, index: Value, trap: TrapCode) -> Address {
         let (id, layout) = self.table(table);
         let (slab, offset) = (layout.slab, layout.offset);
+        let constant = (!layout.growable).then_some(layout.minimum);
+        self.check_table_index(table, index, constant, trap);
+        let index = self.index64(index);
         let context = self.slab_context(slab);
         let bytes = self.scaled(index, TABLE_ENTRY_SIZE_LOG2);
         Address {
