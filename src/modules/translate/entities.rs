@@ -27,7 +27,6 @@ use trampette_artifact::trap::TrapCode;
 #[derive(Default)]
 pub(super) struct Cache {
     root: Option<Value>,
-    function_table: Option<ir::GlobalValue>,
     /// Callable functions by the module's index.
     functions: HashMap<u32, FuncRef>,
     /// Signatures by the module's type index.
@@ -112,22 +111,15 @@ impl Translator<'_, '_> {
     /// Calls a service of the runtime.
     pub(super) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
         self.makes_calls = true;
-        codegen::call_builtin(&mut self.builder, self.context, builtin, args)
+        match builtin.signature().root {
+            true => codegen::call_builtin(&mut self.builder, self.context, builtin, args),
+            false => codegen::call_pure_builtin(&mut self.builder, builtin, args),
+        }
     }
 
     /// The address of the function table.
     pub(super) fn function_table(&mut self) -> Value {
-        if let Some(global) = self.entities.function_table {
-            return self.builder.ins().symbol_value(types::I64, global);
-        }
-        let address = codegen::data_address(&mut self.builder, DataKey::FunctionTable);
-        let dfg = &self.builder.func.dfg;
-        if let Some(inst) = dfg.value_def(address).inst()
-            && let InstructionData::UnaryGlobalValue { global_value, .. } = dfg.insts[inst]
-        {
-            self.entities.function_table = Some(global_value);
-        }
-        address
+        codegen::data_address(&mut self.builder, DataKey::FunctionTable)
     }
 
     /// A memory of the unit by the module's index.
