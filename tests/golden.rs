@@ -14,8 +14,8 @@
 //! The text is in `<name>.expected`; for a program that does not compile it is the error. `BLESS=1`
 //! writes what was found: then read the difference.
 //!
-//! A core module is instantiated in a component of its own whose only other part puts all functions
-//! that it exports in a table, so that they are compiled.
+//! A core module is instantiated in a component of its own whose only other part takes references to
+//! all functions that it exports, so that they are compiled.
 
 use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -197,7 +197,7 @@ fn component(text: &str) -> Result<String> {
     let bytes = wat::parse_str(&rest)?;
     let module = parse(&bytes)?;
     let mut imports = String::new();
-    let mut functions = String::new();
+    let (mut functions, mut references) = (String::new(), String::new());
     for (name, kind, index) in &module.exports {
         if *kind == EntityKind::Func {
             let signature = module.signature(*index);
@@ -208,6 +208,7 @@ fn component(text: &str) -> Result<String> {
                 "(import \"golden\" {name:?} (func (param {params}) (result {results})))"
             )?;
             write!(functions, " {number}")?;
+            write!(references, "(drop (ref.func {number}))")?;
         }
     }
     ensure!(!imports.is_empty(), "the module exports no function");
@@ -216,7 +217,7 @@ fn component(text: &str) -> Result<String> {
         "(component
             (core module {rest}
             (core instance (instantiate 0))
-            (core module {imports} (table funcref (elem{functions})))
+            (core module {imports} (elem declare func{functions}) (func {references}))
             (core instance (instantiate 1 (with \"golden\" (instance 0)))))"
     ))
 }

@@ -1,5 +1,6 @@
 //! Names of functions and data in CLIF. Everything is colocated: only PC-relative relocations.
 
+use super::native_signature;
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
@@ -39,14 +40,21 @@ pub fn declare_function(
 /// The address of data, by a PC-relative `lea`.
 pub fn data_address(builder: &mut FunctionBuilder<'_>, key: DataKey) -> ir::Value {
     let name = external_name(builder.func, key.into());
-    let global = builder
-        .func
-        .create_global_value(ir::GlobalValueData::Symbol {
-            name,
-            offset: 0.into(),
-            colocated: true,
-            tls: false,
-        });
+    // One global value a name, so that Cranelift sees equal addresses.
+    let known = builder.func.global_values.iter().find(|(_, data)| {
+        matches!(data, ir::GlobalValueData::Symbol { name: other, .. } if *other == name)
+    });
+    let global = match known {
+        Some((global, _)) => global,
+        None => builder
+            .func
+            .create_global_value(ir::GlobalValueData::Symbol {
+                name,
+                offset: 0.into(),
+                colocated: true,
+                tls: false,
+            }),
+    };
     builder.ins().symbol_value(types::I64, global)
 }
 
@@ -91,4 +99,31 @@ pub fn call_builtin(
     all.extend(args);
     let call = builder.ins().call(callee, &all);
     builder.inst_results(call).first().copied()
+}
+
+/// Calls a builtin that takes no root by its host address, without a trampoline in between: what it
+/// saves matters for short copies. Such builtins never trap, so that no backtrace starts there.
+pub fn call_pure_builtin(
+    builder: &mut FunctionBuilder<'_>,
+    builtin: Builtin,
+    args: &[ir::Value],
+) -> Option<ir::Value> {
+    let declared = builtin.signature();
+    debug_assert!(!declared.root, "{builtin:?} takes a root");
+    let types = |scalars: &[Scalar]| -> Vec<ir::Type> {
+        scalars.iter().map(|scalar| scalar_type(*scalar)).collect()
+    };
+    let signature = native_signature(&types(declared.params), &types(declared.result.as_slice()));
+    let address = builtin_address(builder, builtin);
+    let signature = builder.import_signature(signature);
+    let call = builder.ins().call_indirect(signature, address, args);
+    builder.inst_results(call).first().copied()
+}
+
+/// The host's address of a builtin, which never changes while the artifact is mapped.
+pub fn builtin_address(builder: &mut FunctionBuilder<'_>, builtin: Builtin) -> ir::Value {
+    let table = data_address(builder, DataKey::Got);
+    let flags = ir::MemFlagsData::trusted().with_readonly();
+    let offset = 8 * i32::from(builtin as u8);
+    builder.ins().load(types::I64, flags, table, offset)
 }

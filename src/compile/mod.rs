@@ -10,6 +10,7 @@ mod scheduler;
 
 use crate::codegen::{Session, trap_from_clif};
 use crate::compiled::{CompiledFunction, Relocation};
+use crate::component::layout::Layout;
 use crate::component::program::{CoreFunc, CoreItem, Program};
 use crate::inline::Body;
 use crate::inline::graph::CallGraph;
@@ -22,7 +23,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 use trampette_artifact::ids::{ExportId, ResourceId, UnitId};
-use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
+use trampette_artifact::key::{Abi, DataKey, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
 use trampette_artifact::sites::Site;
 use trampette_artifact::tables::{Catch, Entry, Handler};
@@ -34,12 +35,8 @@ pub type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
 /// What the host can call, and what can be called through a function value.
 pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
     let program = session.program;
-    let mut keys: Vec<FuncKey> = session
-        .layout
-        .functions
-        .iter()
-        .map(|func| func.key())
-        .collect();
+    let escaping = session.layout.escaping_functions();
+    let mut keys: Vec<FuncKey> = escaping.map(|func| func.key()).collect();
     for export in &program.exports {
         if let ExportItem::Function {
             id, post_return, ..
@@ -127,7 +124,7 @@ pub fn compile_what_can_be(
     compiled.functions = into_inner(state.done);
     // Inlining may leave compiled functions that only inlined copies of their callers would have called.
     if let Some(graph) = graph {
-        let reached = reached(&compiled.functions, roots.iter().copied());
+        let reached = reached(session.layout, &compiled.functions, roots.iter().copied());
         compiled.functions.retain(|key, _| reached.contains(key));
         let gone = graph.nodes.iter().map(|node| node.key);
         for key in gone.filter(|key| !reached.contains(key)) {
@@ -140,24 +137,34 @@ pub fn compile_what_can_be(
 
 /// What relocations reach from `roots`.
 fn reached(
+    layout: &Layout,
     functions: &CompiledFunctions,
     roots: impl IntoIterator<Item = FuncKey>,
 ) -> HashSet<FuncKey> {
     let mut reached: HashSet<FuncKey> = roots.into_iter().collect();
     let mut open: Vec<FuncKey> = reached.iter().copied().collect();
     while let Some(key) = open.pop() {
-        let callees = functions.get(&key).into_iter().flat_map(callees);
+        let callees = functions.get(&key).map(|f| callees(layout, f));
+        let callees = callees.into_iter().flatten();
         open.extend(callees.filter(|callee| reached.insert(*callee)));
     }
     reached
 }
 
-/// The functions that a function's relocations name.
-fn callees(function: &CompiledFunction) -> impl Iterator<Item = FuncKey> {
-    function.relocations.iter().filter_map(|r| match r.target {
-        SymbolKey::Func(key) => Some(key),
-        SymbolKey::Data(_) => None,
-    })
+/// What a function's relocations lead to: the functions that they name, and those that can be called through
+/// the sealed tables that they name.
+fn callees(layout: &Layout, function: &CompiledFunction) -> Vec<FuncKey> {
+    let mut callees = Vec::new();
+    for relocation in &function.relocations {
+        match relocation.target {
+            SymbolKey::Func(key) => callees.push(key),
+            SymbolKey::Data(DataKey::SealedTable(table)) => {
+                callees.extend(layout.callees_through(table).map(CoreFunc::key));
+            }
+            SymbolKey::Data(_) => {}
+        }
+    }
+    callees
 }
 
 fn into_inner<T>(mutex: Mutex<T>) -> T {
@@ -196,7 +203,7 @@ impl<'s> Driver<'s, '_> {
         let mut missing = Vec::new();
         {
             let done = lock(&self.done);
-            let reached = reached(&done, keys.iter().copied());
+            let reached = reached(self.session.layout, &done, keys.iter().copied());
             missing.extend(reached.into_iter().filter(|key| !done.contains_key(key)));
         }
         self.visit(missing, scope);
@@ -229,7 +236,7 @@ impl<'s> Driver<'s, '_> {
     fn finish(&self, key: FuncKey, compiled: Result<CompiledFunction>) -> Option<Vec<FuncKey>> {
         match compiled {
             Ok(function) => {
-                let callees = callees(&function).collect();
+                let callees = callees(self.session.layout, &function);
                 lock(&self.done).insert(key, function);
                 Some(callees)
             }

@@ -9,9 +9,9 @@ use crate::compile;
 use crate::component::program::CoreFunc;
 use cranelift_codegen::ir;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
-use trampette_artifact::ids::UnitId;
+use trampette_artifact::ids::{FunctionId, UnitId};
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use wasmparser::Operator;
 
@@ -43,8 +43,20 @@ pub struct Node {
     pub built: Mutex<Option<ir::Function>>,
 }
 
-/// What one function calls, with how many calls.
-type Edges = BTreeMap<FuncKey, u32>;
+/// What one function leads to.
+#[derive(Default)]
+struct Edges {
+    /// What it calls, with how many calls.
+    calls: BTreeMap<FuncKey, u32>,
+    /// What it may call through a sealed table.
+    values: BTreeSet<FuncKey>,
+}
+
+impl Edges {
+    fn call(&mut self, callee: FuncKey) {
+        *self.calls.entry(callee).or_insert(0) += 1;
+    }
+}
 
 impl CallGraph {
     /// The graph of what `roots` reach.
@@ -61,7 +73,7 @@ impl CallGraph {
                 .collect();
             frontier.clear();
             for (key, (edges, built)) in looked_at {
-                let fresh = edges.keys().filter(|callee| {
+                let fresh = edges.calls.keys().chain(&edges.values).filter(|callee| {
                     let is_new = !seen.contains_key(callee);
                     seen.entry(**callee).or_insert(false);
                     is_new
@@ -77,9 +89,11 @@ impl CallGraph {
             .collect();
         let mut counts = vec![(0, Vec::new()); found.len()];
         let mut nodes: Vec<Node> = Vec::with_capacity(found.len());
+        let mut values = Vec::new();
         for (caller, (key, (edges, built))) in found.into_iter().enumerate() {
             let mut callees = Vec::with_capacity(edges.len());
-            for (callee, calls) in edges {
+            values.extend(edges.values.iter().map(|callee| index[callee]));
+            for (callee, calls) in edges.calls {
                 let callee = index[&callee];
                 counts[callee].0 += calls;
                 counts[callee].1.push(caller);
@@ -94,6 +108,9 @@ impl CallGraph {
                 component: 0,
                 built: Mutex::new(built),
             });
+        }
+        for value in values {
+            nodes[value].is_root = true;
         }
         let components = components::strongly_connected(nodes.len(), |node| &nodes[node].callees);
         for (at, node) in nodes.iter_mut().enumerate() {
@@ -120,7 +137,7 @@ fn look_at(session: &Session<'_>, key: FuncKey) -> (Edges, Option<ir::Function>)
     }
     match compile::build_clif(session, key) {
         Ok(func) => (clif_edges(&func), Some(func)),
-        Err(_) => (Edges::new(), None),
+        Err(_) => (Edges::default(), None),
     }
 }
 
@@ -128,16 +145,39 @@ fn core_edges(session: &Session<'_>, unit: UnitId, function: u32) -> Option<Edge
     let binding = session.layout.units.get(unit.index())?;
     let module = &session.program.modules[binding.module.index()];
     let body = module.bodies.get(function as usize)?;
-    let mut edges = Edges::new();
+    let mut edges = Edges::default();
     let mut reader = body.body.get_operators_reader().ok()?;
+    let mut index = None;
     while !reader.eof() {
+        let mut next_index = None;
         match reader.read().ok()? {
+            Operator::I32Const { value } => next_index = Some(u64::from(value.cast_unsigned())),
+            Operator::I64Const { value } => next_index = Some(value.cast_unsigned()),
             Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                 let callee: CoreFunc = *binding.functions.get(function_index as usize)?;
-                *edges.entry(callee.key()).or_insert(0) += 1;
+                edges.call(callee.key());
+            }
+            Operator::CallIndirect { table_index, .. }
+            | Operator::ReturnCallIndirect { table_index, .. } => {
+                let table = *binding.tables.get(table_index as usize)?;
+                match (index, session.layout.settled_table(table)) {
+                    // Translated as a direct call.
+                    (Some(index), Some(settled)) => {
+                        let id = settled.entries.get(usize::try_from(index).ok()?);
+                        let callee = id.and_then(|id| session.layout.function(FunctionId(*id)));
+                        if let Some(callee) = callee {
+                            edges.call(callee.key());
+                        }
+                    }
+                    _ => {
+                        let callees = session.layout.callees_through(table);
+                        edges.values.extend(callees.map(CoreFunc::key));
+                    }
+                }
             }
             _ => {}
         }
+        index = next_index;
     }
     Some(edges)
 }
@@ -155,7 +195,7 @@ pub(super) fn callee_key(func: &ir::Function, callee: ir::FuncRef) -> Option<Fun
 }
 
 fn clif_edges(func: &ir::Function) -> Edges {
-    let mut edges = Edges::new();
+    let mut edges = Edges::default();
     for block in func.layout.blocks() {
         for inst in func.layout.block_insts(block) {
             let callee = match func.dfg.insts[inst] {
@@ -164,7 +204,7 @@ fn clif_edges(func: &ir::Function) -> Edges {
                 _ => None,
             };
             if let Some(callee) = callee {
-                *edges.entry(callee).or_insert(0) += 1;
+                edges.call(callee);
             }
         }
     }

@@ -19,14 +19,15 @@ pub mod unwind;
 
 use crate::codegen::Session;
 use crate::compile::CompiledFunctions;
+use crate::component::layout::Layout;
 use anyhow::{Context, Result, ensure};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::header::{self, Identification, section};
-use trampette_artifact::ids::{DataSegmentId, ElementSegmentId};
+use trampette_artifact::ids::{DataSegmentId, ElementSegmentId, FunctionId, SlabId, TableId};
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
 use trampette_artifact::layout::PAGE_ALIGNMENT;
-use trampette_artifact::tables::{self, FunctionEntry};
+use trampette_artifact::tables::{self, FunctionEntry, SealedEntry};
 
 /// What the identification section says besides checksums.
 #[derive(Clone, Debug)]
@@ -59,8 +60,8 @@ pub fn link(
     let table_length = session.layout.function_table_length() as usize;
     let table_size = table_length * size_of::<FunctionEntry>();
     let function_table = file.reserve(section::FUNCTION_TABLE, elf::Kind::ReadOnly, table_size, 16);
-    let rodata = Rodata::gather(session);
-    let rodata_at = file.section(section::RODATA, elf::Kind::ReadOnly, &rodata.bytes, 16);
+    let mut rodata = Rodata::gather(session, functions);
+    let rodata_at = file.reserve(section::RODATA, elf::Kind::ReadOnly, rodata.bytes.len(), 16);
     let text_at = file.reserve(
         section::TEXT,
         elf::Kind::Code,
@@ -73,13 +74,15 @@ pub fn link(
     let data_address = |key: DataKey| match key {
         DataKey::FunctionTable => Some(function_table.address),
         DataKey::Got => Some(got.address),
-        DataKey::DataSegment(_) | DataKey::ElementSegment(_) => rodata
+        DataKey::DataSegment(_) | DataKey::ElementSegment(_) | DataKey::SealedTable(_) => rodata
             .offsets
             .get(&key)
             .map(|offset| rodata_at.address + offset),
     };
     text.relocate(functions, text_at.address, data_address)?;
     file.fill(&text_at, &text.code)?;
+    rodata.write_sealed_tables(session, &text, text_at.address, rodata_at.address)?;
+    file.fill(&rodata_at, &rodata.bytes)?;
     file.fill(
         &function_table,
         &function_entries(session, &text, text_at.address, function_table.address)?,
@@ -162,7 +165,7 @@ struct Rodata {
 }
 
 impl Rodata {
-    fn gather(session: &Session<'_>) -> Rodata {
+    fn gather(session: &Session<'_>, functions: &CompiledFunctions) -> Rodata {
         let mut rodata = Rodata {
             bytes: Vec::new(),
             offsets: HashMap::new(),
@@ -177,7 +180,58 @@ impl Rodata {
                 &bytes,
             );
         }
+        let relocations = functions.values().flat_map(|f| &f.relocations);
+        let tables: BTreeSet<TableId> = relocations
+            .filter_map(|relocation| match relocation.target {
+                SymbolKey::Data(DataKey::SealedTable(table)) => Some(table),
+                _ => None,
+            })
+            .collect();
+        for id in tables {
+            if let Some(table) = session.layout.sealed_table(id) {
+                // Filled in when the text has its place.
+                let bytes = vec![0; table.entries.len() << table.entry_size_log2()];
+                rodata.push(DataKey::SealedTable(id), &bytes);
+            }
+        }
         rodata
+    }
+
+    /// Writes the entries of the sealed tables that code refers to.
+    fn write_sealed_tables(
+        &mut self,
+        session: &Session<'_>,
+        text: &text::Text,
+        text_address: u64,
+        rodata_address: u64,
+    ) -> Result<()> {
+        for (key, offset) in &self.offsets {
+            let DataKey::SealedTable(id) = key else {
+                continue;
+            };
+            let table = session.layout.sealed_table(*id);
+            let table = table.with_context(|| format!("{id} is not sealed"))?;
+            let address = rodata_address + offset;
+            let entries = table.entries.iter().map(|id| {
+                let id = FunctionId(*id);
+                function_entry(session, id, text, text_address, address)
+            });
+            let entries = entries.collect::<Result<Vec<FunctionEntry>>>()?;
+            let short: Vec<SealedEntry>;
+            let bytes = match table.home {
+                None => tables::as_bytes(&entries),
+                Some(_) => {
+                    let shorten = |entry: &FunctionEntry| SealedEntry {
+                        signature: entry.signature,
+                        code: entry.code,
+                    };
+                    short = entries.iter().map(shorten).collect();
+                    tables::as_bytes(&short)
+                }
+            };
+            self.bytes[*offset as usize..][..bytes.len()].copy_from_slice(bytes);
+        }
+        Ok(())
     }
 
     fn push(&mut self, key: DataKey, bytes: &[u8]) {
@@ -194,27 +248,42 @@ fn function_entries(
     text_address: u64,
     table_address: u64,
 ) -> Result<Vec<u8>> {
-    use crate::component::layout::Layout;
-    use trampette_artifact::ids::SlabId;
-    let layout = session.layout;
-    let mut entries = vec![FunctionEntry::default(); layout.function_table_length() as usize];
-    for (index, func) in layout.functions.iter().enumerate() {
-        let key: FuncKey = func.key();
-        let at = text
-            .find(key)
-            .with_context(|| format!("`{key}` escapes but was not compiled"))?;
-        let code = (text_address + u64::from(at.start)) as i64 - table_address as i64;
-        entries[index + 1] = FunctionEntry {
-            signature: layout.function_signatures[index].0,
-            code: i32::try_from(code).context("the code is larger than 2 GiB")?,
-            context: Layout::distance(SlabId(0), layout.home(*func)),
-        };
-    }
+    let length = session.layout.function_table_length();
+    let escaping = session.layout.escaping_functions;
+    let entries = (0..length as usize).map(|index| {
+        let id = FunctionId::new(if index <= escaping { index } else { 0 });
+        function_entry(session, id, text, text_address, table_address)
+    });
+    let entries = entries.collect::<Result<Vec<_>>>()?;
     ensure!(
         entries.is_empty() || entries[0] == FunctionEntry::default(),
         "entry 0 is null"
     );
     Ok(tables::as_bytes(&entries).to_vec())
+}
+
+/// The entry of a function, or of null, in a table at `table_address`.
+fn function_entry(
+    session: &Session<'_>,
+    id: FunctionId,
+    text: &text::Text,
+    text_address: u64,
+    table_address: u64,
+) -> Result<FunctionEntry> {
+    let layout = session.layout;
+    let Some(func) = layout.function(id) else {
+        return Ok(FunctionEntry::default());
+    };
+    let key: FuncKey = func.key();
+    let at = text
+        .find(key)
+        .with_context(|| format!("`{key}` is a value but was not compiled"))?;
+    let code = (text_address + u64::from(at.start)) as i64 - table_address as i64;
+    Ok(FunctionEntry {
+        signature: layout.function_signatures[id.index() - 1].0,
+        code: i32::try_from(code).context("the code is larger than 2 GiB")?,
+        context: Layout::distance(SlabId(0), layout.home(func)),
+    })
 }
 
 /// A symbol's place for relocations: functions by the text, data by `data_address`.

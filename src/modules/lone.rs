@@ -220,6 +220,9 @@ fn imported_entities<'a>(module: &Module<'a>, imports: &[ModuleImport<'a>]) -> R
     made.uses = Uses {
         written_tables: vec![false; made.tables.len()],
         grown_tables: vec![false; made.tables.len()],
+        read_tables: vec![false; made.tables.len()],
+        written_memories: vec![false; made.memories.len()],
+        grown_memories: vec![false; made.memories.len()],
         // The host gives them their values.
         written_globals: vec![true; made.globals.len()],
         global_accesses: vec![0; made.globals.len()],

@@ -98,6 +98,12 @@ pub struct Uses {
     pub written_tables: Vec<bool>,
     /// Tables that some `table.grow` may grow.
     pub grown_tables: Vec<bool>,
+    /// Tables that some `table.get` or `table.copy` reads.
+    pub read_tables: Vec<bool>,
+    /// Memories that some instruction may write.
+    pub written_memories: Vec<bool>,
+    /// Memories that some `memory.grow` may grow.
+    pub grown_memories: Vec<bool>,
     /// Globals that some `global.set` writes.
     pub written_globals: Vec<bool>,
     /// How many `global.get` and `global.set` name each global.

@@ -324,6 +324,9 @@ fn find_uses(module: &Module<'_>) -> Uses {
     let none = || Uses {
         written_tables: vec![false; module.tables.len()],
         grown_tables: vec![false; module.tables.len()],
+        read_tables: vec![false; module.tables.len()],
+        written_memories: vec![false; module.memories.len()],
+        grown_memories: vec![false; module.memories.len()],
         written_globals: vec![false; module.globals.len()],
         global_accesses: vec![0; module.globals.len()],
         used_data: vec![false; module.data.len()],
@@ -361,10 +364,17 @@ fn look_at_body(body: &wasmparser::FunctionBody<'_>, uses: &mut Uses) -> wasmpar
                 uses.count_global(global_index);
                 mark(&mut uses.written_globals, global_index);
             }
+            Operator::TableGet { table } => mark(&mut uses.read_tables, table),
             Operator::TableSet { table } | Operator::TableFill { table } => {
                 mark(&mut uses.written_tables, table);
             }
-            Operator::TableCopy { dst_table, .. } => mark(&mut uses.written_tables, dst_table),
+            Operator::TableCopy {
+                dst_table,
+                src_table,
+            } => {
+                mark(&mut uses.written_tables, dst_table);
+                mark(&mut uses.read_tables, src_table);
+            }
             Operator::TableGrow { table } => {
                 mark(&mut uses.written_tables, table);
                 mark(&mut uses.grown_tables, table);
@@ -374,18 +384,71 @@ fn look_at_body(body: &wasmparser::FunctionBody<'_>, uses: &mut Uses) -> wasmpar
                 mark(&mut uses.used_elements, elem_index);
             }
             Operator::ElemDrop { elem_index } => mark(&mut uses.used_elements, elem_index),
-            Operator::MemoryInit { data_index, .. } | Operator::DataDrop { data_index } => {
+            Operator::MemoryInit { data_index, mem } => {
                 mark(&mut uses.used_data, data_index);
+                mark(&mut uses.written_memories, mem);
             }
+            Operator::DataDrop { data_index } => mark(&mut uses.used_data, data_index),
+            Operator::MemoryCopy { dst_mem: mem, .. } | Operator::MemoryFill { mem } => {
+                mark(&mut uses.written_memories, mem);
+            }
+            Operator::MemoryGrow { mem } => mark(&mut uses.grown_memories, mem),
             Operator::RefFunc { function_index }
                 if uses.referenced_functions.last() != Some(&function_index) =>
             {
                 uses.referenced_functions.push(function_index);
             }
-            _ => {}
+            operator => {
+                if let Some(memory) = stored_memory(&operator) {
+                    mark(&mut uses.written_memories, memory);
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// The memory that an access may write: by a store, or an atomic access of any kind.
+fn stored_memory(operator: &Operator<'_>) -> Option<u32> {
+    macro_rules! find {
+        ($(@$proposal:ident $op:ident $({ $($arg:ident: $argty:ty),* })? => $visit:ident ($($ann:tt)*))*) => {
+            match operator {
+                $(Operator::$op { .. } => find!(@memarg $op $($($arg)*)?),)*
+                _ => None,
+            }
+        };
+        (@memarg $op:ident memarg $($lane:ident)?) => {
+            match operator {
+                Operator::$op { memarg, .. } if const { writes(stringify!($op)) } => Some(memarg),
+                _ => None,
+            }
+        };
+        (@memarg $op:ident $($other:ident)*) => { None };
+    }
+    let memarg: Option<&wasmparser::MemArg> = wasmparser::for_each_operator!(find);
+    match memarg?.target {
+        wasmparser::MemArgTarget::Memory(memory) => Some(memory),
+        wasmparser::MemArgTarget::Array(_) => None,
+    }
+}
+
+/// Whether the operator of a name may write; only those that are known to load do not.
+const fn writes(operator: &str) -> bool {
+    const fn has(text: &[u8], part: &[u8]) -> bool {
+        let mut at = 0;
+        while at + part.len() <= text.len() {
+            let mut same = 0;
+            while same < part.len() && text[at + same] == part[same] {
+                same += 1;
+            }
+            if same == part.len() {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+    !has(operator.as_bytes(), b"Load") || has(operator.as_bytes(), b"Atomic")
 }
 
 fn merge_uses(mut left: Uses, right: Uses) -> Uses {
@@ -396,6 +459,9 @@ fn merge_uses(mut left: Uses, right: Uses) -> Uses {
     }
     or(&mut left.written_tables, &right.written_tables);
     or(&mut left.grown_tables, &right.grown_tables);
+    or(&mut left.read_tables, &right.read_tables);
+    or(&mut left.written_memories, &right.written_memories);
+    or(&mut left.grown_memories, &right.grown_memories);
     or(&mut left.written_globals, &right.written_globals);
     or(&mut left.used_data, &right.used_data);
     or(&mut left.used_elements, &right.used_elements);

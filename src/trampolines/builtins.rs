@@ -7,10 +7,10 @@
 use super::emitter::Emitter;
 use crate::codegen::{self, Session};
 use anyhow::Result;
-use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, types};
+use cranelift_codegen::ir::{self, InstBuilder, types};
 use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::builtin::Builtin;
-use trampette_artifact::key::{DataKey, FuncKey};
+use trampette_artifact::key::FuncKey;
 
 /// The trampoline of a builtin, called as [`codegen::call_builtin`] does. Its context is that of the
 /// caller's own slab, whose root the builtin gets.
@@ -36,10 +36,7 @@ pub fn builtin_trampoline(session: &Session<'_>, builtin: Builtin) -> Result<ir:
     if builtin.signature().root {
         args.insert(0, e.root());
     }
-    let table = codegen::data_address(&mut e.builder, DataKey::Got);
-    let flags = MemFlagsData::trusted().with_readonly();
-    let offset = 8 * i32::from(builtin as u8);
-    let address = e.builder.ins().load(types::I64, flags, table, offset);
+    let address = codegen::builtin_address(&mut e.builder, builtin);
     let host = e.builder.import_signature(host);
     let call = e.builder.ins().call_indirect(host, address, &args);
     let results = e.builder.inst_results(call).to_vec();

@@ -146,6 +146,10 @@ pub enum DataKey {
     DataSegment(DataSegmentId),
     /// The 32-bit function ids of an element segment that run-time code copies from.
     ElementSegment(ElementSegmentId),
+    /// The entries of a table that never changes: [`crate::tables::SealedEntry`]s, or
+    /// [`crate::tables::FunctionEntry`]s if their functions take different contexts. `code` counts from
+    /// this table's start.
+    SealedTable(TableId),
 }
 
 /// What a relocation may name.
@@ -186,6 +190,7 @@ impl SymbolKey {
                 DataKey::Got => pack(33, 0, 0),
                 DataKey::DataSegment(id) => pack(34, 0, id.0),
                 DataKey::ElementSegment(id) => pack(35, 0, id.0),
+                DataKey::SealedTable(id) => pack(36, 0, id.0),
             },
         }
     }
@@ -213,6 +218,7 @@ impl SymbolKey {
                     index,
                 ))));
             }
+            36 => return Some(SymbolKey::Data(DataKey::SealedTable(TableId(index)))),
             _ => return None,
         };
         Some(SymbolKey::Func(func))
@@ -263,6 +269,7 @@ impl fmt::Display for DataKey {
             DataKey::Got => write!(f, "builtin-addresses"),
             DataKey::DataSegment(id) => write!(f, "data-segment[{}]", id.0),
             DataKey::ElementSegment(id) => write!(f, "element-segment[{}]", id.0),
+            DataKey::SealedTable(id) => write!(f, "sealed-table[{}]", id.0),
         }
     }
 }

@@ -362,7 +362,8 @@ pub struct Table {
     pub offset: i32,
     /// Initial length in entries.
     pub minimum: u64,
-    /// Entries there is room for; growth beyond returns -1.
+    /// Entries there is room for; growth beyond returns -1. 0 for a table whose entries are constants of
+    /// the code: it has no place at all.
     pub capacity: u64,
     /// What it holds.
     pub element: TableElement,

@@ -28,6 +28,21 @@ unsafe impl Pod for FunctionEntry {}
 /// log2 of the size of a [`FunctionEntry`].
 pub const FUNCTION_ENTRY_SIZE_LOG2: u32 = 4;
 
+/// An entry of a table that never changes ([`crate::key::DataKey::SealedTable`]) and whose functions all
+/// take the same context. 8 bytes.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SealedEntry {
+    /// The function's canonical type in the artifact; 0 for null.
+    pub signature: u32,
+    /// Offset of its wasm-call code from the start of the sealed table.
+    pub code: i32,
+}
+unsafe impl Pod for SealedEntry {}
+
+/// log2 of the size of a [`SealedEntry`].
+pub const SEALED_ENTRY_SIZE_LOG2: u32 = 3;
+
 /// An entry of `.trampette.functions`: sorted by key, which is also the order in `.text`. 16 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -194,6 +209,7 @@ mod tests {
     #[test]
     fn sizes_are_pinned() {
         assert_eq!(size_of::<FunctionEntry>(), 1 << FUNCTION_ENTRY_SIZE_LOG2);
+        assert_eq!(size_of::<SealedEntry>(), 1 << SEALED_ENTRY_SIZE_LOG2);
         assert_eq!(size_of::<CompiledFunction>(), 16);
         assert_eq!(size_of::<Entry>(), 16);
         assert_eq!(size_of::<Handler>(), 16);

@@ -26,8 +26,8 @@ pub(crate) fn address(builtin: Builtin) -> u64 {
         Builtin::MemoryGrow => memory_grow as *const (),
         Builtin::TableGrow => table_grow as *const (),
         Builtin::TableFill => table_fill as *const (),
-        Builtin::MemoryMove => memory_move as *const (),
-        Builtin::MemorySet => memory_set as *const (),
+        Builtin::MemoryMove => memmove as *const (),
+        Builtin::MemorySet => memset as *const (),
         Builtin::CeilF32 => ceil_f32 as *const (),
         Builtin::CeilF64 => ceil_f64 as *const (),
         Builtin::FloorF32 => floor_f32 as *const (),
@@ -192,14 +192,11 @@ unsafe extern "C" fn table_fill(first: *mut u32, value: u32, count: u64) {
     }
 }
 
-unsafe extern "C" fn memory_move(destination: *mut u8, source: *const u8, bytes: u64) {
-    // SAFETY: compiled code checked the bounds.
-    unsafe { std::ptr::copy(source, destination, bytes as usize) };
-}
-
-unsafe extern "C" fn memory_set(destination: *mut u8, byte: u32, bytes: u64) {
-    // SAFETY: compiled code checked the bounds.
-    unsafe { std::ptr::write_bytes(destination, byte as u8, bytes as usize) };
+unsafe extern "C" {
+    // The platform's own: compiled code calls them without anything in between. The bounds were
+    // checked, and what they return is ignored.
+    fn memmove(destination: *mut u8, source: *const u8, bytes: usize) -> *mut u8;
+    fn memset(destination: *mut u8, byte: i32, bytes: usize) -> *mut u8;
 }
 
 macro_rules! float_builtins {

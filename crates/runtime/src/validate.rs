@@ -219,7 +219,7 @@ fn memories_and_tables(metadata: &Metadata) -> Result<()> {
                 && end.is_some_and(|end| end <= 0)
         });
         ensure!(
-            inside && table.minimum <= table.capacity,
+            inside && (table.minimum <= table.capacity || table.capacity == 0 && !table.growable),
             "table {index} does not fit its context"
         );
     }

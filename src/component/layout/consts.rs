@@ -19,6 +19,8 @@ pub(super) struct Constants {
     pub globals: Vec<Option<ConstOperand>>,
     /// Values in each unit, by [`UnitId`].
     pub units: Vec<UnitConstants>,
+    /// Whether each of the layout's functions escapes.
+    escaping: Vec<bool>,
 }
 
 /// The values of one unit's constant expressions.
@@ -34,21 +36,52 @@ pub(super) struct UnitConstants {
     pub data_offsets: Vec<Option<ConstOperand>>,
 }
 
-/// Evaluates everything in the order of the plan, and gives ids to the functions that escape: those
-/// named in constant expressions and element segments, and by `ref.func` in bodies.
+/// Evaluates everything in the order of the plan, and gives ids to functions: those named in constant
+/// expressions and element segments, and by `ref.func` in bodies. They escape, unless only tables
+/// name them whose entries never become references.
 pub(super) fn evaluate(program: &Program<'_>, layout: &mut Layout) -> Result<Constants> {
     let mut constants = Constants {
         globals: vec![None; program.globals.len()],
         units: (0..layout.units.len())
             .map(|_| UnitConstants::default())
             .collect(),
+        escaping: Vec::new(),
     };
     for step in &program.steps {
         let Step::InstantiateCore(id) = *step;
         let context = || format!("in a constant expression of {id}");
         evaluate_unit(program, layout, &mut constants, id).with_context(context)?;
     }
+    order_functions(layout, &mut constants);
     Ok(constants)
+}
+
+/// Renumbers functions so that those that escape come first.
+fn order_functions(layout: &mut Layout, constants: &mut Constants) {
+    let escapes = |index: &usize| constants.escaping[*index];
+    let (mut order, kept): (Vec<usize>, Vec<usize>) =
+        (0..layout.functions.len()).partition(escapes);
+    layout.escaping_functions = order.len();
+    if order.last().is_none_or(|last| last + 1 == order.len()) {
+        return; // They do already.
+    }
+    order.extend(kept);
+    let mut ids = vec![0; order.len() + 1];
+    for (new, old) in order.iter().enumerate() {
+        ids[old + 1] = new as u32 + 1;
+    }
+    layout.functions = order.iter().map(|old| layout.functions[*old]).collect();
+    for value in constants.globals.iter_mut().flatten() {
+        if let ConstOperand::Value(ConstValue::Ref(id)) = value {
+            *id = ids[*id as usize];
+        }
+    }
+    for unit in &mut constants.units {
+        let tables = unit.tables.iter_mut();
+        for id in tables.chain(unit.elements.iter_mut().flatten()) {
+            *id = ids[*id as usize];
+        }
+    }
 }
 
 fn evaluate_unit(
@@ -62,8 +95,11 @@ fn evaluate_unit(
         .get(id.index())
         .with_context(|| format!("there is no {id}"))?;
     let module = &program.modules[unit.module.index()];
+    let instance = &program.core_instances[id.index()];
     let mut evaluator = Evaluator {
         functions: &mut layout.functions,
+        escaping: &mut constants.escaping,
+        escape: true,
         unit_functions: &unit.functions,
         unit_globals: &unit.globals,
         globals: &mut constants.globals,
@@ -81,7 +117,9 @@ fn evaluate_unit(
         }
     }
     let mut values = UnitConstants::default();
-    for table in &module.tables[module.imported_tables as usize..] {
+    let tables = &module.tables[module.imported_tables as usize..];
+    for (table, id) in tables.iter().zip(&instance.tables) {
+        evaluator.escape = !layout.facts.tables[id.index()].is_constant();
         let value = match &table.init {
             Some(init) => evaluator.reference(init)?,
             None => 0,
@@ -89,6 +127,13 @@ fn evaluate_unit(
         values.tables.push(value);
     }
     for (index, segment) in module.elements.iter().enumerate() {
+        evaluator.escape = match segment.mode {
+            SegmentMode::Active { index, .. } => {
+                let table = unit.tables[index as usize];
+                !layout.facts.tables[table.index()].is_constant()
+            }
+            _ => true,
+        };
         values.element_offsets.push(match &segment.mode {
             SegmentMode::Active { offset, .. } => Some(evaluator.value(offset)?),
             _ => None,
@@ -98,6 +143,7 @@ fn evaluate_unit(
             false => Vec::new(),
         });
     }
+    evaluator.escape = true;
     for segment in &module.data {
         values.data_offsets.push(match &segment.mode {
             SegmentMode::Active { offset, .. } => Some(evaluator.value(offset)?),
@@ -106,8 +152,8 @@ fn evaluate_unit(
     }
     for function in &module.uses.referenced_functions {
         // Bodies are not validated yet; an index out of range is an error of its body's.
-        if let Some(func) = unit.functions.get(*function as usize) {
-            evaluator.functions.insert(*func);
+        if unit.functions.get(*function as usize).is_some() {
+            evaluator.function(*function)?;
         }
     }
     constants.units[id.index()] = values;
@@ -125,6 +171,9 @@ fn is_read(module: &Module<'_>, segment: &ElementSegment<'_>, index: usize) -> b
 /// Evaluates the expressions of one unit.
 struct Evaluator<'e> {
     functions: &'e mut IndexSet<CoreFunc>,
+    escaping: &'e mut Vec<bool>,
+    /// Whether functions that are named now escape.
+    escape: bool,
     unit_functions: &'e [CoreFunc],
     unit_globals: &'e [GlobalId],
     globals: &'e mut Vec<Option<ConstOperand>>,
@@ -136,8 +185,10 @@ impl Evaluator<'_> {
             .unit_functions
             .get(index as usize)
             .with_context(|| format!("there is no function {index}"))?;
-        let id = self.functions.insert_full(*func).0 + 1;
-        Ok(u32::try_from(id)?)
+        let index = self.functions.insert_full(*func).0;
+        self.escaping.resize(self.functions.len(), false);
+        self.escaping[index] |= self.escape;
+        Ok(u32::try_from(index + 1)?)
     }
 
     fn items(&mut self, items: &ElementItems<'_>) -> Result<Vec<u32>> {

@@ -2,12 +2,12 @@
 //!
 //! From the context pointer down: stack limit and memory length, then the most used globals as far as
 //! 8-bit displacements reach, the other globals, tables that never grow, and growable tables with the
-//! room that they may grow into.
+//! room that they may grow into. Constant tables are in no context.
 
 use super::bind::defining_module;
 use super::consts::Constants;
 use super::{GlobalPlace, Layout};
-use crate::component::program::{CoreItem, Program};
+use crate::component::program::Program;
 use crate::modules::module::{CoreType, RefKind};
 use anyhow::{Context, Result, ensure};
 use std::cmp::Reverse;
@@ -91,20 +91,6 @@ fn place_globals(
     cursors: &mut [Cursor],
 ) -> Result<()> {
     let count = program.globals.len();
-    let (mut written, mut accesses) = (vec![false; count], vec![0u64; count]);
-    for unit in &layout.units {
-        let uses = &program.modules[unit.module.index()].uses;
-        for (index, global) in unit.globals.iter().enumerate() {
-            written[global.index()] |= uses.written_globals[index];
-            accesses[global.index()] += u64::from(uses.global_accesses[index]);
-        }
-    }
-    // The host may write what it can reach.
-    for export in &program.core_exports {
-        if let CoreItem::Global(global) = export.item {
-            written[global.index()] = true;
-        }
-    }
     layout.globals = vec![GlobalPlace::Constant(super::ConstValue::I32(0)); count];
     let mut variable = Vec::new();
     for (index, definition) in program.globals.iter().enumerate() {
@@ -116,13 +102,14 @@ fn place_globals(
             .with_context(|| format!("{id} is not defined by its module"))?;
         let value = constants.globals[index].as_ref();
         let value = value.with_context(|| format!("no step of the plan initialises {id}"))?;
-        match (value.value(), global.mutable && written[index]) {
+        let changes = global.mutable && layout.facts.globals[index].written;
+        match (value.value(), changes) {
             (Some(value), false) => layout.globals[index] = GlobalPlace::Constant(value),
             _ => variable.push((id, definition.instance, global.ty)),
         }
     }
     // The most used first; the order of definition (the stack pointer is usually global 0) among equals.
-    variable.sort_by_key(|(id, ..)| (Reverse(accesses[id.index()]), *id));
+    variable.sort_by_key(|(id, ..)| (Reverse(layout.facts.globals[id.index()].accesses), *id));
     for (id, instance, ty) in variable {
         let slab = layout.units[instance.index()].slab;
         let cursor = &mut cursors[slab.index()];
@@ -144,18 +131,6 @@ fn place_globals(
 }
 
 fn place_tables(program: &Program<'_>, layout: &mut Layout, cursors: &mut [Cursor]) -> Result<()> {
-    let mut growable = vec![false; program.tables.len()];
-    for unit in &layout.units {
-        let uses = &program.modules[unit.module.index()].uses;
-        for (index, table) in unit.tables.iter().enumerate() {
-            growable[table.index()] |= uses.grown_tables[index];
-        }
-    }
-    for export in &program.core_exports {
-        if let CoreItem::Table(table) = export.item {
-            growable[table.index()] = true;
-        }
-    }
     for (index, definition) in program.tables.iter().enumerate() {
         let (module, at) = defining_module(program, *definition, |m| m.imported_tables)?;
         let table = module
@@ -163,13 +138,16 @@ fn place_tables(program: &Program<'_>, layout: &mut Layout, cursors: &mut [Curso
             .get(at)
             .with_context(|| format!("{} is not defined by its module", TableId::new(index)))?;
         let minimum = table.ty.initial;
+        let facts = layout.facts.tables[index];
         let maximum = table.ty.maximum.unwrap_or(u64::MAX);
         layout.tables.push(Table {
             slab: layout.units[definition.instance.index()].slab,
             offset: 0,
             minimum,
-            capacity: match growable[index] {
+            capacity: match facts.grows {
                 true => maximum.min(GROWABLE_TABLE_CAPACITY).max(minimum),
+                // Code has the entries itself.
+                false if facts.is_constant() => 0,
                 false => minimum,
             },
             element: match table.element {
@@ -180,12 +158,12 @@ fn place_tables(program: &Program<'_>, layout: &mut Layout, cursors: &mut [Curso
                 RefKind::Extern => TableElement::External,
                 RefKind::Exn => TableElement::Exception,
             },
-            growable: growable[index],
+            growable: facts.grows,
         });
     }
     // Room to grow is the farthest away: the rest of the context stays together.
     let mut order: Vec<usize> = (0..layout.tables.len()).collect();
-    order.sort_by_key(|index| (growable[*index], *index));
+    order.sort_by_key(|index| (layout.tables[*index].growable, *index));
     for index in order {
         let table = &mut layout.tables[index];
         let id = TableId::new(index);

@@ -161,7 +161,7 @@ impl<'a> Instantiation<'_, 'a> {
 
     fn initialise_table(&mut self, id: TableId, value: u32) -> Result<()> {
         let table = &self.layout.tables[id.index()];
-        if value == 0 {
+        if value == 0 || self.layout.facts.tables[id.index()].is_constant() {
             return Ok(());
         }
         ensure!(
@@ -203,6 +203,9 @@ impl<'a> Instantiation<'_, 'a> {
             let table = &self.layout.tables[table_id.index()];
             if !fits(offset, items.len(), table.minimum) {
                 return Ok(self.trap(TrapCode::TableAccessOutOfBounds));
+            }
+            if self.layout.facts.tables[table_id.index()].is_constant() {
+                continue;
             }
             self.writes[table.slab.index()].push(Write {
                 offset: i64::from(table.offset) + (offset * TABLE_ENTRY_SIZE) as i64,
@@ -277,7 +280,9 @@ impl Layout {
 }
 
 /// An offset, also as an unsigned number if it is known when compiling.
-fn segment_offset(operand: Option<&ConstOperand>) -> Result<(ConstOperand, Option<u64>)> {
+pub(super) fn segment_offset(
+    operand: Option<&ConstOperand>,
+) -> Result<(ConstOperand, Option<u64>)> {
     let operand = operand.context("a segment has no offset")?;
     let offset = match operand.value() {
         Some(ConstValue::I32(offset)) => Some(u64::from(offset as u32)),
@@ -288,7 +293,8 @@ fn segment_offset(operand: Option<&ConstOperand>) -> Result<(ConstOperand, Optio
     Ok((operand.clone(), offset))
 }
 
-fn fits(offset: u64, count: usize, length: u64) -> bool {
+/// Whether a segment of `count` entries or bytes is inside of what has a length.
+pub(super) fn fits(offset: u64, count: usize, length: u64) -> bool {
     offset
         .checked_add(count as u64)
         .is_some_and(|end| end <= length)

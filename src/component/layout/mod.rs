@@ -8,11 +8,13 @@
 //! | file | what |
 //! | --- | --- |
 //! | `bind` | index spaces of units |
+//! | `facts` | what can change |
 //! | `slabs` | slabs of memories and units |
 //! | `consts` | constant expressions, and the functions that escape |
 //! | `functions` | canonical signatures |
 //! | `contexts` | places of globals and tables |
 //! | `instantiate` | what instantiation does: static writes and start-up actions |
+//! | `sealed` | tables that never change, as constants |
 //! | `images` | pieces of the initial images |
 //! | `leaving` | which instances can be found unable to leave |
 //! | `print` | all of it as text |
@@ -20,11 +22,13 @@
 mod bind;
 mod consts;
 mod contexts;
+mod facts;
 mod functions;
 mod images;
 mod instantiate;
 mod leaving;
 mod print;
+mod sealed;
 mod slabs;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,6 +36,8 @@ pub(crate) mod testing;
 mod tests;
 
 pub use contexts::GROWABLE_TABLE_CAPACITY;
+pub use facts::{Facts, GlobalFacts, MemoryFacts, TableFacts};
+pub use sealed::SealedTable;
 
 use super::program::{CoreFunc, Program};
 use crate::modules::canonical::CanonicalTypes;
@@ -55,12 +61,19 @@ pub struct Layout {
     pub tables: Vec<Table>,
     /// Globals; the index is the [`GlobalId`].
     pub globals: Vec<GlobalPlace>,
+    /// What can change.
+    pub facts: Facts,
+    /// The contents of tables that only instantiation writes; the index is the [`TableId`].
+    pub sealed_tables: Vec<Option<SealedTable>>,
     /// Units, bound; the index is the [`UnitId`] (and the [`CoreInstanceId`]).
     pub units: Vec<UnitBinding>,
     /// Canonical signatures.
     pub signatures: CanonicalTypes,
-    /// Functions that escape as values; id = index + 1, since 0 is null.
+    /// Functions that have an id; id = index + 1, since 0 is null. First those that escape as
+    /// values, then those that only sealed tables name: their ids are in no running program.
     pub functions: IndexSet<CoreFunc>,
+    /// How many of `functions` escape.
+    pub escaping_functions: usize,
     /// The signature of each of `functions`, by the same index.
     pub function_signatures: Vec<SignatureId>,
     /// Data segments that run-time code copies from; the index is the [`DataSegmentId`].
@@ -230,7 +243,48 @@ impl ConstOperand {
 }
 
 impl Layout {
-    /// The id of a function that escapes as a value.
+    /// The functions that escape as values, in order of their ids.
+    pub fn escaping_functions(&self) -> impl Iterator<Item = CoreFunc> {
+        self.functions.iter().take(self.escaping_functions).copied()
+    }
+
+    /// The contents of a table that only instantiation writes; code may see late ones half written.
+    pub fn settled_table(&self, table: TableId) -> Option<&SealedTable> {
+        self.sealed_tables.get(table.index())?.as_ref()
+    }
+
+    /// The contents of a table that never changes while code runs.
+    pub fn sealed_table(&self, table: TableId) -> Option<&SealedTable> {
+        self.settled_table(table).filter(|table| !table.late)
+    }
+
+    /// What can be called through a sealed table with an index that is not known when compiling.
+    pub fn callees_through(&self, table: TableId) -> impl Iterator<Item = CoreFunc> {
+        let entries = self.sealed_table(table).map(|table| &table.entries[..]);
+        let ids = entries.unwrap_or_default().iter();
+        ids.filter_map(|id| self.function(FunctionId(*id)))
+    }
+
+    /// A function by its id; `None` for null.
+    pub fn function(&self, id: FunctionId) -> Option<CoreFunc> {
+        let index = id.index().checked_sub(1)?;
+        self.functions.get_index(index).copied()
+    }
+
+    /// The length of a memory in bytes, if it never changes.
+    pub fn constant_memory_length(&self, memory: MemoryId) -> Option<u64> {
+        let facts = self.facts.memories.get(memory.index())?;
+        let memory = &self.memories[memory.index()];
+        (!facts.grows).then(|| memory.minimum << memory.page_size_log2)
+    }
+
+    /// Whether no code and no host ever writes a memory.
+    pub fn is_never_written(&self, memory: MemoryId) -> bool {
+        let facts = self.facts.memories.get(memory.index());
+        facts.is_some_and(|facts| !facts.written)
+    }
+
+    /// The id of a function.
     pub fn function_id(&self, func: CoreFunc) -> Option<FunctionId> {
         Some(FunctionId::new(self.functions.get_index_of(&func)? + 1))
     }
@@ -238,7 +292,7 @@ impl Layout {
     /// Entries of the function table: a power of two that holds null and every function value; 0
     /// when there are no function values at all.
     pub fn function_table_length(&self) -> u32 {
-        match self.functions.len() {
+        match self.escaping_functions {
             0 => 0,
             n => u32::try_from(n + 1)
                 .expect("function ids fit 32 bits")
@@ -278,10 +332,12 @@ pub fn lay_out(program: &Program<'_>) -> Result<Layout> {
         units: bind::bind_units(program)?,
         ..Layout::default()
     };
+    layout.facts = facts::find(program, &layout.units);
     slabs::assign_slabs(program, &mut layout)?;
     functions::intern_signatures(program, &mut layout);
     let constants = consts::evaluate(program, &mut layout)?;
     functions::sign_functions(program, &mut layout)?;
+    sealed::fill(program, &constants, &mut layout)?;
     contexts::place(program, &constants, &mut layout)?;
     instantiate::instantiate(program, &constants, &mut layout)?;
     let count = |length: usize| u32::try_from(length).expect("index spaces are limited to 32 bits");

@@ -1,6 +1,6 @@
 //! A layout as text, for `--emit plan`.
 
-use super::{ConstValue, GlobalPlace, Layout, StartupAction};
+use super::{ConstValue, GlobalPlace, Layout, SealedTable, StartupAction};
 use crate::component::program::{CoreFunc, Program};
 use crate::modules::module::CoreSignature;
 use std::fmt::Write;
@@ -42,22 +42,25 @@ impl Layout {
                 write!(out, " of at most {maximum}")?;
             }
             match memory.place {
-                MemoryPlace::Slab(slab) => writeln!(out, " in {slab}")?,
-                MemoryPlace::Shared(id) => writeln!(out, ", {id}")?,
+                MemoryPlace::Slab(slab) => write!(out, " in {slab}")?,
+                MemoryPlace::Shared(id) => write!(out, ", {id}")?,
             }
+            let facts = self.facts.memories[index];
+            let grows = if facts.grows { "" } else { ", fixed" };
+            let written = if facts.written { "" } else { ", never written" };
+            writeln!(out, "{grows}{written}")?;
         }
         for (index, table) in self.tables.iter().enumerate() {
-            write!(
-                out,
-                "{}: {} entries in {} at {}",
-                TableId::new(index),
-                table.minimum,
-                table.slab,
-                table.offset
-            )?;
-            match table.growable {
-                true => writeln!(out, ", room for {}", table.capacity)?,
-                false => writeln!(out, ", fixed")?,
+            let id = TableId::new(index);
+            write!(out, "{id}: {} entries", table.minimum)?;
+            let facts = self.facts.tables[index];
+            if !facts.is_constant() {
+                write!(out, " in {} at {}", table.slab, table.offset)?;
+            }
+            match (table.growable, self.settled_table(id)) {
+                (true, _) => writeln!(out, ", room for {}", table.capacity)?,
+                (false, None) => writeln!(out, ", fixed")?,
+                (false, Some(table)) => writeln!(out, ", {}", sealed_text(table))?,
             }
         }
         for (index, place) in self.globals.iter().enumerate() {
@@ -76,7 +79,15 @@ impl Layout {
         for (index, func) in self.functions.iter().enumerate() {
             let id = FunctionId::new(index + 1);
             let signature = self.function_signatures[index];
-            writeln!(out, "{id}: {}: {signature}", function_text(program, *func))?;
+            let only = match index < self.escaping_functions {
+                true => "",
+                false => ", only in sealed tables",
+            };
+            writeln!(
+                out,
+                "{id}: {}: {signature}{only}",
+                function_text(program, *func)
+            )?;
         }
         for (index, bytes) in self.data_segments.iter().enumerate() {
             let id = DataSegmentId::new(index);
@@ -109,6 +120,19 @@ fn text(value: &ConstValue) -> String {
         ConstValue::Ref(0) => "null".to_string(),
         ConstValue::Ref(id) => format!("ref {id}"),
     }
+}
+
+fn sealed_text(table: &SealedTable) -> String {
+    let kind = if table.late { "sealed late" } else { "sealed" };
+    let mut text = kind.to_string();
+    if let Some(signature) = table.signature {
+        text += &format!(", all {signature}");
+    }
+    if table.has_null {
+        text += ", some null";
+    }
+    let ids: Vec<String> = table.entries.iter().map(u32::to_string).collect();
+    text + ": " + &ids.join(" ")
 }
 
 fn signature_text(signature: &CoreSignature) -> String {

@@ -2,7 +2,7 @@
 
 use super::testing::TestProgram;
 use super::*;
-use crate::component::program::{Trampoline, TrampolineKind};
+use crate::component::program::{CoreExport, CoreItem, Instantiation, Trampoline, TrampolineKind};
 use trampette_artifact::key::Intrinsic;
 use trampette_artifact::trap::TrapCode;
 
@@ -56,10 +56,11 @@ fn instances_that_share_a_memory_share_a_slab() {
     assert_eq!(layout.memories[1].slab(), Some(SlabId(1)));
     assert_eq!(layout.memories[2].slab(), Some(SlabId(2)));
     assert_eq!(layout.tables[0].slab, SlabId(0));
-    // The shim's table holds the adapter's function.
+    // The shim's table holds the adapter's function, and never changes: it is in no image.
     assert_eq!(layout.function_id(func(2, 0)), Some(FunctionId(1)));
-    let table = layout.tables[0].offset;
-    assert_eq!(layout.slabs[0].image, [(table.into(), vec![1])]);
+    assert_eq!(layout.sealed_tables[0].as_ref().unwrap().entries, [1]);
+    assert_eq!(layout.escaping_functions, 0);
+    assert_eq!(layout.slabs[0].image, []);
     assert!(layout.startup[0].is_empty());
 }
 
@@ -106,6 +107,7 @@ fn context_offsets_are_pinned() {
                 (global.set $hot (global.get $hot))
                 (drop (global.get $never_written))
                 (drop (table.grow $grows (ref.null func) (i32.const 1)))
+                (table.set $fixed (i32.const 0) (ref.null func))
                 (drop (table.grow $unbounded (ref.null extern) (i32.const 1)))))",
     )]);
     let place = |offset, ty| GlobalPlace::Context {
@@ -274,7 +276,8 @@ fn equal_signatures_of_units_are_one() {
 fn table_initial_values_come_before_segments() {
     let layout = layout(&[(
         "a",
-        "(module (func $f) (func $g) (table 3 funcref (ref.func $f)) (elem (i32.const 1) func $g))",
+        "(module (func $f) (func $g (table.set (i32.const 0) (ref.null func)))
+            (table 3 funcref (ref.func $f)) (elem (i32.const 1) func $g))",
     )]);
     let at = layout.tables[0].offset;
     let expected = vec![1, 0, 0, 0, 2, 0, 0, 0, 1];
@@ -299,7 +302,8 @@ fn overlapping_segments_and_zero_runs() {
 
 #[test]
 fn segments_out_of_bounds_trap_in_order() {
-    let out_of_bounds = "(module (memory 1) (table 1 funcref) (func $f)
+    let out_of_bounds = "(module (memory 1) (table 1 funcref)
+        (func $f (table.set (i32.const 0) (ref.null func)))
         (elem (i32.const 0) func $f)
         (data (i32.const 0) \"kept\") (data (i32.const 65536) \"x\") (data (i32.const 8) \"never\"))";
     let layout_of = layout;
@@ -445,15 +449,195 @@ fn it_prints() {
     assert_eq!(
         text,
         "root: 184 bytes
-slab0: context of 144 bytes, memory0
-  image at -0x90: 121 bytes
+slab0: context of 128 bytes, memory0
+  image at -0x18: 1 bytes
 core-instance0: module0 `m` in slab0
-memory0: 1 pages of at most 2 in slab0
-table0: 1 entries in slab0 at -144, fixed
+memory0: 1 pages of at most 2 in slab0, fixed, never written
+table0: 1 entries, sealed, all signature1: 1
 global0: I32 in slab0 at -24
 signature1: () -> ()
-function-id1: core-instance0 function 0 `f`: signature1
+function-id1: core-instance0 function 0 `f`: signature1, only in sealed tables
 startup: call core-instance0 function 0 `f`
 "
     );
+}
+
+/// The facts of the table, memory and global that the first module exports.
+fn facts(modules: &[(&str, &str)]) -> (TableFacts, MemoryFacts, GlobalFacts) {
+    let facts = layout(modules).facts;
+    (facts.tables[0], facts.memories[0], facts.globals[0])
+}
+
+const EXPORTER: &str = "(module
+    (table (export \"t\") 2 funcref) (memory (export \"m\") 1) (global (export \"g\") (mut i32) (i32.const 7)))";
+const IMPORTS: &str = "(import \"a\" \"t\" (table 2 funcref)) (import \"a\" \"m\" (memory 1))
+    (import \"a\" \"g\" (global (mut i32)))";
+
+#[test]
+fn what_no_instruction_changes_is_constant() {
+    let nothing = (TableFacts::default(), MemoryFacts::default());
+    let with = |items: &str| {
+        let module = format!("(module {IMPORTS} {items})");
+        facts(&[("a", EXPORTER), ("b", &module)])
+    };
+    let (table, memory, global) = with(
+        "(func $f) (elem (i32.const 1) func $f) (data (i32.const 0) \"x\")
+        (func (drop (i32.load (global.get 0))) (call_indirect (i32.const 1)) (drop (table.size 0)))",
+    );
+    assert_eq!((table, memory), nothing);
+    assert_eq!((global.written, global.accesses), (false, 1));
+
+    let tables = [
+        (
+            "(table.set (i32.const 0) (ref.null func))",
+            (false, true, false),
+        ),
+        ("(drop (table.get (i32.const 0)))", (false, false, true)),
+        (
+            "(drop (table.grow (ref.null func) (i32.const 0)))",
+            (true, true, false),
+        ),
+        (
+            "(table.fill (i32.const 0) (ref.null func) (i32.const 0))",
+            (false, true, false),
+        ),
+        (
+            "(table.copy (i32.const 0) (i32.const 0) (i32.const 0))",
+            (false, true, true),
+        ),
+        (
+            "(table.init 0 (i32.const 0) (i32.const 0) (i32.const 0))",
+            (false, true, false),
+        ),
+    ];
+    for (body, (grows, changes, read)) in tables {
+        let (table, ..) = with(&format!("(elem funcref) (func {body})"));
+        assert_eq!(
+            table,
+            TableFacts {
+                grows,
+                changes,
+                late: false,
+                read
+            },
+            "{body}"
+        );
+    }
+    let memories = [
+        ("(i32.store8 (i32.const 0) (i32.const 0))", (false, true)),
+        ("(i64.store (i32.const 0) (i64.const 0))", (false, true)),
+        (
+            "(v128.store64_lane 0 (i32.const 0) (v128.const i64x2 0 0))",
+            (false, true),
+        ),
+        (
+            "(drop (v128.load64_lane 0 (i32.const 0) (v128.const i64x2 0 0)))",
+            (false, false),
+        ),
+        (
+            "(drop (i32.atomic.rmw.add (i32.const 0) (i32.const 0)))",
+            (false, true),
+        ),
+        (
+            "(memory.fill (i32.const 0) (i32.const 0) (i32.const 0))",
+            (false, true),
+        ),
+        (
+            "(memory.copy (i32.const 0) (i32.const 0) (i32.const 0))",
+            (false, true),
+        ),
+        (
+            "(memory.init 0 (i32.const 0) (i32.const 0) (i32.const 0))",
+            (false, true),
+        ),
+        ("(drop (memory.grow (i32.const 0)))", (true, false)),
+    ];
+    for (body, (grows, written)) in memories {
+        let (_, memory, _) = with(&format!("(data \"x\") (func {body})"));
+        assert_eq!(memory, MemoryFacts { grows, written }, "{body}");
+    }
+    let (.., global) = with("(func (global.set 0 (i32.const 1)))");
+    assert!(global.written);
+}
+
+#[test]
+fn a_start_function_between_creation_and_last_write_unseals() {
+    let start = ("s", "(module (func $s) (start $s))");
+    let write = "(module (import \"a\" \"t\" (table 2 funcref)) (import \"a\" \"m\" (memory 1))
+        (func $f) (elem (i32.const 1) func $f) (data (i32.const 0) \"x\"))";
+    let sealed = |modules: &[(&str, &str)]| {
+        let (table, memory, _) = facts(modules);
+        assert_eq!(table.is_sealed(), !memory.written);
+        table.is_sealed()
+    };
+    assert!(sealed(&[("a", EXPORTER), ("b", write), start]));
+    assert!(sealed(&[start, ("a", EXPORTER), ("b", write)]));
+    assert!(!sealed(&[("a", EXPORTER), start, ("b", write)]));
+    // A module's own segments come before its start function.
+    let own = "(module (table (export \"t\") 2 funcref) (memory (export \"m\") 1)
+        (global (export \"g\") i32 (i32.const 0)) (func $f) (elem (i32.const 1) func $f) (start $f))";
+    assert!(sealed(&[("a", own)]));
+    assert!(!sealed(&[("a", own), ("b", write)]));
+}
+
+#[test]
+fn what_the_host_reaches_or_later_steps_see_is_not_constant() {
+    let mut test = TestProgram::new(&[("a", EXPORTER)]);
+    test.program.instantiation = Instantiation::StepByStep;
+    let facts = lay_out(&test.program).unwrap().facts;
+    assert!(facts.tables[0].changes && facts.memories[0].written && facts.memories[0].grows);
+
+    let mut test = TestProgram::new(&[("a", EXPORTER)]);
+    for item in [
+        CoreItem::Table(TableId(0)),
+        CoreItem::Memory(MemoryId(0)),
+        CoreItem::Global(GlobalId(0)),
+    ] {
+        test.program.core_exports.push(CoreExport {
+            instance: CoreInstanceId(0),
+            name: String::new(),
+            item,
+        });
+    }
+    let facts = lay_out(&test.program).unwrap().facts;
+    let (table, memory) = (facts.tables[0], facts.memories[0]);
+    assert!(table.grows && table.changes && table.read && facts.globals[0].written);
+    assert!(memory.grows && memory.written);
+}
+
+#[test]
+fn ids_of_functions_that_escape_come_first() {
+    let layout = layout(&[(
+        "a",
+        "(module (type $t (func (param i32))) (func $a) (func $b (type $t)) (func $c) (func $d)
+            (table $sealed 4 funcref) (table $read 2 funcref) (table $written 2 funcref)
+            (elem (table $sealed) (i32.const 0) func $a $b $c)
+            (elem (table $read) (i32.const 0) func $d)
+            (elem (table $written) (i32.const 1) func $c)
+            (global (mut funcref) (ref.func $b))
+            (func (drop (table.get $read (i32.const 0))) (table.set $written (i32.const 0) (ref.null func))
+                (global.set 0 (global.get 0))))",
+    )]);
+    let functions: Vec<_> = layout.functions.iter().copied().collect();
+    assert_eq!(functions, [func(0, 1), func(0, 2), func(0, 3), func(0, 0)]);
+    let escaping: Vec<_> = layout.escaping_functions().collect();
+    assert_eq!(escaping, functions[..3]);
+    assert_eq!(layout.function_table_length(), 4);
+    let expected = SealedTable {
+        late: false,
+        entries: vec![4, 1, 2, 0],
+        signature: None,
+        has_null: true,
+        home: Some(SlabId(0)),
+    };
+    assert_eq!(layout.sealed_tables[0], Some(expected));
+    let read = layout.sealed_tables[1].as_ref().unwrap();
+    assert_eq!(
+        (&read.entries[..], read.signature),
+        (&[3, 0][..], Some(SignatureId(2)))
+    );
+    assert_eq!(layout.sealed_tables[2], None);
+    // The global, the written table, the read one.
+    let image: Vec<u8> = layout.slabs[0].image[0].1.clone();
+    assert_eq!(image.iter().filter(|byte| **byte != 0).count(), 3);
 }

@@ -1,15 +1,20 @@
 //! Calls: direct, through tables, through references, and their tail forms; `ref.func`.
+//!
+//! A table that never changes is read-only data, and an index that is a constant a direct call. What
+//! cannot be right is a trap, never a call with another signature.
 
 use super::exceptions::Callee;
 use super::{Address, Translator};
-use crate::codegen::clif_trap;
+use crate::codegen::{self, clif_trap};
+use crate::component::layout::SealedTable;
 use crate::component::program::CoreFunc;
 use anyhow::{Context as _, Result};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{FuncRef, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
-use trampette_artifact::ids::SlabId;
-use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, FunctionEntry};
+use trampette_artifact::ids::{FunctionId, SlabId};
+use trampette_artifact::key::DataKey;
+use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, FunctionEntry, SealedEntry};
 use trampette_artifact::trap::TrapCode;
 use wasmparser::Operator;
 
@@ -52,14 +57,26 @@ pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result
 
 impl Translator<'_, '_> {
     fn call(&mut self, function: u32, kind: CallKind) -> Result<()> {
-        self.makes_calls = true;
         let (callee, context) = self.callee(function);
         let params = self.module.signature(function).params.len();
+        let func = self.unit.functions[function as usize];
+        self.call_function(func, callee, context, params, kind)
+    }
+
+    fn call_function(
+        &mut self,
+        func: CoreFunc,
+        callee: FuncRef,
+        context: Value,
+        params: usize,
+        kind: CallKind,
+    ) -> Result<()> {
+        self.makes_calls = true;
         let args = self.take_call_args(context, params);
         match kind {
             CallKind::Normal => {
                 let callee = Callee::Direct(callee);
-                match self.unit.functions[function as usize] {
+                match func {
                     CoreFunc::Module(..) => self.emit_throwing_call(callee, &args)?,
                     // What is no core function traps rather than throw.
                     _ => self.emit_call(callee, &args),
@@ -76,6 +93,23 @@ impl Translator<'_, '_> {
 
     fn call_through_table(&mut self, type_index: u32, table: u32, kind: CallKind) -> Result<()> {
         let index = self.pop1();
+        let (id, _) = self.table(table);
+        if let Some(settled) = self.session.layout.settled_table(id) {
+            if let Some(known) = self.known_index(index) {
+                if settled.late {
+                    // Null until it is what it will be.
+                    let at = self.table_entry(table, index, TrapCode::TableOutOfBounds);
+                    let ins = self.builder.ins();
+                    let id = ins.load(types::I32, at.flags, at.base, at.offset);
+                    let trap = clif_trap(TrapCode::IndirectCallToNull);
+                    self.builder.ins().trapz(id, trap);
+                }
+                return self.call_known_entry(settled, known, type_index, kind);
+            }
+            if !settled.late {
+                return self.call_sealed(table, settled, index, type_index, kind);
+            }
+        }
         let Address {
             base,
             offset,
@@ -92,6 +126,19 @@ impl Translator<'_, '_> {
             .builder
             .ins()
             .load(types::I32, entry_flags(), entry, signature_offset);
+        self.check_signature(signature, id, type_index);
+        let code_offset = offset_of!(FunctionEntry, code) as i32;
+        let code = self
+            .builder
+            .ins()
+            .sload32(entry_flags(), entry, code_offset);
+        let context = self.entry_context(entry, entry_flags());
+        let table = self.function_table();
+        self.call_code(table, code, context, type_index, kind)
+    }
+
+    /// Goes on if `signature` is that of a type; otherwise traps, because of null if `entry` is 0.
+    fn check_signature(&mut self, signature: Value, entry: Value, type_index: u32) {
         let expected = i64::from(self.unit.signatures[type_index as usize].0);
         let expected = self.builder.ins().iconst(types::I32, expected);
         let matches = self.builder.ins().icmp(IntCC::Equal, signature, expected);
@@ -104,11 +151,78 @@ impl Translator<'_, '_> {
         self.builder.seal_block(wrong);
         self.builder
             .ins()
-            .trapz(id, clif_trap(TrapCode::IndirectCallToNull));
+            .trapz(entry, clif_trap(TrapCode::IndirectCallToNull));
         self.builder.ins().trap(clif_trap(TrapCode::BadSignature));
         self.builder.switch_to_block(right);
         self.builder.seal_block(right);
-        self.call_entry(entry, type_index, kind)
+    }
+
+    /// Calls an entry of a sealed table whose index is a constant: directly, or it traps.
+    fn call_known_entry(
+        &mut self,
+        table: &SealedTable,
+        index: u64,
+        type_index: u32,
+        kind: CallKind,
+    ) -> Result<()> {
+        let id = usize::try_from(index)
+            .ok()
+            .and_then(|index| table.entries.get(index));
+        let Some(id) = id else {
+            self.trap_here(TrapCode::TableOutOfBounds);
+            return Ok(());
+        };
+        let id = FunctionId(*id);
+        let layout = self.session.layout;
+        let Some(func) = layout.function(id) else {
+            self.trap_here(TrapCode::IndirectCallToNull);
+            return Ok(());
+        };
+        if layout.function_signatures[id.index() - 1] != self.unit.signatures[type_index as usize] {
+            self.trap_here(TrapCode::BadSignature);
+            return Ok(());
+        }
+        let signature = codegen::wasm_call_signature(&self.module.types[type_index as usize]);
+        let callee = codegen::declare_function(self.builder.func, func.key(), signature);
+        let context = self.slab_context(layout.home(func));
+        let params = self.module.types[type_index as usize].params.len();
+        self.call_function(func, callee, context, params, kind)
+    }
+
+    /// Calls an entry of a sealed table, by the table's copy in read-only data.
+    fn call_sealed(
+        &mut self,
+        table_index: u32,
+        table: &SealedTable,
+        index: Value,
+        type_index: u32,
+        kind: CallKind,
+    ) -> Result<()> {
+        let (id, _) = self.table(table_index);
+        let expected = self.unit.signatures[type_index as usize];
+        let length = table.entries.len() as u64;
+        let trap = TrapCode::TableOutOfBounds;
+        let outside = self.check_table_index(table_index, index, Some(length), trap);
+        let index = self.index64(index);
+        let offset = self.scaled(index, table.entry_size_log2());
+        let start = codegen::data_address(&mut self.builder, DataKey::SealedTable(id));
+        let entry = self.builder.ins().iadd(start, offset);
+        let mitigated = self.session.isa.flags();
+        let mitigated = mitigated.enable_table_access_spectre_mitigation();
+        let entry = self.guarded(mitigated, outside, start, entry);
+        let flags = MemFlagsData::trusted().with_readonly();
+        if table.has_null || table.signature != Some(expected) {
+            let at = offset_of!(SealedEntry, signature) as i32;
+            let signature = self.builder.ins().load(types::I32, flags, entry, at);
+            self.check_signature(signature, signature, type_index);
+        }
+        let at = offset_of!(SealedEntry, code) as i32;
+        let code = self.builder.ins().sload32(flags, entry, at);
+        let context = match table.home {
+            Some(home) => self.slab_context(home),
+            None => self.entry_context(entry, flags),
+        };
+        self.call_code(start, code, context, type_index, kind)
     }
 
     fn call_reference(&mut self, type_index: u32, kind: CallKind) -> Result<()> {
@@ -116,14 +230,16 @@ impl Translator<'_, '_> {
         self.builder
             .ins()
             .trapz(id, clif_trap(TrapCode::NullReference));
-        match self.function_entry(id) {
-            // Validation has proved the type, and that the reference is a function's.
-            Some(entry) => self.call_entry(entry, type_index, kind),
-            None => {
-                self.trap_here(TrapCode::NullReference);
-                Ok(())
-            }
-        }
+        // Validation has proved the type, and that the reference is a function's.
+        let Some(entry) = self.function_entry(id) else {
+            self.trap_here(TrapCode::NullReference);
+            return Ok(());
+        };
+        let at = offset_of!(FunctionEntry, code) as i32;
+        let code = self.builder.ins().sload32(entry_flags(), entry, at);
+        let context = self.entry_context(entry, entry_flags());
+        let table = self.function_table();
+        self.call_code(table, code, context, type_index, kind)
     }
 
     /// The address of a function's entry; `None` if no function of the component is a value. The id
@@ -138,27 +254,28 @@ impl Translator<'_, '_> {
         Some(self.builder.ins().iadd(table, offset))
     }
 
-    /// Calls what an entry of the function table says, whose type is known.
-    fn call_entry(&mut self, entry: Value, type_index: u32, kind: CallKind) -> Result<()> {
+    /// The context of the function that a [`FunctionEntry`] names.
+    fn entry_context(&mut self, entry: Value, flags: MemFlagsData) -> Value {
+        if self.session.layout.slabs.len() == 1 {
+            return self.context;
+        }
+        let at = offset_of!(FunctionEntry, context) as i32;
+        let distance = self.builder.ins().load(types::I64, flags, entry, at);
+        let first = self.slab_context(SlabId(0));
+        self.builder.ins().iadd(first, distance)
+    }
+
+    /// Calls the code at an offset from the start of a table, whose type is known.
+    fn call_code(
+        &mut self,
+        table: Value,
+        offset: Value,
+        context: Value,
+        type_index: u32,
+        kind: CallKind,
+    ) -> Result<()> {
         self.makes_calls = true;
-        let code_offset = offset_of!(FunctionEntry, code) as i32;
-        let code = self
-            .builder
-            .ins()
-            .sload32(entry_flags(), entry, code_offset);
-        let table = self.function_table();
-        let code = self.builder.ins().iadd(table, code);
-        let context = if self.session.layout.slabs.len() == 1 {
-            self.context
-        } else {
-            let offset = offset_of!(FunctionEntry, context) as i32;
-            let distance = self
-                .builder
-                .ins()
-                .load(types::I64, entry_flags(), entry, offset);
-            let first = self.slab_context(SlabId(0));
-            self.builder.ins().iadd(first, distance)
-        };
+        let code = self.builder.ins().iadd(table, offset);
         let signature = self.signature(type_index);
         let params = self.module.types[type_index as usize].params.len();
         let args = self.take_call_args(context, params);

@@ -27,7 +27,6 @@ use trampette_artifact::trap::TrapCode;
 #[derive(Default)]
 pub(super) struct Cache {
     root: Option<Value>,
-    function_table: Option<ir::GlobalValue>,
     /// Callable functions by the module's index.
     functions: HashMap<u32, FuncRef>,
     /// Signatures by the module's type index.
@@ -112,22 +111,15 @@ impl Translator<'_, '_> {
     /// Calls a service of the runtime.
     pub(super) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
         self.makes_calls = true;
-        codegen::call_builtin(&mut self.builder, self.context, builtin, args)
+        match builtin.signature().root {
+            true => codegen::call_builtin(&mut self.builder, self.context, builtin, args),
+            false => codegen::call_pure_builtin(&mut self.builder, builtin, args),
+        }
     }
 
     /// The address of the function table.
     pub(super) fn function_table(&mut self) -> Value {
-        if let Some(global) = self.entities.function_table {
-            return self.builder.ins().symbol_value(types::I64, global);
-        }
-        let address = codegen::data_address(&mut self.builder, DataKey::FunctionTable);
-        let dfg = &self.builder.func.dfg;
-        if let Some(inst) = dfg.value_def(address).inst()
-            && let InstructionData::UnaryGlobalValue { global_value, .. } = dfg.insts[inst]
-        {
-            self.entities.function_table = Some(global_value);
-        }
-        address
+        codegen::data_address(&mut self.builder, DataKey::FunctionTable)
     }
 
     /// A memory of the unit by the module's index.
@@ -149,6 +141,9 @@ impl Translator<'_, '_> {
 
     /// The current length of a memory in bytes, an `i64`.
     pub(super) fn memory_length(&mut self, memory: MemoryId) -> Value {
+        if let Some(length) = self.session.layout.constant_memory_length(memory) {
+            return self.builder.ins().iconst(types::I64, length.cast_signed());
+        }
         if let Some(id) = self.session.layout.memories[memory.index()].shared() {
             let root = self.root();
             return codegen::shared_memory_length(&mut self.builder, self.session, root, id);
@@ -164,6 +159,10 @@ impl Translator<'_, '_> {
                 let flags = MemFlagsData::new()
                     .with_endianness(ir::Endianness::Little)
                     .with_trap_code(Some(codegen::clif_trap(TrapCode::MemoryOutOfBounds)));
+                let flags = match self.session.layout.is_never_written(memory) {
+                    true => flags.with_readonly(),
+                    false => flags,
+                };
                 let flags = Region::Memory(memory).flags(self.builder.func, flags);
                 self.entities.memory_flags = Some((memory, flags));
                 flags
@@ -256,7 +255,13 @@ impl Translator<'_, '_> {
 
     /// What is accessed behind a bounds check: the address, or `start` where the processor speculates
     /// that nothing is `outside` and something is.
-    fn guarded(&mut self, mitigated: bool, outside: Value, start: Value, address: Value) -> Value {
+    pub(super) fn guarded(
+        &mut self,
+        mitigated: bool,
+        outside: Value,
+        start: Value,
+        address: Value,
+    ) -> Value {
         match mitigated {
             true => self
                 .builder
@@ -313,17 +318,55 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Where entry `index` of a table is, of any index type; traps with `trap` if there is none.
-    pub(super) fn table_entry(&mut self, table: u32, index: Value, trap: TrapCode) -> Address {
-        let index = self.index64(index);
-        let length = self.table_length(table);
+    /// Traps unless an index of any index type is below the length of a table, which may be a constant.
+    /// Returns the condition of the trap.
+    pub(super) fn check_table_index(
+        &mut self,
+        table: u32,
+        index: Value,
+        constant: Option<u64>,
+        trap: TrapCode,
+    ) -> Value {
+        let ty = self.builder.func.dfg.value_type(index);
+        let (index, length) = match constant {
+            // Nothing is extended for the sake of a comparison.
+            Some(length) if ty == types::I64 || u32::try_from(length).is_ok() => {
+                let length = self.builder.ins().iconst(ty, length.cast_signed());
+                (index, length)
+            }
+            _ => (self.index64(index), self.table_length(table)),
+        };
         let outside = self
             .builder
             .ins()
             .icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
         self.builder.ins().trapnz(outside, codegen::clif_trap(trap));
+        outside
+    }
+
+    /// The unsigned value of an index that is a constant.
+    pub(super) fn known_index(&self, index: Value) -> Option<u64> {
+        let dfg = &self.builder.func.dfg;
+        let inst = dfg.value_def(dfg.resolve_aliases(index)).inst()?;
+        match dfg.insts[inst] {
+            InstructionData::UnaryImm {
+                opcode: ir::Opcode::Iconst,
+                imm,
+            } => Some(match dfg.value_type(index) {
+                types::I64 => imm.bits().cast_unsigned(),
+                _ => u64::from(imm.bits() as u32),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Where entry `index` of a table is, of any index type; traps with `trap` if there is none.
+    pub(super) fn table_entry(&mut self, table: u32, index: Value, trap: TrapCode) -> Address {
         let (id, layout) = self.table(table);
         let (slab, offset) = (layout.slab, layout.offset);
+        let constant = (!layout.growable).then_some(layout.minimum);
+        let outside = self.check_table_index(table, index, constant, trap);
+        let index = self.index64(index);
         let context = self.slab_context(slab);
         let bytes = self.scaled(index, TABLE_ENTRY_SIZE_LOG2);
         let mut base = self.builder.ins().iadd(context, bytes);

@@ -4,9 +4,7 @@ use super::Translator;
 use super::entities::index_type;
 use crate::codegen::{self, Region};
 use anyhow::Result;
-use cranelift_codegen::ir::{
-    self, InstBuilder, InstructionData, MemFlagsData, Opcode, Type, Value, types,
-};
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Opcode, Type, Value, types};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::MemoryId;
 use trampette_artifact::key::DataKey;
@@ -201,17 +199,8 @@ impl Translator<'_, '_> {
 
     /// The value of a constant that is small enough for code in line.
     fn small_constant(&self, value: Value) -> Option<u64> {
-        let dfg = &self.builder.func.dfg;
-        let inst = dfg.value_def(value).inst()?;
-        match dfg.insts[inst] {
-            InstructionData::UnaryImm {
-                opcode: Opcode::Iconst,
-                imm,
-            } => u64::try_from(imm.bits())
-                .ok()
-                .filter(|bytes| *bytes <= INLINE_BYTES),
-            _ => None,
-        }
+        self.known_index(value)
+            .filter(|bytes| *bytes <= INLINE_BYTES)
     }
 
     /// Flags of accesses to a memory whose bounds were checked.

@@ -14,6 +14,11 @@ pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result
     match op {
         Operator::TableGet { table } => {
             let index = t.pop1();
+            if let Some(id) = t.known_entry(*table, index) {
+                let id = t.builder.ins().iconst(types::I32, i64::from(id));
+                t.push1(id);
+                return Ok(true);
+            }
             let at = t.table_entry(*table, index, TrapCode::TableAccessOutOfBounds);
             let value = t
                 .builder
@@ -62,6 +67,14 @@ pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result
 }
 
 impl Translator<'_, '_> {
+    /// The reference at a constant index of a table that never changes.
+    fn known_entry(&self, table: u32, index: Value) -> Option<u32> {
+        let (id, _) = self.table(table);
+        let sealed = self.session.layout.sealed_table(id)?;
+        let index = usize::try_from(self.known_index(index)?).ok()?;
+        sealed.entries.get(index).copied()
+    }
+
     /// Pushes a length, an `i64`, as the index type of a table.
     fn push_table_index(&mut self, table: u32, length: Value) {
         let value = if self.module.tables[table as usize].ty.table64 {

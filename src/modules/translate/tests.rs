@@ -92,6 +92,7 @@ fn lay_out(module: &Module<'_>) -> Layout {
         memories: memories.collect(),
         tables: tables.collect(),
         globals: globals.collect(),
+        escaping_functions: functions.len(),
         functions: functions.iter().copied().collect(),
         data_segments: vec![vec![]; module.data.len()],
         element_segments: vec![vec![]; module.elements.len()],
@@ -291,7 +292,7 @@ fn calls_without_function_values_trap() {
     assert!(compiled.is_err(), "ref.func of a function without an id");
     let text = "(module (type $t (func)) (table 1 funcref)
         (func (param i32) local.get 0 call_indirect (type $t) local.get 0 call 0))";
-    let compiled = compile_with(text, |layout| layout.functions.clear()).unwrap();
+    let compiled = compile_with(text, |layout| layout.escaping_functions = 0).unwrap();
     assert_has(&compiled[0].clif, &["trap user4"]);
 }
 
@@ -557,4 +558,40 @@ mod run {
             i32.const 132 i32.load8_u i32.const 16 i32.shl i32.add))";
         assert_eq!(run(text, &[(0xfff7, 9)]), [0xf709]);
     }
+}
+
+#[test]
+fn what_is_known_of_the_context_survives_stores_to_memory() {
+    let compiled = compile(
+        "(module (memory 1) (global $g (mut i32) (i32.const 0)) (global $other (mut i32) (i32.const 0))
+            (table $t 3 10 funcref)
+            (func (param i32) (result i32)
+                global.get $g
+                local.get 0 i32.const 1 i32.store
+                global.get $g i32.add
+                i32.const 5 global.set $other
+                i32.const 0 ref.null func table.set $t
+                global.get $g i32.add)
+            (func (param i32) (result i32)
+                table.size $t
+                local.get 0 i32.const 1 i32.store
+                local.get 0 i32.const 2 i32.store8 offset=8
+                global.get $g global.set $other
+                table.size $t i32.add)
+            (func (param i32) (result i32)
+                local.get 0 i32.load
+                i32.const 5 global.set $g
+                local.get 0 i32.load i32.add))",
+    );
+    // Global 0 is at -0x20; the table's length is the only field of the root that is used.
+    assert_eq!(compiled[0].asm.matches("-0x20(%rdi)").count(), 1);
+    let field = compiled[1].asm.matches("movq 0x90(").count();
+    assert_eq!(field, 1, "{}", compiled[1].asm);
+    assert_eq!(compiled[2].clif.matches("load.i32").count(), 2);
+    assert_eq!(
+        compiled[2].asm.matches("(%rdi, %r").count(),
+        1,
+        "{}",
+        compiled[2].asm
+    );
 }
