@@ -91,7 +91,7 @@ impl CallGraph {
         let mut nodes: Vec<Node> = Vec::with_capacity(found.len());
         let mut values = Vec::new();
         for (caller, (key, (edges, built))) in found.into_iter().enumerate() {
-            let mut callees = Vec::with_capacity(edges.len());
+            let mut callees = Vec::with_capacity(edges.calls.len());
             values.extend(edges.values.iter().map(|callee| index[callee]));
             for (callee, calls) in edges.calls {
                 let callee = index[&callee];
