@@ -116,10 +116,12 @@ pub fn in_turn(mut contenders: Vec<(Contender, Sample)>, effort: Effort) -> Resu
     Ok(figures)
 }
 
-/// The number of iterations that take about `length`.
+/// The number of iterations that take about `length`, or fewer where what a sample does beside the
+/// measured part takes much longer.
 fn calibrate(sample: &mut Sample, length: Duration) -> Result<u64> {
     let mut count = 1u64;
     loop {
+        let start = Instant::now();
         // The shortest of a few: one that was interrupted would give too small a number.
         let mut time = sample(count)?;
         for _ in 0..3 {
@@ -128,9 +130,13 @@ fn calibrate(sample: &mut Sample, length: Duration) -> Result<u64> {
             }
             time = time.min(sample(count)?);
         }
-        if time * 4 >= length || count >= 1 << 30 {
+        let enough = time * 4 >= length || count >= 1 << 30;
+        if enough {
             let fits = length.as_secs_f64() / time.as_secs_f64().max(1e-9) * count as f64;
             return Ok((fits as u64).clamp(1, 1 << 30));
+        }
+        if start.elapsed() >= length * 4 {
+            return Ok(count);
         }
         count *= 4;
     }
