@@ -1,7 +1,8 @@
-//! Components of several random core modules that import each other's functions, memories, tables,
+//! Components of several random core modules, generated or crafted, that import each other's functions, memories, tables,
 //! globals and tags, some of them instantiated twice. Functions whose types are numbers are lifted.
 //! A module of our own observes what components do not export: memories, tables and globals.
 
+use crate::crafted;
 use crate::generate::{self, FUEL, ImportNames};
 use crate::interface::{Call, Interface, Item, calls, interface};
 use crate::observer::{self, Observed};
@@ -82,6 +83,12 @@ impl Composition {
         let mut modules = Vec::new();
         let mut interfaces: Vec<Interface> = Vec::new();
         for _ in 0..count {
+            if random.percent(50) {
+                let module = crafted(&interfaces, random)?;
+                interfaces.push(interface(&module)?);
+                modules.push(module);
+                continue;
+            }
             let mut config = generate::config(random);
             config.max_imports = 12;
             config.max_funcs = 12;
@@ -129,6 +136,24 @@ impl Composition {
         }
         Ok(dead)
     }
+}
+
+/// A crafted module that may import from the modules so far.
+fn crafted(interfaces: &[Interface], random: &mut Random) -> Result<Vec<u8>> {
+    let earlier = interfaces.iter().enumerate();
+    let earlier: Vec<_> = earlier
+        .map(|(module, interface)| crafted::Import {
+            module: module_name(module),
+            interface,
+        })
+        .collect();
+    let host = |offer: &mut dyn FnMut(String, &[Type], Option<Type>)| {
+        for (number, signature) in SIGNATURES.iter().enumerate() {
+            let result = signature.results.first().copied();
+            offer(host_name(number), signature.params, result);
+        }
+    };
+    crafted::module(&earlier, host, random)
 }
 
 /// A module that imports everything that a next module may import: the host's functions, and what the

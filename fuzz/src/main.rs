@@ -7,6 +7,7 @@
 //! | `value` | values that both engines know; what host functions return |
 //! | `generate` | random core modules |
 //! | `interface` | what a module imports and exports, and which calls to make |
+//! | `crafted` | random core modules for linking: small functions, tables that are shared |
 //! | `compose`, `observer` | components of several such modules, and a module that reads their state |
 //! | `options` | the ways in which Trampette compiles |
 //! | `ours`, `peer` | running a case in each engine, which gives a trace |
@@ -16,6 +17,7 @@
 
 mod case;
 mod compose;
+mod crafted;
 mod generate;
 mod interface;
 mod observer;
