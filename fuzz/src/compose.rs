@@ -1,6 +1,8 @@
 //! Components of several random core modules, generated or crafted, that import each other's functions, memories, tables,
 //! globals and tags, some of them instantiated twice. Functions whose types are numbers are lifted.
-//! A module of our own observes what components do not export: memories, tables and globals.
+//! A module of our own observes what components do not export: memories, tables and globals. Some
+//! compositions have two such components, of which the second imports functions of the first instead of the
+//! host's.
 
 use crate::crafted;
 use crate::generate::{self, FUEL, ImportNames};
@@ -69,6 +71,8 @@ pub struct Composition {
     pub calls: Vec<Call>,
     /// The functions that observe the state, with what they observe.
     observers: Vec<(String, String)>,
+    /// The functions that set the fuel.
+    resets: Vec<String>,
     /// The fuel of every module before each call.
     fuel: i32,
 }
@@ -79,34 +83,37 @@ impl Composition {
     /// # Errors
     /// If no component can be made of the seed's random numbers.
     pub fn generate(random: &mut Random) -> Result<Composition> {
-        let count = 2 + random.below(3);
-        let mut modules = Vec::new();
-        let mut interfaces: Vec<Interface> = Vec::new();
-        for _ in 0..count {
-            if random.percent(50) {
-                let module = crafted(&interfaces, random)?;
-                interfaces.push(interface(&module)?);
-                modules.push(module);
-                continue;
+        let count = random.pick(&[1, 1, 2]);
+        let parts = (0..count).map(|_| Part::generate(random));
+        let parts = parts.collect::<Result<Vec<Part>>>()?;
+        let wasm = match &parts[..] {
+            [part] => part.wasm.clone(),
+            parts => nest(parts, random),
+        };
+        let prefix = |part: usize, name: &str| match count {
+            1 => name.to_string(),
+            _ => nested_name(part, name),
+        };
+        let mut composition = Composition {
+            wasm,
+            calls: Vec::new(),
+            observers: Vec::new(),
+            resets: Vec::new(),
+            fuel: random.pick(&[200, 1_000, 5_000]),
+        };
+        let mut functions = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            for (name, signature) in &part.functions {
+                functions.push((prefix(index, name), signature.clone()));
             }
-            let mut config = generate::config(random);
-            config.max_imports = 12;
-            config.max_funcs = 12;
-            config.min_funcs = config.min_funcs.min(8);
-            config.max_instructions = config.max_instructions.min(300);
-            config.custom_page_sizes_enabled = false;
-            config.available_imports = Some(offered(&interfaces, random)?);
-            let module = generate::module(config, ImportNames::Kept, random)?;
-            interfaces.push(interface(&module)?);
-            modules.push(module);
+            for (name, what) in &part.observers {
+                let what = prefix(index, what);
+                composition.observers.push((prefix(index, name), what));
+            }
+            composition.resets.push(prefix(index, observer::RESET));
         }
-        let mut instances: Vec<usize> = (0..count).collect();
-        if random.percent(40) {
-            // A second instance, before those that may import from it.
-            let twice = random.below(count);
-            instances.insert(twice, twice);
-        }
-        Builder::default().build(&modules, &interfaces, &instances, random)
+        composition.calls = calls(&functions, 40, random);
+        Ok(composition)
     }
 
     /// Makes a call and looks at what it left behind. Whether the instance is dead.
@@ -119,11 +126,13 @@ impl Composition {
         trace: &mut Trace,
         invoke: &mut dyn FnMut(&str, &[Value]) -> Invoked,
     ) -> Result<bool> {
-        let (outcome, _) = invoke(observer::RESET, &[Value::I32(self.fuel)])?;
-        ensure!(
-            matches!(outcome, Outcome::Returned(_)),
-            "resetting the fuel ended with {outcome:?}"
-        );
+        for reset in &self.resets {
+            let (outcome, _) = invoke(reset, &[Value::I32(self.fuel)])?;
+            ensure!(
+                matches!(outcome, Outcome::Returned(_)),
+                "resetting the fuel ended with {outcome:?}"
+            );
+        }
         let (outcome, log) = invoke(&call.name, &call.arguments)?;
         let dead = !matches!(outcome, Outcome::Returned(_));
         trace.push(call.to_string(), outcome, log);
@@ -136,6 +145,97 @@ impl Composition {
         }
         Ok(dead)
     }
+}
+
+/// One component: core instances that import from each other.
+struct Part {
+    wasm: Vec<u8>,
+    /// What it exports, apart from the observer's functions.
+    functions: Vec<(String, Signature)>,
+    observers: Vec<(String, String)>,
+}
+
+impl Part {
+    fn generate(random: &mut Random) -> Result<Part> {
+        let count = 2 + random.below(3);
+        let mut modules = Vec::new();
+        let mut interfaces: Vec<Interface> = Vec::new();
+        for _ in 0..count {
+            let module = match random.percent(50) {
+                true => crafted(&interfaces, random)?,
+                false => generated(&interfaces, random)?,
+            };
+            interfaces.push(interface(&module)?);
+            modules.push(module);
+        }
+        let mut instances: Vec<usize> = (0..count).collect();
+        if random.percent(40) {
+            // A second instance, before those that may import from it.
+            let twice = random.below(count);
+            instances.insert(twice, twice);
+        }
+        Builder::default().build(&modules, &interfaces, &instances, random)
+    }
+}
+
+/// The name of a nested component's export.
+fn nested_name(part: usize, name: &str) -> String {
+    format!("p{part}-{name}")
+}
+
+/// A component with several components in it.
+fn nest(parts: &[Part], random: &mut Random) -> Vec<u8> {
+    let mut outer = Builder::default();
+    let host = outer.import_host();
+    let mut instances: Vec<u32> = Vec::new();
+    for part in parts {
+        let component = outer.component.component_raw(None, &part.wasm);
+        let mut arguments = Vec::new();
+        for (number, wanted) in SIGNATURES.iter().enumerate() {
+            let mut candidates = Vec::new();
+            for (instance, earlier) in instances.iter().zip(parts) {
+                let all = earlier.functions.iter();
+                let all = all.filter(|(_, signature)| {
+                    signature.params == wanted.params && signature.results == wanted.results
+                });
+                candidates.extend(all.map(|(name, _)| (*instance, name)));
+            }
+            let function = match candidates.is_empty() || random.percent(20) {
+                true => host[number],
+                false => {
+                    let (instance, name) = random.pick(&candidates);
+                    let kind = ComponentExportKind::Func;
+                    outer.component.alias_export(instance, name, kind)
+                }
+            };
+            arguments.push((host_name(number), ComponentExportKind::Func, function));
+        }
+        let instance = outer.component.instantiate(None, component, arguments);
+        instances.push(instance);
+    }
+    for (index, (instance, part)) in instances.iter().zip(parts).enumerate() {
+        let functions = part.functions.iter().map(|(name, _)| name.as_str());
+        let observers = part.observers.iter().map(|(name, _)| name.as_str());
+        for name in functions.chain(observers).chain([observer::RESET]) {
+            let kind = ComponentExportKind::Func;
+            let function = outer.component.alias_export(*instance, name, kind);
+            let name = nested_name(index, name);
+            outer.component.export(name.as_str(), kind, function, None);
+        }
+    }
+    outer.component.finish()
+}
+
+/// A module of wasm-smith that may import from the modules so far.
+fn generated(interfaces: &[Interface], random: &mut Random) -> Result<Vec<u8>> {
+    let mut config = generate::config(random);
+    config.max_imports = 12;
+    config.max_funcs = 12;
+    config.min_funcs = config.min_funcs.min(8);
+    config.max_instructions = config.max_instructions.min(300);
+    config.custom_page_sizes_enabled = false;
+    config.available_imports = Some(offered(interfaces, random)?);
+    generate::module(config, ImportNames::Kept, random)
 }
 
 /// A crafted module that may import from the modules so far.
@@ -248,7 +348,7 @@ impl Builder {
         interfaces: &[Interface],
         instances: &[usize],
         random: &mut Random,
-    ) -> Result<Composition> {
+    ) -> Result<Part> {
         let host = self.host();
         let indices: Vec<u32> = modules
             .iter()
@@ -280,11 +380,10 @@ impl Builder {
             }
         }
         let observers = self.observe(&made, interfaces)?;
-        Ok(Composition {
+        Ok(Part {
             wasm: self.component.finish(),
-            calls: calls(&functions, 40, random),
+            functions,
             observers,
-            fuel: random.pick(&[100, 1_000, 5_000]),
         })
     }
 
@@ -296,17 +395,23 @@ impl Builder {
         self.component.core_instantiate(None, module, arguments)
     }
 
+    /// Imports the host's functions.
+    fn import_host(&mut self) -> Vec<u32> {
+        let mut functions = Vec::new();
+        for (number, signature) in SIGNATURES.iter().enumerate() {
+            let ty = self.function_type(signature.params, signature.results);
+            let (name, ty) = (host_name(number), ComponentTypeRef::Func(ty));
+            functions.push(self.component.import(name.as_str(), ty));
+        }
+        functions
+    }
+
     /// Imports and lowers the host's functions; the core instance of them.
     fn host(&mut self) -> u32 {
         let mut exports = Vec::new();
-        for (number, signature) in SIGNATURES.iter().enumerate() {
-            let ty = self.function_type(signature.params, signature.results);
-            let name = host_name(number);
-            let function = self
-                .component
-                .import(name.as_str(), ComponentTypeRef::Func(ty));
+        for (number, function) in self.import_host().into_iter().enumerate() {
             let lowered = self.component.lower_func(None, function, []);
-            exports.push((name, lowered));
+            exports.push((host_name(number), lowered));
         }
         let exports: Vec<_> = exports
             .iter()

@@ -23,6 +23,10 @@ const SIGNATURES: &[(&[Type], Option<Type>)] = &[
     (&[Type::I32, Type::I64], None),
     (&[Type::F64], Some(Type::F64)),
     (&[Type::F32, Type::I32], Some(Type::F32)),
+    // Those of the host's functions, which another component may take the place of.
+    (&[Type::I64, Type::F64], Some(Type::F64)),
+    (&[Type::F32, Type::I32, Type::I64], Some(Type::I64)),
+    (&[Type::I32, Type::I32], Some(Type::F32)),
 ];
 
 /// Where an item of an earlier module is imported from.
