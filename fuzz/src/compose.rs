@@ -247,13 +247,15 @@ fn crafted(interfaces: &[Interface], random: &mut Random) -> Result<Vec<u8>> {
             interface,
         })
         .collect();
-    let host = |offer: &mut dyn FnMut(String, &[Type], Option<Type>)| {
-        for (number, signature) in SIGNATURES.iter().enumerate() {
-            let result = signature.results.first().copied();
-            offer(host_name(number), signature.params, result);
-        }
-    };
-    crafted::module(&earlier, host, random)
+    let host = SIGNATURES.iter().enumerate();
+    let host: Vec<_> = host
+        .map(|(number, signature)| crafted::Function {
+            name: host_name(number),
+            params: signature.params.to_vec(),
+            result: signature.results.first().copied(),
+        })
+        .collect();
+    crafted::module(HOST, &host, &earlier, random)
 }
 
 /// A module that imports everything that a next module may import: the host's functions, and what the

@@ -37,11 +37,15 @@ pub struct Import<'a> {
     pub interface: &'a Interface,
 }
 
+/// A function that crafted code may call.
 #[derive(Clone)]
-struct Function {
-    name: String,
-    params: Vec<Type>,
-    result: Option<Type>,
+pub struct Function {
+    /// Its name: that of an export, or as text has it.
+    pub name: String,
+    /// Its parameters, all numbers.
+    pub params: Vec<Type>,
+    /// Its result, a number.
+    pub result: Option<Type>,
 }
 
 /// A function in a table.
@@ -72,23 +76,21 @@ struct Module {
     exported: usize,
 }
 
-/// A random module that may import from earlier ones, and the host's functions.
+/// A random module that may import from earlier ones, and functions of the host's, whose module name is
+/// `host`.
 ///
 /// # Errors
 /// If the text made here is wrong.
 pub fn module(
+    host: &str,
+    functions: &[Function],
     earlier: &[Import<'_>],
-    host: impl Fn(&mut dyn FnMut(String, &[Type], Option<Type>)),
     random: &mut Random,
 ) -> Result<Vec<u8>> {
     let mut module = Module::default();
-    let mut offered = Vec::new();
-    host(&mut |name, params, result| {
-        offered.push((name, params.to_vec(), result));
-    });
-    for (name, params, result) in offered {
+    for function in functions {
         if random.percent(30) {
-            module.import_function("host", &name, &params, result);
+            module.import_function(host, &function.name, &function.params, function.result);
         }
     }
     for import in earlier {

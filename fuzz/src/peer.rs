@@ -128,6 +128,7 @@ fn failed(error: &wasmtime::Error) -> Outcome {
         Trap::BadConversionToInteger => TrapCode::BadConversionToInteger,
         Trap::UnreachableCodeReached => TrapCode::Unreachable,
         Trap::NullReference => TrapCode::NullReference,
+        Trap::UncaughtException => TrapCode::UncaughtException,
         Trap::AllocationTooLarge => return Outcome::Exhausted,
         other => return Outcome::Failed(format!("{other:?}: {error:#}")),
     };
