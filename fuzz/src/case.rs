@@ -3,10 +3,10 @@
 use crate::compose::Composition;
 use crate::interface::CoreCase;
 use crate::options::{describe, variants};
+use crate::ours;
 use crate::peer::Peer;
 use crate::random::Random;
 use crate::trace::{Comparison, Trace, compare};
-use crate::{ours, peer};
 use anyhow::Result;
 use clap::ValueEnum;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,6 +20,14 @@ pub enum Mode {
     Components,
     /// Core modules for even seeds, components for odd ones.
     Both,
+}
+
+/// Where cases come from.
+pub enum Source {
+    /// From the seed.
+    Generated(Mode),
+    /// A module or component that was written before; only the calls are from the seed.
+    File(Vec<u8>),
 }
 
 /// What became of a case.
@@ -67,6 +75,18 @@ enum Case {
 }
 
 impl Case {
+    fn new(seed: u64, source: &Source, peer: &Peer, random: &mut Random) -> Result<Case> {
+        match source {
+            Source::Generated(mode) => Case::generate(seed, *mode, random),
+            Source::File(wasm) if wasmparser::Parser::is_component(wasm) => {
+                let exports = peer.exports(wasm)?;
+                let case = Composition::of(wasm.clone(), exports, random);
+                Ok(Case::Composition(case))
+            }
+            Source::File(wasm) => Ok(Case::Core(CoreCase::of(wasm.clone(), random)?)),
+        }
+    }
+
     fn generate(seed: u64, mode: Mode, random: &mut Random) -> Result<Case> {
         let core = match mode {
             Mode::Core => true,
@@ -102,13 +122,13 @@ impl Case {
 }
 
 /// Runs the case of a seed.
-pub fn run(seed: u64, mode: Mode, peer: &peer::Peer) -> CaseResult {
+pub fn run(seed: u64, source: &Source, peer: &Peer) -> CaseResult {
     let mut random = Random::new(seed);
     // Some cases cannot be made; the next random numbers make another one.
-    let mut case = Case::generate(seed, mode, &mut random);
+    let mut case = Case::new(seed, source, peer, &mut random);
     for _ in 0..4 {
         if case.is_err() {
-            case = Case::generate(seed, mode, &mut random);
+            case = Case::new(seed, source, peer, &mut random);
         }
     }
     let case = match case {

@@ -52,6 +52,8 @@ pub const SIGNATURES: &[HostSignature] = &[
 
 /// The module that core modules import the host's functions from.
 const HOST: &str = "host";
+/// How much fuel there may be.
+const FUELS: [i32; 3] = [200, 1_000, 5_000];
 /// Most parameters that a lifted function passes in registers.
 const FLAT_PARAMETERS: usize = 16;
 
@@ -99,7 +101,7 @@ impl Composition {
             calls: Vec::new(),
             observers: Vec::new(),
             resets: Vec::new(),
-            fuel: random.pick(&[200, 1_000, 5_000]),
+            fuel: random.pick(&FUELS),
         };
         let mut functions = Vec::new();
         for (index, part) in parts.iter().enumerate() {
@@ -114,6 +116,30 @@ impl Composition {
         }
         composition.calls = calls(&functions, 40, random);
         Ok(composition)
+    }
+
+    /// Random calls of a composition that was made before, whose exports are these.
+    pub fn of(wasm: Vec<u8>, exports: Vec<(String, Signature)>, random: &mut Random) -> Self {
+        let mut functions = Vec::new();
+        let mut observers = Vec::new();
+        let mut resets = Vec::new();
+        for (name, signature) in exports {
+            let last = name.rsplit('-').next().unwrap_or_default();
+            if last == observer::RESET {
+                resets.push(name);
+            } else if observer::is_observer(last) {
+                observers.push((name.clone(), name));
+            } else {
+                functions.push((name, signature));
+            }
+        }
+        Composition {
+            wasm,
+            calls: calls(&functions, 40, random),
+            observers,
+            resets,
+            fuel: random.pick(&FUELS),
+        }
     }
 
     /// Makes a call and looks at what it left behind. Whether the instance is dead.

@@ -130,6 +130,14 @@ impl CoreCase {
     pub fn generate(random: &mut Random) -> Result<CoreCase> {
         let config = crate::generate::config(random);
         let wasm = crate::generate::module(config, ImportNames::Numbered, random)?;
+        CoreCase::of(wasm, random)
+    }
+
+    /// Random calls of a module.
+    ///
+    /// # Errors
+    /// If it is invalid, or an import cannot be made.
+    pub fn of(wasm: Vec<u8>, random: &mut Random) -> Result<CoreCase> {
         let interface = interface(&wasm)?;
         for (_, _, item) in &interface.imports {
             match item {

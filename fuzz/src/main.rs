@@ -30,7 +30,7 @@ mod trace;
 mod value;
 
 use anyhow::{Context, Result, bail};
-use case::Mode;
+use case::{Mode, Source};
 use clap::Parser;
 use peer::Peer;
 use report::Report;
@@ -58,6 +58,10 @@ struct Arguments {
     /// What to generate; `both` alternates.
     #[arg(long, value_enum, default_value_t = Mode::Both)]
     mode: Mode,
+    /// Run this module or component, which was saved before, instead of generating; seeds choose the
+    /// calls.
+    #[arg(long)]
+    replay: Option<PathBuf>,
     /// Write divergent modules and components to this folder.
     #[arg(long)]
     save: Option<PathBuf>,
@@ -72,6 +76,7 @@ struct Arguments {
 /// What all threads share.
 struct Run {
     arguments: Arguments,
+    source: Source,
     peer: Peer,
     next: AtomicU64,
     start: Instant,
@@ -98,7 +103,7 @@ impl Run {
                 // So that the seed is known if the process dies.
                 std::fs::write(folder.join(format!("running-{thread}")), seed.to_string())?;
             }
-            let result = case::run(seed, self.arguments.mode, &self.peer);
+            let result = case::run(seed, &self.source, &self.peer);
             if self.arguments.verbose {
                 println!("seed {seed}: {result:#?}");
             }
@@ -119,7 +124,15 @@ fn main() -> Result<ExitCode> {
     if let Some(folder) = &arguments.save {
         std::fs::create_dir_all(folder).context("cannot make the folder for divergences")?;
     }
+    let source = match &arguments.replay {
+        Some(path) => {
+            let wasm = std::fs::read(path);
+            Source::File(wasm.with_context(|| format!("cannot read {}", path.display()))?)
+        }
+        None => Source::Generated(arguments.mode),
+    };
     let run = Run {
+        source,
         next: AtomicU64::new(arguments.seed),
         peer: Peer::new()?,
         start: Instant::now(),

@@ -8,6 +8,11 @@ use wasmparser::{RefType, ValType};
 /// The function that sets the fuel of every module.
 pub const RESET: &str = "reset";
 
+/// Whether a function of that name reads state.
+pub fn is_observer(name: &str) -> bool {
+    name.starts_with('s')
+}
+
 /// Something that a core instance exports.
 pub struct Observed {
     /// The name under which the instance is given to the observer.

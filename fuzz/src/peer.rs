@@ -6,10 +6,13 @@ use crate::generate::{FUEL, MEMORY_LIMIT, TABLE_LIMIT};
 use crate::interface::{CoreCase, Item};
 use crate::random::hash;
 use crate::trace::{HostCall, Outcome, Trace};
-use crate::value::{HostFailure, Value, host_function};
+use crate::value::{HostFailure, Signature, Type, Value, host_function};
 use anyhow::{Result, anyhow, bail};
 use trampette_runtime::TrapCode;
-use wasmtime::component::{Component, Instance, Linker, Val as ComponentVal};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{
+    Component, Instance, Linker, Type as ComponentType, Val as ComponentVal,
+};
 use wasmtime::{
     AsContext, AsContextMut, Config, Engine, Extern, ExternRef, ExternType, Func, Global, HeapType,
     Memory, Module, OptLevel, Ref, RefType, Store, StoreLimits, StoreLimitsBuilder, Table, Tag,
@@ -107,6 +110,16 @@ fn to_component(value: Value) -> ComponentVal {
     }
 }
 
+fn number(ty: &ComponentType) -> Option<Type> {
+    match ty {
+        ComponentType::S32 => Some(Type::I32),
+        ComponentType::S64 => Some(Type::I64),
+        ComponentType::Float32 => Some(Type::F32),
+        ComponentType::Float64 => Some(Type::F64),
+        _ => None,
+    }
+}
+
 fn failed(error: &wasmtime::Error) -> Outcome {
     if error.downcast_ref::<HostFailure>().is_some() {
         return Outcome::HostFailed;
@@ -169,6 +182,27 @@ impl Peer {
         let mut store = Store::new(&self.engine, Data { log, limits });
         store.limiter(|data| &mut data.limits);
         store
+    }
+
+    /// The functions that a component exports, if they are of numbers.
+    ///
+    /// # Errors
+    /// If the component is invalid.
+    pub fn exports(&self, wasm: &[u8]) -> Result<Vec<(String, Signature)>> {
+        let component = Component::new(&self.engine, wasm)?;
+        let ty = component.component_type();
+        let mut functions = Vec::new();
+        for (name, export) in ty.exports(&self.engine) {
+            let ComponentItem::ComponentFunc(function) = export.ty else {
+                continue;
+            };
+            let params = function.params().map(|(_, ty)| number(&ty));
+            let results = function.results().map(|ty| number(&ty));
+            if let (Some(params), Some(results)) = (params.collect(), results.collect()) {
+                functions.push((name.to_string(), Signature { params, results }));
+            }
+        }
+        Ok(functions)
     }
 
     /// Runs a core module.
