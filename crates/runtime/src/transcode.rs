@@ -217,7 +217,9 @@ pub(crate) unsafe extern "C" fn bools_normalise(address: *mut u8, count: u64) {
 pub(crate) unsafe extern "C" fn bits_mask(address: *mut u8, length: u64, mask: u64) {
     // SAFETY: compiled code checked the bounds.
     let (words, rest) = unsafe { bytes_mut(address, length) }.as_chunks_mut::<8>();
-    bulk::mask_words(words, mask);
+    for word in words {
+        *word = (u64::from_le_bytes(*word) & mask).to_le_bytes();
+    }
     for (byte, mask) in rest.iter_mut().zip(mask.to_le_bytes()) {
         *byte &= mask;
     }

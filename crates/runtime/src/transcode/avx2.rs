@@ -228,27 +228,36 @@ pub(super) fn utf8_to_utf16(source: &[u8], start: usize, target: &mut [u8]) -> u
     let (mut read, mut written) = (start, start);
     // Whether a character of four bytes may have started in the block before.
     let mut long_before = false;
-    while read < source.len() {
-        // A byte gives at most a unit, so `written <= read`: a block's stores end at most 64 bytes
-        // after `2 * read`.
-        if let Some(window) = window(source, read) {
-            // SAFETY: the window is inside the source, so 32 more units are inside the target.
-            unsafe {
-                let to = target.as_mut_ptr().add(written * 2);
-                written += utf16_of_block(window, u32::MAX, &mut long_before, to);
-            }
-        } else {
-            let window = padded(source, read);
-            let valid = u32::MAX >> BLOCK.saturating_sub(source.len() - read);
-            let mut units = [0; BLOCK * 2];
-            // SAFETY: there is room for 32 units.
-            let more =
-                unsafe { utf16_of_block(&window, valid, &mut long_before, units.as_mut_ptr()) };
-            target[written * 2..][..more * 2].copy_from_slice(&units[..more * 2]);
-            written += more;
+    if read < BEFORE {
+        written += utf16_at_edge(source, read, &mut long_before, &mut target[written * 2..]);
+        read += BLOCK;
+    }
+    while let Some(window) = window(source, read) {
+        // SAFETY: a byte gives at most a unit, so `written <= read`; and there are 32 bytes more, so
+        // there is room for 32 units more.
+        unsafe {
+            let to = target.as_mut_ptr().add(written * 2);
+            written += utf16_of_block(window, u32::MAX, &mut long_before, to);
         }
         read += BLOCK;
     }
+    while read < source.len() {
+        written += utf16_at_edge(source, read, &mut long_before, &mut target[written * 2..]);
+        read += BLOCK;
+    }
+    written
+}
+
+/// [`utf16_of_block`] for one that has not all around it. Apart, so that the others keep to registers.
+#[inline(never)]
+#[target_feature(enable = "avx2,popcnt")]
+fn utf16_at_edge(source: &[u8], read: usize, long_before: &mut bool, target: &mut [u8]) -> usize {
+    let window = padded(source, read);
+    let valid = u32::MAX >> BLOCK.saturating_sub(source.len() - read);
+    let mut units = [0; BLOCK * 2];
+    // SAFETY: there is room for 32 units.
+    let written = unsafe { utf16_of_block(&window, valid, long_before, units.as_mut_ptr()) };
+    target[..written * 2].copy_from_slice(&units[..written * 2]);
     written
 }
 
@@ -349,31 +358,47 @@ unsafe fn utf16_of_block(
 pub(super) fn utf8_to_latin1(source: &[u8], start: usize, target: &mut [u8]) -> (usize, usize) {
     assert!(target.len() >= source.len());
     let (mut read, mut written) = (start, start);
+    // A character that started in the block before is still to be written.
+    let stop = |read: usize, written| {
+        let unfinished = read > start && source[read - 1] >= 0xc0;
+        (read - usize::from(unfinished), written)
+    };
+    if read < BEFORE {
+        match latin1_at_edge(source, read, &mut target[written..]) {
+            Some(more) => written += more,
+            None => return stop(read, written),
+        }
+        read = source.len().min(read + BLOCK);
+    }
+    while let Some(window) = window(source, read) {
+        // SAFETY: as for `utf8_to_utf16`, with bytes for units.
+        match unsafe { latin1_of_block(window, u32::MAX, target.as_mut_ptr().add(written)) } {
+            Some(more) => written += more,
+            None => return stop(read, written),
+        }
+        read += BLOCK;
+    }
     while read < source.len() {
-        let count = BLOCK.min(source.len() - read);
-        let valid = u32::MAX >> (BLOCK - count);
-        // A byte gives at most a byte: see `utf8_to_utf16`.
-        let more = if let Some(window) = window(source, read) {
-            // SAFETY: the window is inside the source, so 32 more bytes are inside the target.
-            unsafe { latin1_of_block(window, valid, target.as_mut_ptr().add(written)) }
-        } else {
-            let window = padded(source, read);
-            let mut bytes = [0; BLOCK];
-            // SAFETY: there is room for 32 bytes.
-            let more = unsafe { latin1_of_block(&window, valid, bytes.as_mut_ptr()) };
-            let wanted = more.unwrap_or(0);
-            target[written..][..wanted].copy_from_slice(&bytes[..wanted]);
-            more
-        };
-        let Some(more) = more else {
-            // A character that started in the block before is still to be written.
-            let unfinished = read > start && source[read - 1] >= 0xc0;
-            return (read - usize::from(unfinished), written);
-        };
-        written += more;
-        read += count;
+        match latin1_at_edge(source, read, &mut target[written..]) {
+            Some(more) => written += more,
+            None => return stop(read, written),
+        }
+        read = source.len().min(read + BLOCK);
     }
     (read, written)
+}
+
+/// [`latin1_of_block`] for one that has not all around it.
+#[inline(never)]
+#[target_feature(enable = "avx2,popcnt")]
+fn latin1_at_edge(source: &[u8], read: usize, target: &mut [u8]) -> Option<usize> {
+    let window = padded(source, read);
+    let valid = u32::MAX >> BLOCK.saturating_sub(source.len() - read);
+    let mut bytes = [0; BLOCK];
+    // SAFETY: there is room for 32 bytes.
+    let written = unsafe { latin1_of_block(&window, valid, bytes.as_mut_ptr())? };
+    target[..written].copy_from_slice(&bytes[..written]);
+    Some(written)
 }
 
 /// Converts the characters that end in a block, unless one there is over U+00FF.
@@ -487,10 +512,9 @@ pub(super) fn utf16_to_utf8(source: &[u8], target: &mut [u8]) -> Option<usize> {
         before: _mm256_setzero_si256(),
         open: false,
     };
-    let (blocks, mut rest) = source.as_chunks::<BLOCK>();
+    let (mut blocks, mut rest) = source.as_chunks::<BLOCK>();
     // A unit gives at most three bytes, and the last store of a block ends at most 4 bytes after what
     // its units give at most: two more units must follow.
-    let mut blocks = blocks;
     if rest.len() < 4
         && let Some((_, others)) = blocks.split_last()
     {

@@ -9,26 +9,28 @@
 macro_rules! vectorised {
     ($(
         $(#[$doc:meta])*
-        fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? $body:block
+        fn $name:ident($first:ident: $first_type:ty $(, $argument:ident: $type:ty)*)
+            $(-> $result:ty)? $body:block
     )*) => {$(
         $(#[$doc])*
         #[inline]
-        pub(super) fn $name($($argument: $type),*) $(-> $result)? {
+        pub(super) fn $name($first: $first_type $(, $argument: $type)*) $(-> $result)? {
             #[inline(always)]
-            fn plain($($argument: $type),*) $(-> $result)? $body
+            fn plain($first: $first_type $(, $argument: $type)*) $(-> $result)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2")]
-                fn wide($($argument: $type),*) $(-> $result)? {
-                    plain($($argument),*)
+                fn wide($first: $first_type $(, $argument: $type)*) $(-> $result)? {
+                    plain($first $(, $argument)*)
                 }
-                if is_x86_feature_detected!("avx2") {
+                // A call costs more than it saves for a few.
+                if $first.len() > BLOCK && is_x86_feature_detected!("avx2") {
                     // SAFETY: the processor has AVX2.
-                    return unsafe { wide($($argument),*) };
+                    return unsafe { wide($first $(, $argument)*) };
                 }
             }
-            plain($($argument),*)
+            plain($first $(, $argument)*)
         }
     )*};
 }
@@ -190,47 +192,39 @@ vectorised! {
     fn narrow_in_place(buffer: &mut [u8]) {
         let count = buffer.len() / 2;
         let mut done = 0;
-        // What is written, at half the place, is nowhere that is still to be read.
-        while done + BLOCK <= count {
-            let mut block = [0; BLOCK];
-            narrow_into(buffer[done * 2..][..BLOCK * 2].as_chunks().0, &mut block);
-            buffer[done..][..BLOCK].copy_from_slice(&block);
-            done += BLOCK;
-        }
-        for index in done..count {
-            buffer[index] = buffer[index * 2];
+        // What is written, at half the place, is nowhere that is still to be read. Through a copy,
+        // and not a small one, since the compiler sees no vectors in what may overlap.
+        while done < count {
+            let mut copy = [0; 256];
+            let copy = &mut copy[..(count - done).min(256)];
+            narrow_into(buffer[done * 2..][..copy.len() * 2].as_chunks().0, copy);
+            buffer[done..][..copy.len()].copy_from_slice(copy);
+            done += copy.len();
         }
     }
 
     /// Whether UTF-16LE is valid: low surrogates come after high ones, and nothing else does.
     fn is_utf16(units: &[[u8; 2]]) -> bool {
-        let (blocks, rest) = units.as_chunks::<BLOCK>();
-        // Whether the unit before is a high surrogate.
-        let mut open = false;
-        for block in blocks {
-            // Few texts have any surrogates.
-            if !any_surrogate(block) {
-                if open {
-                    return false;
-                }
-                continue;
-            }
-            let mut valid = open == (kind(&block[0]) == LOW);
-            for (before, unit) in block.iter().zip(&block[1..]) {
-                valid &= (kind(before) == HIGH) == (kind(unit) == LOW);
-            }
-            if !valid {
-                return false;
-            }
-            open = kind(&block[BLOCK - 1]) == HIGH;
+        // Few texts have any surrogates.
+        let mut rest = units;
+        while let Some((block, others)) = rest.split_first_chunk::<BLOCK>()
+            && !any_surrogate(block)
+        {
+            rest = others;
         }
-        for unit in rest {
-            if open != (kind(unit) == LOW) {
-                return false;
-            }
-            open = kind(unit) == HIGH;
+        while let Some((block, others)) = rest.split_first_chunk::<SMALL>()
+            && !any_surrogate(block)
+        {
+            rest = others;
         }
-        !open
+        let (Some(first), Some(last)) = (rest.first(), rest.last()) else {
+            return true;
+        };
+        let mut valid = kind(first) != LOW && kind(last) != HIGH;
+        for (before, unit) in rest.iter().zip(&rest[1..]) {
+            valid &= (kind(before) == HIGH) == (kind(unit) == LOW);
+        }
+        valid
     }
 
     /// Whether `u32`s are all Unicode scalar values.
@@ -248,13 +242,6 @@ vectorised! {
     fn normalise_bools(bytes: &mut [u8]) {
         for byte in bytes {
             *byte = u8::from(*byte != 0);
-        }
-    }
-
-    /// Clears the bits that are not in `mask`.
-    fn mask_words(words: &mut [[u8; 8]], mask: u64) {
-        for word in words {
-            *word = (u64::from_le_bytes(*word) & mask).to_le_bytes();
         }
     }
 }
