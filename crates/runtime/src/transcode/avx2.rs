@@ -226,10 +226,8 @@ fn window(source: &[u8], at: usize) -> Option<&Window> {
 pub(super) fn utf8_to_utf16(source: &[u8], start: usize, target: &mut [u8]) -> usize {
     assert!(target.len() / 2 >= source.len());
     let (mut read, mut written) = (start, start);
-    // Whether a character of four bytes may have started in the block before.
-    let mut long_before = false;
-    if read < BEFORE {
-        written += utf16_at_edge(source, read, &mut long_before, &mut target[written * 2..]);
+    if read < BEFORE.min(source.len()) {
+        written += utf16_at_edge(source, read, &mut target[written * 2..]);
         read += BLOCK;
     }
     while let Some(window) = window(source, read) {
@@ -237,12 +235,12 @@ pub(super) fn utf8_to_utf16(source: &[u8], start: usize, target: &mut [u8]) -> u
         // there is room for 32 units more.
         unsafe {
             let to = target.as_mut_ptr().add(written * 2);
-            written += utf16_of_block(window, u32::MAX, &mut long_before, to);
+            written += utf16_of_block(window, u32::MAX, to);
         }
         read += BLOCK;
     }
     while read < source.len() {
-        written += utf16_at_edge(source, read, &mut long_before, &mut target[written * 2..]);
+        written += utf16_at_edge(source, read, &mut target[written * 2..]);
         read += BLOCK;
     }
     written
@@ -251,12 +249,12 @@ pub(super) fn utf8_to_utf16(source: &[u8], start: usize, target: &mut [u8]) -> u
 /// [`utf16_of_block`] for one that has not all around it. Apart, so that the others keep to registers.
 #[inline(never)]
 #[target_feature(enable = "avx2,popcnt")]
-fn utf16_at_edge(source: &[u8], read: usize, long_before: &mut bool, target: &mut [u8]) -> usize {
+fn utf16_at_edge(source: &[u8], read: usize, target: &mut [u8]) -> usize {
     let window = padded(source, read);
     let valid = u32::MAX >> BLOCK.saturating_sub(source.len() - read);
     let mut units = [0; BLOCK * 2];
     // SAFETY: there is room for 32 units.
-    let written = unsafe { utf16_of_block(&window, valid, long_before, units.as_mut_ptr()) };
+    let written = unsafe { utf16_of_block(&window, valid, units.as_mut_ptr()) };
     target[..written * 2].copy_from_slice(&units[..written * 2]);
     written
 }
@@ -267,77 +265,77 @@ fn utf16_at_edge(source: &[u8], read: usize, long_before: &mut bool, target: &mu
 /// There are 64 bytes at `to`.
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
-unsafe fn utf16_of_block(
-    window: &Window,
-    valid: u32,
-    long_before: &mut bool,
-    to: *mut u8,
-) -> usize {
+unsafe fn utf16_of_block(window: &Window, valid: u32, to: *mut u8) -> usize {
     let current = load(part::<BEFORE>(window));
     if _mm256_movemask_epi8(current) == 0 {
-        *long_before = false;
         // SAFETY: as above.
         unsafe { store_widened(current, to) };
         return valid.count_ones() as usize;
     }
     let block = Utf8Block::new(window, current);
-    let back2 = load(part::<{ BEFORE - 2 }>(window));
-    // A lead byte of two has bit 5 clear, so it gives as many bits as a continuation byte.
-    let mut middle =
-        _mm256_andnot_si256(block.ascii, _mm256_and_si256(block.back1, each_byte(0x3f)));
-    // The third last byte counts only if the second last is no lead byte. Its bits are at the top.
-    let continued =
-        _mm256_andnot_si256(block.ascii, _mm256_cmpgt_epi8(each_byte(0xc0), block.back1));
-    let mut top = _mm256_and_si256(
-        continued,
-        _mm256_and_si256(_mm256_slli_epi16::<4>(back2), each_byte(0xf0)),
-    );
-    let is_long = |bytes| _mm256_cmpeq_epi8(_mm256_max_epu8(bytes, each_byte(0xf0)), bytes);
-    let long_here = _mm256_movemask_epi8(is_long(current)) != 0;
-    let long = *long_before || long_here;
-    *long_before = long_here;
-
+    let back3 = load(part::<{ BEFORE - 3 }>(window));
+    // All lead bytes of three and of four that matter are in one of these.
+    let around = _mm256_max_epu8(current, back3);
+    let at_least = |bytes, least| _mm256_cmpeq_epi8(_mm256_max_epu8(bytes, least), bytes);
+    let any = |lanes| _mm256_movemask_epi8(lanes) != 0;
     let mut keep = block.ends;
+    // A lead byte of two has bit 5 clear, so it gives as many bits as a continuation byte.
+    let middle = _mm256_and_si256(block.back1, each_byte(0x3f));
+    let mut middle = _mm256_andnot_si256(block.ascii, middle);
     // A unit is `low + 64 * middle`, and `top` in its upper byte.
-    let weights = each_unit(0x4001);
-    let join = |middle, top| {
+    let sums = |middle| {
+        let weights = each_unit(0x4001);
+        (
+            _mm256_maddubs_epi16(_mm256_unpacklo_epi8(block.low, middle), weights),
+            _mm256_maddubs_epi16(_mm256_unpackhi_epi8(block.low, middle), weights),
+        )
+    };
+    let with_top = |(low, high), top| {
         let zero = _mm256_setzero_si256();
-        let low = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(block.low, middle), weights);
-        let high = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(block.low, middle), weights);
         (
             _mm256_or_si256(low, _mm256_unpacklo_epi8(zero, top)),
             _mm256_or_si256(high, _mm256_unpackhi_epi8(zero, top)),
         )
     };
-    let (low, high) = if long {
-        // Four bytes give a high surrogate at the third and a low surrogate at the fourth.
-        let third = is_long(back2);
-        let fourth = is_long(load(part::<{ BEFORE - 3 }>(window)));
-        keep |= _mm256_movemask_epi8(third) as u32;
-        middle = _mm256_andnot_si256(_mm256_and_si256(fourth, each_byte(0x30)), middle);
-        top = _mm256_blendv_epi8(top, each_byte(0xdc), fourth);
-        let (low, high) = join(middle, top);
-        let lower = _mm256_or_si256(
-            _mm256_and_si256(_mm256_slli_epi16::<2>(block.back1), each_byte(0xfc)),
-            _mm256_and_si256(_mm256_srli_epi16::<4>(current), each_byte(0x03)),
-        );
-        let upper = _mm256_and_si256(back2, each_byte(0x07));
-        // 0xd800, less what 0x10000 is in the bits that a high surrogate has.
-        let base = each_unit(0xd7c0);
-        (
-            _mm256_blendv_epi8(
-                low,
-                _mm256_add_epi16(_mm256_unpacklo_epi8(lower, upper), base),
-                _mm256_unpacklo_epi8(third, third),
-            ),
-            _mm256_blendv_epi8(
-                high,
-                _mm256_add_epi16(_mm256_unpackhi_epi8(lower, upper), base),
-                _mm256_unpackhi_epi8(third, third),
-            ),
-        )
+    let (low, high) = if !any(at_least(around, each_byte(0xe0))) {
+        sums(middle)
     } else {
-        join(middle, top)
+        let back2 = load(part::<{ BEFORE - 2 }>(window));
+        // The third last byte counts only if the second last is no lead byte. Its bits are at the top.
+        let continuation = _mm256_cmpgt_epi8(each_byte(0xc0), block.back1);
+        let continued = _mm256_andnot_si256(block.ascii, continuation);
+        let top = _mm256_and_si256(_mm256_slli_epi16::<4>(back2), each_byte(0xf0));
+        let top = _mm256_and_si256(continued, top);
+        if !any(at_least(around, each_byte(0xf0))) {
+            with_top(sums(middle), top)
+        } else {
+            // Four bytes give a high surrogate at the third and a low surrogate at the fourth.
+            let third = at_least(back2, each_byte(0xf0));
+            let fourth = at_least(back3, each_byte(0xf0));
+            keep |= _mm256_movemask_epi8(third) as u32;
+            middle = _mm256_andnot_si256(_mm256_and_si256(fourth, each_byte(0x30)), middle);
+            let top = _mm256_blendv_epi8(top, each_byte(0xdc), fourth);
+            let (low, high) = with_top(sums(middle), top);
+            let lower = _mm256_or_si256(
+                _mm256_and_si256(_mm256_slli_epi16::<2>(block.back1), each_byte(0xfc)),
+                _mm256_and_si256(_mm256_srli_epi16::<4>(current), each_byte(0x03)),
+            );
+            let upper = _mm256_and_si256(back2, each_byte(0x07));
+            // 0xd800, less what 0x10000 is in the bits that a high surrogate has.
+            let base = each_unit(0xd7c0);
+            (
+                _mm256_blendv_epi8(
+                    low,
+                    _mm256_add_epi16(_mm256_unpacklo_epi8(lower, upper), base),
+                    _mm256_unpacklo_epi8(third, third),
+                ),
+                _mm256_blendv_epi8(
+                    high,
+                    _mm256_add_epi16(_mm256_unpackhi_epi8(lower, upper), base),
+                    _mm256_unpackhi_epi8(third, third),
+                ),
+            )
+        }
     };
     keep &= valid;
     let mut written = 0;
@@ -363,7 +361,7 @@ pub(super) fn utf8_to_latin1(source: &[u8], start: usize, target: &mut [u8]) -> 
         let unfinished = read > start && source[read - 1] >= 0xc0;
         (read - usize::from(unfinished), written)
     };
-    if read < BEFORE {
+    if read < BEFORE.min(source.len()) {
         match latin1_at_edge(source, read, &mut target[written..]) {
             Some(more) => written += more,
             None => return stop(read, written),

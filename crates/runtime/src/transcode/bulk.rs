@@ -37,7 +37,7 @@ macro_rules! vectorised {
 
 /// Units that are looked at before they are written.
 const BLOCK: usize = 32;
-/// The same where they are only copied.
+/// The same where nothing is written.
 const LARGE: usize = 128;
 /// The same for what is left.
 const SMALL: usize = 8;
@@ -93,36 +93,31 @@ fn narrow_into(source: &[[u8; 2]], target: &mut [u8]) {
 }
 
 vectorised! {
-    /// Copies ASCII until something else comes; returns how many bytes.
-    fn copy_ascii(source: &[u8], target: &mut [u8]) -> usize {
-        let mut done = 0;
-        for (block, target) in source.chunks_exact(LARGE).zip(target.chunks_exact_mut(LARGE)) {
-            if any_high(block) {
-                break;
-            }
-            target.copy_from_slice(block);
-            done += LARGE;
-        }
-        while let Some(block) = source[done..].first_chunk::<SMALL>()
+    /// How many bytes are ASCII before something else comes.
+    fn ascii_prefix(bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while let Some((block, others)) = rest.split_first_chunk::<LARGE>()
             && !any_high(block)
         {
-            target[done..][..SMALL].copy_from_slice(block);
-            done += SMALL;
+            rest = others;
         }
-        while done < source.len() && source[done].is_ascii() {
-            target[done] = source[done];
-            done += 1;
+        while let Some((block, others)) = rest.split_first_chunk::<SMALL>()
+            && !any_high(block)
+        {
+            rest = others;
         }
-        done
+        let more = rest.iter().take_while(|byte| byte.is_ascii()).count();
+        bytes.len() - rest.len() + more
     }
 
     /// Widens ASCII to UTF-16LE until something else comes; returns how many units.
     fn widen_ascii(source: &[u8], target: &mut [u8]) -> usize {
         let mut done = 0;
-        while let Some(block) = source[done..].first_chunk::<BLOCK>()
-            && !any_high(block)
-        {
-            widen_into(block, &mut target[done * 2..][..BLOCK * 2]);
+        for (block, target) in source.chunks_exact(BLOCK).zip(target.chunks_exact_mut(BLOCK * 2)) {
+            if any_high(block) {
+                break;
+            }
+            widen_into(block, target);
             done += BLOCK;
         }
         while let Some(block) = source[done..].first_chunk::<SMALL>()
@@ -163,10 +158,11 @@ vectorised! {
     /// returns how many.
     fn narrow(source: &[[u8; 2]], target: &mut [u8], most: u16) -> usize {
         let mut done = 0;
-        while let Some(block) = source[done..].first_chunk::<BLOCK>()
-            && !any_over(block, most)
-        {
-            narrow_into(block, &mut target[done..][..BLOCK]);
+        for (block, target) in source.chunks_exact(BLOCK).zip(target.chunks_exact_mut(BLOCK)) {
+            if any_over(block, most) {
+                break;
+            }
+            narrow_into(block, target);
             done += BLOCK;
         }
         while let Some(block) = source[done..].first_chunk::<SMALL>()
