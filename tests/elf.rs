@@ -70,8 +70,8 @@ fn standard_tools_accept_the_artifact_and_show_its_symbols() {
             .unwrap()
             .write(&path)
             .unwrap();
-        // Which of its functions are left, inlining decides.
-        let symbol = "wasm[0]::function[";
+        // Which functions are left, inlining decides.
+        let symbol = "]::function[";
         if let Some(text) = tool("readelf", &["-a", "-W"], &path) {
             assert!(text.contains("DYN") && text.contains(symbol), "{name}");
             assert!(
@@ -80,7 +80,7 @@ fn standard_tools_accept_the_artifact_and_show_its_symbols() {
             );
         }
         if let Some(text) = tool("objdump", &["-d"], &path) {
-            assert!(text.contains(&format!("<{symbol}")), "{name}");
+            assert!(text.contains("<wasm[") && text.contains(symbol), "{name}");
         }
         if let Some(text) = tool("nm", &[], &path) {
             assert!(text.contains(symbol), "{name}");

@@ -139,8 +139,8 @@ fn imports_exported_again_are_called_with_rust_types() -> Result<()> {
     let wrong = instance.get_typed_func::<(u64,), u32>(&mut store, "twice");
     assert_eq!(
         format!("{:#}", wrong.err().unwrap()),
-        "twice: expected func(x: u32) -> u32, found func(u64) -> u32: in parameter `x`: expected \
-         `u32`, found `u64`"
+        "export function `twice`: parameter `x`: expected `u32`, found `u64`: the component exports \
+         `func(x: u32) -> u32`, the host asks for `func(u64) -> u32`"
     );
 
     type File_ = Resource<File>;
@@ -202,7 +202,10 @@ fn imports_exported_again_are_called_dynamically() -> Result<()> {
     assert_eq!(none, [Val::Result(Err(Some(Box::new(message))))]);
     let wrong = call(&mut store, &name, &[Val::U32(0)]).unwrap_err();
     assert!(
-        format!("{wrong:#}").starts_with("documents / [method]file.name: argument `self`"),
+        format!("{wrong:#}").starts_with(
+            "export `documents` function `[method]file.name`: parameter `self`: expected \
+             `borrow<file>`, found `u32`"
+        ),
         "{wrong:#}"
     );
     assert_eq!(call(&mut store, &["length"], &[a])?, [Val::U32(1)]);
@@ -339,7 +342,8 @@ fn resources_of_an_exported_interface_through_bindings() -> Result<()> {
     let gone = counter.call_get(&mut *store, a).unwrap_err();
     assert_eq!(
         gone.to_string(),
-        "things / [method]counter.get: a resource was used after it was given away or dropped"
+        "export `things` function `[method]counter.get`: parameter `self`: resource `counter` was \
+         given away or dropped"
     );
     Ok(())
 }
@@ -418,7 +422,7 @@ fn results_are_viewed_in_place_before_post_return() -> Result<()> {
     let unknown = call.call(&mut store, (0,)).unwrap_err();
     assert_eq!(
         unknown.root_cause().to_string(),
-        "unknown import: `fail` has not been defined"
+        "import function `fail`: it is not defined in the linker"
     );
     Ok(())
 }
