@@ -151,6 +151,107 @@ fn memories_tables_and_globals_are_shared_with_the_host() -> Result<()> {
 }
 
 #[test]
+fn errors_name_the_export_and_the_place() -> Result<()> {
+    let (mut store, instance) = instantiate(
+        r#"(module
+            (memory (export "memory") 1 1) (table (export "table") 2 2 funcref)
+            (global (export "constant") i32 (i32.const 1))
+            (global (export "variable") (mut i32) (i32.const 1))
+            (tag (export "tag"))
+            (func (export "f") (param i32 i64) (result i32) (i32.const 0)))"#,
+    )?;
+    let text = |error: anyhow::Error| format!("{error:#}");
+    let lookups = [
+        (
+            instance.get_func(&store, "g").err(),
+            "there is no export `g`",
+        ),
+        (
+            instance.get_func(&store, "memory").err(),
+            "the export `memory` is not a function",
+        ),
+        (
+            instance.get_memory(&store, "f").err(),
+            "the export `f` is not a memory",
+        ),
+        (
+            instance.get_table(&store, "memory").err(),
+            "the export `memory` is not a table",
+        ),
+        (
+            instance.get_global(&store, "table").err(),
+            "the export `table` is not a global",
+        ),
+        (
+            instance.get_func(&store, "tag").err(),
+            "the export `tag` is a tag",
+        ),
+    ];
+    for (error, expected) in lookups {
+        assert_eq!(error.map(text).as_deref(), Some(expected));
+    }
+    let f = instance.get_func(&store, "f")?;
+    let memory = instance.get_memory(&store, "memory")?;
+    let table = instance.get_table(&store, "table")?;
+    let constant = instance.get_global(&store, "constant")?;
+    let variable = instance.get_global(&store, "variable")?;
+    let one = CoreVal::I32(1);
+    let uses = [
+        (
+            f.call(&mut store, &[one]).err(),
+            "1 arguments are given to a function with 2 parameters",
+        ),
+        (
+            f.call(&mut store, &[one, one]).err(),
+            "I32(1) is given where I64 is expected",
+        ),
+        (
+            memory.write(&mut store, 65535, &[1, 2]).err(),
+            "2 bytes from 0xffff are not in a memory of 0x10000 bytes",
+        ),
+        (
+            memory.grow(&mut store, 1).err(),
+            "the memory cannot grow by 1 pages",
+        ),
+        (
+            table.get(&store, 2).err(),
+            "entry 2 is not in a table of 2 entries",
+        ),
+        (
+            table.grow(&mut store, 1, CoreVal::FuncRef(None)).err(),
+            "the table cannot grow by 1 entries",
+        ),
+        (
+            constant.set(&mut store, one).err(),
+            "the global is immutable",
+        ),
+        (
+            variable.set(&mut store, CoreVal::I64(1)).err(),
+            "I64(1) is given where I32 is expected",
+        ),
+    ];
+    for (error, expected) in uses {
+        assert_eq!(error.map(text).as_deref(), Some(expected));
+    }
+    let mut other = Store::new(0);
+    let error = f.call(&mut other, &[one, CoreVal::I64(1)]).unwrap_err();
+    assert_eq!(text(error), "the core instance is of another store");
+
+    let needs = load(r#"(module (import "env" "f" (func (param i32))))"#)?;
+    let error = CoreInstance::new(&mut store, &needs, CoreHost::new()).unwrap_err();
+    assert_eq!(text(error), "unknown import: `env` `f`");
+    let component =
+        trampette::compile_component(&wat::parse_str("(component)")?, &CompileOptions::default())?;
+    let component = Component::from_bytes(component.bytes())?;
+    let error = CoreInstance::new(&mut store, &component, CoreHost::new()).unwrap_err();
+    assert_eq!(
+        text(error),
+        "the artifact is a component, not a core module"
+    );
+    Ok(())
+}
+
+#[test]
 fn imported_memories_and_tables_are_made() -> Result<()> {
     let (mut store, instance) = instantiate(
         r#"(module

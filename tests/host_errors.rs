@@ -439,6 +439,33 @@ fn linking_says_what_is_missing_or_other() -> Result<()> {
     Ok(())
 }
 
+/// A type that one import shares with another must be the same resource for the linker.
+const BOUND: &str = r#"
+(component
+    (import "docs:kv/store@0.1.0" (instance $store (export "entry" (type (sub resource)))))
+    (alias export $store "entry" (type $entry))
+    (import "docs:kv/again@0.1.0" (instance (export "same" (type (eq $entry))))))"#;
+
+#[test]
+fn a_bound_resource_must_be_the_same() -> Result<()> {
+    fn define<R: 'static>(linker: &mut Linker<()>) -> Result<()> {
+        let mut store = linker.instance(STORE)?;
+        store.resource::<Entry>("entry", |_, _| Ok(()))?;
+        let mut again = linker.instance("docs:kv/again@0.1.0")?;
+        again.resource::<R>("same", |_, _| Ok(()))
+    }
+    let component = compile(BOUND)?;
+    let mut linker = Linker::new();
+    define::<Entry>(&mut linker)?;
+    linker.instantiate_pre(&component)?;
+    assert_eq!(
+        refused(&component, &define::<OtherEntry>)?,
+        "import `docs:kv/again@0.1.0` resource `same`: expected resource `entry`, which the import \
+         is bound to, found another"
+    );
+    Ok(())
+}
+
 fn linker() -> Result<Linker<()>> {
     let mut linker = Linker::new();
     define::<Entry>(&mut linker)?;
