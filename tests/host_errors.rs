@@ -459,7 +459,7 @@ fn a_bound_resource_must_be_the_same() -> Result<()> {
     define::<Entry>(&mut linker)?;
     linker.instantiate_pre(&component)?;
     assert_eq!(
-        refused(&component, &define::<OtherEntry>)?,
+        refused(&component, define::<OtherEntry>)?,
         "import `docs:kv/again@0.1.0` resource `same`: expected resource `entry`, which the import \
          is bound to, found another"
     );

@@ -71,7 +71,7 @@ pub struct Outcome {
 /// Replaces calls of `caller` by the bodies that `inlinable` has, where it is worth it.
 ///
 /// # Errors
-/// If Cranelift gives up, or numbers instructions otherwise than [`restore_positions`] expects.
+/// If Cranelift gives up, or numbers instructions otherwise than is expected.
 pub fn inline_calls<'i>(
     caller: &mut Body,
     tunables: &Tunables,
@@ -182,7 +182,8 @@ impl<'i, F: Fn(FuncKey) -> Option<&'i Arc<Inlinable>>> Inline for Decisions<'_, 
                 only: callee.only_call,
             };
             // What the callee of a `try_call` calls would need the handlers too: not for now.
-            !(opcode == Opcode::TryCall && callee.makes_calls)
+            let needs_handlers = opcode == Opcode::TryCall && callee.makes_calls;
+            !needs_handlers
                 && !caller.layout.is_cold(block)
                 && self.tunables.is_worth(&site, self.size, self.taken)
         });

@@ -18,11 +18,11 @@ const SEALED_TABLE_LIMIT: u64 = 1 << 20;
 /// What can change in a program.
 #[derive(Debug, Default)]
 pub struct Facts {
-    /// By [`TableId`].
+    /// By [`TableId`](trampette_artifact::ids::TableId).
     pub tables: Vec<TableFacts>,
-    /// By [`MemoryId`].
+    /// By [`MemoryId`](trampette_artifact::ids::MemoryId).
     pub memories: Vec<MemoryFacts>,
-    /// By [`GlobalId`].
+    /// By [`GlobalId`](trampette_artifact::ids::GlobalId).
     pub globals: Vec<GlobalFacts>,
 }
 
