@@ -2,7 +2,7 @@
 
 use crate::component::Component;
 use crate::host::{check_func, describe_func};
-use crate::instance::{HostDestructor, HostImports, RawInstance};
+use crate::instance::{EntryCode, HostDestructor, HostImports, InstanceData, RawInstance};
 use crate::linker::Linker;
 use crate::native::{Keep, KeepAlive};
 use crate::resource::Origin;
@@ -18,6 +18,7 @@ use anyhow::{Context, Result, ensure};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::{ExportId, ImportId};
 use trampette_artifact::layout::ImportSlot;
@@ -122,6 +123,7 @@ pub(crate) struct InstanceId {
 
 impl InstanceId {
     /// The instance, if it is in this store.
+    #[inline]
     pub(crate) fn raw(&self, store: &StoreInner) -> Result<RawInstance> {
         ensure!(
             self.store == store.id(),
@@ -267,15 +269,30 @@ pub struct Func {
     index: usize,
 }
 
-/// What calling an export takes.
+/// What calling an export takes, looked up once.
 #[derive(Clone, Copy)]
 struct Callee {
     id: InstanceId,
     export: ExportId,
-    post_return: bool,
+    /// Lives as long as the store that `id` names.
+    instance: NonNull<InstanceData>,
+    code: EntryCode,
 }
 
+// SAFETY: the instance is only reached through its store, which is used by one thread at a time.
+unsafe impl Send for Callee {}
+// SAFETY: as above.
+unsafe impl Sync for Callee {}
+
 impl Callee {
+    /// The instance, if it is in this store.
+    #[inline]
+    fn instance<'s>(&self, store: &'s StoreInner) -> Result<&'s InstanceData> {
+        self.id.raw(store)?;
+        // SAFETY: instances live as long as their store, which this is: no two have the same number.
+        Ok(unsafe { self.instance.as_ref() })
+    }
+
     /// An error with the export's path before it.
     #[cold]
     fn prefixed(&self, store: &StoreInner, error: anyhow::Error) -> anyhow::Error {
@@ -297,6 +314,7 @@ impl Callee {
     ///
     /// # Safety
     /// See [`RawInstance::call_export`].
+    #[inline]
     unsafe fn call<O>(
         &self,
         store: &StoreInner,
@@ -305,31 +323,22 @@ impl Callee {
         read: impl FnOnce() -> Result<O>,
     ) -> Result<O> {
         /// Ends the call if `read` panics.
-        struct Ending<'a>(&'a Callee, RawInstance, &'a StoreInner);
-
-        impl Ending<'_> {
-            fn end(&self) -> Result<()> {
-                match self.0.post_return {
-                    true => self.1.post_return(self.2, self.0.export),
-                    false => Ok(()),
-                }
-            }
-        }
+        struct Ending<'a>(&'a InstanceData, EntryCode, &'a StoreInner);
 
         impl Drop for Ending<'_> {
             fn drop(&mut self) {
                 // Only reached by a panic, which matters more than what the guest does now.
-                let _ = self.end();
+                let _ = self.0.end_call(self.2, self.1);
             }
         }
 
-        let raw = self.id.raw(store)?;
+        let instance = self.instance(store)?;
         // SAFETY: the caller's promise.
-        unsafe { raw.call_export(store, self.export, args, results) }?;
-        let ending = Ending(self, raw, store);
+        unsafe { instance.call(store, self.code, args, results) }?;
+        let ending = Ending(instance, self.code, store);
         let outcome = read();
-        let end = ending.end();
         std::mem::forget(ending);
+        let end = instance.end_call(store, self.code);
         let value = outcome?;
         end?;
         Ok(value)
@@ -341,26 +350,28 @@ impl Func {
         &self.shared.component.metadata().exports[self.index]
     }
 
-    fn item(&self) -> Option<(&FuncType, Callee)> {
+    fn item(&self) -> Option<(&FuncType, ExportId)> {
         match &self.export().item {
-            ExportItem::Function {
-                id,
-                ty,
-                post_return,
-            } => Some((
-                ty,
-                Callee {
-                    id: self.id,
-                    export: *id,
-                    post_return: *post_return,
-                },
-            )),
+            ExportItem::Function { id, ty, .. } => Some((ty, *id)),
             _ => None,
         }
     }
 
-    fn parts(&self) -> (&FuncType, Callee) {
+    fn parts(&self) -> (&FuncType, ExportId) {
         self.item().expect("a `Func` is only made for functions")
+    }
+
+    /// Looks up what calling the function takes.
+    fn callee(&self, store: &StoreInner) -> Result<Callee> {
+        let (_, export) = self.parts();
+        let instance = self.id.raw(store)?.data(store);
+        let code = instance.component.export(export).and_then(EntryCode::new);
+        Ok(Callee {
+            id: self.id,
+            export,
+            instance: NonNull::from(instance),
+            code: code.with_context(|| format!("the component has no {export}"))?,
+        })
     }
 
     /// Its type; types are those of [`Component::metadata`].
@@ -377,8 +388,8 @@ impl Func {
         P: Params + Lower,
         R: Lift,
     {
-        self.id.raw(store.store_inner())?;
-        let (ty, callee) = self.parts();
+        let callee = self.callee(store.store_inner())?;
+        let ty = self.ty();
         let cx = self.shared.types();
         check_func::<P, R>(ty, &cx).map_err(|error| {
             let (expected, found) = (cx.display_func(ty), describe_func::<P, R>());
@@ -399,9 +410,9 @@ impl Func {
     pub fn call(&self, mut store: impl AsContextMut, args: &[Val]) -> Result<Vec<Val>> {
         let caller = store.caller();
         let store = caller.inner();
-        let (ty, callee) = self.parts();
+        let callee = self.callee(store)?;
+        let ty = self.ty();
         let metadata = self.shared.component.metadata();
-        callee.id.raw(store)?;
         let origin = Origin { id: self.id, store };
         let mut keep = KeepAlive::default();
         let buffer = self
@@ -504,6 +515,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
     ///
     /// # Errors
     /// If the instance cannot be entered, or the call traps.
+    #[inline]
     pub fn call(&self, store: impl AsContextMut, params: P) -> Result<R> {
         self.call_native(store, params, |native, cx| {
             // SAFETY: a valid result of the checked type, until the closure returns.
@@ -516,6 +528,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
     ///
     /// # Errors
     /// If the instance cannot be entered, the call traps, or `read` fails.
+    #[inline]
     pub fn call_view<O>(
         &self,
         store: impl AsContextMut,
@@ -529,6 +542,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         })
     }
 
+    #[inline]
     fn call_native<O>(
         &self,
         mut store: impl AsContextMut,
