@@ -57,6 +57,10 @@ fn number(index: usize) -> proc_macro2::Literal {
 
 pub fn component_type(input: &Input) -> TokenStream {
     let name = &input.name;
+    let bitwise = match &input.shape {
+        Shape::Record(fields) => bitwise_record(fields),
+        Shape::Variant(_) | Shape::Enum(_) => quote!(false),
+    };
     let (native, definition, check, describe) = match &input.shape {
         Shape::Record(fields) => record_type(fields),
         Shape::Variant(cases) => variant_type(cases),
@@ -70,6 +74,8 @@ pub fn component_type(input: &Input) -> TokenStream {
         unsafe impl __ComponentType for #name {
             type Native = #native;
 
+            const BITWISE: bool = #bitwise;
+
             fn check(ty: p::Type, cx: &__TypeContext<'_>) -> p::Result<()> {
                 #check
             }
@@ -82,6 +88,23 @@ pub fn component_type(input: &Input) -> TokenStream {
 }
 
 type TypeParts = (TokenStream, TokenStream, TokenStream, TokenStream);
+
+/// Whether a record happens to be laid out in Rust's memory as it is natively, without padding.
+fn bitwise_record(fields: &[Field]) -> TokenStream {
+    if fields.is_empty() {
+        return quote!(false);
+    }
+    let idents: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    let names: Vec<_> = (0..fields.len()).map(record_field).collect();
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    quote! {
+        #(<#types as __ComponentType>::BITWISE &&)*
+        #(p::offset_of!(Self, #idents) == p::offset_of!(__Native, #names) &&)*
+        size_of::<Self>() == size_of::<__Native>()
+            && align_of::<Self>() == align_of::<__Native>()
+            && size_of::<Self>() == 0 #(+ size_of::<#types>())*
+    }
+}
 
 fn record_type(fields: &[Field]) -> TypeParts {
     let names: Vec<_> = (0..fields.len()).map(record_field).collect();

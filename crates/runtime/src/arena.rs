@@ -97,6 +97,7 @@ impl Arena {
     }
 
     /// The current position.
+    #[inline]
     pub fn mark(&self) -> u64 {
         (self.chunks.len() as u64) << POSITION_BITS | self.used as u64
     }

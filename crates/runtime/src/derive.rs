@@ -2,7 +2,7 @@
 
 pub use crate::typed::TypeContext;
 pub use anyhow::{Context, Result};
-pub use std::mem::MaybeUninit;
+pub use std::mem::{MaybeUninit, offset_of};
 pub use std::string::String;
 pub use trampette_artifact::types::Type;
 

@@ -4,7 +4,7 @@ use crate::backtrace::Trap;
 use crate::component::Component;
 use crate::containers::TupleField;
 use crate::host::{check_func, describe_func};
-use crate::instance::{HostDestructor, HostImports, RawInstance};
+use crate::instance::{EntryCode, HostDestructor, HostImports, InstanceData, RawInstance};
 use crate::linker::Linker;
 use crate::native::{Keep, KeepAlive};
 use crate::resource::Origin;
@@ -21,6 +21,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::{ExportId, ImportId};
 use trampette_artifact::layout::ImportSlot;
@@ -300,43 +301,53 @@ pub struct Func {
     index: usize,
 }
 
-/// What calling an export takes.
+/// What calling an export takes, looked up once.
 #[derive(Clone, Copy)]
 struct Callee {
     id: InstanceId,
     target: Target,
+    /// Lives as long as the store that `id` names.
+    instance: NonNull<InstanceData>,
 }
 
 /// What a call enters.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Target {
-    /// A function of the component.
-    Lifted { export: ExportId, post_return: bool },
+    /// A function of the component, and its code.
+    Lifted(ExportId, EntryCode),
     /// A function of the host, imported and exported again.
     Host(ImportId),
 }
 
 impl Target {
-    /// `None` for what is no function.
-    fn of(item: &ExportItem) -> Option<Target> {
-        match item {
-            ExportItem::Function {
-                id, post_return, ..
-            } => Some(Target::Lifted {
-                export: *id,
-                post_return: *post_return,
-            }),
-            ExportItem::HostFunc(id) => Some(Target::Host(*id)),
-            _ => None,
+    /// Whether calling an export enters this.
+    fn is_of(self, item: &ExportItem) -> bool {
+        match (self, item) {
+            (Target::Lifted(export, _), ExportItem::Function { id, .. }) => *id == export,
+            (Target::Host(import), ExportItem::HostFunc(id)) => *id == import,
+            _ => false,
         }
     }
 }
 
+// SAFETY: the instance is only reached through its store, which is used by one thread at a time.
+unsafe impl Send for Callee {}
+// SAFETY: as above.
+unsafe impl Sync for Callee {}
+
 impl Callee {
+    /// The instance, if it is in this store.
+    #[inline]
+    fn instance<'s>(&self, store: &'s StoreInner) -> Result<&'s InstanceData> {
+        self.id.raw(store, || "exported function".to_string())?;
+        // SAFETY: instances live as long as their store, which this is: no two have the same number.
+        Ok(unsafe { self.instance.as_ref() })
+    }
+
     /// The export's path and type.
     fn find<'s>(&self, store: &'s StoreInner) -> Option<(&'s [String], &'s FuncType)> {
         let metadata = self.id.raw_in(store)?.component(store).metadata();
-        let is_this = |export: &&Export| Target::of(&export.item) == Some(self.target);
+        let is_this = |export: &&Export| self.target.is_of(&export.item);
         let export = metadata.exports.iter().find(is_this)?;
         Some((&export.path, metadata.function_type(&export.item)?))
     }
@@ -378,6 +389,7 @@ impl Callee {
     ///
     /// # Safety
     /// See [`RawInstance::call_export`] and [`RawInstance::call_import`].
+    #[inline]
     unsafe fn call<O>(
         &self,
         store: &StoreInner,
@@ -386,42 +398,31 @@ impl Callee {
         read: impl FnOnce() -> Result<O>,
     ) -> Result<O> {
         /// Ends the call if `read` panics.
-        struct Ending<'a>(Option<ExportId>, RawInstance, &'a StoreInner);
-
-        impl Ending<'_> {
-            fn end(&self) -> Result<()> {
-                match self.0 {
-                    Some(export) => self.1.post_return(self.2, export),
-                    None => Ok(()),
-                }
-            }
-        }
+        struct Ending<'a>(&'a InstanceData, EntryCode, &'a StoreInner);
 
         impl Drop for Ending<'_> {
             fn drop(&mut self) {
                 // Only reached by a panic, which matters more than what the guest does now.
-                let _ = self.end();
+                let _ = self.0.end_call(self.2, self.1);
             }
         }
 
-        let raw = self.id.raw(store, || "exported function".to_string())?;
-        let (export, post_return) = match self.target {
-            Target::Lifted {
-                export,
-                post_return,
-            } => (export, post_return),
-            // SAFETY: the caller's promise.
-            Target::Host(import) => unsafe {
-                return raw.call_import(store, import, args, results, read);
-            },
+        let instance = self.instance(store)?;
+        let code = match self.target {
+            Target::Lifted(_, code) => code,
+            Target::Host(import) => {
+                let raw = self.id.raw(store, || "exported function".to_string())?;
+                // SAFETY: the caller's promise.
+                return unsafe { raw.call_import(store, import, args, results, read) };
+            }
         };
         // SAFETY: the caller's promise.
-        unsafe { raw.call_export(store, export, args, results) }
+        unsafe { instance.call(store, code, args, results) }
             .map_err(|error| self.call_error(store, error))?;
-        let ending = Ending(post_return.then_some(export), raw, store);
+        let ending = Ending(instance, code, store);
         let outcome = read();
-        let end = ending.end();
         std::mem::forget(ending);
+        let end = instance.end_call(store, code);
         let value = outcome?;
         end?;
         Ok(value)
@@ -433,14 +434,9 @@ impl Func {
         &self.shared.component.metadata().exports[self.index]
     }
 
-    fn item(&self) -> Option<(&FuncType, Callee)> {
+    fn item(&self) -> Option<&FuncType> {
         let item = &self.export().item;
-        let ty = self.shared.component.metadata().function_type(item)?;
-        let callee = Callee {
-            id: self.id,
-            target: Target::of(item)?,
-        };
-        Some((ty, callee))
+        self.shared.component.metadata().function_type(item)
     }
 
     /// The function as messages name it.
@@ -448,13 +444,27 @@ impl Func {
         display_export(&self.export().path)
     }
 
-    fn parts(&self) -> (&FuncType, Callee) {
-        self.item().expect("a `Func` is only made for functions")
+    /// Looks up what calling the function takes.
+    fn callee(&self, store: &StoreInner) -> Result<Callee> {
+        let instance = self.id.raw(store, || self.display())?.data(store);
+        let target = match &self.export().item {
+            ExportItem::HostFunc(import) => Target::Host(*import),
+            ExportItem::Function { id, .. } => {
+                let code = instance.component.export(*id).and_then(EntryCode::new);
+                Target::Lifted(*id, code.with_context(|| format!("the component has no {id}"))?)
+            }
+            _ => bail!("a `Func` is only made for functions"),
+        };
+        Ok(Callee {
+            id: self.id,
+            target,
+            instance: NonNull::from(instance),
+        })
     }
 
     /// Its type; types are those of [`Component::metadata`].
     pub fn ty(&self) -> &FuncType {
-        self.parts().0
+        self.item().expect("a `Func` is only made for functions")
     }
 
     /// The function with Rust types.
@@ -466,8 +476,8 @@ impl Func {
         P: Params + Lower,
         R: Lift,
     {
-        self.id.raw(store.store_inner(), || self.display())?;
-        let (ty, callee) = self.parts();
+        let callee = self.callee(store.store_inner())?;
+        let ty = self.ty();
         let handles = Cell::new(None);
         let cx = self.shared.types().with_any_handles(&handles);
         check_func::<P, R>(ty, &cx).map_err(|error| {
@@ -497,9 +507,9 @@ impl Func {
     pub fn call(&self, mut store: impl AsContextMut, args: &[Val]) -> Result<Vec<Val>> {
         let caller = store.caller();
         let store = caller.inner();
-        let (ty, callee) = self.parts();
+        let callee = self.callee(store)?;
+        let ty = self.ty();
         let metadata = self.shared.component.metadata();
-        callee.id.raw(store, || self.display())?;
         let origin = Origin {
             id: self.id,
             store,
@@ -609,6 +619,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
     ///
     /// # Errors
     /// If the instance cannot be entered, or the call traps.
+    #[inline]
     pub fn call(&self, store: impl AsContextMut, params: P) -> Result<R> {
         self.call_native(store, params, |native, cx| {
             // SAFETY: a valid result of the checked type, until the closure returns.
@@ -621,6 +632,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
     ///
     /// # Errors
     /// If the instance cannot be entered, the call traps, or `read` fails.
+    #[inline]
     pub fn call_view<O>(
         &self,
         store: impl AsContextMut,
@@ -634,6 +646,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         })
     }
 
+    #[inline]
     fn call_native<O>(
         &self,
         mut store: impl AsContextMut,

@@ -4,7 +4,7 @@
 //! one maps them, writes the few fields that are not in the image, and runs the start-up code.
 
 use crate::backtrace::{Trap, WasmBacktrace};
-use crate::component::Component;
+use crate::component::{Component, ExportCode};
 use crate::handles::HandleTables;
 use crate::host::HostEntry;
 use crate::shared_memory::SharedMemory;
@@ -45,6 +45,8 @@ pub(crate) struct InstanceData {
     pub component: Component,
     /// Taken out only by `drop`.
     slabs: Option<SlabSet>,
+    /// The context of slab 0, which all entries take.
+    context: *mut u8,
     pub imports: HostImports,
     /// The memories that are shared between threads, by [`SharedMemoryId`].
     pub shared_memories: Vec<SharedMemory>,
@@ -57,6 +59,7 @@ pub(crate) struct InstanceData {
 
 impl InstanceData {
     /// The slabs.
+    #[inline]
     pub fn slabs(&self) -> &SlabSet {
         self.slabs.as_ref().expect("only drop takes them")
     }
@@ -119,10 +122,17 @@ impl InstanceData {
         }
     }
 
+    /// Writes the contexts only when the limit is another than before: in the first call, and where
+    /// the host's own depth or thread changes.
+    #[inline]
     fn set_stack_limit(&self, limit: usize) {
-        if self.stack_limit.replace(limit) == limit {
-            return;
+        if self.stack_limit.replace(limit) != limit {
+            self.write_stack_limit(limit);
         }
+    }
+
+    #[cold]
+    fn write_stack_limit(&self, limit: usize) {
         for slab in 0..self.component.slab_plan().len() {
             let context = self.slabs().context(SlabId::new(slab));
             // SAFETY: the hot part of every context is mapped.
@@ -196,6 +206,7 @@ impl InstanceData {
     }
 
     /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a result.
+    #[inline]
     pub(crate) fn enter(
         &self,
         store: &StoreInner,
@@ -210,26 +221,28 @@ impl InstanceData {
         let results_base = store.host_results_base.replace(store.host_results_length());
         let lends = store.lends.borrow().len();
 
-        let context = self.slabs().context(SlabId(0)).as_ptr();
         let running = store.interrupts().map(|shared| shared.enter(self));
-        let status = Activation::new(store, self, limit).run(|| call(context));
+        let status = Activation::new(store, self, limit).run(|| call(self.context));
         drop(running);
 
         let own_base = store.host_results_base.replace(results_base);
-        const OK: u32 = Status::Ok as u32;
-        const CANNOT_ENTER: u32 = Status::CannotEnter as u32;
-        match status {
-            OK => Ok(()),
-            CANNOT_ENTER => {
-                let backtrace = WasmBacktrace::default();
-                Err(Trap::new(TrapCode::CannotEnter, 0, backtrace).into())
-            }
-            _ => {
-                store.release_host_results_from(own_base);
-                store.release_lends(lends);
-                Err(self.trap_error(store))
-            }
+        if status == Status::Ok as u32 {
+            return Ok(());
         }
+        Err(self.failed(store, status, own_base, lends))
+    }
+
+    /// The error of a call that returned another status than [`Status::Ok`]; what the call left in the
+    /// store is released.
+    #[cold]
+    fn failed(&self, store: &StoreInner, status: u32, own_base: usize, lends: usize) -> Error {
+        const CANNOT_ENTER: u32 = Status::CannotEnter as u32;
+        if status == CANNOT_ENTER {
+            return Trap::new(TrapCode::CannotEnter, 0, WasmBacktrace::default()).into();
+        }
+        store.release_host_results_from(own_base);
+        store.release_lends(lends);
+        self.trap_error(store)
     }
 
     /// The error of a call that just returned [`Status::Trap`].
@@ -255,6 +268,76 @@ impl InstanceData {
             }
             _ => Trap::new(code, payload, backtrace).into(),
         }
+    }
+}
+
+/// Code addresses of an export that is a function.
+#[derive(Clone, Copy)]
+pub(crate) struct EntryCode {
+    entry: usize,
+    post_return: Option<usize>,
+}
+
+impl EntryCode {
+    /// `None` if the export has no code.
+    pub fn new(code: ExportCode) -> Option<EntryCode> {
+        Some(EntryCode {
+            entry: code.entry?,
+            post_return: code.post_return,
+        })
+    }
+}
+
+impl InstanceData {
+    /// See [`RawInstance::call_export`].
+    ///
+    /// # Safety
+    /// As there, and the code is that of an export of this instance's component.
+    #[inline]
+    pub unsafe fn call(
+        &self,
+        store: &StoreInner,
+        code: EntryCode,
+        args: *const u8,
+        results: *mut u8,
+    ) -> Result<()> {
+        let mark = store.arena_mark();
+        store.calls.set(store.calls.get().wrapping_add(1));
+        let result = self.enter(store, |context| {
+            // SAFETY: the address of a native-call function with this signature; the caller vouches
+            // for the pointers.
+            unsafe {
+                let code: extern "C" fn(*mut u8, *const u8, *mut u8) -> u32 =
+                    std::mem::transmute(code.entry);
+                code(context, args, results)
+            }
+        });
+        match (&result, code.post_return) {
+            (Ok(()), Some(_)) => self.arena_mark.set(mark),
+            _ => store.arena_reset(mark),
+        }
+        result
+    }
+
+    /// See [`RawInstance::post_return`].
+    #[inline]
+    pub fn end_call(&self, store: &StoreInner, code: EntryCode) -> Result<()> {
+        match code.post_return {
+            Some(post_return) => self.call_post_return(store, post_return),
+            None => Ok(()),
+        }
+    }
+
+    fn call_post_return(&self, store: &StoreInner, post_return: usize) -> Result<()> {
+        let result = self.enter(store, |context| {
+            // SAFETY: the address of a native-call function with this signature.
+            unsafe {
+                let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(post_return);
+                code(context)
+            }
+        });
+        store.arena_reset(self.arena_mark.get());
+        result
     }
 }
 
@@ -344,6 +427,7 @@ impl RawInstance {
             .pool()
             .take(component.slab_plan(), component.file())?;
         let data = Box::new(InstanceData {
+            context: slabs.context(SlabId(0)).as_ptr(),
             component: component.clone(),
             slabs: Some(slabs),
             imports,
@@ -404,28 +488,12 @@ impl RawInstance {
         results: *mut u8,
     ) -> Result<()> {
         let data = self.data(store);
-        let Some(code) = data.component.export(export) else {
+        let code = data.component.export(export).and_then(EntryCode::new);
+        let Some(code) = code else {
             bail!("the component has no {export}");
         };
-        let Some(entry) = code.entry else {
-            bail!("the component has no {export}");
-        };
-        let mark = store.arena_mark();
-        store.calls.set(store.calls.get().wrapping_add(1));
-        let result = data.enter(store, |context| {
-            // SAFETY: the address of a native-call function with this signature; the caller vouches
-            // for the pointers.
-            unsafe {
-                let code: extern "C" fn(*mut u8, *const u8, *mut u8) -> u32 =
-                    std::mem::transmute(entry);
-                code(context, args, results)
-            }
-        });
-        match (&result, code.post_return) {
-            (Ok(()), Some(_)) => data.arena_mark.set(mark),
-            _ => store.arena_reset(mark),
-        }
-        result
+        // SAFETY: the caller's promise.
+        unsafe { data.call(store, code, args, results) }
     }
 
     /// Calls a function that the component imports, as compiled code would, and then `read` while
@@ -487,19 +555,10 @@ impl RawInstance {
     /// As [`RawInstance::call_export`].
     pub fn post_return(&self, store: &StoreInner, export: ExportId) -> Result<()> {
         let data = self.data(store);
-        let code = data.component.export(export);
-        let Some(post_return) = code.and_then(|code| code.post_return) else {
-            return Ok(());
-        };
-        let result = data.enter(store, |context| {
-            // SAFETY: the address of a native-call function with this signature.
-            unsafe {
-                let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(post_return);
-                code(context)
-            }
-        });
-        store.arena_reset(data.arena_mark.get());
-        result
+        match data.component.export(export).and_then(EntryCode::new) {
+            Some(code) => data.end_call(store, code),
+            None => Ok(()),
+        }
     }
 
     /// Looks up a handle of the host's table.

@@ -7,7 +7,7 @@
 use crate::store::StoreInner;
 use anyhow::{Context, Result, ensure};
 use std::any::Any;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 
 /// A native string or list: the address of its first element, never null and aligned even if the
@@ -76,7 +76,22 @@ pub union NativeResultPayload<A: Copy, B: Copy> {
 /// Memory that the native form of an export's arguments points into, released after the call.
 #[derive(Default)]
 pub(crate) struct KeepAlive {
-    buffers: Vec<Box<dyn Any>>,
+    buffers: ManuallyDrop<Vec<Box<dyn Any>>>,
+}
+
+impl Drop for KeepAlive {
+    #[inline]
+    fn drop(&mut self) {
+        #[inline(never)]
+        fn release(buffers: &mut ManuallyDrop<Vec<Box<dyn Any>>>) {
+            // SAFETY: once, when nothing uses them any more.
+            unsafe { ManuallyDrop::drop(buffers) }
+        }
+        // Most calls keep nothing. A vector that never had an element owns nothing.
+        if self.buffers.capacity() != 0 {
+            release(&mut self.buffers);
+        }
+    }
 }
 
 /// Where lowering puts what native values point to.

@@ -5,15 +5,23 @@ use anyhow::{Result, ensure};
 use std::cell::Cell;
 use trampette_artifact::layout::STACK_RESERVE_FOR_HOST;
 
+thread_local! {
+    /// The lowest usable address of this thread's stack; 0 before it is known.
+    static LOWEST: Cell<usize> = const { Cell::new(0) };
+}
+
 /// The lowest usable address of this thread's stack, without its guard. The first call in a thread
 /// also prepares the thread for guest code's faults.
+#[inline]
 fn lowest() -> Result<usize> {
-    thread_local! {
-        static LOWEST: Cell<usize> = const { Cell::new(0) };
+    match LOWEST.get() {
+        0 => prepare_thread(),
+        lowest => Ok(lowest),
     }
-    if LOWEST.get() != 0 {
-        return Ok(LOWEST.get());
-    }
+}
+
+#[cold]
+fn prepare_thread() -> Result<usize> {
     crate::signals::ensure_alternate_stack()?;
     // SAFETY: the attributes are initialised by the first call and destroyed once.
     let lowest = unsafe {
@@ -32,6 +40,7 @@ fn lowest() -> Result<usize> {
 
 /// The stack limit for guest code that is entered now and may use `bytes`: always with room below for
 /// the runtime and host functions.
+#[inline]
 pub(crate) fn limit(bytes: usize) -> Result<usize> {
     let here = std::hint::black_box(0u8);
     let here = (&raw const here).addr();

@@ -338,12 +338,17 @@ impl StoreInner {
         self.arena.borrow_mut().allocate(size, align, limit)
     }
 
+    #[inline]
     pub(crate) fn arena_mark(&self) -> u64 {
         self.arena.borrow().mark()
     }
 
+    #[inline]
     pub(crate) fn arena_reset(&self, mark: u64) {
-        self.arena.borrow_mut().reset(mark);
+        let mut arena = self.arena.borrow_mut();
+        if arena.mark() != mark {
+            arena.reset(mark);
+        }
     }
 
     /// Keeps a boxed value until the results of the running host function have been copied into the
@@ -400,6 +405,7 @@ impl StoreInner {
         }
     }
 
+    #[inline]
     pub(crate) fn host_results_length(&self) -> usize {
         self.host_results.borrow().len()
     }

@@ -34,6 +34,7 @@ thread_local! {
 
 impl Activation {
     /// An activation to be made current.
+    #[inline]
     pub fn new(store: &StoreInner, instance: &InstanceData, stack_limit: usize) -> Activation {
         Activation {
             store,
@@ -44,6 +45,7 @@ impl Activation {
     }
 
     /// The innermost activation of this thread, or null. Safe to call in a signal handler.
+    #[inline]
     pub fn current() -> *const Activation {
         CURRENT.get()
     }
@@ -59,6 +61,7 @@ impl Activation {
     }
 
     /// Runs `f`, which enters the guest, as the innermost activation of this thread.
+    #[inline]
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         struct Restore(*const Activation);
         impl Drop for Restore {
