@@ -20,9 +20,9 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use cranelift_codegen::ir;
 use cranelift_codegen::{Context, FinalizedMachExceptionHandler, FinalizedRelocTarget};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Mutex;
-use trampette_artifact::ids::{ExportId, ResourceId, UnitId};
+use trampette_artifact::ids::{ExportId, ResourceId, TableId, UnitId};
 use trampette_artifact::key::{Abi, DataKey, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
 use trampette_artifact::sites::Site;
@@ -110,6 +110,7 @@ pub fn compile_what_can_be(
         session,
         listing,
         seen: Mutex::default(),
+        tables: Mutex::default(),
         done: Mutex::default(),
         failed: Mutex::default(),
     };
@@ -119,7 +120,7 @@ pub fn compile_what_can_be(
         let call_graph = graph.insert(CallGraph::new(session, &roots));
         compiled.inlined_calls = scheduler::inline_and_compile(&state, tunables, call_graph);
     }
-    rayon::scope(|scope| state.follow(&roots, scope));
+    rayon::scope(|scope| state.visit(roots.iter().copied(), scope));
     let failed = into_inner(state.failed);
     compiled.functions = into_inner(state.done);
     // Inlining may leave compiled functions that only inlined copies of their callers would have called.
@@ -143,8 +144,9 @@ fn reached(
 ) -> HashSet<FuncKey> {
     let mut reached: HashSet<FuncKey> = roots.into_iter().collect();
     let mut open: Vec<FuncKey> = reached.iter().copied().collect();
+    let mut tables = BTreeSet::new();
     while let Some(key) = open.pop() {
-        let callees = functions.get(&key).map(|f| callees(layout, f));
+        let callees = functions.get(&key).map(|f| callees(layout, f, &mut tables));
         let callees = callees.into_iter().flatten();
         open.extend(callees.filter(|callee| reached.insert(*callee)));
     }
@@ -152,14 +154,20 @@ fn reached(
 }
 
 /// What a function's relocations lead to: the functions that they name, and those that can be called through
-/// the sealed tables that they name.
-fn callees(layout: &Layout, function: &CompiledFunction) -> Vec<FuncKey> {
+/// the sealed tables that they name, unless `tables` has those already.
+fn callees(
+    layout: &Layout,
+    function: &CompiledFunction,
+    tables: &mut BTreeSet<TableId>,
+) -> Vec<FuncKey> {
     let mut callees = Vec::new();
     for relocation in &function.relocations {
         match relocation.target {
             SymbolKey::Func(key) => callees.push(key),
             SymbolKey::Data(DataKey::SealedTable(table)) => {
-                callees.extend(layout.callees_through(table).map(CoreFunc::key));
+                if tables.insert(table) {
+                    callees.extend(layout.callees_through(table).map(CoreFunc::key));
+                }
             }
             SymbolKey::Data(_) => {}
         }
@@ -192,24 +200,15 @@ struct Driver<'s, 'a> {
     listing: Listing,
     /// What was compiled or is about to be.
     seen: Mutex<HashSet<FuncKey>>,
+    /// The sealed tables whose functions were visited.
+    tables: Mutex<BTreeSet<TableId>>,
     done: Mutex<CompiledFunctions>,
     failed: Mutex<BTreeMap<FuncKey, anyhow::Error>>,
 }
 
 impl<'s> Driver<'s, '_> {
-    /// Compiles those of `keys` that are not compiled yet, and what they lead to. What is compiled already
-    /// is followed too.
-    fn follow<'scope>(&'scope self, keys: &[FuncKey], scope: &rayon::Scope<'scope>) {
-        let mut missing = Vec::new();
-        {
-            let done = lock(&self.done);
-            let reached = reached(self.session.layout, &done, keys.iter().copied());
-            missing.extend(reached.into_iter().filter(|key| !done.contains_key(key)));
-        }
-        self.visit(missing, scope);
-    }
-
-    /// Compiles those of `keys` that no thread has taken yet, each as a task.
+    /// Compiles those of `keys` that are not compiled yet, each as a task, and what they all lead to. No
+    /// thread takes what another has taken.
     fn visit<'scope>(
         &'scope self,
         keys: impl IntoIterator<Item = FuncKey>,
@@ -221,28 +220,30 @@ impl<'s> Driver<'s, '_> {
         };
         for key in fresh {
             scope.spawn(move |scope| {
-                let compiled = guarded(self.session, key, || {
-                    let body = Body::new(build_clif(self.session, key)?);
-                    compile_body(self.session, key, body, self.listing)
-                });
-                if let Some(callees) = self.finish(key, compiled) {
-                    self.visit(callees, scope);
+                if !lock(&self.done).contains_key(&key) {
+                    let compiled = guarded(self.session, key, || {
+                        let body = Body::new(build_clif(self.session, key)?);
+                        compile_body(self.session, key, body, self.listing)
+                    });
+                    self.record(key, compiled);
                 }
+                let callees = lock(&self.done).get(&key).map(|function| {
+                    let mut tables = lock(&self.tables);
+                    callees(self.session.layout, function, &mut tables)
+                });
+                self.visit(callees.into_iter().flatten(), scope);
             });
         }
     }
 
-    /// Notes what became of a function; what it calls if it was compiled.
-    fn finish(&self, key: FuncKey, compiled: Result<CompiledFunction>) -> Option<Vec<FuncKey>> {
+    /// Notes what became of a function.
+    fn record(&self, key: FuncKey, compiled: Result<CompiledFunction>) {
         match compiled {
             Ok(function) => {
-                let callees = callees(self.session.layout, &function);
                 lock(&self.done).insert(key, function);
-                Some(callees)
             }
             Err(error) => {
                 lock(&self.failed).insert(key, error);
-                None
             }
         }
     }

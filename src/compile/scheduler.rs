@@ -99,7 +99,7 @@ impl Scheduler<'_, '_, '_> {
         match guarded(session, node.key, || self.body(node)) {
             Ok(body) => self.keep_or_compile(id, body),
             Err(error) => {
-                self.driver.finish(node.key, Err(error));
+                self.driver.record(node.key, Err(error));
             }
         }
         for caller in &node.callers {
@@ -216,7 +216,7 @@ impl Scheduler<'_, '_, '_> {
             session, listing, ..
         } = *self.driver;
         let compiled = guarded(session, key, || compile_body(session, key, body, listing));
-        self.driver.finish(key, compiled);
+        self.driver.record(key, compiled);
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the outermost component exports, with instances spread out into paths.
 
 use super::flatten::{Flattener, Func, InstanceIndex, Item};
-use super::types::{TypeValue, contains_pointers};
+use super::types::TypeValue;
 use anyhow::{Context, Result};
 use trampette_artifact::ids::ExportId;
 use trampette_artifact::metadata::{Export, ExportItem};
@@ -104,12 +104,10 @@ impl<'p, 'a> Flattener<'p, 'a> {
     fn export_lifted(&mut self, lift: usize, path: &[&'a str]) -> ExportItem {
         let mut lift = self.lifts[lift].clone();
         lift.name = path.join("#");
-        let types = &self.program.types;
-        let pointers = |ty| contains_pointers(types, ty);
         let item = ExportItem::Function {
             id: ExportId::new(self.program.lifts.len()),
             ty: FuncType::clone(&lift.ty),
-            post_return: lift.options.post_return.is_some() || lift.ty.result.is_some_and(pointers),
+            post_return: lift.options.post_return.is_some(),
         };
         self.program.lifts.push(lift);
         item

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::sync::Arc;
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::metadata::Resource;
-use trampette_artifact::types::{Case, DefinedType, Field, FuncType, Type, TypeTable};
+use trampette_artifact::types::{Case, DefinedType, Field, FuncType, Type};
 use wasmparser::{
     ComponentDefinedType, ComponentFuncType, ComponentType, ComponentValType,
     InstanceTypeDeclaration, PrimitiveValType,
@@ -275,31 +275,6 @@ fn primitive_type(ty: PrimitiveValType) -> Type {
         PrimitiveValType::Char => Type::Char,
         PrimitiveValType::String => Type::String,
         PrimitiveValType::ErrorContext => Type::ErrorContext,
-    }
-}
-
-/// Whether a value's native form refers to memory outside itself.
-pub(super) fn contains_pointers(types: &TypeTable, ty: Type) -> bool {
-    let any = |ty: &Option<Type>| ty.is_some_and(|ty| contains_pointers(types, ty));
-    match ty {
-        Type::String => true,
-        Type::Defined(id) => match &types[id] {
-            DefinedType::List(_) | DefinedType::Map(..) => true,
-            DefinedType::FixedLengthList(ty, _) | DefinedType::Option(ty) => {
-                contains_pointers(types, *ty)
-            }
-            DefinedType::Record(fields) => fields
-                .iter()
-                .any(|field| contains_pointers(types, field.ty)),
-            DefinedType::Variant(cases) => cases.iter().any(|case| any(&case.ty)),
-            DefinedType::Tuple(all) => all.iter().any(|ty| contains_pointers(types, *ty)),
-            DefinedType::Result { ok, err } => any(ok) || any(err),
-            DefinedType::Flags(_)
-            | DefinedType::Enum(_)
-            | DefinedType::Own(_)
-            | DefinedType::Borrow(_) => false,
-        },
-        _ => false,
     }
 }
 

@@ -11,7 +11,7 @@ use cranelift_codegen::ir;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
-use trampette_artifact::ids::{FunctionId, UnitId};
+use trampette_artifact::ids::{FunctionId, TableId, UnitId};
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use wasmparser::Operator;
 
@@ -48,8 +48,8 @@ pub struct Node {
 struct Edges {
     /// What it calls, with how many calls.
     calls: BTreeMap<FuncKey, u32>,
-    /// What it may call through a sealed table.
-    values: BTreeSet<FuncKey>,
+    /// Sealed tables that it calls through with an index that is not known.
+    tables: BTreeSet<TableId>,
 }
 
 impl Edges {
@@ -66,6 +66,7 @@ impl CallGraph {
         let mut frontier: Vec<FuncKey> = roots.to_vec();
         frontier.sort_unstable();
         frontier.dedup();
+        let mut tables = BTreeSet::new();
         while !frontier.is_empty() {
             let looked_at: Vec<_> = frontier
                 .par_iter()
@@ -73,12 +74,25 @@ impl CallGraph {
                 .collect();
             frontier.clear();
             for (key, (edges, built)) in looked_at {
-                let fresh = edges.calls.keys().chain(&edges.values).filter(|callee| {
-                    let is_new = !seen.contains_key(callee);
-                    seen.entry(**callee).or_insert(false);
-                    is_new
-                });
-                frontier.extend(fresh);
+                let new_tables: Vec<TableId> = edges.tables.difference(&tables).copied().collect();
+                let through = |table: &TableId| session.layout.callees_through(*table);
+                let values: Vec<FuncKey> = new_tables
+                    .iter()
+                    .flat_map(through)
+                    .map(CoreFunc::key)
+                    .collect();
+                tables.extend(new_tables);
+                for value in values {
+                    if seen.insert(value, true).is_none() {
+                        frontier.push(value);
+                    }
+                }
+                for callee in edges.calls.keys() {
+                    if !seen.contains_key(callee) {
+                        seen.insert(*callee, false);
+                        frontier.push(*callee);
+                    }
+                }
                 found.insert(key, (edges, built));
             }
         }
@@ -89,10 +103,8 @@ impl CallGraph {
             .collect();
         let mut counts = vec![(0, Vec::new()); found.len()];
         let mut nodes: Vec<Node> = Vec::with_capacity(found.len());
-        let mut values = Vec::new();
         for (caller, (key, (edges, built))) in found.into_iter().enumerate() {
             let mut callees = Vec::with_capacity(edges.calls.len());
-            values.extend(edges.values.iter().map(|callee| index[callee]));
             for (callee, calls) in edges.calls {
                 let callee = index[&callee];
                 counts[callee].0 += calls;
@@ -108,9 +120,6 @@ impl CallGraph {
                 component: 0,
                 built: Mutex::new(built),
             });
-        }
-        for value in values {
-            nodes[value].is_root = true;
         }
         let components = components::strongly_connected(nodes.len(), |node| &nodes[node].callees);
         for (at, node) in nodes.iter_mut().enumerate() {
@@ -170,8 +179,9 @@ fn core_edges(session: &Session<'_>, unit: UnitId, function: u32) -> Option<Edge
                         }
                     }
                     _ => {
-                        let callees = session.layout.callees_through(table);
-                        edges.values.extend(callees.map(CoreFunc::key));
+                        if session.layout.sealed_table(table).is_some() {
+                            edges.tables.insert(table);
+                        }
                     }
                 }
             }

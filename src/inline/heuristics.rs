@@ -34,11 +34,11 @@ pub struct Tunables {
 impl Default for Tunables {
     fn default() -> Tunables {
         Tunables {
-            small: 10,
+            small: 6,
             parameter: 2,
-            constant: 4,
-            in_loop: 4,
-            once: 80,
+            constant: 3,
+            in_loop: 5,
+            once: 60,
             growth: 600,
             largest: 20_000,
         }
@@ -127,7 +127,7 @@ mod tests {
     fn loops_constants_and_last_calls_raise_the_limit() {
         let tunables = Tunables::default();
         let site = CallSite {
-            size: 14,
+            size: 10,
             parameters: 2,
             constants: 0,
             in_loop: false,
@@ -135,24 +135,24 @@ mod tests {
         };
         let worth = |site: CallSite| tunables.is_worth(&site, 100, 0);
         assert!(worth(site));
-        assert!(!worth(CallSite { size: 15, ..site }));
+        assert!(!worth(CallSite { size: 11, ..site }));
         assert!(worth(CallSite {
-            size: 18,
+            size: 13,
             constants: 1,
             ..site
         }));
         assert!(worth(CallSite {
-            size: 56,
+            size: 50,
             in_loop: true,
             ..site
         }));
         assert!(worth(CallSite {
-            size: 80,
+            size: 60,
             only: true,
             ..site
         }));
         assert!(!worth(CallSite {
-            size: 81,
+            size: 61,
             only: true,
             ..site
         }));
@@ -162,14 +162,14 @@ mod tests {
     fn a_caller_has_a_budget() {
         let tunables = Tunables::default();
         let site = CallSite {
-            size: 10,
+            size: 6,
             parameters: 0,
             constants: 0,
             in_loop: false,
             only: false,
         };
-        assert!(tunables.is_worth(&site, 100, tunables.growth - 10));
-        assert!(!tunables.is_worth(&site, 100, tunables.growth - 9));
+        assert!(tunables.is_worth(&site, 100, tunables.growth - 6));
+        assert!(!tunables.is_worth(&site, 100, tunables.growth - 5));
         assert!(!tunables.is_worth(&site, tunables.largest, 0));
     }
 }

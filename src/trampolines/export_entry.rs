@@ -30,7 +30,8 @@ use trampette_artifact::types::{Type, TypeTable};
 /// The wasm-call body of a lifted export: `tail fn(ctx, args, results)`, pointers to the native-layout
 /// structs of the parameters and the result.
 ///
-/// Afterwards the result is valid until [`post_return_body`] runs, if the export has one.
+/// Afterwards the result is valid until [`post_return_body`] runs, or until the next call if the export has
+/// none.
 ///
 /// # Errors
 /// If its type has values that cannot be transferred yet.
@@ -82,7 +83,7 @@ struct Lifting<'p> {
     params: Option<Vec<Flat>>,
     /// Flat results; `None` if they are returned in memory.
     results: Option<Vec<Flat>>,
-    /// Whether the result takes memory from the arena, which lives until the result was read.
+    /// Whether the result takes memory from the arena, which lives until post-return.
     result_uses_arena: bool,
 }
 
@@ -95,7 +96,9 @@ impl<'p> Lifting<'p> {
         let params = flatten_all(types, all, width, MAX_FLAT_PARAMS);
         let results = flatten_all(types, lift.ty.result, width, MAX_FLAT_RESULTS);
         let mut result = lift.ty.result.iter();
-        let result_uses_arena = result.any(|ty| facts::uses_arena(types, *ty, guest));
+        let uses_arena = result.any(|ty| facts::uses_arena(types, *ty, guest));
+        // Without a post-return function the runtime gives it back.
+        let result_uses_arena = uses_arena && lift.options.post_return.is_some();
         Lifting {
             lift,
             guest,

@@ -242,8 +242,8 @@ pub enum ExportItem {
         /// Its type.
         ty: FuncType,
         /// Whether [`crate::key::FuncKey::PostReturn`] must be called after the results were read.
-        /// (If not, [`crate::key::FuncKey::ExportEntry`] ends the call itself, and its results
-        /// contain no pointers.)
+        /// (If not, [`crate::key::FuncKey::ExportEntry`] ends the call itself; what its results point
+        /// to in the guest or the arena is valid until the next call, or until the arena is reset.)
         post_return: bool,
     },
     /// A function of the host, imported and exported again: nothing of the component runs when it is

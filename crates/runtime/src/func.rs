@@ -451,7 +451,10 @@ impl Func {
             ExportItem::HostFunc(import) => Target::Host(*import),
             ExportItem::Function { id, .. } => {
                 let code = instance.component.export(*id).and_then(EntryCode::new);
-                Target::Lifted(*id, code.with_context(|| format!("the component has no {id}"))?)
+                Target::Lifted(
+                    *id,
+                    code.with_context(|| format!("the component has no {id}"))?,
+                )
             }
             _ => bail!("a `Func` is only made for functions"),
         };

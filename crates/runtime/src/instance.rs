@@ -312,9 +312,10 @@ impl InstanceData {
                 code(context, args, results)
             }
         });
-        match (&result, code.post_return) {
-            (Ok(()), Some(_)) => self.arena_mark.set(mark),
-            _ => store.arena_reset(mark),
+        match result {
+            // The result may be there.
+            Ok(()) => self.arena_mark.set(mark),
+            Err(_) => store.arena_reset(mark),
         }
         result
     }
@@ -324,7 +325,10 @@ impl InstanceData {
     pub fn end_call(&self, store: &StoreInner, code: EntryCode) -> Result<()> {
         match code.post_return {
             Some(post_return) => self.call_post_return(store, post_return),
-            None => Ok(()),
+            None => {
+                store.arena_reset(self.arena_mark.get());
+                Ok(())
+            }
         }
     }
 
@@ -549,7 +553,8 @@ impl RawInstance {
         Err(error.unwrap_or_else(|| anyhow!("the host's {import} failed and did not say why")))
     }
 
-    /// Ends a call whose export has a post-return, once its results were read.
+    /// Ends a call once its results were read: calls post-return, if the export has one, and gives back
+    /// what the results took from the arena.
     ///
     /// # Errors
     /// As [`RawInstance::call_export`].
