@@ -13,8 +13,7 @@ mod traps;
 pub use raise::{emit_raise, emit_trap_if};
 pub use regions::Region;
 pub use symbols::{
-    builtin_address, builtin_signature, call_builtin, call_pure_builtin, data_address,
-    declare_function,
+    builtin_address, builtin_signature, call_builtin, call_service, data_address, declare_function,
 };
 pub use traps::{clif_trap, trap_from_clif};
 

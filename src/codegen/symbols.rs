@@ -85,6 +85,20 @@ pub fn builtin_signature(builtin: Builtin) -> ir::Signature {
     sig
 }
 
+/// Calls a builtin, without its trampoline if it takes no root; `context` is the caller's own context
+/// pointer. Returns the result, if the builtin has one.
+pub fn call_service(
+    builder: &mut FunctionBuilder<'_>,
+    context: ir::Value,
+    builtin: Builtin,
+    args: &[ir::Value],
+) -> Option<ir::Value> {
+    match builtin.signature().root {
+        true => call_builtin(builder, context, builtin, args),
+        false => call_pure_builtin(builder, builtin, args),
+    }
+}
+
 /// Calls a builtin through its trampoline; `context` is the caller's own context pointer. Returns
 /// the result, if the builtin has one.
 pub fn call_builtin(
@@ -103,7 +117,7 @@ pub fn call_builtin(
 
 /// Calls a builtin that takes no root by its host address, without a trampoline in between: what it
 /// saves matters for short copies. Such builtins never trap, so that no backtrace starts there.
-pub fn call_pure_builtin(
+fn call_pure_builtin(
     builder: &mut FunctionBuilder<'_>,
     builtin: Builtin,
     args: &[ir::Value],

@@ -146,9 +146,9 @@ impl<'a, 'f> Emitter<'a, 'f> {
         codegen::emit_raise(&mut self.builder, self.context, code, payload);
     }
 
-    /// Calls a builtin.
+    /// Calls a builtin, as directly as it can be.
     pub fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
-        codegen::call_builtin(&mut self.builder, self.context, builtin, args)
+        codegen::call_service(&mut self.builder, self.context, builtin, args)
     }
 
     /// Calls a core function by its wasm-call code, with the context of its home slab; returns its

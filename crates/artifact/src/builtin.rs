@@ -1,11 +1,11 @@
 //! Services of the runtime that compiled code calls.
 //!
-//! Compiled code reaches a builtin through its [`crate::key::FuncKey::Builtin`] trampoline, which is
-//! compiled only when a relocation names it: a wasm-call function that loads the host address from
-//! `.got.trampette` and calls it with the platform's C convention. Builtins never unwind. Every
-//! builtin takes the parameters listed here in order; those marked `root` first take the address of
-//! the caller's own slab's root ([`crate::layout::RootHeader`]), which the trampoline computes from
-//! its context.
+//! Compiled code calls a builtin by the host address in `.got.trampette`, with the platform's C
+//! convention. Builtins never unwind. Every builtin takes the parameters listed here in order. Those
+//! marked `root` may trap, and first take the address of the caller's own slab's root
+//! ([`crate::layout::RootHeader`]): they are reached through a [`crate::key::FuncKey::Builtin`]
+//! trampoline, a wasm-call function that computes it from its context, and is compiled only when a
+//! relocation names it. Those that stand for missing instructions have trampolines too, for Cranelift.
 
 use serde::{Deserialize, Serialize};
 

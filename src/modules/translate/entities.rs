@@ -111,10 +111,7 @@ impl Translator<'_, '_> {
     /// Calls a service of the runtime.
     pub(super) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
         self.makes_calls = true;
-        match builtin.signature().root {
-            true => codegen::call_builtin(&mut self.builder, self.context, builtin, args),
-            false => codegen::call_pure_builtin(&mut self.builder, builtin, args),
-        }
+        codegen::call_service(&mut self.builder, self.context, builtin, args)
     }
 
     /// The address of the function table.

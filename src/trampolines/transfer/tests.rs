@@ -13,7 +13,7 @@ use std::sync::Arc;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::{Flat, MAX_FLAT_PARAMS, PointerWidth, flatten_all};
 use trampette_artifact::ids::*;
-use trampette_artifact::key::{FuncKey, SymbolKey};
+use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
 use trampette_artifact::layout::RootLayout;
 use trampette_artifact::metadata::{Import, Memory, MemoryPlace, Resource};
 use trampette_artifact::types::{Case, DefinedType, Field, FuncType, Type, TypeTable};
@@ -298,15 +298,49 @@ pub(super) fn case(types: &TypeTable, params: &[Type], result: Option<Type>) -> 
     }
 }
 
-/// Builtins that a function calls, `Raise` aside.
+/// Builtins that a function calls, through trampolines or directly, `Raise` aside.
 fn builtins(func: &ir::Function) -> Vec<Builtin> {
-    let names = func.params.user_named_funcs().values();
-    let mut found: Vec<Builtin> = names
-        .filter_map(|name| SymbolKey::decode(name.namespace, name.index))
-        .filter_map(|key| match key {
-            SymbolKey::Func(FuncKey::Builtin(builtin)) => Some(builtin),
+    let key = |name: &ir::ExternalName| match name {
+        ir::ExternalName::User(name) => {
+            let name = &func.params.user_named_funcs()[*name];
+            SymbolKey::decode(name.namespace, name.index)
+        }
+        _ => None,
+    };
+    let through_trampolines =
+        func.dfg
+            .ext_funcs
+            .values()
+            .filter_map(|callee| match key(&callee.name) {
+                Some(SymbolKey::Func(FuncKey::Builtin(builtin))) => Some(builtin),
+                _ => None,
+            });
+    // The address of the table, as every one that is loaded from is defined.
+    let is_table = |address: ir::Value| {
+        let inst = func.dfg.value_def(address).inst();
+        let ir::InstructionData::UnaryGlobalValue { global_value, .. } = func.dfg.insts[inst?]
+        else {
+            return None;
+        };
+        match &func.global_values[global_value] {
+            ir::GlobalValueData::Symbol { name, .. } => {
+                (key(name) == Some(SymbolKey::Data(DataKey::Got))).then_some(())
+            }
             _ => None,
-        })
+        }
+    };
+    let blocks = func.layout.blocks();
+    let insts = blocks.flat_map(|block| func.layout.block_insts(block));
+    let direct = insts.filter_map(|inst| match func.dfg.insts[inst] {
+        ir::InstructionData::Load { arg, offset, .. } => {
+            is_table(arg)?;
+            let index = i32::from(offset) / 8;
+            Some(Builtin::ALL[index as usize])
+        }
+        _ => None,
+    });
+    let mut found: Vec<Builtin> = through_trampolines
+        .chain(direct)
         .filter(|builtin| *builtin != Builtin::Raise)
         .collect();
     found.sort_unstable();

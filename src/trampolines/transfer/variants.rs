@@ -13,6 +13,10 @@ use trampette_artifact::canonical::{Flat, discriminant_size};
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::Type;
 
+/// Up to as many cases are told apart by comparisons: they are cheaper than a jump through a table, and
+/// inlining can decide them.
+const COMPARED_CASES: usize = 4;
+
 impl Transfer<'_, '_, '_> {
     /// An enum of `cases` cases.
     pub(super) fn enumeration(
@@ -106,9 +110,9 @@ impl Transfer<'_, '_, '_> {
         cases: &[Option<Type>],
     ) -> Vec<(Option<Type>, Block)> {
         let mut blocks = Vec::new();
-        let mut switch = Switch::new();
+        let mut targets = Vec::new();
         let mut without_payload = None;
-        for (index, case) in cases.iter().enumerate() {
+        for case in cases {
             let block = match (case, without_payload) {
                 (None, Some(block)) => block,
                 _ => {
@@ -120,15 +124,41 @@ impl Transfer<'_, '_, '_> {
                     block
                 }
             };
-            switch.set_entry(index as u128, block);
+            targets.push(block);
         }
         let invalid = self.e.builder.create_block();
         self.e.builder.set_cold_block(invalid);
-        switch.emit(&mut self.e.builder, discriminant, invalid);
+        if cases.len() <= COMPARED_CASES {
+            self.compare_cases(discriminant, &targets, invalid);
+        } else {
+            let mut switch = Switch::new();
+            for (index, target) in targets.iter().enumerate() {
+                switch.set_entry(index as u128, *target);
+            }
+            switch.emit(&mut self.e.builder, discriminant, invalid);
+        }
         self.e.builder.switch_to_block(invalid);
         self.e.builder.seal_block(invalid);
         self.e.raise(TrapCode::InvalidDiscriminant, None);
         blocks
+    }
+
+    /// Ends the block by comparisons with one case after the other, the last ones first: those without
+    /// payload mostly come first, and have the least to do.
+    fn compare_cases(&mut self, discriminant: Value, targets: &[Block], invalid: Block) {
+        for (index, target) in targets.iter().enumerate().rev() {
+            let case = self.e.i32(index as u32);
+            let is_case = self.e.builder.ins().icmp(IntCC::Equal, discriminant, case);
+            let next = match index {
+                0 => invalid,
+                _ => self.e.builder.create_block(),
+            };
+            self.e.builder.ins().brif(is_case, *target, &[], next, &[]);
+            if index > 0 {
+                self.e.builder.switch_to_block(next);
+                self.e.builder.seal_block(next);
+            }
+        }
     }
 
     /// The values of a case, reinterpreted from the joined ones.
