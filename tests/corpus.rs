@@ -93,8 +93,11 @@ impl Mode {
 /// Artifacts that several cases use, compiled once.
 struct Shared {
     corpus: PathBuf,
-    artifacts: Mutex<BTreeMap<(PathBuf, Mode), Arc<OnceLock<Compiled>>>>,
+    artifacts: Mutex<BTreeMap<Key, Arc<OnceLock<Compiled>>>>,
 }
+
+/// A program, and how it is compiled.
+type Key = (PathBuf, Mode);
 
 struct Compiled {
     elf: PathBuf,
