@@ -1,5 +1,6 @@
 //! Real programs with verified expectations, run twice: straight from the `.wasm`, and from an ELF that
-//! one process compiles and another, without a compiler, runs.
+//! one process compiles and another, without a compiler, runs. All but the largest programs and inputs are run without
+//! inlining and without optimisation too.
 //!
 //! The corpus lies beside the repository (`../shared/corpus`); without it the harness says so and
 //! passes. Each case is a test of its own.
@@ -17,6 +18,8 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use support::corpus_folder;
 use tempfile::TempDir;
+use trampette::CompileOptions;
+use trampette::options::{Inline, OptLevel};
 use trampette_runtime::{Component, Linker, Store};
 
 fn main() -> ExitCode {
@@ -43,7 +46,13 @@ fn trials(corpus: &Path) -> Result<Vec<Trial>> {
     let mut trials = Vec::new();
     for case in cases {
         let name = text(&case, "name")?.to_string();
-        for mode in [Mode::Wasm, Mode::Elf] {
+        let small = !name.ends_with("-bench")
+            && std::fs::metadata(corpus.join(text(&case, "wasm")?))?.len() < LARGE;
+        let more: &[Mode] = match small {
+            true => &[Mode::NotInlined, Mode::NotOptimised],
+            false => &[],
+        };
+        for &mode in [Mode::Wasm, Mode::Elf].iter().chain(more) {
             let (case, shared) = (case.clone(), shared.clone());
             let trial = Trial::test(format!("{name}::{}", mode.name()), move || {
                 run_case(&shared, &case, mode).map_err(|error| Failed::from(format!("{error:#}")))
@@ -54,13 +63,20 @@ fn trials(corpus: &Path) -> Result<Vec<Trial>> {
     Ok(trials)
 }
 
-/// How a case reaches the runtime.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Bytes of a program that is compiled in the usual way only.
+const LARGE: u64 = 1 << 20;
+
+/// How a case is compiled and reaches the runtime.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Mode {
     /// Compiled and run by one process.
     Wasm,
     /// Compiled by one process, run by another that has no compiler.
     Elf,
+    /// Compiled without inlining; a command is run by another process.
+    NotInlined,
+    /// Likewise, without optimisation.
+    NotOptimised,
 }
 
 impl Mode {
@@ -68,6 +84,8 @@ impl Mode {
         match self {
             Mode::Wasm => "wasm",
             Mode::Elf => "elf",
+            Mode::NotInlined => "not-inlined",
+            Mode::NotOptimised => "not-optimised",
         }
     }
 }
@@ -75,8 +93,11 @@ impl Mode {
 /// Artifacts that several cases use, compiled once.
 struct Shared {
     corpus: PathBuf,
-    artifacts: Mutex<BTreeMap<PathBuf, Arc<OnceLock<Compiled>>>>,
+    artifacts: Mutex<BTreeMap<Key, Arc<OnceLock<Compiled>>>>,
 }
+
+/// A program, and how it is compiled.
+type Key = (PathBuf, Mode);
 
 struct Compiled {
     elf: PathBuf,
@@ -84,33 +105,37 @@ struct Compiled {
 }
 
 impl Shared {
-    /// The ELF that a process of its own compiles from a component.
-    fn artifact(&self, wasm: &Path) -> Result<PathBuf> {
+    /// The ELF of a component. In mode [`Mode::Elf`] a process of its own compiles it.
+    fn artifact(&self, wasm: &Path, mode: Mode) -> Result<PathBuf> {
         let cell = self
             .artifacts
             .lock()
             .unwrap()
-            .entry(wasm.to_path_buf())
+            .entry((wasm.to_path_buf(), mode))
             .or_default()
             .clone();
         let compiled = cell.get_or_init(|| {
             let folder = TempDir::new().expect("a temporary folder");
             let elf = folder.path().join("app.elf");
-            let output = Command::new(env!("CARGO_BIN_EXE_trampette"))
-                .args([
-                    "compile".as_ref(),
-                    wasm.as_os_str(),
-                    "-o".as_ref(),
-                    elf.as_os_str(),
-                ])
-                .output()
-                .expect("the compiler starts");
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(
-                output.status.success(),
-                "cannot compile {}: {errors}",
-                wasm.display()
-            );
+            match mode {
+                Mode::NotInlined => compile_here(
+                    wasm,
+                    &elf,
+                    &CompileOptions {
+                        inline: Inline::Never,
+                        ..CompileOptions::default()
+                    },
+                ),
+                Mode::NotOptimised => compile_here(
+                    wasm,
+                    &elf,
+                    &CompileOptions {
+                        opt_level: OptLevel::None,
+                        ..CompileOptions::default()
+                    },
+                ),
+                Mode::Wasm | Mode::Elf => compile_elsewhere(wasm, &elf),
+            }
             Compiled {
                 elf,
                 _folder: folder,
@@ -118,6 +143,30 @@ impl Shared {
         });
         Ok(compiled.elf.clone())
     }
+}
+
+fn compile_elsewhere(wasm: &Path, elf: &Path) {
+    let output = Command::new(env!("CARGO_BIN_EXE_trampette"))
+        .args([
+            "compile".as_ref(),
+            wasm.as_os_str(),
+            "-o".as_ref(),
+            elf.as_os_str(),
+        ])
+        .output()
+        .expect("the compiler starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "cannot compile {}: {errors}",
+        wasm.display()
+    );
+}
+
+fn compile_here(wasm: &Path, elf: &Path, options: &CompileOptions) {
+    let input = trampette::input::read(wasm).expect("a component or module");
+    let artifact = input.into_artifact(options).expect("it compiles");
+    std::fs::write(elf, artifact).expect("the artifact is written");
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> Result<&'v str> {
@@ -173,7 +222,7 @@ fn run_command(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result
             command.arg("run");
             (command, wasm.to_path_buf())
         }
-        Mode::Elf => (Command::new(runner()), shared.artifact(wasm)?),
+        _ => (Command::new(runner()), shared.artifact(wasm, mode)?),
     };
     let work = TempDir::new()?;
     for (index, dir) in case["dirs"].as_array().into_iter().flatten().enumerate() {
@@ -300,11 +349,16 @@ fn run_library(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result
         .as_array()
         .context("a library case has calls")?;
     match mode {
-        Mode::Wasm => {
-            let bytes = std::fs::read(wasm)?;
-            let artifact =
-                trampette::compile_component(&bytes, &trampette::CompileOptions::default())?;
-            let component = Component::from_bytes(artifact.bytes())?;
+        Mode::Wasm | Mode::NotInlined | Mode::NotOptimised => {
+            let component = match mode {
+                Mode::Wasm => {
+                    let bytes = std::fs::read(wasm)?;
+                    let options = CompileOptions::default();
+                    let artifact = trampette::compile_component(&bytes, &options)?;
+                    Component::from_bytes(artifact.bytes())?
+                }
+                _ => Component::from_file(shared.artifact(wasm, mode)?)?,
+            };
             check_calls(calls, |call| {
                 let mut store = Store::new(());
                 let linker = Linker::new();
@@ -313,7 +367,7 @@ fn run_library(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result
             })
         }
         Mode::Elf => {
-            let elf = shared.artifact(wasm)?;
+            let elf = shared.artifact(wasm, mode)?;
             check_calls(calls, |call| {
                 let output = Command::new(runner())
                     .arg("--invoke")

@@ -7,11 +7,13 @@ use gimli::write::{
 };
 use gimli::{DwAt, Encoding, Format, LineEncoding, LittleEndian, SectionId};
 use trampette::CompileOptions;
+use trampette::options::Inline;
 use trampette_runtime::{Component, Linker, Store, Trap};
 use wasm_encoder::{ComponentSectionId, Encode, RawSection};
 
-/// The sections of a unit whose code, up to `length`, is line 7, column 3 of `/src/demo.c`.
-fn dwarf(length: u64) -> Result<Vec<(&'static str, Vec<u8>)>> {
+/// The sections of a unit whose code is line 7, column 3 of `/src/demo.c` up to `middle`, and line 9, column 5
+/// from there to `length`.
+fn dwarf(middle: u64, length: u64) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let encoding = Encoding {
         format: Format::Dwarf32,
         version: 4,
@@ -31,6 +33,9 @@ fn dwarf(length: u64) -> Result<Vec<(&'static str, Vec<u8>)>> {
     lines.begin_sequence(Some(Address::Constant(0)));
     let row = lines.row();
     (row.file, row.line, row.column) = (file, 7, 3);
+    lines.generate_row();
+    let row = lines.row();
+    (row.address_offset, row.file, row.line, row.column) = (middle, file, 9, 5);
     lines.generate_row();
     lines.end_sequence(length);
 
@@ -72,7 +77,19 @@ fn component() -> Result<Vec<u8>> {
             (func $fail (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0)))
             (func (export "run") (drop (call $fail (i32.const 0)))))"#,
     )?;
-    for (name, contents) in dwarf(1000)? {
+    // DWARF counts from the start of the code section's contents; the second function starts there.
+    let mut starts = Vec::new();
+    let mut code = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(&module) {
+        match payload? {
+            wasmparser::Payload::CodeSectionStart {
+                unchecked_range, ..
+            } => code = unchecked_range.start,
+            wasmparser::Payload::CodeSectionEntry(body) => starts.push(body.range().start),
+            _ => {}
+        }
+    }
+    for (name, contents) in dwarf(starts[1] - code, 1000)? {
         let mut body = Vec::new();
         name.encode(&mut body);
         body.extend(contents);
@@ -115,7 +132,21 @@ fn component() -> Result<Vec<u8>> {
 
 #[test]
 fn backtraces_show_source_lines() -> Result<()> {
-    let artifact = trampette::compile_component(&component()?, &CompileOptions::default())?;
+    backtrace_shows_source_lines(Inline::Never)
+}
+
+/// `fail` is part of `run`, which is part of the entry: each still has its line.
+#[test]
+fn backtraces_show_source_lines_of_inlined_functions() -> Result<()> {
+    backtrace_shows_source_lines(Inline::Worthwhile)
+}
+
+fn backtrace_shows_source_lines(inline: Inline) -> Result<()> {
+    let options = CompileOptions {
+        inline,
+        ..CompileOptions::default()
+    };
+    let artifact = trampette::compile_component(&component()?, &options)?;
     let component = Component::from_bytes(artifact.bytes())?;
     let mut store = Store::new(());
     let instance = Linker::new().instantiate(&mut store, &component)?;
@@ -125,6 +156,9 @@ fn backtraces_show_source_lines() -> Result<()> {
     let text = format!("{error:#}");
     assert!(text.contains("integer divide by zero"), "{text}");
     assert!(text.contains("demo!fail"), "{text}");
-    assert_eq!(text.matches("/src/demo.c:7:3").count(), 2, "{text}");
+    // Of `fail`, and of `run`, which called it.
+    let lines = ["/src/demo.c:7:3", "/src/demo.c:9:5"].map(|line| text.find(line));
+    assert!(lines[0].is_some() && lines[0] < lines[1], "{text}");
+    assert_eq!(text.matches("/src/demo.c").count(), 2, "{text}");
     Ok(())
 }

@@ -17,7 +17,10 @@
 //! A core module is instantiated in a component of its own whose only other part takes references to
 //! all functions that it exports, so that they are compiled.
 
-use anyhow::{Context, Result, bail, ensure};
+#[path = "support/golden.rs"]
+mod support;
+
+use anyhow::{Result, bail, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -146,43 +149,7 @@ fn check(path: &Path) -> Result<()> {
         "no function's symbol contains `{}`",
         directives.function
     );
-    let golden = path.with_extension("expected");
-    if std::env::var_os("BLESS").is_some() {
-        return Ok(std::fs::write(golden, found)?);
-    }
-    let expected = std::fs::read_to_string(&golden)
-        .with_context(|| format!("{}; BLESS=1 writes it", golden.display()))?;
-    if found != expected {
-        bail!(
-            "{}\nBLESS=1 writes what was found",
-            difference(&expected, &found)
-        );
-    }
-    Ok(())
-}
-
-/// The lines that differ, from the first to the last, with a few equal ones around them.
-fn difference(expected: &str, found: &str) -> String {
-    let expected: Vec<&str> = expected.lines().collect();
-    let found: Vec<&str> = found.lines().collect();
-    let pairs = || expected.iter().zip(&found);
-    let before = pairs().take_while(|(a, b)| a == b).count();
-    let left = expected.len().min(found.len()) - before;
-    let after = expected.iter().rev().zip(found.iter().rev());
-    let after = after.take(left).take_while(|(a, b)| a == b).count();
-    let start = before.saturating_sub(3);
-    let mut text = format!("differs from line {} on:\n", before + 1);
-    let mut add = |sign: &str, lines: &[&str]| {
-        for line in lines {
-            writeln!(text, "{sign}{line}").expect("text grows");
-        }
-    };
-    add("  ", &expected[start..before]);
-    add("- ", &expected[before..expected.len() - after]);
-    add("+ ", &found[before..found.len() - after]);
-    let end = expected.len() - after;
-    add("  ", &expected[end..expected.len().min(end + 3)]);
-    text
+    support::check(&path.with_extension("expected"), &found)
 }
 
 /// The program as the text of a component.

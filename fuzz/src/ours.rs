@@ -5,8 +5,8 @@ use crate::generate::{FUEL, MEMORY_LIMIT, TABLE_LIMIT};
 use crate::interface::{CoreCase, Item};
 use crate::random::hash;
 use crate::trace::{HostCall, Outcome, Trace};
-use crate::value::{HostFailure, Value, host_function};
-use anyhow::{Result, anyhow};
+use crate::value::{HostFailure, Type, Value, host_function};
+use anyhow::{Context, Result, anyhow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use trampette::{Artifact, CompileOptions};
 use trampette_runtime::{
@@ -107,8 +107,14 @@ pub fn run_core(case: &CoreCase, options: &CompileOptions) -> Result<Trace> {
     let component = compile(|| trampette::compile_module(&case.wasm, options))?;
     let mut host = CoreHost::new();
     for (number, (module, name, item)) in case.interface.imports.iter().enumerate() {
-        let Item::Func(_, Some(signature)) = item else {
-            continue;
+        let signature = match item {
+            Item::Func(_, Some(signature)) => signature,
+            Item::Global(ty) => {
+                let ty = Type::of(ty.content_type).context("a type without values")?;
+                host.global(module, name, to_core(ty.zero()));
+                continue;
+            }
+            _ => continue,
         };
         let results = signature.results.clone();
         host.func(

@@ -41,6 +41,20 @@ impl Type {
         })
     }
 
+    /// What an imported global holds: zero or null, as the peer's does.
+    pub fn zero(self) -> Value {
+        match self {
+            Type::I32 => Value::I32(0),
+            Type::I64 => Value::I64(0),
+            Type::F32 => Value::F32(0),
+            Type::F64 => Value::F64(0),
+            Type::V128 => Value::V128(0),
+            Type::Func => Value::Func(false),
+            Type::Extern => Value::Extern(None),
+            Type::Exn => Value::Exn(false),
+        }
+    }
+
     /// Whether components can pass it: a number.
     pub fn is_scalar(self) -> bool {
         matches!(self, Type::I32 | Type::I64 | Type::F32 | Type::F64)

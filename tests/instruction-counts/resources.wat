@@ -1,0 +1,32 @@
+;; What handles cost: a resource of the component's own, and one of the host's. The host's representation is
+;; what its constructor gives; its destructor runs in the host.
+;;! call = new-drop()
+;;! call = rep()
+;;! call = host-new-drop()
+(component
+  (import "host-thing" (type $thing (sub resource)))
+  (import "host-make" (func $make (result (own $thing))))
+  (type $number (resource (rep i32)))
+  (core func $new (canon resource.new $number))
+  (core func $rep (canon resource.rep $number))
+  (core func $drop (canon resource.drop $number))
+  (core func $make (canon lower (func $make)))
+  (core func $drop-thing (canon resource.drop $thing))
+  (core module $main
+    (import "" "new" (func $new (param i32) (result i32)))
+    (import "" "rep" (func $rep (param i32) (result i32)))
+    (import "" "drop" (func $drop (param i32)))
+    (import "" "make" (func $make (result i32)))
+    (import "" "drop-thing" (func $drop-thing (param i32)))
+    (global $kept (mut i32) (i32.const 0))
+    (func $start (global.set $kept (call $new (i32.const 5))))
+    (start $start)
+    (func (export "new-drop") (call $drop (call $new (i32.const 7))))
+    (func (export "rep") (result i32) (call $rep (global.get $kept)))
+    (func (export "host-new-drop") (call $drop-thing (call $make))))
+  (core instance $main (instantiate $main (with "" (instance
+    (export "new" (func $new)) (export "rep" (func $rep)) (export "drop" (func $drop))
+    (export "make" (func $make)) (export "drop-thing" (func $drop-thing))))))
+  (func (export "new-drop") (canon lift (core func $main "new-drop")))
+  (func (export "rep") (result u32) (canon lift (core func $main "rep")))
+  (func (export "host-new-drop") (canon lift (core func $main "host-new-drop"))))
