@@ -10,19 +10,33 @@ const GUEST: &str = r#"
   (core func $host (canon lower (func $host)))
   (core module $m
     (import "" "host" (func $host))
-    (memory 1)
+    (memory 300)
     (func (export "spin") (loop $again (br $again)))
     (func $work (param i32) (i32.store (local.get 0) (i32.add (i32.load (local.get 0)) (i32.const 1))))
     (func (export "call") (loop $again (call $work (i32.const 8)) (br $again)))
     (func (export "wait") (loop $again (call $host) (br $again)))
     (func (export "fill")
       (loop $again (memory.fill (i32.const 0) (i32.const 1) (i32.const 4096)) (br $again)))
+    (func (export "long-fill")
+      (loop $again (memory.fill (i32.const 65536) (i32.const 1) (i32.const 16777216)) (br $again)))
+    (func (export "long-copy") (local i32)
+      (loop $again
+        (local.set 0 (i32.xor (local.get 0) (i32.const 1)))
+        (memory.copy (i32.add (i32.const 65536) (local.get 0)) (i32.const 65537)
+          (i32.add (i32.const 16777216) (local.get 0)))
+        (br $again)))
+    (table $table 1000000 funcref)
+    (func (export "long-table-fill")
+      (loop $again (table.fill $table (i32.const 0) (ref.null func) (i32.const 1000000)) (br $again)))
     (func (export "nop")))
   (core instance $i (instantiate $m (with "" (instance (export "host" (func $host))))))
   (func (export "spin") (canon lift (core func $i "spin")))
   (func (export "call") (canon lift (core func $i "call")))
   (func (export "wait") (canon lift (core func $i "wait")))
   (func (export "fill") (canon lift (core func $i "fill")))
+  (func (export "long-fill") (canon lift (core func $i "long-fill")))
+  (func (export "long-copy") (canon lift (core func $i "long-copy")))
+  (func (export "long-table-fill") (canon lift (core func $i "long-table-fill")))
   (func (export "nop") (canon lift (core func $i "nop"))))
 "#;
 
@@ -64,6 +78,31 @@ fn endless_calls_are_stopped_wherever_they_are() {
         let error = function.call(&mut store, ()).unwrap_err();
         let trap = error.downcast_ref::<Trap>().unwrap();
         assert_eq!(trap.kind(), TrapCode::CannotEnter, "{name}");
+    }
+}
+
+#[test]
+fn long_copies_and_fills_are_stopped_in_the_middle() {
+    let component = component();
+    let linker = linker(|| {});
+    for name in ["long-fill", "long-copy", "long-table-fill"] {
+        for _ in 0..10 {
+            let mut store = Store::new(());
+            let instance = linker.instantiate(&mut store, &component).unwrap();
+            let handle = store.interrupt_handle().unwrap();
+            let function = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
+            let stopper = std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(15));
+                assert!(handle.interrupt());
+                Instant::now()
+            });
+            let error = function.call(&mut store, ()).unwrap_err();
+            let took = stopper.join().unwrap().elapsed();
+            let trap = error.downcast_ref::<Trap>().unwrap();
+            assert_eq!(trap.kind(), TrapCode::Interrupt, "{name}: {error}");
+            // Else it takes until a signal meets one of the few guest instructions.
+            assert!(took < Duration::from_secs(1), "{name}: {took:?}");
+        }
     }
 }
 

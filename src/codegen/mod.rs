@@ -4,12 +4,14 @@
 //! intrinsics are `intrinsics`. They all turn a [`FuncKey`] into an [`ir::Function`] whose first
 //! parameter is a context pointer.
 
+mod bulk;
 pub mod isa;
 mod raise;
 mod regions;
 mod symbols;
 mod traps;
 
+pub use bulk::call_bulk;
 pub use raise::{emit_raise, emit_trap_if};
 pub use regions::Region;
 pub use symbols::{

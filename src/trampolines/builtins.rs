@@ -13,6 +13,7 @@ use cranelift_codegen::ir::{self, InstBuilder, types};
 use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::key::FuncKey;
+use trampette_artifact::trap::TrapCode;
 
 /// The trampoline of a builtin, called as [`codegen::call_builtin`] does. Its context is that of the
 /// caller's own slab, whose root the builtin gets.
@@ -42,6 +43,13 @@ pub fn builtin_trampoline(session: &Session<'_>, builtin: Builtin) -> Result<ir:
     let host = e.builder.import_signature(host);
     let call = e.builder.ins().call_indirect(host, address, &args);
     let results = e.builder.inst_results(call).to_vec();
+    if Builtin::ALL
+        .iter()
+        .any(|short| short.long() == Some(builtin))
+    {
+        // Here rather than at every call, which would have to keep its context.
+        e.trap_if(results[0], TrapCode::Interrupt, None);
+    }
     e.builder.ins().return_(&results);
     e.finish();
     Ok(func)
@@ -54,16 +62,19 @@ mod tests {
     use cranelift_codegen::binemit::Reloc;
 
     #[test]
-    fn every_builtin_compiles_to_one_pc_relative_reference() {
+    fn builtins_compile_to_pc_relative_references() {
         with_session(|session| {
             for builtin in Builtin::ALL {
                 let func = builtin_trampoline(session, *builtin).unwrap();
                 let code = compile(session, &func);
-                let [relocation] = code.buffer.relocs() else {
-                    panic!("{builtin:?}: {:?}", code.buffer.relocs());
-                };
-                assert_eq!(relocation.kind, Reloc::X86CallPCRel4, "{builtin:?}");
-                assert!(code.buffer.traps().is_empty(), "{builtin:?}");
+                // The table, and what long copies and fills trap with.
+                let traps = Builtin::ALL.iter().any(|it| it.long() == Some(*builtin));
+                let relocations = code.buffer.relocs();
+                assert_eq!(relocations.len(), 1 + usize::from(traps), "{builtin:?}");
+                for relocation in relocations {
+                    assert_eq!(relocation.kind, Reloc::X86CallPCRel4, "{builtin:?}");
+                }
+                assert_eq!(code.buffer.traps().is_empty(), !traps, "{builtin:?}");
             }
         });
     }

@@ -38,6 +38,22 @@ pub struct Signature {
 /// What waiting without a timeout returns where no other thread can end it: no other has the memory.
 pub const WAIT_FOREVER: u32 = 3;
 
+/// Copies and fills of more than this (bytes, or slots of tables) are called in the form that an interrupt
+/// ends, in steps of as much.
+pub const LONG: u64 = 64 << 10;
+
+impl Builtin {
+    /// The form of a copy or fill that an interrupt ends.
+    pub fn long(self) -> Option<Builtin> {
+        match self {
+            Builtin::MemoryMove => Some(Builtin::MemoryMoveLong),
+            Builtin::MemorySet => Some(Builtin::MemorySetLong),
+            Builtin::TableFill => Some(Builtin::TableFillLong),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! builtins {
     (@root root) => { true };
     (@root pure) => { false };
@@ -189,4 +205,11 @@ builtins! {
     /// Writes the native string of an error context's message: `(representation, address of the string)`.
     /// It is valid until the last reference is gone.
     ErrorContextMessage = "error-context-message": root (I32, I64);
+    /// [`Builtin::MemoryMove`] that an interrupt ends: `(destination, source, bytes) -> 0, or 1 if it did`,
+    /// on which the trampoline traps.
+    MemoryMoveLong = "memmove-long": root (I64, I64, I64) -> I32;
+    /// [`Builtin::MemorySet`] that an interrupt ends: `(destination, byte, bytes) -> 0, or 1 if it did`.
+    MemorySetLong = "memset-long": root (I64, I32, I64) -> I32;
+    /// [`Builtin::TableFill`] that an interrupt ends: `(first slot, value, count) -> 0, or 1 if it did`.
+    TableFillLong = "table-fill-long": root (I64, I32, I64) -> I32;
 }

@@ -5,6 +5,7 @@
 
 use crate::exceptions::{throw, throw_ref};
 use crate::instance::InstanceData;
+use crate::interrupt::is_interrupted;
 use crate::native::NativeSlice;
 use crate::shared_memory::SharedMemory;
 use crate::store::{Lend, StoreInner};
@@ -13,7 +14,7 @@ use crate::traps::raise;
 use crate::typecheck::display_item;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use trampette_artifact::builtin::Builtin;
+use trampette_artifact::builtin::{Builtin, LONG};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
 use trampette_artifact::layout::{MEMORY_RESERVATION, RootHeader, TableState};
@@ -73,6 +74,9 @@ pub(crate) fn address(builtin: Builtin) -> u64 {
         Builtin::ErrorContextDrop => error_context_drop as *const (),
         Builtin::ErrorContextMessage => error_context_message as *const (),
         Builtin::AtomicNotify => atomic_notify as *const (),
+        Builtin::MemoryMoveLong => memory_move_long as *const (),
+        Builtin::MemorySetLong => memory_set_long as *const (),
+        Builtin::TableFillLong => table_fill_long as *const (),
     };
     pointer.expose_provenance() as u64
 }
@@ -197,6 +201,78 @@ unsafe extern "C" {
     // checked, and what they return is ignored.
     fn memmove(destination: *mut u8, source: *const u8, bytes: usize) -> *mut u8;
     fn memset(destination: *mut u8, byte: i32, bytes: usize) -> *mut u8;
+}
+
+/// Does something in steps over `0..count`, from either end, until there is an interrupt; 1 if there was.
+///
+/// # Safety
+/// As of [`instance`].
+unsafe fn in_steps(
+    root: *const RootHeader,
+    count: u64,
+    backwards: bool,
+    mut step: impl FnMut(usize, usize),
+) -> u32 {
+    // SAFETY: promised. The outermost call of the store is what is interrupted.
+    let (_, instance) = unsafe { instance(root) };
+    let mut done = 0;
+    while done < count {
+        if is_interrupted(instance) {
+            return 1;
+        }
+        let length = LONG.min(count - done);
+        let start = match backwards {
+            true => count - done - length,
+            false => done,
+        };
+        step(start as usize, length as usize);
+        done += length;
+    }
+    0
+}
+
+unsafe extern "C" fn memory_move_long(
+    root: *const RootHeader,
+    to: *mut u8,
+    from: *const u8,
+    bytes: u64,
+) -> u32 {
+    // Where they overlap, what is yet to be read must not be written.
+    let backwards = to.addr() > from.addr();
+    // SAFETY: called by compiled code, which checked the bounds.
+    unsafe {
+        in_steps(root, bytes, backwards, |at, length| {
+            memmove(to.add(at), from.add(at), length);
+        })
+    }
+}
+
+unsafe extern "C" fn memory_set_long(
+    root: *const RootHeader,
+    to: *mut u8,
+    byte: i32,
+    bytes: u64,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked the bounds.
+    unsafe {
+        in_steps(root, bytes, false, |at, length| {
+            memset(to.add(at), byte, length);
+        })
+    }
+}
+
+unsafe extern "C" fn table_fill_long(
+    root: *const RootHeader,
+    first: *mut u32,
+    value: u32,
+    count: u64,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked the bounds.
+    unsafe {
+        in_steps(root, count, false, |at, length| {
+            table_fill(first.add(at), value, length as u64);
+        })
+    }
 }
 
 macro_rules! float_builtins {

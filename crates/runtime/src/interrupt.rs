@@ -3,9 +3,9 @@
 //! It costs guest code nothing: a signal is sent to the thread that runs the call. If it arrives in compiled
 //! guest code, the call traps there. Anywhere else — in an entry, a stub, the runtime or a host function —
 //! the innermost instance's `interrupt` flag is set, which compiled code tests when a host function
-//! returns, and the signal is sent again a little later, until the call has ended. So a call that computes
-//! without end is stopped wherever it is, and one that waits in a host function is stopped when that
-//! returns.
+//! returns and long copies and fills test as they go, and the signal is sent again a little later, until the
+//! call has ended. So a call that computes without end is stopped wherever it is, and one that waits in a
+//! host function is stopped when that returns.
 //!
 //! Trampolines are cut short like core functions, which may be inlined in them and they in core functions.
 //! Nothing sees that: the instance stays locked, and what the host owns is on lists that a trap drains.
@@ -128,6 +128,11 @@ fn flag(instance: &InstanceData) -> &AtomicU32 {
     let root = instance.slabs().root(SlabId(0)).cast::<RootHeader>();
     // SAFETY: the root is mapped while the instance lives, and its fields are aligned.
     unsafe { AtomicU32::from_ptr(&raw mut (*root.as_ptr()).interrupt) }
+}
+
+/// Whether a signal came outside guest code.
+pub(crate) fn is_interrupted(instance: &InstanceData) -> bool {
+    flag(instance).load(Ordering::Relaxed) != 0
 }
 
 /// The kernel's number of this thread.

@@ -114,6 +114,14 @@ impl Translator<'_, '_> {
         codegen::call_service(&mut self.builder, self.context, builtin, args)
     }
 
+    /// Calls a copy or a fill.
+    pub(super) fn bulk(&mut self, builtin: Builtin, args: &[Value]) {
+        self.makes_calls = true;
+        codegen::call_bulk(&mut self.builder, self.context, builtin, args, |builder| {
+            codegen::call_pure_builtin(builder, builtin, args);
+        });
+    }
+
     /// The address of the function table.
     pub(super) fn function_table(&mut self) -> Value {
         codegen::data_address(&mut self.builder, DataKey::FunctionTable)

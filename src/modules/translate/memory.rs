@@ -129,7 +129,7 @@ impl Translator<'_, '_> {
         let from = self.memory_range(from_id, from, count);
         let to = self.memory_range(to_id, to, count);
         let Some(bytes) = small else {
-            self.builtin(Builtin::MemoryMove, &[to, from, count]);
+            self.bulk(Builtin::MemoryMove, &[to, from, count]);
             return;
         };
         // Everything is read before anything is written, since the ranges may overlap.
@@ -153,7 +153,7 @@ impl Translator<'_, '_> {
         let (id, _) = self.memory(memory);
         let to = self.memory_range(id, to, count);
         let Some(bytes) = small else {
-            self.builtin(Builtin::MemorySet, &[to, value, count]);
+            self.bulk(Builtin::MemorySet, &[to, value, count]);
             return;
         };
         let flags = self.checked_flags(id);
@@ -194,7 +194,7 @@ impl Translator<'_, '_> {
         };
         let start = codegen::data_address(&mut self.builder, DataKey::DataSegment(segment));
         let from = self.builder.ins().iadd(start, from);
-        self.builtin(Builtin::MemoryMove, &[to, from, count]);
+        self.bulk(Builtin::MemoryMove, &[to, from, count]);
     }
 
     /// The value of a constant that is small enough for code in line.

@@ -40,7 +40,7 @@ pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result
             let (start, value, count) = t.pop3();
             let (start, count) = (t.index64(start), t.index64(count));
             let address = t.table_range(*table, start, count);
-            t.builtin(Builtin::TableFill, &[address, value, count]);
+            t.bulk(Builtin::TableFill, &[address, value, count]);
         }
         Operator::TableCopy {
             dst_table,
@@ -51,7 +51,7 @@ pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result
             let to = t.table_range(*dst_table, to, count);
             let from = t.table_range(*src_table, from, count);
             let bytes = t.scaled(count, TABLE_ENTRY_SIZE_LOG2);
-            t.builtin(Builtin::MemoryMove, &[to, from, bytes]);
+            t.bulk(Builtin::MemoryMove, &[to, from, bytes]);
         }
         Operator::TableInit { elem_index, table } => t.table_init(*elem_index, *table),
         Operator::ElemDrop { elem_index } => {
@@ -117,6 +117,6 @@ impl Translator<'_, '_> {
         let offset = self.scaled(from, TABLE_ENTRY_SIZE_LOG2);
         let from = self.builder.ins().iadd(start, offset);
         let bytes = self.scaled(count, TABLE_ENTRY_SIZE_LOG2);
-        self.builtin(Builtin::MemoryMove, &[to, from, bytes]);
+        self.bulk(Builtin::MemoryMove, &[to, from, bytes]);
     }
 }

@@ -206,7 +206,7 @@ impl Transfer<'_, '_, '_> {
         }
         let size = self.to.size_align(self.types(), element).size;
         let bytes = self.times(count, size);
-        self.e.builtin(Builtin::MemoryMove, &[to, from, bytes]);
+        self.e.bulk(Builtin::MemoryMove, &[to, from, bytes]);
         // The copy is validated, not the original: it is what will be used.
         if checked {
             self.validate(bulk, count, to);

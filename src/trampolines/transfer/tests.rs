@@ -412,7 +412,10 @@ fn bytes_are_lent_without_a_copy_or_a_loop() {
     let [import, export, _] = case(&types, &[bytes], None).functions(OptLevel::Speed);
     assert_eq!(builtins(&import), []);
     assert!(!has_loop(&import), "{import}");
-    assert_eq!(builtins(&export), [Builtin::MemoryMove]);
+    assert_eq!(
+        builtins(&export),
+        [Builtin::MemoryMove, Builtin::MemoryMoveLong]
+    );
     assert!(!has_loop(&export), "{export}");
 }
 

@@ -162,6 +162,10 @@ fn builtin(builtin: Builtin) -> *const u8 {
         // SAFETY: checked by the code under test.
         unsafe { ptr::copy(from as *const u8, to as *mut u8, n as usize) }
     }
+    extern "C" fn memory_move_long(context: u64, to: u64, from: u64, n: u64) -> u32 {
+        memory_move(context, to, from, n);
+        0
+    }
     extern "C" fn arena_allocate(_: u64, n: u64, align: u64) -> u64 {
         assert!(align <= 16);
         let block = vec![0u128; n.div_ceil(16) as usize];
@@ -257,6 +261,7 @@ fn builtin(builtin: Builtin) -> *const u8 {
         Builtin::HandleTableGrow => handle_table_grow as *const u8,
         Builtin::Raise => raise as *const u8,
         Builtin::MemoryMove => memory_move as *const u8,
+        Builtin::MemoryMoveLong => memory_move_long as *const u8,
         Builtin::ArenaAllocate => arena_allocate as *const u8,
         Builtin::ArenaMark => arena_mark as *const u8,
         Builtin::ArenaReset => arena_reset as *const u8,

@@ -1,0 +1,69 @@
+//! Copies and fills whose length only the run knows: short ones as fast as can be, long ones so that an
+//! interrupt ends them. No signal stops the host's own code, and one operation may take a second.
+
+use super::call_builtin;
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, InstructionData, types};
+use cranelift_frontend::FunctionBuilder;
+use trampette_artifact::builtin::{Builtin, LONG};
+
+/// Calls `builtin`, a copy or a fill whose last argument is a count, by `short` if the count is short and
+/// in its [long form](Builtin::long) otherwise. `context` is the function's own context pointer.
+///
+/// # Panics
+/// If `builtin` has no long form.
+pub fn call_bulk(
+    builder: &mut FunctionBuilder<'_>,
+    context: ir::Value,
+    builtin: Builtin,
+    args: &[ir::Value],
+    short: impl FnOnce(&mut FunctionBuilder<'_>),
+) {
+    let long = builtin.long().expect("a copy or a fill");
+    let count = *args.last().expect("it takes a count");
+    let is_long = match constant(builder.func, count) {
+        Some(count) if count <= LONG => return short(builder),
+        Some(_) => builder.ins().iconst(types::I8, 1),
+        None => {
+            let limit = builder.ins().iconst(types::I64, LONG.cast_signed());
+            builder.ins().icmp(IntCC::UnsignedGreaterThan, count, limit)
+        }
+    };
+    let [in_steps, at_once, done] = [(); 3].map(|()| builder.create_block());
+    builder.set_cold_block(in_steps);
+    builder.ins().brif(is_long, in_steps, &[], at_once, &[]);
+
+    builder.switch_to_block(in_steps);
+    builder.seal_block(in_steps);
+    // Its trampoline traps after an interrupt.
+    call_builtin(builder, context, long, args);
+    builder.ins().jump(done, &[]);
+
+    builder.switch_to_block(at_once);
+    builder.seal_block(at_once);
+    short(builder);
+    builder.ins().jump(done, &[]);
+
+    builder.switch_to_block(done);
+    builder.seal_block(done);
+}
+
+/// The value of an `i64` that is a constant, extended or not.
+fn constant(func: &ir::Function, value: ir::Value) -> Option<u64> {
+    let dfg = &func.dfg;
+    let inst = dfg.value_def(dfg.resolve_aliases(value)).inst()?;
+    match dfg.insts[inst] {
+        InstructionData::UnaryImm {
+            opcode: ir::Opcode::Iconst,
+            imm,
+        } => Some(match dfg.value_type(value) {
+            types::I64 => imm.bits().cast_unsigned(),
+            _ => u64::from(imm.bits() as u32),
+        }),
+        InstructionData::Unary {
+            opcode: ir::Opcode::Uextend,
+            arg,
+        } => constant(func, arg),
+        _ => None,
+    }
+}
