@@ -117,8 +117,9 @@ impl Translator<'_, '_> {
     /// Calls a copy or a fill.
     pub(super) fn bulk(&mut self, builtin: Builtin, args: &[Value]) {
         self.makes_calls = true;
-        codegen::call_bulk(&mut self.builder, self.context, builtin, args, |builder| {
-            codegen::call_pure_builtin(builder, builtin, args);
+        let context = self.context;
+        codegen::call_bulk(&mut self.builder, context, builtin, args, |builder| {
+            codegen::call_service(builder, context, builtin, args);
         });
     }
 
