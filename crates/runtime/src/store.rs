@@ -260,6 +260,8 @@ pub struct StoreInner {
     /// Boxed by [`StoreInner::add_instance`], freed when the store is dropped.
     instances: RefCell<Vec<NonNull<InstanceData>>>,
     arena: RefCell<Arena>,
+    /// [`Arena::mark`] now, so that a call which takes nothing from the arena need not look into it.
+    arena_mark: Cell<u64>,
     host_results: RefCell<Vec<Kept>>,
     /// Where the current activation's own host results start.
     pub(crate) host_results_base: Cell<usize>,
@@ -284,6 +286,7 @@ impl StoreInner {
             limits: Cell::default(),
             instances: RefCell::default(),
             arena: RefCell::default(),
+            arena_mark: Cell::new(Arena::default().mark()),
             host_results: RefCell::default(),
             host_results_base: Cell::new(0),
             host_error: RefCell::default(),
@@ -335,20 +338,29 @@ impl StoreInner {
     /// Memory of the arena, valid until the outermost running call ends; `None` over the limit.
     pub fn arena_allocate(&self, size: u64, align: u64) -> Option<NonNull<u8>> {
         let limit = self.limits.get().arena_bytes;
-        self.arena.borrow_mut().allocate(size, align, limit)
+        let mut arena = self.arena.borrow_mut();
+        let allocated = arena.allocate(size, align, limit);
+        self.arena_mark.set(arena.mark());
+        allocated
     }
 
     #[inline]
     pub(crate) fn arena_mark(&self) -> u64 {
-        self.arena.borrow().mark()
+        self.arena_mark.get()
     }
 
     #[inline]
     pub(crate) fn arena_reset(&self, mark: u64) {
-        let mut arena = self.arena.borrow_mut();
-        if arena.mark() != mark {
-            arena.reset(mark);
+        if self.arena_mark.get() != mark {
+            self.arena_release(mark);
         }
+    }
+
+    #[inline(never)]
+    fn arena_release(&self, mark: u64) {
+        let mut arena = self.arena.borrow_mut();
+        arena.reset(mark);
+        self.arena_mark.set(arena.mark());
     }
 
     /// Keeps a boxed value until the results of the running host function have been copied into the
