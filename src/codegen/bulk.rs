@@ -1,14 +1,14 @@
 //! Copies and fills whose length only the run knows: short ones as fast as can be, long ones so that an
 //! interrupt ends them. No signal stops the host's own code, and one operation may take a second.
 
-use super::call_builtin;
+use super::{call_builtin, call_service};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, InstructionData, types};
 use cranelift_frontend::FunctionBuilder;
 use trampette_artifact::builtin::{Builtin, LONG};
 
-/// Calls `builtin`, a copy or a fill whose last argument is a count, by `short` if the count is short and
-/// in its [long form](Builtin::long) otherwise. `context` is the function's own context pointer.
+/// Calls `builtin`, a copy or a fill whose last argument is a count: in its [long form](Builtin::long) if
+/// the count is long. `context` is the function's own context pointer.
 ///
 /// # Panics
 /// If `builtin` has no long form.
@@ -17,12 +17,14 @@ pub fn call_bulk(
     context: ir::Value,
     builtin: Builtin,
     args: &[ir::Value],
-    short: impl FnOnce(&mut FunctionBuilder<'_>),
 ) {
     let long = builtin.long().expect("a copy or a fill");
     let count = *args.last().expect("it takes a count");
     let is_long = match constant(builder.func, count) {
-        Some(count) if count <= LONG => return short(builder),
+        Some(count) if count <= LONG => {
+            call_service(builder, context, builtin, args);
+            return;
+        }
         Some(_) => builder.ins().iconst(types::I8, 1),
         None => {
             let limit = builder.ins().iconst(types::I64, LONG.cast_signed());
@@ -41,7 +43,7 @@ pub fn call_bulk(
 
     builder.switch_to_block(at_once);
     builder.seal_block(at_once);
-    short(builder);
+    call_service(builder, context, builtin, args);
     builder.ins().jump(done, &[]);
 
     builder.switch_to_block(done);

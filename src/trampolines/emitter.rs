@@ -153,10 +153,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
 
     /// Calls a copy or a fill of any length.
     pub fn bulk(&mut self, builtin: Builtin, args: &[Value]) {
-        let context = self.context;
-        codegen::call_bulk(&mut self.builder, context, builtin, args, |builder| {
-            codegen::call_builtin(builder, context, builtin, args);
-        });
+        codegen::call_bulk(&mut self.builder, self.context, builtin, args);
     }
 
     /// Calls a core function by its wasm-call code, with the context of its home slab; returns its

@@ -117,10 +117,7 @@ impl Translator<'_, '_> {
     /// Calls a copy or a fill.
     pub(super) fn bulk(&mut self, builtin: Builtin, args: &[Value]) {
         self.makes_calls = true;
-        let context = self.context;
-        codegen::call_bulk(&mut self.builder, context, builtin, args, |builder| {
-            codegen::call_service(builder, context, builtin, args);
-        });
+        codegen::call_bulk(&mut self.builder, self.context, builtin, args);
     }
 
     /// The address of the function table.
