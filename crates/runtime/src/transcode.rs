@@ -68,6 +68,16 @@ fn is_short_ascii(bytes: &[u8]) -> bool {
     all & 0x8080_8080_8080_8080 == 0
 }
 
+/// Copies bytes as long as they are ASCII; returns how many.
+fn copy_ascii(source: &[u8], target: &mut [u8]) -> usize {
+    let ascii = match is_short_ascii(source) {
+        true => source.len(),
+        false => bulk::ascii_prefix(source),
+    };
+    target[..ascii].copy_from_slice(&source[..ascii]);
+    ascii
+}
+
 pub(crate) unsafe extern "C" fn utf8_validate(address: *const u8, length: u64) -> u32 {
     // SAFETY: compiled code checked the bounds.
     let text = unsafe { bytes(address, length) };
@@ -115,6 +125,10 @@ pub(crate) unsafe extern "C" fn utf8_to_utf16(
 ) -> u64 {
     // SAFETY: compiled code checked the bounds.
     let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length * 2)) };
+    if is_short_ascii(source) {
+        bulk::widen(source, target);
+        return length;
+    }
     let ascii = bulk::widen_ascii(source, target);
     if ascii == source.len() {
         return length;
@@ -138,7 +152,7 @@ pub(crate) unsafe extern "C" fn utf8_to_latin1(
 ) -> u64 {
     // SAFETY: compiled code checked the bounds.
     let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length)) };
-    let ascii = bulk::copy_ascii(source, target);
+    let ascii = copy_ascii(source, target);
     if ascii == source.len() {
         return length << 32 | length;
     }
@@ -194,7 +208,7 @@ pub(crate) unsafe extern "C" fn utf16_to_ascii(
 pub(crate) unsafe extern "C" fn ascii_copy(source: *const u8, length: u64, target: *mut u8) -> u64 {
     // SAFETY: compiled code checked the bounds.
     let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length)) };
-    bulk::copy_ascii(source, target) as u64
+    copy_ascii(source, target) as u64
 }
 
 pub(crate) unsafe extern "C" fn latin1_to_utf16(source: *const u8, length: u64, target: *mut u8) {
@@ -217,7 +231,9 @@ pub(crate) unsafe extern "C" fn bools_normalise(address: *mut u8, count: u64) {
 pub(crate) unsafe extern "C" fn bits_mask(address: *mut u8, length: u64, mask: u64) {
     // SAFETY: compiled code checked the bounds.
     let (words, rest) = unsafe { bytes_mut(address, length) }.as_chunks_mut::<8>();
-    bulk::mask_words(words, mask);
+    for word in words {
+        *word = (u64::from_le_bytes(*word) & mask).to_le_bytes();
+    }
     for (byte, mask) in rest.iter_mut().zip(mask.to_le_bytes()) {
         *byte &= mask;
     }

@@ -226,29 +226,36 @@ fn window(source: &[u8], at: usize) -> Option<&Window> {
 pub(super) fn utf8_to_utf16(source: &[u8], start: usize, target: &mut [u8]) -> usize {
     assert!(target.len() / 2 >= source.len());
     let (mut read, mut written) = (start, start);
-    // Whether a character of four bytes may have started in the block before.
-    let mut long_before = false;
-    while read < source.len() {
-        // A byte gives at most a unit, so `written <= read`: a block's stores end at most 64 bytes
-        // after `2 * read`.
-        if let Some(window) = window(source, read) {
-            // SAFETY: the window is inside the source, so 32 more units are inside the target.
-            unsafe {
-                let to = target.as_mut_ptr().add(written * 2);
-                written += utf16_of_block(window, u32::MAX, &mut long_before, to);
-            }
-        } else {
-            let window = padded(source, read);
-            let valid = u32::MAX >> BLOCK.saturating_sub(source.len() - read);
-            let mut units = [0; BLOCK * 2];
-            // SAFETY: there is room for 32 units.
-            let more =
-                unsafe { utf16_of_block(&window, valid, &mut long_before, units.as_mut_ptr()) };
-            target[written * 2..][..more * 2].copy_from_slice(&units[..more * 2]);
-            written += more;
+    if read < BEFORE.min(source.len()) {
+        written += utf16_at_edge(source, read, &mut target[written * 2..]);
+        read += BLOCK;
+    }
+    while let Some(window) = window(source, read) {
+        // SAFETY: a byte gives at most a unit, so `written <= read`; and there are 32 bytes more, so
+        // there is room for 32 units more.
+        unsafe {
+            let to = target.as_mut_ptr().add(written * 2);
+            written += utf16_of_block(window, u32::MAX, to);
         }
         read += BLOCK;
     }
+    while read < source.len() {
+        written += utf16_at_edge(source, read, &mut target[written * 2..]);
+        read += BLOCK;
+    }
+    written
+}
+
+/// [`utf16_of_block`] for one that has not all around it. Apart, so that the others keep to registers.
+#[inline(never)]
+#[target_feature(enable = "avx2,popcnt")]
+fn utf16_at_edge(source: &[u8], read: usize, target: &mut [u8]) -> usize {
+    let window = padded(source, read);
+    let valid = u32::MAX >> BLOCK.saturating_sub(source.len() - read);
+    let mut units = [0; BLOCK * 2];
+    // SAFETY: there is room for 32 units.
+    let written = unsafe { utf16_of_block(&window, valid, units.as_mut_ptr()) };
+    target[..written * 2].copy_from_slice(&units[..written * 2]);
     written
 }
 
@@ -258,77 +265,77 @@ pub(super) fn utf8_to_utf16(source: &[u8], start: usize, target: &mut [u8]) -> u
 /// There are 64 bytes at `to`.
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
-unsafe fn utf16_of_block(
-    window: &Window,
-    valid: u32,
-    long_before: &mut bool,
-    to: *mut u8,
-) -> usize {
+unsafe fn utf16_of_block(window: &Window, valid: u32, to: *mut u8) -> usize {
     let current = load(part::<BEFORE>(window));
     if _mm256_movemask_epi8(current) == 0 {
-        *long_before = false;
         // SAFETY: as above.
         unsafe { store_widened(current, to) };
         return valid.count_ones() as usize;
     }
     let block = Utf8Block::new(window, current);
-    let back2 = load(part::<{ BEFORE - 2 }>(window));
-    // A lead byte of two has bit 5 clear, so it gives as many bits as a continuation byte.
-    let mut middle =
-        _mm256_andnot_si256(block.ascii, _mm256_and_si256(block.back1, each_byte(0x3f)));
-    // The third last byte counts only if the second last is no lead byte. Its bits are at the top.
-    let continued =
-        _mm256_andnot_si256(block.ascii, _mm256_cmpgt_epi8(each_byte(0xc0), block.back1));
-    let mut top = _mm256_and_si256(
-        continued,
-        _mm256_and_si256(_mm256_slli_epi16::<4>(back2), each_byte(0xf0)),
-    );
-    let is_long = |bytes| _mm256_cmpeq_epi8(_mm256_max_epu8(bytes, each_byte(0xf0)), bytes);
-    let long_here = _mm256_movemask_epi8(is_long(current)) != 0;
-    let long = *long_before || long_here;
-    *long_before = long_here;
-
+    let back3 = load(part::<{ BEFORE - 3 }>(window));
+    // All lead bytes of three and of four that matter are in one of these.
+    let around = _mm256_max_epu8(current, back3);
+    let at_least = |bytes, least| _mm256_cmpeq_epi8(_mm256_max_epu8(bytes, least), bytes);
+    let any = |lanes| _mm256_movemask_epi8(lanes) != 0;
     let mut keep = block.ends;
+    // A lead byte of two has bit 5 clear, so it gives as many bits as a continuation byte.
+    let middle = _mm256_and_si256(block.back1, each_byte(0x3f));
+    let mut middle = _mm256_andnot_si256(block.ascii, middle);
     // A unit is `low + 64 * middle`, and `top` in its upper byte.
-    let weights = each_unit(0x4001);
-    let join = |middle, top| {
+    let sums = |middle| {
+        let weights = each_unit(0x4001);
+        (
+            _mm256_maddubs_epi16(_mm256_unpacklo_epi8(block.low, middle), weights),
+            _mm256_maddubs_epi16(_mm256_unpackhi_epi8(block.low, middle), weights),
+        )
+    };
+    let with_top = |(low, high), top| {
         let zero = _mm256_setzero_si256();
-        let low = _mm256_maddubs_epi16(_mm256_unpacklo_epi8(block.low, middle), weights);
-        let high = _mm256_maddubs_epi16(_mm256_unpackhi_epi8(block.low, middle), weights);
         (
             _mm256_or_si256(low, _mm256_unpacklo_epi8(zero, top)),
             _mm256_or_si256(high, _mm256_unpackhi_epi8(zero, top)),
         )
     };
-    let (low, high) = if long {
-        // Four bytes give a high surrogate at the third and a low surrogate at the fourth.
-        let third = is_long(back2);
-        let fourth = is_long(load(part::<{ BEFORE - 3 }>(window)));
-        keep |= _mm256_movemask_epi8(third) as u32;
-        middle = _mm256_andnot_si256(_mm256_and_si256(fourth, each_byte(0x30)), middle);
-        top = _mm256_blendv_epi8(top, each_byte(0xdc), fourth);
-        let (low, high) = join(middle, top);
-        let lower = _mm256_or_si256(
-            _mm256_and_si256(_mm256_slli_epi16::<2>(block.back1), each_byte(0xfc)),
-            _mm256_and_si256(_mm256_srli_epi16::<4>(current), each_byte(0x03)),
-        );
-        let upper = _mm256_and_si256(back2, each_byte(0x07));
-        // 0xd800, less what 0x10000 is in the bits that a high surrogate has.
-        let base = each_unit(0xd7c0);
-        (
-            _mm256_blendv_epi8(
-                low,
-                _mm256_add_epi16(_mm256_unpacklo_epi8(lower, upper), base),
-                _mm256_unpacklo_epi8(third, third),
-            ),
-            _mm256_blendv_epi8(
-                high,
-                _mm256_add_epi16(_mm256_unpackhi_epi8(lower, upper), base),
-                _mm256_unpackhi_epi8(third, third),
-            ),
-        )
+    let (low, high) = if !any(at_least(around, each_byte(0xe0))) {
+        sums(middle)
     } else {
-        join(middle, top)
+        let back2 = load(part::<{ BEFORE - 2 }>(window));
+        // The third last byte counts only if the second last is no lead byte. Its bits are at the top.
+        let continuation = _mm256_cmpgt_epi8(each_byte(0xc0), block.back1);
+        let continued = _mm256_andnot_si256(block.ascii, continuation);
+        let top = _mm256_and_si256(_mm256_slli_epi16::<4>(back2), each_byte(0xf0));
+        let top = _mm256_and_si256(continued, top);
+        if !any(at_least(around, each_byte(0xf0))) {
+            with_top(sums(middle), top)
+        } else {
+            // Four bytes give a high surrogate at the third and a low surrogate at the fourth.
+            let third = at_least(back2, each_byte(0xf0));
+            let fourth = at_least(back3, each_byte(0xf0));
+            keep |= _mm256_movemask_epi8(third) as u32;
+            middle = _mm256_andnot_si256(_mm256_and_si256(fourth, each_byte(0x30)), middle);
+            let top = _mm256_blendv_epi8(top, each_byte(0xdc), fourth);
+            let (low, high) = with_top(sums(middle), top);
+            let lower = _mm256_or_si256(
+                _mm256_and_si256(_mm256_slli_epi16::<2>(block.back1), each_byte(0xfc)),
+                _mm256_and_si256(_mm256_srli_epi16::<4>(current), each_byte(0x03)),
+            );
+            let upper = _mm256_and_si256(back2, each_byte(0x07));
+            // 0xd800, less what 0x10000 is in the bits that a high surrogate has.
+            let base = each_unit(0xd7c0);
+            (
+                _mm256_blendv_epi8(
+                    low,
+                    _mm256_add_epi16(_mm256_unpacklo_epi8(lower, upper), base),
+                    _mm256_unpacklo_epi8(third, third),
+                ),
+                _mm256_blendv_epi8(
+                    high,
+                    _mm256_add_epi16(_mm256_unpackhi_epi8(lower, upper), base),
+                    _mm256_unpackhi_epi8(third, third),
+                ),
+            )
+        }
     };
     keep &= valid;
     let mut written = 0;
@@ -349,31 +356,47 @@ unsafe fn utf16_of_block(
 pub(super) fn utf8_to_latin1(source: &[u8], start: usize, target: &mut [u8]) -> (usize, usize) {
     assert!(target.len() >= source.len());
     let (mut read, mut written) = (start, start);
+    // A character that started in the block before is still to be written.
+    let stop = |read: usize, written| {
+        let unfinished = read > start && source[read - 1] >= 0xc0;
+        (read - usize::from(unfinished), written)
+    };
+    if read < BEFORE.min(source.len()) {
+        match latin1_at_edge(source, read, &mut target[written..]) {
+            Some(more) => written += more,
+            None => return stop(read, written),
+        }
+        read = source.len().min(read + BLOCK);
+    }
+    while let Some(window) = window(source, read) {
+        // SAFETY: as for `utf8_to_utf16`, with bytes for units.
+        match unsafe { latin1_of_block(window, u32::MAX, target.as_mut_ptr().add(written)) } {
+            Some(more) => written += more,
+            None => return stop(read, written),
+        }
+        read += BLOCK;
+    }
     while read < source.len() {
-        let count = BLOCK.min(source.len() - read);
-        let valid = u32::MAX >> (BLOCK - count);
-        // A byte gives at most a byte: see `utf8_to_utf16`.
-        let more = if let Some(window) = window(source, read) {
-            // SAFETY: the window is inside the source, so 32 more bytes are inside the target.
-            unsafe { latin1_of_block(window, valid, target.as_mut_ptr().add(written)) }
-        } else {
-            let window = padded(source, read);
-            let mut bytes = [0; BLOCK];
-            // SAFETY: there is room for 32 bytes.
-            let more = unsafe { latin1_of_block(&window, valid, bytes.as_mut_ptr()) };
-            let wanted = more.unwrap_or(0);
-            target[written..][..wanted].copy_from_slice(&bytes[..wanted]);
-            more
-        };
-        let Some(more) = more else {
-            // A character that started in the block before is still to be written.
-            let unfinished = read > start && source[read - 1] >= 0xc0;
-            return (read - usize::from(unfinished), written);
-        };
-        written += more;
-        read += count;
+        match latin1_at_edge(source, read, &mut target[written..]) {
+            Some(more) => written += more,
+            None => return stop(read, written),
+        }
+        read = source.len().min(read + BLOCK);
     }
     (read, written)
+}
+
+/// [`latin1_of_block`] for one that has not all around it.
+#[inline(never)]
+#[target_feature(enable = "avx2,popcnt")]
+fn latin1_at_edge(source: &[u8], read: usize, target: &mut [u8]) -> Option<usize> {
+    let window = padded(source, read);
+    let valid = u32::MAX >> BLOCK.saturating_sub(source.len() - read);
+    let mut bytes = [0; BLOCK];
+    // SAFETY: there is room for 32 bytes.
+    let written = unsafe { latin1_of_block(&window, valid, bytes.as_mut_ptr())? };
+    target[..written].copy_from_slice(&bytes[..written]);
+    Some(written)
 }
 
 /// Converts the characters that end in a block, unless one there is over U+00FF.
@@ -482,31 +505,27 @@ unsafe fn utf8_of_latin1(block: &[u8; BLOCK], to: *mut u8) -> usize {
 #[target_feature(enable = "avx2,popcnt")]
 pub(super) fn utf16_to_utf8(source: &[u8], target: &mut [u8]) -> Option<usize> {
     assert!(target.len() / 3 >= source.len() / 2);
-    let mut written = 0;
     let mut pairs = Pairs {
         before: _mm256_setzero_si256(),
         open: false,
     };
-    let (blocks, mut rest) = source.as_chunks::<BLOCK>();
+    let (mut blocks, mut rest) = source.as_chunks::<BLOCK>();
     // A unit gives at most three bytes, and the last store of a block ends at most 4 bytes after what
     // its units give at most: two more units must follow.
-    let mut blocks = blocks;
     if rest.len() < 4
         && let Some((_, others)) = blocks.split_last()
     {
         blocks = others;
         rest = &source[others.len() * BLOCK..];
     }
-    for block in blocks {
-        // SAFETY: see above.
-        written += unsafe { utf8_of_utf16(block, &mut pairs, target.as_mut_ptr().add(written))? };
-    }
+    // SAFETY: see above.
+    let mut written = unsafe { utf8_of_utf16(blocks, &mut pairs, target.as_mut_ptr())? };
     for rest in rest.chunks(BLOCK) {
         let mut block = [0; BLOCK];
         block[..rest.len()].copy_from_slice(rest);
         let mut bytes = [0; BLOCK / 2 * 3 + 4];
         // SAFETY: there is room for three bytes a unit and 4 more.
-        let more = unsafe { utf8_of_utf16(&block, &mut pairs, bytes.as_mut_ptr())? };
+        let more = unsafe { utf8_of_utf16(&[block], &mut pairs, bytes.as_mut_ptr())? };
         // Each zero gives a byte.
         let more = more - (BLOCK - rest.len()) / 2;
         target[written..][..more].copy_from_slice(&bytes[..more]);
@@ -539,13 +558,37 @@ struct Pairs {
     open: bool,
 }
 
+/// Converts blocks of 16 units.
+///
+/// # Safety
+/// There are 48 bytes a block at `to`, and 4 more.
+#[inline(never)]
+#[target_feature(enable = "avx2,popcnt")]
+unsafe fn utf8_of_utf16(blocks: &[[u8; BLOCK]], pairs: &mut Pairs, to: *mut u8) -> Option<usize> {
+    // In registers, since the loop has the only call.
+    let (mut before, mut open) = (pairs.before, pairs.open);
+    let mut written = 0;
+    for block in blocks {
+        let mut here = Pairs { before, open };
+        // SAFETY: as above.
+        written += unsafe { utf8_of_utf16_block(block, &mut here, to.add(written))? };
+        Pairs { before, open } = here;
+    }
+    *pairs = Pairs { before, open };
+    Some(written)
+}
+
 /// Converts 16 units.
 ///
 /// # Safety
 /// There are 52 bytes at `to`.
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
-unsafe fn utf8_of_utf16(block: &[u8; BLOCK], pairs: &mut Pairs, to: *mut u8) -> Option<usize> {
+unsafe fn utf8_of_utf16_block(
+    block: &[u8; BLOCK],
+    pairs: &mut Pairs,
+    to: *mut u8,
+) -> Option<usize> {
     let zero = _mm256_setzero_si256();
     let units = load(block);
     let before = std::mem::replace(&mut pairs.before, units);

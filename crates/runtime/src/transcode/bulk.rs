@@ -9,33 +9,35 @@
 macro_rules! vectorised {
     ($(
         $(#[$doc:meta])*
-        fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? $body:block
+        fn $name:ident($first:ident: $first_type:ty $(, $argument:ident: $type:ty)*)
+            $(-> $result:ty)? $body:block
     )*) => {$(
         $(#[$doc])*
         #[inline]
-        pub(super) fn $name($($argument: $type),*) $(-> $result)? {
+        pub(super) fn $name($first: $first_type $(, $argument: $type)*) $(-> $result)? {
             #[inline(always)]
-            fn plain($($argument: $type),*) $(-> $result)? $body
+            fn plain($first: $first_type $(, $argument: $type)*) $(-> $result)? $body
 
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2")]
-                fn wide($($argument: $type),*) $(-> $result)? {
-                    plain($($argument),*)
+                fn wide($first: $first_type $(, $argument: $type)*) $(-> $result)? {
+                    plain($first $(, $argument)*)
                 }
-                if is_x86_feature_detected!("avx2") {
+                // A call costs more than it saves for a few.
+                if $first.len() > BLOCK && is_x86_feature_detected!("avx2") {
                     // SAFETY: the processor has AVX2.
-                    return unsafe { wide($($argument),*) };
+                    return unsafe { wide($first $(, $argument)*) };
                 }
             }
-            plain($($argument),*)
+            plain($first $(, $argument)*)
         }
     )*};
 }
 
 /// Units that are looked at before they are written.
 const BLOCK: usize = 32;
-/// The same where they are only copied.
+/// The same where nothing is written.
 const LARGE: usize = 128;
 /// The same for what is left.
 const SMALL: usize = 8;
@@ -91,36 +93,31 @@ fn narrow_into(source: &[[u8; 2]], target: &mut [u8]) {
 }
 
 vectorised! {
-    /// Copies ASCII until something else comes; returns how many bytes.
-    fn copy_ascii(source: &[u8], target: &mut [u8]) -> usize {
-        let mut done = 0;
-        for (block, target) in source.chunks_exact(LARGE).zip(target.chunks_exact_mut(LARGE)) {
-            if any_high(block) {
-                break;
-            }
-            target.copy_from_slice(block);
-            done += LARGE;
-        }
-        while let Some(block) = source[done..].first_chunk::<SMALL>()
+    /// How many bytes are ASCII before something else comes.
+    fn ascii_prefix(bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while let Some((block, others)) = rest.split_first_chunk::<LARGE>()
             && !any_high(block)
         {
-            target[done..][..SMALL].copy_from_slice(block);
-            done += SMALL;
+            rest = others;
         }
-        while done < source.len() && source[done].is_ascii() {
-            target[done] = source[done];
-            done += 1;
+        while let Some((block, others)) = rest.split_first_chunk::<SMALL>()
+            && !any_high(block)
+        {
+            rest = others;
         }
-        done
+        let more = rest.iter().take_while(|byte| byte.is_ascii()).count();
+        bytes.len() - rest.len() + more
     }
 
     /// Widens ASCII to UTF-16LE until something else comes; returns how many units.
     fn widen_ascii(source: &[u8], target: &mut [u8]) -> usize {
         let mut done = 0;
-        while let Some(block) = source[done..].first_chunk::<BLOCK>()
-            && !any_high(block)
-        {
-            widen_into(block, &mut target[done * 2..][..BLOCK * 2]);
+        for (block, target) in source.chunks_exact(BLOCK).zip(target.chunks_exact_mut(BLOCK * 2)) {
+            if any_high(block) {
+                break;
+            }
+            widen_into(block, target);
             done += BLOCK;
         }
         while let Some(block) = source[done..].first_chunk::<SMALL>()
@@ -161,10 +158,11 @@ vectorised! {
     /// returns how many.
     fn narrow(source: &[[u8; 2]], target: &mut [u8], most: u16) -> usize {
         let mut done = 0;
-        while let Some(block) = source[done..].first_chunk::<BLOCK>()
-            && !any_over(block, most)
-        {
-            narrow_into(block, &mut target[done..][..BLOCK]);
+        for (block, target) in source.chunks_exact(BLOCK).zip(target.chunks_exact_mut(BLOCK)) {
+            if any_over(block, most) {
+                break;
+            }
+            narrow_into(block, target);
             done += BLOCK;
         }
         while let Some(block) = source[done..].first_chunk::<SMALL>()
@@ -190,47 +188,39 @@ vectorised! {
     fn narrow_in_place(buffer: &mut [u8]) {
         let count = buffer.len() / 2;
         let mut done = 0;
-        // What is written, at half the place, is nowhere that is still to be read.
-        while done + BLOCK <= count {
-            let mut block = [0; BLOCK];
-            narrow_into(buffer[done * 2..][..BLOCK * 2].as_chunks().0, &mut block);
-            buffer[done..][..BLOCK].copy_from_slice(&block);
-            done += BLOCK;
-        }
-        for index in done..count {
-            buffer[index] = buffer[index * 2];
+        // What is written, at half the place, is nowhere that is still to be read. Through a copy,
+        // and not a small one, since the compiler sees no vectors in what may overlap.
+        while done < count {
+            let mut copy = [0; 256];
+            let copy = &mut copy[..(count - done).min(256)];
+            narrow_into(buffer[done * 2..][..copy.len() * 2].as_chunks().0, copy);
+            buffer[done..][..copy.len()].copy_from_slice(copy);
+            done += copy.len();
         }
     }
 
     /// Whether UTF-16LE is valid: low surrogates come after high ones, and nothing else does.
     fn is_utf16(units: &[[u8; 2]]) -> bool {
-        let (blocks, rest) = units.as_chunks::<BLOCK>();
-        // Whether the unit before is a high surrogate.
-        let mut open = false;
-        for block in blocks {
-            // Few texts have any surrogates.
-            if !any_surrogate(block) {
-                if open {
-                    return false;
-                }
-                continue;
-            }
-            let mut valid = open == (kind(&block[0]) == LOW);
-            for (before, unit) in block.iter().zip(&block[1..]) {
-                valid &= (kind(before) == HIGH) == (kind(unit) == LOW);
-            }
-            if !valid {
-                return false;
-            }
-            open = kind(&block[BLOCK - 1]) == HIGH;
+        // Few texts have any surrogates.
+        let mut rest = units;
+        while let Some((block, others)) = rest.split_first_chunk::<BLOCK>()
+            && !any_surrogate(block)
+        {
+            rest = others;
         }
-        for unit in rest {
-            if open != (kind(unit) == LOW) {
-                return false;
-            }
-            open = kind(unit) == HIGH;
+        while let Some((block, others)) = rest.split_first_chunk::<SMALL>()
+            && !any_surrogate(block)
+        {
+            rest = others;
         }
-        !open
+        let (Some(first), Some(last)) = (rest.first(), rest.last()) else {
+            return true;
+        };
+        let mut valid = kind(first) != LOW && kind(last) != HIGH;
+        for (before, unit) in rest.iter().zip(&rest[1..]) {
+            valid &= (kind(before) == HIGH) == (kind(unit) == LOW);
+        }
+        valid
     }
 
     /// Whether `u32`s are all Unicode scalar values.
@@ -248,13 +238,6 @@ vectorised! {
     fn normalise_bools(bytes: &mut [u8]) {
         for byte in bytes {
             *byte = u8::from(*byte != 0);
-        }
-    }
-
-    /// Clears the bits that are not in `mask`.
-    fn mask_words(words: &mut [[u8; 8]], mask: u64) {
-        for word in words {
-            *word = (u64::from_le_bytes(*word) & mask).to_le_bytes();
         }
     }
 }
