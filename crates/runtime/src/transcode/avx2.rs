@@ -505,7 +505,6 @@ unsafe fn utf8_of_latin1(block: &[u8; BLOCK], to: *mut u8) -> usize {
 #[target_feature(enable = "avx2,popcnt")]
 pub(super) fn utf16_to_utf8(source: &[u8], target: &mut [u8]) -> Option<usize> {
     assert!(target.len() / 3 >= source.len() / 2);
-    let mut written = 0;
     let mut pairs = Pairs {
         before: _mm256_setzero_si256(),
         open: false,
@@ -519,16 +518,14 @@ pub(super) fn utf16_to_utf8(source: &[u8], target: &mut [u8]) -> Option<usize> {
         blocks = others;
         rest = &source[others.len() * BLOCK..];
     }
-    for block in blocks {
-        // SAFETY: see above.
-        written += unsafe { utf8_of_utf16(block, &mut pairs, target.as_mut_ptr().add(written))? };
-    }
+    // SAFETY: see above.
+    let mut written = unsafe { utf8_of_utf16(blocks, &mut pairs, target.as_mut_ptr())? };
     for rest in rest.chunks(BLOCK) {
         let mut block = [0; BLOCK];
         block[..rest.len()].copy_from_slice(rest);
         let mut bytes = [0; BLOCK / 2 * 3 + 4];
         // SAFETY: there is room for three bytes a unit and 4 more.
-        let more = unsafe { utf8_of_utf16(&block, &mut pairs, bytes.as_mut_ptr())? };
+        let more = unsafe { utf8_of_utf16(&[block], &mut pairs, bytes.as_mut_ptr())? };
         // Each zero gives a byte.
         let more = more - (BLOCK - rest.len()) / 2;
         target[written..][..more].copy_from_slice(&bytes[..more]);
@@ -561,13 +558,37 @@ struct Pairs {
     open: bool,
 }
 
+/// Converts blocks of 16 units.
+///
+/// # Safety
+/// There are 48 bytes a block at `to`, and 4 more.
+#[inline(never)]
+#[target_feature(enable = "avx2,popcnt")]
+unsafe fn utf8_of_utf16(blocks: &[[u8; BLOCK]], pairs: &mut Pairs, to: *mut u8) -> Option<usize> {
+    // In registers, since the loop has the only call.
+    let (mut before, mut open) = (pairs.before, pairs.open);
+    let mut written = 0;
+    for block in blocks {
+        let mut here = Pairs { before, open };
+        // SAFETY: as above.
+        written += unsafe { utf8_of_utf16_block(block, &mut here, to.add(written))? };
+        Pairs { before, open } = here;
+    }
+    *pairs = Pairs { before, open };
+    Some(written)
+}
+
 /// Converts 16 units.
 ///
 /// # Safety
 /// There are 52 bytes at `to`.
 #[inline]
 #[target_feature(enable = "avx2,popcnt")]
-unsafe fn utf8_of_utf16(block: &[u8; BLOCK], pairs: &mut Pairs, to: *mut u8) -> Option<usize> {
+unsafe fn utf8_of_utf16_block(
+    block: &[u8; BLOCK],
+    pairs: &mut Pairs,
+    to: *mut u8,
+) -> Option<usize> {
     let zero = _mm256_setzero_si256();
     let units = load(block);
     let before = std::mem::replace(&mut pairs.before, units);

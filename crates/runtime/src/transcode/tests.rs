@@ -473,3 +473,15 @@ fn bad_chars_are_found_anywhere() {
         assert_eq!(bools, expected);
     }
 }
+
+#[test]
+fn latin1_stops_at_every_place_of_a_block() {
+    // The character before the one that does not fit may be in two blocks.
+    for ascii in 0..70 {
+        for highs in 0..70 {
+            let text = format!("é{}{}€é", "a".repeat(ascii), "é".repeat(highs));
+            check_utf8_to_latin1(text.as_bytes());
+            check_utf8_to_latin1(format!("{text}{}", "é".repeat(40)).as_bytes());
+        }
+    }
+}
