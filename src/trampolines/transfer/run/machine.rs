@@ -162,8 +162,8 @@ fn builtin(builtin: Builtin) -> *const u8 {
         // SAFETY: checked by the code under test.
         unsafe { ptr::copy(from as *const u8, to as *mut u8, n as usize) }
     }
-    extern "C" fn memory_move_long(context: u64, to: u64, from: u64, n: u64) -> u32 {
-        memory_move(context, to, from, n);
+    extern "C" fn memory_move_long(_: u64, to: u64, from: u64, n: u64) -> u32 {
+        memory_move(to, from, n);
         0
     }
     extern "C" fn arena_allocate(_: u64, n: u64, align: u64) -> u64 {
