@@ -190,7 +190,7 @@ fn errors_of_the_host_keep_their_frames() {
             "{error:#}"
         );
         let backtrace = error.downcast_ref::<WasmBacktrace>().expect("a backtrace");
-        let frames = backtrace.frames().into_iter();
+        let frames = backtrace.frames().iter();
         frames
             .map(|f| (f.module.to_string(), f.function_index, f.offset))
             .collect::<Vec<_>>()
