@@ -91,6 +91,51 @@ fn a_branch_table_with_ten_thousand_cases() -> Result<()> {
 }
 
 #[test]
+fn a_function_too_large_for_the_backtracking_register_allocator() -> Result<()> {
+    // `examples/compile_curve.rs` shows that the time is linear.
+    let mut fields = String::from("(func (export \"run\") (result i32) (local i32 i32 i32)");
+    for i in 0..15_000 {
+        write!(
+            fields,
+            "(block (br_if 0 (i32.and (local.get 0) (i32.const 3)))
+               (local.set 1 (i32.add (local.get 1) (local.get 2))))
+             (local.set {} (i32.add (local.get 0) (i32.const 1)))",
+            i % 2 * 2
+        )
+        .unwrap();
+    }
+    fields.push_str("(local.get 1))");
+    let (mut first, mut second, mut third) = (0u32, 0u32, 0u32);
+    for i in 0..15_000 {
+        if first & 3 == 0 {
+            second = second.wrapping_add(third);
+        }
+        *(if i % 2 == 0 { &mut first } else { &mut third }) = first + 1;
+    }
+    assert_eq!(run(&fields)?.0, second);
+    Ok(())
+}
+
+#[test]
+fn loops_are_nested_up_to_a_limit() -> Result<()> {
+    let nest = |depth: usize| {
+        let (open, close) = ("(loop ".repeat(depth), ")".repeat(depth));
+        format!(
+            "(func (export \"run\") (result i32) {open} (nop) {close} (i32.const {depth}))
+             (func (loop (loop)) (loop))"
+        )
+    };
+    assert_eq!(run(&nest(5_000))?.0, 5_000);
+    let error = run(&nest(5_001)).expect_err("too deep");
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("loops are nested more than 5000 deep at offset 0x"),
+        "{error}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_hundred_thousand_instructions_and_fifty_thousand_locals() -> Result<()> {
     let mut fields = String::from("(func (export \"run\") (result i32) (local ");
     fields.push_str(&"i32 ".repeat(49_999));

@@ -5,7 +5,7 @@
 
 use crate::options::{NanBits, Spectre};
 use anyhow::{Context, Result, anyhow};
-use cranelift_codegen::isa::{self, OwnedTargetIsa};
+use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use std::fmt;
 use std::str::FromStr;
@@ -250,6 +250,24 @@ pub fn isa_with(
     builder
         .finish(settings::Flags::new(flags))
         .with_context(|| format!("Cranelift's settings for {target} contradict each other"))
+}
+
+/// The same target and settings with the register allocator that needs linear time, and makes slower
+/// code.
+///
+/// # Errors
+/// As [`isa()`].
+pub fn for_large_functions(isa: &dyn TargetIsa) -> Result<OwnedTargetIsa> {
+    let mut flags = settings::builder();
+    for flag in isa.flags().iter() {
+        flags.set(flag.name, &flag.value_string())?;
+    }
+    flags.set("regalloc_algorithm", "single_pass")?;
+    let mut builder = isa::lookup(isa.triple().clone())?;
+    for flag in isa.isa_flags() {
+        builder.set(flag.name, &flag.value_string())?;
+    }
+    Ok(builder.finish(settings::Flags::new(flags))?)
 }
 
 #[cfg(test)]

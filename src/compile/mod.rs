@@ -8,7 +8,7 @@
 
 mod scheduler;
 
-use crate::codegen::{Session, trap_from_clif};
+use crate::codegen::{Session, isa, trap_from_clif};
 use crate::compiled::{CompiledFunction, Relocation};
 use crate::component::layout::Layout;
 use crate::component::program::{CoreFunc, CoreItem, Program};
@@ -319,6 +319,10 @@ fn guarded<T>(session: &Session<'_>, key: FuncKey, work: impl FnOnce() -> Result
     }
 }
 
+/// The backtracking register allocator takes time that is quadratic in the number of blocks; here it
+/// is half a second, and functions with more blocks get the other one.
+const LARGE_FUNCTION_BLOCKS: usize = 25_000;
+
 /// Compiles CLIF.
 ///
 /// # Errors
@@ -336,8 +340,13 @@ fn compile_body(
     CONTEXT.with_borrow_mut(|context| {
         context.clear();
         context.func = body.func;
+        let large = context.func.dfg.num_blocks() > LARGE_FUNCTION_BLOCKS;
+        let for_large = large
+            .then(|| isa::for_large_functions(&*session.isa))
+            .transpose()?;
+        let isa = for_large.as_ref().unwrap_or(&session.isa);
         context
-            .compile(&*session.isa, &mut Default::default())
+            .compile(&**isa, &mut Default::default())
             .map_err(|error| anyhow!("{:?}", error.inner))?;
         let mut function = finish(session, key, &body.positions, context)?;
         function.listing = match listing {

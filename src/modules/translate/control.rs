@@ -6,7 +6,7 @@
 use super::Translator;
 use crate::codegen;
 use crate::modules::module::{CoreType, core_type};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     Block, BlockArg, BlockCall, Inst, InstBuilder, JumpTableData, Value, types,
@@ -23,6 +23,10 @@ pub(super) struct Frame {
     /// Where code goes on after the block, once something needs it; its parameters are the results.
     following: Option<Block>,
 }
+
+/// How deep loops may be nested. Dominator trees are made in time that grows with the product of the
+/// number of loops and their depth: beyond this, one function could take minutes.
+const DEEPEST_LOOP: u32 = 5_000;
 
 enum FrameKind {
     /// The function's body, a `block`, or the second half of an `if`.
@@ -134,6 +138,12 @@ impl Translator<'_, '_> {
     }
 
     fn open_loop(&mut self, ty: BlockType) -> Result<()> {
+        self.loops += 1;
+        ensure!(
+            self.loops <= DEEPEST_LOOP,
+            "loops are nested more than {DEEPEST_LOOP} deep at offset {:#x}",
+            self.builder.srcloc().bits()
+        );
         let header = self.builder.create_block();
         let (params, _) = self.block_arity(ty);
         self.append_params(header, ty)?;
@@ -194,7 +204,10 @@ impl Translator<'_, '_> {
                 }
                 self.pop_clauses(outer_clauses)?;
             }
-            FrameKind::Loop { header } => self.builder.seal_block(header),
+            FrameKind::Loop { header } => {
+                self.loops -= 1;
+                self.builder.seal_block(header);
+            }
             FrameKind::If { branch, otherwise } => {
                 let following = self.following(at)?;
                 if self.reachable {

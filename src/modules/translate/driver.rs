@@ -103,6 +103,7 @@ fn translate_with(
         exceptions: exceptions::State::default(),
         reachable: true,
         skipped_frames: 0,
+        loops: 0,
         makes_calls: false,
         block_args: Vec::new(),
         call_args: Vec::new(),

@@ -69,6 +69,8 @@ pub struct Translator<'a, 'f> {
     reachable: bool,
     /// How many open blocks began in code that cannot be reached; they have no frame.
     skipped_frames: u32,
+    /// How many of the open frames are loops.
+    loops: u32,
     /// Whether anything but traps is called.
     makes_calls: bool,
     /// Scratch for the arguments of branches and of calls.
