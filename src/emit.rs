@@ -59,6 +59,7 @@ fn list(
         program,
         layout: &layout,
         inlining: options.inlining(),
+        calls: Default::default(),
     };
     let functions = compile::compile_reachable(&session, listing)?.functions;
     compile::validate_unreachable(program)?;

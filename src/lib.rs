@@ -125,6 +125,7 @@ fn compile_program(
         program,
         layout: &layout,
         inlining: options.inlining(),
+        calls: Default::default(),
     };
     let compiled = compile::compile_reachable(&session, compile::Listing::None)?;
     watch.phase("compile");
@@ -132,7 +133,7 @@ fn compile_program(
     watch.phase("validate");
     let bytes = link::link(&session, &compiled.functions, &options.target(), wit)?;
     watch.phase("link");
-    let statistics = report::Statistics::new(program, &compiled, &bytes);
+    let statistics = report::Statistics::new(&session, &compiled, &bytes);
     let phases = watch.phases();
     Ok((Artifact::new(bytes), Report { phases, statistics }))
 }

@@ -1,12 +1,14 @@
 //! [`Report`]: what compiling took and did, for `trampette compile --time` and `--stats`.
 
+use crate::codegen::Session;
 use crate::compile::Compiled;
-use crate::component::program::{Program, TrampolineKind};
+use crate::component::program::TrampolineKind;
 use crate::trampolines::transfer::kind::TransferKind;
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use trampette_artifact::key::FuncKey;
 
@@ -32,6 +34,14 @@ pub struct Statistics {
     pub pruned: usize,
     /// Calls that were replaced by the callee's body.
     pub inlined_calls: usize,
+    /// Calls in core functions of a function that their module imports; all are direct.
+    pub calls_of_imports: usize,
+    /// Indirect calls that became direct calls, or traps.
+    pub calls_devirtualised: usize,
+    /// Indirect calls through a table that only instantiation writes, by its copy in read-only data.
+    pub calls_through_sealed_tables: usize,
+    /// Calls through other tables, and of function references.
+    pub calls_through_values: usize,
     /// Functions of any kind that are gone because all calls of them were.
     pub inlined_away: usize,
     /// Calls between the component and the host, and between its components, by what carries their
@@ -42,7 +52,9 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    pub(crate) fn new(program: &Program<'_>, compiled: &Compiled, artifact: &[u8]) -> Statistics {
+    pub(crate) fn new(session: &Session<'_>, compiled: &Compiled, artifact: &[u8]) -> Statistics {
+        let program = session.program;
+        let calls = |count: &AtomicUsize| count.load(Ordering::Relaxed);
         let is_core = |key: &FuncKey| matches!(key, FuncKey::ModuleFunction(..));
         let modules = program
             .core_instances
@@ -73,6 +85,10 @@ impl Statistics {
             compiled_trampolines: compiled.functions.len() - compiled_core_functions,
             pruned: core_functions - compiled_core_functions - compiled.inlined_away_core,
             inlined_calls: compiled.inlined_calls,
+            calls_of_imports: calls(&session.calls.imports),
+            calls_devirtualised: calls(&session.calls.known_entries),
+            calls_through_sealed_tables: calls(&session.calls.sealed),
+            calls_through_values: calls(&session.calls.dynamic),
             inlined_away: compiled.inlined_away,
             transfers,
             sections: sections(artifact),
@@ -107,11 +123,18 @@ impl Report {
 
 impl fmt::Display for Statistics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let indirect =
+            self.calls_devirtualised + self.calls_through_sealed_tables + self.calls_through_values;
         let lines = [
             ("core functions", self.core_functions),
             ("  pruned", self.pruned),
             ("  compiled", self.compiled_core_functions),
             ("trampolines compiled", self.compiled_trampolines),
+            ("calls of imports, direct", self.calls_of_imports),
+            ("indirect calls", indirect),
+            ("  now direct", self.calls_devirtualised),
+            ("  by a sealed table", self.calls_through_sealed_tables),
+            ("  of any function", self.calls_through_values),
             ("calls inlined", self.inlined_calls),
             ("functions inlined away", self.inlined_away),
         ];

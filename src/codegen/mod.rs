@@ -27,6 +27,7 @@ use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, InstBuilder, types}
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::FunctionBuilder;
 use std::mem::offset_of;
+use std::sync::atomic::AtomicUsize;
 use trampette_artifact::ids::SharedMemoryId;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::layout::{RootOffset, SharedMemoryState};
@@ -41,6 +42,21 @@ pub struct Session<'a> {
     pub layout: &'a Layout,
     /// How calls are inlined; `None` if none is.
     pub inlining: Option<Tunables>,
+    /// How calls were resolved, counted while core functions are translated.
+    pub calls: CallCounts,
+}
+
+/// How calls of core functions were resolved. Statistics: nothing is decided by them.
+#[derive(Default, Debug)]
+pub struct CallCounts {
+    /// Through an import, now of the function that it names.
+    pub imports: AtomicUsize,
+    /// Through a sealed table at a constant index, now of the entry, or a trap.
+    pub known_entries: AtomicUsize,
+    /// Through a sealed table's copy in read-only data.
+    pub sealed: AtomicUsize,
+    /// Through a table that can change, or a function reference.
+    pub dynamic: AtomicUsize,
 }
 
 /// The CLIF type of a core value: references are 32-bit ids.

@@ -237,6 +237,7 @@ mod tests {
             program: &test.program,
             layout,
             inlining: None,
+            calls: Default::default(),
         };
         let func = startup_body(&session, 0).unwrap();
         cranelift_codegen::verify_function(&func, &*session.isa).unwrap();

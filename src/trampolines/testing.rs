@@ -202,6 +202,7 @@ pub fn with_session(test: impl Fn(&Session<'_>)) {
             program: &program,
             layout: &layout,
             inlining: None,
+            calls: Default::default(),
         });
     }
 }

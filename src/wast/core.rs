@@ -357,6 +357,7 @@ fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>,
         program,
         layout: &layout,
         inlining: options.inlining(),
+        calls: Default::default(),
     };
     let (compiled, failed) = compile::compile_what_can_be(&session, Listing::None);
     if !failed.is_empty() {

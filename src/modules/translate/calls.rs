@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{FuncRef, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use trampette_artifact::ids::{FunctionId, SlabId};
 use trampette_artifact::key::DataKey;
 use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, FunctionEntry, SealedEntry};
@@ -60,6 +61,9 @@ impl Translator<'_, '_> {
         let (callee, context) = self.callee(function);
         let params = self.module.signature(function).params.len();
         let func = self.unit.functions[function as usize];
+        if function < self.module.imported_functions {
+            count(&self.session.calls.imports);
+        }
         self.call_function(func, callee, context, params, kind)
     }
 
@@ -104,12 +108,15 @@ impl Translator<'_, '_> {
                     let trap = clif_trap(TrapCode::IndirectCallToNull);
                     self.builder.ins().trapz(id, trap);
                 }
+                count(&self.session.calls.known_entries);
                 return self.call_known_entry(settled, known, type_index, kind);
             }
             if !settled.late {
+                count(&self.session.calls.sealed);
                 return self.call_sealed(table, settled, index, type_index, kind);
             }
         }
+        count(&self.session.calls.dynamic);
         let Address {
             base,
             offset,
@@ -226,6 +233,7 @@ impl Translator<'_, '_> {
     }
 
     fn call_reference(&mut self, type_index: u32, kind: CallKind) -> Result<()> {
+        count(&self.session.calls.dynamic);
         let id = self.pop1();
         self.builder
             .ins()
@@ -309,6 +317,11 @@ impl Translator<'_, '_> {
         self.builder.ins().trap(clif_trap(code));
         self.reachable = false;
     }
+}
+
+/// Counts a call for the statistics.
+fn count(calls: &AtomicUsize) {
+    calls.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Entries of the function table never change, and any masked id has one.

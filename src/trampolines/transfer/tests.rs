@@ -185,6 +185,7 @@ impl Example {
             program: &program,
             layout: &layout,
             inlining: None,
+            calls: Default::default(),
         };
         let functions = [
             lower_import::lower_import(&session, TrampolineId(0)).unwrap(),
@@ -450,6 +451,7 @@ fn shared_memories_are_refused() {
         program: &program,
         layout: &layout,
         inlining: None,
+        calls: Default::default(),
     };
     let error = lower_import::lower_import(&session, TrampolineId(0)).unwrap_err();
     assert_eq!(
@@ -472,6 +474,7 @@ fn memories_of_other_slabs_are_at_a_constant_distance() {
         program: &program,
         layout: &layout,
         inlining: None,
+        calls: Default::default(),
     };
     let distance = Layout::distance(SlabId(0), SlabId(1));
     for func in [

@@ -320,6 +320,7 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
         program: &program,
         layout: &layout,
         inlining: None,
+        calls: Default::default(),
     };
     (0..count)
         .map(|index| {

@@ -527,6 +527,7 @@ pub fn with_machine<R>(
         program: &program,
         layout: &layout,
         inlining: None,
+        calls: Default::default(),
     };
     let func = emit(&session);
     test(&Machine::new(example, &func, &session))
