@@ -4,8 +4,8 @@
 //! nested component have different resource types, as the specification says.
 
 use crate::ids::{ResourceId, TypeId};
-use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// A component-level value type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -83,19 +83,33 @@ pub struct FuncType {
 
 /// The interned types of a component.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct TypeTable {
-    defined: IndexSet<DefinedType>,
+    defined: Vec<DefinedType>,
+    /// The ids of all of them when the next one is interned, which a loaded table never sees: so loading
+    /// hashes nothing.
+    #[serde(skip)]
+    ids: HashMap<DefinedType, TypeId>,
 }
 
 impl TypeTable {
     /// Interns a type.
     pub fn intern(&mut self, ty: DefinedType) -> Type {
-        Type::Defined(TypeId::new(self.defined.insert_full(ty).0))
+        if self.ids.len() != self.defined.len() {
+            let ids = self.defined.iter().cloned().enumerate();
+            self.ids = ids.map(|(index, ty)| (ty, TypeId::new(index))).collect();
+        }
+        let defined = &mut self.defined;
+        let id = *self.ids.entry(ty).or_insert_with_key(|ty| {
+            defined.push(ty.clone());
+            TypeId::new(defined.len() - 1)
+        });
+        Type::Defined(id)
     }
 
     /// The type of that id, if the table has it.
     pub fn get(&self, id: TypeId) -> Option<&DefinedType> {
-        self.defined.get_index(id.index())
+        self.defined.get(id.index())
     }
 
     /// Number of interned types; every id below it is valid.

@@ -6,22 +6,44 @@
 use crate::exceptions::{throw, throw_ref};
 use crate::instance::InstanceData;
 use crate::interrupt::is_interrupted;
+use crate::mapping::{round_to_pages, sealed_copy};
 use crate::native::NativeSlice;
 use crate::shared_memory::SharedMemory;
 use crate::store::{Lend, StoreInner};
 use crate::transcode;
 use crate::traps::raise;
 use crate::typecheck::display_item;
+use anyhow::Result;
+use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use trampette_artifact::builtin::{Builtin, LONG};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
 use trampette_artifact::layout::{MEMORY_RESERVATION, RootHeader, TableState};
 use trampette_artifact::metadata::{Memory, MemoryPlace, Resource};
 
+/// A file of one page that begins with the addresses of all builtins in this process, in the order of
+/// [`Builtin::ALL`]: what every artifact's `.got.trampette` holds here.
+///
+/// # Errors
+/// If the file cannot be made.
+pub(crate) fn page() -> Result<&'static OwnedFd> {
+    static PAGE: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(page) = PAGE.get() {
+        return Ok(page);
+    }
+    let addresses = Builtin::ALL.iter().flat_map(|b| address(*b).to_ne_bytes());
+    let mut contents: Vec<u8> = addresses.collect();
+    contents.resize(round_to_pages(contents.len()), 0);
+    let page = sealed_copy(|file| Ok(file.write_all(&contents)?))?;
+    Ok(PAGE.get_or_init(|| page))
+}
+
 /// The address of a builtin, for `.got.trampette`.
-pub(crate) fn address(builtin: Builtin) -> u64 {
+fn address(builtin: Builtin) -> u64 {
     let pointer = match builtin {
         Builtin::Raise => raise as *const (),
         Builtin::MemoryGrow => memory_grow as *const (),

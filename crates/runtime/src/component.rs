@@ -1,12 +1,12 @@
 //! [`Component`]: a mapped artifact and its look-up tables.
 //!
-//! The whole file is mapped at one place, read-only; `.text` is made executable, and the builtins'
-//! addresses are written to `.got.trampette`. Tables are read in place; only the metadata is decoded.
+//! The whole file is mapped at one place, read-only; `.text` is made executable, and the process's page of
+//! builtins' addresses takes the place of `.got.trampette`. Tables are read in place; only the metadata is decoded.
 //! Nothing read from the file is used as an offset or a count before it was checked ([`crate::elf`]
 //! for sections, [`crate::validate`] for the metadata, the look-ups here for tables).
 
 use crate::builtins;
-use crate::elf::{self, Place};
+use crate::elf;
 use crate::mapping::{self, FileMapping};
 use crate::slab::{Pool, SlabPlan};
 use crate::typecheck::display_export;
@@ -133,59 +133,52 @@ impl Component {
     fn load(file: OwnedFd, verify: Verify) -> Result<Component> {
         let mut mapping = FileMapping::new(file)?;
         let image = elf::read(mapping.file_bytes())?;
-        let id = image.identification;
-        check_processor(&id)?;
-        for (name, place, sum) in &image.checksums {
+        check_processor(&image.0)?;
+        for (name, place, sum) in image.sections() {
             let skip = verify == Verify::MetadataOnly && name != section::METADATA;
             ensure!(
-                skip || checksum(&mapping.file_bytes()[place.file_range()]) == *sum,
+                skip || checksum(&mapping.file_bytes()[place]) == sum,
                 "the artifact is damaged: checksum of section {name}"
             );
         }
 
-        let metadata_place = image.places.required(section::METADATA)?;
-        let metadata = Metadata::decode(&mapping.file_bytes()[metadata_place.file_range()])?;
+        let metadata = image.required(section::METADATA)?;
+        let metadata = Metadata::decode(&mapping.file_bytes()[metadata])?;
         validate::metadata(&metadata, mapping.file_bytes().len() as u64)
             .context("the artifact's metadata is damaged")?;
 
-        let text = image.places.required(section::TEXT)?;
+        let text = image.required(section::TEXT)?;
         ensure!(
-            text.length < u64::from(u32::MAX / 2),
+            text.len() < (u32::MAX / 2) as usize,
             "the artifact's code is larger than 2 GiB"
         );
-        mapping.make_executable(text.file_range())?;
-        if let Some(got) = image.places.get(section::GOT) {
-            let addresses: Vec<u64> = Builtin::ALL.iter().map(|b| builtins::address(*b)).collect();
+        mapping.make_executable(text.clone())?;
+        if let Some(got) = image.find(section::GOT) {
+            let page = builtins::page()?;
             ensure!(
-                got.length >= size_of_val(&addresses[..]) as u64,
+                got.len() >= size_of::<[u64; Builtin::ALL.len()]>(),
                 "the artifact's table of builtins is too short"
             );
-            mapping.fill(got.offset, &addresses, text.file_range())?;
+            mapping.replace_page(got.start, page, &text)?;
         }
 
         let base = mapping.base();
         let bytes = mapping.file_bytes();
         let mut inner = Inner {
-            text: base + text.file_range().start..base + text.file_range().end,
-            functions: table(bytes, image.places.get(section::FUNCTIONS))?,
-            sites: image
-                .places
-                .get(section::SITES)
-                .map_or(0..0, |place| place.file_range()),
-            inlined: table(bytes, image.places.get(section::INLINED))?,
-            entries: table(bytes, image.places.get(section::ENTRIES))?,
-            handlers: table(bytes, image.places.get(section::EXCEPTIONS))?,
+            text: base + text.start..base + text.end,
+            functions: table(bytes, image.find(section::FUNCTIONS))?,
+            sites: image.find(section::SITES).unwrap_or_default(),
+            inlined: table(bytes, image.find(section::INLINED))?,
+            entries: table(bytes, image.find(section::ENTRIES))?,
+            handlers: table(bytes, image.find(section::EXCEPTIONS))?,
             core_end: 0,
-            custom: image
-                .places
-                .get(section::CUSTOM)
-                .map_or(0..0, |place| place.file_range()),
+            custom: image.find(section::CUSTOM).unwrap_or_default(),
             slabs: SlabPlan::new(&metadata),
             pool: Pool::default(),
             exports: Vec::new(),
             startup: Vec::new(),
             destructors: Vec::new(),
-            identification: id,
+            identification: image.0,
             metadata,
             mapping,
         };
@@ -439,8 +432,8 @@ fn core_end(functions: &[CompiledFunction]) -> u32 {
     last.map_or(0, |last| last.start.saturating_add(last.length))
 }
 
-fn table<T: Pod>(bytes: &[u8], place: Option<Place>) -> Result<Table<T>> {
-    let bytes = place.map_or(&[][..], |place| &bytes[place.file_range()]);
+fn table<T: Pod>(bytes: &[u8], place: Option<Range<usize>>) -> Result<Table<T>> {
+    let bytes = place.map_or(&[][..], |place| &bytes[place]);
     let entries = if bytes.is_empty() {
         Some(&[][..])
     } else {

@@ -6,47 +6,35 @@
 use anyhow::{Context, Result, ensure};
 use object::read::elf::ElfFile64;
 use object::{Architecture, Endianness, Object, ObjectKind, ObjectSection};
-use std::collections::BTreeMap;
 use std::ops::Range;
-use trampette_artifact::header::{Identification, section};
+use trampette_artifact::header::{Identification, SectionChecksum, section};
 
-/// A section's place in the file, checked to be inside.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    /// Offset of the first byte in the file.
-    pub offset: u64,
-    /// Bytes.
-    pub length: u64,
-}
+/// What the headers and the identification say.
+pub(crate) struct Image(pub Identification);
 
-impl Place {
-    /// As a range of indices into the file.
-    pub fn file_range(self) -> Range<usize> {
-        self.offset as usize..(self.offset + self.length) as usize
-    }
-}
-
-/// Places by name.
-#[derive(Default)]
-pub(crate) struct Places(BTreeMap<String, Place>);
-
-impl Places {
-    pub fn get(&self, name: &str) -> Option<Place> {
-        self.0.get(name).copied()
+impl Image {
+    /// Name, checked place in the file, and expected checksum of each section.
+    pub fn sections(&self) -> impl Iterator<Item = (&str, Range<usize>, u64)> {
+        let sections = self.0.sections.iter();
+        sections.map(|section| (section.name.as_str(), file_range(section), section.checksum))
     }
 
-    pub fn required(&self, name: &str) -> Result<Place> {
-        self.get(name)
+    /// A section's place in the file.
+    pub fn find(&self, name: &str) -> Option<Range<usize>> {
+        let section = self.0.sections.iter().find(|section| section.name == name);
+        section.map(file_range)
+    }
+
+    /// The place of a section that every artifact has.
+    pub fn required(&self, name: &str) -> Result<Range<usize>> {
+        self.find(name)
             .with_context(|| format!("the artifact has no section {name}"))
     }
 }
 
-/// What the headers and the identification say.
-pub(crate) struct Image {
-    pub identification: Identification,
-    pub places: Places,
-    /// Name, place and expected checksum of each section.
-    pub checksums: Vec<(String, Place, u64)>,
+/// A checked section's place as a range of indices into the file.
+fn file_range(section: &SectionChecksum) -> Range<usize> {
+    section.offset as usize..(section.offset + section.length) as usize
 }
 
 /// Reads the headers and the identification of an artifact.
@@ -63,25 +51,13 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Image> {
     let id = id.data().context("the artifact's headers are damaged")?;
     let identification = Identification::decode(id)?;
 
-    let mut places = Places::default();
-    let mut checksums = Vec::new();
     for section in &identification.sections {
-        let place = Place {
-            offset: section.offset,
-            length: section.length,
-        };
-        let end = place.offset.checked_add(place.length);
+        let end = section.offset.checked_add(section.length);
         ensure!(
             end.is_some_and(|end| end <= bytes.len() as u64),
             "the artifact is truncated: section {} ends beyond the file",
             section.name
         );
-        checksums.push((section.name.clone(), place, section.checksum));
-        places.0.insert(section.name.clone(), place);
     }
-    Ok(Image {
-        identification,
-        places,
-        checksums,
-    })
+    Ok(Image(identification))
 }

@@ -29,12 +29,12 @@ pub(crate) fn round_to_pages(bytes: usize) -> usize {
 /// A file in memory, written by `write` and then sealed: nobody can change or resize it any more.
 pub(crate) fn sealed_copy(write: impl FnOnce(&mut File) -> Result<()>) -> Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let fd = rustix::fs::memfd_create("trampette-artifact", flags)
-        .context("cannot make a file in memory for the artifact")?;
+    let fd =
+        rustix::fs::memfd_create("trampette", flags).context("cannot make a file in memory")?;
     let mut file = File::from(fd);
-    write(&mut file).context("cannot copy the artifact into memory")?;
+    write(&mut file).context("cannot write to a file in memory")?;
     let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-    rustix::fs::fcntl_add_seals(&file, seals).context("cannot seal the copy of the artifact")?;
+    rustix::fs::fcntl_add_seals(&file, seals).context("cannot seal a file in memory")?;
     Ok(file.into())
 }
 
@@ -105,29 +105,30 @@ impl FileMapping {
         self.protect(&range, MprotectFlags::READ | MprotectFlags::EXEC)
     }
 
-    /// Writes numbers at `offset` to this process's copy of the pages there, which must not be pages
-    /// of `text`.
-    pub fn fill(&mut self, offset: u64, numbers: &[u64], text: Range<usize>) -> Result<()> {
-        let start = usize::try_from(offset).context("the table of builtins is misplaced")?;
-        let end = start
-            .checked_add(size_of_val(numbers))
-            .filter(|end| *end <= self.length)
-            .context("the table of builtins is misplaced")?;
-        let (first, last) = (start / page_size(), (end - 1) / page_size());
+    /// Maps the first page of another file, read-only, in the place of the page at `offset`, which must not
+    /// be one of `text`.
+    pub fn replace_page(
+        &mut self,
+        offset: usize,
+        page: &OwnedFd,
+        text: &Range<usize>,
+    ) -> Result<()> {
+        let size = page_size();
+        let text = text.start / size * size..round_to_pages(text.end);
         ensure!(
-            start % 8 == 0
-                && (text.is_empty()
-                    || last < text.start / page_size()
-                    || first > (text.end - 1) / page_size()),
+            offset.is_multiple_of(size)
+                && offset < self.length
+                && (offset + size <= text.start || text.end <= offset),
             "the table of builtins is misplaced"
         );
-        self.protect(&(start..end), MprotectFlags::READ | MprotectFlags::WRITE)?;
-        // SAFETY: in the mapping, aligned, and writable now; `&mut self` excludes readers.
+        // SAFETY: a page of this mapping, which nothing refers to: `&mut self` excludes readers.
         unsafe {
-            let target = self.base.add(start).cast::<u64>();
-            target.copy_from_nonoverlapping(numbers.as_ptr(), numbers.len());
+            let place = self.base.add(offset).cast::<c_void>();
+            let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+            rustix::mm::mmap(place, size, ProtFlags::READ, flags, page, 0)
         }
-        self.protect(&(start..end), MprotectFlags::READ)
+        .context("cannot map the table of builtins")?;
+        Ok(())
     }
 }
 
