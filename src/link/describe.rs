@@ -67,21 +67,19 @@ pub fn metadata(
     custom: &CustomSections,
 ) -> Metadata {
     let (program, layout) = (session.program, session.layout);
-    let slabs = layout
-        .slabs
-        .iter()
-        .zip(&images.extents)
-        .map(|(slab, extents)| metadata::Slab {
-            context_size: slab.context_size,
-            memory: slab.memory,
-            extents: extents
-                .iter()
-                .map(|extent| metadata::Extent {
-                    file_offset: image_address + extent.file_offset,
-                    ..*extent
-                })
-                .collect(),
-        });
+    let slabs = layout.slabs.iter().zip(&images.extents).enumerate();
+    let slabs = slabs.map(|(id, (slab, extents))| metadata::Slab {
+        context_size: slab.context_size,
+        memory: slab.memory,
+        written: layout.is_written(SlabId::new(id)),
+        extents: extents
+            .iter()
+            .map(|extent| metadata::Extent {
+                file_offset: image_address + extent.file_offset,
+                ..*extent
+            })
+            .collect(),
+    });
     let modules = program
         .modules
         .iter()

@@ -284,6 +284,9 @@ pub struct Slab {
     pub memory: Option<MemoryId>,
     /// Initial contents, in order of `target`; everything else is zero.
     pub extents: Vec<Extent>,
+    /// Whether the memory, or what code keeps in the context, may ever be other than at first. (What the
+    /// runtime keeps in the context, it writes for every instance.)
+    pub written: bool,
 }
 
 /// A piece of a slab's initial image: bytes of the artifact mapped privately.

@@ -243,6 +243,7 @@ fn metadata() -> Metadata {
                 target: 0,
                 length: 16,
             }],
+            written: true,
         }],
         root: LAYOUT,
         memories: vec![Memory {

@@ -668,14 +668,17 @@ fn check_limits(store: &StoreInner, component: &Component) -> Result<()> {
     };
     for (index, memory) in metadata.memories.iter().enumerate() {
         let bytes = memory_bytes(memory).unwrap_or(u64::MAX);
-        let owner = memory.slab().map_or_else(
-            || "several modules".to_string(),
-            |slab| format!("core module {}", module(slab)),
-        );
+        let owner = || {
+            memory.slab().map_or_else(
+                || "several modules".to_string(),
+                |slab| format!("core module {}", module(slab)),
+            )
+        };
         ensure!(
             bytes <= limits.memory_bytes,
-            "{} of {owner}: it starts with {bytes} bytes; the store's limit is {}",
+            "{} of {}: it starts with {bytes} bytes; the store's limit is {}",
             MemoryId::new(index),
+            owner(),
             limits.memory_bytes
         );
     }

@@ -1,8 +1,10 @@
 //! Which pages of a private mapping were written: the kernel's `PAGEMAP_SCAN` (Linux 6.7).
 
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// `ioctl` number of `PAGEMAP_SCAN`.
 const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
@@ -43,20 +45,34 @@ struct ScanArguments {
 /// This process's `/proc/self/pagemap`.
 struct Pagemap {
     file: File,
-    /// The file shows the memory of the process that opened it, even in a child.
-    process: u32,
+    /// Not 0 in the process that opened the file, which shows the memory of that one also in a child: in a
+    /// page that the kernel clears when a process forks, in whatever way. So telling takes no system call.
+    process: &'static AtomicU8,
 }
 
-fn pagemap() -> Option<&'static Pagemap> {
+fn pagemap() -> Option<&'static File> {
     static PAGEMAP: OnceLock<Option<Pagemap>> = OnceLock::new();
-    PAGEMAP
-        .get_or_init(|| {
-            let file = File::open("/proc/self/pagemap").ok()?;
-            let process = std::process::id();
-            Some(Pagemap { file, process })
-        })
-        .as_ref()
-        .filter(|pagemap| pagemap.process == std::process::id())
+    let open = || {
+        let file = File::open("/proc/self/pagemap").ok()?;
+        let page = crate::mapping::page_size();
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new page of zeros that is never unmapped.
+        let process = unsafe {
+            let page_of_zeros = rustix::mm::mmap_anonymous(
+                std::ptr::null_mut(),
+                page,
+                protection,
+                MapFlags::PRIVATE,
+            )
+            .ok()?;
+            rustix::mm::madvise(page_of_zeros, page, Advice::LinuxWipeOnFork).ok()?;
+            AtomicU8::from_ptr(page_of_zeros.cast())
+        };
+        process.store(1, Ordering::Relaxed);
+        Some(Pagemap { file, process })
+    };
+    let pagemap = PAGEMAP.get_or_init(open).as_ref()?;
+    (pagemap.process.load(Ordering::Relaxed) != 0).then_some(&pagemap.file)
 }
 
 /// Finds the pages between two page addresses that were written since they were mapped privately
@@ -84,7 +100,7 @@ pub(crate) fn written(
         ..ScanArguments::default()
     };
     // SAFETY: the arguments and the vector they name are valid for the call.
-    let count = unsafe { libc::ioctl(pagemap.file.as_raw_fd(), PAGEMAP_SCAN, &mut arguments) };
+    let count = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, &mut arguments) };
     let found = runs.get(..usize::try_from(count).ok()?)?;
     // The walk stops early when there is no room for more.
     if arguments.walk_end != end as u64 {
@@ -97,7 +113,6 @@ pub(crate) fn written(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::mm::{MapFlags, ProtFlags};
 
     #[test]
     fn written_pages_are_found() {
@@ -132,5 +147,23 @@ mod tests {
             assert!(written(address, address + 8 * page, 2, &mut runs).is_none());
             assert!(written(address, address + 8 * page, 3, &mut runs[..1]).is_none());
         }
+    }
+
+    #[test]
+    fn a_child_does_not_scan_its_parent() {
+        if pagemap().is_none() {
+            return;
+        }
+        // SAFETY: the child only looks at a page, and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let code = i32::from(pagemap().is_some());
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(code) };
+        }
+        let mut status = -1;
+        // SAFETY: waits for the child of before.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(status, 0, "the child used its parent's file");
     }
 }

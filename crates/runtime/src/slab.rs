@@ -46,6 +46,8 @@ struct OneSlab {
     /// Accessible at first.
     memory_bytes: usize,
     has_memory: bool,
+    /// Whether there is anything to reset.
+    written: bool,
     extents: Vec<Extent>,
 }
 
@@ -71,6 +73,7 @@ impl SlabPlan {
                     ),
                     memory_bytes: round_to_pages(memory_bytes as usize),
                     has_memory: memory.is_some(),
+                    written: slab.written,
                     extents: slab.extents.clone(),
                 }
             })
@@ -235,10 +238,11 @@ impl SlabSet {
         Ok(())
     }
 
-    /// Makes contexts and memories what [`SlabSet::map`] made. Roots stay as they are: whoever takes
-    /// the set writes every field before guest code runs. `file` is the artifact's first byte, mapped.
+    /// Makes contexts and memories what [`SlabSet::map`] made. Roots, and the fields of contexts that the
+    /// runtime keeps, may stay as they are: whoever takes the set writes all of them before guest code runs. `file` is the artifact's first byte, mapped.
     fn reset(&mut self, plan: &SlabPlan, file: *const u8) -> Result<()> {
-        for (index, slab) in plan.slabs.iter().enumerate() {
+        let slabs = plan.slabs.iter().enumerate();
+        for (index, slab) in slabs.filter(|(_, slab)| slab.written) {
             let id = SlabId::new(index);
             let context = self.context(id).as_ptr();
             let header = self.root(id).cast::<RootHeader>().as_ptr();
@@ -360,6 +364,7 @@ mod tests {
             context_size: 4096,
             memory: Some(MemoryId(memory)),
             extents,
+            written: true,
         };
         Metadata {
             slabs: vec![

@@ -284,6 +284,23 @@ impl Layout {
         facts.is_some_and(|facts| !facts.written)
     }
 
+    /// Whether code, start-up or the host may change the memory of a slab, or what code keeps in its
+    /// context.
+    pub fn is_written(&self, slab: SlabId) -> bool {
+        let in_slab = |global: &GlobalPlace| matches!(global, GlobalPlace::Context { slab: place, .. } if *place == slab);
+        let has_place = |table: &Table| table.slab == slab && table.capacity > 0;
+        let memory = self.slabs[slab.index()].memory;
+        let is_copied_to = |action: &StartupAction| matches!(action, StartupAction::CopyData { memory: target, .. } if memory == Some(*target));
+        let changes = memory.is_some_and(|memory| {
+            let facts = self.facts.memories[memory.index()];
+            facts.written || facts.grows
+        });
+        changes
+            || self.globals.iter().any(in_slab)
+            || self.tables.iter().any(has_place)
+            || self.startup.iter().flatten().any(is_copied_to)
+    }
+
     /// The id of a function.
     pub fn function_id(&self, func: CoreFunc) -> Option<FunctionId> {
         Some(FunctionId::new(self.functions.get_index_of(&func)? + 1))

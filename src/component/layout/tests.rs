@@ -87,6 +87,45 @@ fn there_is_always_a_slab() {
 }
 
 #[test]
+fn slabs_that_nothing_writes_are_known() {
+    for (fields, written) in [
+        (
+            "(memory 1) (data (i32.const 8) \"eight\") (func (result i32) (i32.load (i32.const 8)))",
+            false,
+        ),
+        (
+            "(memory 1) (func (i32.store8 (i32.const 8) (i32.const 8)))",
+            true,
+        ),
+        ("(memory 1) (func (drop (memory.grow (i32.const 1))))", true),
+        (
+            "(memory 1) (data \"eight\") (func (memory.init 0 (i32.const 0) (i32.const 0) (i32.const 5)))",
+            true,
+        ),
+        ("(func)", false),
+        (
+            "(global i32 (i32.const 1)) (func (drop (global.get 0)))",
+            false,
+        ),
+        (
+            "(global (mut i32) (i32.const 1)) (func (global.set 0 (i32.const 2)))",
+            true,
+        ),
+        (
+            "(table 1 funcref) (func (table.set (i32.const 0) (ref.null func)))",
+            true,
+        ),
+        (
+            "(table funcref (elem 0)) (func (call_indirect (i32.const 0)))",
+            false,
+        ),
+    ] {
+        let layout = layout(&[("a", &format!("(module {fields})"))]);
+        assert_eq!(layout.is_written(SlabId(0)), written, "{fields}");
+    }
+}
+
+#[test]
 fn context_offsets_are_pinned() {
     let layout = layout(&[(
         "a",
