@@ -20,6 +20,7 @@ pub mod emit;
 pub mod inline;
 pub mod input;
 pub mod intrinsics;
+pub mod late;
 pub mod link;
 pub mod modules;
 pub mod options;

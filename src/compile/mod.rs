@@ -15,7 +15,7 @@ use crate::component::program::{CoreFunc, CoreItem, Program};
 use crate::inline::Body;
 use crate::inline::graph::CallGraph;
 use crate::inline::positions::Positions;
-use crate::{modules, trampolines};
+use crate::{late, modules, trampolines};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use cranelift_codegen::ir;
 use cranelift_codegen::{Context, FinalizedMachExceptionHandler, FinalizedRelocTarget};
@@ -341,12 +341,18 @@ fn compile_body(
         context.clear();
         context.func = body.func;
         let large = context.func.dfg.num_blocks() > LARGE_FUNCTION_BLOCKS;
-        let for_large = large
-            .then(|| isa::for_large_functions(&*session.isa))
-            .transpose()?;
-        let isa = for_large.as_ref().unwrap_or(&session.isa);
+        let mut isa = &*session.isa;
+        if let Some(selecting) = session.isa.selecting() {
+            context.optimize(isa, &mut Default::default())?;
+            late::improve(&mut context.func);
+            context.cfg.clear();
+            context.domtree.clear();
+            context.loop_analysis.clear();
+            isa = selecting;
+        }
+        let for_large = large.then(|| isa::for_large_functions(isa)).transpose()?;
         context
-            .compile(&**isa, &mut Default::default())
+            .compile(for_large.as_deref().unwrap_or(isa), &mut Default::default())
             .map_err(|error| anyhow!("{:?}", error.inner))?;
         let mut function = finish(session, key, &body.positions, context)?;
         function.listing = match listing {

@@ -233,7 +233,7 @@ mod tests {
             .finish(flags)
             .unwrap();
         let session = Session {
-            isa,
+            isa: isa.into(),
             program: &test.program,
             layout,
             inlining: None,

@@ -148,7 +148,7 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
         ..Program::default()
     };
     let session = Session {
-        isa: isa(),
+        isa: isa().into(),
         program: &program,
         layout: &layout,
         inlining: None,
@@ -158,13 +158,13 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
         .map(|function| {
             let func = translate_function(&session, UnitId(0), function)?;
             let clif = func.display().to_string();
-            if let Err(errors) = cranelift_codegen::verify_function(&func, session.isa.as_ref()) {
+            if let Err(errors) = cranelift_codegen::verify_function(&func, &*session.isa) {
                 panic!("{errors}\n{clif}");
             }
             let mut context = cranelift_codegen::Context::for_function(func);
             context.set_disasm(true);
             let compiled = context
-                .compile(session.isa.as_ref(), &mut Default::default())
+                .compile(&*session.isa, &mut Default::default())
                 .unwrap_or_else(|error| panic!("{error:?}\n{clif}"));
             Ok(Compiled {
                 clif,
@@ -389,7 +389,7 @@ fn a_body_is_translated_again_for_another_unit() {
         ..Program::default()
     };
     let session = Session {
-        isa: isa(),
+        isa: isa().into(),
         program: &program,
         layout: &layout,
         inlining: None,
