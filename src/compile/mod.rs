@@ -323,6 +323,13 @@ fn guarded<T>(session: &Session<'_>, key: FuncKey, work: impl FnOnce() -> Result
 /// is half a second, and functions with more blocks get the other one.
 const LARGE_FUNCTION_BLOCKS: usize = 25_000;
 
+/// The alignment in bytes of a function that is only called: what the processor decodes at once.
+const CALLED_ALIGNMENT: u32 = 16;
+
+/// The alignment in bytes of a function with a loop: a cache line, so that how fast the loop is does not
+/// depend on what is before the function.
+const LOOPING_ALIGNMENT: u32 = 64;
+
 /// Compiles CLIF.
 ///
 /// # Errors
@@ -342,8 +349,12 @@ fn compile_body(
         context.func = body.func;
         let large = context.func.dfg.num_blocks() > LARGE_FUNCTION_BLOCKS;
         let mut isa = &*session.isa;
+        let mut alignment = CALLED_ALIGNMENT;
         if let Some(selecting) = session.isa.selecting() {
             context.optimize(isa, &mut Default::default())?;
+            if context.loop_analysis.loops().next().is_some() {
+                alignment = LOOPING_ALIGNMENT;
+            }
             late::improve(&mut context.func);
             context.cfg.clear();
             context.domtree.clear();
@@ -355,6 +366,7 @@ fn compile_body(
             .compile(for_large.as_deref().unwrap_or(isa), &mut Default::default())
             .map_err(|error| anyhow!("{:?}", error.inner))?;
         let mut function = finish(session, key, &body.positions, context)?;
+        function.alignment = function.alignment.max(alignment);
         function.listing = match listing {
             Listing::Assembly => Some(disassemble(session, context)?),
             _ => clif_text,
@@ -428,9 +440,7 @@ fn finish(
     let mut function = CompiledFunction {
         key,
         code: buffer.data().to_vec(),
-        alignment: buffer
-            .alignment
-            .max(session.isa.function_alignment().preferred),
+        alignment: buffer.alignment,
         relocations,
         sites: Vec::new(),
         inlined: Vec::new(),
