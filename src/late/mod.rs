@@ -2,9 +2,11 @@
 //!
 //! | module | pass |
 //! | --- | --- |
+//! | `byte_loops` | loops that compare byte by byte skip what is equal in steps of a vector |
 //! | `counters` | the test of a loop's counter takes its next value |
 //! | `constants` | constants are made where they are used |
 
+mod byte_loops;
 mod constants;
 mod counters;
 
@@ -12,6 +14,7 @@ use cranelift_codegen::ir::{self, InstructionData, Opcode, Value};
 
 /// Runs the passes over an optimised function.
 pub fn improve(func: &mut ir::Function) {
+    byte_loops::skip_equal_bytes(func);
     counters::test_next_values(func);
     constants::rematerialize(func);
 }
