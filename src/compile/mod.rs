@@ -355,7 +355,8 @@ fn compile_body(
             if context.loop_analysis.loops().next().is_some() {
                 alignment = LOOPING_ALIGNMENT;
             }
-            late::improve(&mut context.func);
+            let memories_end_early = session.layout.memories_end_early();
+            late::improve(&mut context.func, &context.domtree, memories_end_early);
             context.cfg.clear();
             context.domtree.clear();
             context.loop_analysis.clear();

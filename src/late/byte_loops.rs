@@ -15,7 +15,7 @@
 //!   one can, which the loop reads next. (Pages of the machine: addresses start from the context
 //!   pointer, which is aligned to more. Nor can the index wrap around in a step, since 2^32 ends a page.)
 
-use super::{constant, plus_constant};
+use super::{constant, index_from, plus_constant};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -35,9 +35,16 @@ pub(super) fn skip_equal_bytes(func: &mut ir::Function) {
     let blocks: Vec<Block> = func.layout.blocks().collect();
     let context = func.special_param(ArgumentPurpose::VMContext);
     let Some(context) = context else { return };
+    let mut cfg = None;
     for header in blocks {
-        if let Some(found) = Candidate::at(func, context, header).and_then(|it| it.check(func)) {
-            found.add_steps(func, context);
+        let Some(candidate) = Candidate::at(func, context, header) else {
+            continue;
+        };
+        let cfg = cfg.get_or_insert_with(|| ControlFlowGraph::with_function(func));
+        if let Some(found) = candidate.check(func, cfg) {
+            for changed in found.add_steps(func, cfg, context) {
+                cfg.recompute_block(func, changed);
+            }
         }
     }
 }
@@ -122,7 +129,7 @@ impl Candidate {
     }
 
     /// Whether the block and its latch are a loop of which nothing else is to be seen.
-    fn check(self, func: &ir::Function) -> Option<ByteLoop> {
+    fn check(self, func: &ir::Function, cfg: &ControlFlowGraph) -> Option<ByteLoop> {
         let Candidate {
             header,
             latch,
@@ -133,7 +140,6 @@ impl Candidate {
         if !before_branch.all(|inst| is_pure(func, inst)) {
             return None;
         }
-        let cfg = ControlFlowGraph::with_function(func);
         if !cfg.pred_iter(latch).all(|from| from.block == header) {
             return None;
         }
@@ -251,8 +257,13 @@ impl View<'_> {
 }
 
 impl ByteLoop {
-    /// Puts the steps before the loop's header.
-    fn add_steps(&self, func: &mut ir::Function, context: Value) {
+    /// Puts the steps before the loop's header. Returns the blocks that go elsewhere now, and the new ones.
+    fn add_steps(
+        &self,
+        func: &mut ir::Function,
+        cfg: &ControlFlowGraph,
+        context: Value,
+    ) -> Vec<Block> {
         let params: Vec<Value> = func.dfg.block_params(self.header).to_vec();
         let types: Vec<_> = params.iter().map(|v| func.dfg.value_type(*v)).collect();
         let [enter, within, compare, next, at_difference] = [(); 5].map(|()| func.dfg.make_block());
@@ -260,7 +271,11 @@ impl ByteLoop {
             .iter()
             .map(|ty| func.dfg.append_block_param(enter, *ty))
             .collect();
-        redirect(func, self.header, enter);
+        let mut changed = vec![enter, within, compare, next, at_difference];
+        for from in cfg.pred_iter(self.header) {
+            func.rewrite_branch_destination(from.inst, self.header, enter);
+            changed.push(from.block);
+        }
         for block in [enter, within, compare, next, at_difference] {
             func.layout.insert_block(block, self.header);
         }
@@ -373,6 +388,7 @@ impl ByteLoop {
             })
             .collect();
         cursor.ins().jump(self.header, &to(&moved));
+        changed
     }
 
     /// A copy of what the loop adds up, of `own` instead of `params`.
@@ -417,44 +433,11 @@ fn is_in(func: &ir::Function, value: Value, blocks: [Block; 2]) -> bool {
     block.is_none_or(|block| blocks.contains(&block))
 }
 
-/// Makes what goes to `from` go to `to`.
-fn redirect(func: &mut ir::Function, from: Block, to: Block) {
-    let cfg = ControlFlowGraph::with_function(func);
-    let branches: Vec<Inst> = cfg.pred_iter(from).map(|pred| pred.inst).collect();
-    for branch in branches {
-        func.rewrite_branch_destination(branch, from, to);
-    }
-}
-
 /// The low bits of a constant, as a constant instruction of that type has them.
 fn truncated(value: i64, ty: ir::Type) -> i64 {
     match ty.bits() {
         64 => value,
         bits => value & ((1 << bits) - 1),
-    }
-}
-
-/// The `i32` that an address is, beyond the context.
-fn index_from(func: &ir::Function, context: Value, address: Value) -> Option<Value> {
-    let inst = func.dfg.value_def(address).inst()?;
-    let InstructionData::Binary {
-        opcode: Opcode::Iadd,
-        args,
-    } = func.dfg.insts[inst]
-    else {
-        return None;
-    };
-    let index = match args {
-        [base, index] if base == context => index,
-        [index, base] if base == context => index,
-        _ => return None,
-    };
-    match func.dfg.insts[func.dfg.value_def(index).inst()?] {
-        InstructionData::Unary {
-            opcode: Opcode::Uextend,
-            arg,
-        } if func.dfg.value_type(arg) == types::I32 => Some(arg),
-        _ => None,
     }
 }
 

@@ -2,18 +2,27 @@
 //!
 //! | module | pass |
 //! | --- | --- |
+//! | `addresses` | accesses near one that has succeeded share its index |
 //! | `byte_loops` | loops that compare byte by byte skip what is equal in steps of a vector |
 //! | `counters` | the test of a loop's counter takes its next value |
 //! | `constants` | constants are made where they are used |
 
+mod addresses;
 mod byte_loops;
 mod constants;
 mod counters;
 
+use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::ir::{self, InstructionData, Opcode, Value};
 
-/// Runs the passes over an optimised function.
-pub fn improve(func: &mut ir::Function) {
+/// Runs the passes over an optimised function, whose dominator tree `domtree` is. `memories_end_early` says that no
+/// memory is longer than [`MEMORY_GROWTH_LIMIT`].
+///
+/// [`MEMORY_GROWTH_LIMIT`]: trampette_artifact::layout::MEMORY_GROWTH_LIMIT
+pub fn improve(func: &mut ir::Function, domtree: &DominatorTree, memories_end_early: bool) {
+    if memories_end_early {
+        addresses::share_indices(func, domtree);
+    }
     byte_loops::skip_equal_bytes(func);
     counters::test_next_values(func);
     constants::rematerialize(func);
@@ -44,6 +53,30 @@ fn plus_constant(func: &ir::Function, value: Value) -> Option<(Value, i64)> {
         (Opcode::Iadd, [None, Some(constant)]) => Some((args[0], constant)),
         (Opcode::Iadd, [Some(constant), None]) => Some((args[1], constant)),
         (Opcode::Isub, [None, Some(constant)]) => Some((args[0], constant.wrapping_neg())),
+        _ => None,
+    }
+}
+
+/// The `i32` that an address is, beyond the context.
+fn index_from(func: &ir::Function, context: Value, address: Value) -> Option<Value> {
+    let inst = func.dfg.value_def(address).inst()?;
+    let InstructionData::Binary {
+        opcode: Opcode::Iadd,
+        args,
+    } = func.dfg.insts[inst]
+    else {
+        return None;
+    };
+    let index = match args {
+        [base, index] if base == context => index,
+        [index, base] if base == context => index,
+        _ => return None,
+    };
+    match func.dfg.insts[func.dfg.value_def(index).inst()?] {
+        InstructionData::Unary {
+            opcode: Opcode::Uextend,
+            arg,
+        } if func.dfg.value_type(arg) == ir::types::I32 => Some(arg),
         _ => None,
     }
 }

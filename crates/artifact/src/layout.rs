@@ -26,6 +26,9 @@ pub const ROOT_DISTANCE: u64 = (5 << 30) + (1 << 20);
 pub const ROOT_AND_CONTEXT_LIMIT: u64 = 1 << 30;
 /// Address space of a guard-page memory.
 pub const MEMORY_RESERVATION: u64 = 4 << 30;
+/// No memory grows beyond this many bytes; one is longer only if its minimum is. So an index near one that was
+/// accessed does not wrap around.
+pub const MEMORY_GROWTH_LIMIT: u64 = MEMORY_RESERVATION - (64 << 10);
 /// Inaccessible bytes after it: accesses whose static offset plus width is at most this many bytes need no
 /// check; the others are checked explicitly.
 pub const MEMORY_GUARD: u64 = 2 << 30;

@@ -20,9 +20,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use trampette_artifact::builtin::{Builtin, LONG};
-use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
-use trampette_artifact::layout::{MEMORY_RESERVATION, RootHeader, TableState};
+use trampette_artifact::layout::{MEMORY_GROWTH_LIMIT, RootHeader, TableState};
 use trampette_artifact::metadata::{Memory, MemoryPlace, Resource};
 
 /// A file of one page that begins with the addresses of all builtins in this process, in the order of
@@ -151,16 +150,11 @@ pub(crate) fn grow_memory(
 /// allows it.
 pub(crate) fn grown(declared: &Memory, old: u64, delta: u64, limit: u64) -> Option<u64> {
     let page = declared.page_size_log2;
-    let address_space = match declared.width {
-        PointerWidth::P32 => 1 << 32,
-        PointerWidth::P64 => u64::MAX,
-    };
     let maximum = declared
         .maximum
         .and_then(|pages| pages.checked_mul(1 << page))
         .unwrap_or(u64::MAX)
-        .min(address_space)
-        .min(MEMORY_RESERVATION)
+        .min(MEMORY_GROWTH_LIMIT)
         .min(limit);
     delta
         .checked_mul(1 << page)

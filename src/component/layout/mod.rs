@@ -45,7 +45,9 @@ use crate::modules::module::CoreType;
 use anyhow::{Result, ensure};
 use indexmap::IndexSet;
 use trampette_artifact::ids::*;
-use trampette_artifact::layout::{ContextOffset, ROOT_AND_CONTEXT_LIMIT, RootLayout, SLAB_STRIDE};
+use trampette_artifact::layout::{
+    ContextOffset, MEMORY_GROWTH_LIMIT, ROOT_AND_CONTEXT_LIMIT, RootLayout, SLAB_STRIDE,
+};
 use trampette_artifact::metadata::{Memory, Table};
 
 /// Where everything is.
@@ -276,6 +278,14 @@ impl Layout {
         let facts = self.facts.memories.get(memory.index())?;
         let memory = &self.memories[memory.index()];
         (!facts.grows).then(|| memory.minimum << memory.page_size_log2)
+    }
+
+    /// Whether no memory can be longer than [`MEMORY_GROWTH_LIMIT`].
+    pub fn memories_end_early(&self) -> bool {
+        self.memories.iter().all(|memory| {
+            let minimum = u128::from(memory.minimum) << memory.page_size_log2;
+            minimum <= u128::from(MEMORY_GROWTH_LIMIT)
+        })
     }
 
     /// Whether no code and no host ever writes a memory.
