@@ -152,6 +152,26 @@ fn a_call_of_what_is_not_exported_or_with_wrong_arguments() {
 }
 
 #[test]
+fn an_endless_guest_ends_after_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let spin = "(func (export \"spin\") (result i32) (loop (br 0)) unreachable)";
+    let module = format!("(module {spin})");
+    let component = format!(
+        "(component (core module $m {spin}) (core instance $i (instantiate $m)) \
+         (func (export \"spin\") (result s32) (canon lift (core func $i \"spin\"))))"
+    );
+    for text in [module, component] {
+        let input = folder.path().join("spin.wat");
+        std::fs::write(&input, text).unwrap();
+        let input = input.to_str().unwrap();
+        let output = trampette(&["run", "--timeout", "0.05", "--invoke", "spin()", input]);
+        assert_eq!(output.status.code(), Some(134));
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains("interrupt"), "{error}");
+    }
+}
+
+#[test]
 fn a_missing_preopen_is_named() {
     let input = example("answer.wat");
     let arguments = [

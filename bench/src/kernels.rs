@@ -18,6 +18,19 @@ use std::process::Command;
 enum Program {
     Native,
     Component(Contender),
+    /// The same while something waits that could interrupt it.
+    Interruptible(Contender),
+}
+
+/// Long enough for no kernel to be interrupted.
+const TIMEOUT: &str = "100000";
+
+/// What one kernel gave.
+struct Outcome {
+    /// CPU time over native.
+    over_native: Figures,
+    /// CPU time of an interruptible run over one that is not.
+    interruptible: Figures,
 }
 
 /// Runs the section.
@@ -38,21 +51,24 @@ fn run_all(session: &Session) -> Result<()> {
     sources.retain(|path| path.extension().is_some_and(|extension| extension == "c"));
     sources.sort();
     let mut rows: Vec<Figures> = Vec::new();
+    let mut interruptible: Vec<Figures> = Vec::new();
     for source in sources {
         let name = source.file_stem().context("no name")?.to_string_lossy();
         for simd in [Simd::No, Simd::Yes] {
             let bench = format!("G.{name}{}", simd.suffix());
             // Only one kernel has a target with SIMD.
             let has_target = simd == Simd::No || crate::targets::find(&bench).is_some();
-            if !has_target || !(session.wants(&bench) || session.wants("G.geometric-mean")) {
+            let mut benches = [&bench, "G.geometric-mean", "G.interruptible"].into_iter();
+            if !has_target || !benches.any(|bench| session.wants(bench)) {
                 continue;
             }
             match kernel(session, &source, &name, simd) {
-                Ok(figures) => {
+                Ok(outcome) => {
                     if simd == Simd::No {
-                        rows.push(figures.clone());
+                        rows.push(outcome.over_native.clone());
+                        interruptible.push(outcome.interruptible);
                     }
-                    session.print(&row(&bench, figures));
+                    session.print(&row(&bench, outcome.over_native));
                 }
                 Err(error) => session.failed(&bench, &error),
             }
@@ -60,6 +76,13 @@ fn run_all(session: &Session) -> Result<()> {
     }
     if session.wants("G.geometric-mean") && !rows.is_empty() {
         session.print(&row("G.geometric-mean", geometric_mean(&rows)));
+    }
+    if session.wants("G.interruptible") && !interruptible.is_empty() {
+        session.print(&Row {
+            bench: "G.interruptible".to_string(),
+            unit: "x".to_string(),
+            figures: geometric_mean(&interruptible),
+        });
     }
     Ok(())
 }
@@ -111,7 +134,7 @@ impl Simd {
 }
 
 /// CPU time of each contender over native.
-fn kernel(session: &Session, source: &Path, name: &str, simd: Simd) -> Result<Figures> {
+fn kernel(session: &Session, source: &Path, name: &str, simd: Simd) -> Result<Outcome> {
     let name = format!("{name}{}", simd.suffix());
     let native = session.scratch(&format!("{name}.native"));
     compile_c(source, &native, &["-mcpu=x86_64", "-lm"])?;
@@ -130,6 +153,9 @@ fn kernel(session: &Session, source: &Path, name: &str, simd: Simd) -> Result<Fi
         ),
     ];
     programs.extend(peer_programs(session, &name)?);
+    if session.wants("G.interruptible") {
+        programs.extend(interruptible_programs(session, &name)?);
+    }
 
     let rounds = if session.effort.quick { 1 } else { 5 };
     let mut idle = BTreeMap::new();
@@ -156,13 +182,40 @@ fn kernel(session: &Session, source: &Path, name: &str, simd: Simd) -> Result<Fi
     answers.dedup();
     ensure!(answers.len() == 1, "answers differ: {answers:?}");
     let native = times[&Program::Native];
-    Ok(times
-        .into_iter()
-        .filter_map(|(program, time)| match program {
-            Program::Component(contender) => Some((contender, time / native)),
-            Program::Native => None,
-        })
-        .collect())
+    let mut figures = Outcome {
+        over_native: Figures::new(),
+        interruptible: Figures::new(),
+    };
+    for (program, time) in &times {
+        match program {
+            Program::Native => {}
+            Program::Component(contender) => {
+                figures.over_native.insert(*contender, time / native);
+            }
+            Program::Interruptible(contender) => {
+                let without = times[&Program::Component(*contender)];
+                figures.interruptible.insert(*contender, time / without);
+            }
+        }
+    }
+    Ok(figures)
+}
+
+/// Runs with a timeout, by the command lines that have one.
+fn interruptible_programs(session: &Session, name: &str) -> Result<Vec<(Program, Command)>> {
+    let artifact = session.ours_artifact(name)?;
+    let mut ours = Command::new(session.ours_command(&artifact)?.get_program());
+    ours.args(["--timeout", TIMEOUT]).arg(artifact);
+    let mut programs = vec![(Program::Interruptible(Contender::Ours), ours)];
+    if let Some(cli) = session.peer_cli() {
+        let compiling = ["-W", "epoch-interruption=y"];
+        let running = ["-W", &format!("timeout={TIMEOUT}s")];
+        let file = peer_cli_artifact(session, &cli, name, "epoch", &compiling, &running)?;
+        let command = peer_command(&cli, &running, &file);
+        let contender = Contender::PeerDefault;
+        programs.push((Program::Interruptible(contender), command));
+    }
+    Ok(programs)
 }
 
 fn with_argument(command: &Command, argument: &str) -> Command {
@@ -181,11 +234,8 @@ fn peer_programs(session: &Session, name: &str) -> Result<Vec<(Program, Command)
     for (contender, flags) in configurations {
         let command = match session.peer_cli() {
             Some(cli) => {
-                let file = peer_cli_artifact(session, &cli, name, contender.name(), flags)?;
-                let mut command = Command::new(&cli);
-                command.arg("run").args(flags);
-                command.arg("--allow-precompiled").arg(file);
-                command
+                let file = peer_cli_artifact(session, &cli, name, contender.name(), flags, flags)?;
+                peer_command(&cli, flags, &file)
             }
             None => {
                 let peer = session.peer(contender)?;
@@ -201,24 +251,25 @@ fn peer_programs(session: &Session, name: &str) -> Result<Vec<(Program, Command)
     Ok(programs)
 }
 
-/// An input compiled by the peer's command line.
+/// An input compiled by the peer's command line, with flags for compiling and for running it.
 pub fn peer_cli_artifact(
     session: &Session,
     cli: &Path,
     input: &str,
     suffix: &str,
-    flags: &[&str],
+    compiling: &[&str],
+    running: &[&str],
 ) -> Result<PathBuf> {
     let output = session.scratch(&format!("{input}.{suffix}.cli.cwasm"));
     let mut command = Command::new(cli);
-    command.arg("compile").args(flags);
+    command.arg("compile").args(compiling);
     command
         .arg(session.input_file(input)?)
         .arg("-o")
         .arg(&output);
     child::measure(&mut command)?;
     // That it runs at all is seen here rather than as a strange figure.
-    child::measure(peer_command(cli, &output).args(["0"])).context("a first run")?;
+    child::measure(peer_command(cli, running, &output).arg("0")).context("a first run")?;
     Ok(output)
 }
 

@@ -61,8 +61,8 @@ fn process(session: &Session, bench: &str) {
             session.ours_command(&session.ours_artifact("hello")?)?,
         )];
         if let Some(cli) = session.peer_cli() {
-            let file = crate::kernels::peer_cli_artifact(session, &cli, "hello", "", &[])?;
-            commands.push((Contender::PeerDefault, peer_command(&cli, &file)));
+            let file = crate::kernels::peer_cli_artifact(session, &cli, "hello", "", &[], &[])?;
+            commands.push((Contender::PeerDefault, peer_command(&cli, &[], &file)));
         }
         let mut figures = Figures::new();
         for _ in 0..session.effort.rounds {
@@ -80,9 +80,10 @@ fn process(session: &Session, bench: &str) {
     }
 }
 
-/// How the peer's command line runs a precompiled file.
-pub fn peer_command(cli: &Path, file: &Path) -> Command {
+/// How the peer's command line runs a precompiled file, with flags.
+pub fn peer_command(cli: &Path, flags: &[&str], file: &Path) -> Command {
     let mut command = Command::new(cli);
-    command.args(["run", "--allow-precompiled"]).arg(file);
+    command.arg("run").args(flags);
+    command.arg("--allow-precompiled").arg(file);
     command
 }

@@ -155,4 +155,5 @@ pub const TARGETS: &[Target] = &[
     native("G.strhash", 1.08, 1.08),
     native("G.mandel", 0.99, 0.99),
     native("G.geometric-mean", 1.59, 1.25),
+    row("x", "G.interruptible", 1.23, 1.23, 1.0),
 ];

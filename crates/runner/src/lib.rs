@@ -7,6 +7,7 @@ pub mod wave;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use std::time::Duration;
 use trampette_runtime::{Component, Instance, Linker, Store, Trap};
 use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder};
 
@@ -22,12 +23,35 @@ pub struct GuestArguments {
     /// Set an environment variable of the guest; `NAME` alone takes its value from here.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
     env: Vec<String>,
+    /// End the guest when it has run for so long.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
     /// Call an export, with arguments in WAVE, and print its result in WAVE.
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
 }
 
+/// A duration on the command line.
+fn seconds(text: &str) -> Result<Duration> {
+    Ok(Duration::try_from_secs_f64(text.parse()?)?)
+}
+
 impl GuestArguments {
+    /// Starts the clock of `--timeout`.
+    fn limit_time<T: 'static>(&self, store: &Store<T>) -> Result<()> {
+        if let Some(timeout) = self.timeout {
+            let handle = store.interrupt_handle()?;
+            std::thread::spawn(move || {
+                std::thread::sleep(timeout);
+                // Nothing to stop yet: the component is being instantiated.
+                while !handle.interrupt() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+        Ok(())
+    }
+
     /// Builds the guest's view of the system; `program` is its first argument.
     fn wasi(&self, program: &str, arguments: &[String]) -> Result<WasiCtx> {
         let mut builder = WasiCtxBuilder::new().inherit_stdio().arg(program);
@@ -72,6 +96,7 @@ pub fn run(
     // Methods of sockets, of which there are none.
     linker.define_unknown_imports_as_traps_in(component, "wasi:sockets/")?;
     let mut store = Store::new(guest.wasi(program, arguments)?);
+    guest.limit_time(&store)?;
     let result = linker
         .instantiate(&mut store, component)
         .and_then(|instance| match &guest.invoke {
@@ -90,6 +115,7 @@ pub fn run(
 /// Runs a core module on its own, which no host functions are supplied to: what `--invoke` says.
 fn run_core(module: &Component, guest: &GuestArguments) -> Result<u8> {
     let mut store = Store::new(());
+    guest.limit_time(&store)?;
     let Some(call) = &guest.invoke else {
         bail!("a core module is no command; call an export with --invoke");
     };
