@@ -323,7 +323,8 @@ fn guarded<T>(session: &Session<'_>, key: FuncKey, work: impl FnOnce() -> Result
 /// is half a second, and functions with more blocks get the other one.
 const LARGE_FUNCTION_BLOCKS: usize = 25_000;
 
-/// The alignment in bytes of a function that is only called: what the processor decodes at once.
+/// The alignment in bytes of a core function without a loop: what the processor decodes at once. Trampolines are
+/// on the way of many calls, and have what Cranelift prefers.
 const CALLED_ALIGNMENT: u32 = 16;
 
 /// The alignment in bytes of a function with a loop: a cache line, so that how fast the loop is does not
@@ -349,7 +350,10 @@ fn compile_body(
         context.func = body.func;
         let large = context.func.dfg.num_blocks() > LARGE_FUNCTION_BLOCKS;
         let mut isa = &*session.isa;
-        let mut alignment = CALLED_ALIGNMENT;
+        let mut alignment = match key {
+            FuncKey::ModuleFunction(..) => CALLED_ALIGNMENT,
+            _ => session.isa.function_alignment().preferred,
+        };
         if let Some(selecting) = session.isa.selecting() {
             context.optimize(isa, &mut Default::default())?;
             if context.loop_analysis.loops().next().is_some() {
