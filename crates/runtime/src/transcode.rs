@@ -126,10 +126,10 @@ pub(crate) unsafe extern "C" fn utf8_to_utf16(
     // SAFETY: compiled code checked the bounds.
     let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length * 2)) };
     if is_short_ascii(source) {
-        bulk::widen(source, target);
+        bulk::widen(source, target.as_chunks_mut().0);
         return length;
     }
-    let ascii = bulk::widen_ascii(source, target);
+    let ascii = bulk::widen_ascii(source, target.as_chunks_mut().0);
     if ascii == source.len() {
         return length;
     }
@@ -214,7 +214,7 @@ pub(crate) unsafe extern "C" fn ascii_copy(source: *const u8, length: u64, targe
 pub(crate) unsafe extern "C" fn latin1_to_utf16(source: *const u8, length: u64, target: *mut u8) {
     // SAFETY: compiled code checked the bounds.
     let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length * 2)) };
-    bulk::widen(source, target);
+    bulk::widen(source, target.as_chunks_mut().0);
 }
 
 pub(crate) unsafe extern "C" fn chars_validate(address: *const u8, count: u64) -> u32 {
