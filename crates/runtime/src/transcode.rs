@@ -6,6 +6,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod bulk;
 mod scalar;
 
@@ -78,10 +80,20 @@ fn copy_ascii(source: &[u8], target: &mut [u8]) -> usize {
     ascii
 }
 
+/// Whether bytes are UTF-8.
+fn is_utf8(bytes: &[u8]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if bytes.len() >= avx512::BLOCK && avx512::available() {
+        // SAFETY: the processor has what it needs.
+        return unsafe { avx512::is_utf8(bytes) };
+    }
+    simdutf8::basic::from_utf8(bytes).is_ok()
+}
+
 pub(crate) unsafe extern "C" fn utf8_validate(address: *const u8, length: u64) -> u32 {
     // SAFETY: compiled code checked the bounds.
     let text = unsafe { bytes(address, length) };
-    if is_short_ascii(text) || simdutf8::basic::from_utf8(text).is_ok() {
+    if is_short_ascii(text) || is_utf8(text) {
         return 0;
     }
     match std::str::from_utf8(text) {
@@ -129,14 +141,45 @@ pub(crate) unsafe extern "C" fn utf8_to_utf16(
         bulk::widen(source, target.as_chunks_mut().0);
         return length;
     }
-    let ascii = bulk::widen_ascii(source, target.as_chunks_mut().0);
-    if ascii == source.len() {
-        return length;
+    let (mut read, mut written) = (0, 0);
+    while read < source.len() {
+        let (source, target) = (&source[read..], &mut target[written * 2..]);
+        let (some_read, some_written) = short_utf8_to_utf16(source, target);
+        let piece = piece_of_utf8(&source[some_read..]);
+        if !is_utf8(piece) {
+            return not_utf8(source);
+        }
+        let target = &mut target[some_written * 2..];
+        read += some_read + piece.len();
+        written += some_written + convert!(utf8_to_utf16(piece, 0, target) of piece.len());
     }
-    match simdutf8::basic::from_utf8(&source[ascii..]) {
-        Ok(_) => convert!(utf8_to_utf16(source, ascii, target) of source.len() - ascii) as u64,
-        Err(_) => not_utf8(source),
+    written as u64
+}
+
+/// Converts the shortest characters of UTF-8 until another one comes. Returns how many bytes it took
+/// and how many units it wrote.
+fn short_utf8_to_utf16(source: &[u8], target: &mut [u8]) -> (usize, usize) {
+    let (target, _) = target.as_chunks_mut();
+    #[cfg(target_arch = "x86_64")]
+    if source.len() >= avx512::BLOCK && avx512::available() {
+        // SAFETY: the processor has what it needs.
+        return unsafe { avx512::short_utf8_to_utf16(source, target) };
     }
+    let ascii = bulk::widen_ascii(source, target);
+    (ascii, ascii)
+}
+
+/// Bytes that are validated and converted before the ones after them, while they are in the cache.
+const PIECE: usize = 4096;
+
+/// The start of UTF-8 up to the last character that starts in its first [`PIECE`] bytes; never nothing.
+fn piece_of_utf8(text: &[u8]) -> &[u8] {
+    if text.len() <= PIECE {
+        return text;
+    }
+    let is_start = |at: &usize| text[*at] & 0xc0 != 0x80;
+    let end = (PIECE - 3..=PIECE).rev().find(is_start);
+    &text[..end.unwrap_or(PIECE)]
 }
 
 /// What transcoders of UTF-8 return for a source that is not: -1, or -2 if it ends inside a character.
@@ -156,7 +199,7 @@ pub(crate) unsafe extern "C" fn utf8_to_latin1(
     if ascii == source.len() {
         return length << 32 | length;
     }
-    if simdutf8::basic::from_utf8(&source[ascii..]).is_err() {
+    if !is_utf8(&source[ascii..]) {
         return not_utf8(source);
     }
     let (read, written) = convert!(utf8_to_latin1(source, ascii, target) of source.len() - ascii);

@@ -339,6 +339,62 @@ fn invalid_utf8_is_told_everywhere() {
 }
 
 #[test]
+fn every_pair_of_bytes_is_told() {
+    for first in 0x80..=0xff {
+        for second in 0..=0xff {
+            for rest in [&b""[..], b"A", b"\x80", b"\x80\x80"] {
+                // Around the end of a block.
+                for before in [61, 62, 63] {
+                    let mut text = vec![b'a'; before];
+                    text.extend([first, second]);
+                    text.extend_from_slice(rest);
+                    text.resize(before + 66, b'a');
+                    let found = unsafe { utf8_validate(text.as_ptr(), text.len() as u64) };
+                    let expected = u32::from(std::str::from_utf8(&text).is_err());
+                    assert_eq!(found, expected, "{first:x} {second:x} {rest:x?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn long_texts_are_converted_in_pieces() {
+    for character in CHARACTERS {
+        for other in ["a", "é", "漢", "😀"] {
+            for before in 0..4 {
+                let many = character.to_string().repeat(2 * PIECE + 5);
+                let text = format!("{}{other}{many}", "a".repeat(before));
+                check_utf8_to_utf16(text.as_bytes());
+                let mut bytes = text.into_bytes();
+                // Cut in the last character, or with something after it that is none.
+                bytes.pop();
+                check_utf8_to_utf16(&bytes);
+                bytes.extend(b"\xff");
+                check_utf8_to_utf16(&bytes);
+            }
+        }
+    }
+    // No character starts in a piece.
+    check_utf8_to_utf16(&[0x80; 2 * PIECE]);
+}
+
+#[test]
+fn ascii_is_widened_as_far_as_it_goes() {
+    for length in 0..150 {
+        for at in 0..=length {
+            let mut source = vec![b'a'; length];
+            if let Some(byte) = source.get_mut(at) {
+                *byte = 0xc3;
+            }
+            let mut units = vec![[0xa5; 2]; length];
+            assert_eq!(bulk::widen_ascii(&source, &mut units), at);
+            assert!(units[..at].iter().all(|unit| *unit == [b'a', 0]));
+        }
+    }
+}
+
+#[test]
 fn surrogates_are_paired_everywhere() {
     let forms: [&[u16]; 10] = [
         &[0xd800],
