@@ -90,16 +90,41 @@ fn is_utf8(bytes: &[u8]) -> bool {
     simdutf8::basic::from_utf8(bytes).is_ok()
 }
 
-pub(crate) unsafe extern "C" fn utf8_validate(address: *const u8, length: u64) -> u32 {
-    // SAFETY: compiled code checked the bounds.
-    let text = unsafe { bytes(address, length) };
-    if is_short_ascii(text) || is_utf8(text) {
-        return 0;
+/// Copies bytes to a target of their length; whether they are UTF-8.
+fn copy_utf8(source: &[u8], target: &mut [u8]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if source.len() >= avx512::BLOCK && avx512::available() {
+        // SAFETY: the processor has what it needs.
+        return unsafe { avx512::copy_utf8(source, target) };
     }
+    target.copy_from_slice(source);
+    is_utf8(target)
+}
+
+/// What a check of UTF-8 returns for text that failed it.
+fn fault_of_utf8(text: &[u8]) -> u32 {
     match std::str::from_utf8(text) {
         Ok(_) => 0,
         Err(error) if error.error_len().is_some() => 1,
         Err(_) => 2,
+    }
+}
+
+pub(crate) unsafe extern "C" fn utf8_validate(address: *const u8, length: u64) -> u32 {
+    // SAFETY: compiled code checked the bounds.
+    let text = unsafe { bytes(address, length) };
+    match is_short_ascii(text) || is_utf8(text) {
+        true => 0,
+        false => fault_of_utf8(text),
+    }
+}
+
+pub(crate) unsafe extern "C" fn utf8_copy(source: *const u8, length: u64, target: *mut u8) -> u32 {
+    // SAFETY: compiled code checked the bounds.
+    let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length)) };
+    match copy_utf8(source, target) {
+        true => 0,
+        false => fault_of_utf8(target),
     }
 }
 
@@ -184,8 +209,7 @@ fn piece_of_utf8(text: &[u8]) -> &[u8] {
 
 /// What transcoders of UTF-8 return for a source that is not: -1, or -2 if it ends inside a character.
 fn not_utf8(source: &[u8]) -> u64 {
-    let incomplete = std::str::from_utf8(source).is_err_and(|error| error.error_len().is_none());
-    (if incomplete { -2_i64 } else { -1 }) as u64
+    (-i64::from(fault_of_utf8(source))) as u64
 }
 
 pub(crate) unsafe extern "C" fn utf8_to_latin1(

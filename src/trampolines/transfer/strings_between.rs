@@ -2,14 +2,14 @@
 //!
 //! Each pair of encodings follows its `store_string_*` function in the Canonical ABI, call by call,
 //! since the destination's `realloc` can see them. Pointer and length are loaded once and the source's
-//! bounds checked before the first `realloc`; what is copied as it is, is validated at its
-//! *destination*, and transcoders validate what they read, so nothing is trusted across a call into
-//! a guest.
+//! bounds checked before the first `realloc`; what is copied as it is, is validated while or after it
+//! is copied, and transcoders validate what they read, so nothing is trusted across a call into a
+//! guest.
 //! (Within one memory, the source is copied before the first `realloc`.)
 //!
 //! | from \ to | `utf8` | `utf16` | `latin1+utf16` |
 //! | --- | --- | --- | --- |
-//! | UTF-8 | copy, validate | transcode, shrink | Latin-1 as far as it goes, then UTF-16 |
+//! | UTF-8 | copy and validate | transcode, shrink | Latin-1 as far as it goes, then UTF-16 |
 //! | UTF-16 | ASCII as far as it goes, then transcode | copy, validate | Latin-1 as far as it goes, then UTF-16 |
 //! | Latin-1 | ASCII as far as it goes, then transcode | widen | copy |
 //! | UTF-16 of `latin1+utf16` | as UTF-16 | copy, validate | copy, validate, narrow if it all fits |
@@ -123,9 +123,7 @@ impl Transfer<'_, '_, '_> {
         match target.encoding() {
             StringEncoding::Utf8 => {
                 let block = self.string_allocate(target, 1, bytes)?;
-                let arguments = [block.address, address, bytes];
-                self.e.builtin(Builtin::MemoryMove, &arguments);
-                self.validate_utf8(target, block.address, bytes);
+                self.copy_utf8(source, address, bytes, block.address);
                 Ok((block.pointer, bytes))
             }
             StringEncoding::Utf16 => self.store_utf16(target, address, bytes),

@@ -94,16 +94,17 @@ unsafe fn load(source: &[u8], at: usize) -> __m512i {
     unsafe { _mm512_loadu_si512(source.as_ptr().add(at).cast()) }
 }
 
-/// What there is of a block, and zeros.
+/// What there is of a block, and zeros; and a bit for each byte that is there.
 #[inline]
 #[target_feature(enable = "avx512bw")]
-fn load_rest(rest: &[u8]) -> __m512i {
+fn load_rest(rest: &[u8]) -> (__m512i, u64) {
     let mask = match rest.len() {
         0 => 0,
         length => u64::MAX >> BLOCK.saturating_sub(length),
     };
     // SAFETY: what has a bit in the mask is there.
-    unsafe { _mm512_maskz_loadu_epi8(mask, rest.as_ptr().cast()) }
+    let block = unsafe { _mm512_maskz_loadu_epi8(mask, rest.as_ptr().cast()) };
+    (block, mask)
 }
 
 /// The bytes one, two and three before those of a block.
@@ -118,25 +119,47 @@ fn before(previous: __m512i, current: __m512i) -> [__m512i; 3] {
     ]
 }
 
-/// Where the ASCII that starts at `at` ends, in whole groups of four blocks.
+/// Writes a block at `at`, if there is to be a copy.
+///
+/// # Safety
+/// There is room for it at `copy`, if `COPY`.
 #[inline]
 #[target_feature(enable = "avx512bw")]
-fn end_of_ascii(source: &[u8], at: usize) -> usize {
-    let mut end = at;
-    while end + 4 * BLOCK <= source.len() {
-        // SAFETY: the four blocks are there.
-        let all = unsafe {
-            let first = _mm512_or_si512(load(source, end), load(source, end + BLOCK));
-            let end = end + 2 * BLOCK;
-            let second = _mm512_or_si512(load(source, end), load(source, end + BLOCK));
-            _mm512_or_si512(first, second)
-        };
-        if _mm512_movepi8_mask(all) != 0 {
-            break;
-        }
-        end += 4 * BLOCK;
+unsafe fn store<const COPY: bool>(block: __m512i, copy: *mut u8, at: usize) {
+    if COPY {
+        // SAFETY: as above.
+        unsafe { _mm512_storeu_si512(copy.add(at).cast(), block) };
     }
-    end
+}
+
+/// Where the ASCII that starts at `at` ends, in whole groups of four blocks, which are copied.
+///
+/// # Safety
+/// There is room for the rest of `source` at `copy`, if `COPY`.
+#[inline]
+#[target_feature(enable = "avx512bw")]
+unsafe fn end_of_ascii<const COPY: bool>(source: &[u8], mut at: usize, copy: *mut u8) -> usize {
+    while at + 4 * BLOCK <= source.len() {
+        // SAFETY: the four blocks are there.
+        unsafe {
+            let (first, second) = (load(source, at), load(source, at + BLOCK));
+            let third = load(source, at + 2 * BLOCK);
+            let fourth = load(source, at + 3 * BLOCK);
+            let all = _mm512_or_si512(
+                _mm512_or_si512(first, second),
+                _mm512_or_si512(third, fourth),
+            );
+            if _mm512_movepi8_mask(all) != 0 {
+                break;
+            }
+            store::<COPY>(first, copy, at);
+            store::<COPY>(second, copy, at + BLOCK);
+            store::<COPY>(third, copy, at + 2 * BLOCK);
+            store::<COPY>(fourth, copy, at + 3 * BLOCK);
+        }
+        at += 4 * BLOCK;
+    }
+    at
 }
 
 /// [`PAIRS`] in every lane.
@@ -181,6 +204,23 @@ impl Checker {
 /// Whether bytes are UTF-8.
 #[target_feature(enable = "avx512bw,avx512vbmi")]
 pub(super) fn is_utf8(source: &[u8]) -> bool {
+    // SAFETY: nothing is copied.
+    unsafe { check::<false>(source, std::ptr::null_mut()) }
+}
+
+/// Copies bytes to a target of their length; whether they are UTF-8.
+#[target_feature(enable = "avx512bw,avx512vbmi")]
+pub(super) fn copy_utf8(source: &[u8], target: &mut [u8]) -> bool {
+    assert_eq!(source.len(), target.len());
+    // SAFETY: there is as much room.
+    unsafe { check::<true>(source, target.as_mut_ptr()) }
+}
+
+/// # Safety
+/// There is room for `source` at `copy`, if `COPY`.
+#[inline]
+#[target_feature(enable = "avx512bw,avx512vbmi")]
+unsafe fn check<const COPY: bool>(source: &[u8], copy: *mut u8) -> bool {
     let checker = Checker::new();
     let mut wrong = _mm512_setzero_si512();
     let mut previous = _mm512_setzero_si512();
@@ -188,13 +228,18 @@ pub(super) fn is_utf8(source: &[u8]) -> bool {
     let mut open = 0;
     let mut at = 0;
     while at + BLOCK <= source.len() {
-        // SAFETY: the block is there.
-        let current = unsafe { load(source, at) };
+        // SAFETY: the block is there, and there is room.
+        let current = unsafe {
+            let current = load(source, at);
+            store::<COPY>(current, copy, at);
+            current
+        };
         at += BLOCK;
         let high = _mm512_movepi8_mask(current);
         if high | open == 0 {
             // Nothing is wrong in ASCII that comes after ASCII.
-            at = end_of_ascii(source, at);
+            // SAFETY: there is room.
+            at = unsafe { end_of_ascii::<COPY>(source, at, copy) };
         } else {
             wrong = _mm512_or_si512(wrong, checker.wrong(previous, current));
         }
@@ -202,8 +247,12 @@ pub(super) fn is_utf8(source: &[u8]) -> bool {
         open = high >> (BLOCK - 1);
     }
     // There may be nothing left: it sees a character that ends too early.
-    let rest = load_rest(&source[at..]);
+    let (rest, mask) = load_rest(&source[at..]);
     wrong = _mm512_or_si512(wrong, checker.wrong(previous, rest));
+    if COPY {
+        // SAFETY: there is room for what has a bit in the mask.
+        unsafe { _mm512_mask_storeu_epi8(copy.add(at).cast(), mask, rest) };
+    }
     _mm512_test_epi8_mask(wrong, wrong) == 0
 }
 

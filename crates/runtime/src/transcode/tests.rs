@@ -203,6 +203,15 @@ fn check_utf8_to_utf16(source: &[u8]) {
     }
 }
 
+fn check_utf8_copy(source: &[u8]) {
+    let mut target = vec![0xa5; source.len() + 1];
+    let length = source.len() as u64;
+    let found = unsafe { utf8_copy(source.as_ptr(), length, target.as_mut_ptr()) };
+    assert_eq!(found, unsafe { utf8_validate(source.as_ptr(), length) });
+    assert_eq!(target.pop(), Some(0xa5));
+    assert_eq!(target, source);
+}
+
 fn check_utf8_to_latin1(source: &[u8]) {
     let (result, target) = convert(utf8_to_latin1, source, source.len(), source.len());
     match std::str::from_utf8(source) {
@@ -251,6 +260,7 @@ fn utf8_of_every_mixture_is_converted() {
     for text in texts(140, &CHARACTERS) {
         check_utf8_to_utf16(text.as_bytes());
         check_utf8_to_latin1(text.as_bytes());
+        check_utf8_copy(text.as_bytes());
         let units: Vec<u16> = text.encode_utf16().collect();
         check_utf16(&units);
     }
@@ -335,6 +345,7 @@ fn invalid_utf8_is_told_everywhere() {
         bytes.truncate(bytes.len() - random.below(2));
         check_utf8_to_utf16(&bytes);
         check_utf8_to_latin1(&bytes);
+        check_utf8_copy(&bytes);
     }
 }
 
@@ -352,6 +363,7 @@ fn every_pair_of_bytes_is_told() {
                     let found = unsafe { utf8_validate(text.as_ptr(), text.len() as u64) };
                     let expected = u32::from(std::str::from_utf8(&text).is_err());
                     assert_eq!(found, expected, "{first:x} {second:x} {rest:x?}");
+                    check_utf8_copy(&text);
                 }
             }
         }
@@ -366,6 +378,7 @@ fn long_texts_are_converted_in_pieces() {
                 let many = character.to_string().repeat(2 * PIECE + 5);
                 let text = format!("{}{other}{many}", "a".repeat(before));
                 check_utf8_to_utf16(text.as_bytes());
+                check_utf8_copy(text.as_bytes());
                 let mut bytes = text.into_bytes();
                 // Cut in the last character, or with something after it that is none.
                 bytes.pop();

@@ -188,6 +188,10 @@ fn builtin(builtin: Builtin) -> *const u8 {
             Err(_) => 1,
         }
     }
+    extern "C" fn utf8_copy(at: u64, n: u64, to: u64) -> u32 {
+        unsafe { put(to, bytes(at, n)) };
+        utf8_validate(to, n)
+    }
     extern "C" fn ascii_validate(at: u64, n: u64) -> u32 {
         unsafe { bytes(at, n) }.is_ascii().into()
     }
@@ -267,6 +271,7 @@ fn builtin(builtin: Builtin) -> *const u8 {
         Builtin::ArenaReset => arena_reset as *const u8,
         Builtin::HostResultsRelease => nothing as *const u8,
         Builtin::Utf8Validate => utf8_validate as *const u8,
+        Builtin::Utf8Copy => utf8_copy as *const u8,
         Builtin::AsciiValidate => ascii_validate as *const u8,
         Builtin::Utf16ToUtf8 => utf16_to_utf8 as *const u8,
         Builtin::Latin1ToUtf8 => latin1_to_utf8 as *const u8,
