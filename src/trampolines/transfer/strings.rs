@@ -60,7 +60,7 @@ impl Transfer<'_, '_, '_> {
                 }
             }
             (Side::Guest(source), Side::Guest(target)) => {
-                self.string_between(source, target, pointer, units)?
+                self.pass_string(source, target, pointer, units)?
             }
             (Side::Host, Side::Host) => bail!("no trampoline moves values from host to host"),
         };

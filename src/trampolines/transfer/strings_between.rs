@@ -16,16 +16,22 @@
 
 use super::strings::utf16_tag;
 use super::{Guest, Side, Transfer, checks};
+use crate::codegen::declare_function;
 use crate::component::program::StringEncoding;
+use crate::trampolines::string_route;
 use anyhow::Result;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::MAX_STRING_BYTE_LENGTH;
+use trampette_artifact::key::FuncKey;
 use trampette_artifact::trap::TrapCode;
 
 /// A string's pointer and (tagged) length, as `i64`.
 type Pair = (Value, Value);
+
+/// Strings that a transfer passes on in line.
+const IN_LINE: u32 = 2;
 
 /// What a UTF-16 source is declared as: it decides how `latin1+utf16` is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,8 +43,33 @@ enum Utf16 {
 }
 
 impl Transfer<'_, '_, '_> {
+    /// Passes a string on: by code that adapters share if it may not be there at all, or is not the first.
+    pub(super) fn pass_string(
+        &mut self,
+        source: Guest<'_>,
+        target: Guest<'_>,
+        pointer: Value,
+        tagged: Value,
+    ) -> Result<Pair> {
+        let routes = &self.e.session.layout.string_routes;
+        let route = routes.find(source.options, target.options);
+        let Some(route) = route.filter(|_| self.cases > 0 || self.passed_strings >= IN_LINE) else {
+            self.passed_strings += 1;
+            return self.string_between(source, target, pointer, tagged);
+        };
+        let key = FuncKey::StringRoute(route);
+        let callee = declare_function(self.e.builder.func, key, string_route::signature());
+        let arguments = [self.e.context, pointer, tagged];
+        let call = self.e.builder.ins().call(callee, &arguments);
+        let results = self.e.builder.inst_results(call);
+        Ok((results[0], results[1]))
+    }
+
     /// Stores the string at `pointer` with that (tagged) length in the memory of `target`.
-    pub(super) fn string_between(
+    ///
+    /// # Errors
+    /// If the guests lack options that strings need.
+    pub fn string_between(
         &mut self,
         source: Guest<'_>,
         target: Guest<'_>,
