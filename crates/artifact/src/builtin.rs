@@ -214,4 +214,7 @@ builtins! {
     TableFillLong = "table-fill-long": root (I64, I32, I64) -> I32;
     /// Copies UTF-8 and checks it: `(source, bytes, destination) ->` as [`Builtin::Utf8Validate`].
     Utf8Copy = "utf8-copy": pure (I64, I64, I64) -> I32;
+    /// Validates discriminants of enums: `(address, count, bytes of each, cases) -> 0 if all are less than
+    /// the number of cases, 1 if not`.
+    EnumsValidate = "enums-validate": pure (I64, I64, I32, I32) -> I32;
 }

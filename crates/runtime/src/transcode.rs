@@ -290,6 +290,22 @@ pub(crate) unsafe extern "C" fn chars_validate(address: *const u8, count: u64) -
     u32::from(!bulk::are_chars(values))
 }
 
+pub(crate) unsafe extern "C" fn enums_validate(
+    address: *const u8,
+    count: u64,
+    size: u32,
+    cases: u32,
+) -> u32 {
+    // SAFETY: compiled code checked the bounds.
+    let all = unsafe { bytes(address, count * u64::from(size)) };
+    let greatest = match size {
+        1 => bulk::greatest_u8(all).into(),
+        2 => bulk::greatest_u16(all.as_chunks().0).into(),
+        _ => bulk::greatest_u32(all.as_chunks().0),
+    };
+    u32::from(greatest >= cases)
+}
+
 pub(crate) unsafe extern "C" fn bools_normalise(address: *mut u8, count: u64) {
     // SAFETY: compiled code checked the bounds.
     bulk::normalise_bools(unsafe { bytes_mut(address, count) });

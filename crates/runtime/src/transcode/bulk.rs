@@ -264,6 +264,33 @@ vectorised! {
         valid
     }
 
+    /// The greatest byte; 0 if there is none.
+    fn greatest_u8(values: &[u8]) -> u8 {
+        let mut greatest = 0;
+        for value in values {
+            greatest = greatest.max(*value);
+        }
+        greatest
+    }
+
+    /// The greatest `u16`; 0 if there is none.
+    fn greatest_u16(values: &[[u8; 2]]) -> u16 {
+        let mut greatest = 0;
+        for value in values {
+            greatest = greatest.max(u16::from_le_bytes(*value));
+        }
+        greatest
+    }
+
+    /// The greatest `u32`; 0 if there is none.
+    fn greatest_u32(values: &[[u8; 4]]) -> u32 {
+        let mut greatest = 0;
+        for value in values {
+            greatest = greatest.max(u32::from_le_bytes(*value));
+        }
+        greatest
+    }
+
     /// Makes 1 of every byte that is not zero.
     fn normalise_bools(bytes: &mut [u8]) {
         for byte in bytes {

@@ -519,6 +519,30 @@ fn scalar_conversions_are_as_the_vector_ones() {
 }
 
 #[test]
+fn bad_discriminants_are_found_anywhere() {
+    for (size, cases) in [(1, 3_u32), (1, 200), (2, 300), (4, 70_000)] {
+        let check = |values: &[u32]| {
+            let bytes = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes().into_iter().take(size));
+            let bytes: Vec<u8> = bytes.collect();
+            unsafe { enums_validate(bytes.as_ptr(), values.len() as u64, size as u32, cases) }
+        };
+        for length in 0..140 {
+            let mut values = vec![cases - 1; length];
+            assert_eq!(check(&values), 0);
+            for at in 0..length {
+                for bad in [cases, u32::MAX >> (32 - 8 * size)] {
+                    values[at] = bad;
+                    assert_eq!(check(&values), 1);
+                }
+                values[at] = 0;
+            }
+        }
+    }
+}
+
+#[test]
 fn bad_chars_are_found_anywhere() {
     for length in 0..70_usize {
         let good = vec![0x10_ffff_u32; length];

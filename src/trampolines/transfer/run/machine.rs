@@ -228,6 +228,15 @@ fn builtin(builtin: Builtin) -> *const u8 {
             |four: &[u8]| char::from_u32(u32::from_le_bytes(four.try_into().unwrap())).is_none();
         unsafe { bytes(at, 4 * n) }.chunks(4).any(invalid).into()
     }
+    extern "C" fn enums_validate(at: u64, n: u64, size: u32, cases: u32) -> u32 {
+        let discriminant = |bytes: &[u8]| {
+            let bytes = bytes.iter().rev();
+            bytes.fold(0, |all, byte| all << 8 | u32::from(*byte))
+        };
+        let all = unsafe { bytes(at, n * u64::from(size)) };
+        let mut all = all.chunks(size as usize).map(discriminant);
+        all.any(|discriminant| discriminant >= cases).into()
+    }
     extern "C" fn bools_normalise(at: u64, n: u64) {
         for byte in unsafe { bytes(at, n) } {
             *byte = (*byte != 0).into();
@@ -279,6 +288,7 @@ fn builtin(builtin: Builtin) -> *const u8 {
         Builtin::Utf8ToLatin1 => utf8_to_latin1 as *const u8,
         Builtin::Latin1WidenInPlace => latin1_widen as *const u8,
         Builtin::CharsValidate => chars_validate as *const u8,
+        Builtin::EnumsValidate => enums_validate as *const u8,
         Builtin::BoolsNormalise => bools_normalise as *const u8,
         Builtin::BitsMask => bits_mask as *const u8,
         // No test calls it.
