@@ -8,6 +8,7 @@
 use super::{Driver, build_clif, compile_body, guarded};
 use crate::inline::Body;
 use crate::inline::apply::{self, Inlinable};
+use crate::inline::forward;
 use crate::inline::graph::{CallGraph, Node, NodeId};
 use crate::inline::heuristics::Tunables;
 use crate::trampolines;
@@ -158,6 +159,9 @@ impl Scheduler<'_, '_, '_> {
         };
         let outcome = apply::inline_calls(&mut body, self.tunables, find)?;
         self.inlined.fetch_add(outcome.inlined, Ordering::Relaxed);
+        if outcome.inlined > 0 {
+            forward::forward_stores(&mut body.func, &*self.driver.session.isa)?;
+        }
         self.note_calls(outcome.kept.into_iter());
         Ok(body)
     }

@@ -104,11 +104,14 @@ impl<'a, 'f> Emitter<'a, 'f> {
         }
     }
 
-    /// The current length of a memory in bytes, as `i64`; trusted.
+    /// The current length of a memory in bytes, as `i64`; trusted, and a constant if no code grows it.
     pub fn memory_length(&mut self, memory: MemoryId) -> Value {
         if let Some(id) = self.session.layout.memories[memory.index()].shared() {
             let session = self.session;
             return codegen::shared_memory_length(&mut self.builder, session, self.root, id);
+        }
+        if let Some(length) = self.session.layout.constant_memory_length(memory) {
+            return self.i64(length.cast_signed());
         }
         let field = self.session.layout.root.memory(memory);
         self.load_root(types::I64, field)

@@ -15,6 +15,7 @@ pub mod lower_import;
 pub mod reentrance;
 pub mod resources;
 pub mod startup;
+pub mod string_route;
 #[cfg(test)]
 pub mod testing;
 pub mod transfer;
@@ -44,6 +45,7 @@ pub fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
         | FuncKey::Startup(Abi::Native, _) => entry::native_entry(session, key),
         FuncKey::WasmToArray(import) => host_core::wasm_to_array(session, import),
         FuncKey::ComponentTrampoline(Abi::Wasm, id) => component_trampoline(session, id),
+        FuncKey::StringRoute(id) => string_route::string_route(session, id),
         FuncKey::UnsafeIntrinsic(Abi::Wasm, intrinsic) => {
             crate::intrinsics::intrinsic(session, intrinsic)
         }
@@ -70,7 +72,10 @@ pub fn is_entry(key: FuncKey) -> bool {
         | FuncKey::ExportEntry(abi, _)
         | FuncKey::PostReturn(abi, _)
         | FuncKey::Startup(abi, _) => abi != Abi::Wasm,
-        FuncKey::ModuleFunction(..) | FuncKey::WasmToArray(_) | FuncKey::Builtin(_) => false,
+        FuncKey::ModuleFunction(..)
+        | FuncKey::WasmToArray(_)
+        | FuncKey::StringRoute(_)
+        | FuncKey::Builtin(_) => false,
     }
 }
 

@@ -1,6 +1,6 @@
 ;;! emit = "clif"
 ;;! function = "adapter"
-;; UTF-8 to UTF-8: bounds, `realloc`, bounds, one copy, validation of the copy.
+;; UTF-8 to UTF-8: bounds, `realloc`, bounds, one pass that copies and validates.
 (component
   (component $Back
     (core module $libc

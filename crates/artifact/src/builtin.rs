@@ -212,4 +212,9 @@ builtins! {
     MemorySetLong = "memset-long": root (I64, I32, I64) -> I32;
     /// [`Builtin::TableFill`] that an interrupt ends: `(first slot, value, count) -> 0, or 1 if it did`.
     TableFillLong = "table-fill-long": root (I64, I32, I64) -> I32;
+    /// Copies UTF-8 and checks it: `(source, bytes, destination) ->` as [`Builtin::Utf8Validate`].
+    Utf8Copy = "utf8-copy": pure (I64, I64, I64) -> I32;
+    /// Validates discriminants of enums: `(address, count, bytes of each, cases) -> 0 if all are less than
+    /// the number of cases, 1 if not`.
+    EnumsValidate = "enums-validate": pure (I64, I64, I32, I32) -> I32;
 }

@@ -61,6 +61,8 @@ index_types! {
     TagId, "tag";
     /// A component trampoline.
     TrampolineId, "trampoline";
+    /// A pair of memories with encodings between which adapters carry strings.
+    StringRouteId, "string-route";
     /// A function imported from the host at component level; also its slot in the root.
     ImportId, "import";
     /// A core function imported from the host (lone core modules and scripts only).

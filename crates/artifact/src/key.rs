@@ -105,7 +105,8 @@ impl Intrinsic {
     }
 }
 
-/// Identifies one compiled function. Ordered: modules together, trampolines together, builtins last.
+/// Identifies one compiled function. Ordered, as [`SymbolKey::encode`] orders them: modules together,
+/// trampolines together, what they share last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum FuncKey {
     /// A core function of a unit; the index counts the module's *defined* functions.
@@ -133,6 +134,9 @@ pub enum FuncKey {
     Startup(Abi, u32),
     /// Wasm caller to a runtime service.
     Builtin(Builtin),
+    /// Carries a string from one guest's memory to another's:
+    /// `tail fn(ctx, pointer: i64, length: i64) -> (i64, i64)`.
+    StringRoute(StringRouteId),
 }
 
 /// Identifies data that code takes the address of.
@@ -184,6 +188,7 @@ impl SymbolKey {
                 FuncKey::PostReturn(abi, id) => pack(7, abi as u32, id.0),
                 FuncKey::Startup(abi, step) => pack(8, abi as u32, step),
                 FuncKey::Builtin(builtin) => pack(9, 0, builtin as u32),
+                FuncKey::StringRoute(id) => pack(10, 0, id.0),
             },
             SymbolKey::Data(key) => match key {
                 DataKey::FunctionTable => pack(32, 0, 0),
@@ -210,6 +215,7 @@ impl SymbolKey {
             7 => FuncKey::PostReturn(abi()?, ExportId(index)),
             8 => FuncKey::Startup(abi()?, index),
             9 => FuncKey::Builtin(*Builtin::ALL.get(index as usize)?),
+            10 => FuncKey::StringRoute(StringRouteId(index)),
             32 => return Some(SymbolKey::Data(DataKey::FunctionTable)),
             33 => return Some(SymbolKey::Data(DataKey::Got)),
             34 => return Some(SymbolKey::Data(DataKey::DataSegment(DataSegmentId(index)))),
@@ -250,6 +256,7 @@ impl fmt::Display for FuncKey {
             FuncKey::ComponentTrampoline(abi, id) => {
                 write!(f, "component-trampolines[{}]-{}", id.0, abi.name())
             }
+            FuncKey::StringRoute(id) => write!(f, "string-route[{}]", id.0),
             FuncKey::UnsafeIntrinsic(abi, intrinsic) => {
                 write!(f, "unsafe-intrinsics-{}-{}", abi.name(), intrinsic.name())
             }
@@ -294,6 +301,7 @@ mod tests {
             FuncKey::ModuleFunction(UnitId(3), 0),
             FuncKey::ArrayToWasm(UnitId(1), 2),
             FuncKey::WasmToArray(CoreImportId(4)),
+            FuncKey::StringRoute(StringRouteId(8)),
             FuncKey::Startup(Abi::Native, 0),
         ];
         for abi in [Abi::Wasm, Abi::Array, Abi::Native] {
@@ -317,6 +325,7 @@ mod tests {
         }
         keys.sort();
         assert!(matches!(keys[0], FuncKey::ModuleFunction(UnitId(0), 7)));
-        assert!(matches!(keys.last(), Some(FuncKey::Builtin(_))));
+        assert!(matches!(keys.last(), Some(FuncKey::StringRoute(_))));
+        assert!(keys.is_sorted_by_key(|key| SymbolKey::Func(*key).encode()));
     }
 }

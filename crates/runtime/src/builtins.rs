@@ -85,6 +85,8 @@ fn address(builtin: Builtin) -> u64 {
         Builtin::DebugMessage => debug_message as *const (),
         Builtin::Utf16ToAscii => transcode::utf16_to_ascii as *const (),
         Builtin::AsciiCopy => transcode::ascii_copy as *const (),
+        Builtin::Utf8Copy => transcode::utf8_copy as *const (),
+        Builtin::EnumsValidate => transcode::enums_validate as *const (),
         Builtin::BitsMask => transcode::bits_mask as *const (),
         Builtin::Throw => throw as *const (),
         Builtin::ThrowRef => throw_ref as *const (),

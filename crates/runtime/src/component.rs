@@ -313,7 +313,7 @@ impl Component {
             return false;
         };
         match key {
-            FuncKey::ModuleFunction(..) => true,
+            FuncKey::ModuleFunction(..) | FuncKey::StringRoute(_) => true,
             FuncKey::ComponentTrampoline(abi, _)
             | FuncKey::UnsafeIntrinsic(abi, _)
             | FuncKey::ResourceDrop(abi, _)

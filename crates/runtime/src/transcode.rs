@@ -6,6 +6,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod bulk;
 mod scalar;
 
@@ -78,16 +80,51 @@ fn copy_ascii(source: &[u8], target: &mut [u8]) -> usize {
     ascii
 }
 
-pub(crate) unsafe extern "C" fn utf8_validate(address: *const u8, length: u64) -> u32 {
-    // SAFETY: compiled code checked the bounds.
-    let text = unsafe { bytes(address, length) };
-    if is_short_ascii(text) || simdutf8::basic::from_utf8(text).is_ok() {
-        return 0;
+/// Whether bytes are UTF-8.
+fn is_utf8(bytes: &[u8]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if bytes.len() >= avx512::BLOCK && avx512::available() {
+        // SAFETY: the processor has what it needs.
+        return unsafe { avx512::is_utf8(bytes) };
     }
+    simdutf8::basic::from_utf8(bytes).is_ok()
+}
+
+/// Copies bytes to a target of their length; whether they are UTF-8.
+fn copy_utf8(source: &[u8], target: &mut [u8]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if source.len() >= avx512::BLOCK && avx512::available() {
+        // SAFETY: the processor has what it needs.
+        return unsafe { avx512::copy_utf8(source, target) };
+    }
+    target.copy_from_slice(source);
+    is_utf8(target)
+}
+
+/// What a check of UTF-8 returns for text that failed it.
+fn fault_of_utf8(text: &[u8]) -> u32 {
     match std::str::from_utf8(text) {
         Ok(_) => 0,
         Err(error) if error.error_len().is_some() => 1,
         Err(_) => 2,
+    }
+}
+
+pub(crate) unsafe extern "C" fn utf8_validate(address: *const u8, length: u64) -> u32 {
+    // SAFETY: compiled code checked the bounds.
+    let text = unsafe { bytes(address, length) };
+    match is_short_ascii(text) || is_utf8(text) {
+        true => 0,
+        false => fault_of_utf8(text),
+    }
+}
+
+pub(crate) unsafe extern "C" fn utf8_copy(source: *const u8, length: u64, target: *mut u8) -> u32 {
+    // SAFETY: compiled code checked the bounds.
+    let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length)) };
+    match copy_utf8(source, target) {
+        true => 0,
+        false => fault_of_utf8(target),
     }
 }
 
@@ -126,23 +163,53 @@ pub(crate) unsafe extern "C" fn utf8_to_utf16(
     // SAFETY: compiled code checked the bounds.
     let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length * 2)) };
     if is_short_ascii(source) {
-        bulk::widen(source, target);
+        bulk::widen(source, target.as_chunks_mut().0);
         return length;
+    }
+    let (mut read, mut written) = (0, 0);
+    while read < source.len() {
+        let (source, target) = (&source[read..], &mut target[written * 2..]);
+        let (some_read, some_written) = short_utf8_to_utf16(source, target);
+        let piece = piece_of_utf8(&source[some_read..]);
+        if !is_utf8(piece) {
+            return not_utf8(source);
+        }
+        let target = &mut target[some_written * 2..];
+        read += some_read + piece.len();
+        written += some_written + convert!(utf8_to_utf16(piece, 0, target) of piece.len());
+    }
+    written as u64
+}
+
+/// Converts the shortest characters of UTF-8 until another one comes. Returns how many bytes it took
+/// and how many units it wrote.
+fn short_utf8_to_utf16(source: &[u8], target: &mut [u8]) -> (usize, usize) {
+    let (target, _) = target.as_chunks_mut();
+    #[cfg(target_arch = "x86_64")]
+    if source.len() >= avx512::BLOCK && avx512::available() {
+        // SAFETY: the processor has what it needs.
+        return unsafe { avx512::short_utf8_to_utf16(source, target) };
     }
     let ascii = bulk::widen_ascii(source, target);
-    if ascii == source.len() {
-        return length;
+    (ascii, ascii)
+}
+
+/// Bytes that are validated and converted before the ones after them, while they are in the cache.
+const PIECE: usize = 4096;
+
+/// The start of UTF-8 up to the last character that starts in its first [`PIECE`] bytes; never nothing.
+fn piece_of_utf8(text: &[u8]) -> &[u8] {
+    if text.len() <= PIECE {
+        return text;
     }
-    match simdutf8::basic::from_utf8(&source[ascii..]) {
-        Ok(_) => convert!(utf8_to_utf16(source, ascii, target) of source.len() - ascii) as u64,
-        Err(_) => not_utf8(source),
-    }
+    let is_start = |at: &usize| text[*at] & 0xc0 != 0x80;
+    let end = (PIECE - 3..=PIECE).rev().find(is_start);
+    &text[..end.unwrap_or(PIECE)]
 }
 
 /// What transcoders of UTF-8 return for a source that is not: -1, or -2 if it ends inside a character.
 fn not_utf8(source: &[u8]) -> u64 {
-    let incomplete = std::str::from_utf8(source).is_err_and(|error| error.error_len().is_none());
-    (if incomplete { -2_i64 } else { -1 }) as u64
+    (-i64::from(fault_of_utf8(source))) as u64
 }
 
 pub(crate) unsafe extern "C" fn utf8_to_latin1(
@@ -156,7 +223,7 @@ pub(crate) unsafe extern "C" fn utf8_to_latin1(
     if ascii == source.len() {
         return length << 32 | length;
     }
-    if simdutf8::basic::from_utf8(&source[ascii..]).is_err() {
+    if !is_utf8(&source[ascii..]) {
         return not_utf8(source);
     }
     let (read, written) = convert!(utf8_to_latin1(source, ascii, target) of source.len() - ascii);
@@ -214,13 +281,29 @@ pub(crate) unsafe extern "C" fn ascii_copy(source: *const u8, length: u64, targe
 pub(crate) unsafe extern "C" fn latin1_to_utf16(source: *const u8, length: u64, target: *mut u8) {
     // SAFETY: compiled code checked the bounds.
     let (source, target) = unsafe { (bytes(source, length), bytes_mut(target, length * 2)) };
-    bulk::widen(source, target);
+    bulk::widen(source, target.as_chunks_mut().0);
 }
 
 pub(crate) unsafe extern "C" fn chars_validate(address: *const u8, count: u64) -> u32 {
     // SAFETY: compiled code checked the bounds.
     let (values, _) = unsafe { bytes(address, count * 4) }.as_chunks();
     u32::from(!bulk::are_chars(values))
+}
+
+pub(crate) unsafe extern "C" fn enums_validate(
+    address: *const u8,
+    count: u64,
+    size: u32,
+    cases: u32,
+) -> u32 {
+    // SAFETY: compiled code checked the bounds.
+    let all = unsafe { bytes(address, count * u64::from(size)) };
+    let greatest = match size {
+        1 => bulk::greatest_u8(all).into(),
+        2 => bulk::greatest_u16(all.as_chunks().0).into(),
+        _ => bulk::greatest_u32(all.as_chunks().0),
+    };
+    u32::from(greatest >= cases)
 }
 
 pub(crate) unsafe extern "C" fn bools_normalise(address: *mut u8, count: u64) {

@@ -4,11 +4,13 @@
 //! An instance may not leave while one of its `realloc` or `post-return` functions runs on behalf of the
 //! Canonical ABI. That can be observed only if such a function reaches a canonical built-in or a lowered
 //! import; most are allocators that reach nothing. Where nothing can observe the flag it is neither
-//! written nor tested. Indirect calls may reach anything.
+//! written nor tested. A call through a sealed table may reach its entries of that type; other indirect
+//! calls may reach anything.
 
-use super::Layout;
+use super::{Layout, UnitBinding};
 use crate::component::program::{CanonicalOptions, CoreFunc, Program, TrampolineKind};
 use std::collections::HashSet;
+use trampette_artifact::ids::{SignatureId, TableId};
 use wasmparser::Operator;
 
 /// For each component instance, whether code can run in it that would observe `may_leave` cleared.
@@ -50,7 +52,7 @@ fn reaches_a_trampoline(program: &Program<'_>, layout: &Layout, roots: HashSet<C
         };
         let callees = layout.units.get(instance.index()).and_then(|unit| {
             let module = program.modules.get(unit.module.index())?;
-            direct_callees(module.bodies.get(index as usize)?, &unit.functions)
+            callees(layout, unit, module.bodies.get(index as usize)?)
         });
         let Some(callees) = callees else {
             return true;
@@ -60,24 +62,111 @@ fn reaches_a_trampoline(program: &Program<'_>, layout: &Layout, roots: HashSet<C
     false
 }
 
-/// What a body calls; `None` if it makes other than direct calls, or cannot be read.
-fn direct_callees(
+/// What a body may call; `None` if that cannot be told, or the body not be read.
+fn callees(
+    layout: &Layout,
+    unit: &UnitBinding,
     body: &crate::modules::module::FunctionBody<'_>,
-    functions: &[CoreFunc],
 ) -> Option<Vec<CoreFunc>> {
     let mut callees = Vec::new();
     let mut reader = body.body.get_operators_reader().ok()?;
     while !reader.eof() {
         match reader.read().ok()? {
             Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                callees.push(*functions.get(function_index as usize)?);
+                callees.push(*unit.functions.get(function_index as usize)?);
             }
-            Operator::CallIndirect { .. }
-            | Operator::ReturnCallIndirect { .. }
-            | Operator::CallRef { .. }
-            | Operator::ReturnCallRef { .. } => return None,
+            Operator::CallIndirect {
+                type_index,
+                table_index,
+            }
+            | Operator::ReturnCallIndirect {
+                type_index,
+                table_index,
+            } => {
+                let table = *unit.tables.get(table_index as usize)?;
+                let signature = *unit.signatures.get(type_index as usize)?;
+                callees.extend(callees_through(layout, table, signature)?);
+            }
+            Operator::CallRef { .. } | Operator::ReturnCallRef { .. } => return None,
             _ => {}
         }
     }
     Some(callees)
+}
+
+/// The entries of a table that a call with a signature can reach; `None` if code may write the table.
+fn callees_through(
+    layout: &Layout,
+    table: TableId,
+    signature: SignatureId,
+) -> Option<impl Iterator<Item = CoreFunc>> {
+    let entries = &layout.settled_table(table)?.entries;
+    let fits = move |id: &u32| {
+        let index = id.checked_sub(1)? as usize;
+        (layout.function_signatures[index] == signature).then(|| layout.functions[index])
+    };
+    Some(entries.iter().filter_map(fits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component::layout::lay_out;
+    use crate::component::layout::testing::TestProgram;
+    use crate::component::program::{LiftedFunction, StringEncoding};
+    use std::sync::Arc;
+    use trampette_artifact::ids::{ComponentInstanceId, CoreInstanceId};
+    use trampette_artifact::key::Intrinsic;
+    use trampette_artifact::types::FuncType;
+
+    /// Whether leaving is observable if this is `realloc`, beside a table with a function that leaves
+    /// (of type `$leaves`) and one that does not.
+    fn is_observable(realloc: &str, other: &str) -> bool {
+        let module = format!(
+            "(module
+                (import \"\" \"leave\" (func $leave (result i64)))
+                (type $stays (func))
+                (type $leaves (func (param i32)))
+                (table $t 2 funcref)
+                (func $realloc {realloc})
+                (func $stay)
+                (func $go (param i32) (drop (call $leave)))
+                (func (export \"other\") {other})
+                (elem (i32.const 0) func $stay $go))"
+        );
+        let leave = CoreFunc::Intrinsic(Intrinsic::StoreDataAddress);
+        let mut test = TestProgram::with_functions(&[("leave", leave)], &[("m", &module)]);
+        let func = CoreFunc::Module(CoreInstanceId(0), 0);
+        test.program.lifts.push(LiftedFunction {
+            func,
+            ty: Arc::new(FuncType {
+                params: Vec::new(),
+                result: None,
+                is_async: false,
+            }),
+            options: CanonicalOptions {
+                instance: ComponentInstanceId(0),
+                encoding: StringEncoding::Utf8,
+                memory: None,
+                realloc: Some(func),
+                post_return: None,
+            },
+            name: String::new(),
+        });
+        let layout = lay_out(&test.program).unwrap();
+        layout.leaving_is_observable(ComponentInstanceId(0))
+    }
+
+    #[test]
+    fn calls_through_sealed_tables_reach_entries_of_their_type() {
+        assert!(!is_observable("", ""));
+        assert!(is_observable("(drop (call $leave))", ""));
+        let stays = "(call_indirect (type $stays) (i32.const 0))";
+        assert!(!is_observable(stays, ""));
+        let leaves = "(call_indirect (type $leaves) (i32.const 0) (i32.const 1))";
+        assert!(is_observable(leaves, ""));
+        // Who knows what is in the table?
+        let writes = "(table.set $t (i32.const 0) (ref.null func))";
+        assert!(is_observable(stays, writes));
+    }
 }

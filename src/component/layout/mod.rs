@@ -17,6 +17,7 @@
 //! | `sealed` | tables that never change, as constants |
 //! | `images` | pieces of the initial images |
 //! | `leaving` | which instances can be found unable to leave |
+//! | `string_routes` | between which memories adapters carry strings |
 //! | `print` | all of it as text |
 
 mod bind;
@@ -30,6 +31,7 @@ mod leaving;
 mod print;
 mod sealed;
 mod slabs;
+mod string_routes;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -38,6 +40,7 @@ mod tests;
 pub use contexts::GROWABLE_TABLE_CAPACITY;
 pub use facts::{Facts, GlobalFacts, MemoryFacts, TableFacts};
 pub use sealed::SealedTable;
+pub use string_routes::{StringRoute, StringRoutes};
 
 use super::program::{CoreFunc, Program};
 use crate::modules::canonical::CanonicalTypes;
@@ -89,6 +92,8 @@ pub struct Layout {
     pub startup: Vec<Vec<StartupAction>>,
     /// For each component instance, whether code can observe that its `may_leave` is cleared.
     pub leaving_is_observable: Vec<bool>,
+    /// What adapters share to carry strings.
+    pub string_routes: StringRoutes,
 }
 
 /// One slab and its prepared contents.
@@ -369,6 +374,7 @@ pub fn lay_out(program: &Program<'_>) -> Result<Layout> {
     instantiate::instantiate(program, &constants, &mut layout)?;
     let count = |length: usize| u32::try_from(length).expect("index spaces are limited to 32 bits");
     layout.leaving_is_observable = leaving::observable(program, &layout);
+    layout.string_routes = StringRoutes::of(program);
     layout.root = RootLayout {
         instances: count(program.component_instances.len()),
         imports: count(program.imports.len()),

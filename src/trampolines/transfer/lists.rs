@@ -227,7 +227,15 @@ impl Transfer<'_, '_, '_> {
                     .expect("it has a result");
                 self.e.trap_if(invalid, TrapCode::InvalidChar, None);
             }
-            Bulk::Enums(cases) => self.validate_enums(cases, count, address),
+            Bulk::Enums(cases) => {
+                let size = self.e.i32(discriminant_size(cases));
+                let cases = self.e.i32(u32::try_from(cases).unwrap_or(u32::MAX));
+                let invalid = self
+                    .e
+                    .builtin(Builtin::EnumsValidate, &[address, count, size, cases])
+                    .expect("it has a result");
+                self.e.trap_if(invalid, TrapCode::InvalidDiscriminant, None);
+            }
             Bulk::Flags(labels) => {
                 let size = flags_size(labels);
                 let bytes = self.times(count, size);
@@ -239,54 +247,6 @@ impl Transfer<'_, '_, '_> {
             }
             Bulk::Plain | Bulk::Padded | Bulk::No => {}
         }
-    }
-
-    /// Finds the greatest discriminant, then compares once.
-    fn validate_enums(&mut self, cases: usize, count: Value, address: Value) {
-        let size = discriminant_size(cases);
-        let body = self.e.builder.create_block();
-        let done = self.e.builder.create_block();
-        let at = self.e.builder.append_block_param(body, types::I64);
-        let so_far = self.e.builder.append_block_param(body, types::I32);
-        let greatest = self.e.builder.append_block_param(done, types::I32);
-        let bytes = self.times(count, size);
-        let end = self.e.builder.ins().iadd(address, bytes);
-        let zero = self.e.i32(0);
-        self.e.builder.ins().brif(
-            count,
-            body,
-            &[BlockArg::Value(address), BlockArg::Value(zero)],
-            done,
-            &[BlockArg::Value(zero)],
-        );
-
-        self.e.builder.switch_to_block(body);
-        let flags = cranelift_codegen::ir::MemFlagsData::new().with_notrap();
-        let ins = self.e.builder.ins();
-        let discriminant = match size {
-            1 => ins.uload8(types::I32, flags, at, 0),
-            2 => ins.uload16(types::I32, flags, at, 0),
-            _ => ins.load(types::I32, flags, at, 0),
-        };
-        let so_far = self.e.builder.ins().umax(so_far, discriminant);
-        let step = self.e.i64(i64::from(size));
-        let next = self.e.builder.ins().iadd(at, step);
-        let more = self.e.builder.ins().icmp(IntCC::NotEqual, next, end);
-        self.e.builder.ins().brif(
-            more,
-            body,
-            &[BlockArg::Value(next), BlockArg::Value(so_far)],
-            done,
-            &[BlockArg::Value(so_far)],
-        );
-        self.e.builder.seal_block(body);
-
-        self.e.builder.switch_to_block(done);
-        self.e.builder.seal_block(done);
-        let cases = self.e.i32(u32::try_from(cases).unwrap_or(u32::MAX));
-        let ins = self.e.builder.ins();
-        let invalid = ins.icmp(IntCC::UnsignedGreaterThanOrEqual, greatest, cases);
-        self.e.trap_if(invalid, TrapCode::InvalidDiscriminant, None);
     }
 
     /// Transfers elements one by one, in a loop over both addresses.

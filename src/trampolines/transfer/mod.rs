@@ -269,6 +269,10 @@ pub struct Transfer<'t, 'a, 'f> {
     observed_lends: Vec<ResourceId>,
     /// In-line string checks emitted so far: each is some hundred bytes of code.
     inline_strings: u32,
+    /// Strings that are passed on in line so far.
+    passed_strings: u32,
+    /// Cases of variants that the transfer is in.
+    cases: u32,
 }
 
 impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
@@ -292,6 +296,8 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
             to,
             observed_lends: Vec::new(),
             inline_strings: 0,
+            passed_strings: 0,
+            cases: 0,
         })
     }
 

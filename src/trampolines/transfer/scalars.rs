@@ -6,7 +6,7 @@
 
 use super::{Destination, Side, Source, Transfer, checks};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Opcode, Type, Value, types};
 use trampette_artifact::canonical::{Flat, PointerWidth, flags_size};
 use trampette_artifact::native::SLICE_LENGTH_OFFSET;
 use trampette_artifact::trap::TrapCode;
@@ -243,21 +243,19 @@ impl Transfer<'_, '_, '_> {
     /// Turns a flat value of type `have` into one of type `want`, as `CoerceValueIter` does when
     /// lifting a variant and `lower_flat_variant` when lowering it.
     pub(super) fn coerce(&mut self, value: Value, have: Flat, want: Flat) -> Value {
-        let raw = MemFlagsData::new();
-        let ins = self.e.builder.ins();
         match (have, want) {
             (Flat::I32, Flat::F32)
             | (Flat::F32, Flat::I32)
             | (Flat::I64, Flat::F64)
-            | (Flat::F64, Flat::I64) => ins.bitcast(clif_type(want), raw, value),
-            (Flat::I64, Flat::I32) => ins.ireduce(types::I32, value),
+            | (Flat::F64, Flat::I64) => self.bitcast(clif_type(want), value),
+            (Flat::I64, Flat::I32) => self.e.builder.ins().ireduce(types::I32, value),
             (Flat::I64, Flat::F32) => {
-                let low = ins.ireduce(types::I32, value);
-                self.e.builder.ins().bitcast(types::F32, raw, low)
+                let low = self.e.builder.ins().ireduce(types::I32, value);
+                self.bitcast(types::F32, low)
             }
-            (Flat::I32, Flat::I64) => ins.uextend(types::I64, value),
+            (Flat::I32, Flat::I64) => self.e.builder.ins().uextend(types::I64, value),
             (Flat::F32, Flat::I64) => {
-                let bits = ins.bitcast(types::I32, raw, value);
+                let bits = self.bitcast(types::I32, value);
                 self.e.builder.ins().uextend(types::I64, bits)
             }
             _ => {
@@ -265,6 +263,19 @@ impl Transfer<'_, '_, '_> {
                 value
             }
         }
+    }
+
+    /// The same bits as another type; no code if they came from there.
+    fn bitcast(&mut self, ty: Type, value: Value) -> Value {
+        let dfg = &self.e.builder.func.dfg;
+        if let Some(inst) = dfg.value_def(value).inst()
+            && dfg.insts[inst].opcode() == Opcode::Bitcast
+            && let [original] = *dfg.inst_args(inst)
+            && dfg.value_type(original) == ty
+        {
+            return original;
+        }
+        self.e.builder.ins().bitcast(ty, MemFlagsData::new(), value)
     }
 }
 

@@ -60,7 +60,7 @@ impl Transfer<'_, '_, '_> {
                 }
             }
             (Side::Guest(source), Side::Guest(target)) => {
-                self.string_between(source, target, pointer, units)?
+                self.pass_string(source, target, pointer, units)?
             }
             (Side::Host, Side::Host) => bail!("no trampoline moves values from host to host"),
         };
@@ -161,32 +161,55 @@ impl Transfer<'_, '_, '_> {
     }
 
     /// Raises unless the bytes, in the memory of `guest`, are UTF-8.
-    pub(super) fn validate_utf8(&mut self, guest: Guest<'_>, address: Value, bytes: Value) {
+    fn validate_utf8(&mut self, guest: Guest<'_>, address: Value, bytes: Value) {
         let done = self.e.builder.create_block();
-        if self.inline_strings < INLINE_STRINGS {
-            self.inline_strings += 1;
+        if self.checks_in_line() {
             let check = self.e.builder.create_block();
             self.branch_if_short_ascii(guest, address, bytes, done, check);
-            self.e.builder.switch_to_block(check);
-            self.e.builder.seal_block(check);
+            self.start(check);
         }
-        let invalid = self.e.builder.create_block();
-        self.e.builder.set_cold_block(invalid);
         let result = self
             .e
             .builtin(Builtin::Utf8Validate, &[address, bytes])
             .expect("it has a result");
-        self.e.builder.ins().brif(result, invalid, &[], done, &[]);
+        self.finish_check_of_utf8(result, done);
+    }
 
-        self.e.builder.switch_to_block(invalid);
-        self.e.builder.seal_block(invalid);
+    /// Copies bytes, which are in the memory of `guest`, and raises unless they are UTF-8.
+    pub(super) fn copy_utf8(&mut self, guest: Guest<'_>, address: Value, bytes: Value, to: Value) {
+        let done = self.e.builder.create_block();
+        if self.checks_in_line() {
+            let [ascii, other] = std::array::from_fn(|_| self.e.builder.create_block());
+            self.branch_if_short_ascii(guest, address, bytes, ascii, other);
+            self.start(ascii);
+            self.e.builtin(Builtin::MemoryMove, &[to, address, bytes]);
+            self.e.builder.ins().jump(done, &[]);
+            self.start(other);
+        }
+        let result = self
+            .e
+            .builtin(Builtin::Utf8Copy, &[address, bytes, to])
+            .expect("it has a result");
+        self.finish_check_of_utf8(result, done);
+    }
+
+    /// Whether to check one more string in line.
+    fn checks_in_line(&mut self) -> bool {
+        self.inline_strings += 1;
+        self.inline_strings <= INLINE_STRINGS
+    }
+
+    /// Goes on at `done` if a check of UTF-8 found nothing, and raises what it did find.
+    fn finish_check_of_utf8(&mut self, result: Value, done: cranelift_codegen::ir::Block) {
+        let invalid = self.e.builder.create_block();
+        self.e.builder.set_cold_block(invalid);
+        self.e.builder.ins().brif(result, invalid, &[], done, &[]);
+        self.start(invalid);
         let one = self.e.i32(1);
         let incomplete = self.e.builder.ins().icmp(IntCC::NotEqual, result, one);
         self.e.trap_if(incomplete, TrapCode::IncompleteUtf8, None);
         self.e.raise(TrapCode::InvalidUtf8, None);
-
-        self.e.builder.switch_to_block(done);
-        self.e.builder.seal_block(done);
+        self.start(done);
     }
 
     /// Goes to `ascii` if there are at most 32 bytes, all ASCII, and to `other` if not. Loads overlap

@@ -2,30 +2,36 @@
 //!
 //! Each pair of encodings follows its `store_string_*` function in the Canonical ABI, call by call,
 //! since the destination's `realloc` can see them. Pointer and length are loaded once and the source's
-//! bounds checked before the first `realloc`; what is copied as it is, is validated at its
-//! *destination*, and transcoders validate what they read, so nothing is trusted across a call into
-//! a guest.
+//! bounds checked before the first `realloc`; what is copied as it is, is validated while or after it
+//! is copied, and transcoders validate what they read, so nothing is trusted across a call into a
+//! guest.
 //! (Within one memory, the source is copied before the first `realloc`.)
 //!
 //! | from \ to | `utf8` | `utf16` | `latin1+utf16` |
 //! | --- | --- | --- | --- |
-//! | UTF-8 | copy, validate | transcode, shrink | Latin-1 as far as it goes, then UTF-16 |
+//! | UTF-8 | copy and validate | transcode, shrink | Latin-1 as far as it goes, then UTF-16 |
 //! | UTF-16 | ASCII as far as it goes, then transcode | copy, validate | Latin-1 as far as it goes, then UTF-16 |
 //! | Latin-1 | ASCII as far as it goes, then transcode | widen | copy |
 //! | UTF-16 of `latin1+utf16` | as UTF-16 | copy, validate | copy, validate, narrow if it all fits |
 
 use super::strings::utf16_tag;
 use super::{Guest, Side, Transfer, checks};
+use crate::codegen::declare_function;
 use crate::component::program::StringEncoding;
+use crate::trampolines::string_route;
 use anyhow::Result;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, BlockArg, InstBuilder, Value, types};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::MAX_STRING_BYTE_LENGTH;
+use trampette_artifact::key::FuncKey;
 use trampette_artifact::trap::TrapCode;
 
 /// A string's pointer and (tagged) length, as `i64`.
 type Pair = (Value, Value);
+
+/// Strings that a transfer passes on in line.
+const IN_LINE: u32 = 2;
 
 /// What a UTF-16 source is declared as: it decides how `latin1+utf16` is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,8 +43,33 @@ enum Utf16 {
 }
 
 impl Transfer<'_, '_, '_> {
+    /// Passes a string on: by code that adapters share if it may not be there at all, or is not the first.
+    pub(super) fn pass_string(
+        &mut self,
+        source: Guest<'_>,
+        target: Guest<'_>,
+        pointer: Value,
+        tagged: Value,
+    ) -> Result<Pair> {
+        let routes = &self.e.session.layout.string_routes;
+        let route = routes.find(source.options, target.options);
+        let Some(route) = route.filter(|_| self.cases > 0 || self.passed_strings >= IN_LINE) else {
+            self.passed_strings += 1;
+            return self.string_between(source, target, pointer, tagged);
+        };
+        let key = FuncKey::StringRoute(route);
+        let callee = declare_function(self.e.builder.func, key, string_route::signature());
+        let arguments = [self.e.context, pointer, tagged];
+        let call = self.e.builder.ins().call(callee, &arguments);
+        let results = self.e.builder.inst_results(call);
+        Ok((results[0], results[1]))
+    }
+
     /// Stores the string at `pointer` with that (tagged) length in the memory of `target`.
-    pub(super) fn string_between(
+    ///
+    /// # Errors
+    /// If the guests lack options that strings need.
+    pub fn string_between(
         &mut self,
         source: Guest<'_>,
         target: Guest<'_>,
@@ -123,9 +154,7 @@ impl Transfer<'_, '_, '_> {
         match target.encoding() {
             StringEncoding::Utf8 => {
                 let block = self.string_allocate(target, 1, bytes)?;
-                let arguments = [block.address, address, bytes];
-                self.e.builtin(Builtin::MemoryMove, &arguments);
-                self.validate_utf8(target, block.address, bytes);
+                self.copy_utf8(source, address, bytes, block.address);
                 Ok((block.pointer, bytes))
             }
             StringEncoding::Utf16 => self.store_utf16(target, address, bytes),

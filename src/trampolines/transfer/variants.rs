@@ -88,7 +88,9 @@ impl Transfer<'_, '_, '_> {
                     Destination::Flat(_) => Destination::Flat(&mut flat_to),
                     memory => memory.at(to_offset),
                 };
+                self.cases += 1;
                 self.value(*ty, &mut source, &mut destination)?;
+                self.cases -= 1;
             }
             let arguments = self.joined_values(*case, flat_to, &joined_to);
             self.e.builder.ins().jump(join, &arguments);

@@ -10,7 +10,15 @@
 //! function. The last block of a source, and one that would read before its start, goes through a
 //! copy with zeros around it. Memory safety does not depend on the text's validity.
 //!
+//! Loops count instead of iterating, and closures are few: what of the standard library is not inlined is
+//! not compiled for AVX2.
+//!
 //! Callers make sure of [`available`].
+
+#![expect(
+    clippy::needless_range_loop,
+    reason = "iterators are not always inlined where AVX2 is enabled"
+)]
 
 use std::arch::x86_64::*;
 
@@ -339,9 +347,10 @@ unsafe fn utf16_of_block(window: &Window, valid: u32, to: *mut u8) -> usize {
     };
     keep &= valid;
     let mut written = 0;
-    for (index, group) in groups(low, high).into_iter().enumerate() {
+    let groups = groups(low, high);
+    for index in 0..groups.len() {
         let mask = keep >> (index * 8) & 0xff;
-        let units = shuffle(group, &CHOSEN_UNITS, mask);
+        let units = shuffle(groups[index], &CHOSEN_UNITS, mask);
         // SAFETY: as above; before this group, at most 8 units a group were written.
         unsafe { _mm_storeu_si128(to.add(written * 2).cast(), units) };
         written += mask.count_ones() as usize;
@@ -426,12 +435,13 @@ unsafe fn latin1_of_block(window: &Window, valid: u32, to: *mut u8) -> Option<us
         _mm256_castsi256_si128(bytes),
         _mm256_extracti128_si256::<1>(bytes),
     ];
-    for (index, half) in halves.into_iter().enumerate() {
-        let masks = [0, 8].map(|bit| keep >> (index * 16 + bit) & 0xff);
-        let [first, second] = masks.map(|mask| u64::from_le_bytes(CHOSEN_BYTES[mask as usize]));
+    for index in 0..halves.len() {
+        let bits = keep >> (index * 16);
+        let masks = [bits & 0xff, bits >> 8 & 0xff];
+        let first = u64::from_le_bytes(CHOSEN_BYTES[masks[0] as usize]);
         // The second group's are 8 bytes further; nothing stays nothing.
-        let second = second | 0x0808_0808_0808_0808;
-        let both = _mm_shuffle_epi8(half, _mm_set_epi64x(second as i64, first as i64));
+        let second = u64::from_le_bytes(CHOSEN_BYTES[masks[1] as usize]) | 0x0808_0808_0808_0808;
+        let both = _mm_shuffle_epi8(halves[index], _mm_set_epi64x(second as i64, first as i64));
         // SAFETY: as above; before each group of 8, at most 8 bytes a group were written.
         unsafe {
             _mm_storel_epi64(to.add(written).cast(), both);
@@ -488,11 +498,12 @@ unsafe fn utf8_of_latin1(block: &[u8; BLOCK], to: *mut u8) -> usize {
     let low = _mm256_unpacklo_epi8(first, second);
     let high = _mm256_unpackhi_epi8(first, second);
     let mut written = 0;
-    for (index, group) in groups(low, high).into_iter().enumerate() {
+    let groups = groups(low, high);
+    for index in 0..groups.len() {
         let mask = long >> (index * 8) & 0xff;
         // SAFETY: as above; before this group, at most 16 bytes a group were written.
         unsafe {
-            let joined = shuffle(group, &ONE_OR_TWO, mask);
+            let joined = shuffle(groups[index], &ONE_OR_TWO, mask);
             _mm_storeu_si128(to.add(written).cast(), joined);
         }
         written += 8 + mask.count_ones() as usize;
@@ -542,9 +553,11 @@ pub(super) fn utf16_to_utf8(source: &[u8], target: &mut [u8]) -> Option<usize> {
 #[target_feature(enable = "avx2,popcnt")]
 unsafe fn store_threes(low: __m256i, high: __m256i, to: *mut u8) -> usize {
     let mut written = 0;
-    for group in groups(low, high) {
+    let groups = groups(low, high);
+    for index in 0..groups.len() {
+        let threes = shuffle(groups[index], &ONE_TO_THREE, 0xff);
         // SAFETY: as above.
-        unsafe { _mm_storeu_si128(to.add(written).cast(), shuffle(group, &ONE_TO_THREE, 0xff)) };
+        unsafe { _mm_storeu_si128(to.add(written).cast(), threes) };
         written += 12;
     }
     written
@@ -615,11 +628,11 @@ unsafe fn utf8_of_utf16_block(
             _mm256_castsi256_si128(first),
             _mm256_extracti128_si256::<1>(first),
         ];
-        for (index, half) in halves.into_iter().enumerate() {
+        for index in 0..halves.len() {
             let mask = !(ascii >> (index * 16)) & 0xff;
             // SAFETY: as above; before the second, at most 16 bytes were written.
             unsafe {
-                let joined = shuffle(half, &ONE_OR_TWO, mask);
+                let joined = shuffle(halves[index], &ONE_OR_TWO, mask);
                 _mm_storeu_si128(to.add(written).cast(), joined);
             }
             written += 8 + mask.count_ones() as usize;
@@ -684,12 +697,12 @@ unsafe fn utf8_of_utf16_block(
         return Some(unsafe { store_threes(unpacked[0], unpacked[1], to) });
     }
     let groups = groups(unpacked[0], unpacked[1]);
-    for (index, group) in groups.into_iter().enumerate() {
+    for index in 0..groups.len() {
         let lengths = lengths >> (index / 2 * 16 + index % 2 * 4);
         let mask = lengths & 0x0f | lengths >> 4 & 0xf0;
         // SAFETY: as above; before this group, at most 12 bytes a group were written.
         unsafe {
-            let joined = shuffle(group, &ONE_TO_THREE, mask);
+            let joined = shuffle(groups[index], &ONE_TO_THREE, mask);
             _mm_storeu_si128(to.add(written).cast(), joined);
         }
         written += 4 + mask.count_ones() as usize;

@@ -3,7 +3,9 @@
 //!
 //! Each is compiled twice, the second time for AVX2, which runs where the processor has it. For the
 //! compiler to see vectors, what a loop does with a block has no early exit: functions that stop look
-//! at a whole block first, and find the place in it afterwards.
+//! at a whole block first, and find the place in it afterwards. Blocks are arrays, and loops over them
+//! count: whether the adapters of iterators and closures are inlined depends on how the crate is built,
+//! and where they are not, they are not compiled for AVX2 either.
 
 /// Defines functions that are compiled for AVX2 as well.
 macro_rules! vectorised {
@@ -39,6 +41,8 @@ macro_rules! vectorised {
 const BLOCK: usize = 32;
 /// The same where nothing is written.
 const LARGE: usize = 128;
+/// The same where what is written overlaps what is read.
+const PIECE: usize = 256;
 /// The same for what is left.
 const SMALL: usize = 8;
 
@@ -75,21 +79,32 @@ fn any_surrogate(units: &[[u8; 2]]) -> bool {
         .fold(false, |any, unit| any | is_surrogate(unit))
 }
 
-/// Writes units widened to UTF-16LE.
+/// Writes bytes widened to UTF-16LE code units.
 #[inline(always)]
-fn widen_into(source: &[u8], target: &mut [u8]) {
-    let (pairs, _) = target.as_chunks_mut::<2>();
-    for (pair, byte) in pairs.iter_mut().zip(source) {
-        *pair = u16::from(*byte).to_le_bytes();
+fn widen_block<const N: usize>(source: &[u8; N], target: &mut [[u8; 2]; N]) {
+    for index in 0..N {
+        target[index] = u16::from(source[index]).to_le_bytes();
     }
 }
 
 /// Writes the lower bytes of UTF-16LE code units.
 #[inline(always)]
-fn narrow_into(source: &[[u8; 2]], target: &mut [u8]) {
-    for (byte, unit) in target.iter_mut().zip(source) {
-        *byte = unit[0];
+fn narrow_block<const N: usize>(source: &[[u8; 2]; N], target: &mut [u8; N]) {
+    for index in 0..N {
+        target[index] = source[index][0];
     }
+}
+
+/// The blocks at `done` of what is read and what is written; none if either is shorter.
+#[inline(always)]
+fn blocks_at<'s, 't, S, T, const N: usize>(
+    source: &'s [S],
+    target: &'t mut [T],
+    done: usize,
+) -> Option<(&'s [S; N], &'t mut [T; N])> {
+    let source = source.get(done..)?.first_chunk()?;
+    let target = target.get_mut(done..)?.first_chunk_mut()?;
+    Some((source, target))
 }
 
 vectorised! {
@@ -111,31 +126,36 @@ vectorised! {
     }
 
     /// Widens ASCII to UTF-16LE until something else comes; returns how many units.
-    fn widen_ascii(source: &[u8], target: &mut [u8]) -> usize {
+    fn widen_ascii(source: &[u8], target: &mut [[u8; 2]]) -> usize {
         let mut done = 0;
-        for (block, target) in source.chunks_exact(BLOCK).zip(target.chunks_exact_mut(BLOCK * 2)) {
-            if any_high(block) {
-                break;
-            }
-            widen_into(block, target);
-            done += BLOCK;
-        }
-        while let Some(block) = source[done..].first_chunk::<SMALL>()
+        while let Some((block, target)) = blocks_at::<_, _, BLOCK>(source, target, done)
             && !any_high(block)
         {
-            widen_into(block, &mut target[done * 2..][..SMALL * 2]);
+            widen_block(block, target);
+            done += BLOCK;
+        }
+        while let Some((block, target)) = blocks_at::<_, _, SMALL>(source, target, done)
+            && !any_high(block)
+        {
+            widen_block(block, target);
             done += SMALL;
         }
-        while done < source.len() && source[done].is_ascii() {
-            widen_into(&source[done..=done], &mut target[done * 2..][..2]);
+        while let Some((byte, target)) = blocks_at::<_, _, 1>(source, target, done)
+            && byte[0].is_ascii()
+        {
+            widen_block(byte, target);
             done += 1;
         }
         done
     }
 
     /// Widens Latin-1 to UTF-16LE.
-    fn widen(source: &[u8], target: &mut [u8]) {
-        widen_into(source, target);
+    fn widen(source: &[u8], target: &mut [[u8; 2]]) {
+        let count = source.len().min(target.len());
+        let (source, target) = (&source[..count], &mut target[..count]);
+        for index in 0..count {
+            target[index] = u16::from(source[index]).to_le_bytes();
+        }
     }
 
     /// Widens Latin-1 to UTF-16LE in place: the first half of the buffer to all of it.
@@ -143,14 +163,14 @@ vectorised! {
         let mut left = buffer.len() / 2;
         // From the end: what is written, at twice the place, is nowhere that is still to be read.
         while let Some(from) = left.checked_sub(BLOCK) {
-            let mut block = [0; BLOCK];
-            block.copy_from_slice(&buffer[from..left]);
-            widen_into(&block, &mut buffer[from * 2..][..BLOCK * 2]);
+            let block: [u8; BLOCK] = *buffer[from..].first_chunk().expect("it is there");
+            let (target, _) = buffer[from * 2..].as_chunks_mut();
+            widen_block(&block, target.first_chunk_mut().expect("it is there"));
             left = from;
         }
         for index in (0..left).rev() {
-            let byte = buffer[index];
-            widen_into(&[byte], &mut buffer[index * 2..][..2]);
+            let unit = u16::from(buffer[index]).to_le_bytes();
+            buffer[index * 2..][..2].copy_from_slice(&unit);
         }
     }
 
@@ -158,21 +178,22 @@ vectorised! {
     /// returns how many.
     fn narrow(source: &[[u8; 2]], target: &mut [u8], most: u16) -> usize {
         let mut done = 0;
-        for (block, target) in source.chunks_exact(BLOCK).zip(target.chunks_exact_mut(BLOCK)) {
-            if any_over(block, most) {
-                break;
-            }
-            narrow_into(block, target);
-            done += BLOCK;
-        }
-        while let Some(block) = source[done..].first_chunk::<SMALL>()
+        while let Some((block, target)) = blocks_at::<_, _, BLOCK>(source, target, done)
             && !any_over(block, most)
         {
-            narrow_into(block, &mut target[done..][..SMALL]);
+            narrow_block(block, target);
+            done += BLOCK;
+        }
+        while let Some((block, target)) = blocks_at::<_, _, SMALL>(source, target, done)
+            && !any_over(block, most)
+        {
+            narrow_block(block, target);
             done += SMALL;
         }
-        while done < source.len() && u16::from_le_bytes(source[done]) <= most {
-            target[done] = source[done][0];
+        while let Some((unit, target)) = blocks_at::<_, _, 1>(source, target, done)
+            && !any_over(unit, most)
+        {
+            narrow_block(unit, target);
             done += 1;
         }
         done
@@ -180,8 +201,14 @@ vectorised! {
 
     /// Whether all units of UTF-16LE are Latin-1.
     fn is_latin1(units: &[[u8; 2]]) -> bool {
-        let (blocks, rest) = units.as_chunks::<BLOCK>();
-        blocks.iter().all(|block| !any_over(block, 0xff)) && !any_over(rest, 0xff)
+        let mut rest = units;
+        while let Some((block, others)) = rest.split_first_chunk::<BLOCK>() {
+            if any_over(block, 0xff) {
+                return false;
+            }
+            rest = others;
+        }
+        !any_over(rest, 0xff)
     }
 
     /// Narrows UTF-16LE to its lower bytes, at the start of the buffer.
@@ -190,12 +217,15 @@ vectorised! {
         let mut done = 0;
         // What is written, at half the place, is nowhere that is still to be read. Through a copy,
         // and not a small one, since the compiler sees no vectors in what may overlap.
+        while let Some(piece) = buffer[done * 2..].as_chunks().0.first_chunk::<PIECE>() {
+            let mut narrowed = [0; PIECE];
+            narrow_block(piece, &mut narrowed);
+            buffer[done..][..PIECE].copy_from_slice(&narrowed);
+            done += PIECE;
+        }
         while done < count {
-            let mut copy = [0; 256];
-            let copy = &mut copy[..(count - done).min(256)];
-            narrow_into(buffer[done * 2..][..copy.len() * 2].as_chunks().0, copy);
-            buffer[done..][..copy.len()].copy_from_slice(copy);
-            done += copy.len();
+            buffer[done] = buffer[done * 2];
+            done += 1;
         }
     }
 
@@ -232,6 +262,33 @@ vectorised! {
             valid &= (value ^ 0xd800).wrapping_sub(0x800) < 0x11_0000 - 0x800;
         }
         valid
+    }
+
+    /// The greatest byte; 0 if there is none.
+    fn greatest_u8(values: &[u8]) -> u8 {
+        let mut greatest = 0;
+        for value in values {
+            greatest = greatest.max(*value);
+        }
+        greatest
+    }
+
+    /// The greatest `u16`; 0 if there is none.
+    fn greatest_u16(values: &[[u8; 2]]) -> u16 {
+        let mut greatest = 0;
+        for value in values {
+            greatest = greatest.max(u16::from_le_bytes(*value));
+        }
+        greatest
+    }
+
+    /// The greatest `u32`; 0 if there is none.
+    fn greatest_u32(values: &[[u8; 4]]) -> u32 {
+        let mut greatest = 0;
+        for value in values {
+            greatest = greatest.max(u32::from_le_bytes(*value));
+        }
+        greatest
     }
 
     /// Makes 1 of every byte that is not zero.

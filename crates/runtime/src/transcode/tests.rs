@@ -203,6 +203,15 @@ fn check_utf8_to_utf16(source: &[u8]) {
     }
 }
 
+fn check_utf8_copy(source: &[u8]) {
+    let mut target = vec![0xa5; source.len() + 1];
+    let length = source.len() as u64;
+    let found = unsafe { utf8_copy(source.as_ptr(), length, target.as_mut_ptr()) };
+    assert_eq!(found, unsafe { utf8_validate(source.as_ptr(), length) });
+    assert_eq!(target.pop(), Some(0xa5));
+    assert_eq!(target, source);
+}
+
 fn check_utf8_to_latin1(source: &[u8]) {
     let (result, target) = convert(utf8_to_latin1, source, source.len(), source.len());
     match std::str::from_utf8(source) {
@@ -251,6 +260,7 @@ fn utf8_of_every_mixture_is_converted() {
     for text in texts(140, &CHARACTERS) {
         check_utf8_to_utf16(text.as_bytes());
         check_utf8_to_latin1(text.as_bytes());
+        check_utf8_copy(text.as_bytes());
         let units: Vec<u16> = text.encode_utf16().collect();
         check_utf16(&units);
     }
@@ -335,6 +345,65 @@ fn invalid_utf8_is_told_everywhere() {
         bytes.truncate(bytes.len() - random.below(2));
         check_utf8_to_utf16(&bytes);
         check_utf8_to_latin1(&bytes);
+        check_utf8_copy(&bytes);
+    }
+}
+
+#[test]
+fn every_pair_of_bytes_is_told() {
+    for first in 0x80..=0xff {
+        for second in 0..=0xff {
+            for rest in [&b""[..], b"A", b"\x80", b"\x80\x80"] {
+                // Around the end of a block.
+                for before in [61, 62, 63] {
+                    let mut text = vec![b'a'; before];
+                    text.extend([first, second]);
+                    text.extend_from_slice(rest);
+                    text.resize(before + 66, b'a');
+                    let found = unsafe { utf8_validate(text.as_ptr(), text.len() as u64) };
+                    let expected = u32::from(std::str::from_utf8(&text).is_err());
+                    assert_eq!(found, expected, "{first:x} {second:x} {rest:x?}");
+                    check_utf8_copy(&text);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn long_texts_are_converted_in_pieces() {
+    for character in CHARACTERS {
+        for other in ["a", "é", "漢", "😀"] {
+            for before in 0..4 {
+                let many = character.to_string().repeat(2 * PIECE + 5);
+                let text = format!("{}{other}{many}", "a".repeat(before));
+                check_utf8_to_utf16(text.as_bytes());
+                check_utf8_copy(text.as_bytes());
+                let mut bytes = text.into_bytes();
+                // Cut in the last character, or with something after it that is none.
+                bytes.pop();
+                check_utf8_to_utf16(&bytes);
+                bytes.extend(b"\xff");
+                check_utf8_to_utf16(&bytes);
+            }
+        }
+    }
+    // No character starts in a piece.
+    check_utf8_to_utf16(&[0x80; 2 * PIECE]);
+}
+
+#[test]
+fn ascii_is_widened_as_far_as_it_goes() {
+    for length in 0..150 {
+        for at in 0..=length {
+            let mut source = vec![b'a'; length];
+            if let Some(byte) = source.get_mut(at) {
+                *byte = 0xc3;
+            }
+            let mut units = vec![[0xa5; 2]; length];
+            assert_eq!(bulk::widen_ascii(&source, &mut units), at);
+            assert!(units[..at].iter().all(|unit| *unit == [b'a', 0]));
+        }
     }
 }
 
@@ -446,6 +515,30 @@ fn scalar_conversions_are_as_the_vector_ones() {
             units
         );
         assert_eq!(vector[..units * 2], wide);
+    }
+}
+
+#[test]
+fn bad_discriminants_are_found_anywhere() {
+    for (size, cases) in [(1, 3_u32), (1, 200), (2, 300), (4, 70_000)] {
+        let check = |values: &[u32]| {
+            let bytes = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes().into_iter().take(size));
+            let bytes: Vec<u8> = bytes.collect();
+            unsafe { enums_validate(bytes.as_ptr(), values.len() as u64, size as u32, cases) }
+        };
+        for length in 0..140 {
+            let mut values = vec![cases - 1; length];
+            assert_eq!(check(&values), 0);
+            for at in 0..length {
+                for bad in [cases, u32::MAX >> (32 - 8 * size)] {
+                    values[at] = bad;
+                    assert_eq!(check(&values), 1);
+                }
+                values[at] = 0;
+            }
+        }
     }
 }
 

@@ -188,6 +188,10 @@ fn builtin(builtin: Builtin) -> *const u8 {
             Err(_) => 1,
         }
     }
+    extern "C" fn utf8_copy(at: u64, n: u64, to: u64) -> u32 {
+        unsafe { put(to, bytes(at, n)) };
+        utf8_validate(to, n)
+    }
     extern "C" fn ascii_validate(at: u64, n: u64) -> u32 {
         unsafe { bytes(at, n) }.is_ascii().into()
     }
@@ -223,6 +227,15 @@ fn builtin(builtin: Builtin) -> *const u8 {
         let invalid =
             |four: &[u8]| char::from_u32(u32::from_le_bytes(four.try_into().unwrap())).is_none();
         unsafe { bytes(at, 4 * n) }.chunks(4).any(invalid).into()
+    }
+    extern "C" fn enums_validate(at: u64, n: u64, size: u32, cases: u32) -> u32 {
+        let discriminant = |bytes: &[u8]| {
+            let bytes = bytes.iter().rev();
+            bytes.fold(0, |all, byte| all << 8 | u32::from(*byte))
+        };
+        let all = unsafe { bytes(at, n * u64::from(size)) };
+        let mut all = all.chunks(size as usize).map(discriminant);
+        all.any(|discriminant| discriminant >= cases).into()
     }
     extern "C" fn bools_normalise(at: u64, n: u64) {
         for byte in unsafe { bytes(at, n) } {
@@ -267,6 +280,7 @@ fn builtin(builtin: Builtin) -> *const u8 {
         Builtin::ArenaReset => arena_reset as *const u8,
         Builtin::HostResultsRelease => nothing as *const u8,
         Builtin::Utf8Validate => utf8_validate as *const u8,
+        Builtin::Utf8Copy => utf8_copy as *const u8,
         Builtin::AsciiValidate => ascii_validate as *const u8,
         Builtin::Utf16ToUtf8 => utf16_to_utf8 as *const u8,
         Builtin::Latin1ToUtf8 => latin1_to_utf8 as *const u8,
@@ -274,6 +288,7 @@ fn builtin(builtin: Builtin) -> *const u8 {
         Builtin::Utf8ToLatin1 => utf8_to_latin1 as *const u8,
         Builtin::Latin1WidenInPlace => latin1_widen as *const u8,
         Builtin::CharsValidate => chars_validate as *const u8,
+        Builtin::EnumsValidate => enums_validate as *const u8,
         Builtin::BoolsNormalise => bools_normalise as *const u8,
         Builtin::BitsMask => bits_mask as *const u8,
         // No test calls it.

@@ -1,0 +1,39 @@
+//! What adapters share to carry strings from one guest to another.
+
+use super::emitter::Emitter;
+use super::transfer::{Guest, Side, Transfer};
+use crate::codegen::{self, Session};
+use crate::modules::module::{CoreSignature, CoreType};
+use anyhow::{Context, Result};
+use cranelift_codegen::ir::{self, InstBuilder};
+use cranelift_frontend::FunctionBuilderContext;
+use trampette_artifact::ids::StringRouteId;
+use trampette_artifact::key::FuncKey;
+
+/// The signature after the context: pointer and (tagged) length, as `i64`, at either end.
+pub fn signature() -> ir::Signature {
+    codegen::wasm_call_signature(&CoreSignature {
+        params: vec![CoreType::I64; 2].into(),
+        results: vec![CoreType::I64; 2].into(),
+    })
+}
+
+/// The code of a route.
+///
+/// # Errors
+/// If the program has no such route.
+pub fn string_route(session: &Session<'_>, id: StringRouteId) -> Result<ir::Function> {
+    let key = FuncKey::StringRoute(id);
+    let route = session.layout.string_routes.get(id);
+    let route = route.with_context(|| format!("{key}: no adapter takes such a route"))?;
+    let mut func = codegen::new_function(key, signature());
+    codegen::set_stack_limit(&mut func);
+    let mut builder_context = FunctionBuilderContext::new();
+    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
+    let (from, to) = (Guest::new(&route.from), Guest::new(&route.to));
+    let mut transfer = Transfer::new(&mut e, Side::Guest(from), Side::Guest(to))?;
+    let (pointer, length) = transfer.string_between(from, to, params[0], params[1])?;
+    e.builder.ins().return_(&[pointer, length]);
+    e.finish();
+    Ok(func)
+}
