@@ -159,8 +159,8 @@ impl InstanceData {
                 component_root: root,
                 slab: slab as u64,
                 entry_sp: 0,
-                entered: 0,
                 interrupt: 0,
+                reserved_word: 0,
                 memory_length: 0,
                 store_data: store.data_address().as_ptr() as u64,
                 post_return_value: 0,
@@ -708,7 +708,7 @@ impl RawInstance {
     pub fn is_entered(&self, store: &StoreInner) -> bool {
         let header = self.data(store).header(SlabId(0));
         // SAFETY: mapped and initialised.
-        unsafe { (&raw const (*header.as_ptr()).entered).read() != 0 }
+        unsafe { (&raw const (*header.as_ptr()).entry_sp).read() != 0 }
     }
 }
 
