@@ -1,14 +1,13 @@
 //! Entries: how the host gets into compiled code, and where a trap gets back out.
 //!
 //! Every entry is thin: it stores its stack pointer in slab 0's root (the activation record), makes
-//! **one** `try_call` to a `tail` body in which everything happens, restores the record and returns a
-//! status. A trap resumes at the handler of the innermost entry, which the runtime finds by the
+//! **one** `try_call` to a `tail` body in which everything happens, and returns a status. A trap resumes at the handler of the innermost entry, which the runtime finds by the
 //! record. Only the `tail` convention treats every register as clobbered at the landing pad, and
 //! nothing outside the `try_call` may trap: [`verify_entry`] checks both for the compile driver.
 //!
-//! Native entries also keep the component's lock, the root's `entered` word: a synchronous component
-//! cannot be entered again while it runs, while a view of its results is alive, or after a trap.
-//! Array-call entries, which are for core functions, do not.
+//! The record is a component's lock too: a synchronous component cannot be entered again while it runs,
+//! while a view of its results is alive, or after a trap, so an entry that finds a record refuses. Core
+//! functions may call each other through the host; their entries restore the record that was there.
 
 use super::emitter::Emitter;
 use super::values::{load_values, store_values};
@@ -28,16 +27,16 @@ use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::{Status, root};
 use trampette_artifact::metadata::ExportItem;
 
-/// What an entry does with the component's lock.
+/// What an entry does with the record that is the component's lock, besides storing its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Lock {
-    /// Takes it, or returns [`Status::CannotEnter`]; gives it back on success.
+    /// Returns [`Status::CannotEnter`] if there is one; clears it on success.
     Hold,
-    /// Takes it likewise and leaves it to the post-return entry to give it back.
+    /// The same, but leaves it to the post-return entry to clear it.
     Take,
-    /// Gives it back on success.
+    /// Clears it on success.
     Release,
-    /// Core instances do not lock.
+    /// Core instances do not lock: it is restored on both ways out.
     None,
 }
 
@@ -82,15 +81,11 @@ pub fn native_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Function>
     let mut builder_context = FunctionBuilderContext::new();
     let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
     if matches!(lock, Lock::Hold | Lock::Take) {
-        take_lock(&mut e);
+        refuse_if_locked(&mut e);
     }
     let mut args = vec![e.context];
     args.extend(params);
-    call_body(&mut e, body, signature, &args, Status::Trap as u32);
-    if matches!(lock, Lock::Hold | Lock::Release) {
-        let free = e.i32(0);
-        e.store_root(free, root::ENTERED);
-    }
+    call_body(&mut e, body, signature, &args, lock, Status::Trap as u32);
     let status = e.i32(Status::Ok as u32);
     e.builder.ins().return_(&[status]);
     e.finish();
@@ -180,7 +175,7 @@ pub fn array_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> 
     }];
     args.extend(load_values(&mut e, values, &signature.params));
     let callee = codegen::wasm_call_signature(&signature);
-    let results = call_body(&mut e, body, callee, &args, 0);
+    let results = call_body(&mut e, body, callee, &args, Lock::None, 0);
     store_values(&mut e, values, &results);
     let success = e.i32(1);
     e.builder.ins().return_(&[success]);
@@ -201,13 +196,13 @@ fn defined_function_signature(
     module.types.get(ty as usize).cloned()
 }
 
-/// Returns [`Status::CannotEnter`] if the component is locked, else locks it.
-fn take_lock(e: &mut Emitter<'_, '_>) {
+/// Returns [`Status::CannotEnter`] if the component is locked.
+fn refuse_if_locked(e: &mut Emitter<'_, '_>) {
     let locked = e.builder.create_block();
     let free = e.builder.create_block();
     e.builder.set_cold_block(locked);
-    let entered = e.load_root(types::I32, root::ENTERED);
-    e.builder.ins().brif(entered, locked, &[], free, &[]);
+    let record = e.load_root(types::I64, root::ENTRY_SP);
+    e.builder.ins().brif(record, locked, &[], free, &[]);
 
     e.builder.switch_to_block(locked);
     e.builder.seal_block(locked);
@@ -216,22 +211,21 @@ fn take_lock(e: &mut Emitter<'_, '_>) {
 
     e.builder.switch_to_block(free);
     e.builder.seal_block(free);
-    let one = e.i32(1);
-    e.store_root(one, root::ENTERED);
 }
 
-/// Stores the activation record, calls the body, and restores the record on both ways out. Goes on
-/// where the body has returned, with its results; the handler returns `failure`.
+/// Stores the activation record, calls the body, and does with the record what `lock` says. Goes on where
+/// the body has returned, with its results; the handler returns `failure`.
 fn call_body(
     e: &mut Emitter<'_, '_>,
     body: FuncKey,
     signature: ir::Signature,
     args: &[Value],
+    lock: Lock,
     failure: u32,
 ) -> Vec<Value> {
     // The stack pointer here is the one of the call: frames do not change after the prologue.
     let stack_pointer = e.builder.ins().get_stack_pointer(types::I64);
-    let previous = e.load_root(types::I64, root::ENTRY_SP);
+    let previous = (lock == Lock::None).then(|| e.load_root(types::I64, root::ENTRY_SP));
     e.store_root(stack_pointer, root::ENTRY_SP);
 
     let call = e.builder.create_block();
@@ -265,13 +259,22 @@ fn call_body(
 
     e.builder.switch_to_block(handler);
     e.builder.seal_block(handler);
-    e.store_root(previous, root::ENTRY_SP);
+    if let Some(previous) = previous {
+        e.store_root(previous, root::ENTRY_SP);
+    }
     let failure = e.i32(failure);
     e.builder.ins().return_(&[failure]);
 
     e.builder.switch_to_block(returned);
     e.builder.seal_block(returned);
-    e.store_root(previous, root::ENTRY_SP);
+    let after = match lock {
+        Lock::Hold | Lock::Release => Some(e.i64(0)),
+        Lock::Take => None,
+        Lock::None => previous,
+    };
+    if let Some(after) = after {
+        e.store_root(after, root::ENTRY_SP);
+    }
     results
 }
 
@@ -397,17 +400,17 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_is_kept_by_native_entries_only() {
+    fn the_record_is_cleared_by_native_entries_only() {
         let writes = |session: &Session<'_>, key| -> Vec<i64> {
             let func = crate::trampolines::build(session, key).unwrap();
-            stores_to(&func, root::ENTERED.0 as i32)
+            stores_to(&func, root::ENTRY_SP.0 as i32)
         };
         with_session(|session| {
-            assert_eq!(writes(session, NATIVE[0]), [1, 0]);
-            assert_eq!(writes(session, NATIVE[1]), [1]);
+            assert_eq!(writes(session, NATIVE[0]), [0]);
+            assert_eq!(writes(session, NATIVE[1]), [0; 0]);
             assert_eq!(writes(session, NATIVE[2]), [0]);
-            assert_eq!(writes(session, NATIVE[3]), [1, 0]);
-            assert_eq!(writes(session, NATIVE[4]), [1, 0]);
+            assert_eq!(writes(session, NATIVE[3]), [0]);
+            assert_eq!(writes(session, NATIVE[4]), [0]);
             for key in ARRAY {
                 assert_eq!(writes(session, key), [0; 0], "{key}");
             }

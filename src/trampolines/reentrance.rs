@@ -1,7 +1,7 @@
 //! Which component instances a call enters, and their `may_enter` flags
 //! (CanonicalABI.md, *Component Instances*).
 //!
-//! Calls from the host are covered by the `entered` word of slab 0's root, which the native entries
+//! Calls from the host are covered by the `entry_sp` of slab 0's root, which the native entries
 //! keep: it stands for the flag of the component itself. What is left are child instances, and of
 //! those only the children of an instance that can call back into its children: a child is
 //! re-entered only through a parent that calls between components ("donut wrapping"). All other

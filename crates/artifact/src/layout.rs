@@ -105,14 +105,15 @@ pub struct RootHeader {
     /// The position of this slab (0, 1, …).
     pub slab: u64,
     /// *Slab 0.* The activation record: the stack pointer of the innermost entry at its `try_call`,
-    /// or 0. Written by entries, which restore the previous value on every way out.
+    /// or 0. It is a component's lock too. 0: it may be entered; otherwise it is running, a result view
+    /// is live, or it has trapped. Set by [`crate::key::FuncKey::ExportEntry`]'s wrapper, cleared by it
+    /// (exports without post-return) or by [`crate::key::FuncKey::PostReturn`]; a trap leaves it set.
+    /// Entries of core instances, which do not lock, restore the previous value on every way out.
     pub entry_sp: u64,
-    /// *Slab 0.* 0: the component may be entered; 1: it is running, a result view is live, or it has
-    /// trapped. Set by [`crate::key::FuncKey::ExportEntry`]'s wrapper, cleared by it (exports without
-    /// post-return) or by [`crate::key::FuncKey::PostReturn`]; a trap leaves it set.
-    pub entered: u32,
     /// *Slab 0.* Non-zero: an interruption is pending; tested after unbounded builtins and host calls.
     pub interrupt: u32,
+    /// Zero.
+    pub reserved_word: u32,
     /// The true length in bytes of this slab's memory, written by the runtime.
     pub memory_length: u64,
     /// *Slab 0.* The address of the embedder's data (`T` of `Store<T>`).
@@ -142,8 +143,6 @@ pub mod root {
     pub const SLAB: RootOffset = RootOffset(offset_of!(RootHeader, slab) as u32);
     /// [`RootHeader::entry_sp`].
     pub const ENTRY_SP: RootOffset = RootOffset(offset_of!(RootHeader, entry_sp) as u32);
-    /// [`RootHeader::entered`].
-    pub const ENTERED: RootOffset = RootOffset(offset_of!(RootHeader, entered) as u32);
     /// [`RootHeader::interrupt`].
     pub const INTERRUPT: RootOffset = RootOffset(offset_of!(RootHeader, interrupt) as u32);
     /// [`RootHeader::memory_length`].
@@ -389,7 +388,6 @@ mod tests {
     fn layouts_are_pinned() {
         assert_eq!(size_of::<RootHeader>(), 120);
         assert_eq!(root::ENTRY_SP, RootOffset(24));
-        assert_eq!(root::ENTERED, RootOffset(32));
         assert_eq!(root::MEMORY_LENGTH, RootOffset(40));
         assert_eq!(size_of::<HandleEntry>(), 1 << HandleEntry::SIZE_LOG2);
         assert_eq!(size_of::<InstanceState>(), 24);

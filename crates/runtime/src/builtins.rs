@@ -11,7 +11,7 @@ use crate::native::NativeSlice;
 use crate::shared_memory::SharedMemory;
 use crate::store::{Lend, StoreInner};
 use crate::transcode;
-use crate::traps::raise;
+use crate::traps::{Activation, raise};
 use crate::typecheck::display_item;
 use anyhow::Result;
 use std::io::Write;
@@ -389,6 +389,7 @@ unsafe extern "C" fn lend_push(root: *const RootHeader, table: u32, handle: u32)
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
     store.lends.borrow_mut().push(Lend {
+        activation: Activation::current(),
         instance: instance.into(),
         table: ComponentInstanceId(table),
         handle,

@@ -605,7 +605,7 @@ impl CoreFunc {
         ensure!(values.len() >= needed, "room for {needed} values is needed");
         let data = self.instance.data(inner)?;
         match self.code {
-            Code::Compiled(code) => data.enter(inner, |context| {
+            Code::Compiled(code) => data.enter(|context| {
                 // SAFETY: the address of an array-call function.
                 let code: extern "C" fn(*mut u8, *mut u8, *mut ValRaw, usize) -> bool =
                     unsafe { std::mem::transmute(code) };

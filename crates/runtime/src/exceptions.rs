@@ -239,8 +239,7 @@ impl Exceptions {
         tag: u32,
         values: &[Slot],
     ) -> Option<*const Landing> {
-        // SAFETY: the store outlives its activations.
-        let store = unsafe { &*activation.store };
+        let store = activation.store();
         let limit = store.limits.get().exception_bytes;
         let index = {
             let mut heap = self.heap.borrow_mut();
@@ -279,8 +278,9 @@ impl Exceptions {
     ) -> Option<*const Landing> {
         let mut heap = self.heap.borrow_mut();
         let tag = TagId(heap.objects[index as usize].tag);
-        // SAFETY: instances outlive their activations; the frame is that of the builtin's trampoline.
-        let found = unsafe { find_handler(&(*activation.instance).component, thrower.fp, tag) };
+        let component = &activation.instance().component;
+        // SAFETY: the frame is that of the builtin's trampoline.
+        let found = unsafe { find_handler(component, thrower.fp, tag) };
         let Some((resume, catch)) = found else {
             if heap.objects[index as usize].state == State::Thrown {
                 heap.release(index);
@@ -318,11 +318,9 @@ impl Exceptions {
             exact: false,
             fp: thrower.fp,
         };
-        // SAFETY: as promised; the store outlives its activations.
-        let resume = unsafe {
-            let record = &(*activation.store).trap;
-            record.record(activation, code.number().into(), 0, origin)
-        }?;
+        let record = &activation.store().trap;
+        // SAFETY: as promised.
+        let resume = unsafe { record.record(activation, code.number().into(), 0, origin) }?;
         Some(self.pass(Landing {
             resume,
             ..Landing::default()
@@ -443,7 +441,7 @@ unsafe extern "C" fn throw_in_rust(
             _ => std::slice::from_raw_parts(values, count as usize),
         };
         Activation::current().as_ref().and_then(|activation| {
-            let exceptions = &(*activation.store).exceptions;
+            let exceptions = &activation.store().exceptions;
             exceptions.throw(activation, thrower(pushed, fp), tag, values)
         })
     };
@@ -462,7 +460,7 @@ unsafe extern "C" fn throw_ref_in_rust(
     // SAFETY: called by the stub, which is called by guest code.
     let landing = unsafe {
         Activation::current().as_ref().and_then(|activation| {
-            let exceptions = &(*activation.store).exceptions;
+            let exceptions = &activation.store().exceptions;
             let found = exceptions.heap.borrow().get(reference).map(|found| found.0);
             let thrower = thrower(pushed, fp);
             match found {

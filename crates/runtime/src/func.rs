@@ -6,7 +6,7 @@ use crate::containers::TupleField;
 use crate::host::{check_func, describe_func};
 use crate::instance::{EntryCode, HostDestructor, HostImports, InstanceData, RawInstance};
 use crate::linker::Linker;
-use crate::native::{Keep, KeepAlive};
+use crate::native::{Keep, KeepAlive, NativeBuffer};
 use crate::resource::Origin;
 use crate::store::{AsContext, AsContextMut, StoreInner};
 use crate::typecheck::{Matched, about, display_export, display_path, match_imports};
@@ -16,13 +16,13 @@ use crate::typed::{
 };
 use crate::val::{NativeReader, NativeWriter, Val};
 use crate::versions::compatible;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use std::any::Any;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use trampette_artifact::ids::{ExportId, ImportId};
 use trampette_artifact::layout::ImportSlot;
 use trampette_artifact::metadata::{Export, ExportItem};
@@ -55,9 +55,26 @@ impl<T: 'static> Clone for InstancePre<T> {
 struct Shared {
     component: Component,
     resources: Arc<[ResourceType]>,
+    /// By the position of the export, for those that were called dynamically.
+    layouts: Box<[OnceLock<CallLayout>]>,
 }
 
 impl Shared {
+    /// The native structs of the export at a position, which is a function of this type.
+    fn call_layout(&self, index: usize, ty: &FuncType) -> &CallLayout {
+        self.layouts[index].get_or_init(|| {
+            let types = &self.component.metadata().types;
+            let params = ty.params.iter().map(|param| param.ty);
+            let (params, offsets) = native::record_layout(types, params);
+            let result = ty.result.map(|ty| native::size_align(types, ty));
+            CallLayout {
+                params: params.size,
+                offsets: offsets.into(),
+                result: result.map_or(0, |result| result.size),
+            }
+        })
+    }
+
     fn types(&self) -> TypeContext<'_> {
         TypeContext::new(self.component.metadata(), &self.resources)
     }
@@ -80,6 +97,12 @@ impl<T: 'static> InstancePre<T> {
             shared: Arc::new(Shared {
                 component: component.clone(),
                 resources,
+                layouts: component
+                    .metadata()
+                    .exports
+                    .iter()
+                    .map(|_| OnceLock::new())
+                    .collect(),
             }),
             slots: slots.into(),
             destructors: destructors.into(),
@@ -127,6 +150,7 @@ pub(crate) struct InstanceId {
 
 impl InstanceId {
     /// The instance, if it is in this store. `what` says in the error what was used.
+    #[inline]
     pub(crate) fn raw(
         &self,
         store: &StoreInner,
@@ -134,14 +158,21 @@ impl InstanceId {
     ) -> Result<RawInstance> {
         match self.raw_in(store) {
             Some(raw) => Ok(raw),
-            None => bail!("{}: used with a store that it is not in", what()),
+            None => Err(foreign_store(what)),
         }
     }
 
     /// The instance, if it is in this store.
+    #[inline]
     pub(crate) fn raw_in(&self, store: &StoreInner) -> Option<RawInstance> {
         (self.store == store.id()).then_some(self.raw)
     }
+}
+
+/// The error for something that was used with another store than its own.
+#[cold]
+fn foreign_store(what: impl FnOnce() -> String) -> anyhow::Error {
+    anyhow!("{}: used with a store that it is not in", what())
 }
 
 /// Where an export is: `"run"`, `"wasi:cli/run@0.2.0#run"`, or `["wasi:cli/run@0.2.0", "run"]`.
@@ -223,13 +254,15 @@ impl Instance {
 
     /// An exported function. Interface names match in compatible versions.
     pub fn get_func(&self, store: impl AsContextMut, path: impl ExportPath) -> Option<Func> {
-        self.id.raw_in(store.store_inner())?;
-        let func = Func {
-            id: self.id,
+        let store = store.store_inner();
+        let instance = self.id.raw_in(store)?.data(store);
+        let index = self.find(path)?;
+        let item = &self.component().metadata().exports[index].item;
+        Some(Func {
+            callee: Callee::new(self.id, instance, item)?,
             shared: self.shared.clone(),
-            index: self.find(path)?,
-        };
-        func.item().is_some().then_some(func)
+            index,
+        })
     }
 
     /// An exported function with Rust types: [`Instance::get_func`] and [`Func::typed`].
@@ -257,7 +290,7 @@ impl Instance {
         let item = display_export(&path);
         let exports = &self.shared.component.metadata().exports;
         if self.id.raw_in(store).is_none() {
-            return anyhow!("{item}: used with a store that it is not in");
+            return foreign_store(|| item);
         }
         if let Some(found) = self.find(names) {
             let found = exports[found].item.kind();
@@ -296,9 +329,19 @@ fn find_export(exports: &[Export], names: &[&str]) -> Option<usize> {
 /// An exported function, called with [`Val`]s.
 #[derive(Clone)]
 pub struct Func {
-    id: InstanceId,
+    callee: Callee,
     shared: Arc<Shared>,
+    /// Among the component's exports.
     index: usize,
+}
+
+/// The native structs of an exported function.
+struct CallLayout {
+    /// Bytes of the parameters, and where each is.
+    params: u32,
+    offsets: Box<[u32]>,
+    /// Bytes of the result.
+    result: u32,
 }
 
 /// What calling an export takes, looked up once.
@@ -336,10 +379,31 @@ unsafe impl Send for Callee {}
 unsafe impl Sync for Callee {}
 
 impl Callee {
-    /// The instance, if it is in this store.
+    /// What calling an export takes; `None` if it is no function.
+    fn new(id: InstanceId, instance: &InstanceData, item: &ExportItem) -> Option<Callee> {
+        let target = match item {
+            ExportItem::HostFunc(import) => Target::Host(*import),
+            ExportItem::Function { id, .. } => {
+                let code = instance.component.export(*id).and_then(EntryCode::new);
+                Target::Lifted(*id, code?)
+            }
+            _ => return None,
+        };
+        Some(Callee {
+            id,
+            target,
+            instance: NonNull::from(instance),
+        })
+    }
+
+    /// The instance, if it is in this store. `what` says in the error what was used.
     #[inline]
-    fn instance<'s>(&self, store: &'s StoreInner) -> Result<&'s InstanceData> {
-        self.id.raw(store, || "exported function".to_string())?;
+    fn instance<'s>(
+        &self,
+        store: &'s StoreInner,
+        what: impl FnOnce() -> String,
+    ) -> Result<&'s InstanceData> {
+        self.id.raw(store, what)?;
         // SAFETY: instances live as long as their store, which this is: no two have the same number.
         Ok(unsafe { self.instance.as_ref() })
     }
@@ -385,47 +449,31 @@ impl Callee {
         }
     }
 
-    /// Calls the export, and then `read` while the results are valid; ends the call in any case.
+    /// Calls the export of its `instance`, and then `read` while the results are valid; ends the call in
+    /// any case.
     ///
     /// # Safety
-    /// See [`RawInstance::call_export`] and [`RawInstance::call_import`].
+    /// See [`RawInstance::call_export`] and [`InstanceData::call_import`].
     #[inline]
     unsafe fn call<O>(
         &self,
-        store: &StoreInner,
+        instance: &InstanceData,
         args: *const u8,
         results: *mut u8,
         read: impl FnOnce() -> Result<O>,
     ) -> Result<O> {
-        /// Ends the call if `read` panics.
-        struct Ending<'a>(&'a InstanceData, EntryCode, &'a StoreInner);
-
-        impl Drop for Ending<'_> {
-            fn drop(&mut self) {
-                // Only reached by a panic, which matters more than what the guest does now.
-                let _ = self.0.end_call(self.2, self.1);
-            }
-        }
-
-        let instance = self.instance(store)?;
         let code = match self.target {
             Target::Lifted(_, code) => code,
-            Target::Host(import) => {
-                let raw = self.id.raw(store, || "exported function".to_string())?;
-                // SAFETY: the caller's promise.
-                return unsafe { raw.call_import(store, import, args, results, read) };
-            }
+            // SAFETY: the caller's promise.
+            Target::Host(import) => unsafe {
+                return instance.call_import(import, args, results, read);
+            },
         };
         // SAFETY: the caller's promise.
-        unsafe { instance.call(store, code, args, results) }
-            .map_err(|error| self.call_error(store, error))?;
-        let ending = Ending(instance, code, store);
-        let outcome = read();
-        std::mem::forget(ending);
-        let end = instance.end_call(store, code);
-        let value = outcome?;
-        end?;
-        Ok(value)
+        match unsafe { instance.call(code, args, results) } {
+            Ok(arena_mark) => instance.read_results(code, arena_mark, read),
+            Err(error) => Err(self.call_error(instance.store(), error)),
+        }
     }
 }
 
@@ -444,27 +492,6 @@ impl Func {
         display_export(&self.export().path)
     }
 
-    /// Looks up what calling the function takes.
-    fn callee(&self, store: &StoreInner) -> Result<Callee> {
-        let instance = self.id.raw(store, || self.display())?.data(store);
-        let target = match &self.export().item {
-            ExportItem::HostFunc(import) => Target::Host(*import),
-            ExportItem::Function { id, .. } => {
-                let code = instance.component.export(*id).and_then(EntryCode::new);
-                Target::Lifted(
-                    *id,
-                    code.with_context(|| format!("the component has no {id}"))?,
-                )
-            }
-            _ => bail!("a `Func` is only made for functions"),
-        };
-        Ok(Callee {
-            id: self.id,
-            target,
-            instance: NonNull::from(instance),
-        })
-    }
-
     /// Its type; types are those of [`Component::metadata`].
     pub fn ty(&self) -> &FuncType {
         self.item().expect("a `Func` is only made for functions")
@@ -479,7 +506,8 @@ impl Func {
         P: Params + Lower,
         R: Lift,
     {
-        let callee = self.callee(store.store_inner())?;
+        let callee = self.callee;
+        callee.instance(store.store_inner(), || self.display())?;
         let ty = self.ty();
         let handles = Cell::new(None);
         let cx = self.shared.types().with_any_handles(&handles);
@@ -510,26 +538,26 @@ impl Func {
     pub fn call(&self, mut store: impl AsContextMut, args: &[Val]) -> Result<Vec<Val>> {
         let caller = store.caller();
         let store = caller.inner();
-        let callee = self.callee(store)?;
+        let instance = self.callee.instance(store, || self.display())?;
         let ty = self.ty();
         let metadata = self.shared.component.metadata();
+        let layout = self.shared.call_layout(self.index, ty);
         let origin = Origin {
-            id: self.id,
+            id: self.callee.id,
             store,
             host: None,
         };
         let mut keep = KeepAlive::default();
-        let buffer = self
-            .write_arguments(ty, args, origin, &mut keep)
+        let mut arguments = NativeBuffer::zeroed(layout.params);
+        let arguments = arguments.as_mut_ptr();
+        // SAFETY: the buffer has room for the parameters.
+        unsafe { self.write_arguments(layout, args, origin, &mut keep, arguments) }
             .map_err(|error| about(self.display(), &error))?;
-        let size = ty
-            .result
-            .map_or(0, |ty| native::size_align(&metadata.types, ty).size);
-        let mut results = vec![0u64; (size as usize).div_ceil(8)];
-        let results = results.as_mut_ptr().cast::<u8>();
+        let mut results = NativeBuffer::zeroed(layout.result);
+        let results = results.as_mut_ptr();
         // SAFETY: both buffers have the function's native layout, and `keep` lives through the call.
         let values = unsafe {
-            callee.call(store, buffer.as_ptr().cast(), results, || {
+            self.callee.call(instance, arguments, results, || {
                 let reader = NativeReader::new(metadata, &self.shared.resources, Some(origin));
                 match ty.result {
                     Some(ty) => reader
@@ -545,14 +573,19 @@ impl Func {
         values
     }
 
-    /// The native struct of the arguments; `keep` owns what it points to.
-    fn write_arguments(
+    /// Writes the native struct of the arguments; `keep` owns what it points to.
+    ///
+    /// # Safety
+    /// `to` has room for the function's parameters.
+    unsafe fn write_arguments(
         &self,
-        ty: &FuncType,
+        layout: &CallLayout,
         args: &[Val],
         origin: Origin<'_>,
         keep: &mut KeepAlive,
-    ) -> Result<Vec<u64>> {
+        to: *mut u8,
+    ) -> Result<()> {
+        let ty = self.ty();
         let metadata = self.shared.component.metadata();
         ensure!(!ty.is_async, "async functions are not supported");
         ensure!(
@@ -561,24 +594,14 @@ impl Func {
             ty.params.len(),
             args.len()
         );
-        let params = ty.params.iter().map(|param| param.ty);
-        let (layout, offsets) = native::record_layout(&metadata.types, params);
-        let mut buffer = vec![0u64; (layout.size as usize).div_ceil(8)];
-        let mut writer = NativeWriter::new(
-            metadata,
-            &self.shared.resources,
-            Keep::Arguments(keep),
-            Some(origin),
-        );
-        for ((param, offset), value) in ty.params.iter().zip(&offsets).zip(args) {
-            // SAFETY: the buffer has room for all parameters.
-            unsafe {
-                let place = buffer.as_mut_ptr().cast::<u8>().add(*offset as usize);
-                writer.write(param.ty, value, place)
-            }
-            .with_context(|| format!("parameter `{}`", param.name))?;
+        let keep = Keep::Arguments(keep);
+        let mut writer = NativeWriter::new(metadata, &self.shared.resources, keep, Some(origin));
+        for ((param, offset), value) in ty.params.iter().zip(&layout.offsets).zip(args) {
+            // SAFETY: the parameter is at its offset.
+            unsafe { writer.write(param.ty, value, to.add(*offset as usize)) }
+                .with_context(|| format!("parameter `{}`", param.name))?;
         }
-        Ok(buffer)
+        Ok(())
     }
 }
 
@@ -658,10 +681,10 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
     ) -> Result<O> {
         let caller = store.caller();
         let store = caller.inner();
-        let id = self.callee.id;
-        id.raw(store, || format!("export `{}`", describe_func::<P, R>()))?;
+        let what = || format!("export `{}`", describe_func::<P, R>());
+        let instance = self.callee.instance(store, what)?;
         let origin = Origin {
-            id,
+            id: self.callee.id,
             store,
             host: self.host_handles,
         };
@@ -677,7 +700,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         // the call; after success the result is initialised.
         unsafe {
             self.callee
-                .call(store, args.as_ptr().cast(), results_address, || {
+                .call(instance, args.as_ptr().cast(), results_address, || {
                     read(results.assume_init_ref(), LiftContext::new(Some(origin)))
                 })
         }

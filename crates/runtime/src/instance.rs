@@ -9,13 +9,14 @@ use crate::handles::HandleTables;
 use crate::host::HostEntry;
 use crate::shared_memory::SharedMemory;
 use crate::slab::{SlabSet, memory_bytes};
-use crate::stack;
 use crate::store::StoreInner;
+use crate::thread::Thread;
 use crate::traps::Activation;
 use crate::typecheck::display_import;
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use std::any::Any;
 use std::cell::Cell;
+use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::*;
@@ -42,6 +43,8 @@ pub struct HostImports {
 
 /// State of an instance that is in a store.
 pub(crate) struct InstanceData {
+    /// It owns the instance.
+    store: NonNull<StoreInner>,
     pub component: Component,
     /// Taken out only by `drop`.
     slabs: Option<SlabSet>,
@@ -51,13 +54,20 @@ pub(crate) struct InstanceData {
     /// The memories that are shared between threads, by [`SharedMemoryId`].
     pub shared_memories: Vec<SharedMemory>,
     pub handles: HandleTables,
-    /// Where the arena was when the last call began whose results are still needed.
+    /// Where the arena was when the last [`RawInstance::call_export`] began.
     arena_mark: Cell<u64>,
     /// What the contexts hold as stack limit.
     stack_limit: Cell<usize>,
 }
 
 impl InstanceData {
+    /// The store.
+    #[inline]
+    pub fn store(&self) -> &StoreInner {
+        // SAFETY: instances live as long as their store, whose address is stable.
+        unsafe { self.store.as_ref() }
+    }
+
     /// The slabs.
     #[inline]
     pub fn slabs(&self) -> &SlabSet {
@@ -124,15 +134,10 @@ impl InstanceData {
 
     /// Writes the contexts only when the limit is another than before: in the first call, and where
     /// the host's own depth or thread changes.
-    #[inline]
     fn set_stack_limit(&self, limit: usize) {
-        if self.stack_limit.replace(limit) != limit {
-            self.write_stack_limit(limit);
+        if self.stack_limit.replace(limit) == limit {
+            return;
         }
-    }
-
-    #[cold]
-    fn write_stack_limit(&self, limit: usize) {
         for slab in 0..self.component.slab_plan().len() {
             let context = self.slabs().context(SlabId::new(slab));
             // SAFETY: the hot part of every context is mapped.
@@ -154,8 +159,8 @@ impl InstanceData {
                 component_root: root,
                 slab: slab as u64,
                 entry_sp: 0,
-                entered: 0,
                 interrupt: 0,
+                reserved_word: 0,
                 memory_length: 0,
                 store_data: store.data_address().as_ptr() as u64,
                 post_return_value: 0,
@@ -206,42 +211,69 @@ impl InstanceData {
     }
 
     /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a result.
-    #[inline]
-    pub(crate) fn enter(
+    #[inline(always)]
+    pub(crate) fn enter(&self, call: impl FnOnce(*mut u8) -> u32) -> Result<()> {
+        Thread::with(|thread| {
+            let activation = Activation::outermost(self);
+            let here = (&raw const activation).addr();
+            // Most calls begin where another one has begun before, and find everything prepared.
+            let limit = thread.known_stack_limit(here, self.store().stack_bytes());
+            if limit != Some(self.stack_limit.get())
+                || !thread.activation.get().is_null()
+                || self.store().interrupts().is_some()
+            {
+                return self.prepare_and_enter(thread, here, call);
+            }
+            let status = activation.run(thread, || call(self.context));
+            self.outcome(status, &activation)
+        })
+    }
+
+    /// [`InstanceData::enter`] for a call inside another one, at another depth of the stack than the last
+    /// one, or that can be interrupted.
+    #[inline(never)]
+    fn prepare_and_enter(
         &self,
-        store: &StoreInner,
+        thread: &Thread,
+        here: usize,
         call: impl FnOnce(*mut u8) -> u32,
     ) -> Result<()> {
+        let outer = thread.activation.get();
+        let activation = Activation::inside(self, outer);
         // SAFETY: activations on this thread's chain are live.
-        let limit = match unsafe { Activation::current().as_ref() } {
-            Some(outer) => outer.stack_limit,
-            None => stack::limit(store.limits.get().stack_bytes)?,
+        let limit = match unsafe { outer.as_ref() } {
+            Some(outer) => outer.instance().stack_limit.get(),
+            None => thread.find_stack_limit(here, self.store().stack_bytes())?,
         };
         self.set_stack_limit(limit);
-        let results_base = store.host_results_base.replace(store.host_results_length());
-        let lends = store.lends.borrow().len();
+        let run = || activation.run(thread, || call(self.context));
+        let status = match self.store().interrupts() {
+            None => run(),
+            Some(shared) => shared.run(self, run),
+        };
+        self.outcome(status, &activation)
+    }
 
-        let running = store.interrupts().map(|shared| shared.enter(self));
-        let status = Activation::new(store, self, limit).run(|| call(self.context));
-        drop(running);
-
-        let own_base = store.host_results_base.replace(results_base);
+    /// What a status means.
+    #[inline(always)]
+    fn outcome(&self, status: u32, activation: &Activation) -> Result<()> {
         if status == Status::Ok as u32 {
             return Ok(());
         }
-        Err(self.failed(store, status, own_base, lends))
+        Err(self.failed(status, activation))
     }
 
     /// The error of a call that returned another status than [`Status::Ok`]; what the call left in the
     /// store is released.
     #[cold]
-    fn failed(&self, store: &StoreInner, status: u32, own_base: usize, lends: usize) -> Error {
+    fn failed(&self, status: u32, activation: &Activation) -> Error {
         const CANNOT_ENTER: u32 = Status::CannotEnter as u32;
+        let store = self.store();
         if status == CANNOT_ENTER {
             return Trap::new(TrapCode::CannotEnter, 0, WasmBacktrace::default()).into();
         }
-        store.release_host_results_from(own_base);
-        store.release_lends(lends);
+        store.release_host_results();
+        store.release_lends_of(activation);
         self.trap_error(store)
     }
 
@@ -274,36 +306,32 @@ impl InstanceData {
 /// Code addresses of an export that is a function.
 #[derive(Clone, Copy)]
 pub(crate) struct EntryCode {
-    entry: usize,
-    post_return: Option<usize>,
+    entry: NonZeroUsize,
+    post_return: Option<NonZeroUsize>,
 }
 
 impl EntryCode {
     /// `None` if the export has no code.
     pub fn new(code: ExportCode) -> Option<EntryCode> {
         Some(EntryCode {
-            entry: code.entry?,
-            post_return: code.post_return,
+            entry: NonZeroUsize::new(code.entry?)?,
+            post_return: code.post_return.and_then(NonZeroUsize::new),
         })
     }
 }
 
 impl InstanceData {
-    /// See [`RawInstance::call_export`].
+    /// See [`RawInstance::call_export`]. Gives what [`InstanceData::end_call`] takes: where the arena
+    /// was before the call.
     ///
     /// # Safety
     /// As there, and the code is that of an export of this instance's component.
-    #[inline]
-    pub unsafe fn call(
-        &self,
-        store: &StoreInner,
-        code: EntryCode,
-        args: *const u8,
-        results: *mut u8,
-    ) -> Result<()> {
+    #[inline(always)]
+    pub unsafe fn call(&self, code: EntryCode, args: *const u8, results: *mut u8) -> Result<u64> {
+        let store = self.store();
         let mark = store.arena_mark();
         store.calls.set(store.calls.get().wrapping_add(1));
-        let result = self.enter(store, |context| {
+        let result = self.enter(move |context| {
             // SAFETY: the address of a native-call function with this signature; the caller vouches
             // for the pointers.
             unsafe {
@@ -314,34 +342,122 @@ impl InstanceData {
         });
         match result {
             // The result may be there.
-            Ok(()) => self.arena_mark.set(mark),
-            Err(_) => store.arena_reset(mark),
-        }
-        result
-    }
-
-    /// See [`RawInstance::post_return`].
-    #[inline]
-    pub fn end_call(&self, store: &StoreInner, code: EntryCode) -> Result<()> {
-        match code.post_return {
-            Some(post_return) => self.call_post_return(store, post_return),
-            None => {
-                store.arena_reset(self.arena_mark.get());
-                Ok(())
+            Ok(()) => Ok(mark),
+            Err(error) => {
+                store.arena_reset(mark);
+                Err(error)
             }
         }
     }
 
-    fn call_post_return(&self, store: &StoreInner, post_return: usize) -> Result<()> {
-        let result = self.enter(store, |context| {
+    /// Calls `read` while the results of a call are valid, and then [`InstanceData::end_call`] in any case.
+    #[inline]
+    pub fn read_results<O>(
+        &self,
+        code: EntryCode,
+        arena_mark: u64,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        if code.post_return.is_none() && self.store().arena_mark() == arena_mark {
+            // There is nothing to end, so large values can be made where they are wanted.
+            return read();
+        }
+        self.read_and_end(code, arena_mark, read)
+    }
+
+    #[inline(never)]
+    fn read_and_end<O>(
+        &self,
+        code: EntryCode,
+        arena_mark: u64,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        /// Ends the call if `read` panics.
+        struct Ending<'a>(&'a InstanceData, EntryCode, u64);
+
+        impl Drop for Ending<'_> {
+            fn drop(&mut self) {
+                // Only reached by a panic, which matters more than what the guest does now.
+                let _ = self.0.end_call(self.1, self.2);
+            }
+        }
+
+        let ending = Ending(self, code, arena_mark);
+        let outcome = read();
+        std::mem::forget(ending);
+        let end = self.end_call(code, arena_mark);
+        let value = outcome?;
+        end?;
+        Ok(value)
+    }
+
+    /// See [`RawInstance::post_return`].
+    #[inline]
+    pub fn end_call(&self, code: EntryCode, arena_mark: u64) -> Result<()> {
+        let result = match code.post_return {
+            Some(post_return) => self.call_post_return(post_return),
+            None => Ok(()),
+        };
+        self.store().arena_reset(arena_mark);
+        result
+    }
+
+    fn call_post_return(&self, post_return: NonZeroUsize) -> Result<()> {
+        self.enter(move |context| {
             // SAFETY: the address of a native-call function with this signature.
             unsafe {
                 let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(post_return);
                 code(context)
             }
-        });
-        store.arena_reset(self.arena_mark.get());
-        result
+        })
+    }
+
+    /// Calls a function that the component imports, as compiled code would, and then `read` while
+    /// its results are valid. Nothing of the component runs, so it need not be enterable.
+    ///
+    /// # Safety
+    /// `args` and `results` point to the native structs of the import's parameters and result, and
+    /// what the arguments point to is valid during the call.
+    ///
+    /// # Errors
+    /// The host's own error, or that of `read`.
+    pub unsafe fn call_import<O>(
+        &self,
+        import: ImportId,
+        args: *const u8,
+        results: *mut u8,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        /// Drops what the function keeps for its results, also when a panic passes.
+        struct Kept<'s>(&'s StoreInner);
+
+        impl Drop for Kept<'_> {
+            fn drop(&mut self) {
+                self.0.release_host_results();
+            }
+        }
+
+        let store = self.store();
+        let slot = self.imports.functions.get(import.index());
+        let slot = slot.filter(|slot| slot.function != 0);
+        let Some(slot) = slot else {
+            bail!("the host supplies no {import}");
+        };
+        let _kept = Kept(store);
+        // SAFETY: the slot's function is one that compiled code calls with this signature and the
+        // slot's data; the caller vouches for the pointers.
+        let status = unsafe {
+            let code: HostEntry = std::mem::transmute(slot.function as usize);
+            code(slot.data as usize as *const u8, store, args, results)
+        };
+        if status == HOST_OK {
+            return read();
+        }
+        if let Some(panic) = store.take_host_panic() {
+            std::panic::resume_unwind(panic);
+        }
+        let error = store.take_host_error();
+        Err(error.unwrap_or_else(|| anyhow!("the host's {import} failed and did not say why")))
     }
 }
 
@@ -431,6 +547,7 @@ impl RawInstance {
             .pool()
             .take(component.slab_plan(), component.file())?;
         let data = Box::new(InstanceData {
+            store: NonNull::from(store),
             context: slabs.context(SlabId(0)).as_ptr(),
             component: component.clone(),
             slabs: Some(slabs),
@@ -452,7 +569,7 @@ impl RawInstance {
             return Ok(());
         };
         let mark = store.arena_mark();
-        let result = data.enter(store, |context| {
+        let result = data.enter(move |context| {
             // SAFETY: the address of a native-call function with this signature.
             unsafe {
                 let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(startup);
@@ -497,60 +614,9 @@ impl RawInstance {
             bail!("the component has no {export}");
         };
         // SAFETY: the caller's promise.
-        unsafe { data.call(store, code, args, results) }
-    }
-
-    /// Calls a function that the component imports, as compiled code would, and then `read` while
-    /// its results are valid. Nothing of the component runs, so it need not be enterable.
-    ///
-    /// # Safety
-    /// `args` and `results` point to the native structs of the import's parameters and result, and
-    /// what the arguments point to is valid during the call.
-    ///
-    /// # Errors
-    /// The host's own error, or that of `read`.
-    pub(crate) unsafe fn call_import<O>(
-        &self,
-        store: &StoreInner,
-        import: ImportId,
-        args: *const u8,
-        results: *mut u8,
-        read: impl FnOnce() -> Result<O>,
-    ) -> Result<O> {
-        /// Drops what the function keeps for its results, also when a panic passes.
-        struct Kept<'s> {
-            store: &'s StoreInner,
-            outer: usize,
-        }
-
-        impl Drop for Kept<'_> {
-            fn drop(&mut self) {
-                self.store.release_host_results();
-                self.store.host_results_base.set(self.outer);
-            }
-        }
-
-        let slot = self.data(store).imports.functions.get(import.index());
-        let slot = slot.filter(|slot| slot.function != 0);
-        let Some(slot) = slot else {
-            bail!("the host supplies no {import}");
-        };
-        let outer = store.host_results_base.replace(store.host_results_length());
-        let _kept = Kept { store, outer };
-        // SAFETY: the slot's function is one that compiled code calls with this signature and the
-        // slot's data; the caller vouches for the pointers.
-        let status = unsafe {
-            let code: HostEntry = std::mem::transmute(slot.function as usize);
-            code(slot.data as usize as *const u8, store, args, results)
-        };
-        if status == HOST_OK {
-            return read();
-        }
-        if let Some(panic) = store.take_host_panic() {
-            std::panic::resume_unwind(panic);
-        }
-        let error = store.take_host_error();
-        Err(error.unwrap_or_else(|| anyhow!("the host's {import} failed and did not say why")))
+        data.arena_mark
+            .set(unsafe { data.call(code, args, results) }?);
+        Ok(())
     }
 
     /// Ends a call once its results were read: calls post-return, if the export has one, and gives back
@@ -561,7 +627,7 @@ impl RawInstance {
     pub fn post_return(&self, store: &StoreInner, export: ExportId) -> Result<()> {
         let data = self.data(store);
         match data.component.export(export).and_then(EntryCode::new) {
-            Some(code) => data.end_call(store, code),
+            Some(code) => data.end_call(code, data.arena_mark.get()),
             None => Ok(()),
         }
     }
@@ -626,7 +692,7 @@ impl RawInstance {
             return Ok(());
         };
         let mark = store.arena_mark();
-        let result = data.enter(store, |context| {
+        let result = data.enter(move |context| {
             // SAFETY: the address of a native-call function with this signature.
             unsafe {
                 let code: extern "C" fn(*mut u8, u32) -> u32 = std::mem::transmute(destructor);
@@ -642,7 +708,7 @@ impl RawInstance {
     pub fn is_entered(&self, store: &StoreInner) -> bool {
         let header = self.data(store).header(SlabId(0));
         // SAFETY: mapped and initialised.
-        unsafe { (&raw const (*header.as_ptr()).entered).read() != 0 }
+        unsafe { (&raw const (*header.as_ptr()).entry_sp).read() != 0 }
     }
 }
 

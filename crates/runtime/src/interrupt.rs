@@ -89,9 +89,16 @@ impl Shared {
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
     }
 
-    /// Notes that this thread begins a call, for as long as the result lives. A call inside another one
-    /// of the same store is part of that.
-    pub(crate) fn enter<'s>(&'s self, instance: &'s InstanceData) -> Running<'s> {
+    /// Makes a call in this thread that can be interrupted. A call inside another one of the same store
+    /// is part of that.
+    #[inline(never)]
+    pub(crate) fn run<R>(&self, instance: &InstanceData, call: impl FnOnce() -> R) -> R {
+        let _running = self.enter(instance);
+        call()
+    }
+
+    /// Notes that this thread begins a call, for as long as the result lives.
+    fn enter<'s>(&'s self, instance: &'s InstanceData) -> Running<'s> {
         let is_outermost = self.running.load(Ordering::Relaxed) == 0;
         if is_outermost {
             let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
@@ -107,7 +114,7 @@ impl Shared {
 }
 
 /// A call that runs.
-pub(crate) struct Running<'s> {
+struct Running<'s> {
     shared: &'s Shared,
     instance: &'s InstanceData,
     is_outermost: bool,
@@ -239,7 +246,7 @@ unsafe extern "C" fn handler(
     // SAFETY: the kernel passes valid pointers; activations of this thread are live.
     unsafe {
         let activation = Activation::current().as_ref();
-        let wanted = activation.filter(|activation| is_wanted(&*activation.store));
+        let wanted = activation.filter(|activation| is_wanted(activation.store()));
         match wanted {
             Some(activation) => stop(activation, &mut *context.cast::<libc::ucontext_t>()),
             None => chain(signal, info, context),
@@ -254,8 +261,7 @@ fn is_wanted(store: &StoreInner) -> bool {
 /// Makes the signal return into the handler of the innermost entry if it came in guest code, and
 /// sets the flag otherwise.
 unsafe fn stop(activation: &Activation, ucontext: &mut libc::ucontext_t) {
-    // SAFETY: both outlive the activation.
-    let (store, instance) = unsafe { (&*activation.store, &*activation.instance) };
+    let (store, instance) = (activation.store(), activation.instance());
     let registers = &mut ucontext.uc_mcontext.gregs;
     let pc = registers[libc::REG_RIP as usize] as usize;
     let offset = instance.component.text_offset(pc);

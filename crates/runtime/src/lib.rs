@@ -10,7 +10,7 @@
 //! | `instance` | [`RawInstance`]: roots filled, entries called with native-layout structs |
 //! | `handles` | handle tables as compiled code sees them |
 //! | `builtins`, `transcode` | services that compiled code calls |
-//! | `stack` | how much of the thread's stack guest code may use |
+//! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
 //! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
 //! | `interrupt` | [`InterruptHandle`]: stopping a call from another thread |
 //! | `backtrace`, `dwarf` | [`Trap`] and [`WasmBacktrace`], source lines |
@@ -65,8 +65,8 @@ mod scalars;
 mod shared_memory;
 mod signals;
 mod slab;
-mod stack;
 mod store;
+mod thread;
 mod transcode;
 mod traps;
 mod typecheck;

@@ -73,6 +73,34 @@ pub union NativeResultPayload<A: Copy, B: Copy> {
     pub err: MaybeUninit<B>,
 }
 
+/// Memory for a native struct that is only known at run time: on the stack, unless it is large.
+pub(crate) enum NativeBuffer {
+    Small([u64; NativeBuffer::SMALL]),
+    Large(Vec<u64>),
+}
+
+impl NativeBuffer {
+    /// Words of a small one.
+    const SMALL: usize = 16;
+
+    /// Room for so many bytes, zero and aligned to 8.
+    #[inline]
+    pub(crate) fn zeroed(bytes: u32) -> NativeBuffer {
+        match (bytes as usize).div_ceil(8) {
+            0..=Self::SMALL => NativeBuffer::Small([0; Self::SMALL]),
+            words => NativeBuffer::Large(vec![0; words]),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
+        match self {
+            NativeBuffer::Small(words) => words.as_mut_ptr().cast(),
+            NativeBuffer::Large(words) => words.as_mut_ptr().cast(),
+        }
+    }
+}
+
 /// Memory that the native form of an export's arguments points into, released after the call.
 #[derive(Default)]
 pub(crate) struct KeepAlive {

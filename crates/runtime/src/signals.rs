@@ -83,8 +83,7 @@ unsafe fn resume_at_entry(
     let Some(activation) = (unsafe { Activation::current().as_ref() }) else {
         return false;
     };
-    // SAFETY: the instance outlives its activations.
-    let instance = unsafe { &*activation.instance };
+    let instance = activation.instance();
     let registers = &mut ucontext.uc_mcontext.gregs;
     let pc = registers[libc::REG_RIP as usize] as usize;
     let component = &instance.component;
@@ -106,9 +105,8 @@ unsafe fn resume_at_entry(
         exact: true,
         fp: registers[libc::REG_RBP as usize] as usize,
     };
-    // SAFETY: the store outlives its activations; guest code was running, since the instruction that
-    // faulted is the guest's.
-    let resume = unsafe { (*activation.store).trap.record(activation, code, 0, origin) };
+    // SAFETY: guest code was running, since the instruction that faulted is the guest's.
+    let resume = unsafe { activation.store().trap.record(activation, code, 0, origin) };
     let Some(resume) = resume else {
         return false;
     };

@@ -12,7 +12,7 @@ use crate::exceptions::Exceptions;
 use crate::instance::InstanceData;
 use crate::interrupt::{self, InterruptHandle};
 use crate::limits::StoreLimits;
-use crate::traps::TrapRecord;
+use crate::traps::{Activation, TrapRecord};
 use anyhow::{Error, Result};
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -241,6 +241,8 @@ impl Drop for Kept {
 /// A loan of an owned handle for the length of a call.
 #[derive(Clone, Copy)]
 pub(crate) struct Lend {
+    /// The call that made it, live as long as the loan; only compared.
+    pub activation: *const Activation,
     /// The instance, which lives as long as the store.
     pub instance: NonNull<InstanceData>,
     /// The handle table.
@@ -262,9 +264,9 @@ pub struct StoreInner {
     arena: RefCell<Arena>,
     /// [`Arena::mark`] now, so that a call which takes nothing from the arena need not look into it.
     arena_mark: Cell<u64>,
+    /// What the results of the host function that returned last point to. While they are copied into
+    /// the guest no other host function can be called.
     host_results: RefCell<Vec<Kept>>,
-    /// Where the current activation's own host results start.
-    pub(crate) host_results_base: Cell<usize>,
     host_error: RefCell<Option<Error>>,
     host_panic: RefCell<Option<Box<dyn Any + Send>>>,
     pub(crate) trap: TrapRecord,
@@ -288,7 +290,6 @@ impl StoreInner {
             arena: RefCell::default(),
             arena_mark: Cell::new(Arena::default().mark()),
             host_results: RefCell::default(),
-            host_results_base: Cell::new(0),
             host_error: RefCell::default(),
             host_panic: RefCell::default(),
             trap: TrapRecord::default(),
@@ -301,11 +302,19 @@ impl StoreInner {
     }
 
     /// What this store shares with its [`InterruptHandle`]s, if it has any.
+    #[inline]
     pub(crate) fn interrupts(&self) -> Option<&interrupt::Shared> {
         self.interrupts.get().map(|shared| &**shared)
     }
 
+    /// How much of a stack guest code may use.
+    #[inline]
+    pub(crate) fn stack_bytes(&self) -> usize {
+        self.limits.get().stack_bytes
+    }
+
     /// A number that no other store has: what is in this store carries it.
+    #[inline]
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
@@ -404,20 +413,18 @@ impl StoreInner {
         self.keep_vec(value.into_bytes())
     }
 
-    /// Drops what the host functions of the current activation keep.
+    /// Drops what host functions keep for their results.
     pub(crate) fn release_host_results(&self) {
-        self.release_host_results_from(self.host_results_base.get());
-    }
-
-    pub(crate) fn release_host_results_from(&self, base: usize) {
         // One at a time, so that no borrow is held while a destructor of the embedder's runs.
-        while self.host_results.borrow().len() > base {
+        loop {
             let kept = self.host_results.borrow_mut().pop();
-            drop(kept);
+            if kept.is_none() {
+                break;
+            }
         }
     }
 
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn host_results_length(&self) -> usize {
         self.host_results.borrow().len()
     }
@@ -431,6 +438,14 @@ impl StoreInner {
             let instance = unsafe { lend.instance.as_ref() };
             instance.handles.end_lend(lend.table, lend.handle);
         }
+    }
+
+    /// Ends the lends that an activation made and did not end.
+    pub(crate) fn release_lends_of(&self, activation: *const Activation) {
+        let lends = self.lends.borrow();
+        let outer = lends.iter().rposition(|lend| lend.activation != activation);
+        drop(lends);
+        self.release_lends(outer.map_or(0, |outer| outer + 1));
     }
 
     /// Number of instances.
@@ -466,7 +481,7 @@ impl StoreInner {
 
 impl Drop for StoreInner {
     fn drop(&mut self) {
-        self.release_host_results_from(0);
+        self.release_host_results();
         for instance in self.instances.get_mut().drain(..) {
             // SAFETY: boxed by `add_instance`, and freed only here.
             drop(unsafe { Box::from_raw(instance.as_ptr()) });

@@ -8,6 +8,7 @@
 use crate::component::Component;
 use crate::instance::InstanceData;
 use crate::store::StoreInner;
+use crate::thread::Thread;
 use std::cell::{Cell, UnsafeCell};
 use std::ptr::null;
 use trampette_artifact::ids::SlabId;
@@ -19,35 +20,41 @@ pub(crate) const MAX_FRAMES: usize = 128;
 
 /// One entry of the host into a guest, on the host's stack. Activations of a thread form a chain.
 pub(crate) struct Activation {
-    /// The store.
-    pub store: *const StoreInner,
-    /// The instance that was entered.
-    pub instance: *const InstanceData,
-    /// The stack limit, inherited by activations inside.
-    pub stack_limit: usize,
+    /// The instance that was entered. It outlives the activation.
+    instance: *const InstanceData,
     previous: *const Activation,
 }
 
-thread_local! {
-    static CURRENT: Cell<*const Activation> = const { Cell::new(null()) };
-}
-
 impl Activation {
-    /// An activation to be made current.
+    /// The first activation of a chain.
     #[inline]
-    pub fn new(store: &StoreInner, instance: &InstanceData, stack_limit: usize) -> Activation {
-        Activation {
-            store,
-            instance,
-            stack_limit,
-            previous: CURRENT.get(),
-        }
+    pub fn outermost(instance: &InstanceData) -> Activation {
+        Activation::inside(instance, null())
+    }
+
+    /// An activation inside of `previous`, which may be null.
+    #[inline]
+    pub fn inside(instance: &InstanceData, previous: *const Activation) -> Activation {
+        Activation { instance, previous }
     }
 
     /// The innermost activation of this thread, or null. Safe to call in a signal handler.
     #[inline]
     pub fn current() -> *const Activation {
-        CURRENT.get()
+        Thread::with(|thread| thread.activation.get())
+    }
+
+    /// The instance that was entered.
+    #[inline]
+    pub fn instance(&self) -> &InstanceData {
+        // SAFETY: instances live as long as their store, which the call borrows.
+        unsafe { &*self.instance }
+    }
+
+    /// Its store.
+    #[inline]
+    pub fn store(&self) -> &StoreInner {
+        self.instance().store()
     }
 
     /// The address of the outermost activation of this thread's chain: above all frames of guests.
@@ -62,15 +69,16 @@ impl Activation {
 
     /// Runs `f`, which enters the guest, as the innermost activation of this thread.
     #[inline]
-    pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Restore(*const Activation);
-        impl Drop for Restore {
+    pub fn run<R>(&self, thread: &Thread, f: impl FnOnce() -> R) -> R {
+        struct Restore<'t>(&'t Thread, *const Activation);
+        impl Drop for Restore<'_> {
+            #[inline]
             fn drop(&mut self) {
-                CURRENT.set(self.0);
+                self.0.activation.set(self.1);
             }
         }
-        let _restore = Restore(self.previous);
-        CURRENT.set(self);
+        let _restore = Restore(thread, self.previous);
+        thread.activation.set(self);
         f()
     }
 }
@@ -149,8 +157,7 @@ impl TrapRecord {
         payload: u64,
         origin: Origin,
     ) -> Option<Resume> {
-        // SAFETY: both live as long as the activation.
-        let instance = unsafe { &*activation.instance };
+        let instance = activation.instance();
         let root = instance.slabs().root(SlabId(0)).cast::<RootHeader>();
         // SAFETY: the root is mapped while the instance lives.
         let sp = unsafe { (&raw const (*root.as_ptr()).entry_sp).read() } as usize;
@@ -253,8 +260,7 @@ extern "C" fn record_raise(
     let activation = Activation::current();
     // SAFETY: only guest code calls `raise`, and it runs inside an activation.
     let resume = unsafe { activation.as_ref() }.and_then(|activation| {
-        // SAFETY: the store outlives its activations.
-        let record = unsafe { &(*activation.store).trap };
+        let record = &activation.store().trap;
         let origin = Origin {
             pc: return_address,
             exact: false,
