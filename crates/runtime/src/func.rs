@@ -696,13 +696,18 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
             .map_err(|error| self.callee.parameter_error(store, &error))?;
         let mut results = MaybeUninit::<R::Native>::uninit();
         let results_address = results.as_mut_ptr().cast::<u8>();
+        // The closure holds no reference to the results: a reference that is passed to a function must not be
+        // written to while it runs, and the guest does.
+        let read = move || {
+            // SAFETY: after success the result is initialised; the struct outlives the call.
+            let results = unsafe { &*results_address.cast::<R::Native>() };
+            read(results, LiftContext::new(Some(origin)))
+        };
         // SAFETY: both have the native layout of the checked types; `params` and `keep` live through
-        // the call; after success the result is initialised.
+        // the call.
         unsafe {
             self.callee
-                .call(instance, args.as_ptr().cast(), results_address, || {
-                    read(results.assume_init_ref(), LiftContext::new(Some(origin)))
-                })
+                .call(instance, args.as_ptr().cast(), results_address, read)
         }
     }
 }
