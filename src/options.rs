@@ -1,12 +1,12 @@
 //! [`CompileOptions`]: what a user of the compiler can choose.
 
-use crate::codegen::isa::Isa;
 pub use crate::codegen::isa::{OptLevel, TargetCpu};
 use crate::component::ParseOptions;
 pub use crate::component::program::Bounds;
 pub use crate::component::world::{Wit, World};
 use crate::inline::heuristics::Tunables;
 use anyhow::Result;
+use cranelift_codegen::isa::OwnedTargetIsa;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ impl CompileOptions {
     ///
     /// # Errors
     /// If the code generator refuses the settings.
-    pub fn isa(&self) -> Result<Isa> {
+    pub fn isa(&self) -> Result<OwnedTargetIsa> {
         crate::codegen::isa::isa_with(self.opt_level, &self.target_cpu, self.nan, self.spectre)
     }
 

@@ -8,7 +8,6 @@ use anyhow::{Context, Result, anyhow};
 use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use std::fmt;
-use std::ops::Deref;
 use std::str::FromStr;
 
 /// How much Cranelift optimises.
@@ -183,43 +182,11 @@ const FEATURES: &[CpuFeature] = features! {
     "has_avx_vnni", "avxvnni", None;
 };
 
-/// The target instruction set.
-pub struct Isa {
-    whole: OwnedTargetIsa,
-    selecting: Option<OwnedTargetIsa>,
-}
-
-impl Isa {
-    /// The same without what comes before instructions are selected: for functions that were optimised
-    /// already. `None` if functions are not to be optimised.
-    pub fn selecting(&self) -> Option<&dyn TargetIsa> {
-        self.selecting.as_deref()
-    }
-}
-
-impl Deref for Isa {
-    type Target = dyn TargetIsa;
-
-    fn deref(&self) -> &Self::Target {
-        &*self.whole
-    }
-}
-
-impl From<OwnedTargetIsa> for Isa {
-    /// One with which nothing comes between optimisation and selection.
-    fn from(whole: OwnedTargetIsa) -> Isa {
-        Isa {
-            whole,
-            selecting: None,
-        }
-    }
-}
-
 /// The target instruction set, with every setting that the design rests on.
 ///
 /// # Errors
 /// If this build of Cranelift lacks the target or a setting.
-pub fn isa(level: OptLevel, target: &TargetCpu) -> Result<Isa> {
+pub fn isa(level: OptLevel, target: &TargetCpu) -> Result<OwnedTargetIsa> {
     isa_with(level, target, NanBits::Any, Spectre::Ignored)
 }
 
@@ -232,7 +199,7 @@ pub fn isa_with(
     target: &TargetCpu,
     nan: NanBits,
     spectre: Spectre,
-) -> Result<Isa> {
+) -> Result<OwnedTargetIsa> {
     let mitigation = match spectre {
         Spectre::Ignored => "false",
         Spectre::Mitigated => "true",
@@ -280,21 +247,9 @@ pub fn isa_with(
             .enable(feature.flag)
             .with_context(|| format!("Cranelift does not know the feature {}", feature.flag))?;
     }
-    let whole = builder
+    builder
         .finish(settings::Flags::new(flags))
-        .with_context(|| format!("Cranelift's settings for {target} contradict each other"))?;
-    let selecting = match level {
-        OptLevel::None => None,
-        // Optimisation has made NaNs canonical.
-        _ => Some(changed(
-            &*whole,
-            &[
-                ("opt_level", OptLevel::None.name()),
-                ("enable_nan_canonicalization", "false"),
-            ],
-        )?),
-    };
-    Ok(Isa { whole, selecting })
+        .with_context(|| format!("Cranelift's settings for {target} contradict each other"))
 }
 
 /// The same target and settings with the register allocator that needs linear time, and makes slower
@@ -303,18 +258,11 @@ pub fn isa_with(
 /// # Errors
 /// As [`isa()`].
 pub fn for_large_functions(isa: &dyn TargetIsa) -> Result<OwnedTargetIsa> {
-    changed(isa, &[("regalloc_algorithm", "single_pass")])
-}
-
-/// The same target and settings, but for some.
-fn changed(isa: &dyn TargetIsa, settings: &[(&str, &str)]) -> Result<OwnedTargetIsa> {
     let mut flags = settings::builder();
     for flag in isa.flags().iter() {
         flags.set(flag.name, &flag.value_string())?;
     }
-    for (name, value) in settings {
-        flags.set(name, value)?;
-    }
+    flags.set("regalloc_algorithm", "single_pass")?;
     let mut builder = isa::lookup(isa.triple().clone())?;
     for flag in isa.isa_flags() {
         builder.set(flag.name, &flag.value_string())?;

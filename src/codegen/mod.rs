@@ -24,7 +24,7 @@ use crate::component::program::Program;
 use crate::inline::heuristics::Tunables;
 use crate::modules::module::{CoreSignature, CoreType};
 use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, InstBuilder, types};
-use cranelift_codegen::isa::CallConv;
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::FunctionBuilder;
 use std::mem::offset_of;
 use std::sync::atomic::AtomicUsize;
@@ -35,7 +35,7 @@ use trampette_artifact::layout::{RootOffset, SharedMemoryState};
 /// Everything that producers of CLIF read. Shared by all threads.
 pub struct Session<'a> {
     /// The target.
-    pub isa: isa::Isa,
+    pub isa: OwnedTargetIsa,
     /// The flattened component.
     pub program: &'a Program<'a>,
     /// Where everything is.

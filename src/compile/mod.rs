@@ -17,8 +17,8 @@ use crate::inline::graph::CallGraph;
 use crate::inline::positions::Positions;
 use crate::{late, modules, trampolines};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use cranelift_codegen::ir;
-use cranelift_codegen::{Context, FinalizedMachExceptionHandler, FinalizedRelocTarget};
+use cranelift_codegen::{CompiledCode, Context, ir, settings};
+use cranelift_codegen::{FinalizedMachExceptionHandler, FinalizedRelocTarget};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Mutex;
@@ -300,7 +300,8 @@ pub fn build_clif(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
 
 thread_local! {
     /// Cranelift's working memory, kept from one function to the next.
-    static CONTEXT: RefCell<Context> = RefCell::new(Context::new());
+    static WORKING_MEMORY: RefCell<(Context, regalloc2::Ctx)> =
+        RefCell::new((Context::new(), Default::default()));
 }
 
 /// Does a part of compiling `key`: errors name the function, and a panic of the compiler (a defect) is one.
@@ -310,7 +311,7 @@ fn guarded<T>(session: &Session<'_>, key: FuncKey, work: impl FnOnce() -> Result
             result.with_context(|| format!("cannot compile `{}`", symbol(session.program, key)))
         }
         Err(_) => {
-            CONTEXT.set(Context::new());
+            WORKING_MEMORY.set((Context::new(), Default::default()));
             bail!(
                 "internal error: the compiler panicked on `{}`",
                 symbol(session.program, key)
@@ -345,35 +346,37 @@ fn compile_body(
         trampolines::entry::verify_entry(&body.func)?;
     }
     let clif_text = (listing == Listing::Clif).then(|| body.func.display().to_string());
-    CONTEXT.with_borrow_mut(|context| {
+    WORKING_MEMORY.with_borrow_mut(|(context, registers)| {
         context.clear();
         context.func = body.func;
         let large = context.func.dfg.num_blocks() > LARGE_FUNCTION_BLOCKS;
-        let mut isa = &*session.isa;
         let mut alignment = match key {
             FuncKey::ModuleFunction(..) => CALLED_ALIGNMENT,
             _ => session.isa.function_alignment().preferred,
         };
-        if let Some(selecting) = session.isa.selecting() {
-            context.optimize(isa, &mut Default::default())?;
+        let isa = &*session.isa;
+        context.optimize(isa, &mut Default::default())?;
+        if isa.flags().opt_level() != settings::OptLevel::None {
             if context.loop_analysis.loops().next().is_some() {
                 alignment = LOOPING_ALIGNMENT;
             }
-            let memories_end_early = session.layout.memories_end_early();
-            late::improve(&mut context.func, &context.domtree, memories_end_early);
-            context.cfg.clear();
-            context.domtree.clear();
-            context.loop_analysis.clear();
-            isa = selecting;
+            late::improve(context, session.layout.memories_end_early());
+            context.verify_if(isa)?;
         }
         let for_large = large.then(|| isa::for_large_functions(isa)).transpose()?;
-        context
-            .compile(for_large.as_deref().unwrap_or(isa), &mut Default::default())
-            .map_err(|error| anyhow!("{:?}", error.inner))?;
-        let mut function = finish(session, key, &body.positions, context)?;
+        // What `Context::compile` does after optimising.
+        let stencil = for_large.as_deref().unwrap_or(isa).compile_function(
+            &context.func,
+            &context.domtree,
+            registers,
+            listing == Listing::Assembly,
+            &mut Default::default(),
+        )?;
+        let compiled = stencil.apply_params(&context.func.params);
+        let mut function = finish(session, key, &body.positions, &context.func, &compiled)?;
         function.alignment = function.alignment.max(alignment);
         function.listing = match listing {
-            Listing::Assembly => Some(disassemble(session, context)?),
+            Listing::Assembly => Some(disassemble(session, &context.func, &compiled)?),
             _ => clif_text,
         };
         Ok(function)
@@ -385,9 +388,9 @@ fn finish(
     session: &Session<'_>,
     key: FuncKey,
     positions: &Positions,
-    context: &Context,
+    func: &ir::Function,
+    compiled: &CompiledCode,
 ) -> Result<CompiledFunction> {
-    let compiled = context.compiled_code().context("nothing was compiled")?;
     let buffer = &compiled.buffer;
     let relocations = buffer
         .relocs()
@@ -396,7 +399,7 @@ fn finish(
             Ok(Relocation {
                 offset: reloc.offset,
                 kind: reloc.kind,
-                target: relocation_target(&context.func, &reloc.target)?,
+                target: relocation_target(func, &reloc.target)?,
                 addend: reloc.addend,
             })
         })
@@ -459,14 +462,17 @@ fn finish(
 }
 
 /// The machine code as text, with relocations and traps.
-fn disassemble(session: &Session<'_>, context: &Context) -> Result<String> {
-    let compiled = context.compiled_code().context("nothing was compiled")?;
+fn disassemble(
+    session: &Session<'_>,
+    func: &ir::Function,
+    compiled: &CompiledCode,
+) -> Result<String> {
     let capstone = session
         .isa
         .to_capstone()
         .map_err(|error| anyhow!("no disassembler for the target: {error}"))?;
     compiled
-        .disassemble(Some(&context.func.params), &capstone)
+        .disassemble(Some(&func.params), &capstone)
         .map_err(|error| anyhow!("cannot disassemble: {error}"))
 }
 

@@ -157,9 +157,9 @@ impl Scheduler<'_, '_, '_> {
                 .ok()?;
             Some(&candidates[at].1)
         };
-        let outcome = apply::inline_calls(&mut body, self.tunables, find)?;
+        let outcome = apply::inline_calls(node.key, &mut body, self.tunables, find)?;
         self.inlined.fetch_add(outcome.inlined, Ordering::Relaxed);
-        if outcome.inlined > 0 {
+        if outcome.inlined > 0 && body.is_mixed {
             forward::forward_stores(&mut body.func, &*self.driver.session.isa)?;
         }
         self.note_calls(outcome.kept.into_iter());
@@ -184,7 +184,11 @@ impl Scheduler<'_, '_, '_> {
         let state = &self.states[id];
         if can_be_inlined(node.key) && state.users.load(Ordering::Acquire) > 0 {
             let only_call = node.call_sites == 1 && !node.is_root;
-            match Inlinable::new(node.key, body, only_call, self.tunables) {
+            let within_module = node
+                .callers
+                .iter()
+                .all(|caller| apply::are_of_one_module(self.graph.nodes[*caller].key, node.key));
+            match Inlinable::new(node.key, body, only_call, within_module, self.tunables) {
                 Ok(inlinable) => {
                     let mut slot = state
                         .inlinable

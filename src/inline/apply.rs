@@ -40,11 +40,13 @@ impl Inlinable {
         key: FuncKey,
         body: Body,
         only_call: bool,
+        within_module: bool,
         tunables: &Tunables,
     ) -> Result<Inlinable, Box<Body>> {
         let size = heuristics::size(&body.func);
         let parameters = body.func.signature.params.len() as u32;
-        if !tunables.may_be_worth(size, parameters, only_call) || is_bound_to_its_frame(&body.func)
+        if !tunables.may_be_worth(size, parameters, only_call, within_module)
+            || is_bound_to_its_frame(&body.func)
         {
             return Err(Box::new(body));
         }
@@ -68,25 +70,34 @@ pub struct Outcome {
     pub kept: Vec<FuncKey>,
 }
 
-/// Replaces calls of `caller` by the bodies that `inlinable` has, where it is worth it.
+/// Replaces calls of `caller`, the body of `key`, by the bodies that `inlinable` has, where it is worth it.
 ///
 /// # Errors
 /// If Cranelift gives up, or numbers instructions otherwise than is expected.
 pub fn inline_calls<'i>(
+    key: FuncKey,
     caller: &mut Body,
     tunables: &Tunables,
     inlinable: impl Fn(FuncKey) -> Option<&'i Arc<Inlinable>>,
 ) -> Result<Outcome> {
     let func = &caller.func;
-    let cfg = ControlFlowGraph::with_function(func);
-    let domtree = DominatorTree::with_function(func, &cfg);
-    let mut loops = LoopAnalysis::new();
-    loops.compute(func, &cfg, &domtree);
+    let size = heuristics::size(func);
+    let loops = match loops_matter(key, func, size, tunables, &inlinable) {
+        Some(true) => loops_of(func),
+        Some(false) => LoopAnalysis::new(),
+        None => {
+            return Ok(Outcome {
+                inlined: 0,
+                kept: called(func).map(|(_, key)| key).collect(),
+            });
+        }
+    };
     let mut decisions = Decisions {
+        caller: key,
         tunables,
         loops,
         inlinable,
-        size: heuristics::size(func),
+        size,
         taken: 0,
         original_blocks: func.dfg.num_blocks(),
         loop_level: 0,
@@ -101,11 +112,16 @@ pub fn inline_calls<'i>(
     let Decisions {
         events, mut kept, ..
     } = decisions;
-    let Body { func, positions } = caller;
+    let Body {
+        func,
+        positions,
+        is_mixed,
+    } = caller;
     if !events.is_empty() {
         func.params.ensure_base_srcloc(ir::SourceLoc::new(0));
     }
     for event in &events {
+        *is_mixed |= event.callee.body.is_mixed || !are_of_one_module(key, event.callee.key);
         restore_symbols(func, event);
         restore_positions(func, positions, event)?;
         if event.callee.body.func.stack_limit.is_some() && func.stack_limit.is_none() {
@@ -118,6 +134,76 @@ pub fn inline_calls<'i>(
         inlined: events.len(),
         kept,
     })
+}
+
+/// Whether what is inlined depends on where the loops are; none if nothing is wherever they are.
+fn loops_matter<'i>(
+    caller: FuncKey,
+    func: &ir::Function,
+    size: u32,
+    tunables: &Tunables,
+    inlinable: &impl Fn(FuncKey) -> Option<&'i Arc<Inlinable>>,
+) -> Option<bool> {
+    let (mut some, mut matter) = (false, false);
+    for (call, key) in called(func) {
+        let Some(callee) = inlinable(key) else {
+            continue;
+        };
+        let args = func.dfg.inst_args(call);
+        let site = call_site(caller, func, args, callee);
+        let worth = |in_loop| tunables.is_worth(&CallSite { in_loop, ..site }, size, 0);
+        let in_loop = worth(true);
+        some |= in_loop;
+        matter |= in_loop && !worth(false);
+    }
+    some.then_some(matter)
+}
+
+fn loops_of(func: &ir::Function) -> LoopAnalysis {
+    let cfg = ControlFlowGraph::with_function(func);
+    let domtree = DominatorTree::with_function(func, &cfg);
+    let mut loops = LoopAnalysis::new();
+    loops.compute(func, &cfg, &domtree);
+    loops
+}
+
+/// The direct calls of functions with keys.
+fn called(func: &ir::Function) -> impl Iterator<Item = (ir::Inst, FuncKey)> {
+    let blocks = func.layout.blocks();
+    let insts = blocks.flat_map(|block| func.layout.block_insts(block));
+    insts.filter_map(|inst| {
+        let callee = match func.dfg.insts[inst] {
+            ir::InstructionData::Call { func_ref, .. }
+            | ir::InstructionData::TryCall { func_ref, .. } => func_ref,
+            _ => return None,
+        };
+        Some((inst, callee_key(func, callee)?))
+    })
+}
+
+/// A call as heuristics see it, outside of loops.
+fn call_site(
+    caller: FuncKey,
+    func: &ir::Function,
+    args: &[ir::Value],
+    callee: &Inlinable,
+) -> CallSite {
+    let constant = |value: &&ir::Value| {
+        func.dfg.value_def(**value).inst().is_some_and(|inst| {
+            matches!(
+                func.dfg.insts[inst].opcode(),
+                Opcode::Iconst | Opcode::F32const | Opcode::F64const
+            )
+        })
+    };
+    CallSite {
+        size: callee.size,
+        parameters: args.len() as u32 - 1,
+        constants: args.iter().filter(constant).count() as u32,
+        in_loop: false,
+        only: callee.only_call,
+        within_module: are_of_one_module(caller, callee.key),
+    }
 }
 
 /// A call that was replaced.
@@ -135,6 +221,7 @@ struct Event<'i> {
 }
 
 struct Decisions<'t, 'i, F> {
+    caller: FuncKey,
     tunables: &'t Tunables,
     loops: LoopAnalysis,
     inlinable: F,
@@ -166,20 +253,9 @@ impl<'i, F: Fn(FuncKey) -> Option<&'i Arc<Inlinable>>> Inline for Decisions<'_, 
             self.loop_level = self.loops.loop_level(block).level();
         }
         let worth = (self.inlinable)(key).filter(|callee| {
-            let constant = |value: &&ir::Value| {
-                caller.dfg.value_def(**value).inst().is_some_and(|inst| {
-                    matches!(
-                        caller.dfg.insts[inst].opcode(),
-                        Opcode::Iconst | Opcode::F32const | Opcode::F64const
-                    )
-                })
-            };
             let site = CallSite {
-                size: callee.size,
-                parameters: args.len() as u32 - 1,
-                constants: args.iter().filter(constant).count() as u32,
                 in_loop: self.loop_level > 0,
-                only: callee.only_call,
+                ..call_site(self.caller, caller, args, callee)
             };
             // What the callee of a `try_call` calls would need the handlers too: not for now.
             let needs_handlers = opcode == Opcode::TryCall && callee.makes_calls;
@@ -281,6 +357,15 @@ fn restore_positions(
         }
     }
     Ok(())
+}
+
+/// Whether both are functions of one core module.
+pub fn are_of_one_module(one: FuncKey, other: FuncKey) -> bool {
+    let unit = |key| match key {
+        FuncKey::ModuleFunction(unit, _) => Some(unit),
+        _ => None,
+    };
+    unit(one).is_some() && unit(one) == unit(other)
 }
 
 /// Whether a function looks at its own frame.

@@ -20,7 +20,7 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::traversals::Dfs;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Stores that are remembered; the oldest go first.
 const MOST: usize = 48;
@@ -56,7 +56,7 @@ fn walk(func: &mut ir::Function) -> bool {
     order.reverse();
     let mut walk = Walk {
         func,
-        arguments: HashMap::new(),
+        arguments: FxHashMap::default(),
         decided: false,
     };
     let mut ends: SecondaryMap<Block, End> = SecondaryMap::new();
@@ -121,7 +121,7 @@ impl Stored {
 struct Walk<'f> {
     func: &'f mut ir::Function,
     /// What the parameters of blocks are that are reached in one way.
-    arguments: HashMap<Value, Value>,
+    arguments: FxHashMap<Value, Value>,
     decided: bool,
 }
 

@@ -9,7 +9,8 @@ use crate::compile;
 use crate::component::program::CoreFunc;
 use cranelift_codegen::ir;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use rustc_hash::FxHashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use trampette_artifact::ids::{FunctionId, TableId, UnitId};
 use trampette_artifact::key::{FuncKey, SymbolKey};
@@ -22,7 +23,7 @@ pub type NodeId = usize;
 pub struct CallGraph {
     /// Functions in the order of their keys.
     pub nodes: Vec<Node>,
-    index: HashMap<FuncKey, NodeId>,
+    index: FxHashMap<FuncKey, NodeId>,
 }
 
 /// A function of the graph.
@@ -62,7 +63,7 @@ impl CallGraph {
     /// The graph of what `roots` reach.
     pub fn new(session: &Session<'_>, roots: &[FuncKey]) -> CallGraph {
         let mut found: BTreeMap<FuncKey, (Edges, Option<ir::Function>)> = BTreeMap::new();
-        let mut seen: HashMap<FuncKey, bool> = roots.iter().map(|key| (*key, true)).collect();
+        let mut seen: FxHashMap<FuncKey, bool> = roots.iter().map(|key| (*key, true)).collect();
         let mut frontier: Vec<FuncKey> = roots.to_vec();
         frontier.sort_unstable();
         frontier.dedup();
@@ -96,7 +97,7 @@ impl CallGraph {
                 found.insert(key, (edges, built));
             }
         }
-        let index: HashMap<_, _> = found
+        let index: FxHashMap<_, _> = found
             .keys()
             .enumerate()
             .map(|(at, key)| (*key, at))

@@ -8,7 +8,11 @@
 //! limit = max(limit, once)   if this is the only call, and nothing else needs the callee
 //! ```
 //!
-//! and while what a caller takes in stays within its budget.
+//! Most modules come from a compiler that has inlined within them what it thought worth it, so a call within
+//! one has a smaller factor for loops, and a smaller limit for only calls, than one that crosses modules
+//! or components, which no compiler has seen as a whole before.
+//!
+//! A call is inlined while what a caller takes in stays within its budget.
 
 use cranelift_codegen::ir::{self, Opcode};
 
@@ -23,8 +27,12 @@ pub struct Tunables {
     pub constant: u32,
     /// Factor for calls in loops.
     pub in_loop: u32,
+    /// The same for calls within a module.
+    pub in_loop_within: u32,
     /// The size of what is worth it when no other call is left.
     pub once: u32,
+    /// The same for calls within a module.
+    pub once_within: u32,
     /// The size that a caller may take in beyond what it has itself.
     pub growth: u32,
     /// The size beyond which a caller takes in nothing: compile time is not linear in it.
@@ -38,7 +46,9 @@ impl Default for Tunables {
             parameter: 2,
             constant: 3,
             in_loop: 5,
+            in_loop_within: 2,
             once: 60,
+            once_within: 30,
             growth: 600,
             largest: 20_000,
         }
@@ -58,33 +68,38 @@ pub struct CallSite {
     pub in_loop: bool,
     /// Whether the callee is gone when this call is.
     pub only: bool,
+    /// Whether caller and callee are functions of one module.
+    pub within_module: bool,
 }
 
 impl Tunables {
-    /// The largest callee that any call could take in: larger ones are compiled at once.
-    pub fn may_be_worth(&self, size: u32, parameters: u32, only: bool) -> bool {
+    /// Whether any call could take in the callee: others are compiled at once.
+    pub fn may_be_worth(
+        &self,
+        size: u32,
+        parameters: u32,
+        only: bool,
+        within_module: bool,
+    ) -> bool {
         let best = CallSite {
             size,
             parameters,
             constants: parameters,
             in_loop: true,
             only,
+            within_module,
         };
         size <= self.limit(&best)
     }
 
     fn limit(&self, site: &CallSite) -> u32 {
         let base = self.small + self.parameter * site.parameters + self.constant * site.constants;
-        let limit = if site.in_loop {
-            base * self.in_loop
-        } else {
-            base
+        let (in_loop, once) = match site.within_module {
+            true => (self.in_loop_within, self.once_within),
+            false => (self.in_loop, self.once),
         };
-        if site.only {
-            limit.max(self.once)
-        } else {
-            limit
-        }
+        let limit = if site.in_loop { base * in_loop } else { base };
+        if site.only { limit.max(once) } else { limit }
     }
 
     /// Whether a call is worth it, in a caller of `caller_size` that took in `taken` already.
@@ -132,6 +147,7 @@ mod tests {
             constants: 0,
             in_loop: false,
             only: false,
+            within_module: false,
         };
         let worth = |site: CallSite| tunables.is_worth(&site, 100, 0);
         assert!(worth(site));
@@ -156,6 +172,31 @@ mod tests {
             only: true,
             ..site
         }));
+        let within = CallSite {
+            within_module: true,
+            ..site
+        };
+        assert!(worth(within));
+        assert!(worth(CallSite {
+            size: 20,
+            in_loop: true,
+            ..within
+        }));
+        assert!(!worth(CallSite {
+            size: 21,
+            in_loop: true,
+            ..within
+        }));
+        assert!(worth(CallSite {
+            size: 30,
+            only: true,
+            ..within
+        }));
+        assert!(!worth(CallSite {
+            size: 31,
+            only: true,
+            ..within
+        }));
     }
 
     #[test]
@@ -167,6 +208,7 @@ mod tests {
             constants: 0,
             in_loop: false,
             only: false,
+            within_module: false,
         };
         assert!(tunables.is_worth(&site, 100, tunables.growth - 6));
         assert!(!tunables.is_worth(&site, 100, tunables.growth - 5));

@@ -34,6 +34,8 @@ pub struct Body {
     pub func: ir::Function,
     /// What its source locations stand for.
     pub positions: Positions,
+    /// Whether code of different origins is in it: a trampoline's and a function's, or that of two modules.
+    pub is_mixed: bool,
 }
 
 impl Body {
@@ -42,6 +44,7 @@ impl Body {
         Body {
             func,
             positions: Positions::default(),
+            is_mixed: false,
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::compiled::CompiledFunction;
 use cranelift_codegen::ir::SourceLoc;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::sites::Site;
 use trampette_artifact::tables::InlinedCall;
@@ -37,7 +37,7 @@ struct Call {
 pub struct Positions {
     calls: Vec<Call>,
     positions: Vec<Position>,
-    index: HashMap<Position, u32>,
+    index: FxHashMap<Position, u32>,
 }
 
 impl Positions {
@@ -91,7 +91,7 @@ impl Positions {
             caller: self,
             callee: callee_positions,
             own,
-            known: HashMap::new(),
+            known: FxHashMap::default(),
         }
     }
 
@@ -146,7 +146,7 @@ pub struct Inlining<'p> {
     caller: &'p mut Positions,
     callee: &'p Positions,
     own: u32,
-    known: HashMap<u32, SourceLoc>,
+    known: FxHashMap<u32, SourceLoc>,
 }
 
 impl Inlining<'_> {

@@ -12,7 +12,7 @@
 use super::plus_constant;
 use cranelift_codegen::dominator_tree::DominatorTree;
 use cranelift_codegen::ir::{self, ArgumentPurpose, Block, Inst, InstructionData, Value};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use trampette_artifact::layout::{MEMORY_GROWTH_LIMIT, MEMORY_GUARD, MEMORY_RESERVATION};
 use trampette_artifact::trap::TrapCode;
 
@@ -39,7 +39,7 @@ pub(super) fn share_indices(func: &mut ir::Function, domtree: &DominatorTree) {
     let context = func.special_param(ArgumentPurpose::VMContext);
     let Some(context) = context else { return };
     // By the index without what is added to it.
-    let mut accesses: HashMap<Value, Vec<Access>> = HashMap::new();
+    let mut accesses: FxHashMap<Value, Vec<Access>> = FxHashMap::default();
     for block in domtree.cfg_rpo().copied() {
         let mut next = func.layout.first_inst(block);
         while let Some(inst) = next {

@@ -30,23 +30,24 @@ const STEP: i64 = 16;
 /// The smallest page.
 const PAGE: i64 = 4096;
 
-/// Adds the steps to all loops of a function that allow them.
-pub(super) fn skip_equal_bytes(func: &mut ir::Function) {
+/// Adds the steps to all loops of a function that allow them; returns whether there are such loops.
+pub(super) fn skip_equal_bytes(func: &mut ir::Function, cfg: &mut ControlFlowGraph) -> bool {
     let blocks: Vec<Block> = func.layout.blocks().collect();
     let context = func.special_param(ArgumentPurpose::VMContext);
-    let Some(context) = context else { return };
-    let mut cfg = None;
+    let Some(context) = context else { return false };
+    let mut has_new_blocks = false;
     for header in blocks {
         let Some(candidate) = Candidate::at(func, context, header) else {
             continue;
         };
-        let cfg = cfg.get_or_insert_with(|| ControlFlowGraph::with_function(func));
         if let Some(found) = candidate.check(func, cfg) {
             for changed in found.add_steps(func, cfg, context) {
                 cfg.recompute_block(func, changed);
             }
+            has_new_blocks = true;
         }
     }
+    has_new_blocks
 }
 
 /// A load of one byte.

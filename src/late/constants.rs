@@ -3,11 +3,11 @@
 //! need an instruction of ten bytes stay where they are.)
 
 use cranelift_codegen::ir::{self, Inst, InstructionData, Opcode, Value};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// Gives each block its own copies of the constants that it uses.
 pub(super) fn rematerialize(func: &mut ir::Function) {
-    let mut copies: HashMap<Value, Value> = HashMap::new();
+    let mut copies: FxHashMap<Value, Value> = FxHashMap::default();
     let mut replaced = Vec::new();
     let blocks: Vec<_> = func.layout.blocks().collect();
     for block in blocks {

@@ -12,20 +12,24 @@ mod byte_loops;
 mod constants;
 mod counters;
 
-use cranelift_codegen::dominator_tree::DominatorTree;
+use cranelift_codegen::Context;
 use cranelift_codegen::ir::{self, InstructionData, Opcode, Value};
 
-/// Runs the passes over an optimised function, whose dominator tree `domtree` is. `memories_end_early` says that no
-/// memory is longer than [`MEMORY_GROWTH_LIMIT`].
+/// Runs the passes over an optimised function, whose control flow graph and dominator tree `context` has, then as
+/// before. `memories_end_early` says that no memory is longer than [`MEMORY_GROWTH_LIMIT`].
 ///
 /// [`MEMORY_GROWTH_LIMIT`]: trampette_artifact::layout::MEMORY_GROWTH_LIMIT
-pub fn improve(func: &mut ir::Function, domtree: &DominatorTree, memories_end_early: bool) {
+pub fn improve(context: &mut Context, memories_end_early: bool) {
+    let func = &mut context.func;
     if memories_end_early {
-        addresses::share_indices(func, domtree);
+        addresses::share_indices(func, &context.domtree);
     }
-    byte_loops::skip_equal_bytes(func);
+    let has_new_blocks = byte_loops::skip_equal_bytes(func, &mut context.cfg);
     counters::test_next_values(func);
     constants::rematerialize(func);
+    if has_new_blocks {
+        context.compute_domtree();
+    }
 }
 
 /// The value of an integer constant, sign-extended from its type.

@@ -233,7 +233,7 @@ mod tests {
             .finish(flags)
             .unwrap();
         let session = Session {
-            isa: isa.into(),
+            isa,
             program: &test.program,
             layout,
             inlining: None,

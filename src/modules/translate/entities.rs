@@ -14,7 +14,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
     self, FuncRef, InstBuilder, InstructionData, MemFlagsData, SigRef, Type, Value, types,
 };
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{GlobalId, MemoryId, SlabId, TableId};
@@ -28,9 +28,9 @@ use trampette_artifact::trap::TrapCode;
 pub(super) struct Cache {
     root: Option<Value>,
     /// Callable functions by the module's index.
-    functions: HashMap<u32, FuncRef>,
+    functions: FxHashMap<u32, FuncRef>,
     /// Signatures by the module's type index.
-    signatures: HashMap<u32, SigRef>,
+    signatures: FxHashMap<u32, SigRef>,
     memory_flags: Option<(MemoryId, MemFlagsData)>,
 }
 

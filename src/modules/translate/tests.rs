@@ -148,7 +148,7 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
         ..Program::default()
     };
     let session = Session {
-        isa: isa().into(),
+        isa: isa(),
         program: &program,
         layout: &layout,
         inlining: None,
@@ -389,7 +389,7 @@ fn a_body_is_translated_again_for_another_unit() {
         ..Program::default()
     };
     let session = Session {
-        isa: isa().into(),
+        isa: isa(),
         program: &program,
         layout: &layout,
         inlining: None,

@@ -316,7 +316,7 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
         ..Program::default()
     };
     let session = Session {
-        isa: isa.into(),
+        isa,
         program: &program,
         layout: &layout,
         inlining: None,
