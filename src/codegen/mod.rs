@@ -26,6 +26,7 @@ use crate::modules::module::{CoreSignature, CoreType};
 use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, InstBuilder, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::FunctionBuilder;
+use std::cell::RefCell;
 use std::mem::offset_of;
 use std::sync::atomic::AtomicUsize;
 use trampette_artifact::ids::SharedMemoryId;
@@ -104,7 +105,31 @@ pub fn native_signature(params: &[ir::Type], results: &[ir::Type]) -> ir::Signat
 /// A new function whose name is its key.
 pub fn new_function(key: FuncKey, signature: ir::Signature) -> ir::Function {
     let (namespace, index) = SymbolKey::Func(key).encode();
-    ir::Function::with_name_signature(ir::UserFuncName::user(namespace, index), signature)
+    let spare = SPARE_FUNCTIONS.with_borrow_mut(Vec::pop);
+    let mut func = spare.unwrap_or_else(ir::Function::new);
+    func.name = ir::UserFuncName::user(namespace, index);
+    func.signature = signature;
+    func
+}
+
+/// How many functions' memory a thread keeps.
+const MOST_SPARE: usize = 4;
+
+thread_local! {
+    /// Functions that have been compiled: their memory serves the next ones.
+    static SPARE_FUNCTIONS: RefCell<Vec<ir::Function>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps the memory of a function that is no longer needed for [`new_function`].
+pub fn recycle(mut func: ir::Function) {
+    SPARE_FUNCTIONS.with_borrow_mut(|spare| {
+        if spare.len() < MOST_SPARE {
+            func.clear();
+            // Which this version of Cranelift forgets.
+            func.dfg.exception_tables.clear();
+            spare.push(func);
+        }
+    });
 }
 
 /// Makes the prologue check the stack limit in the context that the function takes first. For every

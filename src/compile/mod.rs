@@ -8,7 +8,7 @@
 
 mod scheduler;
 
-use crate::codegen::{Session, isa, trap_from_clif};
+use crate::codegen::{self, Session, isa, trap_from_clif};
 use crate::compiled::{CompiledFunction, Relocation};
 use crate::component::layout::Layout;
 use crate::component::program::{CoreFunc, CoreItem, Program};
@@ -379,6 +379,8 @@ fn compile_body(
             Listing::Assembly => Some(disassemble(session, &context.func, &compiled)?),
             _ => clif_text,
         };
+        let no_function = ir::Function::new();
+        codegen::recycle(std::mem::replace(&mut context.func, no_function));
         Ok(function)
     })
 }
