@@ -426,3 +426,43 @@ fn results_are_viewed_in_place_before_post_return() -> Result<()> {
     );
     Ok(())
 }
+
+/// Parameters of few, some and many words: the buffers of each size.
+#[test]
+fn dynamic_calls_of_every_size() -> Result<()> {
+    let words = |count: usize| {
+        let params: String = (0..count)
+            .map(|i| format!("(param \"p{i}\" u64)"))
+            .collect();
+        let core: String = (0..count).map(|_| "(param i64)").collect();
+        let sum: String = (0..count)
+            .map(|i| format!("(local.set $sum (i64.add (local.get $sum) (local.get {i})))"))
+            .collect();
+        (params, core, sum)
+    };
+    for count in [0, 1, 4, 5, 16] {
+        let (params, core, sum) = words(count);
+        let text = format!(
+            r#"(component
+                (core module $m
+                    (func (export "sum") {core} (result i64) (local $sum i64) {sum} (local.get $sum))
+                    (func (export "none") {core}))
+                (core instance $i (instantiate $m))
+                (func (export "sum") {params} (result u64) (canon lift (core func $i "sum")))
+                (func (export "none") {params} (canon lift (core func $i "none"))))"#
+        );
+        let artifact = trampette::compile_component(&wat::parse_str(&text)?, &Default::default())?;
+        let component = Component::from_bytes(artifact.bytes())?;
+        let mut store = Store::new(());
+        let instance = Linker::new().instantiate(&mut store, &component)?;
+        let args: Vec<Val> = (1..=count as u64).map(Val::U64).collect();
+        let expected = Val::U64(args.len() as u64 * (args.len() as u64 + 1) / 2);
+        let sum = instance.get_func(&mut store, "sum").expect("a function");
+        assert_eq!(sum.call_value(&mut store, &args)?, Some(expected.clone()));
+        assert_eq!(sum.call(&mut store, &args)?, [expected]);
+        let none = instance.get_func(&mut store, "none").expect("a function");
+        assert_eq!(none.call_value(&mut store, &args)?, None);
+        assert_eq!(none.call(&mut store, &args)?, []);
+    }
+    Ok(())
+}

@@ -141,7 +141,7 @@ fn ours_dynamic(session: &Session) -> Result<crate::measure::Sample> {
         .get_func(&mut store, "add")
         .expect("the fixture has it");
     Ok(crate::measure::repeated(move || {
-        black_box(func.call(&mut store, black_box(&[Val::U32(1), Val::U32(2)]))?);
+        black_box(func.call_value(&mut store, black_box(&[Val::U32(1), Val::U32(2)]))?);
         Ok(())
     }))
 }

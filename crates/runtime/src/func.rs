@@ -28,7 +28,7 @@ use trampette_artifact::layout::ImportSlot;
 use trampette_artifact::metadata::{Export, ExportItem};
 use trampette_artifact::native;
 use trampette_artifact::trap::TrapCode;
-use trampette_artifact::types::FuncType;
+use trampette_artifact::types::{FuncType, Type};
 
 /// A component whose imports are matched and checked: instantiating it is only that.
 pub struct InstancePre<T: 'static> {
@@ -60,17 +60,20 @@ struct Shared {
 }
 
 impl Shared {
-    /// The native structs of the export at a position, which is a function of this type.
-    fn call_layout(&self, index: usize, ty: &FuncType) -> &CallLayout {
+    /// What calling the export at a position needs, which is a function of the type that `ty` gives.
+    fn call_layout<'t>(&self, index: usize, ty: impl FnOnce() -> &'t FuncType) -> &CallLayout {
         self.layouts[index].get_or_init(|| {
             let types = &self.component.metadata().types;
+            let ty = ty();
             let params = ty.params.iter().map(|param| param.ty);
-            let (params, offsets) = native::record_layout(types, params);
+            let (layout, offsets) = native::record_layout(types, params.clone());
             let result = ty.result.map(|ty| native::size_align(types, ty));
             CallLayout {
-                params: params.size,
-                offsets: offsets.into(),
-                result: result.map_or(0, |result| result.size),
+                params: params.zip(offsets).collect(),
+                params_size: layout.size,
+                result: ty.result,
+                result_size: result.map_or(0, |result| result.size),
+                is_async: ty.is_async,
             }
         })
     }
@@ -335,13 +338,15 @@ pub struct Func {
     index: usize,
 }
 
-/// The native structs of an exported function.
+/// What a dynamic call needs of a function's type, in one place.
 struct CallLayout {
-    /// Bytes of the parameters, and where each is.
-    params: u32,
-    offsets: Box<[u32]>,
-    /// Bytes of the result.
-    result: u32,
+    /// The types of the parameters, and where they are in the native struct, which has this size in bytes.
+    params: Box<[(Type, u32)]>,
+    params_size: u32,
+    /// The type of the result, and its size in bytes.
+    result: Option<Type>,
+    result_size: u32,
+    is_async: bool,
 }
 
 /// What calling an export takes, looked up once.
@@ -533,44 +538,49 @@ impl Func {
     /// Calls the function. The vector holds its result, if it has one.
     ///
     /// # Errors
+    /// As [`Func::call_value`].
+    pub fn call(&self, store: impl AsContextMut, args: &[Val]) -> Result<Vec<Val>> {
+        Ok(self.call_value(store, args)?.into_iter().collect())
+    }
+
+    /// Calls the function; its result, if it has one.
+    ///
+    /// # Errors
     /// If the arguments are not of the function's type, the instance cannot be entered, or the call
     /// traps.
-    pub fn call(&self, mut store: impl AsContextMut, args: &[Val]) -> Result<Vec<Val>> {
+    pub fn call_value(&self, mut store: impl AsContextMut, args: &[Val]) -> Result<Option<Val>> {
         let caller = store.caller();
         let store = caller.inner();
         let instance = self.callee.instance(store, || self.display())?;
-        let ty = self.ty();
         let metadata = self.shared.component.metadata();
-        let layout = self.shared.call_layout(self.index, ty);
+        let layout = self.shared.call_layout(self.index, || self.ty());
         let origin = Origin {
             id: self.callee.id,
             store,
             host: None,
         };
         let mut keep = KeepAlive::default();
-        let mut arguments = NativeBuffer::zeroed(layout.params);
+        let mut arguments = NativeBuffer::zeroed(layout.params_size);
         let arguments = arguments.as_mut_ptr();
         // SAFETY: the buffer has room for the parameters.
         unsafe { self.write_arguments(layout, args, origin, &mut keep, arguments) }
             .map_err(|error| about(self.display(), &error))?;
-        let mut results = NativeBuffer::zeroed(layout.result);
+        let mut results = NativeBuffer::uninit(layout.result_size);
         let results = results.as_mut_ptr();
         // SAFETY: both buffers have the function's native layout, and `keep` lives through the call.
-        let values = unsafe {
+        let value = unsafe {
             self.callee.call(instance, arguments, results, || {
                 let reader = NativeReader::new(metadata, &self.shared.resources, Some(origin));
-                match ty.result {
-                    Some(ty) => reader
-                        .read(ty, results)
-                        .map(|value| vec![value])
-                        .context("result")
-                        .map_err(|error| about(self.display(), &error)),
-                    None => Ok(Vec::new()),
-                }
+                layout
+                    .result
+                    .map(|ty| reader.read(ty, results))
+                    .transpose()
+                    .context("result")
+                    .map_err(|error| about(self.display(), &error))
             })
         };
         drop(keep);
-        values
+        value
     }
 
     /// Writes the native struct of the arguments; `keep` owns what it points to.
@@ -585,21 +595,20 @@ impl Func {
         keep: &mut KeepAlive,
         to: *mut u8,
     ) -> Result<()> {
-        let ty = self.ty();
         let metadata = self.shared.component.metadata();
-        ensure!(!ty.is_async, "async functions are not supported");
+        ensure!(!layout.is_async, "async functions are not supported");
         ensure!(
-            args.len() == ty.params.len(),
+            args.len() == layout.params.len(),
             "expected {} arguments, found {}",
-            ty.params.len(),
+            layout.params.len(),
             args.len()
         );
         let keep = Keep::Arguments(keep);
         let mut writer = NativeWriter::new(metadata, &self.shared.resources, keep, Some(origin));
-        for ((param, offset), value) in ty.params.iter().zip(&layout.offsets).zip(args) {
+        for (index, ((ty, offset), value)) in layout.params.iter().zip(args).enumerate() {
             // SAFETY: the parameter is at its offset.
-            unsafe { writer.write(param.ty, value, to.add(*offset as usize)) }
-                .with_context(|| format!("parameter `{}`", param.name))?;
+            unsafe { writer.write(*ty, value, to.add(*offset as usize)) }
+                .with_context(|| format!("parameter `{}`", self.ty().params[index].name))?;
         }
         Ok(())
     }

@@ -75,7 +75,7 @@ pub union NativeResultPayload<A: Copy, B: Copy> {
 
 /// Memory for a native struct that is only known at run time: on the stack, unless it is large.
 pub(crate) enum NativeBuffer {
-    Small([u64; NativeBuffer::SMALL]),
+    Small([MaybeUninit<u64>; NativeBuffer::SMALL]),
     Large(Vec<u64>),
 }
 
@@ -86,9 +86,24 @@ impl NativeBuffer {
     /// Room for so many bytes, zero and aligned to 8.
     #[inline]
     pub(crate) fn zeroed(bytes: u32) -> NativeBuffer {
+        const ZERO: MaybeUninit<u64> = MaybeUninit::new(0);
         match (bytes as usize).div_ceil(8) {
-            0..=Self::SMALL => NativeBuffer::Small([0; Self::SMALL]),
+            0..=4 => {
+                let mut words = [MaybeUninit::uninit(); Self::SMALL];
+                words[..4].fill(ZERO);
+                NativeBuffer::Small(words)
+            }
+            5..=Self::SMALL => NativeBuffer::Small([ZERO; Self::SMALL]),
             words => NativeBuffer::Large(vec![0; words]),
+        }
+    }
+
+    /// The same for what is written before it is read: a small one is not initialised.
+    #[inline]
+    pub(crate) fn uninit(bytes: u32) -> NativeBuffer {
+        match (bytes as usize).div_ceil(8) {
+            0..=Self::SMALL => NativeBuffer::Small([MaybeUninit::uninit(); Self::SMALL]),
+            _ => NativeBuffer::zeroed(bytes),
         }
     }
 

@@ -125,6 +125,7 @@ impl<'a> NativeReader<'a> {
     ///
     /// # Errors
     /// If the host cannot represent such values.
+    #[inline]
     pub(crate) unsafe fn read(&self, ty: Type, from: *const u8) -> Result<Val> {
         // SAFETY: the caller's promise, for every read below.
         unsafe {
@@ -144,6 +145,17 @@ impl<'a> NativeReader<'a> {
                     let code = from.cast::<u32>().read();
                     Val::Char(char::from_u32(code).context("a character is invalid")?)
                 }
+                _ => return self.read_other(ty, from),
+            })
+        }
+    }
+
+    /// [`NativeReader::read`] for what is not a scalar, apart from what is.
+    #[inline(never)]
+    unsafe fn read_other(&self, ty: Type, from: *const u8) -> Result<Val> {
+        // SAFETY: the caller's promise, for every read below.
+        unsafe {
+            Ok(match ty {
                 Type::String => {
                     let bytes = from.cast::<NativeSlice>().read().as_slice::<u8>();
                     Val::String(std::str::from_utf8(bytes)?.to_string())
@@ -156,6 +168,7 @@ impl<'a> NativeReader<'a> {
                     let defined = self.metadata.types.get(id);
                     self.read_defined(defined.context("a type is unknown")?, ty, from)?
                 }
+                _ => unreachable!("scalars have been read"),
             })
         }
     }
@@ -301,6 +314,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
     ///
     /// # Errors
     /// If the value is not of that type. What was written before is then of no use.
+    #[inline]
     pub(crate) unsafe fn write(&mut self, ty: Type, value: &Val, to: *mut u8) -> Result<()> {
         // SAFETY: the caller's promise, for every write below.
         unsafe {
@@ -317,6 +331,18 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                 (Type::F32, Val::Float32(v)) => to.cast::<f32>().write(*v),
                 (Type::F64, Val::Float64(v)) => to.cast::<f64>().write(*v),
                 (Type::Char, Val::Char(v)) => to.cast::<u32>().write(u32::from(*v)),
+                _ => return self.write_other(ty, value, to),
+            }
+        }
+        Ok(())
+    }
+
+    /// [`NativeWriter::write`] for what is not a scalar, apart from what is; also says what does not fit.
+    #[inline(never)]
+    unsafe fn write_other(&mut self, ty: Type, value: &Val, to: *mut u8) -> Result<()> {
+        // SAFETY: the caller's promise, for every write below.
+        unsafe {
+            match (ty, value) {
                 (Type::String, Val::String(v)) => {
                     let slice = self.keep.vec(v.clone().into_bytes());
                     to.cast::<NativeSlice>().write(slice);
