@@ -97,12 +97,14 @@ impl Scheduler<'_, '_, '_> {
     fn run<'scope>(&'scope self, id: NodeId, scope: &rayon::Scope<'scope>) {
         let node = &self.graph.nodes[id];
         let session = self.driver.session;
-        match guarded(session, node.key, || self.body(node)) {
-            Ok(body) => self.keep_or_compile(id, body),
+        let to_compile = match guarded(session, node.key, || self.body(node)) {
+            Ok(body) => self.keep(id, body),
             Err(error) => {
                 self.driver.record(node.key, Err(error));
+                None
             }
-        }
+        };
+        // Callers need not wait until this one is compiled: it will not be taken in any more.
         for caller in &node.callers {
             if is_below(self.graph, id, &self.graph.nodes[*caller])
                 && count_down(&self.states[*caller].waits_for)
@@ -114,6 +116,9 @@ impl Scheduler<'_, '_, '_> {
             if count_down(&self.states[*callee].users) {
                 self.settle(*callee);
             }
+        }
+        if let Some(body) = to_compile {
+            self.compile(node.key, body);
         }
     }
 
@@ -179,7 +184,8 @@ impl Scheduler<'_, '_, '_> {
         }
     }
 
-    fn keep_or_compile(&self, id: NodeId, mut body: Body) {
+    /// Keeps a body for its callers; gives it back if none could take it in.
+    fn keep(&self, id: NodeId, mut body: Body) -> Option<Body> {
         let node = &self.graph.nodes[id];
         let state = &self.states[id];
         if can_be_inlined(node.key) && state.users.load(Ordering::Acquire) > 0 {
@@ -195,12 +201,12 @@ impl Scheduler<'_, '_, '_> {
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner);
                     *slot = Some(Arc::new(inlinable));
-                    return;
+                    return None;
                 }
                 Err(too_large) => body = *too_large,
             }
         }
-        self.compile(node.key, body);
+        Some(body)
     }
 
     /// All callers have been processed: compiles a kept body if one is left that calls it.
