@@ -70,14 +70,31 @@ fn is_short_ascii(bytes: &[u8]) -> bool {
     all & 0x8080_8080_8080_8080 == 0
 }
 
+/// Bytes that are looked at and then copied: they are still in the nearest cache.
+const ASCII_PIECE: usize = 4 << 10;
+
 /// Copies bytes as long as they are ASCII; returns how many.
 fn copy_ascii(source: &[u8], target: &mut [u8]) -> usize {
-    let ascii = match is_short_ascii(source) {
-        true => source.len(),
-        false => bulk::ascii_prefix(source),
-    };
-    target[..ascii].copy_from_slice(&source[..ascii]);
-    ascii
+    if is_short_ascii(source) {
+        target[..source.len()].copy_from_slice(source);
+        return source.len();
+    }
+    let mut copied = 0;
+    #[cfg(target_arch = "x86_64")]
+    if source.len() >= avx512::GROUP && avx512::available() {
+        // SAFETY: the processor has what it needs.
+        copied = unsafe { avx512::copy_groups_of_ascii(source, target) };
+    }
+    let pieces = source[copied..].chunks(ASCII_PIECE);
+    for (piece, target) in pieces.zip(target[copied..].chunks_mut(ASCII_PIECE)) {
+        let ascii = bulk::ascii_prefix(piece);
+        target[..ascii].copy_from_slice(&piece[..ascii]);
+        copied += ascii;
+        if ascii < piece.len() {
+            break;
+        }
+    }
+    copied
 }
 
 /// Whether bytes are UTF-8.

@@ -25,6 +25,10 @@ use std::arch::x86_64::*;
 /// Whether the processor has what these functions are compiled for.
 #[inline]
 pub(super) fn available() -> bool {
+    #[cfg(test)]
+    if super::tests::widest_vectors() < 256 {
+        return false;
+    }
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")
 }
 

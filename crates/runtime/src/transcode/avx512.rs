@@ -10,6 +10,10 @@ use std::arch::x86_64::*;
 /// Whether the processor has what these functions are compiled for.
 #[inline]
 pub(super) fn available() -> bool {
+    #[cfg(test)]
+    if super::tests::widest_vectors() < 512 {
+        return false;
+    }
     is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512vbmi2")
@@ -139,7 +143,7 @@ unsafe fn store<const COPY: bool>(block: __m512i, copy: *mut u8, at: usize) {
 #[inline]
 #[target_feature(enable = "avx512bw")]
 unsafe fn end_of_ascii<const COPY: bool>(source: &[u8], mut at: usize, copy: *mut u8) -> usize {
-    while at + 4 * BLOCK <= source.len() {
+    while at + GROUP <= source.len() {
         // SAFETY: the four blocks are there.
         unsafe {
             let (first, second) = (load(source, at), load(source, at + BLOCK));
@@ -157,9 +161,20 @@ unsafe fn end_of_ascii<const COPY: bool>(source: &[u8], mut at: usize, copy: *mu
             store::<COPY>(third, copy, at + 2 * BLOCK);
             store::<COPY>(fourth, copy, at + 3 * BLOCK);
         }
-        at += 4 * BLOCK;
+        at += GROUP;
     }
     at
+}
+
+/// Bytes that [`copy_groups_of_ascii`] takes at once.
+pub(super) const GROUP: usize = 4 * BLOCK;
+
+/// Copies bytes as long as whole groups are ASCII; returns how many.
+#[target_feature(enable = "avx512bw")]
+pub(super) fn copy_groups_of_ascii(source: &[u8], target: &mut [u8]) -> usize {
+    assert!(source.len() <= target.len());
+    // SAFETY: there is as much room.
+    unsafe { end_of_ascii::<true>(source, 0, target.as_mut_ptr()) }
 }
 
 /// [`PAIRS`] in every lane.

@@ -449,6 +449,29 @@ fn surrogates_are_paired_everywhere() {
 }
 
 #[test]
+fn ascii_is_copied_up_to_the_first_other_byte() {
+    for length in [
+        255, 256, 257, 511, 512, 4095, 4096, 4097, 8192, 8500, 12_300,
+    ] {
+        let ascii: Vec<u8> = (0..length).map(|at| (at % 127) as u8).collect();
+        let (result, target) = convert(ascii_copy, &ascii, length, length);
+        assert_eq!((result as usize, target), (length, ascii.clone()));
+        let near_edges = [
+            0, 1, 31, 32, 63, 64, 255, 256, 300, 4095, 4096, 4097, 8191, 8192,
+        ];
+        for high in near_edges.into_iter().chain([length / 2, length - 1]) {
+            if high >= length {
+                continue;
+            }
+            let mut source = ascii.clone();
+            source[high] = 0x80 | (high as u8);
+            let (result, target) = convert(ascii_copy, &source, length, length);
+            assert_eq!((result as usize, &target[..high]), (high, &source[..high]));
+        }
+    }
+}
+
+#[test]
 fn latin1_of_every_length_is_converted() {
     let mut random = Random(362_436_069);
     for length in 0..200 {
@@ -577,4 +600,48 @@ fn latin1_stops_at_every_place_of_a_block() {
             check_utf8_to_latin1(format!("{text}{}", "é".repeat(40)).as_bytes());
         }
     }
+}
+
+thread_local! {
+    static WIDEST_VECTORS: std::cell::Cell<u32> = const { std::cell::Cell::new(512) };
+}
+
+/// Bits of the widest vectors that a test lets this thread use.
+pub(super) fn widest_vectors() -> u32 {
+    WIDEST_VECTORS.get()
+}
+
+/// All of the above again, as on a processor with shorter vectors.
+fn with_vectors_of_at_most(bits: u32) {
+    WIDEST_VECTORS.set(bits);
+    utf8_is_told_from_incomplete_and_invalid();
+    encodings_round_trip();
+    latin1_is_written_as_far_as_it_goes();
+    narrowing_stops_where_it_must();
+    bits_are_masked();
+    in_place_conversions();
+    chars_are_scalar_values();
+    utf8_of_every_mixture_is_converted();
+    every_character_is_converted();
+    invalid_utf8_is_told_everywhere();
+    every_pair_of_bytes_is_told();
+    long_texts_are_converted_in_pieces();
+    ascii_is_widened_as_far_as_it_goes();
+    surrogates_are_paired_everywhere();
+    ascii_is_copied_up_to_the_first_other_byte();
+    latin1_of_every_length_is_converted();
+    scalar_conversions_are_as_the_vector_ones();
+    bad_discriminants_are_found_anywhere();
+    bad_chars_are_found_anywhere();
+    latin1_stops_at_every_place_of_a_block();
+}
+
+#[test]
+fn without_avx512_it_is_the_same() {
+    with_vectors_of_at_most(256);
+}
+
+#[test]
+fn without_avx2_it_is_the_same() {
+    with_vectors_of_at_most(128);
 }
