@@ -62,9 +62,6 @@ fn scalar_type(scalar: Scalar) -> ir::Type {
     match scalar {
         Scalar::I32 => types::I32,
         Scalar::I64 => types::I64,
-        Scalar::F32 => types::F32,
-        Scalar::F64 => types::F64,
-        Scalar::V128 => types::F32X4,
     }
 }
 

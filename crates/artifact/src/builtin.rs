@@ -16,12 +16,6 @@ pub enum Scalar {
     I32,
     /// 64-bit integer, or a native address.
     I64,
-    /// 32-bit float.
-    F32,
-    /// 64-bit float.
-    F64,
-    /// 128-bit vector, as `f32x4`.
-    V128,
 }
 
 /// A builtin's signature.
@@ -102,26 +96,6 @@ builtins! {
     MemoryMove = "memmove": pure (I64, I64, I64);
     /// `memset(destination, byte, bytes)`; bounds already checked.
     MemorySet = "memset": pure (I64, I32, I64);
-    /// `(x) -> ceil(x)`, where the target has no instruction for it.
-    CeilF32 = "ceil-f32": pure (F32) -> F32;
-    /// `(x) -> ceil(x)`.
-    CeilF64 = "ceil-f64": pure (F64) -> F64;
-    /// `(x) -> floor(x)`.
-    FloorF32 = "floor-f32": pure (F32) -> F32;
-    /// `(x) -> floor(x)`.
-    FloorF64 = "floor-f64": pure (F64) -> F64;
-    /// `(x) -> trunc(x)`.
-    TruncF32 = "trunc-f32": pure (F32) -> F32;
-    /// `(x) -> trunc(x)`.
-    TruncF64 = "trunc-f64": pure (F64) -> F64;
-    /// `(x) -> x rounded to the nearest integer, ties to even`.
-    NearestF32 = "nearest-f32": pure (F32) -> F32;
-    /// `(x) -> x rounded to the nearest integer, ties to even`.
-    NearestF64 = "nearest-f64": pure (F64) -> F64;
-    /// `(x, y, z) -> x * y + z`, rounded once.
-    FmaF32 = "fma-f32": pure (F32, F32, F32) -> F32;
-    /// `(x, y, z) -> x * y + z`, rounded once.
-    FmaF64 = "fma-f64": pure (F64, F64, F64) -> F64;
     /// Makes room in a handle table: `(handle table) -> 0, or 1 when the limit is reached`. On
     /// success the table has at least one free entry linked from its `free_head`.
     HandleTableGrow = "handle-table-grow": root (I32) -> I32;

@@ -50,16 +50,6 @@ fn address(builtin: Builtin) -> u64 {
         Builtin::TableFill => table_fill as *const (),
         Builtin::MemoryMove => memmove as *const (),
         Builtin::MemorySet => memset as *const (),
-        Builtin::CeilF32 => ceil_f32 as *const (),
-        Builtin::CeilF64 => ceil_f64 as *const (),
-        Builtin::FloorF32 => floor_f32 as *const (),
-        Builtin::FloorF64 => floor_f64 as *const (),
-        Builtin::TruncF32 => trunc_f32 as *const (),
-        Builtin::TruncF64 => trunc_f64 as *const (),
-        Builtin::NearestF32 => nearest_f32 as *const (),
-        Builtin::NearestF64 => nearest_f64 as *const (),
-        Builtin::FmaF32 => fma_f32 as *const (),
-        Builtin::FmaF64 => fma_f64 as *const (),
         Builtin::HandleTableGrow => handle_table_grow as *const (),
         Builtin::HostResourceDrop => host_resource_drop as *const (),
         Builtin::ArenaAllocate => arena_allocate as *const (),
@@ -291,31 +281,6 @@ unsafe extern "C" fn table_fill_long(
             table_fill(first.add(at), value, length as u64);
         })
     }
-}
-
-macro_rules! float_builtins {
-    ($($name:ident($ty:ident) = $method:ident;)*) => {
-        $(extern "C" fn $name(x: $ty) -> $ty { x.$method() })*
-    };
-}
-
-float_builtins! {
-    ceil_f32(f32) = ceil;
-    ceil_f64(f64) = ceil;
-    floor_f32(f32) = floor;
-    floor_f64(f64) = floor;
-    trunc_f32(f32) = trunc;
-    trunc_f64(f64) = trunc;
-    nearest_f32(f32) = round_ties_even;
-    nearest_f64(f64) = round_ties_even;
-}
-
-extern "C" fn fma_f32(x: f32, y: f32, z: f32) -> f32 {
-    x.mul_add(y, z)
-}
-
-extern "C" fn fma_f64(x: f64, y: f64, z: f64) -> f64 {
-    x.mul_add(y, z)
 }
 
 unsafe extern "C" fn handle_table_grow(root: *const RootHeader, table: u32) -> u32 {
