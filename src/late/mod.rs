@@ -5,10 +5,12 @@
 //! | `addresses` | accesses near one that has succeeded share its index |
 //! | `byte_loops` | loops that compare byte by byte skip what is equal in steps of a vector |
 //! | `counters` | the test of a loop's counter takes its next value |
+//! | `constant_stores` | constants are stored by the instruction that has them |
 //! | `constants` | constants are made where they are used |
 
 mod addresses;
 mod byte_loops;
+mod constant_stores;
 mod constants;
 mod counters;
 
@@ -26,6 +28,7 @@ pub fn improve(context: &mut Context, memories_end_early: bool) {
     }
     let has_new_blocks = byte_loops::skip_equal_bytes(func, &mut context.cfg);
     counters::test_next_values(func);
+    constant_stores::store_immediates(func);
     constants::rematerialize(func);
     if has_new_blocks {
         context.compute_domtree();

@@ -182,7 +182,8 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Where a load or store goes. Guard pages check what they can; the rest is checked here.
+    /// Where a load or store goes. What is in a memory of the minimal length cannot trap; else guard pages
+    /// check what they can; the rest is checked here.
     pub(super) fn access(
         &mut self,
         index: Value,
@@ -194,10 +195,24 @@ impl Translator<'_, '_> {
         };
         let (id, memory) = self.memory(memory);
         let guarded = has_guard_pages(memory) && self.session.program.bounds == Bounds::Guard;
+        let smallest = memory.minimum.checked_mul(1 << memory.page_size_log2);
         let flags = self.memory_flags(id);
+        let constant_index = self.constant_index(index);
         let index = self.index64(index);
         let end = memarg.offset.checked_add(access_bytes.into());
         let immediate = i32::try_from(memarg.offset).ok();
+        if let (Some(constant), Some(end), Some(smallest), Some(offset)) =
+            (constant_index, end, smallest, immediate)
+            && constant.checked_add(end).is_some_and(|end| end <= smallest)
+        {
+            let base = self.memory_base(id);
+            let base = self.builder.ins().iadd(base, index);
+            return Address {
+                base,
+                offset,
+                flags: flags.with_notrap(),
+            };
+        }
         if let (true, Some(end), Some(offset)) = (guarded, end, immediate)
             && end <= MEMORY_GUARD
         {
@@ -241,6 +256,21 @@ impl Translator<'_, '_> {
             base,
             offset,
             flags,
+        }
+    }
+
+    /// The value of an index, unsigned, if it is a constant.
+    fn constant_index(&self, index: Value) -> Option<u64> {
+        let dfg = &self.builder.func.dfg;
+        match dfg.insts[dfg.value_def(index).inst()?] {
+            ir::InstructionData::UnaryImm {
+                opcode: ir::Opcode::Iconst,
+                imm,
+            } => {
+                let unused = 64 - dfg.value_type(index).bits();
+                Some((imm.bits().cast_unsigned() << unused) >> unused)
+            }
+            _ => None,
         }
     }
 
