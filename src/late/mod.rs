@@ -6,6 +6,7 @@
 //! | `byte_loops` | loops that compare byte by byte skip what is equal in steps of a vector |
 //! | `counters` | the test of a loop's counter takes its next value |
 //! | `constant_stores` | constants are stored by the instruction that has them |
+//! | `neighbours` | constants that are stored next to each other are one store |
 //! | `constants` | constants are made where they are used |
 
 mod addresses;
@@ -13,6 +14,7 @@ mod byte_loops;
 mod constant_stores;
 mod constants;
 mod counters;
+mod neighbours;
 
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{self, InstructionData, Opcode, Value};
@@ -29,6 +31,7 @@ pub fn improve(context: &mut Context, memories_end_early: bool) {
     let has_new_blocks = byte_loops::skip_equal_bytes(func, &mut context.cfg);
     counters::test_next_values(func);
     constant_stores::store_immediates(func);
+    neighbours::merge_stores(func);
     constants::rematerialize(func);
     if has_new_blocks {
         context.compute_domtree();
