@@ -114,6 +114,8 @@ pub fn new_function(key: FuncKey, signature: ir::Signature) -> ir::Function {
 
 /// How many functions' memory a thread keeps.
 const MOST_SPARE: usize = 4;
+/// Larger functions give their memory back.
+const MOST_SPARE_INSTRUCTIONS: usize = 50_000;
 
 thread_local! {
     /// Functions that have been compiled: their memory serves the next ones.
@@ -123,7 +125,7 @@ thread_local! {
 /// Keeps the memory of a function that is no longer needed for [`new_function`].
 pub fn recycle(mut func: ir::Function) {
     SPARE_FUNCTIONS.with_borrow_mut(|spare| {
-        if spare.len() < MOST_SPARE {
+        if spare.len() < MOST_SPARE && func.dfg.num_insts() <= MOST_SPARE_INSTRUCTIONS {
             func.clear();
             // Which this version of Cranelift forgets.
             func.dfg.exception_tables.clear();

@@ -201,6 +201,11 @@ impl Scheduler<'_, '_, '_> {
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner);
                     *slot = Some(Arc::new(inlinable));
+                    drop(slot);
+                    // The last caller, of the same component, may have looked before the body was there.
+                    if state.users.load(Ordering::Acquire) == 0 {
+                        self.settle(id);
+                    }
                     return None;
                 }
                 Err(too_large) => body = *too_large,

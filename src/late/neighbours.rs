@@ -10,6 +10,9 @@ use cranelift_codegen::ir::{
     Value,
 };
 
+/// Parts of a run: each new one is compared with all.
+const MOST_PARTS: usize = 64;
+
 /// A store of an integer constant, or several that have become one.
 #[derive(Clone, Copy)]
 struct Part {
@@ -44,7 +47,10 @@ pub(super) fn merge_stores(func: &mut ir::Function) {
                         part.offset + i64::from(part.bytes) <= other.offset
                             || other.offset + i64::from(other.bytes) <= part.offset
                     };
-                    run.base == base && run.region == region && run.parts.iter().all(apart)
+                    run.base == base
+                        && run.region == region
+                        && run.parts.len() < MOST_PARTS
+                        && run.parts.iter().all(apart)
                 };
                 match run.as_mut().filter(|run| joins(run)) {
                     Some(run) => run.parts.push(Part {
