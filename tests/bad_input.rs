@@ -1,6 +1,9 @@
 //! Bad input: every one gives one clear error and a non-zero exit; nothing panics, nothing crashes, and no
 //! half-written file stays behind.
 
+#[path = "support/suites.rs"]
+mod suites;
+
 use anyhow::Result;
 use object::{Object, ObjectSection};
 use std::path::{Path, PathBuf};
@@ -104,8 +107,8 @@ fn an_unwritable_output_is_named_and_nothing_stays() {
 #[test]
 fn truncated_components_give_errors() {
     let mut components = vec![("greeter", greeter())];
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/hello.wasm");
-    if let Ok(hello) = std::fs::read(corpus) {
+    if let Some(corpus) = suites::folder("corpus") {
+        let hello = std::fs::read(corpus.join("hello.wasm")).unwrap();
         components.push(("hello", hello));
     }
     for (name, wasm) in components {

@@ -1,13 +1,16 @@
 //! Libraries of the corpus, called through hosts that `bindgen!` generates, and their resources
 //! dynamically too.
 //!
-//! The corpus lies beside the repository (`../shared/corpus`); without it the tests say so and pass.
+//! The corpus lies beside the repository; without it the tests say so and pass.
 //! Every call that `cases.json` lists for a library is made in `cases`; the tests here are about more
 //! than one call, and about what bindings look like.
 
 #[path = "bindgen_corpus/cases.rs"]
 mod cases;
-mod support;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/suites.rs"]
+mod suites;
 #[path = "bindgen_corpus/values.rs"]
 mod values;
 #[path = "bindgen_corpus/worlds.rs"]
@@ -19,8 +22,7 @@ use worlds::{alltypes, compose, js_library};
 
 /// A component of the corpus, compiled.
 fn component(name: &str) -> Result<Option<Component>> {
-    let Some(corpus) = support::corpus_folder() else {
-        eprintln!("notice: no corpus at ../shared/corpus; {name} is skipped");
+    let Some(corpus) = corpus::folder() else {
         return Ok(None);
     };
     let wasm = std::fs::read(corpus.join(name))?;

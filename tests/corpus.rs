@@ -2,12 +2,16 @@
 //! one process compiles and another, without a compiler, runs. All but the largest programs and inputs are run without
 //! inlining and without optimisation too.
 //!
-//! The corpus lies beside the repository (`../shared/corpus`); without it the harness says so and
-//! passes. Each case is a test of its own.
+//! The corpus lies beside the repository; without it the harness says so and passes. Each case is a
+//! test of its own; those that wait for something are ignored, with what it is as their kind.
 
-mod support;
+#[path = "support/corpus.rs"]
+mod corpus;
+#[path = "support/suites.rs"]
+mod suites;
 
 use anyhow::{Context, Result, bail, ensure};
+use corpus::text;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -16,7 +20,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
-use support::corpus_folder;
 use tempfile::TempDir;
 use trampette::CompileOptions;
 use trampette::options::{Inline, OptLevel};
@@ -24,8 +27,7 @@ use trampette_runtime::{Component, Linker, Store};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let Some(corpus) = corpus_folder() else {
-        eprintln!("notice: no corpus at ../shared/corpus; its cases are skipped");
+    let Some(corpus) = corpus::folder() else {
         return libtest_mimic::run(&arguments, Vec::new()).exit_code();
     };
     match trials(&corpus) {
@@ -38,14 +40,18 @@ fn main() -> ExitCode {
 }
 
 fn trials(corpus: &Path) -> Result<Vec<Trial>> {
-    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(corpus.join("cases.json"))?)?;
     let shared = Arc::new(Shared {
         corpus: corpus.to_path_buf(),
         artifacts: Mutex::default(),
     });
     let mut trials = Vec::new();
-    for case in cases {
+    for case in corpus::cases(corpus)? {
         let name = text(&case, "name")?.to_string();
+        if let Some(entry) = corpus::not_supported(&case)? {
+            let trial = Trial::test(name, || Ok(())).with_kind(format!("needs {}", entry.subject));
+            trials.push(trial.with_ignored_flag(true));
+            continue;
+        }
         let small = !name.ends_with("-bench")
             && std::fs::metadata(corpus.join(text(&case, "wasm")?))?.len() < LARGE;
         let more: &[Mode] = match small {
@@ -167,12 +173,6 @@ fn compile_here(wasm: &Path, elf: &Path, options: &CompileOptions) {
     let input = trampette::input::read(wasm).expect("a component or module");
     let artifact = input.into_artifact(options).expect("it compiles");
     std::fs::write(elf, artifact).expect("the artifact is written");
-}
-
-fn text<'v>(value: &'v Value, key: &str) -> Result<&'v str> {
-    value[key]
-        .as_str()
-        .with_context(|| format!("`{key}` is missing"))
 }
 
 fn run_case(shared: &Shared, case: &Value, mode: Mode) -> Result<()> {

@@ -1,5 +1,8 @@
 //! The artifact as an ELF file: the same bytes whatever the threads, and standard tools accept it.
 
+#[path = "support/suites.rs"]
+mod suites;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -12,8 +15,9 @@ fn components() -> Vec<(String, Vec<u8>)> {
         "greeter".to_string(),
         wat::parse_file(root.join("examples/greeter.wat")).unwrap(),
     )];
-    for name in ["alltypes", "lua"] {
-        if let Ok(wasm) = std::fs::read(root.join(format!("../shared/corpus/{name}.wasm"))) {
+    if let Some(corpus) = suites::folder("corpus") {
+        for name in ["alltypes", "lua"] {
+            let wasm = std::fs::read(corpus.join(format!("{name}.wasm"))).unwrap();
             all.push((name.to_string(), wasm));
         }
     }

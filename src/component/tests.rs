@@ -1,10 +1,15 @@
 //! Tests of parsing and flattening: small components as text, hostile input, and real programs.
 
+#[path = "../../tests/support/corpus.rs"]
+mod corpus;
+#[path = "../../tests/support/suites.rs"]
+mod suites;
+
 use super::program::*;
 use super::{ParseOptions, parse_component};
 use crate::modules::module::CoreType;
 use anyhow::{Context, Result};
-use std::path::Path;
+use std::collections::BTreeSet;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
 use trampette_artifact::key::Intrinsic;
@@ -659,28 +664,29 @@ fn prints_a_plan() -> Result<()> {
 
 #[test]
 fn parses_the_corpus() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let corpus = ["../shared/corpus", "../../shared/corpus"].map(|path| root.join(path));
-    let Some(corpus) = corpus.iter().find(|path| path.is_dir()) else {
-        eprintln!("skipped: there is no corpus beside the project");
+    let Some(folder) = corpus::folder() else {
         return Ok(());
     };
-    let mut paths: Vec<_> = std::fs::read_dir(corpus)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    paths.sort();
-    for path in paths {
-        if path.extension().is_none_or(|extension| extension != "wasm") {
+    let mut parsed = BTreeSet::new();
+    for case in corpus::cases(&folder)? {
+        let name = corpus::text(&case, "wasm")?;
+        if case["kind"] == "wast" || !parsed.insert(name.to_string()) {
             continue;
         }
-        let bytes = std::fs::read(&path)?;
-        if wasmparser::Parser::is_core_wasm(&bytes) {
+        let bytes = std::fs::read(folder.join(name))?;
+        let result = parse_component(&bytes, &ParseOptions::default());
+        let refusal = corpus::not_supported(&case)?.and_then(|entry| entry.refusal);
+        if let Some(refusal) = refusal {
+            let error = format!(
+                "{:#}",
+                result.err().with_context(|| format!("{name} is parsed"))?
+            );
+            assert!(error.contains(refusal), "{name}: {error}");
             continue;
         }
-        let program = parse_component(&bytes, &ParseOptions::default())
-            .with_context(|| format!("in {}", path.display()))?;
+        let program = result.with_context(|| format!("in {name}"))?;
         assert!(!program.print().is_empty());
-        assert!(!program.exports.is_empty(), "{}", path.display());
+        assert!(!program.exports.is_empty(), "{name}");
         for instance in &program.core_instances {
             let module = &program.modules[instance.module.index()];
             assert_eq!(module.imports.len(), instance.imports.len());

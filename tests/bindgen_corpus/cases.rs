@@ -2,7 +2,7 @@
 //! result travel as the Rust types that `bindgen!` chose. A case or a call that nothing here makes is
 //! a failure.
 
-use super::support;
+use super::corpus::{self, text};
 use super::values::Dynamic;
 use super::worlds::{alltypes, compose, js_library};
 use anyhow::{Context, Result, bail, ensure};
@@ -255,15 +255,18 @@ fn is_right(outcome: &Result<String>, case: &Value) -> bool {
 
 #[test]
 fn every_call_of_every_library() -> Result<()> {
-    let Some(corpus) = support::corpus_folder() else {
-        eprintln!("notice: no corpus at ../shared/corpus; its cases are skipped");
+    let Some(corpus) = corpus::folder() else {
         return Ok(());
     };
-    let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(corpus.join("cases.json"))?)?;
     let (mut listed, mut right, mut failures) = (0, 0, Vec::new());
-    for case in cases.iter().filter(|case| case["kind"] != "command") {
-        let name = case["name"].as_str().context("a case has a name")?;
-        let wasm = case["wasm"].as_str().context("a case has a component")?;
+    let cases = corpus::cases(&corpus)?;
+    for case in cases.iter().filter(|case| case["kind"] == "library") {
+        let name = text(case, "name")?;
+        let wasm = text(case, "wasm")?;
+        if let Some(entry) = corpus::not_supported(case)? {
+            eprintln!("ignored: {name}: needs {}", entry.subject);
+            continue;
+        }
         let calls = case["calls"].as_array();
         let calls = calls.with_context(|| format!("the case `{name}` has no calls"))?;
         listed += calls.len();
@@ -276,7 +279,7 @@ fn every_call_of_every_library() -> Result<()> {
         let mut linker = Linker::new();
         linker.define_unknown_imports_as_traps(&component)?;
         for case in calls {
-            let call = case["call"].as_str().context("a call has a text")?;
+            let call = text(case, "call")?;
             let outcome = make(library, &component, &linker, call);
             match is_right(&outcome, case) {
                 true => right += 1,
