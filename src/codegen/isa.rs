@@ -9,6 +9,7 @@ use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use std::fmt;
 use std::str::FromStr;
+use trampette_artifact::cpu::{CpuFeature, CpuLevel, FEATURES};
 
 /// How much Cranelift optimises.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -87,12 +88,20 @@ impl TargetCpu {
         "x86_64"
     }
 
+    /// The level; `None` for the machine that compiles.
+    fn level(self) -> Option<CpuLevel> {
+        match self {
+            TargetCpu::V2 => Some(CpuLevel::V2),
+            TargetCpu::V3 => Some(CpuLevel::V3),
+            TargetCpu::V4 => Some(CpuLevel::V4),
+            TargetCpu::Native => None,
+        }
+    }
+
     fn features(self) -> impl Iterator<Item = &'static CpuFeature> {
-        FEATURES.iter().filter(move |feature| match self {
-            TargetCpu::Native => (feature.detect)(),
-            level => feature
-                .since
-                .is_some_and(|since| since as u8 <= level as u8),
+        FEATURES.iter().filter(move |feature| match self.level() {
+            Some(level) => feature.level.is_some_and(|since| since <= level),
+            None => feature.is_present(),
         })
     }
 
@@ -123,64 +132,6 @@ impl FromStr for TargetCpu {
         })
     }
 }
-
-/// A CPU feature that Cranelift makes use of.
-struct CpuFeature {
-    /// Cranelift's flag.
-    flag: &'static str,
-    /// The standard library's name.
-    name: &'static str,
-    /// The first level that has it.
-    since: Option<TargetCpu>,
-    /// Whether this machine has it.
-    detect: fn() -> bool,
-}
-
-#[cfg(target_arch = "x86_64")]
-macro_rules! detect {
-    ($name:tt) => {
-        || std::arch::is_x86_feature_detected!($name)
-    };
-}
-#[cfg(not(target_arch = "x86_64"))]
-macro_rules! detect {
-    ($name:tt) => {
-        || false
-    };
-}
-
-macro_rules! features {
-    ($($flag:literal, $name:tt, $since:expr;)*) => {
-        &[$(CpuFeature {
-            flag: $flag,
-            name: $name,
-            since: $since,
-            detect: detect!($name),
-        },)*]
-    };
-}
-
-const FEATURES: &[CpuFeature] = features! {
-    "has_sse3", "sse3", Some(TargetCpu::V2);
-    "has_ssse3", "ssse3", Some(TargetCpu::V2);
-    "has_sse41", "sse4.1", Some(TargetCpu::V2);
-    "has_sse42", "sse4.2", Some(TargetCpu::V2);
-    "has_cmpxchg16b", "cmpxchg16b", Some(TargetCpu::V2);
-    "has_popcnt", "popcnt", Some(TargetCpu::V2);
-    "has_avx", "avx", Some(TargetCpu::V3);
-    "has_avx2", "avx2", Some(TargetCpu::V3);
-    "has_bmi1", "bmi1", Some(TargetCpu::V3);
-    "has_bmi2", "bmi2", Some(TargetCpu::V3);
-    "has_fma", "fma", Some(TargetCpu::V3);
-    "has_lzcnt", "lzcnt", Some(TargetCpu::V3);
-    "has_avx512f", "avx512f", Some(TargetCpu::V4);
-    "has_avx512dq", "avx512dq", Some(TargetCpu::V4);
-    "has_avx512vl", "avx512vl", Some(TargetCpu::V4);
-    "has_avx512bitalg", "avx512bitalg", None;
-    "has_avx512vbmi", "avx512vbmi", None;
-    "has_avx512vnni", "avx512vnni", None;
-    "has_avx_vnni", "avxvnni", None;
-};
 
 /// The target instruction set, with every setting that the design rests on.
 ///
@@ -243,9 +194,12 @@ pub fn isa_with(
     let mut builder = isa::lookup_by_name(&triple)
         .with_context(|| format!("Cranelift cannot compile for {triple}"))?;
     for feature in target.features() {
-        builder
-            .enable(feature.flag)
-            .with_context(|| format!("Cranelift does not know the feature {}", feature.flag))?;
+        builder.enable(feature.cranelift_flag).with_context(|| {
+            format!(
+                "Cranelift does not know the feature {}",
+                feature.cranelift_flag
+            )
+        })?;
     }
     builder
         .finish(settings::Flags::new(flags))

@@ -12,6 +12,7 @@
 //! | [`types`] | component-level types, interned |
 //! | [`canonical`] | Canonical ABI sizes, alignments and flattening of those types |
 //! | [`native`] | the C layout of those types on the host's side |
+//! | [`cpu`] | features of processors that code may use |
 //! | [`layout`] | slabs, the context, the root, handle tables |
 //! | [`metadata`] | what an artifact says about itself: imports, exports, slabs, modules |
 //! | [`names`] | function names, searched in place |
@@ -21,6 +22,7 @@
 
 pub mod builtin;
 pub mod canonical;
+pub mod cpu;
 pub mod header;
 pub mod ids;
 pub mod key;

@@ -19,6 +19,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use trampette_artifact::builtin::Builtin;
+use trampette_artifact::cpu;
 use trampette_artifact::header::{Identification, checksum, section};
 use trampette_artifact::ids::{ExportId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
@@ -452,45 +453,13 @@ fn check_processor(id: &Identification) -> Result<()> {
         std::env::consts::ARCH
     );
     for feature in &id.cpu_features {
+        let known = cpu::feature(feature).with_context(|| {
+            format!("the artifact needs the processor feature {feature}, which this runtime does not know")
+        })?;
         ensure!(
-            has_feature(feature),
+            known.is_present(),
             "the artifact needs the processor feature {feature}, which this machine does not have"
         );
     }
     Ok(())
-}
-
-/// Whether the processor has a feature, by the standard library's name; false for unknown names.
-fn has_feature(name: &str) -> bool {
-    macro_rules! detect {
-        ($($feature:tt),*) => {
-            match name {
-                $($feature => std::is_x86_feature_detected!($feature),)*
-                _ => false,
-            }
-        };
-    }
-    detect!(
-        "sse",
-        "sse2",
-        "sse3",
-        "ssse3",
-        "sse4.1",
-        "sse4.2",
-        "popcnt",
-        "lzcnt",
-        "bmi1",
-        "bmi2",
-        "avx",
-        "avx2",
-        "fma",
-        "cmpxchg16b",
-        "avx512f",
-        "avx512dq",
-        "avx512vl",
-        "avx512bitalg",
-        "avx512vbmi",
-        "avx512bw",
-        "avx512cd"
-    )
 }

@@ -352,7 +352,7 @@ pub(crate) fn artifact() -> Vec<u8> {
         format_version: FORMAT_VERSION,
         compiler_version: COMPILER_VERSION.into(),
         target: "x86_64".into(),
-        cpu_features: vec!["sse2".into()],
+        cpu_features: vec!["sse3".into()],
         options: String::new(),
         sections: sections.collect(),
     };
