@@ -195,7 +195,7 @@ fn guest_to_guest_and_back() {
         .into_iter()
         .map(|(a, b)| Route::Guests(a, b))
         .collect();
-    check_all(&routes, cases(40));
+    check_all(&routes, cases(250));
 }
 
 /// Every pair of canonical options.

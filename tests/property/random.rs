@@ -84,10 +84,11 @@ impl Random {
             0..3 => Ty::List(boxed(self)),
             3 => Ty::FixedLengthList(boxed(self), self.pick(&[1, 2, 3, 5, 17])),
             4 => {
-                let key = match self.below(4) {
+                let key = match self.below(5) {
                     0 => Ty::String,
                     1 => Ty::Char,
                     2 => Ty::U64,
+                    3 => Ty::S64,
                     _ => Ty::U8,
                 };
                 Ty::Map(Box::new(key), boxed(self))
