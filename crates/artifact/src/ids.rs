@@ -2,6 +2,189 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Index, IndexMut};
+
+/// An index of one space.
+pub trait Id: Copy + Eq {
+    /// The index of the `index`th entity.
+    ///
+    /// # Panics
+    /// If `index` does not fit 32 bits; the validator's limits keep every space far below.
+    fn new(index: usize) -> Self;
+
+    /// This index as an offset into a slice.
+    fn index(self) -> usize;
+}
+
+/// A vector with one element for each entity of a space, which only that space's indices can index.
+/// Serialized as a plain vector.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdVec<I, T> {
+    elements: Vec<T>,
+    #[serde(skip)]
+    space: PhantomData<fn(I)>,
+}
+
+impl<I: Id, T> IdVec<I, T> {
+    /// One without elements.
+    pub const fn new() -> Self {
+        IdVec {
+            elements: Vec::new(),
+            space: PhantomData,
+        }
+    }
+
+    /// Adds an element, and gives its index.
+    pub fn push(&mut self, element: T) -> I {
+        let id = self.next_id();
+        self.elements.push(element);
+        id
+    }
+
+    /// The index that the next element gets.
+    pub fn next_id(&self) -> I {
+        I::new(self.elements.len())
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// The element of an index, if there is one.
+    pub fn get(&self, id: I) -> Option<&T> {
+        self.elements.get(id.index())
+    }
+
+    /// The element of an index, if there is one.
+    pub fn get_mut(&mut self, id: I) -> Option<&mut T> {
+        self.elements.get_mut(id.index())
+    }
+
+    /// The indices, in order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = I> + ExactSizeIterator + use<I, T> {
+        (0..self.elements.len()).map(I::new)
+    }
+
+    /// The elements with their indices, in order.
+    pub fn iter_with_ids(&self) -> impl DoubleEndedIterator<Item = (I, &T)> + ExactSizeIterator {
+        let elements = self.elements.iter().enumerate();
+        elements.map(|(index, element)| (I::new(index), element))
+    }
+
+    /// The elements, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.elements.iter()
+    }
+
+    /// The elements, in order.
+    pub fn iter_mut(&mut self) -> std::slice::IterMut<'_, T> {
+        self.elements.iter_mut()
+    }
+
+    /// The elements as a slice, for what needs no index.
+    pub fn as_slice(&self) -> &[T] {
+        &self.elements
+    }
+}
+
+impl<I: Id, T> Index<I> for IdVec<I, T> {
+    type Output = T;
+
+    fn index(&self, id: I) -> &T {
+        &self.elements[id.index()]
+    }
+}
+
+impl<I: Id, T> IndexMut<I> for IdVec<I, T> {
+    fn index_mut(&mut self, id: I) -> &mut T {
+        &mut self.elements[id.index()]
+    }
+}
+
+impl<I: Id, T> Default for IdVec<I, T> {
+    fn default() -> Self {
+        IdVec::new()
+    }
+}
+
+impl<I, T: Clone> Clone for IdVec<I, T> {
+    fn clone(&self) -> Self {
+        IdVec {
+            elements: self.elements.clone(),
+            space: PhantomData,
+        }
+    }
+}
+
+impl<I, T: PartialEq> PartialEq for IdVec<I, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.elements == other.elements
+    }
+}
+
+impl<I, T: Eq> Eq for IdVec<I, T> {}
+
+impl<I, T: fmt::Debug> fmt::Debug for IdVec<I, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.elements.fmt(f)
+    }
+}
+
+impl<I, T> From<Vec<T>> for IdVec<I, T> {
+    fn from(elements: Vec<T>) -> Self {
+        IdVec {
+            elements,
+            space: PhantomData,
+        }
+    }
+}
+
+impl<I, T> FromIterator<T> for IdVec<I, T> {
+    fn from_iter<E: IntoIterator<Item = T>>(elements: E) -> Self {
+        Vec::from_iter(elements).into()
+    }
+}
+
+impl<I, T> IntoIterator for IdVec<I, T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.elements.into_iter()
+    }
+}
+
+impl<'v, I, T> IntoIterator for &'v IdVec<I, T> {
+    type Item = &'v T;
+    type IntoIter = std::slice::Iter<'v, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.elements.iter()
+    }
+}
+
+impl<'v, I, T> IntoIterator for &'v mut IdVec<I, T> {
+    type Item = &'v mut T;
+    type IntoIter = std::slice::IterMut<'v, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.elements.iter_mut()
+    }
+}
+
+impl<I, T> Extend<T> for IdVec<I, T> {
+    fn extend<E: IntoIterator<Item = T>>(&mut self, elements: E) {
+        self.elements.extend(elements);
+    }
+}
 
 macro_rules! index_types {
     ($($(#[$doc:meta])* $name:ident, $prefix:literal;)*) => {$(
@@ -21,6 +204,16 @@ macro_rules! index_types {
             /// This index as an offset into a slice.
             pub fn index(self) -> usize {
                 self.0 as usize
+            }
+        }
+
+        impl Id for $name {
+            fn new(index: usize) -> Self {
+                $name::new(index)
+            }
+
+            fn index(self) -> usize {
+                $name::index(self)
             }
         }
 
@@ -81,4 +274,40 @@ index_types! {
     DataSegmentId, "data";
     /// A passive element segment kept for run time, component-wide.
     ElementSegmentId, "element";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vectors_are_indexed_by_their_own_space() {
+        let mut names: IdVec<ModuleId, &str> = IdVec::new();
+        assert!(names.is_empty());
+        let (one, two) = (names.push("one"), names.push("two"));
+        assert_eq!(
+            (one, two, names.next_id()),
+            (ModuleId(0), ModuleId(1), ModuleId(2))
+        );
+        assert_eq!((names[two], names.get(ModuleId(2))), ("two", None));
+        names[one] = "eins";
+        let all: Vec<_> = names
+            .iter_with_ids()
+            .map(|(id, name)| (id, *name))
+            .collect();
+        assert_eq!(all, [(one, "eins"), (two, "two")]);
+        assert_eq!(names.ids().rev().collect::<Vec<_>>(), [two, one]);
+    }
+
+    #[test]
+    fn vectors_are_encoded_as_plain_ones() {
+        let plain = vec![1u32, 300, 70_000];
+        let typed: IdVec<SlabId, u32> = plain.clone().into();
+        let bytes = postcard::to_stdvec(&typed).unwrap();
+        assert_eq!(bytes, postcard::to_stdvec(&plain).unwrap());
+        assert_eq!(
+            postcard::from_bytes::<IdVec<SlabId, u32>>(&bytes).unwrap(),
+            typed
+        );
+    }
 }
