@@ -1,8 +1,8 @@
 //! Listings of what the stages make: for people, and for golden tests.
 
 use crate::compile::{self, Listing};
-use crate::component::program::Program;
-use crate::{CompileOptions, codegen, component, in_thread_pool};
+use crate::program::Program;
+use crate::{CompileOptions, codegen, in_thread_pool, layout};
 use anyhow::Result;
 use std::fmt::Write;
 
@@ -47,7 +47,7 @@ fn list(
     what: Emit,
     filter: &str,
 ) -> Result<String> {
-    let layout = component::layout::lay_out(program)?;
+    let layout = layout::lay_out(program)?;
     let listing = match what {
         Emit::Plan => return Ok(program.print() + &layout.print(program)),
         Emit::Clif => Listing::Clif,
@@ -62,10 +62,10 @@ fn list(
         calls: Default::default(),
     };
     let functions = compile::compile_reachable(&session, listing)?.functions;
-    compile::validate_unreachable(program)?;
+    crate::modules::validate::validate_unreachable(program)?;
     let mut text = String::new();
     for function in functions.values() {
-        let symbol = compile::symbol(program, function.key);
+        let symbol = crate::program::symbols::symbol(program, function.key);
         if symbol.contains(filter) {
             let body = function.listing.as_deref().unwrap_or_default();
             writeln!(text, ";; {symbol}\n{}\n", body.trim_end())?;

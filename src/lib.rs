@@ -14,16 +14,17 @@ pub mod artifact;
 pub mod cli;
 pub mod codegen;
 pub mod compile;
-pub mod compiled;
 pub mod component;
 pub mod emit;
 pub mod inline;
 pub mod input;
 pub mod intrinsics;
-pub mod late;
+pub mod layout;
 pub mod link;
 pub mod modules;
 pub mod options;
+pub mod passes;
+pub mod program;
 pub mod report;
 pub mod trampolines;
 pub mod wast;
@@ -65,13 +66,13 @@ pub fn compile_component_with_report(
 /// Compiles the program that [`parse`] made of a component to an artifact that keeps its world.
 pub(crate) fn compile_parsed(
     wasm: &[u8],
-    program: &component::program::Program<'_>,
+    program: &program::Program<'_>,
     options: &CompileOptions,
     mut watch: Stopwatch,
 ) -> Result<(Artifact, Report)> {
     // Some imports and exports are nothing that WIT can say.
     // It is for listings only: a component that the printer cannot cope with is compiled all the same.
-    let wit = std::panic::catch_unwind(|| component::world::describe(wasm).ok());
+    let wit = std::panic::catch_unwind(|| component::wit::describe(wasm).ok());
     let wit = wit.unwrap_or_default();
     watch.phase("describe");
     compile_program(program, options, wit.as_deref(), watch)
@@ -113,12 +114,12 @@ pub fn compile_module_with_report(
 /// From a flattened program to an artifact: the stages that components and core modules share. `wit` is
 /// the world to keep in it.
 fn compile_program(
-    program: &component::program::Program<'_>,
+    program: &program::Program<'_>,
     options: &CompileOptions,
     wit: Option<&str>,
     mut watch: Stopwatch,
 ) -> Result<(Artifact, Report)> {
-    let layout = component::layout::lay_out(program)?;
+    let layout = layout::lay_out(program)?;
     watch.phase("lay out");
     let isa = options.isa()?;
     let session = codegen::Session {
@@ -130,7 +131,7 @@ fn compile_program(
     };
     let compiled = compile::compile_reachable(&session, compile::Listing::None)?;
     watch.phase("compile");
-    compile::validate_unreachable(program)?;
+    modules::validate::validate_unreachable(program)?;
     watch.phase("validate");
     let bytes = link::link(&session, &compiled.functions, &options.target(), wit)?;
     watch.phase("link");
@@ -154,10 +155,10 @@ pub(crate) fn parse<'i>(
     input: &'i [u8],
     parse_options: &component::ParseOptions,
     options: &CompileOptions,
-) -> Result<component::program::Program<'i>> {
+) -> Result<program::Program<'i>> {
     let mut program = component::parse_component(input, parse_options)?;
     if let Some(world) = &options.world {
-        component::world::check(wasm, world)?;
+        component::wit::check(wasm, world)?;
     }
     program.bounds = options.bounds;
     Ok(program)
@@ -169,7 +170,7 @@ pub(crate) fn parse_module<'i>(
     input: &'i [u8],
     parse_options: &component::ParseOptions,
     options: &CompileOptions,
-) -> Result<modules::world::World<'i>> {
+) -> Result<modules::bind::World<'i>> {
     let bound = &parse_options.core_modules;
     let mut world = modules::lone::lone_module(input, 0..wasm.len(), bound)?;
     world.program.bounds = options.bounds;

@@ -2,9 +2,9 @@
 
 pub use crate::codegen::isa::{OptLevel, TargetCpu};
 use crate::component::ParseOptions;
-pub use crate::component::program::Bounds;
-pub use crate::component::world::{Wit, World};
+pub use crate::component::wit::{Wit, World};
 use crate::inline::heuristics::Tunables;
+pub use crate::program::Bounds;
 use anyhow::Result;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use std::borrow::Cow;

@@ -2,7 +2,7 @@
 
 use crate::codegen::Session;
 use crate::compile::Compiled;
-use crate::component::program::TrampolineKind;
+use crate::program::TrampolineKind;
 use crate::trampolines::transfer::kind::TransferKind;
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};

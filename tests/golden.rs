@@ -28,9 +28,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use trampette::CompileOptions;
 use trampette::emit::{Emit, listing};
-use trampette::modules::module::{CoreType, EntityKind, Module, RefKind};
 use trampette::modules::parse::ModuleBuilder;
 use trampette::options::{Inline, Spectre};
+use trampette::program::module::{CoreType, EntityKind, Module, RefKind};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

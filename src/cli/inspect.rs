@@ -2,8 +2,8 @@
 
 use super::compile::CodeArguments;
 use crate::CompileOptions;
-use crate::component::program::{Program, TrampolineKind};
 use crate::input::{self, Input};
+use crate::program::{Program, TrampolineKind};
 use crate::trampolines::transfer::kind::TransferKind;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -121,7 +121,7 @@ fn trampolines(program: &Program<'_>, artifact: &[u8]) -> Result<String> {
     });
     let mut out = String::from("trampolines (bytes, transfer):\n");
     for (key, ty) in trampolines.chain(lifts) {
-        let symbol = crate::compile::symbol(program, key);
+        let symbol = crate::program::symbols::symbol(program, key);
         // What nothing reaches was not compiled.
         let Some(size) = sizes.get(&symbol) else {
             continue;

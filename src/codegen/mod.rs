@@ -5,11 +5,13 @@
 //! parameter is a context pointer.
 
 mod bulk;
+pub mod emitter;
 pub mod isa;
 mod raise;
 mod regions;
 mod symbols;
 mod traps;
+pub mod values;
 
 pub use bulk::call_bulk;
 pub use raise::{emit_raise, emit_trap_if};
@@ -19,10 +21,10 @@ pub use symbols::{
 };
 pub use traps::{clif_trap, trap_from_clif};
 
-use crate::component::layout::Layout;
-use crate::component::program::Program;
 use crate::inline::heuristics::Tunables;
-use crate::modules::module::{CoreSignature, CoreType};
+use crate::layout::Layout;
+use crate::program::Program;
+use crate::program::module::{CoreSignature, CoreType};
 use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, InstBuilder, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::FunctionBuilder;

@@ -5,16 +5,19 @@
 //! callers may take it in: then its body is kept until they all have been processed, and it is compiled only
 //! if one of them still calls it.
 
-use super::{Driver, build_clif, compile_body, guarded};
+use super::machine::compile_body;
+use super::produce::build_clif;
+use super::{Driver, guarded};
 use crate::inline::Body;
 use crate::inline::apply::{self, Inlinable};
-use crate::inline::forward;
 use crate::inline::graph::{CallGraph, Node, NodeId};
 use crate::inline::heuristics::Tunables;
+use crate::passes::forward;
+use crate::program::lock::lock;
 use crate::trampolines;
 use anyhow::Result;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use trampette_artifact::key::{Abi, FuncKey};
 
 /// Compiles what a call graph holds and is needed; returns how many calls were inlined.
@@ -124,11 +127,7 @@ impl Scheduler<'_, '_, '_> {
 
     /// The CLIF of a node with the calls inlined that are worth it.
     fn body(&self, node: &Node) -> Result<Body> {
-        let built = node
-            .built
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let built = lock(&node.built).take();
         let mut body = Body::new(match built {
             Some(func) => func,
             None => build_clif(self.driver.session, node.key)?,
@@ -141,10 +140,7 @@ impl Scheduler<'_, '_, '_> {
             });
             for callee in callees {
                 let state = &self.states[*callee];
-                let inlinable = state
-                    .inlinable
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let inlinable = lock(&state.inlinable);
                 candidates.extend(inlinable.iter().map(|body| (body.key, body.clone())));
             }
         }
@@ -196,10 +192,7 @@ impl Scheduler<'_, '_, '_> {
                 .all(|caller| apply::are_of_one_module(self.graph.nodes[*caller].key, node.key));
             match Inlinable::new(node.key, body, only_call, within_module, self.tunables) {
                 Ok(inlinable) => {
-                    let mut slot = state
-                        .inlinable
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
+                    let mut slot = lock(&state.inlinable);
                     *slot = Some(Arc::new(inlinable));
                     drop(slot);
                     // The last caller, of the same component, may have looked before the body was there.
@@ -217,11 +210,7 @@ impl Scheduler<'_, '_, '_> {
     /// All callers have been processed: compiles a kept body if one is left that calls it.
     fn settle(&self, id: NodeId) {
         let state = &self.states[id];
-        let kept = state
-            .inlinable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let kept = lock(&state.inlinable).take();
         if let Some(inlinable) = kept
             && state.is_called.load(Ordering::Acquire)
         {

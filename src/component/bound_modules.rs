@@ -2,8 +2,8 @@
 //! against the type that the import declares.
 
 use super::flatten::{Flattener, module_names};
-use crate::modules::module::{CoreSignature, CoreType, EntityKind, Module, core_type};
 use crate::modules::parse::ModuleBuilder;
+use crate::program::module::{CoreSignature, CoreType, EntityKind, Module, core_type};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::HashMap;
 use std::ops::Range;

@@ -2,11 +2,11 @@
 //! [`Trampoline`]. (CanonicalABI.md, *Canonical Definitions* and *Flattening*.)
 
 use super::flatten::{Flattener, Func, ScopeIndex, entry};
-use super::program::{
+use crate::program::module::{CoreSignature, CoreType};
+use crate::program::{
     CanonicalOptions, CoreFunc, ErrorContextBuiltIn, LiftedFunction, Program, StringEncoding,
     Trampoline, TrampolineKind,
 };
-use crate::modules::module::{CoreSignature, CoreType};
 use anyhow::{Result, bail, ensure};
 use trampette_artifact::canonical::{
     Flat, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, PointerWidth, flatten_all,

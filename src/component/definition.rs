@@ -3,8 +3,8 @@
 //! so nothing here nests (and nothing recurses, however deep the input).
 
 use super::parse::features;
-use crate::modules::module::Module;
 use crate::modules::parse::ModuleBuilder;
+use crate::program::module::Module;
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::HashMap;
 use std::ops::Range;

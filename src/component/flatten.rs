@@ -11,11 +11,11 @@
 
 use super::definition::{ComponentDefinition, Definition, DefinitionIndex, Definitions};
 use super::parse::ParseOptions;
-use super::program::{
+use super::types::TypeValue;
+use crate::program::module::{EntityKind, Module};
+use crate::program::{
     ComponentInstance, CoreFunc, CoreInstance, CoreItem, LiftedFunction, Program, Step,
 };
-use super::types::TypeValue;
-use crate::modules::module::{EntityKind, Module};
 use anyhow::{Context, Result, bail};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
@@ -622,13 +622,13 @@ impl<'p, 'a> Flattener<'p, 'a> {
 
 /// Registers the entities that a new core instance defines.
 fn define_all<T>(
-    all: &mut Vec<super::program::Definition>,
+    all: &mut Vec<crate::program::Definition>,
     instance: CoreInstanceId,
     count: usize,
     id: fn(usize) -> T,
 ) -> Vec<T> {
     let first = all.len();
-    all.extend((0..count).map(|index| super::program::Definition {
+    all.extend((0..count).map(|index| crate::program::Definition {
         instance,
         // Validation limits every index space to far less than 2^32.
         index: index as u32,

@@ -2,8 +2,9 @@
 //! the host's imports, abstract resource types become the host's resources.
 
 use super::flatten::{Flattener, Func, Item, Items, ScopeIndex, entry};
-use super::program::ResourceDefinition;
 use super::types::TypeValue;
+use crate::program::ResourceDefinition;
+use crate::program::intrinsic::intrinsic_type;
 use anyhow::{Context, Result, bail, ensure};
 use std::sync::Arc;
 use trampette_artifact::ids::*;
@@ -143,48 +144,6 @@ impl<'p, 'a> Flattener<'p, 'a> {
             self.program.types.display_func(ty)
         );
         Ok(Item::Func(Func::Intrinsic(*intrinsic)))
-    }
-}
-
-/// The component-level type of an intrinsic.
-pub(super) fn intrinsic_type(intrinsic: Intrinsic) -> (Vec<Type>, Option<Type>) {
-    use Intrinsic as I;
-    let address = Type::U64;
-    let value = match intrinsic {
-        I::StoreDataAddress => return (Vec::new(), Some(address)),
-        I::U8NativeLoad | I::U8NativeStore | I::U8CheckedNativeLoad | I::U8CheckedNativeStore => {
-            Type::U8
-        }
-        I::U16NativeLoad
-        | I::U16NativeStore
-        | I::U16CheckedNativeLoad
-        | I::U16CheckedNativeStore => Type::U16,
-        I::U32NativeLoad
-        | I::U32NativeStore
-        | I::U32CheckedNativeLoad
-        | I::U32CheckedNativeStore => Type::U32,
-        I::U64NativeLoad
-        | I::U64NativeStore
-        | I::U64CheckedNativeLoad
-        | I::U64CheckedNativeStore => Type::U64,
-    };
-    match intrinsic {
-        I::StoreDataAddress
-        | I::U8NativeLoad
-        | I::U16NativeLoad
-        | I::U32NativeLoad
-        | I::U64NativeLoad => (vec![address], Some(value)),
-        I::U8NativeStore | I::U16NativeStore | I::U32NativeStore | I::U64NativeStore => {
-            (vec![address, value], None)
-        }
-        I::U8CheckedNativeLoad
-        | I::U16CheckedNativeLoad
-        | I::U32CheckedNativeLoad
-        | I::U64CheckedNativeLoad => (vec![address; 3], Some(value)),
-        I::U8CheckedNativeStore
-        | I::U16CheckedNativeStore
-        | I::U32CheckedNativeStore
-        | I::U64CheckedNativeStore => (vec![address, address, address, value], None),
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a component's bytes to a [`program::Program`] and its [`layout::Layout`].
+//! From a component's bytes to a [`Program`](crate::program::Program).
 //!
 //! | module | subject |
 //! | --- | --- |
@@ -9,25 +9,18 @@
 //! | `canonical` | `canon` definitions to trampolines and lifted functions |
 //! | `imports`, `exports` | what the component and its host see of each other |
 //! | `bound_modules` | core modules that the component imports |
-//! | [`world`] | whether the component fits a world of WIT |
-//! | `graph` | the plan as a picture |
-//! | [`program`], `print` | the result, and its listing |
-//! | [`layout`] | where everything of a program is at run time |
+//! | [`wit`] | whether the component fits a world of WIT |
 
 mod bound_modules;
 mod canonical;
 mod definition;
 mod exports;
 mod flatten;
-mod graph;
 mod imports;
-pub mod layout;
 pub mod parse;
-mod print;
-pub mod program;
 #[cfg(test)]
 mod tests;
 mod types;
-pub mod world;
+pub mod wit;
 
 pub use parse::{ParseOptions, parse_component, validate};

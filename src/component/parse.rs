@@ -6,7 +6,7 @@
 
 use super::definition::Definitions;
 use super::flatten::Flattener;
-use super::program::Program;
+use crate::program::Program;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -5,9 +5,9 @@ mod corpus;
 #[path = "../../tests/support/suites.rs"]
 mod suites;
 
-use super::program::*;
 use super::{ParseOptions, parse_component};
-use crate::modules::module::CoreType;
+use crate::program::module::CoreType;
+use crate::program::*;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use trampette_artifact::canonical::PointerWidth;

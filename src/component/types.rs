@@ -2,8 +2,8 @@
 //! types become the [`ResourceId`]s of the flattened component.
 
 use super::flatten::{Flattener, ScopeIndex, UNNAMED_RESOURCE, entry};
-use super::program::ResourceDefinition;
-use crate::modules::module::{CoreSignature, CoreType};
+use crate::program::ResourceDefinition;
+use crate::program::module::CoreType;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::sync::Arc;
 use trampette_artifact::ids::ResourceId;
@@ -275,38 +275,5 @@ fn primitive_type(ty: PrimitiveValType) -> Type {
         PrimitiveValType::Char => Type::Char,
         PrimitiveValType::String => Type::String,
         PrimitiveValType::ErrorContext => Type::ErrorContext,
-    }
-}
-
-impl std::fmt::Display for CoreSignature {
-    /// `(i32, i64) -> i32`; the arrow is left out when there are no results.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let all = |types: &[CoreType]| {
-            let names: Vec<&str> = types.iter().map(|ty| ty.name()).collect();
-            names.join(", ")
-        };
-        write!(f, "({})", all(&self.params))?;
-        match &self.results[..] {
-            [] => Ok(()),
-            [one] => write!(f, " -> {}", one.name()),
-            more => write!(f, " -> ({})", all(more)),
-        }
-    }
-}
-
-impl CoreType {
-    /// The type as the text format spells it.
-    pub fn name(self) -> &'static str {
-        use crate::modules::module::RefKind;
-        match self {
-            CoreType::I32 => "i32",
-            CoreType::I64 => "i64",
-            CoreType::F32 => "f32",
-            CoreType::F64 => "f64",
-            CoreType::V128 => "v128",
-            CoreType::Ref(RefKind::Func) => "funcref",
-            CoreType::Ref(RefKind::Extern) => "externref",
-            CoreType::Ref(RefKind::Exn) => "exnref",
-        }
     }
 }

@@ -6,7 +6,7 @@
 use super::components;
 use crate::codegen::Session;
 use crate::compile;
-use crate::component::program::CoreFunc;
+use crate::program::CoreFunc;
 use cranelift_codegen::ir;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -145,7 +145,7 @@ fn look_at(session: &Session<'_>, key: FuncKey) -> (Edges, Option<ir::Function>)
             None,
         );
     }
-    match compile::build_clif(session, key) {
+    match compile::produce::build_clif(session, key) {
         Ok(func) => (clif_edges(&func), Some(func)),
         Err(_) => (Edges::default(), None),
     }

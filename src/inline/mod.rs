@@ -6,7 +6,6 @@
 //! | [`components`] | strongly connected components: calls within one are never inlined |
 //! | [`heuristics`] | whether a call is worth it |
 //! | [`apply`] | putting bodies in the place of calls |
-//! | [`forward`] | loads of what was just stored |
 //! | [`positions`] | source positions that survive it |
 //!
 //! A function is inlined into only when everything that it calls (outside its own strongly connected
@@ -19,7 +18,6 @@
 
 pub mod apply;
 pub mod components;
-pub mod forward;
 pub mod graph;
 pub mod heuristics;
 pub mod positions;

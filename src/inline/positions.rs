@@ -5,7 +5,7 @@
 //! function has no inlined calls a `SourceLoc` is the offset itself; with the highest bit set it is an index
 //! into the function's [`Positions`].
 
-use crate::compiled::CompiledFunction;
+use crate::program::compiled::CompiledFunction;
 use cranelift_codegen::ir::SourceLoc;
 use rustc_hash::FxHashMap;
 use trampette_artifact::key::{FuncKey, SymbolKey};

@@ -3,9 +3,9 @@
 //! They reach the host's memory by plain addresses. Only modules that an option of the compiler
 //! trusts may import them; the checked forms are bounds checks for such a module's own use.
 
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Region, Session};
-use crate::modules::module::{CoreSignature, CoreType};
-use crate::trampolines::emitter::Emitter;
+use crate::program::module::{CoreSignature, CoreType};
 use anyhow::Result;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};

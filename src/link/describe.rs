@@ -2,11 +2,9 @@
 
 use super::images::Images;
 use crate::codegen::Session;
-use crate::component::layout::{GlobalPlace, Layout};
-use crate::component::program::{
-    CoreExport, CoreFunc, CoreImport, CoreItem, Instantiation, Program,
-};
-use crate::modules::module::{CoreSignature, CoreType, Module, RefKind};
+use crate::layout::{GlobalPlace, Layout};
+use crate::program::module::{CoreSignature, CoreType, Module, RefKind};
+use crate::program::{CoreExport, CoreFunc, CoreImport, CoreItem, Instantiation, Program};
 use trampette_artifact::ids::{SlabId, UnitId};
 use trampette_artifact::layout::ContextOffset;
 use trampette_artifact::metadata::{

@@ -1,6 +1,6 @@
 //! Slab images as page-aligned extents: what an instance maps privately instead of writing it.
 
-use crate::component::layout::SlabLayout;
+use crate::layout::SlabLayout;
 use anyhow::{Result, ensure};
 use trampette_artifact::layout::PAGE_ALIGNMENT;
 use trampette_artifact::metadata::Extent;

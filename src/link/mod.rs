@@ -18,8 +18,8 @@ pub mod text;
 pub mod unwind;
 
 use crate::codegen::Session;
-use crate::compile::CompiledFunctions;
-use crate::component::layout::Layout;
+use crate::layout::Layout;
+use crate::program::compiled::CompiledFunctions;
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeSet, HashMap};
 use trampette_artifact::builtin::Builtin;
@@ -51,7 +51,7 @@ pub fn link(
     target: &Target,
     wit: Option<&str>,
 ) -> Result<Vec<u8>> {
-    crate::compile::check_complete(functions)?;
+    crate::program::compiled::check_complete(functions)?;
     let mut text = text::lay_out(functions)?;
     let mut file = elf::Builder::new();
 
@@ -140,7 +140,7 @@ pub fn link(
 
     for (key, at) in text.placed() {
         file.symbol(
-            crate::compile::symbol(session.program, key),
+            crate::program::symbols::symbol(session.program, key),
             text_at.address + u64::from(at.start),
             u64::from(at.length),
         )?;

@@ -1,7 +1,7 @@
 //! `.text` and the tables that are indexed by code offset.
 
 use super::symbol_address;
-use crate::compile::CompiledFunctions;
+use crate::program::compiled::CompiledFunctions;
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::binemit::Reloc;
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};

@@ -2,7 +2,7 @@
 
 use super::text::Text;
 use crate::codegen::Session;
-use crate::compile::CompiledFunctions;
+use crate::program::compiled::CompiledFunctions;
 use anyhow::{Context, Result, bail, ensure};
 use cranelift_codegen::isa::unwind::UnwindInfo;
 use gimli::constants::{DW_EH_PE_pcrel, DW_EH_PE_sdata4};

@@ -5,9 +5,11 @@
 //! values of globals, shared memories; other memories, tables and tags are made from their declared types
 //! by an instance that comes before its importer.
 
-use super::module::{CoreType, EntityKind, Module, ModuleGlobal, ModuleImport, RefKind, Uses};
-use super::world::{LinkError, World, parse_module_at};
-use crate::component::program::{CoreItem, CoreSupply};
+use super::bind::{LinkError, World, parse_module_at};
+use crate::program::module::{
+    CoreType, EntityKind, Module, ModuleGlobal, ModuleImport, RefKind, Uses,
+};
+use crate::program::{CoreItem, CoreSupply};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;

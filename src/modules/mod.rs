@@ -1,8 +1,8 @@
-//! Core modules: parsing ([`parse`]) into [`module`], and function bodies to CLIF ([`translate`]).
+//! Core modules: parsing ([`parse`]) into [`crate::program::module`], binding them to
+//! each other ([`bind`]), and function bodies to CLIF ([`translate`]).
 
-pub mod canonical;
+pub mod bind;
 pub mod lone;
-pub mod module;
 pub mod parse;
 pub mod translate;
-pub mod world;
+pub mod validate;

@@ -5,7 +5,7 @@
 //! tables, globals and segments instructions change: [`Uses`]) is found by a quick look at their
 //! operators when the module is complete, in parallel.
 
-use super::module::*;
+use crate::program::module::*;
 use anyhow::{Context, Result, bail};
 use rayon::prelude::*;
 use std::ops::Range;

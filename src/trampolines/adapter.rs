@@ -9,15 +9,15 @@
 //! Bookkeeping is emitted only where something can observe it: see `reentrance` for entering, and
 //! `observed_lends` for lends.
 
-use super::emitter::Emitter;
 use super::flags;
 use super::reentrance::{Crossing, can_be_reentered, check_may_leave, contains};
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
-use crate::component::program::{CanonicalOptions, LiftedFunction, Program, TrampolineKind};
-use crate::modules::module::{CoreSignature, CoreType};
+use crate::program::module::{CoreSignature, CoreType};
+use crate::program::{CanonicalOptions, LiftedFunction, Program, TrampolineKind};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Value};
 use cranelift_frontend::FunctionBuilderContext;

@@ -6,7 +6,7 @@
 //! The frame of such a trampoline is what a backtrace starts from, and what the stub behind
 //! [`Builtin::Raise`] finds its caller by (frame pointers are always kept).
 
-use super::emitter::Emitter;
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
 use anyhow::Result;
 use cranelift_codegen::ir::{self, InstBuilder, types};

@@ -9,11 +9,11 @@
 //! while a view of its results is alive, or after a trap, so an entry that finds a record refuses. Core
 //! functions may call each other through the host; their entries restore the record that was there.
 
-use super::emitter::Emitter;
-use super::values::{load_values, store_values};
+use crate::codegen::emitter::Emitter;
+use crate::codegen::values::{load_values, store_values};
 use crate::codegen::{self, Session};
-use crate::component::program::{CoreFunc, Instantiation};
-use crate::modules::module::{CoreSignature, CoreType};
+use crate::program::module::{CoreSignature, CoreType};
+use crate::program::{CoreFunc, Instantiation};
 use crate::trampolines::resources::destructor_signature;
 use anyhow::{Context, Result, bail, ensure};
 use cranelift_codegen::ir::{

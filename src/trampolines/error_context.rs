@@ -4,14 +4,14 @@
 //! The store keeps the messages, up to a limit beyond which they are discarded; a handle's
 //! representation says which one, and is counted as a reference to it.
 
-use super::emitter::Emitter;
 use super::reentrance::check_may_leave;
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
 use super::{flags, handles};
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
-use crate::component::program::{CanonicalOptions, ErrorContextBuiltIn, TrampolineKind};
+use crate::program::{CanonicalOptions, ErrorContextBuiltIn, TrampolineKind};
 use anyhow::{Result, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilderContext;

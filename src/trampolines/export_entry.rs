@@ -4,15 +4,15 @@
 //! CanonicalABI.md, *canon lift*. These are the wasm-call bodies; the native-call wrappers around
 //! them enter and leave guest code and guard against re-entrance.
 
-use super::emitter::Emitter;
 use super::flags;
 use super::reentrance::Crossing;
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
-use crate::component::program::LiftedFunction;
-use crate::modules::module::{CoreSignature, CoreType};
+use crate::program::LiftedFunction;
+use crate::program::module::{CoreSignature, CoreType};
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
 use cranelift_frontend::FunctionBuilderContext;

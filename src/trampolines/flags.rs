@@ -2,7 +2,7 @@
 //! count of borrowed handles (CanonicalABI.md, *Component Instances*, *Tasks*). Entering and leaving is
 //! `reentrance`.
 
-use super::emitter::Emitter;
+use crate::codegen::emitter::Emitter;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use std::mem::offset_of;

@@ -10,7 +10,7 @@
 //!
 //! Which handles travel, and when, is decided by the transfer engine and by `resources`.
 
-use super::emitter::Emitter;
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{Region, clif_trap};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
@@ -366,7 +366,7 @@ fn add_to_lends(e: &mut Emitter<'_, '_>, address: Value, change: i64) {
 mod tests {
     use super::*;
     use crate::codegen::{self, Session};
-    use crate::modules::module::CoreType;
+    use crate::program::module::CoreType;
     use crate::trampolines::testing::{self, CHILD, CHILDS, IMPORTED, compile, with_session};
     use cranelift_codegen::ir::Function;
     use cranelift_frontend::FunctionBuilderContext;

@@ -3,8 +3,8 @@
 //! Only lone core modules and scripts import core functions from the host. Parameters and results
 //! travel in one array on the stack; the host function and its data come from the import's own slot.
 
-use super::emitter::Emitter;
-use super::values::{VALUE_SIZE, load_values, store_values};
+use crate::codegen::emitter::Emitter;
+use crate::codegen::values::{VALUE_SIZE, load_values, store_values};
 use crate::codegen::{self, Session};
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::{self, InstBuilder, types};

@@ -5,14 +5,14 @@
 //! synchronous component cannot be re-entered; so lends are recorded only if the parameters can pass
 //! on ownership of a resource after lending it.
 
-use super::emitter::Emitter;
 use super::flags;
 use super::reentrance::check_may_leave;
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
-use crate::component::program::{CanonicalOptions, TrampolineKind};
+use crate::program::{CanonicalOptions, TrampolineKind};
 use anyhow::{Context, Result, bail, ensure};
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilderContext;

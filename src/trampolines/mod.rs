@@ -4,7 +4,6 @@
 
 pub mod adapter;
 pub mod builtins;
-pub mod emitter;
 pub mod entry;
 pub mod error_context;
 pub mod export_entry;
@@ -19,10 +18,9 @@ pub mod string_route;
 #[cfg(test)]
 pub mod testing;
 pub mod transfer;
-mod values;
 
 use crate::codegen::Session;
-use crate::component::program::TrampolineKind;
+use crate::program::TrampolineKind;
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir;
 use trampette_artifact::ids::TrampolineId;

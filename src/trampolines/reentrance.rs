@@ -7,8 +7,8 @@
 //! re-entered only through a parent that calls between components ("donut wrapping"). All other
 //! flags are never read, and so never written.
 
-use super::emitter::Emitter;
-use crate::component::program::{Program, TrampolineKind};
+use crate::codegen::emitter::Emitter;
+use crate::program::{Program, TrampolineKind};
 use cranelift_codegen::ir::{InstBuilder, types};
 use std::mem::offset_of;
 use trampette_artifact::ids::ComponentInstanceId;

@@ -5,12 +5,12 @@
 //! another instance defines the resource, so the flags of `reentrance` are kept around it. The host
 //! is called only for the destructors of resources that it defines.
 
-use super::emitter::Emitter;
 use super::handles::{self, Allowed};
 use super::reentrance::{Crossing, check_may_leave};
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
-use crate::component::program::TrampolineKind;
-use crate::modules::module::{CoreSignature, CoreType};
+use crate::program::TrampolineKind;
+use crate::program::module::{CoreSignature, CoreType};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
@@ -185,7 +185,7 @@ pub fn resource_drop_body(session: &Session<'_>, resource: ResourceId) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::component::program::CoreFunc;
+    use crate::program::CoreFunc;
     use crate::trampolines::testing::{self, compile, with_session};
     use trampette_artifact::ids::CoreInstanceId;
     use trampette_artifact::key::SymbolKey;

@@ -1,13 +1,11 @@
 //! The dynamic part of instantiation: what [`StartupAction`]s say, in order, in one wasm-call
 //! function. Its native entry is a wrapper like any other.
 
-use super::emitter::Emitter;
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Region, Session};
-use crate::component::layout::{
-    ConstOperand, ConstOperator, ConstValue, GlobalPlace, StartupAction,
-};
-use crate::component::program::{CoreFunc, Program};
-use crate::modules::module::CoreSignature;
+use crate::layout::{ConstOperand, ConstOperator, ConstValue, GlobalPlace, StartupAction};
+use crate::program::module::CoreSignature;
+use crate::program::{CoreFunc, Program};
 use anyhow::{Context, Result, ensure};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
@@ -218,8 +216,8 @@ fn emit_constant(emitter: &mut Emitter<'_, '_>, value: ConstValue) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::component::layout::testing::TestProgram;
-    use crate::component::layout::{Layout, lay_out};
+    use crate::layout::testing::TestProgram;
+    use crate::layout::{Layout, lay_out};
     use cranelift_codegen::settings::{self, Configurable};
     use trampette_artifact::ids::DataSegmentId;
 

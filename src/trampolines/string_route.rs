@@ -1,9 +1,9 @@
 //! What adapters share to carry strings from one guest to another.
 
-use super::emitter::Emitter;
 use super::transfer::{Guest, Side, Transfer};
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
-use crate::modules::module::{CoreSignature, CoreType};
+use crate::program::module::{CoreSignature, CoreType};
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::{self, InstBuilder};
 use cranelift_frontend::FunctionBuilderContext;

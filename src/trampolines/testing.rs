@@ -5,9 +5,9 @@ mod running;
 
 use crate::codegen::Session;
 use crate::codegen::isa::{OptLevel, TargetCpu, isa};
-use crate::component::layout::{Layout, SlabLayout, UnitBinding};
-use crate::component::program::*;
-use crate::modules::module::{CoreSignature, CoreType, Module, RefKind};
+use crate::layout::{Layout, SlabLayout, UnitBinding};
+use crate::program::module::{CoreSignature, CoreType, Module, RefKind};
+use crate::program::*;
 use cranelift_codegen::{CompiledCode, Context, ir, verify_function};
 use std::sync::Arc;
 use trampette_artifact::ids::*;

@@ -2,9 +2,9 @@
 //! instance of one world, and every name an instance.
 
 use super::script::{Action, Directive, Execute, Instantiate, Invoke, Source};
-use crate::component::program::CoreItem;
-use crate::modules::module::Module;
-use crate::modules::world::{SizeCheck, World, parse_module, validate_module};
+use crate::modules::bind::{SizeCheck, World, parse_module, validate_module};
+use crate::program::CoreItem;
+use crate::program::module::Module;
 use anyhow::Result;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use trampette_artifact::ids::{CoreInstanceId, ModuleId};

@@ -6,8 +6,8 @@
 use super::exceptions::Callee;
 use super::{Address, Translator};
 use crate::codegen::{self, clif_trap};
-use crate::component::layout::SealedTable;
-use crate::component::program::CoreFunc;
+use crate::layout::SealedTable;
+use crate::program::CoreFunc;
 use anyhow::{Context as _, Result};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{FuncRef, InstBuilder, MemFlagsData, Value, types};

@@ -5,7 +5,7 @@
 
 use super::Translator;
 use crate::codegen;
-use crate::modules::module::{CoreType, core_type};
+use crate::program::module::{CoreType, core_type};
 use anyhow::{Result, ensure};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{

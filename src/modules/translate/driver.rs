@@ -6,7 +6,7 @@ use super::{
 };
 use crate::codegen::{self, Session};
 use crate::inline::positions::OFFSET_LIMIT;
-use crate::modules::module::core_type;
+use crate::program::module::core_type;
 use anyhow::{Context as _, Result, anyhow, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Type, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};

@@ -6,9 +6,9 @@
 
 use super::{Address, Translator};
 use crate::codegen::{self, Region};
-use crate::component::layout::{GlobalPlace, Layout};
-use crate::component::program::Bounds;
-use crate::modules::module::CoreType;
+use crate::layout::{GlobalPlace, Layout};
+use crate::program::Bounds;
+use crate::program::module::CoreType;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{

@@ -10,7 +10,7 @@
 
 use super::Translator;
 use crate::codegen::{self, Region, clif_trap, clif_type};
-use crate::modules::module::CoreType;
+use crate::program::module::CoreType;
 use anyhow::{Result, ensure};
 use cranelift_codegen::ir::{
     Block, BlockArg, BlockCall, ExceptionTableData, ExceptionTableItem, ExceptionTag, FuncRef,

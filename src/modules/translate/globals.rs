@@ -2,7 +2,7 @@
 
 use super::Translator;
 use crate::codegen::clif_type;
-use crate::component::layout::{ConstValue, GlobalPlace};
+use crate::layout::{ConstValue, GlobalPlace};
 use anyhow::{Result, bail};
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::{InstBuilder, Value, types};

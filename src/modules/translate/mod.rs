@@ -24,8 +24,8 @@ mod tables;
 mod tests;
 
 use crate::codegen::Session;
-use crate::component::layout::UnitBinding;
-use crate::modules::module::Module;
+use crate::layout::UnitBinding;
+use crate::program::module::Module;
 use anyhow::Result;
 use control::Frame;
 use cranelift_codegen::ir::{self, MemFlagsData, Value};

@@ -2,10 +2,10 @@
 
 use super::translate_function;
 use crate::codegen::Session;
-use crate::component::layout::{ConstValue, GlobalPlace, Layout, SlabLayout, UnitBinding};
-use crate::component::program::{CoreFunc, Program};
-use crate::modules::module::Module;
+use crate::layout::{ConstValue, GlobalPlace, Layout, SlabLayout, UnitBinding};
 use crate::modules::parse::ModuleBuilder;
+use crate::program::module::Module;
+use crate::program::{CoreFunc, Program};
 use anyhow::Result;
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};

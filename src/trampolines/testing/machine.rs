@@ -4,9 +4,9 @@
 //!
 //! State is per thread: a test makes one machine.
 
+use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
-use crate::component::program::CoreFunc;
-use crate::trampolines::emitter::Emitter;
+use crate::program::CoreFunc;
 use crate::trampolines::testing::{compile, layout};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, ExternalName, InstBuilder, types};
@@ -352,7 +352,7 @@ fn core_function(session: &Session<'_>, unit: UnitId, index: u32) -> ir::Functio
     match index {
         0 => {
             // The child's context is not mapped; both note in the first.
-            let back = crate::component::layout::Layout::distance(SlabId(unit.0), SlabId(0));
+            let back = crate::layout::Layout::distance(SlabId(unit.0), SlabId(0));
             let back = e.i64(back);
             e.context = e.builder.ins().iadd(e.context, back);
             note(&mut e, params[0]);

@@ -7,8 +7,8 @@
 //! an address once checked stays good across calls into the guest.
 
 use super::{Guest, Side};
-use crate::modules::module::{CoreSignature, CoreType};
-use crate::trampolines::emitter::Emitter;
+use crate::codegen::emitter::Emitter;
+use crate::program::module::{CoreSignature, CoreType};
 use anyhow::Result;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};

@@ -3,7 +3,7 @@
 
 use super::lists::Bulk;
 use super::{Guest, Shape};
-use crate::component::program::StringEncoding;
+use crate::program::StringEncoding;
 use trampette_artifact::canonical::{record_fields, variant_cases};
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::types::{DefinedType, Type, TypeTable};

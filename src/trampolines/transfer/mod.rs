@@ -44,8 +44,8 @@ mod variants;
 
 pub use checks::{Block, allocate, allocate_tuple, checked_tuple};
 
-use super::emitter::Emitter;
-use crate::component::program::{CanonicalOptions, CoreFunc, StringEncoding};
+use crate::codegen::emitter::Emitter;
+use crate::program::{CanonicalOptions, CoreFunc, StringEncoding};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 use trampette_artifact::canonical::{self, Flat, PointerWidth, SizeAlign};

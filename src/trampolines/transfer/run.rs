@@ -7,7 +7,7 @@ mod values;
 
 use super::tests::{DEFINED, ENCODINGS, Example, IMPORTED, WIDTHS, all_types, case, list};
 use crate::codegen::Session;
-use crate::component::program::StringEncoding;
+use crate::program::StringEncoding;
 use crate::trampolines::{export_entry, lower_import};
 use machine::{MEMORY, Machine, ONE_AT_A_TIME, bytes, state, with_machine};
 use std::ptr;

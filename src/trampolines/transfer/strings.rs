@@ -7,7 +7,7 @@
 
 use super::checks::{self, Block};
 use super::{Destination, Guest, Side, Source, Transfer};
-use crate::component::program::StringEncoding;
+use crate::program::StringEncoding;
 use anyhow::{Result, bail};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};

@@ -17,7 +17,7 @@
 use super::strings::utf16_tag;
 use super::{Guest, Side, Transfer, checks};
 use crate::codegen::declare_function;
-use crate::component::program::StringEncoding;
+use crate::program::StringEncoding;
 use crate::trampolines::string_route;
 use anyhow::Result;
 use cranelift_codegen::ir::condcodes::IntCC;

@@ -3,9 +3,9 @@
 
 use crate::codegen::Session;
 use crate::codegen::isa::{OptLevel, TargetCpu, isa};
-use crate::component::layout::{Layout, SlabLayout, UnitBinding};
-use crate::component::program::*;
-use crate::modules::module::{CoreSignature, CoreType};
+use crate::layout::{Layout, SlabLayout, UnitBinding};
+use crate::program::module::{CoreSignature, CoreType};
+use crate::program::*;
 use crate::trampolines::testing::compile;
 use crate::trampolines::{export_entry, lower_import};
 use cranelift_codegen::ir;

@@ -2,10 +2,10 @@
 
 use super::super::translate_function;
 use crate::codegen::{Session, trap_from_clif};
-use crate::component::layout::{Layout, SlabLayout, UnitBinding};
-use crate::component::program::{CoreFunc, CoreInstance, Program};
-use crate::modules::module::Module;
+use crate::layout::{Layout, SlabLayout, UnitBinding};
 use crate::modules::parse::ModuleBuilder;
+use crate::program::module::Module;
+use crate::program::{CoreFunc, CoreInstance, Program};
 use anyhow::{Context as _, Result, ensure};
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::ExternalName;

@@ -4,10 +4,10 @@
 //! instantiated as it goes. Whether an import may be bound to what is offered is decided here, apart
 //! from current sizes of memories and tables, which are [`SizeCheck`]s for the moment of instantiation.
 
-use super::canonical::{CanonicalTypes, ExactType, exact_type};
-use super::module::{EntityKind, Module, ModuleImport};
 use super::parse::ModuleBuilder;
-use crate::component::program::{
+use crate::program::module::{EntityKind, Module, ModuleImport};
+use crate::program::types::{CanonicalTypes, ExactType, exact_type};
+use crate::program::{
     ComponentInstance, CoreExport, CoreFunc, CoreImport, CoreInstance, CoreItem, Definition,
     Instantiation, Program, Step,
 };

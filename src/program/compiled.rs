@@ -1,10 +1,15 @@
 //! [`CompiledFunction`]: machine code on its way from the compiler to the linker. Plain data.
 
+use anyhow::{Result, ensure};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::isa::unwind::UnwindInfo;
+use std::collections::BTreeMap;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::sites::Site;
 use trampette_artifact::tables::{Entry, Handler, InlinedCall};
+
+/// Compiled functions in the order of `.text`.
+pub type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
 
 /// Machine code of one function with everything the linker needs. All offsets are bytes from the
 /// start of `code`.
@@ -29,7 +34,7 @@ pub struct CompiledFunction {
     pub handlers: Vec<Handler>,
     /// How to unwind through it.
     pub unwind: Option<UnwindInfo>,
-    /// Its text, if one was asked for ([`crate::compile::Listing`]).
+    /// Its text, if one was asked for.
     pub listing: Option<String>,
 }
 
@@ -44,4 +49,23 @@ pub struct Relocation {
     pub target: SymbolKey,
     /// Added to the symbol's address.
     pub addend: i64,
+}
+
+/// Checks what the driver promises: nothing is referred to that was not compiled.
+///
+/// # Errors
+/// If a relocation names a function that is missing.
+pub fn check_complete(functions: &CompiledFunctions) -> Result<()> {
+    for function in functions.values() {
+        for relocation in &function.relocations {
+            if let SymbolKey::Func(target) = relocation.target {
+                ensure!(
+                    functions.contains_key(&target),
+                    "`{}` refers to `{target}`, which was not compiled",
+                    function.key
+                );
+            }
+        }
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@
 
 use super::bind::defining_module;
 use super::{Layout, SlabLayout};
-use crate::component::program::{CoreFunc, CoreItem, Program};
+use crate::program::{CoreFunc, CoreItem, Program};
 use anyhow::{Context, Result, ensure};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;

@@ -1,7 +1,7 @@
 //! The listing of a [`Program`], for `--emit plan`.
 
-use super::program::*;
-use crate::modules::module::Module;
+use super::module::Module;
+use super::*;
 use std::fmt::{self, Write};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::metadata::{ExportItem, Resource};

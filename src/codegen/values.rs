@@ -2,7 +2,7 @@
 
 use super::emitter::Emitter;
 use crate::codegen::clif_type;
-use crate::modules::module::CoreType;
+use crate::program::module::CoreType;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use trampette_artifact::layout::ValRaw;
 

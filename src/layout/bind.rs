@@ -1,8 +1,8 @@
 //! Binds every core instance: the index spaces of its module, resolved.
 
 use super::UnitBinding;
-use crate::component::program::{CoreFunc, CoreInstance, CoreItem, Definition, Program};
-use crate::modules::module::{EntityKind, Module};
+use crate::program::module::{EntityKind, Module};
+use crate::program::{CoreFunc, CoreInstance, CoreItem, Definition, Program};
 use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::ids::*;
 

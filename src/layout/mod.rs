@@ -43,8 +43,8 @@ pub use sealed::SealedTable;
 pub use string_routes::{StringRoute, StringRoutes};
 
 use super::program::{CoreFunc, Program};
-use crate::modules::canonical::CanonicalTypes;
-use crate::modules::module::CoreType;
+use crate::program::module::CoreType;
+use crate::program::types::CanonicalTypes;
 use anyhow::{Result, ensure};
 use indexmap::IndexSet;
 use trampette_artifact::ids::*;

@@ -1,8 +1,8 @@
 //! A layout as text, for `--emit plan`.
 
 use super::{ConstValue, GlobalPlace, Layout, SealedTable, StartupAction};
-use crate::component::program::{CoreFunc, Program};
-use crate::modules::module::CoreSignature;
+use crate::program::module::CoreSignature;
+use crate::program::{CoreFunc, Program};
 use std::fmt::Write;
 use trampette_artifact::ids::*;
 use trampette_artifact::metadata::MemoryPlace;

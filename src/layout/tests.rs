@@ -2,7 +2,7 @@
 
 use super::testing::TestProgram;
 use super::*;
-use crate::component::program::{CoreExport, CoreItem, Instantiation, Trampoline, TrampolineKind};
+use crate::program::{CoreExport, CoreItem, Instantiation, Trampoline, TrampolineKind};
 use trampette_artifact::key::Intrinsic;
 use trampette_artifact::trap::TrapCode;
 

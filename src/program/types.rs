@@ -205,7 +205,7 @@ impl ExactHeap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::modules::world::parse_module;
+    use crate::modules::bind::parse_module;
 
     fn ids(types: &mut CanonicalTypes, text: &str) -> Vec<u32> {
         let wasm = wat::parse_str(text).unwrap();

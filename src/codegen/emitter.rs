@@ -4,9 +4,9 @@
 //! roots and other slabs are at constant distances.
 
 use crate::codegen::{self, Region, Session};
-use crate::component::layout::Layout;
-use crate::component::program::CoreFunc;
-use crate::modules::module::CoreSignature;
+use crate::layout::Layout;
+use crate::program::CoreFunc;
+use crate::program::module::CoreSignature;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use trampette_artifact::builtin::Builtin;

@@ -1,7 +1,7 @@
 //! Canonical signatures, of all function types and of the functions that escape.
 
 use super::Layout;
-use crate::component::program::{CoreFunc, Program};
+use crate::program::{CoreFunc, Program};
 use anyhow::{Context, Result};
 use std::collections::HashMap;
 use trampette_artifact::ids::SignatureId;

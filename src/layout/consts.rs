@@ -5,8 +5,8 @@
 //! depends on a global whose value the host supplies is evaluated at start-up.
 
 use super::{ConstOperand, ConstOperator, ConstValue, Layout};
-use crate::component::program::{CoreFunc, CoreItem, Program, Step};
-use crate::modules::module::{ElementItems, ElementSegment, Module, SegmentMode};
+use crate::program::module::{ElementItems, ElementSegment, Module, SegmentMode};
+use crate::program::{CoreFunc, CoreItem, Program, Step};
 use anyhow::{Context, Result, bail};
 use indexmap::IndexSet;
 use trampette_artifact::ids::*;

@@ -2,15 +2,13 @@
 //! actions, the canonical definitions and what the host reaches.
 //!
 //! A core module's instructions were looked at when it was parsed
-//! ([`Uses`](crate::modules::module::Uses)). Here they are brought together by definition, since an
+//! ([`Uses`](crate::program::module::Uses)). Here they are brought together by definition, since an
 //! entity has a name in every core instance that imports it. What is not found to be constant is
 //! taken to change.
 
 use super::UnitBinding;
-use crate::component::program::{
-    CanonicalOptions, CoreItem, Instantiation, Program, Step, TrampolineKind,
-};
-use crate::modules::module::SegmentMode;
+use crate::program::module::SegmentMode;
+use crate::program::{CanonicalOptions, CoreItem, Instantiation, Program, Step, TrampolineKind};
 
 /// Most entries of a table whose contents are constants.
 const SEALED_TABLE_LIMIT: u64 = 1 << 20;

@@ -1,6 +1,6 @@
 //! The plan as a picture: instances, and who calls whom through which trampoline.
 
-use super::program::{CoreFunc, CoreInstance, CoreItem, Program, TrampolineKind};
+use super::{CoreFunc, CoreInstance, CoreItem, Program, TrampolineKind};
 use anyhow::{Result, anyhow};
 use std::collections::BTreeMap;
 use std::fmt::Write;

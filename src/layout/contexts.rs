@@ -7,8 +7,8 @@
 use super::bind::defining_module;
 use super::consts::Constants;
 use super::{GlobalPlace, Layout};
-use crate::component::program::Program;
-use crate::modules::module::{CoreType, RefKind};
+use crate::program::Program;
+use crate::program::module::{CoreType, RefKind};
 use anyhow::{Context, Result, ensure};
 use std::cmp::Reverse;
 use trampette_artifact::ids::*;

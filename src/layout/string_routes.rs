@@ -1,7 +1,7 @@
 //! Between which memories, and in which encodings, adapters carry strings. What carries one is some hundred
 //! bytes of code, so adapters share it.
 
-use crate::component::program::{CanonicalOptions, Program, TrampolineKind};
+use crate::program::{CanonicalOptions, Program, TrampolineKind};
 use indexmap::IndexSet;
 use trampette_artifact::ids::StringRouteId;
 

@@ -4,14 +4,23 @@
 //! left are core instances whose imports name *definitions* (a function, memory, table or global of a
 //! particular core instance, or a trampoline), and the order in which they come to life.
 
-use crate::modules::module::{CoreSignature, CoreType, EntityKind, Module};
+pub mod compiled;
+mod graph;
+pub mod intrinsic;
+pub mod lock;
+pub mod module;
+mod print;
+pub mod symbols;
+pub mod types;
+
 use anyhow::{Context, Result};
+use module::{CoreSignature, EntityKind, Module};
 use std::sync::Arc;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
 use trampette_artifact::key::{Abi, FuncKey, Intrinsic};
 use trampette_artifact::metadata::{Export, Import, Resource};
-use trampette_artifact::types::{FuncType, Type, TypeTable};
+use trampette_artifact::types::{FuncType, TypeTable};
 
 /// A flattened component.
 #[derive(Debug, Default)]
@@ -79,7 +88,7 @@ impl<'a> Program<'a> {
                 .trampolines
                 .get(id.index())
                 .map(|trampoline| trampoline.signature.clone()),
-            CoreFunc::Intrinsic(intrinsic) => Some(intrinsic_signature(intrinsic)),
+            CoreFunc::Intrinsic(intrinsic) => Some(intrinsic::intrinsic_signature(intrinsic)),
             CoreFunc::Host(id) => {
                 let import = self.core_imports.get(id.index());
                 import.map(|import| import.signature.clone())
@@ -118,19 +127,6 @@ impl<'a> Program<'a> {
     pub fn module_of(&self, instance: CoreInstanceId) -> Option<&Module<'a>> {
         let instance = self.core_instances.get(instance.index())?;
         self.modules.get(instance.module.index())
-    }
-}
-
-/// The core type of an unsafe intrinsic.
-pub fn intrinsic_signature(intrinsic: Intrinsic) -> CoreSignature {
-    let (params, result) = super::imports::intrinsic_type(intrinsic);
-    let core = |ty: Type| match ty {
-        Type::U64 => CoreType::I64,
-        _ => CoreType::I32,
-    };
-    CoreSignature {
-        params: params.into_iter().map(core).collect(),
-        results: result.into_iter().map(core).collect(),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Small programs for tests, made by hand from core modules in the text format.
 
-use crate::component::program::*;
-use crate::modules::module::{EntityKind, Module};
 use crate::modules::parse::ModuleBuilder;
+use crate::program::module::{EntityKind, Module};
+use crate::program::*;
 use std::collections::HashMap;
 use trampette_artifact::ids::*;
 

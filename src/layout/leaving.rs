@@ -8,7 +8,7 @@
 //! calls may reach anything.
 
 use super::{Layout, UnitBinding};
-use crate::component::program::{CanonicalOptions, CoreFunc, Program, TrampolineKind};
+use crate::program::{CanonicalOptions, CoreFunc, Program, TrampolineKind};
 use std::collections::HashSet;
 use trampette_artifact::ids::{SignatureId, TableId};
 use wasmparser::Operator;
@@ -66,7 +66,7 @@ fn reaches_a_trampoline(program: &Program<'_>, layout: &Layout, roots: HashSet<C
 fn callees(
     layout: &Layout,
     unit: &UnitBinding,
-    body: &crate::modules::module::FunctionBody<'_>,
+    body: &crate::program::module::FunctionBody<'_>,
 ) -> Option<Vec<CoreFunc>> {
     let mut callees = Vec::new();
     let mut reader = body.body.get_operators_reader().ok()?;
@@ -111,9 +111,9 @@ fn callees_through(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::component::layout::lay_out;
-    use crate::component::layout::testing::TestProgram;
-    use crate::component::program::{LiftedFunction, StringEncoding};
+    use crate::layout::lay_out;
+    use crate::layout::testing::TestProgram;
+    use crate::program::{LiftedFunction, StringEncoding};
     use std::sync::Arc;
     use trampette_artifact::ids::{ComponentInstanceId, CoreInstanceId};
     use trampette_artifact::key::Intrinsic;

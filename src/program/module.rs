@@ -1,8 +1,9 @@
 //! [`Module`]: a parsed and validated core module, borrowed from the component's bytes.
 
+use super::lock::lock;
 use anyhow::Result;
+use std::fmt;
 use std::ops::Range;
-use std::sync::PoisonError;
 
 /// A core value type, as far as code generation tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -34,6 +35,38 @@ pub struct CoreSignature {
     pub params: Box<[CoreType]>,
     /// Results.
     pub results: Box<[CoreType]>,
+}
+
+impl fmt::Display for CoreSignature {
+    /// `(i32, i64) -> i32`; the arrow is left out when there are no results.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = |types: &[CoreType]| {
+            let names: Vec<&str> = types.iter().map(|ty| ty.name()).collect();
+            names.join(", ")
+        };
+        write!(f, "({})", all(&self.params))?;
+        match &self.results[..] {
+            [] => Ok(()),
+            [one] => write!(f, " -> {}", one.name()),
+            more => write!(f, " -> ({})", all(more)),
+        }
+    }
+}
+
+impl CoreType {
+    /// The type as the text format spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            CoreType::I32 => "i32",
+            CoreType::I64 => "i64",
+            CoreType::F32 => "f32",
+            CoreType::F64 => "f64",
+            CoreType::V128 => "v128",
+            CoreType::Ref(RefKind::Func) => "funcref",
+            CoreType::Ref(RefKind::Extern) => "externref",
+            CoreType::Ref(RefKind::Exn) => "exnref",
+        }
+    }
 }
 
 /// A parsed core module.
@@ -232,11 +265,7 @@ pub struct FunctionBody<'a> {
 impl FunctionBody<'_> {
     /// What validates the body while it is translated, as often as there are units of its module.
     pub fn take_validator(&self) -> wasmparser::FuncToValidate<wasmparser::ValidatorResources> {
-        let first = self
-            .validator
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let first = lock(&self.validator).take();
         first.unwrap_or_else(|| copy_validator(&self.known))
     }
 }

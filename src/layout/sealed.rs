@@ -3,8 +3,8 @@
 use super::Layout;
 use super::consts::Constants;
 use super::instantiate::{fits, segment_offset};
-use crate::component::program::{Program, Step};
-use crate::modules::module::SegmentMode;
+use crate::program::module::SegmentMode;
+use crate::program::{Program, Step};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use trampette_artifact::ids::*;

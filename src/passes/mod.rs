@@ -14,6 +14,7 @@ mod byte_loops;
 mod constant_stores;
 mod constants;
 mod counters;
+pub mod forward;
 mod neighbours;
 
 use cranelift_codegen::Context;

@@ -1,0 +1,48 @@
+//! What the host can reach of a program: where compiling starts.
+
+use crate::codegen::Session;
+use crate::program::{CoreFunc, CoreItem};
+use trampette_artifact::ids::{ResourceId, UnitId};
+use trampette_artifact::key::{Abi, FuncKey};
+use trampette_artifact::metadata::{ExportItem, Resource};
+
+/// What the host can call, and what can be called through a function value.
+pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
+    let program = session.program;
+    let escaping = session.layout.escaping_functions();
+    let mut keys: Vec<FuncKey> = escaping.map(|func| func.key()).collect();
+    for export in &program.exports {
+        if let ExportItem::Function {
+            id, post_return, ..
+        } = export.item
+        {
+            keys.push(FuncKey::ExportEntry(Abi::Native, id));
+            if post_return {
+                keys.push(FuncKey::PostReturn(Abi::Native, id));
+            }
+        }
+    }
+    for (index, resource) in program.resources.iter().enumerate() {
+        let drops = matches!(
+            resource.info,
+            Resource::Defined {
+                has_destructor: true,
+                ..
+            }
+        );
+        if drops {
+            keys.push(FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index)));
+        }
+    }
+    for (step, actions) in session.layout.startup.iter().enumerate() {
+        if !actions.is_empty() {
+            keys.push(FuncKey::Startup(Abi::Native, step as u32));
+        }
+    }
+    for export in &program.core_exports {
+        if let CoreItem::Func(CoreFunc::Module(instance, func)) = export.item {
+            keys.push(FuncKey::ArrayToWasm(UnitId(instance.0), func));
+        }
+    }
+    keys
+}
