@@ -1,20 +1,23 @@
 //! [`Artifact`]: a linked ELF file in memory.
 
+use crate::report::Report;
 use anyhow::{Context, Result};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A compiled component: the bytes of one ELF file.
 #[derive(Clone, Debug)]
 pub struct Artifact {
     bytes: Vec<u8>,
+    report: Report,
 }
 
 impl Artifact {
     /// Wraps a linked file.
-    pub(crate) fn new(bytes: Vec<u8>) -> Artifact {
-        Artifact { bytes }
+    pub(crate) fn new(bytes: Vec<u8>, report: Report) -> Artifact {
+        Artifact { bytes, report }
     }
 
     /// The file's bytes.
@@ -27,26 +30,47 @@ impl Artifact {
         self.bytes
     }
 
+    /// What compiling it took and did. It is not in the file.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
     /// Writes the file: to a temporary one beside it first, which then takes its name, so that
     /// nobody ever sees half of it.
     ///
     /// # Errors
     /// If the directory cannot be written; nothing stays behind.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let write = || -> Result<()> {
-            // As any new file: the umask decides, where temporary files are private otherwise.
-            let mode = PermissionsExt::from_mode(0o666);
-            let mut file = tempfile::Builder::new()
-                .permissions(mode)
-                .tempfile_in(directory)?;
-            file.write_all(&self.bytes)?;
-            file.persist(path)?;
-            Ok(())
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let write = || -> io::Result<()> {
+            let (temporary, file) = create_beside(path)?;
+            let written = fill(file, &self.bytes).and_then(|()| fs::rename(&temporary, path));
+            written.inspect_err(|_| {
+                // The first error is the one to tell.
+                let _ = fs::remove_file(&temporary);
+            })
         };
         write().with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// A new, empty file in the directory of `path`, under a name that no other process and no other
+/// thread of this one takes.
+fn create_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!(".trampette-{}-{number}.tmp", std::process::id());
+        let temporary = path.with_file_name(name);
+        match File::create_new(&temporary) {
+            Ok(file) => return Ok((temporary, file)),
+            // Left behind by a process that had this number once.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn fill(mut file: File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)
 }

@@ -1,8 +1,14 @@
 //! Listings of what the stages make: for people, and for golden tests.
 
+use crate::codegen::Session;
 use crate::compile::{self, Listing};
+use crate::component::ParseOptions;
+use crate::inline::heuristics::Tunables;
+use crate::layout::lay_out;
+use crate::modules::validate::validate_unreachable;
 use crate::program::Program;
-use crate::{CompileOptions, codegen, in_thread_pool, layout};
+use crate::program::symbols::symbol;
+use crate::{CompileOptions, in_thread_pool};
 use anyhow::Result;
 use std::fmt::Write;
 
@@ -23,9 +29,9 @@ pub enum Emit {
 /// As [`crate::compile_component`].
 pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) -> Result<String> {
     in_thread_pool(options, || {
-        let (input, parse_options) = options.input(wasm);
-        let program = crate::parse(wasm, &input, &parse_options, options)?;
-        list(&program, options, what, filter)
+        let (input, parse_options) = ParseOptions::of(options, wasm);
+        let component = crate::parse(wasm, &input, &parse_options, options)?;
+        list(&component.program, options, what, filter)
     })
 }
 
@@ -35,9 +41,9 @@ pub fn listing(wasm: &[u8], options: &CompileOptions, what: Emit, filter: &str) 
 /// As [`crate::compile_module`].
 pub fn module_listing(wasm: &[u8], options: &CompileOptions, what: Emit) -> Result<String> {
     in_thread_pool(options, || {
-        let (input, parse_options) = options.input(wasm);
-        let world = crate::parse_module(wasm, &input, &parse_options, options)?;
-        list(&world.program, options, what, "")
+        let (input, parse_options) = ParseOptions::of(options, wasm);
+        let binding = crate::parse_module(wasm, &input, &parse_options)?;
+        list(&binding.program, options, what, "")
     })
 }
 
@@ -47,25 +53,19 @@ fn list(
     what: Emit,
     filter: &str,
 ) -> Result<String> {
-    let layout = layout::lay_out(program)?;
+    let layout = lay_out(program)?;
     let listing = match what {
         Emit::Plan => return Ok(program.print() + &layout.print(program)),
         Emit::Clif => Listing::Clif,
         Emit::Assembly => Listing::Assembly,
     };
-    let isa = options.isa()?;
-    let session = codegen::Session {
-        isa,
-        program,
-        layout: &layout,
-        inlining: options.inlining(),
-        calls: Default::default(),
-    };
-    let functions = compile::compile_reachable(&session, listing)?.functions;
-    crate::modules::validate::validate_unreachable(program)?;
+    let session = Session::new(program, &layout, options)?;
+    let inlining = Tunables::of(options);
+    let functions = compile::compile_reachable(&session, inlining.as_ref(), listing)?.functions;
+    validate_unreachable(program)?;
     let mut text = String::new();
     for function in functions.values() {
-        let symbol = crate::program::symbols::symbol(program, function.key);
+        let symbol = symbol(program, function.key);
         if symbol.contains(filter) {
             let body = function.listing.as_deref().unwrap_or_default();
             writeln!(text, ";; {symbol}\n{}\n", body.trim_end())?;

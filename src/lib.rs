@@ -10,30 +10,42 @@
 //! # anyhow::Ok(())
 //! ```
 
-pub mod artifact;
+mod artifact;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
-pub mod codegen;
-pub mod compile;
-pub mod component;
+mod codegen;
+mod compile;
+mod component;
 pub mod emit;
-pub mod inline;
+mod inline;
+#[cfg(feature = "cli")]
 pub mod input;
-pub mod intrinsics;
-pub mod layout;
-pub mod link;
-pub mod modules;
+mod intrinsics;
+mod layout;
+mod link;
+mod modules;
 pub mod options;
-pub mod passes;
-pub mod program;
-pub mod report;
-pub mod trampolines;
+mod passes;
+mod program;
+mod report;
+mod trampolines;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod wast;
 
 pub use artifact::Artifact;
 pub use options::CompileOptions;
-pub use report::Report;
+pub use report::{Report, Statistics, TransferKind};
 
 use anyhow::{Context, Result};
+use codegen::Session;
+use component::ParseOptions;
+use component::wit::{self, Interface};
+use inline::heuristics::Tunables;
+use link::Target;
+use modules::bind::Binding;
+use program::Program;
 use report::Stopwatch;
 
 /// Compiles a component to an artifact.
@@ -43,39 +55,13 @@ use report::Stopwatch;
 /// thing and its byte offset. If it does not fit the world of the options: the message says what is
 /// missing or extra.
 pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
-    Ok(compile_component_with_report(wasm, options)?.0)
-}
-
-/// Compiles a component to an artifact, and says what that took and did.
-///
-/// # Errors
-/// As [`compile_component`].
-pub fn compile_component_with_report(
-    wasm: &[u8],
-    options: &CompileOptions,
-) -> Result<(Artifact, Report)> {
     in_thread_pool(options, || {
         let mut watch = Stopwatch::start();
-        let (input, parse_options) = options.input(wasm);
-        let program = parse(wasm, &input, &parse_options, options)?;
+        let (input, parse_options) = ParseOptions::of(options, wasm);
+        let Parsed { program, interface } = parse(wasm, &input, &parse_options, options)?;
         watch.phase("parse");
-        compile_parsed(wasm, &program, options, watch)
+        compile_parsed(wasm, &program, interface, options, watch)
     })
-}
-
-/// Compiles the program that [`parse`] made of a component to an artifact that keeps its world.
-pub(crate) fn compile_parsed(
-    wasm: &[u8],
-    program: &program::Program<'_>,
-    options: &CompileOptions,
-    mut watch: Stopwatch,
-) -> Result<(Artifact, Report)> {
-    // Some imports and exports are nothing that WIT can say.
-    // It is for listings only: a component that the printer cannot cope with is compiled all the same.
-    let wit = std::panic::catch_unwind(|| component::wit::describe(wasm).ok());
-    let wit = wit.unwrap_or_default();
-    watch.phase("describe");
-    compile_program(program, options, wit.as_deref(), watch)
 }
 
 /// Compiles a core module on its own to an artifact of the same kind, which the runtime's
@@ -91,53 +77,13 @@ pub(crate) fn compile_parsed(
 /// If the bytes are no valid core module, an import does not fit the module that it is bound to, or it uses
 /// what is not supported. The message names the thing and its byte offset.
 pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
-    Ok(compile_module_with_report(wasm, options)?.0)
-}
-
-/// Compiles a core module on its own, and says what that took and did.
-///
-/// # Errors
-/// As [`compile_module`].
-pub fn compile_module_with_report(
-    wasm: &[u8],
-    options: &CompileOptions,
-) -> Result<(Artifact, Report)> {
     in_thread_pool(options, || {
         let mut watch = Stopwatch::start();
-        let (bytes, parse_options) = options.input(wasm);
-        let world = parse_module(wasm, &bytes, &parse_options, options)?;
+        let (input, parse_options) = ParseOptions::of(options, wasm);
+        let binding = parse_module(wasm, &input, &parse_options)?;
         watch.phase("parse");
-        compile_program(&world.program, options, None, watch)
+        compile_program(&binding.program, options, None, watch)
     })
-}
-
-/// From a flattened program to an artifact: the stages that components and core modules share. `wit` is
-/// the world to keep in it.
-fn compile_program(
-    program: &program::Program<'_>,
-    options: &CompileOptions,
-    wit: Option<&str>,
-    mut watch: Stopwatch,
-) -> Result<(Artifact, Report)> {
-    let layout = layout::lay_out(program)?;
-    watch.phase("lay out");
-    let isa = options.isa()?;
-    let session = codegen::Session {
-        isa,
-        program,
-        layout: &layout,
-        inlining: options.inlining(),
-        calls: Default::default(),
-    };
-    let compiled = compile::compile_reachable(&session, compile::Listing::None)?;
-    watch.phase("compile");
-    modules::validate::validate_unreachable(program)?;
-    watch.phase("validate");
-    let bytes = link::link(&session, &compiled.functions, &options.target(), wit)?;
-    watch.phase("link");
-    let statistics = report::Statistics::new(&session, &compiled, &bytes);
-    let phases = watch.phases();
-    Ok((Artifact::new(bytes), Report { phases, statistics }))
 }
 
 /// Validates a component, the bodies of its core functions included, without compiling it.
@@ -148,37 +94,75 @@ pub fn validate_component(wasm: &[u8]) -> Result<()> {
     component::validate(wasm)
 }
 
+/// A component that was parsed and fits the world of the options.
+struct Parsed<'i> {
+    program: Program<'i>,
+    /// What it imports and exports in WIT, if it was compared with a world.
+    interface: Option<Interface>,
+}
+
 /// Parses the `input` that the options make of a component, and checks that the component fits its
 /// world: the component itself, without the core modules bound behind it.
-pub(crate) fn parse<'i>(
+fn parse<'i>(
     wasm: &[u8],
     input: &'i [u8],
-    parse_options: &component::ParseOptions,
+    parse_options: &ParseOptions,
     options: &CompileOptions,
-) -> Result<program::Program<'i>> {
-    let mut program = component::parse_component(input, parse_options)?;
+) -> Result<Parsed<'i>> {
+    let program = component::parse_component(input, parse_options)?;
+    let mut interface = None;
     if let Some(world) = &options.world {
-        component::wit::check(wasm, world)?;
+        wit::check(wasm, interface.insert(Interface::decode(wasm)?), world)?;
     }
-    program.bounds = options.bounds;
-    Ok(program)
+    Ok(Parsed { program, interface })
 }
 
 /// The same for a core module on its own.
-pub(crate) fn parse_module<'i>(
+fn parse_module<'i>(
     wasm: &[u8],
     input: &'i [u8],
-    parse_options: &component::ParseOptions,
+    parse_options: &ParseOptions,
+) -> Result<Binding<'i>> {
+    modules::lone::lone_module(input, 0..wasm.len(), &parse_options.core_modules)
+}
+
+/// Compiles a parsed component to an artifact that keeps its world.
+fn compile_parsed(
+    wasm: &[u8],
+    program: &Program<'_>,
+    interface: Option<Interface>,
     options: &CompileOptions,
-) -> Result<modules::bind::World<'i>> {
-    let bound = &parse_options.core_modules;
-    let mut world = modules::lone::lone_module(input, 0..wasm.len(), bound)?;
-    world.program.bounds = options.bounds;
-    Ok(world)
+    mut watch: Stopwatch,
+) -> Result<Artifact> {
+    let wit = wit::for_listings(wasm, interface);
+    watch.phase("describe");
+    compile_program(program, options, wit.as_deref(), watch)
+}
+
+/// From a flattened program to an artifact: the stages that components and core modules share. `wit` is
+/// the world to keep in it.
+fn compile_program(
+    program: &Program<'_>,
+    options: &CompileOptions,
+    wit: Option<&str>,
+    mut watch: Stopwatch,
+) -> Result<Artifact> {
+    let layout = layout::lay_out(program)?;
+    watch.phase("lay out");
+    let session = Session::new(program, &layout, options)?;
+    let inlining = Tunables::of(options);
+    let compiled = compile::compile_reachable(&session, inlining.as_ref(), compile::Listing::None)?;
+    watch.phase("compile");
+    modules::validate::validate_unreachable(program)?;
+    watch.phase("validate");
+    let bytes = link::link(&session, &compiled.functions, &Target::of(options), wit)?;
+    watch.phase("link");
+    let report = Report::new(watch, &session, &compiled, &bytes);
+    Ok(Artifact::new(bytes, report))
 }
 
 /// Runs `work` with the number of threads that the options say.
-pub(crate) fn in_thread_pool<R: Send>(
+fn in_thread_pool<R: Send>(
     options: &CompileOptions,
     work: impl FnOnce() -> Result<R> + Send,
 ) -> Result<R> {

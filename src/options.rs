@@ -1,14 +1,12 @@
-//! [`CompileOptions`]: what a user of the compiler can choose.
+//! [`CompileOptions`]: what a user of the compiler can choose. Plain data: what a choice means is said
+//! in the room that it is for.
 
-pub use crate::codegen::isa::{OptLevel, TargetCpu};
-use crate::component::ParseOptions;
-pub use crate::component::wit::{Wit, World};
-use crate::inline::heuristics::Tunables;
-pub use crate::program::Bounds;
-use anyhow::Result;
-use cranelift_codegen::isa::OwnedTargetIsa;
-use std::borrow::Cow;
+use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use trampette_artifact::cpu::{CpuFeature, CpuLevel, FEATURES};
 
 /// How to compile.
 #[derive(Clone, Debug, Default)]
@@ -71,65 +69,215 @@ pub enum Spectre {
     Mitigated,
 }
 
+/// How much Cranelift optimises.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum OptLevel {
+    /// Compile quickly.
+    None,
+    /// Make code fast.
+    #[default]
+    Speed,
+    /// Make code fast and small.
+    SpeedAndSize,
+}
+
+impl OptLevel {
+    /// The name, as Cranelift's setting and the command line spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            OptLevel::None => "none",
+            OptLevel::Speed => "speed",
+            OptLevel::SpeedAndSize => "speed_and_size",
+        }
+    }
+}
+
+impl FromStr for OptLevel {
+    type Err = anyhow::Error;
+
+    /// The command line's levels: `0`, `1` (fast and small) and `2` (fast).
+    fn from_str(level: &str) -> Result<Self> {
+        match level {
+            "0" => Ok(OptLevel::None),
+            "1" => Ok(OptLevel::SpeedAndSize),
+            "2" => Ok(OptLevel::Speed),
+            _ => Err(anyhow!(
+                "unknown optimisation level `{level}`; known are 0, 1 and 2"
+            )),
+        }
+    }
+}
+
+/// The CPU that code is made for: a level of the x86-64 psABI, or the machine that compiles.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum TargetCpu {
+    /// x86-64-v2: SSE4.2 and POPCNT.
+    V2,
+    /// x86-64-v3: and AVX2, BMI, FMA.
+    #[default]
+    V3,
+    /// x86-64-v4: and AVX-512 F, DQ, VL.
+    V4,
+    /// Whatever the compiling machine has.
+    Native,
+}
+
+impl TargetCpu {
+    /// Every target, in order.
+    pub const ALL: &[TargetCpu] = &[
+        TargetCpu::V2,
+        TargetCpu::V3,
+        TargetCpu::V4,
+        TargetCpu::Native,
+    ];
+
+    /// The name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            TargetCpu::V2 => "x86-64-v2",
+            TargetCpu::V3 => "x86-64-v3",
+            TargetCpu::V4 => "x86-64-v4",
+            TargetCpu::Native => "native",
+        }
+    }
+
+    /// The architecture, as the artifact's header records it.
+    pub fn architecture(self) -> &'static str {
+        "x86_64"
+    }
+
+    /// The level; `None` for the machine that compiles.
+    fn level(self) -> Option<CpuLevel> {
+        match self {
+            TargetCpu::V2 => Some(CpuLevel::V2),
+            TargetCpu::V3 => Some(CpuLevel::V3),
+            TargetCpu::V4 => Some(CpuLevel::V4),
+            TargetCpu::Native => None,
+        }
+    }
+
+    /// The CPU features that code for this target may use.
+    pub(crate) fn features(self) -> impl Iterator<Item = &'static CpuFeature> {
+        FEATURES.iter().filter(move |feature| match self.level() {
+            Some(level) => feature.level.is_some_and(|since| since <= level),
+            None => feature.is_present(),
+        })
+    }
+
+    /// Names of the CPU features that code for this target may use, as the standard library's
+    /// feature detection spells them; the artifact's header records them.
+    pub fn cpu_feature_names(self) -> Vec<&'static str> {
+        self.features().map(|feature| feature.name).collect()
+    }
+}
+
+impl fmt::Display for TargetCpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for TargetCpu {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|cpu| cpu.name() == name);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|cpu| cpu.name()).collect();
+            anyhow!(
+                "unknown target CPU `{name}`; known are {}",
+                names.join(", ")
+            )
+        })
+    }
+}
+
+/// How accesses to linear memories are checked. What a program does is the same either way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Bounds {
+    /// By guard pages where a memory allows it, and by compiled code otherwise.
+    #[default]
+    Guard,
+    /// Always by compiled code.
+    Explicit,
+}
+
+impl Bounds {
+    /// Its name as an option.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bounds::Guard => "guard",
+            Bounds::Explicit => "explicit",
+        }
+    }
+}
+
+impl FromStr for Bounds {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Bounds> {
+        let all = [Bounds::Guard, Bounds::Explicit].into_iter();
+        all.into_iter()
+            .find(|bounds| bounds.name() == name)
+            .with_context(|| format!("bounds are checked by `guard` or `explicit`, not `{name}`"))
+    }
+}
+
+/// A world that a component must fit.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Where the world is defined.
+    pub wit: Wit,
+    /// Its name, with or without its package; needed if there are several.
+    pub name: Option<String>,
+}
+
+/// Definitions in WIT.
+#[derive(Clone, Debug)]
+pub enum Wit {
+    /// A file, or a folder that may have a folder `deps`.
+    Path(PathBuf),
+    /// Text of one package.
+    Text(String),
+}
+
 impl CompileOptions {
-    /// What code is generated for.
-    ///
-    /// # Errors
-    /// If the code generator refuses the settings.
-    pub fn isa(&self) -> Result<OwnedTargetIsa> {
-        crate::codegen::isa::isa_with(self.opt_level, &self.target_cpu, self.nan, self.spectre)
+    /// The options that shape code, in words: what the artifact's header keeps for listings.
+    pub fn describe(&self) -> String {
+        format!(
+            "opt-level={} target-cpu={} bounds={}{}{}{}",
+            self.opt_level.name(),
+            self.target_cpu.name(),
+            self.bounds.name(),
+            match self.nan {
+                NanBits::Any => "",
+                NanBits::Canonical => " canonical-nans",
+            },
+            match self.inline {
+                Inline::Worthwhile => "",
+                Inline::Never => " no-inline",
+            },
+            match self.spectre {
+                Spectre::Ignored => "",
+                Spectre::Mitigated => " spectre-mitigations",
+            }
+        )
     }
+}
 
-    /// How calls are inlined; `None` if none is.
-    pub fn inlining(&self) -> Option<Tunables> {
-        let wanted = self.inline == Inline::Worthwhile && self.opt_level != OptLevel::None;
-        wanted.then(Tunables::default)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// What parsing needs: the component with the core modules behind it, and where they are.
-    pub fn input<'w>(&self, wasm: &'w [u8]) -> (Cow<'w, [u8]>, ParseOptions) {
-        let mut bytes = Cow::Borrowed(wasm);
-        let mut core_modules = BTreeMap::new();
-        for (name, module) in &self.core_modules {
-            let start = bytes.len();
-            bytes.to_mut().extend_from_slice(module);
-            core_modules.insert(name.clone(), start..bytes.len());
-        }
-        let options = ParseOptions {
-            unsafe_intrinsics_import: self.unsafe_intrinsics_import.clone(),
-            core_modules,
-        };
-        (bytes, options)
-    }
-
-    /// What the artifact says it is for.
-    pub fn target(&self) -> crate::link::Target {
-        crate::link::Target {
-            name: self.target_cpu.architecture().to_string(),
-            cpu_features: self
-                .target_cpu
-                .cpu_feature_names()
-                .iter()
-                .map(|name| name.to_string())
-                .collect(),
-            options: format!(
-                "opt-level={} target-cpu={} bounds={}{}{}{}",
-                self.opt_level.name(),
-                self.target_cpu.name(),
-                self.bounds.name(),
-                match self.nan {
-                    NanBits::Any => "",
-                    NanBits::Canonical => " canonical-nans",
-                },
-                match self.inline {
-                    Inline::Worthwhile => "",
-                    Inline::Never => " no-inline",
-                },
-                match self.spectre {
-                    Spectre::Ignored => "",
-                    Spectre::Mitigated => " spectre-mitigations",
-                }
-            ),
-        }
+    #[test]
+    fn levels_contain_each_other() {
+        let names = TargetCpu::cpu_feature_names;
+        assert_eq!(
+            names(TargetCpu::V2),
+            ["sse3", "ssse3", "sse4.1", "sse4.2", "cmpxchg16b", "popcnt"]
+        );
+        assert!(names(TargetCpu::V3).starts_with(&names(TargetCpu::V2)));
+        assert!(names(TargetCpu::V4).starts_with(&names(TargetCpu::V3)));
+        assert!(names(TargetCpu::V4).contains(&"avx512f"));
     }
 }

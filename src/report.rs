@@ -3,7 +3,7 @@
 use crate::codegen::Session;
 use crate::compile::Compiled;
 use crate::program::TrampolineKind;
-use crate::trampolines::transfer::kind::TransferKind;
+pub use crate::trampolines::transfer::kind::TransferKind;
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};
 use std::collections::BTreeMap;
@@ -52,7 +52,7 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    pub(crate) fn new(session: &Session<'_>, compiled: &Compiled, artifact: &[u8]) -> Statistics {
+    fn new(session: &Session<'_>, compiled: &Compiled, artifact: &[u8]) -> Statistics {
         let program = session.program;
         let calls = |count: &AtomicUsize| count.load(Ordering::Relaxed);
         let is_core = |key: &FuncKey| matches!(key, FuncKey::ModuleFunction(..));
@@ -109,6 +109,18 @@ fn sections(artifact: &[u8]) -> BTreeMap<String, u64> {
 }
 
 impl Report {
+    pub(crate) fn new(
+        watch: Stopwatch,
+        session: &Session<'_>,
+        compiled: &Compiled,
+        artifact: &[u8],
+    ) -> Report {
+        Report {
+            phases: watch.phases,
+            statistics: Statistics::new(session, compiled, artifact),
+        }
+    }
+
     /// The phases with their times, and their sum.
     pub fn times(&self) -> String {
         let mut text = String::new();
@@ -172,9 +184,5 @@ impl Stopwatch {
         let now = Instant::now();
         self.phases.push((name, now - self.since));
         self.since = now;
-    }
-
-    pub(crate) fn phases(self) -> Vec<(&'static str, Duration)> {
-        self.phases
     }
 }

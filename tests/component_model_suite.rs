@@ -11,8 +11,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use trampette::cli::wast::find_scripts;
-use trampette::wast::{Outcome, ScriptOptions, run_file};
+use trampette::wast::{Outcome, ScriptOptions, find_scripts, run_file};
 
 /// A script, or directives of it, that do not pass yet.
 struct Listed {

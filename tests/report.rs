@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use trampette::options::Inline;
-use trampette::{CompileOptions, compile_component_with_report};
+use trampette::{CompileOptions, compile_component};
 
 /// The first core instance's table is written when the second one is instantiated, as in componentised modules.
 const SHIM: &str = r#"(component
@@ -43,8 +43,8 @@ fn statistics_count_what_became_of_functions_and_calls() -> Result<()> {
             inline,
             ..CompileOptions::default()
         };
-        let (artifact, report) = compile_component_with_report(&wasm, &options)?;
-        let statistics = &report.statistics;
+        let artifact = compile_component(&wasm, &options)?;
+        let statistics = &artifact.report().statistics;
         println!("{statistics}");
         assert_eq!(statistics.core_functions, 7);
         assert_eq!(statistics.pruned, 1, "only `unused` is reached by nothing");
@@ -69,8 +69,8 @@ fn statistics_count_what_became_of_functions_and_calls() -> Result<()> {
 #[test]
 fn times_name_every_phase() -> Result<()> {
     let wasm = wat::parse_str(SHIM)?;
-    let (_, report) = compile_component_with_report(&wasm, &CompileOptions::default())?;
-    let times = report.times();
+    let artifact = compile_component(&wasm, &CompileOptions::default())?;
+    let times = artifact.report().times();
     for phase in ["parse", "lay out", "compile", "link", "total"] {
         assert!(times.contains(phase), "{times}");
     }

@@ -37,5 +37,5 @@ pub fn variants(random: &mut Random) -> [CompileOptions; 2] {
 
 /// The options in a few words.
 pub fn describe(options: &CompileOptions) -> String {
-    options.target().options
+    options.describe()
 }

@@ -156,17 +156,17 @@ pub fn compile(arguments: &CompileArguments) -> Result<()> {
         .unwrap_or_else(|| arguments.input.with_extension("elf"));
     let progress = progress_bar(&format!("compiling {}", arguments.input.display()));
     let compiled = match is_component {
-        true => crate::compile_component_with_report(&wasm, &options),
-        false => crate::compile_module_with_report(&wasm, &options),
+        true => crate::compile_component(&wasm, &options),
+        false => crate::compile_module(&wasm, &options),
     };
     progress.finish_and_clear();
-    let (artifact, report) = compiled.with_context(|| arguments.input.display().to_string())?;
+    let artifact = compiled.with_context(|| arguments.input.display().to_string())?;
     artifact.write(&output)?;
     if arguments.time {
-        super::print(&report.times())?;
+        super::print(&artifact.report().times())?;
     }
     if arguments.stats {
-        super::print(&report.statistics.to_string())?;
+        super::print(&artifact.report().statistics.to_string())?;
     }
     Ok(())
 }

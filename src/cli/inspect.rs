@@ -1,11 +1,13 @@
 //! `trampette inspect`: what a component or an artifact consists of.
 
 use super::compile::CodeArguments;
-use crate::CompileOptions;
+use crate::component::ParseOptions;
 use crate::input::{self, Input};
+use crate::program::symbols::symbol;
 use crate::program::{Program, TrampolineKind};
 use crate::trampolines::transfer::kind::TransferKind;
-use anyhow::{Context, Result, bail};
+use crate::{CompileOptions, Parsed};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use object::read::elf::{ElfFile64, FileHeader};
 use object::{Object, ObjectSection, ObjectSymbol};
@@ -76,18 +78,33 @@ fn compile(
     graph: Option<&Path>,
 ) -> Result<(Vec<u8>, String)> {
     crate::in_thread_pool(options, || {
-        let (input, parse_options) = options.input(wasm);
-        let program = crate::parse(wasm, &input, &parse_options, options)?;
+        let (input, parse_options) = ParseOptions::of(options, wasm);
+        let Parsed { program, interface } = crate::parse(wasm, &input, &parse_options, options)?;
         let watch = crate::report::Stopwatch::start();
-        let (artifact, _) = crate::compile_parsed(wasm, &program, options, watch)?;
+        let artifact = crate::compile_parsed(wasm, &program, interface, options, watch)?;
         if let Some(path) = graph {
-            let svg = program.svg()?;
+            let svg = draw(&program.dot())?;
             std::fs::write(path, svg)
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         let trampolines = trampolines(&program, artifact.bytes())?;
         Ok((artifact.into_bytes(), trampolines))
     })
+}
+
+/// A graph in the DOT language, drawn as SVG.
+///
+/// # Errors
+/// If the drawing library does not accept the graph.
+fn draw(dot: &str) -> Result<String> {
+    let graph = layout::gv::DotParser::new(dot)
+        .process()
+        .map_err(|error| anyhow!("cannot draw the plan: {error}"))?;
+    let mut builder = layout::gv::GraphBuilder::new();
+    builder.visit_graph(&graph);
+    let mut svg = layout::backends::svg::SVGWriter::new();
+    builder.get().do_it(false, false, false, &mut svg);
+    Ok(svg.finalize())
 }
 
 /// Every trampoline and export entry: its symbol, bytes of code, and what its transfers do.
@@ -121,7 +138,7 @@ fn trampolines(program: &Program<'_>, artifact: &[u8]) -> Result<String> {
     });
     let mut out = String::from("trampolines (bytes, transfer):\n");
     for (key, ty) in trampolines.chain(lifts) {
-        let symbol = crate::program::symbols::symbol(program, key);
+        let symbol = symbol(program, key);
         // What nothing reaches was not compiled.
         let Some(size) = sizes.get(&symbol) else {
             continue;
@@ -388,7 +405,19 @@ fn sections<'a, H: FileHeader>(
 
 #[cfg(test)]
 mod tests {
-    use super::symbol_kind;
+    use super::{draw, symbol_kind};
+
+    #[test]
+    fn a_graph_is_drawn() {
+        let svg = draw(
+            "digraph plan {\n host [label=\"host\"];\n host -> core0 [label=\"lower-import\"];\n}\n",
+        );
+        let svg = svg.unwrap();
+        assert!(
+            svg.contains("<svg") && svg.contains("lower-import"),
+            "{svg}"
+        );
+    }
 
     #[test]
     fn kinds_are_symbols_without_numbers_and_names() {

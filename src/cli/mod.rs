@@ -3,7 +3,7 @@
 mod compile;
 mod inspect;
 mod run;
-pub mod wast;
+mod wast;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

@@ -1,12 +1,12 @@
 //! `trampette wast`: runs test scripts.
 
 use super::compile::CodeArguments;
-use crate::wast::{Outcome, ScriptOptions, ScriptReport, Totals, run_file};
+use crate::wast::{Outcome, ScriptOptions, ScriptReport, Totals, find_scripts, run_file};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use rayon::prelude::*;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Arguments of `trampette wast`.
 #[derive(Args)]
@@ -74,34 +74,6 @@ pub fn wast(arguments: &WastArguments) -> Result<u8> {
         false => println!("{passed} passed, {failed} failed, {skipped} skipped"),
     }
     Ok(u8::from(failed > 0))
-}
-
-/// Collects a script, or all scripts of a folder, in the order of their names.
-///
-/// # Errors
-/// If the path does not exist or a folder cannot be read.
-pub fn find_scripts(path: &Path, scripts: &mut Vec<PathBuf>) -> Result<()> {
-    let unreadable = || format!("cannot read {}", path.display());
-    if !std::fs::metadata(path).with_context(unreadable)?.is_dir() {
-        scripts.push(path.to_path_buf());
-        return Ok(());
-    }
-    let entries = std::fs::read_dir(path).with_context(unreadable)?;
-    let mut entries: Vec<PathBuf> = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()
-        .with_context(unreadable)?;
-    entries.sort();
-    for entry in entries {
-        if entry.is_dir()
-            || entry
-                .extension()
-                .is_some_and(|extension| extension == "wast")
-        {
-            find_scripts(&entry, scripts)?;
-        }
-    }
-    Ok(())
 }
 
 fn json_report(report: &ScriptReport) -> serde_json::Value {

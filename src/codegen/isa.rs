@@ -3,159 +3,22 @@
 //! Code is position independent because every reference is PC-relative and colocated, not because
 //! Cranelift is told so: with `is_pic` it would load even colocated addresses from a table.
 
-use crate::options::{NanBits, Spectre};
-use anyhow::{Context, Result, anyhow};
+use crate::options::{CompileOptions, NanBits, Spectre};
+use anyhow::{Context, Result};
 use cranelift_codegen::isa::{self, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use std::fmt;
-use std::str::FromStr;
-use trampette_artifact::cpu::{CpuFeature, CpuLevel, FEATURES};
 
-/// How much Cranelift optimises.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum OptLevel {
-    /// Compile quickly.
-    None,
-    /// Make code fast.
-    #[default]
-    Speed,
-    /// Make code fast and small.
-    SpeedAndSize,
-}
-
-impl OptLevel {
-    /// The name, as Cranelift's setting and the command line spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            OptLevel::None => "none",
-            OptLevel::Speed => "speed",
-            OptLevel::SpeedAndSize => "speed_and_size",
-        }
-    }
-}
-
-impl FromStr for OptLevel {
-    type Err = anyhow::Error;
-
-    /// The command line's levels: `0`, `1` (fast and small) and `2` (fast).
-    fn from_str(level: &str) -> Result<Self> {
-        match level {
-            "0" => Ok(OptLevel::None),
-            "1" => Ok(OptLevel::SpeedAndSize),
-            "2" => Ok(OptLevel::Speed),
-            _ => Err(anyhow!(
-                "unknown optimisation level `{level}`; known are 0, 1 and 2"
-            )),
-        }
-    }
-}
-
-/// The CPU that code is made for: a level of the x86-64 psABI, or the machine that compiles.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum TargetCpu {
-    /// x86-64-v2: SSE4.2 and POPCNT.
-    V2,
-    /// x86-64-v3: and AVX2, BMI, FMA.
-    #[default]
-    V3,
-    /// x86-64-v4: and AVX-512 F, DQ, VL.
-    V4,
-    /// Whatever the compiling machine has.
-    Native,
-}
-
-impl TargetCpu {
-    /// Every target, in order.
-    pub const ALL: &[TargetCpu] = &[
-        TargetCpu::V2,
-        TargetCpu::V3,
-        TargetCpu::V4,
-        TargetCpu::Native,
-    ];
-
-    /// The name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            TargetCpu::V2 => "x86-64-v2",
-            TargetCpu::V3 => "x86-64-v3",
-            TargetCpu::V4 => "x86-64-v4",
-            TargetCpu::Native => "native",
-        }
-    }
-
-    /// The architecture, as the artifact's header records it.
-    pub fn architecture(self) -> &'static str {
-        "x86_64"
-    }
-
-    /// The level; `None` for the machine that compiles.
-    fn level(self) -> Option<CpuLevel> {
-        match self {
-            TargetCpu::V2 => Some(CpuLevel::V2),
-            TargetCpu::V3 => Some(CpuLevel::V3),
-            TargetCpu::V4 => Some(CpuLevel::V4),
-            TargetCpu::Native => None,
-        }
-    }
-
-    fn features(self) -> impl Iterator<Item = &'static CpuFeature> {
-        FEATURES.iter().filter(move |feature| match self.level() {
-            Some(level) => feature.level.is_some_and(|since| since <= level),
-            None => feature.is_present(),
-        })
-    }
-
-    /// Names of the CPU features that code for this target may use, as the standard library's
-    /// feature detection spells them; the artifact's header records them.
-    pub fn cpu_feature_names(self) -> Vec<&'static str> {
-        self.features().map(|feature| feature.name).collect()
-    }
-}
-
-impl fmt::Display for TargetCpu {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for TargetCpu {
-    type Err = anyhow::Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.iter().find(|cpu| cpu.name() == name);
-        found.copied().ok_or_else(|| {
-            let names: Vec<_> = Self::ALL.iter().map(|cpu| cpu.name()).collect();
-            anyhow!(
-                "unknown target CPU `{name}`; known are {}",
-                names.join(", ")
-            )
-        })
-    }
-}
-
-/// The target instruction set, with every setting that the design rests on.
+/// The target instruction set of the options, with every setting that the design rests on.
 ///
 /// # Errors
 /// If this build of Cranelift lacks the target or a setting.
-pub fn isa(level: OptLevel, target: &TargetCpu) -> Result<OwnedTargetIsa> {
-    isa_with(level, target, NanBits::Any, Spectre::Ignored)
-}
-
-/// The same, with a choice for NaNs and speculation.
-///
-/// # Errors
-/// As [`isa()`].
-pub fn isa_with(
-    level: OptLevel,
-    target: &TargetCpu,
-    nan: NanBits,
-    spectre: Spectre,
-) -> Result<OwnedTargetIsa> {
-    let mitigation = match spectre {
+pub fn isa(options: &CompileOptions) -> Result<OwnedTargetIsa> {
+    let target = options.target_cpu;
+    let mitigation = match options.spectre {
         Spectre::Ignored => "false",
         Spectre::Mitigated => "true",
     };
-    let canonical_nans = match nan {
+    let canonical_nans = match options.nan {
         NanBits::Any => "false",
         NanBits::Canonical => "true",
     };
@@ -165,7 +28,7 @@ pub fn isa_with(
         "false"
     };
     let shared = [
-        ("opt_level", level.name()),
+        ("opt_level", options.opt_level.name()),
         ("enable_verifier", verifier),
         ("enable_nan_canonicalization", canonical_nans),
         // What translators of bounds checks ask for, and Cranelift for its own jump tables.
@@ -227,30 +90,24 @@ pub fn for_large_functions(isa: &dyn TargetIsa) -> Result<OwnedTargetIsa> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::{OptLevel, TargetCpu};
 
     #[test]
     fn every_target_and_level_exists() {
         for cpu in TargetCpu::ALL {
             assert_eq!(cpu.name().parse::<TargetCpu>().unwrap(), *cpu);
             for level in [OptLevel::None, OptLevel::Speed, OptLevel::SpeedAndSize] {
-                let isa = isa(level, cpu).unwrap();
+                let isa = isa(&CompileOptions {
+                    opt_level: level,
+                    target_cpu: *cpu,
+                    ..CompileOptions::default()
+                });
+                let isa = isa.unwrap();
                 assert!(!isa.flags().is_pic());
                 assert!(isa.flags().preserve_frame_pointers());
             }
         }
         let error = "pentium".parse::<TargetCpu>().unwrap_err().to_string();
         assert!(error.contains("x86-64-v3"), "{error}");
-    }
-
-    #[test]
-    fn levels_contain_each_other() {
-        let names = TargetCpu::cpu_feature_names;
-        assert_eq!(
-            names(TargetCpu::V2),
-            ["sse3", "ssse3", "sse4.1", "sse4.2", "cmpxchg16b", "popcnt"]
-        );
-        assert!(names(TargetCpu::V3).starts_with(&names(TargetCpu::V2)));
-        assert!(names(TargetCpu::V4).starts_with(&names(TargetCpu::V3)));
-        assert!(names(TargetCpu::V4).contains(&"avx512f"));
     }
 }

@@ -21,10 +21,11 @@ pub use symbols::{
 };
 pub use traps::{clif_trap, trap_from_clif};
 
-use crate::inline::heuristics::Tunables;
 use crate::layout::Layout;
+use crate::options::{Bounds, CompileOptions};
 use crate::program::Program;
 use crate::program::module::{CoreSignature, CoreType};
+use anyhow::Result;
 use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, InstBuilder, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::FunctionBuilder;
@@ -43,10 +44,30 @@ pub struct Session<'a> {
     pub program: &'a Program<'a>,
     /// Where everything is.
     pub layout: &'a Layout,
-    /// How calls are inlined; `None` if none is.
-    pub inlining: Option<Tunables>,
+    /// How accesses to memories are checked.
+    pub bounds: Bounds,
     /// How calls were resolved, counted while core functions are translated.
     pub calls: CallCounts,
+}
+
+impl<'a> Session<'a> {
+    /// A session that makes code of a program as the options say.
+    ///
+    /// # Errors
+    /// If the code generator refuses the options' settings.
+    pub fn new(
+        program: &'a Program<'a>,
+        layout: &'a Layout,
+        options: &CompileOptions,
+    ) -> Result<Session<'a>> {
+        Ok(Session {
+            isa: isa::isa(options)?,
+            program,
+            layout,
+            bounds: options.bounds,
+            calls: CallCounts::default(),
+        })
+    }
 }
 
 /// How calls of core functions were resolved. Statistics: nothing is decided by them.
@@ -61,6 +82,10 @@ pub struct CallCounts {
     /// Through a table that can change, or a function reference.
     pub dynamic: AtomicUsize,
 }
+
+/// Byte offsets in components are below this: source locations from it on are indices into a function's
+/// positions (`inline::positions`), which inlining makes.
+pub const OFFSET_LIMIT: u32 = 1 << 31;
 
 /// The CLIF type of a core value: references are 32-bit ids.
 pub fn clif_type(ty: CoreType) -> ir::Type {

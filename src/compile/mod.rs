@@ -14,13 +14,14 @@
 //! | `machine` | from CLIF to machine code |
 
 mod machine;
-pub mod produce;
+mod produce;
 mod roots;
 mod scheduler;
 
 use crate::codegen::Session;
 use crate::inline::Body;
 use crate::inline::graph::CallGraph;
+use crate::inline::heuristics::Tunables;
 use crate::layout::Layout;
 use crate::program::CoreFunc;
 use crate::program::compiled::{CompiledFunction, CompiledFunctions};
@@ -48,13 +49,17 @@ pub struct Compiled {
     pub inlined_away_core: usize,
 }
 
-/// Compiles everything reachable from the roots.
+/// Compiles everything reachable from the roots; `inlining` says how calls are inlined, if any is.
 ///
 /// # Errors
 /// If a function is invalid or uses what is not supported; the error names its symbol. Of several
 /// failures the first by key is reported, whatever thread met it.
-pub fn compile_reachable(session: &Session<'_>, listing: Listing) -> Result<Compiled> {
-    let (done, failed) = compile_what_can_be(session, listing);
+pub fn compile_reachable(
+    session: &Session<'_>,
+    inlining: Option<&Tunables>,
+    listing: Listing,
+) -> Result<Compiled> {
+    let (done, failed) = compile_what_can_be(session, inlining, listing);
     match failed.into_iter().next() {
         Some((_, error)) => Err(error),
         None => Ok(done),
@@ -65,6 +70,7 @@ pub fn compile_reachable(session: &Session<'_>, listing: Listing) -> Result<Comp
 /// key.
 pub fn compile_what_can_be(
     session: &Session<'_>,
+    inlining: Option<&Tunables>,
     listing: Listing,
 ) -> (Compiled, BTreeMap<FuncKey, anyhow::Error>) {
     let roots = roots(session);
@@ -78,8 +84,10 @@ pub fn compile_what_can_be(
     };
     let mut compiled = Compiled::default();
     let mut graph = None;
-    if let Some(tunables) = &session.inlining {
-        let call_graph = graph.insert(CallGraph::new(session, &roots));
+    if let Some(tunables) = inlining {
+        let call_graph = graph.insert(CallGraph::new(session, &roots, |key| {
+            build_clif(session, key)
+        }));
         compiled.inlined_calls = scheduler::inline_and_compile(&state, tunables, call_graph);
     }
     rayon::scope(|scope| state.visit(roots.iter().copied(), scope));

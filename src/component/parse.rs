@@ -6,8 +6,10 @@
 
 use super::definition::Definitions;
 use super::flatten::Flattener;
+use crate::options::CompileOptions;
 use crate::program::Program;
 use anyhow::{Context, Result, bail};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use wasmparser::{Parser, WasmFeatures};
@@ -22,6 +24,25 @@ pub struct ParseOptions {
     /// Where in the input the core modules are that the component imports, by the chain of names of
     /// the import with `#` between them. They follow the component, which ends where the first starts.
     pub core_modules: BTreeMap<String, Range<usize>>,
+}
+
+impl ParseOptions {
+    /// What parsing needs of the compiler's options: the component with the core modules behind it, and
+    /// where they are.
+    pub fn of<'w>(options: &CompileOptions, wasm: &'w [u8]) -> (Cow<'w, [u8]>, ParseOptions) {
+        let mut bytes = Cow::Borrowed(wasm);
+        let mut core_modules = BTreeMap::new();
+        for (name, module) in &options.core_modules {
+            let start = bytes.len();
+            bytes.to_mut().extend_from_slice(module);
+            core_modules.insert(name.clone(), start..bytes.len());
+        }
+        let options = ParseOptions {
+            unsafe_intrinsics_import: options.unsafe_intrinsics_import.clone(),
+            core_modules,
+        };
+        (bytes, options)
+    }
 }
 
 /// Parses, validates and flattens a component. Bodies of core functions are validated later, when

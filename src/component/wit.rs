@@ -4,64 +4,62 @@
 //! world exports, and their types agree. Interface names match in compatible versions. The check
 //! happens before anything is compiled, on the component's type alone; values never depend on it.
 
+use crate::options::{Wit, World};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use wit_component::DecodedWasm;
 use wit_parser::{
     Function, Handle, InterfaceId, Resolve, Type, TypeDefKind, TypeId, TypeOwner, WorldId,
     WorldItem, WorldKey,
 };
 
-/// A world that a component must fit.
-#[derive(Clone, Debug)]
-pub struct World {
-    /// Where the world is defined.
-    pub wit: Wit,
-    /// Its name, with or without its package; needed if there are several.
-    pub name: Option<String>,
+fn read(world: &World) -> Result<(Resolve, WorldId)> {
+    let mut resolve = Resolve::new();
+    resolve.all_features = true;
+    let read = match &world.wit {
+        Wit::Path(path) => resolve.push_path(path).map(|(package, _)| package),
+        Wit::Text(text) => resolve.push_str("world.wit", text),
+    };
+    let package = match read {
+        Ok(package) => package,
+        Err(error) => bail!("cannot read the WIT: {}", resolve.render_error(&error)),
+    };
+    let world = resolve.select_world(&[package], world.name.as_deref())?;
+    Ok((resolve, world))
 }
 
-/// Definitions in WIT.
-#[derive(Clone, Debug)]
-pub enum Wit {
-    /// A file, or a folder that may have a folder `deps`.
-    Path(PathBuf),
-    /// Text of one package.
-    Text(String),
+/// What a component imports and exports, in WIT.
+pub struct Interface {
+    resolve: Resolve,
+    world: WorldId,
 }
 
-impl World {
-    fn read(&self) -> Result<(Resolve, WorldId)> {
-        let mut resolve = Resolve::new();
-        resolve.all_features = true;
-        let read = match &self.wit {
-            Wit::Path(path) => resolve.push_path(path).map(|(package, _)| package),
-            Wit::Text(text) => resolve.push_str("world.wit", text),
-        };
-        let package = match read {
-            Ok(package) => package,
-            Err(error) => bail!("cannot read the WIT: {}", resolve.render_error(&error)),
-        };
-        let world = resolve.select_world(&[package], self.name.as_deref())?;
-        Ok((resolve, world))
+impl Interface {
+    /// Reads it from the component's types.
+    ///
+    /// # Errors
+    /// If some of it is nothing that WIT can say.
+    pub fn decode(wasm: &[u8]) -> Result<Interface> {
+        match wit_component::decode(wasm)? {
+            DecodedWasm::Component(resolve, world) => Ok(Interface { resolve, world }),
+            DecodedWasm::WitPackage(..) => {
+                bail!("the bytes are a package of WIT, not a component")
+            }
+        }
     }
 }
 
-/// Checks that a component fits a world.
+/// Checks that a component, whose interface is `found`, fits a world.
 ///
 /// # Errors
 /// If the WIT cannot be read or has no such world, or if the component does not fit; the message has a
 /// line for everything that is missing, extra or of another type.
-pub fn check(wasm: &[u8], world: &World) -> Result<()> {
-    let (resolve, id) = world.read()?;
-    let (found, found_id) = match wit_component::decode(wasm)? {
-        DecodedWasm::Component(resolve, world) => (resolve, world),
-        DecodedWasm::WitPackage(..) => bail!("the bytes are a package of WIT, not a component"),
-    };
+pub fn check(wasm: &[u8], found: &Interface, world: &World) -> Result<()> {
+    let (resolve, id) = read(world)?;
     let expected = Side::new(&resolve, id);
-    let found = Side::new(&found, found_id);
+    let found = Side::new(&found.resolve, found.world);
     let mut problems = Vec::new();
     // What the component needs must be there; then what the world promises must be.
     compare(
@@ -345,15 +343,22 @@ fn resource_text(resolve: &Resolve, mut id: TypeId) -> String {
     resolve.types[id].name.clone().unwrap_or_default()
 }
 
-/// The world that a component implements, as WIT.
+/// The world that a component implements, as WIT, or `None` if WIT cannot say it. `interface` is what was
+/// decoded of it already.
+///
+/// It is for listings only: a component that the printer cannot cope with is compiled all the same.
+pub fn for_listings(wasm: &[u8], interface: Option<Interface>) -> Option<String> {
+    let work = || describe(interface.map_or_else(|| Interface::decode(wasm), Ok)?);
+    let described = catch_unwind(AssertUnwindSafe(work));
+    described.ok()?.ok()
+}
+
+/// The same.
 ///
 /// # Errors
 /// If the component has imports or exports that WIT cannot express.
-pub fn describe(wasm: &[u8]) -> Result<String> {
-    let decoded = wit_component::decode(wasm)?;
-    let DecodedWasm::Component(mut resolve, world) = decoded else {
-        bail!("the bytes are a package of WIT, not a component");
-    };
+fn describe(interface: Interface) -> Result<String> {
+    let Interface { mut resolve, world } = interface;
     let package = resolve.worlds[world]
         .package
         .context("the world is in no package")?;
@@ -417,9 +422,13 @@ mod tests {
         }
     }
 
+    fn check_component(wasm: &[u8], world: &World) -> Result<()> {
+        check(wasm, &Interface::decode(wasm)?, world)
+    }
+
     /// A component of a world in WIT, whose functions trap.
     fn component(wit: &str) -> Vec<u8> {
-        let (resolve, world) = world(wit).read().unwrap();
+        let (resolve, world) = read(&world(wit)).unwrap();
         let mut module = wat::parse_str(core_module(&resolve, world)).unwrap();
         let encoding = wit_component::StringEncoding::UTF8;
         wit_component::embed_component_metadata(&mut module, &resolve, world, encoding, false)
@@ -486,7 +495,7 @@ mod tests {
     }
 
     fn problems(wit: &str) -> String {
-        match check(&component(wit), &world(WIT)) {
+        match check_component(&component(wit), &world(WIT)) {
             Ok(()) => "fits".to_string(),
             Err(error) => format!("{error:#}"),
         }
@@ -549,21 +558,21 @@ mod tests {
         let wasm = component(WIT);
         let mut missing = world(WIT);
         missing.name = Some("other".to_string());
-        let error = check(&wasm, &missing).unwrap_err();
+        let error = check_component(&wasm, &missing).unwrap_err();
         assert!(format!("{error:#}").contains("`other`"), "{error:#}");
-        let error = check(&wasm, &world("package a:b; world {")).unwrap_err();
+        let error = check_component(&wasm, &world("package a:b; world {")).unwrap_err();
         assert!(format!("{error:#}").contains("world.wit:1"), "{error:#}");
         let path = World {
             wit: Wit::Path("no/such/folder".into()),
             name: None,
         };
-        let error = check(&wasm, &path).unwrap_err();
+        let error = check_component(&wasm, &path).unwrap_err();
         assert!(format!("{error:#}").contains("no/such/folder"), "{error:#}");
     }
 
     #[test]
     fn a_component_describes_its_world() {
-        let text = describe(&component(WIT)).unwrap();
+        let text = describe(Interface::decode(&component(WIT)).unwrap()).unwrap();
         for line in [
             "import test:w/log@1.2.0;",
             "export test:w/api@1.2.0;",

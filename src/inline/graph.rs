@@ -5,8 +5,8 @@
 
 use super::components;
 use crate::codegen::Session;
-use crate::compile;
 use crate::program::CoreFunc;
+use anyhow::Result;
 use cranelift_codegen::ir;
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -60,8 +60,13 @@ impl Edges {
 }
 
 impl CallGraph {
-    /// The graph of what `roots` reach.
-    pub fn new(session: &Session<'_>, roots: &[FuncKey]) -> CallGraph {
+    /// The graph of what `roots` reach. `produce` makes the CLIF of functions that only their CLIF tells
+    /// about.
+    pub fn new(
+        session: &Session<'_>,
+        roots: &[FuncKey],
+        produce: impl Fn(FuncKey) -> Result<ir::Function> + Sync,
+    ) -> CallGraph {
         let mut found: BTreeMap<FuncKey, (Edges, Option<ir::Function>)> = BTreeMap::new();
         let mut seen: FxHashMap<FuncKey, bool> = roots.iter().map(|key| (*key, true)).collect();
         let mut frontier: Vec<FuncKey> = roots.to_vec();
@@ -71,7 +76,7 @@ impl CallGraph {
         while !frontier.is_empty() {
             let looked_at: Vec<_> = frontier
                 .par_iter()
-                .map(|key| (*key, look_at(session, *key)))
+                .map(|key| (*key, look_at(session, *key, &produce)))
                 .collect();
             frontier.clear();
             for (key, (edges, built)) in looked_at {
@@ -138,14 +143,18 @@ impl CallGraph {
 
 /// What a function calls; its CLIF if it had to be built. A function that cannot be looked at has no edges
 /// here: compiling it reports what is wrong.
-fn look_at(session: &Session<'_>, key: FuncKey) -> (Edges, Option<ir::Function>) {
+fn look_at(
+    session: &Session<'_>,
+    key: FuncKey,
+    produce: impl Fn(FuncKey) -> Result<ir::Function>,
+) -> (Edges, Option<ir::Function>) {
     if let FuncKey::ModuleFunction(unit, function) = key {
         return (
             core_edges(session, unit, function).unwrap_or_default(),
             None,
         );
     }
-    match compile::produce::build_clif(session, key) {
+    match produce(key) {
         Ok(func) => (clif_edges(&func), Some(func)),
         Err(_) => (Edges::default(), None),
     }

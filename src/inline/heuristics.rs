@@ -14,6 +14,7 @@
 //!
 //! A call is inlined while what a caller takes in stays within its budget.
 
+use crate::options::{CompileOptions, Inline, OptLevel};
 use cranelift_codegen::ir::{self, Opcode};
 
 /// The numbers of the formula.
@@ -52,6 +53,14 @@ impl Default for Tunables {
             growth: 600,
             largest: 20_000,
         }
+    }
+}
+
+impl Tunables {
+    /// How calls are inlined with those options; `None` if none is.
+    pub fn of(options: &CompileOptions) -> Option<Tunables> {
+        let wanted = options.inline == Inline::Worthwhile && options.opt_level != OptLevel::None;
+        wanted.then(Tunables::default)
     }
 }
 

@@ -5,15 +5,13 @@
 //! function has no inlined calls a `SourceLoc` is the offset itself; with the highest bit set it is an index
 //! into the function's [`Positions`].
 
+use crate::codegen::OFFSET_LIMIT;
 use crate::program::compiled::CompiledFunction;
 use cranelift_codegen::ir::SourceLoc;
 use rustc_hash::FxHashMap;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::sites::Site;
 use trampette_artifact::tables::InlinedCall;
-
-/// Byte offsets in components are below this: above are indices into [`Positions`].
-pub const OFFSET_LIMIT: u32 = 1 << 31;
 
 /// Where an instruction comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

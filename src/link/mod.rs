@@ -19,7 +19,9 @@ pub mod unwind;
 
 use crate::codegen::Session;
 use crate::layout::Layout;
-use crate::program::compiled::CompiledFunctions;
+use crate::options::CompileOptions;
+use crate::program::compiled::{CompiledFunctions, check_complete};
+use crate::program::symbols::symbol;
 use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeSet, HashMap};
 use trampette_artifact::builtin::Builtin;
@@ -40,6 +42,18 @@ pub struct Target {
     pub options: String,
 }
 
+impl Target {
+    /// What the options make code for.
+    pub fn of(options: &CompileOptions) -> Target {
+        let features = options.target_cpu.cpu_feature_names();
+        Target {
+            name: options.target_cpu.architecture().to_string(),
+            cpu_features: features.iter().map(|name| name.to_string()).collect(),
+            options: options.describe(),
+        }
+    }
+}
+
 /// Links an artifact. `wit` is the component's world, which listings show.
 ///
 /// # Errors
@@ -51,7 +65,7 @@ pub fn link(
     target: &Target,
     wit: Option<&str>,
 ) -> Result<Vec<u8>> {
-    crate::program::compiled::check_complete(functions)?;
+    check_complete(functions)?;
     let mut text = text::lay_out(functions)?;
     let mut file = elf::Builder::new();
 
@@ -140,7 +154,7 @@ pub fn link(
 
     for (key, at) in text.placed() {
         file.symbol(
-            crate::program::symbols::symbol(session.program, key),
+            symbol(session.program, key),
             text_at.address + u64::from(at.start),
             u64::from(at.length),
         )?;

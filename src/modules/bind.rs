@@ -1,6 +1,6 @@
-//! [`World`]: core modules without a component around them, bound to each other into one [`Program`].
+//! [`Binding`]: core modules without a component around them, bound to each other into one [`Program`].
 //!
-//! A lone module is a world of its own ([`super::lone`]); a test script is one too, whose modules are
+//! A lone module is a binding of its own ([`super::lone`]); a test script is one too, whose modules are
 //! instantiated as it goes. Whether an import may be bound to what is offered is decided here, apart
 //! from current sizes of memories and tables, which are [`SizeCheck`]s for the moment of instantiation.
 
@@ -125,7 +125,7 @@ pub struct SizeCheck {
 
 /// Core instances that are bound to each other.
 #[derive(Default)]
-pub struct World<'a> {
+pub struct Binding<'a> {
     /// The program so far.
     pub program: Program<'a>,
     types: CanonicalTypes,
@@ -137,16 +137,16 @@ pub struct World<'a> {
     exports: Vec<HashMap<&'a str, CoreItem>>,
 }
 
-impl<'a> World<'a> {
-    /// An empty world.
+impl<'a> Binding<'a> {
+    /// An empty binding.
     pub fn new() -> Self {
-        World {
+        Binding {
             program: Program {
                 instantiation: Instantiation::StepByStep,
                 component_instances: vec![ComponentInstance::default()],
                 ..Program::default()
             },
-            ..World::default()
+            ..Binding::default()
         }
     }
 
@@ -331,7 +331,7 @@ impl<'a> World<'a> {
         CoreItem::Func(CoreFunc::Host(id))
     }
 
-    /// Instantiates a module with what [`World::resolve`] found for its imports.
+    /// Instantiates a module with what [`Binding::resolve`] found for its imports.
     pub fn instantiate(&mut self, module_id: ModuleId, imports: Vec<CoreItem>) -> CoreInstanceId {
         let program = &mut self.program;
         let module = &program.modules[module_id.index()];

@@ -5,7 +5,7 @@
 //! values of globals, shared memories; other memories, tables and tags are made from their declared types
 //! by an instance that comes before its importer.
 
-use super::bind::{LinkError, World, parse_module_at};
+use super::bind::{Binding, LinkError, parse_module_at};
 use crate::program::module::{
     CoreType, EntityKind, Module, ModuleGlobal, ModuleImport, RefKind, Uses,
 };
@@ -16,7 +16,7 @@ use std::ops::Range;
 use trampette_artifact::ids::*;
 use wasmparser::{BinaryReader, ConstExpr, ValType};
 
-/// The world of the module at the start of `bytes`, bound to others that are at ranges behind it.
+/// The binding of the module at the start of `bytes`, bound to others that are at ranges behind it.
 ///
 /// # Errors
 /// If a module is invalid, modules import each other in a circle, a bound import does not fit, a bound
@@ -25,11 +25,11 @@ pub fn lone_module<'a>(
     bytes: &'a [u8],
     module: Range<usize>,
     bound: &BTreeMap<String, Range<usize>>,
-) -> Result<World<'a>> {
+) -> Result<Binding<'a>> {
     let mut binder = Binder {
         bytes,
         bound,
-        world: World::new(),
+        binding: Binding::new(),
         instances: HashMap::new(),
         supplied: HashMap::new(),
     };
@@ -42,18 +42,18 @@ pub fn lone_module<'a>(
             "no module imports from `{name}`, which is bound to a core module"
         );
     }
-    let mut world = binder.world;
+    let mut binding = binder.binding;
     for name in names {
-        world.expose(instance, name)?;
+        binding.expose(instance, name)?;
     }
-    Ok(world)
+    Ok(binding)
 }
 
 /// Binds modules to each other and to the host.
 struct Binder<'a, 'b> {
     bytes: &'a [u8],
     bound: &'b BTreeMap<String, Range<usize>>,
-    world: World<'a>,
+    binding: Binding<'a>,
     /// Bound modules that were reached; `None` for one that is being instantiated.
     instances: HashMap<&'b str, Option<CoreInstanceId>>,
     /// What the host supplies, by both names: all importers get the same.
@@ -67,28 +67,28 @@ impl<'a> Binder<'a, '_> {
         }
         self.make_missing(&module)?;
         let imports = module.imports.clone();
-        let id = self.world.add_module(module);
+        let id = self.binding.add_module(module);
         let mut items = Vec::new();
         for import in &imports {
             let provider = self.provider(import.module)?;
             let supplied = self.supplied.get(&(import.module, import.name)).copied();
             let item = match (provider, supplied, import.kind) {
-                (Some(provider), ..) => self.world.export(provider, import.name),
-                (None, None, EntityKind::Func) => Some(self.world.import_function(id, import)),
+                (Some(provider), ..) => self.binding.export(provider, import.name),
+                (None, None, EntityKind::Func) => Some(self.binding.import_function(id, import)),
                 (None, supplied, _) => supplied,
             };
             let item = item.ok_or_else(|| LinkError::Unknown {
                 module: import.module.to_string(),
                 name: import.name.to_string(),
             })?;
-            if let Some(check) = self.world.check(id, import, item)?
+            if let Some(check) = self.binding.check(id, import, item)?
                 && self.initial_size(check.item)? < check.minimum
             {
                 return Err(check.error).context("it is smaller than the import demands");
             }
             items.push(item);
         }
-        Ok(self.world.instantiate(id, items))
+        Ok(self.binding.instantiate(id, items))
     }
 
     /// The instance of the bound module of that name, which comes to life now if it has not yet.
@@ -128,9 +128,11 @@ impl<'a> Binder<'a, '_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let provider = self.world.add_module(imported_entities(module, &missing)?);
-        let provider = self.world.instantiate(provider, Vec::new());
-        let made = self.world.program.core_instances[provider.index()].clone();
+        let provider = self
+            .binding
+            .add_module(imported_entities(module, &missing)?);
+        let provider = self.binding.instantiate(provider, Vec::new());
+        let made = self.binding.program.core_instances[provider.index()].clone();
         let mut memories = made.memories.into_iter().map(CoreItem::Memory);
         let mut tables = made.tables.into_iter().map(CoreItem::Table);
         let mut globals = made.globals.into_iter().map(CoreItem::Global);
@@ -147,11 +149,11 @@ impl<'a> Binder<'a, '_> {
             self.supplied.insert((import.module, import.name), item);
             let supplied = match item {
                 CoreItem::Global(_) => true,
-                CoreItem::Memory(id) => self.world.program.memory_type(id)?.shared,
+                CoreItem::Memory(id) => self.binding.program.memory_type(id)?.shared,
                 _ => false,
             };
             if supplied {
-                self.world.program.core_supplies.push(CoreSupply {
+                self.binding.program.core_supplies.push(CoreSupply {
                     module: import.module.to_string(),
                     name: import.name.to_string(),
                     item,
@@ -163,7 +165,7 @@ impl<'a> Binder<'a, '_> {
 
     /// The size that a memory or table has before any code runs.
     fn initial_size(&self, item: CoreItem) -> Result<u64> {
-        let program = &self.world.program;
+        let program = &self.binding.program;
         match item {
             CoreItem::Memory(id) => Ok(program.memory_type(id)?.initial),
             CoreItem::Table(id) => {

@@ -399,8 +399,8 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codegen::isa::{TargetCpu, isa};
-    use crate::options::OptLevel;
+    use crate::codegen::isa::isa;
+    use crate::options::CompileOptions;
     use cranelift_codegen::ir::{AbiParam, AliasRegionData, ExtFuncData, ExternalName, types};
     use cranelift_codegen::isa::CallConv;
     use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -421,7 +421,7 @@ mod tests {
         let result = build(&mut builder, &params);
         builder.ins().return_(&[result]);
         builder.seal_all_blocks();
-        let isa = isa(OptLevel::Speed, &TargetCpu::default()).unwrap();
+        let isa = isa(&CompileOptions::default()).unwrap();
         builder.finalize(isa.frontend_config());
         forward_stores(&mut func, &*isa).unwrap();
         cranelift_codegen::verify_function(&func, &*isa).unwrap();

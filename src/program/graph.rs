@@ -1,7 +1,6 @@
 //! The plan as a picture: instances, and who calls whom through which trampoline.
 
 use super::{CoreFunc, CoreInstance, CoreItem, Program, TrampolineKind};
-use anyhow::{Result, anyhow};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use trampette_artifact::ids::CoreInstanceId;
@@ -34,22 +33,6 @@ impl Program<'_> {
         }
         dot.push_str("}\n");
         dot
-    }
-
-    /// The same graph drawn as SVG.
-    ///
-    /// # Errors
-    /// If the drawing library does not accept the graph.
-    pub fn svg(&self) -> Result<String> {
-        let dot = self.dot();
-        let graph = layout::gv::DotParser::new(&dot)
-            .process()
-            .map_err(|error| anyhow!("cannot draw the plan: {error}"))?;
-        let mut builder = layout::gv::GraphBuilder::new();
-        builder.visit_graph(&graph);
-        let mut svg = layout::backends::svg::SVGWriter::new();
-        builder.get().do_it(false, false, false, &mut svg);
-        Ok(svg.finalize())
     }
 
     fn core_instance_label(&self, index: usize, instance: &CoreInstance) -> String {
@@ -151,10 +134,5 @@ mod tests {
             "{dot}"
         );
         assert!(dot.contains("host -> core0 [label=\"export\"]"), "{dot}");
-        let svg = program.svg().unwrap();
-        assert!(
-            svg.contains("<svg") && svg.contains("lower-import"),
-            "{svg}"
-        );
     }
 }

@@ -59,8 +59,6 @@ pub struct Program<'a> {
     pub tags: Vec<Definition>,
     /// What happens at instantiation, in order.
     pub steps: Vec<Step>,
-    /// How accesses to memories are checked.
-    pub bounds: Bounds,
     /// Whether the steps are one or many for the host.
     pub instantiation: Instantiation,
     /// What the host can reach of core instances (lone modules and scripts only).
@@ -127,37 +125,6 @@ impl<'a> Program<'a> {
     pub fn module_of(&self, instance: CoreInstanceId) -> Option<&Module<'a>> {
         let instance = self.core_instances.get(instance.index())?;
         self.modules.get(instance.module.index())
-    }
-}
-
-/// How accesses to linear memories are checked. What a program does is the same either way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Bounds {
-    /// By guard pages where a memory allows it, and by compiled code otherwise.
-    #[default]
-    Guard,
-    /// Always by compiled code.
-    Explicit,
-}
-
-impl Bounds {
-    /// Its name as an option.
-    pub fn name(self) -> &'static str {
-        match self {
-            Bounds::Guard => "guard",
-            Bounds::Explicit => "explicit",
-        }
-    }
-}
-
-impl std::str::FromStr for Bounds {
-    type Err = anyhow::Error;
-
-    fn from_str(name: &str) -> Result<Bounds> {
-        let all = [Bounds::Guard, Bounds::Explicit].into_iter();
-        all.into_iter()
-            .find(|bounds| bounds.name() == name)
-            .with_context(|| format!("bounds are checked by `guard` or `explicit`, not `{name}`"))
     }
 }
 

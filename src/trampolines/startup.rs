@@ -234,7 +234,7 @@ mod tests {
             isa,
             program: &test.program,
             layout,
-            inlining: None,
+            bounds: Default::default(),
             calls: Default::default(),
         };
         let func = startup_body(&session, 0).unwrap();

@@ -4,8 +4,8 @@ mod machine;
 mod running;
 
 use crate::codegen::Session;
-use crate::codegen::isa::{OptLevel, TargetCpu, isa};
 use crate::layout::{Layout, SlabLayout, UnitBinding};
+use crate::options::{CompileOptions, OptLevel};
 use crate::program::module::{CoreSignature, CoreType, Module, RefKind};
 use crate::program::*;
 use cranelift_codegen::{CompiledCode, Context, ir, verify_function};
@@ -197,13 +197,11 @@ pub fn layout() -> Layout {
 pub fn with_session(test: impl Fn(&Session<'_>)) {
     let (program, layout) = (program(), layout());
     for level in [OptLevel::None, OptLevel::Speed] {
-        test(&Session {
-            isa: isa(level, &TargetCpu::V3).unwrap(),
-            program: &program,
-            layout: &layout,
-            inlining: None,
-            calls: Default::default(),
-        });
+        let options = CompileOptions {
+            opt_level: level,
+            ..CompileOptions::default()
+        };
+        test(&Session::new(&program, &layout, &options).unwrap());
     }
 }
 

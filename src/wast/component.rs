@@ -3,6 +3,7 @@
 use super::script::{Action, Directive, Execute, Instantiate, Invoke, Rejection, Source};
 use super::{ScriptOptions, host, texts, values};
 use crate::CompileOptions;
+use crate::component::ParseOptions;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, HashMap};
 use trampette_runtime::{Component, ExportItem, Instance, Linker, Store, Val};
@@ -178,7 +179,7 @@ impl ComponentRunner {
         let Some(name) = name else { return Ok(()) };
         let prefix = format!("{name}#");
         let metadata = component.metadata();
-        let (bytes, _) = self.options.input(wasm);
+        let (bytes, _) = ParseOptions::of(&self.options, wasm);
         let mut modules = BTreeMap::new();
         let mut resources = Vec::new();
         for export in &metadata.exports {

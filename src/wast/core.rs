@@ -8,11 +8,14 @@
 use super::core_plan::{self, Excluded, Plan, Planner, SPECTEST};
 use super::script::{Action, Directive, Execute, Instantiate, Invoke, Rejection, Source, Space};
 use super::{CoreRunner, ScriptOptions, core_values, custom_sections, texts};
+use crate::codegen::Session;
 use crate::compile::{self, Listing};
+use crate::inline::heuristics::Tunables;
 use crate::layout::lay_out;
-use crate::modules::bind::{World, core_features, validate_module, validate_module_with};
+use crate::link::Target;
+use crate::modules::bind::{Binding, core_features, validate_module, validate_module_with};
 use crate::program::CoreItem;
-use crate::{CompileOptions, codegen, in_thread_pool, link};
+use crate::{CompileOptions, in_thread_pool, link};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,8 +115,7 @@ impl<'scope, 's: 'scope> ScriptRunner<'scope, 's> {
             loop {
                 let mut planner =
                     Planner::plan(script, &spectest, &excluded, core_plan::count(script))?;
-                planner.world.program.bounds = self.options.bounds;
-                let failures = match compile_world(&planner.world, &self.options) {
+                let failures = match compile_binding(&planner.binding, &self.options) {
                     Ok(artifact) => {
                         self.plans = planner.plans;
                         return Ok(artifact);
@@ -343,23 +345,18 @@ struct Failures {
     other: Option<anyhow::Error>,
 }
 
-/// Compiles and links a world.
-fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>, Failures> {
+/// Compiles and links a binding.
+fn compile_binding(binding: &Binding<'_>, options: &CompileOptions) -> Result<Vec<u8>, Failures> {
     let other = |error: anyhow::Error| Failures {
         by_instance: BTreeMap::new(),
         other: Some(error),
     };
-    let program = &world.program;
+    let program = &binding.program;
     let layout = lay_out(program).map_err(other)?;
-    let isa = options.isa().map_err(other)?;
-    let session = codegen::Session {
-        isa,
-        program,
-        layout: &layout,
-        inlining: options.inlining(),
-        calls: Default::default(),
-    };
-    let (compiled, failed) = compile::compile_what_can_be(&session, Listing::None);
+    let session = Session::new(program, &layout, options).map_err(other)?;
+    let inlining = Tunables::of(options);
+    let (compiled, failed) =
+        compile::compile_what_can_be(&session, inlining.as_ref(), Listing::None);
     if !failed.is_empty() {
         let mut failures = Failures {
             by_instance: BTreeMap::new(),
@@ -378,14 +375,14 @@ fn compile_world(world: &World<'_>, options: &CompileOptions) -> Result<Vec<u8>,
         }
         return Err(failures);
     }
-    link::link(&session, &compiled.functions, &options.target(), None).map_err(other)
+    link::link(&session, &compiled.functions, &Target::of(options), None).map_err(other)
 }
 
 /// The first directive without which the script's layout is possible.
 fn first_failure(script: &[Directive<'_>], spectest: &[u8], excluded: &Excluded) -> Result<usize> {
     let fails = |count: usize| -> Result<bool> {
         let planner = Planner::plan(script, spectest, excluded, count)?;
-        Ok(lay_out(&planner.world.program).is_err())
+        Ok(lay_out(&planner.binding.program).is_err())
     };
     let (mut possible, mut impossible) = (0, core_plan::count(script));
     if !fails(impossible)? {

@@ -1,8 +1,8 @@
 //! Resolving the core directives of a script before any of them runs: every module becomes a core
-//! instance of one world, and every name an instance.
+//! instance of one binding, and every name an instance.
 
 use super::script::{Action, Directive, Execute, Instantiate, Invoke, Source};
-use crate::modules::bind::{SizeCheck, World, parse_module, validate_module};
+use crate::modules::bind::{Binding, SizeCheck, parse_module, validate_module};
 use crate::program::CoreItem;
 use crate::program::module::Module;
 use anyhow::Result;
@@ -51,7 +51,7 @@ pub(super) type Excluded = BTreeMap<usize, String>;
 
 /// Resolves a script.
 pub(super) struct Planner<'s, 'w> {
-    pub world: World<'w>,
+    pub binding: Binding<'w>,
     /// For each directive of the script itself.
     pub plans: Vec<Plan>,
     /// The number of the next directive, and of the first that is left out.
@@ -96,7 +96,7 @@ impl<'s, 'w> Planner<'s, 'w> {
         end: usize,
     ) -> Result<Self> {
         let mut planner = Planner {
-            world: World::new(),
+            binding: Binding::new(),
             plans: Vec::new(),
             next: 0,
             end,
@@ -105,8 +105,8 @@ impl<'s, 'w> Planner<'s, 'w> {
             names: Names::default(),
             exposed: HashSet::new(),
         };
-        let module = planner.world.add_module(parse_module(spectest)?);
-        let instance = planner.world.instantiate(module, Vec::new());
+        let module = planner.binding.add_module(parse_module(spectest)?);
+        let instance = planner.binding.instantiate(module, Vec::new());
         let spectest = "spectest".to_string();
         planner.names.registered.insert(spectest, instance);
         planner.plans = planner.directives(script);
@@ -212,7 +212,7 @@ impl<'s, 'w> Planner<'s, 'w> {
             parse_module(wasm)
         };
         let module = parse().map_err(|error| format!("{error:#}"))?;
-        Ok(self.world.add_module(module))
+        Ok(self.binding.add_module(module))
     }
 
     fn instantiate(&mut self, index: usize, module: ModuleId) -> Result<Instantiation, String> {
@@ -221,12 +221,12 @@ impl<'s, 'w> Planner<'s, 'w> {
         }
         let offered = |module: &str, name: &str| {
             let instance = *self.names.registered.get(module)?;
-            let item = self.world.export(instance, name)?;
+            let item = self.binding.export(instance, name)?;
             (self.names.foreign != Some(instance) || self.is_shared(item)).then_some(item)
         };
-        let resolved = self.world.resolve(module, offered);
+        let resolved = self.binding.resolve(module, offered);
         let (imports, checks) = resolved.map_err(|error| error.to_string())?;
-        let instance = self.world.instantiate(module, imports);
+        let instance = self.binding.instantiate(module, imports);
         self.directives.insert(instance, index);
         Ok(Instantiation { instance, checks })
     }
@@ -234,7 +234,7 @@ impl<'s, 'w> Planner<'s, 'w> {
     fn is_shared(&self, item: CoreItem) -> bool {
         match item {
             CoreItem::Memory(id) => {
-                let memory = self.world.program.memory_type(id);
+                let memory = self.binding.program.memory_type(id);
                 memory.is_ok_and(|memory| memory.shared)
             }
             _ => false,
@@ -278,7 +278,7 @@ impl<'s, 'w> Planner<'s, 'w> {
                 return Err("only shared memories of another thread can be used".to_string());
             }
             if planner.exposed.insert((instance, name)) {
-                let exposed = planner.world.expose(instance, name);
+                let exposed = planner.binding.expose(instance, name);
                 exposed.map_err(|error| format!("{error:#}"))?;
             }
             Ok(instance)

@@ -14,18 +14,20 @@
 //!
 //! A directive that fails does not end its script: the next ones run, and all are reported.
 
-pub mod component;
-pub mod core;
+mod component;
+mod core;
 mod core_plan;
-pub mod core_values;
-pub mod custom_sections;
+mod core_values;
+mod custom_sections;
 mod host;
-pub mod script;
-pub mod texts;
-pub mod values;
+mod script;
+mod texts;
+mod values;
+
+pub use script::{ConfusingUnicode, confusing_unicode};
 
 use crate::CompileOptions;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use component::ComponentRunner;
 use script::{Action, Directive, Execute, Invoke, Space};
 use std::path::{Path, PathBuf};
@@ -137,12 +139,39 @@ fn core_runner<'scope, 's: 'scope>(
     Box::new(core::ScriptRunner::new(options, scope))
 }
 
+/// Collects a script, or all scripts of a folder, in the order of their names.
+///
+/// # Errors
+/// If the path does not exist or a folder cannot be read.
+pub fn find_scripts(path: &Path, scripts: &mut Vec<PathBuf>) -> Result<()> {
+    let unreadable = || format!("cannot read {}", path.display());
+    if !std::fs::metadata(path).with_context(unreadable)?.is_dir() {
+        scripts.push(path.to_path_buf());
+        return Ok(());
+    }
+    let entries = std::fs::read_dir(path).with_context(unreadable)?;
+    let mut entries: Vec<PathBuf> = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()
+        .with_context(unreadable)?;
+    entries.sort();
+    for entry in entries {
+        if entry.is_dir()
+            || entry
+                .extension()
+                .is_some_and(|extension| extension == "wast")
+        {
+            find_scripts(&entry, scripts)?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs a script file.
 ///
 /// # Errors
 /// If the file cannot be read. What is wrong in it is in the report.
 pub fn run_file(path: &Path, options: &ScriptOptions) -> Result<ScriptReport> {
-    use anyhow::Context;
     let text =
         std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(ScriptReport {

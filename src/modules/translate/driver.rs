@@ -4,8 +4,7 @@ use super::{
     Translator, atomics, calls, control, entities, exceptions, globals, memory, numeric,
     references, simd, tables,
 };
-use crate::codegen::{self, Session};
-use crate::inline::positions::OFFSET_LIMIT;
+use crate::codegen::{self, OFFSET_LIMIT, Session};
 use crate::program::module::core_type;
 use anyhow::{Context as _, Result, anyhow, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Type, Value, types};

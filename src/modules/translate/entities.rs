@@ -7,7 +7,7 @@
 use super::{Address, Translator};
 use crate::codegen::{self, Region};
 use crate::layout::{GlobalPlace, Layout};
-use crate::program::Bounds;
+use crate::options::Bounds;
 use crate::program::module::CoreType;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -194,7 +194,7 @@ impl Translator<'_, '_> {
             unreachable!("modules with array types are refused when they are parsed");
         };
         let (id, memory) = self.memory(memory);
-        let guarded = has_guard_pages(memory) && self.session.program.bounds == Bounds::Guard;
+        let guarded = has_guard_pages(memory) && self.session.bounds == Bounds::Guard;
         let smallest = memory.minimum.checked_mul(1 << memory.page_size_log2);
         let flags = self.memory_flags(id);
         let constant_index = self.constant_index(index);

@@ -151,7 +151,7 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
         isa: isa(),
         program: &program,
         layout: &layout,
-        inlining: None,
+        bounds: Default::default(),
         calls: Default::default(),
     };
     (0..count)
@@ -392,7 +392,7 @@ fn a_body_is_translated_again_for_another_unit() {
         isa: isa(),
         program: &program,
         layout: &layout,
-        inlining: None,
+        bounds: Default::default(),
         calls: Default::default(),
     };
     translate_function(&session, UnitId(0), 0).unwrap();

@@ -2,8 +2,8 @@
 //! calls and loops than it needs.
 
 use crate::codegen::Session;
-use crate::codegen::isa::{OptLevel, TargetCpu, isa};
 use crate::layout::{Layout, SlabLayout, UnitBinding};
+use crate::options::{CompileOptions, OptLevel};
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::*;
 use crate::trampolines::testing::compile;
@@ -180,13 +180,7 @@ impl Example {
     fn functions(&self, level: OptLevel) -> [ir::Function; 3] {
         let program = self.program();
         let layout = self.layout();
-        let session = Session {
-            isa: isa(level, &TargetCpu::V3).unwrap(),
-            program: &program,
-            layout: &layout,
-            inlining: None,
-            calls: Default::default(),
-        };
+        let session = session(&program, &layout, level);
         let functions = [
             lower_import::lower_import(&session, TrampolineId(0)).unwrap(),
             export_entry::export_body(&session, ExportId(0)).unwrap(),
@@ -439,6 +433,14 @@ fn scalars_call_nothing_but_the_host() {
     assert_eq!(builtins(&export), []);
 }
 
+fn session<'a>(program: &'a Program<'a>, layout: &'a Layout, opt_level: OptLevel) -> Session<'a> {
+    let options = CompileOptions {
+        opt_level,
+        ..CompileOptions::default()
+    };
+    Session::new(program, layout, &options).unwrap()
+}
+
 #[test]
 fn shared_memories_are_refused() {
     let types = TypeTable::default();
@@ -446,13 +448,7 @@ fn shared_memories_are_refused() {
     let program = case.program();
     let mut layout = case.layout();
     layout.memories[0].place = MemoryPlace::Shared(SharedMemoryId(0));
-    let session = Session {
-        isa: isa(OptLevel::None, &TargetCpu::V3).unwrap(),
-        program: &program,
-        layout: &layout,
-        inlining: None,
-        calls: Default::default(),
-    };
+    let session = session(&program, &layout, OptLevel::None);
     let error = lower_import::lower_import(&session, TrampolineId(0)).unwrap_err();
     assert_eq!(
         format!("{error:#}"),
@@ -469,13 +465,7 @@ fn memories_of_other_slabs_are_at_a_constant_distance() {
     layout.slabs.push(SlabLayout::default());
     layout.memories[0].place = MemoryPlace::Slab(SlabId(1));
     layout.units[0].slab = SlabId(1);
-    let session = Session {
-        isa: isa(OptLevel::Speed, &TargetCpu::V3).unwrap(),
-        program: &program,
-        layout: &layout,
-        inlining: None,
-        calls: Default::default(),
-    };
+    let session = session(&program, &layout, OptLevel::Speed);
     let distance = Layout::distance(SlabId(0), SlabId(1));
     for func in [
         lower_import::lower_import(&session, TrampolineId(0)).unwrap(),

@@ -319,7 +319,7 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
         isa,
         program: &program,
         layout: &layout,
-        inlining: None,
+        bounds: Default::default(),
         calls: Default::default(),
     };
     (0..count)

@@ -3,7 +3,7 @@
 
 use super::super::tests::Example;
 use crate::codegen::Session;
-use crate::codegen::isa::{OptLevel, TargetCpu, isa};
+use crate::options::{CompileOptions, TargetCpu};
 use crate::trampolines::testing::compile;
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::{FinalizedRelocTarget, ir};
@@ -537,13 +537,11 @@ pub fn with_machine<R>(
 ) -> R {
     let program = example.program();
     let layout = example.layout();
-    let session = Session {
-        isa: isa(OptLevel::Speed, &TargetCpu::V2).unwrap(),
-        program: &program,
-        layout: &layout,
-        inlining: None,
-        calls: Default::default(),
+    let options = CompileOptions {
+        target_cpu: TargetCpu::V2,
+        ..CompileOptions::default()
     };
+    let session = Session::new(&program, &layout, &options).unwrap();
     let func = emit(&session);
     test(&Machine::new(example, &func, &session))
 }
