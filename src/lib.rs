@@ -10,6 +10,9 @@
 //! # anyhow::Ok(())
 //! ```
 
+// Nothing is `pub` that no user of the library can name.
+#![cfg_attr(not(test), warn(unreachable_pub))]
+
 mod artifact;
 #[cfg(feature = "cli")]
 #[doc(hidden)]

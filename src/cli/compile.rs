@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// Options that shape the code, shared by `compile`, `run` and `inspect`.
 #[derive(Args, Clone)]
-pub struct CodeArguments {
+pub(super) struct CodeArguments {
     /// Optimisation level: 0, 1 or 2.
     #[arg(short = 'O', value_name = "LEVEL", default_value = "2")]
     opt_level: OptLevel,
@@ -56,7 +56,7 @@ fn core_module(argument: &str) -> Result<(String, Vec<u8>), String> {
 
 impl CodeArguments {
     /// The library's options.
-    pub fn options(&self) -> CompileOptions {
+    pub(super) fn options(&self) -> CompileOptions {
         CompileOptions {
             opt_level: self.opt_level,
             target_cpu: self.target_cpu,
@@ -83,7 +83,7 @@ impl CodeArguments {
 
 /// Arguments of `trampette compile`.
 #[derive(Args)]
-pub struct CompileArguments {
+pub(super) struct CompileArguments {
     /// The component, or a core module to be compiled on its own: `.wasm` or `.wat`.
     input: PathBuf,
     /// The artifact; the input's name with the extension `.elf` by default.
@@ -128,7 +128,7 @@ impl EmitArgument {
 }
 
 /// Compiles, or prints what was asked for.
-pub fn compile(arguments: &CompileArguments) -> Result<()> {
+pub(super) fn compile(arguments: &CompileArguments) -> Result<()> {
     let name = arguments.input.display();
     let (wasm, is_component) = match input::read(&arguments.input)? {
         Input::Component(wasm) => (wasm, true),
@@ -172,7 +172,7 @@ pub fn compile(arguments: &CompileArguments) -> Result<()> {
 }
 
 /// A spinner on standard error if it is a terminal, and nothing otherwise.
-pub fn progress_bar(message: &str) -> ProgressBar {
+pub(super) fn progress_bar(message: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

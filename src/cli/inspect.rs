@@ -24,7 +24,7 @@ use trampette_artifact::types::TypeTable;
 
 /// Arguments of `trampette inspect`.
 #[derive(Args)]
-pub struct InspectArguments {
+pub(super) struct InspectArguments {
     /// A component or core module, which is compiled in memory first, or an artifact.
     input: PathBuf,
     /// Draw the plan of a component: instances, and who calls whom through which trampoline.
@@ -35,7 +35,7 @@ pub struct InspectArguments {
 }
 
 /// Prints a description.
-pub fn inspect(arguments: &InspectArguments) -> Result<()> {
+pub(super) fn inspect(arguments: &InspectArguments) -> Result<()> {
     let mut plan = String::new();
     let artifact = match input::read(&arguments.input)? {
         Input::Artifact(_) if arguments.graph.is_some() => {
@@ -152,7 +152,7 @@ fn trampolines(program: &Program<'_>, artifact: &[u8]) -> Result<String> {
 }
 
 /// What an artifact says about itself.
-pub struct Description {
+pub(super) struct Description {
     /// The component's world, unless it is nothing that WIT can say.
     pub wit: Option<String>,
     /// Everything else.
@@ -163,7 +163,7 @@ pub struct Description {
 ///
 /// # Errors
 /// If the bytes are no artifact of this version.
-pub fn describe(artifact: &[u8]) -> Result<Description> {
+pub(super) fn describe(artifact: &[u8]) -> Result<Description> {
     let file = ElfFile64::<object::Endianness>::parse(artifact).context("not an ELF file")?;
     let contents = |name: &str| -> Result<&[u8]> {
         let section = file
@@ -406,13 +406,27 @@ fn sections<'a, H: FileHeader>(
 #[cfg(test)]
 mod tests {
     use super::{draw, symbol_kind};
+    use crate::component::{ParseOptions, parse_component};
 
     #[test]
-    fn a_graph_is_drawn() {
-        let svg = draw(
-            "digraph plan {\n host [label=\"host\"];\n host -> core0 [label=\"lower-import\"];\n}\n",
+    fn a_component_is_drawn_with_its_calls() {
+        let text = r#"(component
+            (import "log" (func $log (param "x" u32)))
+            (core func $log (canon lower (func $log)))
+            (core module $m
+                (import "" "log" (func (param i32)))
+                (func (export "run")))
+            (core instance $i (instantiate $m (with "" (instance (export "log" (func $log))))))
+            (func (export "run") (canon lift (core func $i "run"))))"#;
+        let wasm = wat::parse_str(text).unwrap();
+        let program = parse_component(&wasm, &ParseOptions::default()).unwrap();
+        let dot = program.dot();
+        assert!(
+            dot.contains("core0 -> host [label=\"lower-import\"]"),
+            "{dot}"
         );
-        let svg = svg.unwrap();
+        assert!(dot.contains("host -> core0 [label=\"export\"]"), "{dot}");
+        let svg = draw(&dot).unwrap();
         assert!(
             svg.contains("<svg") && svg.contains("lower-import"),
             "{svg}"

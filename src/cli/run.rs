@@ -10,7 +10,7 @@ use trampette_runtime::Component;
 
 /// Arguments of `trampette run`.
 #[derive(Args)]
-pub struct RunArguments {
+pub(super) struct RunArguments {
     #[command(flatten)]
     guest: GuestArguments,
     #[command(flatten)]
@@ -23,7 +23,7 @@ pub struct RunArguments {
 }
 
 /// Runs; gives the process's exit code.
-pub fn run(arguments: RunArguments) -> Result<u8> {
+pub(super) fn run(arguments: RunArguments) -> Result<u8> {
     let path = &arguments.input;
     let artifact = match input::read(path)? {
         Input::Artifact(bytes) => bytes,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Arguments of `trampette wast`.
 #[derive(Args)]
-pub struct WastArguments {
+pub(super) struct WastArguments {
     /// Print everything as one JSON document.
     #[arg(long)]
     json: bool,
@@ -28,7 +28,7 @@ pub struct WastArguments {
 ///
 /// # Errors
 /// If a file cannot be read, or none is found.
-pub fn wast(arguments: &WastArguments) -> Result<u8> {
+pub(super) fn wast(arguments: &WastArguments) -> Result<u8> {
     let mut options = ScriptOptions {
         compile: arguments.code.options(),
     };

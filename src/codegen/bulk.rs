@@ -12,7 +12,7 @@ use trampette_artifact::builtin::{Builtin, LONG};
 ///
 /// # Panics
 /// If `builtin` has no long form.
-pub fn call_bulk(
+pub(crate) fn call_bulk(
     builder: &mut FunctionBuilder<'_>,
     context: ir::Value,
     builtin: Builtin,

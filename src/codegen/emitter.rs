@@ -16,7 +16,7 @@ use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
 
 /// Emits one trampoline.
-pub struct Emitter<'a, 'f> {
+pub(crate) struct Emitter<'a, 'f> {
     /// What all producers read.
     pub session: &'a Session<'a>,
     /// The function being built.
@@ -29,7 +29,7 @@ pub struct Emitter<'a, 'f> {
 impl<'a, 'f> Emitter<'a, 'f> {
     /// Starts in the entry block of `func`, whose signature is set; returns the emitter and the
     /// function's parameters after the context.
-    pub fn new(
+    pub(crate) fn new(
         session: &'a Session<'a>,
         func: &'f mut ir::Function,
         builder_context: &'f mut FunctionBuilderContext,
@@ -55,19 +55,19 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// Seals what is left and ends the function.
-    pub fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         self.builder.seal_all_blocks();
         let config = self.session.isa.frontend_config();
         self.builder.finalize(config);
     }
 
     /// The address of slab 0's root.
-    pub fn root(&self) -> Value {
+    pub(crate) fn root(&self) -> Value {
         self.root
     }
 
     /// Loads a field of slab 0's root.
-    pub fn load_root(&mut self, ty: Type, field: RootOffset) -> Value {
+    pub(crate) fn load_root(&mut self, ty: Type, field: RootOffset) -> Value {
         let flags = Region::Root.trusted(self.builder.func);
         self.builder
             .ins()
@@ -75,7 +75,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// Stores a field of slab 0's root.
-    pub fn store_root(&mut self, value: Value, field: RootOffset) {
+    pub(crate) fn store_root(&mut self, value: Value, field: RootOffset) {
         let flags = Region::Root.trusted(self.builder.func);
         self.builder
             .ins()
@@ -83,7 +83,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// The context pointer of a slab, which is also the base of its memory.
-    pub fn slab_context(&mut self, slab: SlabId) -> Value {
+    pub(crate) fn slab_context(&mut self, slab: SlabId) -> Value {
         match Layout::distance(SlabId(0), slab) {
             0 => self.context,
             distance => {
@@ -94,7 +94,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// The base address of a memory.
-    pub fn memory_base(&mut self, memory: MemoryId) -> Value {
+    pub(crate) fn memory_base(&mut self, memory: MemoryId) -> Value {
         match self.session.layout.memories[memory.index()].place {
             MemoryPlace::Slab(slab) => self.slab_context(slab),
             MemoryPlace::Shared(id) => {
@@ -105,7 +105,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// The current length of a memory in bytes, as `i64`; trusted, and a constant if no code grows it.
-    pub fn memory_length(&mut self, memory: MemoryId) -> Value {
+    pub(crate) fn memory_length(&mut self, memory: MemoryId) -> Value {
         if let Some(id) = self.session.layout.memories[memory.index()].shared() {
             let session = self.session;
             return codegen::shared_memory_length(&mut self.builder, session, self.root, id);
@@ -118,50 +118,50 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// Flags of an access to a memory whose bounds were checked.
-    pub fn memory_flags(&mut self, memory: MemoryId) -> MemFlagsData {
+    pub(crate) fn memory_flags(&mut self, memory: MemoryId) -> MemFlagsData {
         // Guest addresses of values are checked for alignment by the Canonical ABI, not by us here.
         let flags = MemFlagsData::new().with_notrap();
         Region::Memory(memory).flags(self.builder.func, flags)
     }
 
     /// Flags of an access to native memory of the host.
-    pub fn native_flags(&mut self) -> MemFlagsData {
+    pub(crate) fn native_flags(&mut self) -> MemFlagsData {
         Region::Native.trusted(self.builder.func)
     }
 
     /// An `i32` constant.
-    pub fn i32(&mut self, value: u32) -> Value {
+    pub(crate) fn i32(&mut self, value: u32) -> Value {
         self.builder.ins().iconst(types::I32, i64::from(value))
     }
 
     /// An `i64` constant.
-    pub fn i64(&mut self, value: i64) -> Value {
+    pub(crate) fn i64(&mut self, value: i64) -> Value {
         self.builder.ins().iconst(types::I64, value)
     }
 
     /// Raises `code` if `condition` is not zero.
-    pub fn trap_if(&mut self, condition: Value, code: TrapCode, payload: Option<Value>) {
+    pub(crate) fn trap_if(&mut self, condition: Value, code: TrapCode, payload: Option<Value>) {
         codegen::emit_trap_if(&mut self.builder, self.context, condition, code, payload);
     }
 
     /// Ends the block by raising `code`.
-    pub fn raise(&mut self, code: TrapCode, payload: Option<Value>) {
+    pub(crate) fn raise(&mut self, code: TrapCode, payload: Option<Value>) {
         codegen::emit_raise(&mut self.builder, self.context, code, payload);
     }
 
     /// Calls a builtin, as directly as it can be.
-    pub fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
+    pub(crate) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
         codegen::call_service(&mut self.builder, self.context, builtin, args)
     }
 
     /// Calls a copy or a fill of any length.
-    pub fn bulk(&mut self, builtin: Builtin, args: &[Value]) {
+    pub(crate) fn bulk(&mut self, builtin: Builtin, args: &[Value]) {
         codegen::call_bulk(&mut self.builder, self.context, builtin, args);
     }
 
     /// Calls a core function by its wasm-call code, with the context of its home slab; returns its
     /// results.
-    pub fn call_core(
+    pub(crate) fn call_core(
         &mut self,
         func: CoreFunc,
         signature: &CoreSignature,
@@ -178,7 +178,7 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// A new stack slot's address.
-    pub fn stack_slot(&mut self, size: u32, align: u32) -> Value {
+    pub(crate) fn stack_slot(&mut self, size: u32, align: u32) -> Value {
         let data = ir::StackSlotData::new(
             ir::StackSlotKind::ExplicitSlot,
             size.max(1),

@@ -12,7 +12,7 @@ use cranelift_codegen::settings::{self, Configurable};
 ///
 /// # Errors
 /// If this build of Cranelift lacks the target or a setting.
-pub fn isa(options: &CompileOptions) -> Result<OwnedTargetIsa> {
+pub(crate) fn isa(options: &CompileOptions) -> Result<OwnedTargetIsa> {
     let target = options.target_cpu;
     let mitigation = match options.spectre {
         Spectre::Ignored => "false",
@@ -74,7 +74,7 @@ pub fn isa(options: &CompileOptions) -> Result<OwnedTargetIsa> {
 ///
 /// # Errors
 /// As [`isa()`].
-pub fn for_large_functions(isa: &dyn TargetIsa) -> Result<OwnedTargetIsa> {
+pub(crate) fn for_large_functions(isa: &dyn TargetIsa) -> Result<OwnedTargetIsa> {
     let mut flags = settings::builder();
     for flag in isa.flags().iter() {
         flags.set(flag.name, &flag.value_string())?;

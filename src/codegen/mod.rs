@@ -5,21 +5,21 @@
 //! parameter is a context pointer.
 
 mod bulk;
-pub mod emitter;
-pub mod isa;
+pub(crate) mod emitter;
+pub(crate) mod isa;
 mod raise;
 mod regions;
 mod symbols;
 mod traps;
-pub mod values;
+pub(crate) mod values;
 
-pub use bulk::call_bulk;
-pub use raise::{emit_raise, emit_trap_if};
-pub use regions::Region;
-pub use symbols::{
+pub(crate) use bulk::call_bulk;
+pub(crate) use raise::{emit_raise, emit_trap_if};
+pub(crate) use regions::Region;
+pub(crate) use symbols::{
     builtin_address, builtin_signature, call_builtin, call_service, data_address, declare_function,
 };
-pub use traps::{clif_trap, trap_from_clif};
+pub(crate) use traps::{clif_trap, trap_from_clif};
 
 use crate::layout::Layout;
 use crate::options::{Bounds, CompileOptions};
@@ -37,7 +37,7 @@ use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::layout::{RootOffset, SharedMemoryState};
 
 /// Everything that producers of CLIF read. Shared by all threads.
-pub struct Session<'a> {
+pub(crate) struct Session<'a> {
     /// The target.
     pub isa: OwnedTargetIsa,
     /// The flattened component.
@@ -55,7 +55,7 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// If the code generator refuses the options' settings.
-    pub fn new(
+    pub(crate) fn new(
         program: &'a Program<'a>,
         layout: &'a Layout,
         options: &CompileOptions,
@@ -72,7 +72,7 @@ impl<'a> Session<'a> {
 
 /// How calls of core functions were resolved. Statistics: nothing is decided by them.
 #[derive(Default, Debug)]
-pub struct CallCounts {
+pub(crate) struct CallCounts {
     /// Through an import, now of the function that it names.
     pub imports: AtomicUsize,
     /// Through a sealed table at a constant index, now of the entry, or a trap.
@@ -85,10 +85,10 @@ pub struct CallCounts {
 
 /// Byte offsets in components are below this: source locations from it on are indices into a function's
 /// positions (`inline::positions`), which inlining makes.
-pub const OFFSET_LIMIT: u32 = 1 << 31;
+pub(crate) const OFFSET_LIMIT: u32 = 1 << 31;
 
 /// The CLIF type of a core value: references are 32-bit ids.
-pub fn clif_type(ty: CoreType) -> ir::Type {
+pub(crate) fn clif_type(ty: CoreType) -> ir::Type {
     match ty {
         CoreType::I32 | CoreType::Ref(_) => types::I32,
         CoreType::I64 => types::I64,
@@ -100,7 +100,7 @@ pub fn clif_type(ty: CoreType) -> ir::Type {
 
 /// The CLIF signature of wasm-call code: `tail`, the context first (as `vmctx`, which the stack
 /// limit check reads), then the core parameters.
-pub fn wasm_call_signature(signature: &CoreSignature) -> ir::Signature {
+pub(crate) fn wasm_call_signature(signature: &CoreSignature) -> ir::Signature {
     let mut sig = ir::Signature::new(CallConv::Tail);
     sig.params
         .push(AbiParam::special(types::I64, ArgumentPurpose::VMContext));
@@ -120,7 +120,7 @@ pub fn wasm_call_signature(signature: &CoreSignature) -> ir::Signature {
 }
 
 /// A signature with the platform's C convention over plain 32- and 64-bit integers, floats.
-pub fn native_signature(params: &[ir::Type], results: &[ir::Type]) -> ir::Signature {
+pub(crate) fn native_signature(params: &[ir::Type], results: &[ir::Type]) -> ir::Signature {
     let mut sig = ir::Signature::new(CallConv::SystemV);
     sig.params
         .extend(params.iter().map(|ty| AbiParam::new(*ty)));
@@ -130,7 +130,7 @@ pub fn native_signature(params: &[ir::Type], results: &[ir::Type]) -> ir::Signat
 }
 
 /// A new function whose name is its key.
-pub fn new_function(key: FuncKey, signature: ir::Signature) -> ir::Function {
+pub(crate) fn new_function(key: FuncKey, signature: ir::Signature) -> ir::Function {
     let (namespace, index) = SymbolKey::Func(key).encode();
     let spare = SPARE_FUNCTIONS.with_borrow_mut(Vec::pop);
     let mut func = spare.unwrap_or_else(ir::Function::new);
@@ -150,7 +150,7 @@ thread_local! {
 }
 
 /// Keeps the memory of a function that is no longer needed for [`new_function`].
-pub fn recycle(mut func: ir::Function) {
+pub(crate) fn recycle(mut func: ir::Function) {
     SPARE_FUNCTIONS.with_borrow_mut(|spare| {
         if spare.len() < MOST_SPARE && func.dfg.num_insts() <= MOST_SPARE_INSTRUCTIONS {
             func.clear();
@@ -163,7 +163,7 @@ pub fn recycle(mut func: ir::Function) {
 
 /// Makes the prologue check the stack limit in the context that the function takes first. For every
 /// wasm-call function that calls anything or has a large frame; leaf functions may leave it out.
-pub fn set_stack_limit(func: &mut ir::Function) {
+pub(crate) fn set_stack_limit(func: &mut ir::Function) {
     let vmctx = func.create_global_value(ir::GlobalValueData::VMContext);
     let flags = func
         .dfg
@@ -182,7 +182,7 @@ pub fn set_stack_limit(func: &mut ir::Function) {
 ///
 /// The distance does not fit a displacement, so it is materialised once; the fields are then reached
 /// with small displacements ([`RootOffset`] as the offset of a load or store).
-pub fn root_address(builder: &mut FunctionBuilder<'_>, context: ir::Value) -> ir::Value {
+pub(crate) fn root_address(builder: &mut FunctionBuilder<'_>, context: ir::Value) -> ir::Value {
     let distance = builder
         .ins()
         .iconst(types::I64, RootOffset(0).from_context());
@@ -190,7 +190,7 @@ pub fn root_address(builder: &mut FunctionBuilder<'_>, context: ir::Value) -> ir
 }
 
 /// The address of byte 0 of a memory that is shared between threads; `root` is slab 0's.
-pub fn shared_memory_base(
+pub(crate) fn shared_memory_base(
     builder: &mut FunctionBuilder<'_>,
     session: &Session<'_>,
     root: ir::Value,
@@ -202,7 +202,7 @@ pub fn shared_memory_base(
 
 /// The current length in bytes of a memory that is shared between threads, which others may let grow;
 /// `root` is slab 0's.
-pub fn shared_memory_length(
+pub(crate) fn shared_memory_length(
     builder: &mut FunctionBuilder<'_>,
     session: &Session<'_>,
     root: ir::Value,

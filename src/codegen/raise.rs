@@ -9,7 +9,7 @@ use trampette_artifact::trap::TrapCode;
 
 /// Ends the current block by raising `code`. `payload` parameterises the code's text; it is
 /// zero-extended to 64 bits if narrower. `context` is the function's own context pointer.
-pub fn emit_raise(
+pub(crate) fn emit_raise(
     builder: &mut FunctionBuilder<'_>,
     context: ir::Value,
     code: TrapCode,
@@ -27,7 +27,7 @@ pub fn emit_raise(
 }
 
 /// Raises `code` out of line if `condition` is not zero, and goes on otherwise in a new block.
-pub fn emit_trap_if(
+pub(crate) fn emit_trap_if(
     builder: &mut FunctionBuilder<'_>,
     context: ir::Value,
     condition: ir::Value,

@@ -5,7 +5,7 @@ use trampette_artifact::ids::{GlobalId, MemoryId, TableId};
 
 /// What a load or store may touch. Two different regions never overlap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Region {
+pub(crate) enum Region {
     /// A linear memory.
     Memory(MemoryId),
     /// A global in a context.
@@ -16,8 +16,6 @@ pub enum Region {
     Root,
     /// Native memory of the host: argument and result structs, the arena.
     Native,
-    /// The context's stack limit and memory length.
-    Context,
 }
 
 /// Functions use at most this many regions; more slow the compiler down out of proportion, so
@@ -30,7 +28,6 @@ impl Region {
         match self {
             Region::Root => (0, "root"),
             Region::Native => (1, "native"),
-            Region::Context => (2, "context"),
             Region::Memory(id) => (shared(8, id.0), "memory"),
             Region::Global(id) => (shared(16, id.0), "global"),
             Region::Table(id) => (shared(24, id.0), "table"),
@@ -38,7 +35,11 @@ impl Region {
     }
 
     /// Adds the region to `flags`.
-    pub fn flags(self, func: &mut ir::Function, flags: ir::MemFlagsData) -> ir::MemFlagsData {
+    pub(crate) fn flags(
+        self,
+        func: &mut ir::Function,
+        flags: ir::MemFlagsData,
+    ) -> ir::MemFlagsData {
         let (user_id, name) = self.number();
         let data = AliasRegionData {
             user_id,
@@ -49,7 +50,7 @@ impl Region {
     }
 
     /// Flags of an access that cannot fault, in this region.
-    pub fn trusted(self, func: &mut ir::Function) -> ir::MemFlagsData {
+    pub(crate) fn trusted(self, func: &mut ir::Function) -> ir::MemFlagsData {
         self.flags(func, ir::MemFlagsData::trusted())
     }
 }

@@ -14,7 +14,7 @@ fn external_name(func: &mut ir::Function, key: SymbolKey) -> ir::ExternalName {
 }
 
 /// Makes `key` callable from `func`; once, however often it is asked for.
-pub fn declare_function(
+pub(crate) fn declare_function(
     func: &mut ir::Function,
     key: FuncKey,
     signature: ir::Signature,
@@ -38,7 +38,7 @@ pub fn declare_function(
 }
 
 /// The address of data, by a PC-relative `lea`.
-pub fn data_address(builder: &mut FunctionBuilder<'_>, key: DataKey) -> ir::Value {
+pub(crate) fn data_address(builder: &mut FunctionBuilder<'_>, key: DataKey) -> ir::Value {
     let name = external_name(builder.func, key.into());
     // One global value a name, so that Cranelift sees equal addresses.
     let known = builder.func.global_values.iter().find(|(_, data)| {
@@ -66,7 +66,7 @@ fn scalar_type(scalar: Scalar) -> ir::Type {
 }
 
 /// The signature of a builtin's trampoline: wasm-call, the context first.
-pub fn builtin_signature(builtin: Builtin) -> ir::Signature {
+pub(crate) fn builtin_signature(builtin: Builtin) -> ir::Signature {
     let declared = builtin.signature();
     let mut sig = ir::Signature::new(CallConv::Tail);
     let context = ir::AbiParam::special(types::I64, ir::ArgumentPurpose::VMContext);
@@ -84,7 +84,7 @@ pub fn builtin_signature(builtin: Builtin) -> ir::Signature {
 
 /// Calls a builtin, without its trampoline if it takes no root; `context` is the caller's own context
 /// pointer. Returns the result, if the builtin has one.
-pub fn call_service(
+pub(crate) fn call_service(
     builder: &mut FunctionBuilder<'_>,
     context: ir::Value,
     builtin: Builtin,
@@ -98,7 +98,7 @@ pub fn call_service(
 
 /// Calls a builtin through its trampoline; `context` is the caller's own context pointer. Returns
 /// the result, if the builtin has one.
-pub fn call_builtin(
+pub(crate) fn call_builtin(
     builder: &mut FunctionBuilder<'_>,
     context: ir::Value,
     builtin: Builtin,
@@ -132,7 +132,7 @@ fn call_pure_builtin(
 }
 
 /// The host's address of a builtin, which never changes while the artifact is mapped.
-pub fn builtin_address(builder: &mut FunctionBuilder<'_>, builtin: Builtin) -> ir::Value {
+pub(crate) fn builtin_address(builder: &mut FunctionBuilder<'_>, builtin: Builtin) -> ir::Value {
     let table = data_address(builder, DataKey::Got);
     let flags = ir::MemFlagsData::trusted().with_readonly();
     let offset = 8 * i32::from(builtin as u8);

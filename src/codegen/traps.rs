@@ -22,7 +22,7 @@ const RESERVED: [(ir::TrapCode, TrapCode); 5] = [
 ];
 
 /// The code for a CLIF instruction that traps with `code`.
-pub fn clif_trap(code: TrapCode) -> ir::TrapCode {
+pub(crate) fn clif_trap(code: TrapCode) -> ir::TrapCode {
     match RESERVED.iter().find(|(_, ours)| *ours == code) {
         Some((theirs, _)) => *theirs,
         None => ir::TrapCode::unwrap_user(code.number()),
@@ -30,7 +30,7 @@ pub fn clif_trap(code: TrapCode) -> ir::TrapCode {
 }
 
 /// The inverse of [`clif_trap`]; `None` for codes that we never give to Cranelift.
-pub fn trap_from_clif(code: ir::TrapCode) -> Option<TrapCode> {
+pub(crate) fn trap_from_clif(code: ir::TrapCode) -> Option<TrapCode> {
     match RESERVED.iter().find(|(theirs, _)| *theirs == code) {
         Some((_, ours)) => Some(*ours),
         None => TrapCode::from_number(code.as_raw().get()),

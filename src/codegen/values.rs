@@ -7,7 +7,7 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 use trampette_artifact::layout::ValRaw;
 
 /// Bytes from one value to the next.
-pub const VALUE_SIZE: u32 = size_of::<ValRaw>() as u32;
+pub(crate) const VALUE_SIZE: u32 = size_of::<ValRaw>() as u32;
 
 /// Displacement of the value at `index`; the validator limits parameters and results to 1000.
 fn displacement(index: usize) -> i32 {
@@ -15,7 +15,11 @@ fn displacement(index: usize) -> i32 {
 }
 
 /// Loads values from the array at `values`.
-pub fn load_values(e: &mut Emitter<'_, '_>, values: Value, types: &[CoreType]) -> Vec<Value> {
+pub(crate) fn load_values(
+    e: &mut Emitter<'_, '_>,
+    values: Value,
+    types: &[CoreType],
+) -> Vec<Value> {
     let flags = e.native_flags();
     let load = |(index, ty): (usize, &CoreType)| {
         let at = displacement(index);
@@ -25,7 +29,7 @@ pub fn load_values(e: &mut Emitter<'_, '_>, values: Value, types: &[CoreType]) -
 }
 
 /// Stores `operands` to the array at `values`.
-pub fn store_values(e: &mut Emitter<'_, '_>, values: Value, operands: &[Value]) {
+pub(crate) fn store_values(e: &mut Emitter<'_, '_>, values: Value, operands: &[Value]) {
     let flags = e.native_flags();
     for (index, operand) in operands.iter().enumerate() {
         let at = displacement(index);

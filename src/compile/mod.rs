@@ -38,7 +38,7 @@ use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
 
 /// What was compiled, and what inlining did on the way.
 #[derive(Default)]
-pub struct Compiled {
+pub(crate) struct Compiled {
     /// Everything that the host can reach.
     pub functions: CompiledFunctions,
     /// Calls that were replaced by the callee's body.
@@ -54,7 +54,7 @@ pub struct Compiled {
 /// # Errors
 /// If a function is invalid or uses what is not supported; the error names its symbol. Of several
 /// failures the first by key is reported, whatever thread met it.
-pub fn compile_reachable(
+pub(crate) fn compile_reachable(
     session: &Session<'_>,
     inlining: Option<&Tunables>,
     listing: Listing,
@@ -68,7 +68,7 @@ pub fn compile_reachable(
 
 /// Compiles everything reachable from the roots, and goes on after failures, which are returned by
 /// key.
-pub fn compile_what_can_be(
+pub(crate) fn compile_what_can_be(
     session: &Session<'_>,
     inlining: Option<&Tunables>,
     listing: Listing,
@@ -147,7 +147,7 @@ fn callees(
 
 /// Which text of a function to keep beside its code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Listing {
+pub(crate) enum Listing {
     /// None.
     #[default]
     None,

@@ -10,7 +10,7 @@ use trampette_artifact::key::FuncKey;
 ///
 /// # Errors
 /// If the function is invalid or uses what is not supported.
-pub fn build_clif(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
+pub(super) fn build_clif(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
     match key {
         FuncKey::ModuleFunction(unit, function) => {
             modules::translate::translate_function(session, unit, function)

@@ -7,7 +7,7 @@ use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
 
 /// What the host can call, and what can be called through a function value.
-pub fn roots(session: &Session<'_>) -> Vec<FuncKey> {
+pub(super) fn roots(session: &Session<'_>) -> Vec<FuncKey> {
     let program = session.program;
     let escaping = session.layout.escaping_functions();
     let mut keys: Vec<FuncKey> = escaping.map(|func| func.key()).collect();

@@ -17,7 +17,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     ///
     /// # Errors
     /// If there is none, it is invalid, or does not have the type that the import declares.
-    pub fn bound_module(&mut self, path: &[&'a str]) -> Result<ModuleId> {
+    pub(super) fn bound_module(&mut self, path: &[&'a str]) -> Result<ModuleId> {
         let name = path.join("#");
         let range = self.options.core_modules.get(&name).with_context(|| {
             format!(

@@ -29,7 +29,7 @@ pub(super) enum TrampolineIdentity {
 
 /// On which side of a call core values are flattened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FlattenContext {
+pub(super) enum FlattenContext {
     /// The core function is lifted: results in memory are returned as a pointer.
     Lift,
     /// The core function is a lowered one: results in memory go where a last parameter points.
@@ -37,7 +37,7 @@ pub enum FlattenContext {
 }
 
 /// The core type of a component-level function type (CanonicalABI.md, `flatten_functype`).
-pub fn core_signature(
+pub(super) fn core_signature(
     types: &TypeTable,
     ty: &FuncType,
     width: PointerWidth,
@@ -78,14 +78,18 @@ fn flat_type(flat: Flat) -> CoreType {
 
 impl CanonicalOptions {
     /// The width of addresses: the memory's, or 32 bits where no address occurs.
-    pub fn width(&self) -> PointerWidth {
+    pub(crate) fn width(&self) -> PointerWidth {
         self.memory.map_or(PointerWidth::P32, |(_, width)| width)
     }
 }
 
 impl<'p, 'a> Flattener<'p, 'a> {
     /// Interprets a `canon` definition.
-    pub fn canonical(&mut self, scope: ScopeIndex, function: &CanonicalFunction) -> Result<()> {
+    pub(super) fn canonical(
+        &mut self,
+        scope: ScopeIndex,
+        function: &CanonicalFunction,
+    ) -> Result<()> {
         let instance = self.scopes[scope].component_instance;
         let i32s = |params: usize, results: usize| CoreSignature {
             params: vec![CoreType::I32; params].into(),

@@ -59,7 +59,7 @@ impl<'a> Definitions<'a> {
     ///
     /// # Errors
     /// If the bytes are no valid component.
-    pub fn read(bytes: &'a [u8]) -> Result<Definitions<'a>> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Definitions<'a>> {
         Reader {
             bytes,
             validator: Validator::new_with_features(features()),

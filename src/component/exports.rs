@@ -23,7 +23,7 @@ enum Declared {
 
 impl<'p, 'a> Flattener<'p, 'a> {
     /// Fills the program's exports from those of the outermost instance.
-    pub fn export_all(&mut self, root: InstanceIndex) -> Result<()> {
+    pub(super) fn export_all(&mut self, root: InstanceIndex) -> Result<()> {
         self.export_instance(root, &[], Declared::Root)
     }
 

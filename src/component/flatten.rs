@@ -151,7 +151,7 @@ pub(super) fn entry<T: Clone>(space: &[T], index: u32, what: &str) -> Result<T> 
 }
 
 impl<'p, 'a> Flattener<'p, 'a> {
-    pub fn new(
+    pub(super) fn new(
         definitions: &'p Definitions<'a>,
         modules: Vec<Module<'a>>,
         bytes: &'a [u8],
@@ -179,7 +179,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     /// Interprets the outermost component.
-    pub fn flatten(mut self) -> Result<Program<'a>> {
+    pub(super) fn flatten(mut self) -> Result<Program<'a>> {
         let root = Closure {
             definition: 0,
             outer: None,
@@ -195,7 +195,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     /// Counts work, so that small inputs cannot ask for unlimited amounts of it.
-    pub fn count(&mut self, definitions: usize) -> Result<()> {
+    pub(super) fn count(&mut self, definitions: usize) -> Result<()> {
         self.interpreted = self.interpreted.saturating_add(definitions);
         if self.interpreted > MAX_DEFINITIONS {
             bail!("the component is too large when it is flattened: over {MAX_DEFINITIONS} items");
@@ -204,12 +204,12 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     /// Counts the cost of a chain of names.
-    pub fn count_path(&mut self, path: &[&str]) -> Result<()> {
+    pub(super) fn count_path(&mut self, path: &[&str]) -> Result<()> {
         self.count(path.iter().map(|name| 1 + name.len() / 32).sum())
     }
 
     /// Runs `f` one level of nesting deeper.
-    pub fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn nested<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= MAX_DEPTH {
             bail!("instances are nested deeper than {MAX_DEPTH} levels");
         }
@@ -219,7 +219,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         result
     }
 
-    pub fn new_scope(
+    pub(super) fn new_scope(
         &mut self,
         outer: Option<ScopeIndex>,
         component_instance: ComponentInstanceId,
@@ -242,7 +242,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         self.scopes.len() - 1
     }
 
-    pub fn new_instance(&mut self, exports: Items<'p, 'a>) -> InstanceIndex {
+    pub(super) fn new_instance(&mut self, exports: Items<'p, 'a>) -> InstanceIndex {
         self.instances.push(exports);
         self.instances.len() - 1
     }
@@ -438,7 +438,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     /// Adds an item to the index space of its kind.
-    pub fn push(&mut self, scope: ScopeIndex, item: Item<'p, 'a>) {
+    pub(super) fn push(&mut self, scope: ScopeIndex, item: Item<'p, 'a>) {
         let scope = &mut self.scopes[scope];
         match item {
             Item::CoreModule(module) => scope.core_modules.push(module),
@@ -473,7 +473,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     /// Resolves an alias and adds what it names to the index space of its kind.
-    pub fn alias(&mut self, scope: ScopeIndex, alias: &ComponentAlias<'a>) -> Result<()> {
+    pub(super) fn alias(&mut self, scope: ScopeIndex, alias: &ComponentAlias<'a>) -> Result<()> {
         match *alias {
             ComponentAlias::InstanceExport {
                 instance_index,

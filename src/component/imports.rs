@@ -22,7 +22,7 @@ enum Provider {
 
 impl<'p, 'a> Flattener<'p, 'a> {
     /// Evaluates an import of the outermost component.
-    pub fn import_from_host(
+    pub(super) fn import_from_host(
         &mut self,
         scope: ScopeIndex,
         name: &'a str,

@@ -17,10 +17,10 @@ mod definition;
 mod exports;
 mod flatten;
 mod imports;
-pub mod parse;
+pub(crate) mod parse;
 #[cfg(test)]
 mod tests;
 mod types;
-pub mod wit;
+pub(crate) mod wit;
 
-pub use parse::{ParseOptions, parse_component, validate};
+pub(crate) use parse::{ParseOptions, parse_component, validate};

@@ -16,7 +16,7 @@ use wasmparser::{Parser, WasmFeatures};
 
 /// How to parse a component.
 #[derive(Clone, Debug, Default)]
-pub struct ParseOptions {
+pub(crate) struct ParseOptions {
     /// The name of the imported instance whose functions are unsafe intrinsics
     /// ([`trampette_artifact::key::Intrinsic`]). Without it, an instance of any name is an import
     /// from the host.
@@ -29,7 +29,10 @@ pub struct ParseOptions {
 impl ParseOptions {
     /// What parsing needs of the compiler's options: the component with the core modules behind it, and
     /// where they are.
-    pub fn of<'w>(options: &CompileOptions, wasm: &'w [u8]) -> (Cow<'w, [u8]>, ParseOptions) {
+    pub(crate) fn of<'w>(
+        options: &CompileOptions,
+        wasm: &'w [u8],
+    ) -> (Cow<'w, [u8]>, ParseOptions) {
         let mut bytes = Cow::Borrowed(wasm);
         let mut core_modules = BTreeMap::new();
         for (name, module) in &options.core_modules {
@@ -51,7 +54,7 @@ impl ParseOptions {
 /// # Errors
 /// If the bytes are no valid component, or use what is not supported; with the byte offset and the
 /// component instance that the definition belongs to.
-pub fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Result<Program<'a>> {
+pub(crate) fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Result<Program<'a>> {
     let modules = options.core_modules.values();
     let end = modules.map(|range| range.start).min();
     let component = match end {
@@ -68,7 +71,7 @@ pub fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Result<Pr
 ///
 /// # Errors
 /// If the bytes are no valid component, with the byte offset.
-pub fn validate(bytes: &[u8]) -> Result<()> {
+pub(crate) fn validate(bytes: &[u8]) -> Result<()> {
     check_header(bytes)?;
     wasmparser::Validator::new_with_features(features())
         .validate_all(bytes)

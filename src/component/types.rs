@@ -50,7 +50,7 @@ const STREAMS: &str = "stream types (component model 0.3)";
 
 impl TypeValue<'_, '_> {
     /// What kind of type it is, for messages.
-    pub fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             TypeValue::Value(_) => "value type",
             TypeValue::Func(_) => "function type",
@@ -72,7 +72,7 @@ impl TypeValue<'_, '_> {
 
 impl<'p, 'a> Flattener<'p, 'a> {
     /// Evaluates a type definition. A resource type is a new one each time.
-    pub fn define_type(
+    pub(super) fn define_type(
         &mut self,
         scope: ScopeIndex,
         ty: &'p ComponentType<'a>,
@@ -148,7 +148,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     /// The function type at an index of the type index space.
-    pub fn func_type_at(&self, scope: ScopeIndex, index: u32) -> Result<Arc<FuncType>> {
+    pub(super) fn func_type_at(&self, scope: ScopeIndex, index: u32) -> Result<Arc<FuncType>> {
         match entry(&self.scopes[scope].types, index, "type")? {
             TypeValue::Func(ty) => self
                 .func_types
@@ -160,7 +160,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     /// The resource type at an index of the type index space.
-    pub fn resource_at(&self, scope: ScopeIndex, index: u32) -> Result<ResourceId> {
+    pub(super) fn resource_at(&self, scope: ScopeIndex, index: u32) -> Result<ResourceId> {
         match entry(&self.scopes[scope].types, index, "type")? {
             TypeValue::Resource(resource) => Ok(resource),
             other => Err(other.mismatch(index, "a resource type")),

@@ -31,7 +31,7 @@ fn read(world: &World) -> Result<(Resolve, WorldId)> {
 }
 
 /// What a component imports and exports, in WIT.
-pub struct Interface {
+pub(crate) struct Interface {
     resolve: Resolve,
     world: WorldId,
 }
@@ -41,7 +41,7 @@ impl Interface {
     ///
     /// # Errors
     /// If some of it is nothing that WIT can say.
-    pub fn decode(wasm: &[u8]) -> Result<Interface> {
+    pub(crate) fn decode(wasm: &[u8]) -> Result<Interface> {
         match wit_component::decode(wasm)? {
             DecodedWasm::Component(resolve, world) => Ok(Interface { resolve, world }),
             DecodedWasm::WitPackage(..) => {
@@ -56,7 +56,7 @@ impl Interface {
 /// # Errors
 /// If the WIT cannot be read or has no such world, or if the component does not fit; the message has a
 /// line for everything that is missing, extra or of another type.
-pub fn check(wasm: &[u8], found: &Interface, world: &World) -> Result<()> {
+pub(crate) fn check(wasm: &[u8], found: &Interface, world: &World) -> Result<()> {
     let (resolve, id) = read(world)?;
     let expected = Side::new(&resolve, id);
     let found = Side::new(&found.resolve, found.world);
@@ -347,7 +347,7 @@ fn resource_text(resolve: &Resolve, mut id: TypeId) -> String {
 /// decoded of it already.
 ///
 /// It is for listings only: a component that the printer cannot cope with is compiled all the same.
-pub fn for_listings(wasm: &[u8], interface: Option<Interface>) -> Option<String> {
+pub(crate) fn for_listings(wasm: &[u8], interface: Option<Interface>) -> Option<String> {
     let work = || describe(interface.map_or_else(|| Interface::decode(wasm), Ok)?);
     let described = catch_unwind(AssertUnwindSafe(work));
     described.ok()?.ok()

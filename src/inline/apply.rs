@@ -18,7 +18,7 @@ use trampette_artifact::key::FuncKey;
 
 /// A finished function that callers may take in.
 #[derive(Clone)]
-pub struct Inlinable {
+pub(crate) struct Inlinable {
     /// Which.
     pub key: FuncKey,
     /// Its body.
@@ -36,7 +36,7 @@ impl Inlinable {
     ///
     /// # Errors
     /// If none could take it in: the body back.
-    pub fn new(
+    pub(crate) fn new(
         key: FuncKey,
         body: Body,
         only_call: bool,
@@ -63,7 +63,7 @@ impl Inlinable {
 
 /// What became of a function's calls.
 #[derive(Default, Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Calls that were replaced.
     pub inlined: usize,
     /// Functions that are still called (not those that inlined bodies call).
@@ -74,7 +74,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// If Cranelift gives up, or numbers instructions otherwise than is expected.
-pub fn inline_calls<'i>(
+pub(crate) fn inline_calls<'i>(
     key: FuncKey,
     caller: &mut Body,
     tunables: &Tunables,
@@ -360,7 +360,7 @@ fn restore_positions(
 }
 
 /// Whether both are functions of one core module.
-pub fn are_of_one_module(one: FuncKey, other: FuncKey) -> bool {
+pub(crate) fn are_of_one_module(one: FuncKey, other: FuncKey) -> bool {
     let unit = |key| match key {
         FuncKey::ModuleFunction(unit, _) => Some(unit),
         _ => None,

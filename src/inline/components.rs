@@ -2,7 +2,10 @@
 
 /// The component of each of `count` nodes. A component's number is larger than those of the components
 /// that it has edges to.
-pub fn strongly_connected<'g>(count: usize, edges: impl Fn(usize) -> &'g [usize]) -> Vec<u32> {
+pub(crate) fn strongly_connected<'g>(
+    count: usize,
+    edges: impl Fn(usize) -> &'g [usize],
+) -> Vec<u32> {
     const UNSEEN: u32 = u32::MAX;
     let mut order = vec![UNSEEN; count];
     let mut lowest = vec![0; count];

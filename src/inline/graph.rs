@@ -17,17 +17,17 @@ use trampette_artifact::key::{FuncKey, SymbolKey};
 use wasmparser::Operator;
 
 /// A node: a function, by its place in [`CallGraph::nodes`].
-pub type NodeId = usize;
+pub(crate) type NodeId = usize;
 
 /// Who calls whom.
-pub struct CallGraph {
+pub(crate) struct CallGraph {
     /// Functions in the order of their keys.
     pub nodes: Vec<Node>,
     index: FxHashMap<FuncKey, NodeId>,
 }
 
 /// A function of the graph.
-pub struct Node {
+pub(crate) struct Node {
     /// Which.
     pub key: FuncKey,
     /// What it calls, each once.
@@ -62,7 +62,7 @@ impl Edges {
 impl CallGraph {
     /// The graph of what `roots` reach. `produce` makes the CLIF of functions that only their CLIF tells
     /// about.
-    pub fn new(
+    pub(crate) fn new(
         session: &Session<'_>,
         roots: &[FuncKey],
         produce: impl Fn(FuncKey) -> Result<ir::Function> + Sync,
@@ -136,7 +136,7 @@ impl CallGraph {
     }
 
     /// The node of a function.
-    pub fn find(&self, key: FuncKey) -> Option<NodeId> {
+    pub(crate) fn find(&self, key: FuncKey) -> Option<NodeId> {
         self.index.get(&key).copied()
     }
 }

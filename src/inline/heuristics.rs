@@ -19,7 +19,7 @@ use cranelift_codegen::ir::{self, Opcode};
 
 /// The numbers of the formula.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tunables {
+pub(crate) struct Tunables {
     /// The size of what is always worth it: about that of the call that it replaces.
     pub small: u32,
     /// More for each parameter, which the call would move.
@@ -58,7 +58,7 @@ impl Default for Tunables {
 
 impl Tunables {
     /// How calls are inlined with those options; `None` if none is.
-    pub fn of(options: &CompileOptions) -> Option<Tunables> {
+    pub(crate) fn of(options: &CompileOptions) -> Option<Tunables> {
         let wanted = options.inline == Inline::Worthwhile && options.opt_level != OptLevel::None;
         wanted.then(Tunables::default)
     }
@@ -66,7 +66,7 @@ impl Tunables {
 
 /// A call that could be inlined.
 #[derive(Clone, Copy, Debug)]
-pub struct CallSite {
+pub(crate) struct CallSite {
     /// The callee's size.
     pub size: u32,
     /// Its parameters, without the context.
@@ -83,7 +83,7 @@ pub struct CallSite {
 
 impl Tunables {
     /// Whether any call could take in the callee: others are compiled at once.
-    pub fn may_be_worth(
+    pub(crate) fn may_be_worth(
         &self,
         size: u32,
         parameters: u32,
@@ -112,7 +112,7 @@ impl Tunables {
     }
 
     /// Whether a call is worth it, in a caller of `caller_size` that took in `taken` already.
-    pub fn is_worth(&self, site: &CallSite, caller_size: u32, taken: u32) -> bool {
+    pub(crate) fn is_worth(&self, site: &CallSite, caller_size: u32, taken: u32) -> bool {
         site.size <= self.limit(site)
             && taken + site.size <= self.growth.max(caller_size)
             && caller_size + taken + site.size <= self.largest
@@ -121,7 +121,7 @@ impl Tunables {
 
 /// The size of a function: what its instructions weigh. Constants and jumps are free, a call weighs as
 /// much as its arguments make it.
-pub fn size(func: &ir::Function) -> u32 {
+pub(crate) fn size(func: &ir::Function) -> u32 {
     let blocks = func.layout.blocks();
     let insts = blocks.flat_map(|block| func.layout.block_insts(block));
     insts.map(|inst| weight(func, inst)).sum()

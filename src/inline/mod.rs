@@ -16,18 +16,18 @@
 //! An exception must not cross a canonical boundary: the runtime knows one by the frame of its trampoline.
 //! In programs with tags, therefore, trampolines neither inline nor are inlined.
 
-pub mod apply;
-pub mod components;
-pub mod graph;
-pub mod heuristics;
-pub mod positions;
+pub(crate) mod apply;
+pub(crate) mod components;
+pub(crate) mod graph;
+pub(crate) mod heuristics;
+pub(crate) mod positions;
 
 use cranelift_codegen::ir;
 use positions::Positions;
 
 /// A function on its way to machine code: its CLIF, and the positions that the locations in it stand for.
 #[derive(Clone, Debug)]
-pub struct Body {
+pub(crate) struct Body {
     /// The CLIF.
     pub func: ir::Function,
     /// What its source locations stand for.
@@ -38,7 +38,7 @@ pub struct Body {
 
 impl Body {
     /// A function that nothing was inlined into.
-    pub fn new(func: ir::Function) -> Body {
+    pub(crate) fn new(func: ir::Function) -> Body {
         Body {
             func,
             positions: Positions::default(),

@@ -15,7 +15,7 @@ use trampette_artifact::tables::InlinedCall;
 
 /// Where an instruction comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Position {
+pub(crate) struct Position {
     /// Byte offset in the component; `None` in trampolines.
     pub source: Option<u32>,
     /// The innermost inlined call around it: an index of the function's [`Positions`].
@@ -32,7 +32,7 @@ struct Call {
 
 /// The positions of one function that no offset alone can express.
 #[derive(Clone, Default, Debug)]
-pub struct Positions {
+pub(crate) struct Positions {
     calls: Vec<Call>,
     positions: Vec<Position>,
     index: FxHashMap<Position, u32>,
@@ -40,7 +40,7 @@ pub struct Positions {
 
 impl Positions {
     /// What a location stands for.
-    pub fn decode(&self, location: SourceLoc) -> Position {
+    pub(crate) fn decode(&self, location: SourceLoc) -> Position {
         match location {
             location if location.is_default() => Position {
                 source: None,
@@ -70,7 +70,7 @@ impl Positions {
 
     /// Begins an inlined call of `callee`, at the location of the call. The result turns the callee's
     /// locations into this function's.
-    pub fn inline<'p>(
+    pub(crate) fn inline<'p>(
         &'p mut self,
         callee: FuncKey,
         callee_positions: &'p Positions,
@@ -95,7 +95,7 @@ impl Positions {
 
     /// Puts places on compiled code: gives each site its source and inlined call, and keeps the calls that
     /// sites name. `places` are the sites without sources, and their locations.
-    pub fn put_on(&self, function: &mut CompiledFunction, places: &[(Site, SourceLoc)]) {
+    pub(crate) fn put_on(&self, function: &mut CompiledFunction, places: &[(Site, SourceLoc)]) {
         let positions: Vec<Position> = places.iter().map(|(_, at)| self.decode(*at)).collect();
         let mut used = vec![false; self.calls.len()];
         for position in &positions {
@@ -140,7 +140,7 @@ fn nested_position(position: Position, own: u32) -> Position {
 }
 
 /// Locations of one callee on their way into a caller.
-pub struct Inlining<'p> {
+pub(crate) struct Inlining<'p> {
     caller: &'p mut Positions,
     callee: &'p Positions,
     own: u32,
@@ -149,7 +149,7 @@ pub struct Inlining<'p> {
 
 impl Inlining<'_> {
     /// The caller's location for one of the callee's.
-    pub fn location(&mut self, location: SourceLoc) -> SourceLoc {
+    pub(crate) fn location(&mut self, location: SourceLoc) -> SourceLoc {
         let Inlining {
             caller,
             callee,

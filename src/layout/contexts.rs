@@ -18,9 +18,9 @@ use trampette_artifact::layout::{
 use trampette_artifact::metadata::{Table, TableElement};
 
 /// Most entries that a growable table has room for, unless it has more from the start.
-pub const GROWABLE_TABLE_CAPACITY: u64 = 1 << 20;
+pub(super) const GROWABLE_TABLE_CAPACITY: u64 = 1 << 20;
 /// Bytes of a table entry.
-pub const TABLE_ENTRY_SIZE: u64 = 4;
+pub(super) const TABLE_ENTRY_SIZE: u64 = 4;
 /// Alignment of tables and of the context's size.
 const TABLE_ALIGNMENT: i64 = 16;
 

@@ -15,7 +15,7 @@ const SEALED_TABLE_LIMIT: u64 = 1 << 20;
 
 /// What can change in a program.
 #[derive(Debug, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// By [`TableId`](trampette_artifact::ids::TableId).
     pub tables: Vec<TableFacts>,
     /// By [`MemoryId`](trampette_artifact::ids::MemoryId).
@@ -26,7 +26,7 @@ pub struct Facts {
 
 /// What can happen to a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct TableFacts {
+pub(crate) struct TableFacts {
     /// Its length may change.
     pub grows: bool,
     /// Some instruction or the host may change its entries.
@@ -39,19 +39,19 @@ pub struct TableFacts {
 
 impl TableFacts {
     /// Whether its entries are the same whenever code runs.
-    pub fn is_sealed(self) -> bool {
+    pub(crate) fn is_sealed(self) -> bool {
         !self.changes && !self.late
     }
 
     /// Whether it is sealed and no running code sees its entries as references.
-    pub fn is_constant(self) -> bool {
+    pub(crate) fn is_constant(self) -> bool {
         self.is_sealed() && !self.read
     }
 }
 
 /// What can happen to a memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct MemoryFacts {
+pub(crate) struct MemoryFacts {
     /// Its length may change.
     pub grows: bool,
     /// Its bytes may change after code has run that can see it.
@@ -60,7 +60,7 @@ pub struct MemoryFacts {
 
 /// What can happen to a global.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct GlobalFacts {
+pub(crate) struct GlobalFacts {
     /// Its value may change.
     pub written: bool,
     /// How many instructions name it.

@@ -37,10 +37,9 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use contexts::GROWABLE_TABLE_CAPACITY;
-pub use facts::{Facts, GlobalFacts, MemoryFacts, TableFacts};
-pub use sealed::SealedTable;
-pub use string_routes::{StringRoute, StringRoutes};
+use facts::Facts;
+pub(crate) use sealed::SealedTable;
+pub(crate) use string_routes::StringRoutes;
 
 use super::program::{CoreFunc, Program};
 use crate::program::module::CoreType;
@@ -55,7 +54,7 @@ use trampette_artifact::metadata::{Memory, Table};
 
 /// Where everything is.
 #[derive(Debug, Default)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Slabs; the index is the [`SlabId`].
     pub slabs: Vec<SlabLayout>,
     /// Slab 0's root.
@@ -98,7 +97,7 @@ pub struct Layout {
 
 /// One slab and its prepared contents.
 #[derive(Debug, Default)]
-pub struct SlabLayout {
+pub(crate) struct SlabLayout {
     /// The memory at its context pointer.
     pub memory: Option<MemoryId>,
     /// Bytes of its context, a multiple of 16.
@@ -110,7 +109,7 @@ pub struct SlabLayout {
 
 /// Where a global's value is.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum GlobalPlace {
+pub(crate) enum GlobalPlace {
     /// It never changes: immutable, or never written by any instruction of the component.
     Constant(ConstValue),
     /// In the context of a slab.
@@ -126,7 +125,7 @@ pub enum GlobalPlace {
 
 /// The value of a constant expression.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum ConstValue {
+pub(crate) enum ConstValue {
     /// `i32`.
     I32(i32),
     /// `i64`.
@@ -143,7 +142,7 @@ pub enum ConstValue {
 
 /// A unit: what the code of one core instance needs to know.
 #[derive(Debug)]
-pub struct UnitBinding {
+pub(crate) struct UnitBinding {
     /// The module.
     pub module: ModuleId,
     /// The slab whose context pointer its functions take.
@@ -169,7 +168,7 @@ pub struct UnitBinding {
 
 /// Something that can only be done when the component is instantiated.
 #[derive(Clone, PartialEq, Debug)]
-pub enum StartupAction {
+pub(crate) enum StartupAction {
     /// Copy a whole data segment into a memory, trapping when it does not fit.
     CopyData {
         /// The segment.
@@ -207,7 +206,7 @@ pub enum StartupAction {
 
 impl ConstValue {
     /// Its bytes in a context, little-endian.
-    pub fn to_bytes(self) -> Vec<u8> {
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
         match self {
             ConstValue::I32(value) => value.to_le_bytes().to_vec(),
             ConstValue::I64(value) => value.to_le_bytes().to_vec(),
@@ -221,7 +220,7 @@ impl ConstValue {
 
 /// An operand of a start-up action.
 #[derive(Clone, PartialEq, Debug)]
-pub enum ConstOperand {
+pub(crate) enum ConstOperand {
     /// Known when compiling.
     Value(ConstValue),
     /// The current value of a global.
@@ -233,7 +232,7 @@ pub enum ConstOperand {
 /// An operator of an extended constant expression.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
-pub enum ConstOperator {
+pub(crate) enum ConstOperator {
     Add,
     Sub,
     Mul,
@@ -241,7 +240,7 @@ pub enum ConstOperator {
 
 impl ConstOperand {
     /// The value, if it is known when compiling.
-    pub fn value(&self) -> Option<ConstValue> {
+    pub(crate) fn value(&self) -> Option<ConstValue> {
         match self {
             ConstOperand::Value(value) => Some(*value),
             _ => None,
@@ -251,42 +250,42 @@ impl ConstOperand {
 
 impl Layout {
     /// The functions that escape as values, in order of their ids.
-    pub fn escaping_functions(&self) -> impl Iterator<Item = CoreFunc> {
+    pub(crate) fn escaping_functions(&self) -> impl Iterator<Item = CoreFunc> {
         self.functions.iter().take(self.escaping_functions).copied()
     }
 
     /// The contents of a table that only instantiation writes; code may see late ones half written.
-    pub fn settled_table(&self, table: TableId) -> Option<&SealedTable> {
+    pub(crate) fn settled_table(&self, table: TableId) -> Option<&SealedTable> {
         self.sealed_tables.get(table.index())?.as_ref()
     }
 
     /// The contents of a table that never changes while code runs.
-    pub fn sealed_table(&self, table: TableId) -> Option<&SealedTable> {
+    pub(crate) fn sealed_table(&self, table: TableId) -> Option<&SealedTable> {
         self.settled_table(table).filter(|table| !table.late)
     }
 
     /// What can be called through a sealed table with an index that is not known when compiling.
-    pub fn callees_through(&self, table: TableId) -> impl Iterator<Item = CoreFunc> {
+    pub(crate) fn callees_through(&self, table: TableId) -> impl Iterator<Item = CoreFunc> {
         let entries = self.sealed_table(table).map(|table| &table.entries[..]);
         let ids = entries.unwrap_or_default().iter();
         ids.filter_map(|id| self.function(FunctionId(*id)))
     }
 
     /// A function by its id; `None` for null.
-    pub fn function(&self, id: FunctionId) -> Option<CoreFunc> {
+    pub(crate) fn function(&self, id: FunctionId) -> Option<CoreFunc> {
         let index = id.index().checked_sub(1)?;
         self.functions.get_index(index).copied()
     }
 
     /// The length of a memory in bytes, if it never changes.
-    pub fn constant_memory_length(&self, memory: MemoryId) -> Option<u64> {
+    pub(crate) fn constant_memory_length(&self, memory: MemoryId) -> Option<u64> {
         let facts = self.facts.memories.get(memory.index())?;
         let memory = &self.memories[memory.index()];
         (!facts.grows).then(|| memory.minimum << memory.page_size_log2)
     }
 
     /// Whether no memory can be longer than [`MEMORY_GROWTH_LIMIT`].
-    pub fn memories_end_early(&self) -> bool {
+    pub(crate) fn memories_end_early(&self) -> bool {
         self.memories.iter().all(|memory| {
             let minimum = u128::from(memory.minimum) << memory.page_size_log2;
             minimum <= u128::from(MEMORY_GROWTH_LIMIT)
@@ -294,14 +293,14 @@ impl Layout {
     }
 
     /// Whether no code and no host ever writes a memory.
-    pub fn is_never_written(&self, memory: MemoryId) -> bool {
+    pub(crate) fn is_never_written(&self, memory: MemoryId) -> bool {
         let facts = self.facts.memories.get(memory.index());
         facts.is_some_and(|facts| !facts.written)
     }
 
     /// Whether code, start-up or the host may change the memory of a slab, or what code keeps in its
     /// context.
-    pub fn is_written(&self, slab: SlabId) -> bool {
+    pub(crate) fn is_written(&self, slab: SlabId) -> bool {
         let in_slab = |global: &GlobalPlace| matches!(global, GlobalPlace::Context { slab: place, .. } if *place == slab);
         let has_place = |table: &Table| table.slab == slab && table.capacity > 0;
         let memory = self.slabs[slab.index()].memory;
@@ -317,13 +316,13 @@ impl Layout {
     }
 
     /// The id of a function.
-    pub fn function_id(&self, func: CoreFunc) -> Option<FunctionId> {
+    pub(crate) fn function_id(&self, func: CoreFunc) -> Option<FunctionId> {
         Some(FunctionId::new(self.functions.get_index_of(&func)? + 1))
     }
 
     /// Entries of the function table: a power of two that holds null and every function value; 0
     /// when there are no function values at all.
-    pub fn function_table_length(&self) -> u32 {
+    pub(crate) fn function_table_length(&self) -> u32 {
         match self.escaping_functions {
             0 => 0,
             n => u32::try_from(n + 1)
@@ -334,7 +333,7 @@ impl Layout {
 
     /// The slab whose context a core function takes as its first argument. Trampolines take the
     /// context of slab 0, wherever their memory is; they reach other slabs at constant distances.
-    pub fn home(&self, func: CoreFunc) -> SlabId {
+    pub(crate) fn home(&self, func: CoreFunc) -> SlabId {
         match func {
             CoreFunc::Module(instance, _) => self.units[instance.index()].slab,
             CoreFunc::Trampoline(_) | CoreFunc::Intrinsic(_) | CoreFunc::Host(_) => SlabId(0),
@@ -343,13 +342,13 @@ impl Layout {
 
     /// Whether code can observe that an instance's `may_leave` is cleared: if not, the flag is neither
     /// written nor tested.
-    pub fn leaving_is_observable(&self, instance: ComponentInstanceId) -> bool {
+    pub(crate) fn leaving_is_observable(&self, instance: ComponentInstanceId) -> bool {
         let observable = self.leaving_is_observable.get(instance.index());
         observable.copied().unwrap_or(true)
     }
 
     /// Byte distance from the context pointer of slab `from` to that of slab `to`.
-    pub fn distance(from: SlabId, to: SlabId) -> i64 {
+    pub(crate) fn distance(from: SlabId, to: SlabId) -> i64 {
         (i64::from(to.0) - i64::from(from.0)) * SLAB_STRIDE as i64
     }
 }
@@ -359,7 +358,7 @@ impl Layout {
 /// # Errors
 /// If a context or image grows beyond the limits of `trampette_artifact::layout`, or a constant
 /// expression uses what is not supported.
-pub fn lay_out(program: &Program<'_>) -> Result<Layout> {
+pub(crate) fn lay_out(program: &Program<'_>) -> Result<Layout> {
     let mut layout = Layout {
         units: bind::bind_units(program)?,
         ..Layout::default()

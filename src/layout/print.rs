@@ -9,7 +9,7 @@ use trampette_artifact::metadata::MemoryPlace;
 
 impl Layout {
     /// Slabs, places in contexts, ids of functions, image pieces and start-up actions, one a line.
-    pub fn print(&self, program: &Program<'_>) -> String {
+    pub(crate) fn print(&self, program: &Program<'_>) -> String {
         let mut out = String::new();
         self.write(program, &mut out)
             .expect("writing to a string does not fail");

@@ -12,7 +12,7 @@ use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, SEALED_ENTRY_SIZE_LOG
 
 /// The contents of a table that only instantiation writes.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct SealedTable {
+pub(crate) struct SealedTable {
     /// Whether code may see entries before they are written, which are null until then. (The shim of
     /// every component with a preview 1 adapter has such a table: the adapter has a start function.)
     pub late: bool,
@@ -28,7 +28,7 @@ pub struct SealedTable {
 
 impl SealedTable {
     /// log2 of the size of an entry in read-only data: without the context if all have the same.
-    pub fn entry_size_log2(&self) -> u32 {
+    pub(crate) fn entry_size_log2(&self) -> u32 {
         match self.home {
             Some(_) => SEALED_ENTRY_SIZE_LOG2,
             None => FUNCTION_ENTRY_SIZE_LOG2,

@@ -7,7 +7,7 @@ use trampette_artifact::ids::StringRouteId;
 
 /// From one guest to another.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct StringRoute {
+pub(crate) struct StringRoute {
     /// The guest that strings come from.
     pub from: CanonicalOptions,
     /// The guest that they go to.
@@ -35,7 +35,7 @@ impl StringRoute {
 
 /// All routes of a program, each once.
 #[derive(Debug, Default)]
-pub struct StringRoutes(IndexSet<StringRoute>);
+pub(crate) struct StringRoutes(IndexSet<StringRoute>);
 
 impl StringRoutes {
     /// Those that the adapters of a program may take.
@@ -51,13 +51,17 @@ impl StringRoutes {
     }
 
     /// The route between two guests, if an adapter may take it.
-    pub fn find(&self, from: &CanonicalOptions, to: &CanonicalOptions) -> Option<StringRouteId> {
+    pub(crate) fn find(
+        &self,
+        from: &CanonicalOptions,
+        to: &CanonicalOptions,
+    ) -> Option<StringRouteId> {
         let route = StringRoute::new(from, to)?;
         self.0.get_index_of(&route).map(StringRouteId::new)
     }
 
     /// A route.
-    pub fn get(&self, id: StringRouteId) -> Option<&StringRoute> {
+    pub(crate) fn get(&self, id: StringRouteId) -> Option<&StringRoute> {
         self.0.get_index(id.index())
     }
 }

@@ -15,12 +15,12 @@ pub(crate) struct TestProgram {
 
 impl TestProgram {
     /// Instantiates each module under its name, in order.
-    pub fn new(modules: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(modules: &[(&str, &str)]) -> Self {
         Self::with_functions(&[], modules)
     }
 
     /// The same with functions that modules import as `"" "name"`.
-    pub fn with_functions(functions: &[(&str, CoreFunc)], modules: &[(&str, &str)]) -> Self {
+    pub(crate) fn with_functions(functions: &[(&str, CoreFunc)], modules: &[(&str, &str)]) -> Self {
         let mut test = TestProgram::default();
         for (name, func) in functions {
             let key = (String::new(), name.to_string());

@@ -1,5 +1,7 @@
 //! Layouts of small programs, pinned.
 
+use super::contexts::GROWABLE_TABLE_CAPACITY;
+use super::facts::{GlobalFacts, MemoryFacts, TableFacts};
 use super::testing::TestProgram;
 use super::*;
 use crate::program::{CoreExport, CoreItem, Instantiation, Trampoline, TrampolineKind};
@@ -306,7 +308,7 @@ fn equal_signatures_of_units_are_one() {
             "(module (type (func)) (type (func (param i64))) (type (func)))",
         ),
     ]);
-    assert_eq!(layout.signatures.len(), 2);
+    assert_eq!(layout.signatures.iter().count(), 2);
     let ids = [SignatureId(2), SignatureId(1), SignatureId(2)];
     assert_eq!(layout.units[1].signatures, ids);
 }

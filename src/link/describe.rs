@@ -15,7 +15,7 @@ use trampette_artifact::names;
 
 /// Kept custom sections and function names of all modules, one after the other.
 #[derive(Default)]
-pub struct CustomSections {
+pub(crate) struct CustomSections {
     /// The contents of `.trampette.custom`.
     pub bytes: Vec<u8>,
     /// Where those of each module are.
@@ -24,7 +24,7 @@ pub struct CustomSections {
 
 /// Where the kept custom sections of a module are.
 #[derive(Clone, Default)]
-pub struct ModuleSections {
+pub(crate) struct ModuleSections {
     /// Name, offset, length.
     pub sections: Vec<(String, u64, u64)>,
     /// Offset and length of the table of function names.
@@ -41,7 +41,7 @@ impl CustomSections {
 }
 
 /// Gathers what the runtime can use when it explains a trap: DWARF and function names.
-pub fn custom_sections(program: &Program<'_>) -> CustomSections {
+pub(crate) fn custom_sections(program: &Program<'_>) -> CustomSections {
     let mut all = CustomSections::default();
     for module in &program.modules {
         let mut kept = ModuleSections::default();
@@ -58,7 +58,7 @@ pub fn custom_sections(program: &Program<'_>) -> CustomSections {
 }
 
 /// Describes a component whose image section is at `image_address`.
-pub fn metadata(
+pub(crate) fn metadata(
     session: &Session<'_>,
     images: &Images,
     image_address: u64,

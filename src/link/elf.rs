@@ -11,7 +11,7 @@ use trampette_artifact::layout::PAGE_ALIGNMENT;
 
 /// What a section holds, which decides its segment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Data that code reads.
     ReadOnly,
     /// Machine code.
@@ -44,7 +44,7 @@ impl Kind {
 
 /// A section placed in the file; its address is its file offset.
 #[derive(Clone, Debug)]
-pub struct Placed {
+pub(crate) struct Placed {
     /// Address and file offset.
     pub address: u64,
     /// Bytes.
@@ -76,7 +76,7 @@ const NOTE_SIZE: usize = 12 + 4 + 8;
 const PROGRAM_HEADERS: usize = 5 + 3;
 
 /// Builds the file in the order of its bytes. Sections come in the order of their kinds.
-pub struct Builder {
+pub(crate) struct Builder {
     bytes: Vec<u8>,
     sections: Vec<Section>,
     symbols: Vec<Symbol>,
@@ -84,7 +84,7 @@ pub struct Builder {
 
 impl Builder {
     /// A file with room for its headers and the build-id note.
-    pub fn new() -> Builder {
+    pub(crate) fn new() -> Builder {
         let mut builder = Builder {
             bytes: Vec::new(),
             sections: Vec::new(),
@@ -98,7 +98,7 @@ impl Builder {
     }
 
     /// Where the next section of a kind and alignment will start.
-    pub fn next_address(&self, kind: Kind, align: u64) -> u64 {
+    pub(crate) fn next_address(&self, kind: Kind, align: u64) -> u64 {
         let new_segment = self.sections.last().is_some_and(|last| last.kind != kind);
         let align = if new_segment {
             align.max(PAGE_ALIGNMENT)
@@ -112,7 +112,7 @@ impl Builder {
     ///
     /// # Panics
     /// If kinds come out of order, which is a defect of the linker.
-    pub fn reserve(&mut self, name: &str, kind: Kind, size: usize, align: u64) -> Placed {
+    pub(crate) fn reserve(&mut self, name: &str, kind: Kind, size: usize, align: u64) -> Placed {
         assert!(
             self.sections.last().is_none_or(|last| last.kind <= kind),
             "{name} is out of order"
@@ -139,7 +139,7 @@ impl Builder {
     ///
     /// # Errors
     /// If they are not exactly as long as reserved.
-    pub fn fill(&mut self, at: &Placed, contents: &[u8]) -> Result<()> {
+    pub(crate) fn fill(&mut self, at: &Placed, contents: &[u8]) -> Result<()> {
         let section = self
             .sections
             .iter_mut()
@@ -159,7 +159,13 @@ impl Builder {
     }
 
     /// A section with its contents.
-    pub fn section(&mut self, name: &str, kind: Kind, contents: &[u8], align: u64) -> Placed {
+    pub(crate) fn section(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        contents: &[u8],
+        align: u64,
+    ) -> Placed {
         let at = self.reserve(name, kind, contents.len(), align);
         let start = at.address as usize;
         self.bytes[start..].copy_from_slice(contents);
@@ -171,7 +177,7 @@ impl Builder {
     ///
     /// # Errors
     /// If the name has a zero byte.
-    pub fn symbol(&mut self, name: String, address: u64, size: u64) -> Result<()> {
+    pub(crate) fn symbol(&mut self, name: String, address: u64, size: u64) -> Result<()> {
         // Names come from the guest; a zero byte would end the string early.
         let name = name.replace('\0', "\u{fffd}");
         self.symbols.push(Symbol {
@@ -186,7 +192,7 @@ impl Builder {
     ///
     /// # Errors
     /// If a reserved section was never filled, or the file does not fit ELF's fields.
-    pub fn finish(
+    pub(crate) fn finish(
         mut self,
         identification: impl FnOnce(Vec<SectionChecksum>) -> Result<Vec<u8>>,
     ) -> Result<Vec<u8>> {

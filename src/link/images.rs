@@ -7,7 +7,7 @@ use trampette_artifact::metadata::Extent;
 
 /// The contents of `.trampette.image` and the extents of each slab. File offsets are relative to the
 /// section until it is placed.
-pub struct Images {
+pub(crate) struct Images {
     /// Page-aligned pieces.
     pub bytes: Vec<u8>,
     /// Extents by slab.
@@ -18,7 +18,7 @@ pub struct Images {
 ///
 /// # Errors
 /// If pieces overlap or are not in order.
-pub fn extents(slabs: &[SlabLayout]) -> Result<Images> {
+pub(crate) fn extents(slabs: &[SlabLayout]) -> Result<Images> {
     let mut images = Images {
         bytes: Vec::new(),
         extents: Vec::new(),

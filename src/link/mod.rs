@@ -11,11 +11,11 @@
 //! Nothing is decided here about code; what comes in is placed, checked and written. The same input
 //! gives the same bytes.
 
-pub mod describe;
-pub mod elf;
-pub mod images;
-pub mod text;
-pub mod unwind;
+pub(crate) mod describe;
+pub(crate) mod elf;
+pub(crate) mod images;
+pub(crate) mod text;
+pub(crate) mod unwind;
 
 use crate::codegen::Session;
 use crate::layout::Layout;
@@ -33,7 +33,7 @@ use trampette_artifact::tables::{self, FunctionEntry, SealedEntry};
 
 /// What the identification section says besides checksums.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// For example `x86_64`.
     pub name: String,
     /// CPU features the code needs, as the standard library's detection spells them.
@@ -44,7 +44,7 @@ pub struct Target {
 
 impl Target {
     /// What the options make code for.
-    pub fn of(options: &CompileOptions) -> Target {
+    pub(crate) fn of(options: &CompileOptions) -> Target {
         let features = options.target_cpu.cpu_feature_names();
         Target {
             name: options.target_cpu.architecture().to_string(),
@@ -59,7 +59,7 @@ impl Target {
 /// # Errors
 /// If something does not fit (code beyond 2 GiB), or a relocation is of a kind or to a symbol that
 /// a closed world must not have.
-pub fn link(
+pub(crate) fn link(
     session: &Session<'_>,
     functions: &CompiledFunctions,
     target: &Target,

@@ -9,7 +9,7 @@ use trampette_artifact::sites::Site;
 use trampette_artifact::tables::{CompiledFunction, Entry, Handler, InlinedCall};
 
 /// The code and its tables; all sorted by offset.
-pub struct Text {
+pub(crate) struct Text {
     /// The bytes of `.text`.
     pub code: Vec<u8>,
     /// Where each function is.
@@ -31,7 +31,7 @@ const PADDING: u8 = 0xcc;
 ///
 /// # Errors
 /// If the code is larger than 2 GiB.
-pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
+pub(crate) fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
     let total: usize = functions
         .values()
         .map(|f| f.code.len() + f.alignment as usize)
@@ -90,7 +90,7 @@ pub fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
 
 impl Text {
     /// Where a function is.
-    pub fn find(&self, key: FuncKey) -> Option<&CompiledFunction> {
+    pub(crate) fn find(&self, key: FuncKey) -> Option<&CompiledFunction> {
         let wanted = SymbolKey::Func(key).encode();
         let at = self
             .functions
@@ -100,7 +100,7 @@ impl Text {
     }
 
     /// Every function and where it is.
-    pub fn placed(&self) -> impl Iterator<Item = (FuncKey, &CompiledFunction)> {
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (FuncKey, &CompiledFunction)> {
         self.functions
             .iter()
             .filter_map(|f| match SymbolKey::decode(f.namespace, f.index) {
@@ -113,7 +113,7 @@ impl Text {
     ///
     /// # Errors
     /// If one is not PC-relative, does not fit, or names an unknown symbol.
-    pub fn relocate(
+    pub(crate) fn relocate(
         &mut self,
         functions: &CompiledFunctions,
         text_address: u64,

@@ -10,7 +10,7 @@ use gimli::write::{Address, EhFrame, EndianVec, FrameTable};
 use gimli::{DwEhPe, LittleEndian};
 
 /// The two sections' bytes.
-pub struct Unwind {
+pub(crate) struct Unwind {
     /// `.eh_frame`.
     pub frame: Vec<u8>,
     /// `.eh_frame_hdr`, to be placed right behind, aligned to 8.
@@ -21,7 +21,7 @@ pub struct Unwind {
 ///
 /// # Errors
 /// If the target has no System V unwind information, or an address is out of reach.
-pub fn build(
+pub(crate) fn build(
     session: &Session<'_>,
     functions: &CompiledFunctions,
     text: &Text,

@@ -3,6 +3,7 @@
 //! A lone module is a binding of its own ([`super::lone`]); a test script is one too, whose modules are
 //! instantiated as it goes. Whether an import may be bound to what is offered is decided here, apart
 //! from current sizes of memories and tables, which are [`SizeCheck`]s for the moment of instantiation.
+//! What only scripts need is compiled with them (feature `cli`).
 
 use super::parse::ModuleBuilder;
 use crate::program::module::{EntityKind, Module, ModuleImport};
@@ -20,7 +21,7 @@ use wasmparser::{ValType, Validator, WasmFeatures};
 
 /// What validation accepts of core modules: WebAssembly 3.0, custom page sizes, wide
 /// arithmetic and threads. Types of garbage collection are valid, so that parsing can say that they are not supported.
-pub fn core_features() -> WasmFeatures {
+pub(crate) fn core_features() -> WasmFeatures {
     WasmFeatures::WASM3
         .union(WasmFeatures::CUSTOM_PAGE_SIZES)
         .union(WasmFeatures::WIDE_ARITHMETIC)
@@ -31,7 +32,8 @@ pub fn core_features() -> WasmFeatures {
 ///
 /// # Errors
 /// If it is invalid, with the byte offset.
-pub fn validate_module(wasm: &[u8]) -> Result<()> {
+#[cfg(feature = "cli")]
+pub(crate) fn validate_module(wasm: &[u8]) -> Result<()> {
     validate_module_with(wasm, core_features())
 }
 
@@ -39,7 +41,8 @@ pub fn validate_module(wasm: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// As [`validate_module`].
-pub fn validate_module_with(wasm: &[u8], features: WasmFeatures) -> Result<()> {
+#[cfg(feature = "cli")]
+pub(crate) fn validate_module_with(wasm: &[u8], features: WasmFeatures) -> Result<()> {
     check_kind(wasm)?;
     Validator::new_with_features(features).validate_all(wasm)?;
     Ok(())
@@ -49,15 +52,16 @@ pub fn validate_module_with(wasm: &[u8], features: WasmFeatures) -> Result<()> {
 ///
 /// # Errors
 /// If it is invalid or not supported, with the byte offset.
-pub fn parse_module(wasm: &[u8]) -> Result<Module<'_>> {
+#[cfg(any(test, feature = "cli"))]
+pub(crate) fn parse_module(wasm: &[u8]) -> Result<Module<'_>> {
     parse_module_at(wasm, 0..wasm.len())
 }
 
 /// Parses the core module that is at `range` of `bytes`, where other modules are too.
 ///
 /// # Errors
-/// As [`parse_module`].
-pub fn parse_module_at(bytes: &[u8], range: Range<usize>) -> Result<Module<'_>> {
+/// If it is invalid or not supported, with the byte offset.
+pub(crate) fn parse_module_at(bytes: &[u8], range: Range<usize>) -> Result<Module<'_>> {
     let wasm = bytes
         .get(range.clone())
         .context("a module is out of range")?;
@@ -82,7 +86,7 @@ fn check_kind(wasm: &[u8]) -> Result<()> {
 
 /// Why an import cannot be bound.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum LinkError {
+pub(crate) enum LinkError {
     /// Nothing of that name is offered.
     Unknown {
         /// First name.
@@ -114,7 +118,7 @@ impl std::error::Error for LinkError {}
 
 /// A memory or table must have at least a size when its importer is instantiated.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SizeCheck {
+pub(crate) struct SizeCheck {
     /// The memory or table.
     pub item: CoreItem,
     /// Pages or entries.
@@ -125,7 +129,7 @@ pub struct SizeCheck {
 
 /// Core instances that are bound to each other.
 #[derive(Default)]
-pub struct Binding<'a> {
+pub(crate) struct Binding<'a> {
     /// The program so far.
     pub program: Program<'a>,
     types: CanonicalTypes,
@@ -139,7 +143,7 @@ pub struct Binding<'a> {
 
 impl<'a> Binding<'a> {
     /// An empty binding.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Binding {
             program: Program {
                 instantiation: Instantiation::StepByStep,
@@ -151,7 +155,7 @@ impl<'a> Binding<'a> {
     }
 
     /// Adds a module, to be instantiated any number of times.
-    pub fn add_module(&mut self, module: Module<'a>) -> ModuleId {
+    pub(crate) fn add_module(&mut self, module: Module<'a>) -> ModuleId {
         let id = ModuleId::new(self.program.modules.len());
         self.module_types.push(self.types.intern_module(&module));
         self.program.modules.push(module);
@@ -159,7 +163,7 @@ impl<'a> Binding<'a> {
     }
 
     /// What an instance exports under a name.
-    pub fn export(&self, instance: CoreInstanceId, name: &str) -> Option<CoreItem> {
+    pub(crate) fn export(&self, instance: CoreInstanceId, name: &str) -> Option<CoreItem> {
         self.exports.get(instance.index())?.get(name).copied()
     }
 
@@ -167,7 +171,7 @@ impl<'a> Binding<'a> {
     ///
     /// # Errors
     /// If there is none of that name.
-    pub fn expose(&mut self, instance: CoreInstanceId, name: &str) -> Result<()> {
+    pub(crate) fn expose(&mut self, instance: CoreInstanceId, name: &str) -> Result<()> {
         let item = self.export(instance, name);
         let item = item.with_context(|| format!("there is no export `{name}`"))?;
         self.program.core_exports.push(CoreExport {
@@ -182,7 +186,8 @@ impl<'a> Binding<'a> {
     ///
     /// # Errors
     /// The first import that nothing satisfies.
-    pub fn resolve(
+    #[cfg(feature = "cli")]
+    pub(crate) fn resolve(
         &self,
         module: ModuleId,
         offered: impl Fn(&str, &str) -> Option<CoreItem>,
@@ -204,7 +209,7 @@ impl<'a> Binding<'a> {
     ///
     /// # Errors
     /// If it may not satisfy the import, whatever its size.
-    pub fn check(
+    pub(crate) fn check(
         &self,
         module: ModuleId,
         import: &ModuleImport<'_>,
@@ -317,7 +322,11 @@ impl<'a> Binding<'a> {
     }
 
     /// Makes a function that a module imports the host's.
-    pub fn import_function(&mut self, module: ModuleId, import: &ModuleImport<'_>) -> CoreItem {
+    pub(crate) fn import_function(
+        &mut self,
+        module: ModuleId,
+        import: &ModuleImport<'_>,
+    ) -> CoreItem {
         let importer = &self.program.modules[module.index()];
         let ty = importer.functions[import.index as usize];
         let id = CoreImportId::new(self.program.core_imports.len());
@@ -332,7 +341,11 @@ impl<'a> Binding<'a> {
     }
 
     /// Instantiates a module with what [`Binding::resolve`] found for its imports.
-    pub fn instantiate(&mut self, module_id: ModuleId, imports: Vec<CoreItem>) -> CoreInstanceId {
+    pub(crate) fn instantiate(
+        &mut self,
+        module_id: ModuleId,
+        imports: Vec<CoreItem>,
+    ) -> CoreInstanceId {
         let program = &mut self.program;
         let module = &program.modules[module_id.index()];
         let id = CoreInstanceId::new(program.core_instances.len());

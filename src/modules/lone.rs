@@ -21,7 +21,7 @@ use wasmparser::{BinaryReader, ConstExpr, ValType};
 /// # Errors
 /// If a module is invalid, modules import each other in a circle, a bound import does not fit, a bound
 /// module is imported by none, or something is imported whose type has no default value.
-pub fn lone_module<'a>(
+pub(crate) fn lone_module<'a>(
     bytes: &'a [u8],
     module: Range<usize>,
     bound: &BTreeMap<String, Range<usize>>,

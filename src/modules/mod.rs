@@ -1,8 +1,10 @@
 //! Core modules: parsing ([`parse`]) into [`crate::program::module`], binding them to
 //! each other ([`bind`]), and function bodies to CLIF ([`translate`]).
 
-pub mod bind;
-pub mod lone;
-pub mod parse;
-pub mod translate;
-pub mod validate;
+pub(crate) mod bind;
+pub(crate) mod lone;
+pub(crate) mod parse;
+pub(crate) mod translate;
+#[cfg(test)]
+mod type_tests;
+pub(crate) mod validate;

@@ -19,7 +19,7 @@ use wasmparser::{
 const BODIES_PER_TASK: usize = 64;
 
 /// Builds a [`Module`] from the payloads of one core module.
-pub struct ModuleBuilder<'a> {
+pub(crate) struct ModuleBuilder<'a> {
     component_bytes: &'a [u8],
     module: Module<'a>,
 }
@@ -27,7 +27,7 @@ pub struct ModuleBuilder<'a> {
 impl<'a> ModuleBuilder<'a> {
     /// Starts a module at `range` of `component_bytes`, the bytes that the outermost parser was given
     /// (of the module itself if it is not nested in a component).
-    pub fn new(component_bytes: &'a [u8], range: Range<usize>) -> Self {
+    pub(crate) fn new(component_bytes: &'a [u8], range: Range<usize>) -> Self {
         let module = Module {
             range,
             ..Module::default()
@@ -42,7 +42,11 @@ impl<'a> ModuleBuilder<'a> {
     ///
     /// # Errors
     /// If the payload is invalid or uses the garbage collection proposal; with its byte offset.
-    pub fn payload(&mut self, payload: &Payload<'a>, validator: &mut Validator) -> Result<()> {
+    pub(crate) fn payload(
+        &mut self,
+        payload: &Payload<'a>,
+        validator: &mut Validator,
+    ) -> Result<()> {
         // A body is validated later, and its validator must be asked for only once.
         if let Payload::CodeSectionEntry(body) = payload {
             let validator = validator.code_section_entry(body)?;
@@ -160,7 +164,7 @@ impl<'a> ModuleBuilder<'a> {
     ///
     /// # Errors
     /// If the range given to [`ModuleBuilder::new`] is not in the bytes.
-    pub fn finish(self) -> Result<Module<'a>> {
+    pub(crate) fn finish(self) -> Result<Module<'a>> {
         let mut module = self.module;
         module.bytes = self
             .component_bytes

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 ///
 /// # Errors
 /// If one is invalid, with its byte offset.
-pub fn validate_unreachable(program: &Program<'_>) -> Result<()> {
+pub(crate) fn validate_unreachable(program: &Program<'_>) -> Result<()> {
     let bodies: Vec<_> = program
         .modules
         .iter()

@@ -33,7 +33,7 @@ const DEPTH: u32 = 12;
 ///
 /// # Errors
 /// If Cranelift gives up.
-pub fn forward_stores(func: &mut ir::Function, isa: &dyn TargetIsa) -> Result<()> {
+pub(crate) fn forward_stores(func: &mut ir::Function, isa: &dyn TargetIsa) -> Result<()> {
     if func.dfg.num_blocks() > MOST_BLOCKS || !walk(func) {
         return Ok(());
     }

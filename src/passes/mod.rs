@@ -14,7 +14,7 @@ mod byte_loops;
 mod constant_stores;
 mod constants;
 mod counters;
-pub mod forward;
+pub(crate) mod forward;
 mod neighbours;
 
 use cranelift_codegen::Context;
@@ -24,7 +24,7 @@ use cranelift_codegen::ir::{self, InstructionData, Opcode, Value};
 /// before. `memories_end_early` says that no memory is longer than [`MEMORY_GROWTH_LIMIT`].
 ///
 /// [`MEMORY_GROWTH_LIMIT`]: trampette_artifact::layout::MEMORY_GROWTH_LIMIT
-pub fn improve(context: &mut Context, memories_end_early: bool) {
+pub(crate) fn improve(context: &mut Context, memories_end_early: bool) {
     let func = &mut context.func;
     if memories_end_early {
         addresses::share_indices(func, &context.domtree);

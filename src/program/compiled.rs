@@ -9,12 +9,12 @@ use trampette_artifact::sites::Site;
 use trampette_artifact::tables::{Entry, Handler, InlinedCall};
 
 /// Compiled functions in the order of `.text`.
-pub type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
+pub(crate) type CompiledFunctions = BTreeMap<FuncKey, CompiledFunction>;
 
 /// Machine code of one function with everything the linker needs. All offsets are bytes from the
 /// start of `code`.
 #[derive(Debug)]
-pub struct CompiledFunction {
+pub(crate) struct CompiledFunction {
     /// What it is.
     pub key: FuncKey,
     /// The code, with zeros where relocations go.
@@ -40,7 +40,7 @@ pub struct CompiledFunction {
 
 /// A place in code that names a symbol.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Relocation {
+pub(crate) struct Relocation {
     /// Where.
     pub offset: u32,
     /// How; only PC-relative kinds are linked.
@@ -55,7 +55,7 @@ pub struct Relocation {
 ///
 /// # Errors
 /// If a relocation names a function that is missing.
-pub fn check_complete(functions: &CompiledFunctions) -> Result<()> {
+pub(crate) fn check_complete(functions: &CompiledFunctions) -> Result<()> {
     for function in functions.values() {
         for relocation in &function.relocations {
             if let SymbolKey::Func(target) = relocation.target {

@@ -15,7 +15,7 @@ enum Node {
 impl Program<'_> {
     /// The plan as a graph in the DOT language: a box for the host and for each core instance, an arrow from
     /// each caller to whom it calls, with how and how many functions on it.
-    pub fn dot(&self) -> String {
+    pub(crate) fn dot(&self) -> String {
         let mut dot = String::from("digraph plan {\n  rankdir=LR;\n  host [label=\"host\"];\n");
         for (index, instance) in self.core_instances.iter().enumerate() {
             let label = quote(&self.core_instance_label(index, instance));
@@ -110,29 +110,4 @@ fn quote(text: &str) -> String {
             }
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::component::{ParseOptions, parse_component};
-
-    #[test]
-    fn a_component_is_drawn_with_its_calls() {
-        let text = r#"(component
-            (import "log" (func $log (param "x" u32)))
-            (core func $log (canon lower (func $log)))
-            (core module $m
-                (import "" "log" (func (param i32)))
-                (func (export "run")))
-            (core instance $i (instantiate $m (with "" (instance (export "log" (func $log))))))
-            (func (export "run") (canon lift (core func $i "run"))))"#;
-        let wasm = wat::parse_str(text).unwrap();
-        let program = parse_component(&wasm, &ParseOptions::default()).unwrap();
-        let dot = program.dot();
-        assert!(
-            dot.contains("core0 -> host [label=\"lower-import\"]"),
-            "{dot}"
-        );
-        assert!(dot.contains("host -> core0 [label=\"export\"]"), "{dot}");
-    }
 }

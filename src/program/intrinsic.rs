@@ -5,7 +5,7 @@ use trampette_artifact::key::Intrinsic;
 use trampette_artifact::types::Type;
 
 /// The component-level type of an intrinsic.
-pub fn intrinsic_type(intrinsic: Intrinsic) -> (Vec<Type>, Option<Type>) {
+pub(crate) fn intrinsic_type(intrinsic: Intrinsic) -> (Vec<Type>, Option<Type>) {
     use Intrinsic as I;
     let address = Type::U64;
     let value = match intrinsic {
@@ -47,7 +47,7 @@ pub fn intrinsic_type(intrinsic: Intrinsic) -> (Vec<Type>, Option<Type>) {
 }
 
 /// The core type of an unsafe intrinsic.
-pub fn intrinsic_signature(intrinsic: Intrinsic) -> CoreSignature {
+pub(crate) fn intrinsic_signature(intrinsic: Intrinsic) -> CoreSignature {
     let (params, result) = intrinsic_type(intrinsic);
     let core = |ty: Type| match ty {
         Type::U64 => CoreType::I64,
@@ -56,5 +56,27 @@ pub fn intrinsic_signature(intrinsic: Intrinsic) -> CoreSignature {
     CoreSignature {
         params: params.into_iter().map(core).collect(),
         results: result.into_iter().map(core).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_follow_the_names() {
+        use CoreType::{I32, I64};
+        for (name, params, results) in [
+            ("store-data-address", &[][..], &[I64][..]),
+            ("u8-native-load", &[I64], &[I32]),
+            ("u64-native-load", &[I64], &[I64]),
+            ("u16-native-store", &[I64, I32], &[]),
+            ("u32-checked-native-load", &[I64, I64, I64], &[I32]),
+            ("u64-checked-native-store", &[I64, I64, I64, I64], &[]),
+        ] {
+            let (intrinsic, _) = Intrinsic::ALL.iter().find(|(_, n)| *n == name).unwrap();
+            let signature = intrinsic_signature(*intrinsic);
+            assert_eq!((&*signature.params, &*signature.results), (params, results));
+        }
     }
 }

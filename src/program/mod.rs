@@ -4,14 +4,15 @@
 //! left are core instances whose imports name *definitions* (a function, memory, table or global of a
 //! particular core instance, or a trampoline), and the order in which they come to life.
 
-pub mod compiled;
+pub(crate) mod compiled;
+#[cfg(feature = "cli")]
 mod graph;
-pub mod intrinsic;
-pub mod lock;
-pub mod module;
+pub(crate) mod intrinsic;
+pub(crate) mod lock;
+pub(crate) mod module;
 mod print;
-pub mod symbols;
-pub mod types;
+pub(crate) mod symbols;
+pub(crate) mod types;
 
 use anyhow::{Context, Result};
 use module::{CoreSignature, EntityKind, Module};
@@ -24,7 +25,7 @@ use trampette_artifact::types::{FuncType, TypeTable};
 
 /// A flattened component.
 #[derive(Debug, Default)]
-pub struct Program<'a> {
+pub(crate) struct Program<'a> {
     /// Component-level types.
     pub types: TypeTable,
     /// Resource types; the index is the [`ResourceId`].
@@ -72,7 +73,7 @@ impl<'a> Program<'a> {
     ///
     /// # Errors
     /// If it is not a function of this program.
-    pub fn signature(&self, func: CoreFunc) -> Result<CoreSignature> {
+    pub(crate) fn signature(&self, func: CoreFunc) -> Result<CoreSignature> {
         let signature = match func {
             CoreFunc::Module(instance, index) => self
                 .module_of(instance)
@@ -99,7 +100,7 @@ impl<'a> Program<'a> {
     ///
     /// # Errors
     /// If it is not a memory of this program.
-    pub fn memory_type(&self, memory: MemoryId) -> Result<&wasmparser::MemoryType> {
+    pub(crate) fn memory_type(&self, memory: MemoryId) -> Result<&wasmparser::MemoryType> {
         self.memories
             .get(memory.index())
             .and_then(|definition| {
@@ -114,7 +115,7 @@ impl<'a> Program<'a> {
     ///
     /// # Errors
     /// If it is not a memory of this program.
-    pub fn memory_width(&self, memory: MemoryId) -> Result<PointerWidth> {
+    pub(crate) fn memory_width(&self, memory: MemoryId) -> Result<PointerWidth> {
         Ok(match self.memory_type(memory)?.memory64 {
             true => PointerWidth::P64,
             false => PointerWidth::P32,
@@ -122,7 +123,7 @@ impl<'a> Program<'a> {
     }
 
     /// The module of a core instance.
-    pub fn module_of(&self, instance: CoreInstanceId) -> Option<&Module<'a>> {
+    pub(crate) fn module_of(&self, instance: CoreInstanceId) -> Option<&Module<'a>> {
         let instance = self.core_instances.get(instance.index())?;
         self.modules.get(instance.module.index())
     }
@@ -130,7 +131,7 @@ impl<'a> Program<'a> {
 
 /// How the host carries out the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Instantiation {
+pub(crate) enum Instantiation {
     /// All steps together, before it can call anything: components.
     #[default]
     AtOnce,
@@ -141,7 +142,7 @@ pub enum Instantiation {
 
 /// A core function imported from the host.
 #[derive(Clone, Debug, Default)]
-pub struct CoreImport {
+pub(crate) struct CoreImport {
     /// First name.
     pub module: String,
     /// Second name.
@@ -153,7 +154,7 @@ pub struct CoreImport {
 /// A global or a shared memory that the host may supply: it is defined by some core instance, and its
 /// initial value or its bytes are the host's.
 #[derive(Clone, Debug)]
-pub struct CoreSupply {
+pub(crate) struct CoreSupply {
     /// First name.
     pub module: String,
     /// Second name.
@@ -164,7 +165,7 @@ pub struct CoreSupply {
 
 /// An export of a core instance that the host can reach.
 #[derive(Clone, Debug)]
-pub struct CoreExport {
+pub(crate) struct CoreExport {
     /// The exporting instance.
     pub instance: CoreInstanceId,
     /// Its name there.
@@ -175,7 +176,7 @@ pub struct CoreExport {
 
 /// A step of the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// Instantiate a core module: its globals, tables and memories come to life, its active segments
     /// are written (elements first, then data), its start function runs.
     InstantiateCore(CoreInstanceId),
@@ -184,7 +185,7 @@ pub enum Step {
 /// Where an entity is defined: index `index` among the *defined* (not imported) ones of its kind in
 /// the module of `instance`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Definition {
+pub(crate) struct Definition {
     /// The defining core instance.
     pub instance: CoreInstanceId,
     /// Its position among the module's defined entities of that kind.
@@ -193,7 +194,7 @@ pub struct Definition {
 
 /// A core instance made from a module.
 #[derive(Clone, Debug)]
-pub struct CoreInstance {
+pub(crate) struct CoreInstance {
     /// The module.
     pub module: ModuleId,
     /// The component instance that it is part of.
@@ -212,7 +213,7 @@ pub struct CoreInstance {
 
 /// A resolved core item.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum CoreItem {
+pub(crate) enum CoreItem {
     /// A function.
     Func(CoreFunc),
     /// A memory.
@@ -227,7 +228,7 @@ pub enum CoreItem {
 
 /// A resolved core function: where its code is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum CoreFunc {
+pub(crate) enum CoreFunc {
     /// A defined function of a core instance; the index counts defined functions only.
     Module(CoreInstanceId, u32),
     /// A component trampoline.
@@ -240,7 +241,7 @@ pub enum CoreFunc {
 
 impl CoreItem {
     /// Its kind.
-    pub fn kind(self) -> EntityKind {
+    pub(crate) fn kind(self) -> EntityKind {
         match self {
             CoreItem::Func(_) => EntityKind::Func,
             CoreItem::Memory(_) => EntityKind::Memory,
@@ -253,7 +254,7 @@ impl CoreItem {
 
 impl CoreFunc {
     /// The key of its wasm-call code.
-    pub fn key(self) -> FuncKey {
+    pub(crate) fn key(self) -> FuncKey {
         match self {
             CoreFunc::Module(instance, func) => FuncKey::ModuleFunction(UnitId(instance.0), func),
             CoreFunc::Trampoline(id) => FuncKey::ComponentTrampoline(Abi::Wasm, id),
@@ -265,7 +266,7 @@ impl CoreFunc {
 
 /// A component instance of the flattened component.
 #[derive(Clone, Debug, Default)]
-pub struct ComponentInstance {
+pub(crate) struct ComponentInstance {
     /// The instance that instantiated it; `None` for the component itself.
     pub parent: Option<ComponentInstanceId>,
     /// A name for listings: the chain of instantiations.
@@ -274,7 +275,7 @@ pub struct ComponentInstance {
 
 /// A resource type.
 #[derive(Clone, Debug)]
-pub struct ResourceDefinition {
+pub(crate) struct ResourceDefinition {
     /// What the runtime knows of it.
     pub info: Resource,
     /// The destructor of a defined resource: a core function `(i32)`, validated.
@@ -283,7 +284,7 @@ pub struct ResourceDefinition {
 
 /// A string encoding of the Canonical ABI.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum StringEncoding {
+pub(crate) enum StringEncoding {
     /// UTF-8.
     #[default]
     Utf8,
@@ -296,7 +297,7 @@ pub enum StringEncoding {
 /// Canonical options, resolved and validated: `memory` and `realloc` are there when the types need
 /// them, and every function named has the type that its role demands.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct CanonicalOptions {
+pub(crate) struct CanonicalOptions {
     /// The component instance whose flags and handle table count.
     pub instance: ComponentInstanceId,
     /// `string-encoding`.
@@ -311,7 +312,7 @@ pub struct CanonicalOptions {
 
 /// A core function lifted to component level.
 #[derive(Clone, Debug)]
-pub struct LiftedFunction {
+pub(crate) struct LiftedFunction {
     /// The core function; its type is the flattening of `ty`, validated.
     pub func: CoreFunc,
     /// The component-level type.
@@ -324,7 +325,7 @@ pub struct LiftedFunction {
 
 /// A component trampoline: a core function made by a canonical definition.
 #[derive(Clone, Debug)]
-pub struct Trampoline {
+pub(crate) struct Trampoline {
     /// What it does.
     pub kind: TrampolineKind,
     /// Its core type.
@@ -333,7 +334,7 @@ pub struct Trampoline {
 
 /// What a component trampoline does.
 #[derive(Clone, Debug)]
-pub enum TrampolineKind {
+pub(crate) enum TrampolineKind {
     /// `canon lower` of a function imported from the host.
     LowerImport {
         /// The import.
@@ -385,7 +386,7 @@ pub enum TrampolineKind {
 /// A canonical built-in about error contexts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs)]
-pub enum ErrorContextBuiltIn {
+pub(crate) enum ErrorContextBuiltIn {
     New,
     DebugMessage,
     Drop,
@@ -393,7 +394,7 @@ pub enum ErrorContextBuiltIn {
 
 impl TrampolineKind {
     /// A word for symbols and listings.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             TrampolineKind::LowerImport { .. } => "lower-import",
             TrampolineKind::Adapter { .. } => "adapter",

@@ -8,7 +8,7 @@ use std::ops::Range;
 /// A core value type, as far as code generation tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs)]
-pub enum CoreType {
+pub(crate) enum CoreType {
     I32,
     I64,
     F32,
@@ -21,7 +21,7 @@ pub enum CoreType {
 /// What kind of thing a reference refers to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs)]
-pub enum RefKind {
+pub(crate) enum RefKind {
     Func,
     Extern,
     Exn,
@@ -30,7 +30,7 @@ pub enum RefKind {
 /// A core function type; equal types are the same type (the closed world has no recursive types
 /// without garbage collection).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct CoreSignature {
+pub(crate) struct CoreSignature {
     /// Parameters.
     pub params: Box<[CoreType]>,
     /// Results.
@@ -55,7 +55,7 @@ impl fmt::Display for CoreSignature {
 
 impl CoreType {
     /// The type as the text format spells it.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             CoreType::I32 => "i32",
             CoreType::I64 => "i64",
@@ -71,7 +71,7 @@ impl CoreType {
 
 /// A parsed core module.
 #[derive(Debug, Default)]
-pub struct Module<'a> {
+pub(crate) struct Module<'a> {
     /// From the name section, or empty.
     pub name: String,
     /// Byte range in the component; offsets in code are relative to the component's start.
@@ -126,7 +126,7 @@ pub struct Module<'a> {
 
 /// What a module's instructions can change; conservative summaries by index space.
 #[derive(Debug, Default, Clone)]
-pub struct Uses {
+pub(crate) struct Uses {
     /// Tables (by index) that some `table.set/fill/copy/init/grow` may write.
     pub written_tables: Vec<bool>,
     /// Tables that some `table.grow` may grow.
@@ -151,7 +151,7 @@ pub struct Uses {
 
 impl Uses {
     /// Counts one access to a global; an index that is out of range counts nothing.
-    pub fn count_global(&mut self, global: u32) {
+    pub(crate) fn count_global(&mut self, global: u32) {
         if let Some(count) = self.global_accesses.get_mut(global as usize) {
             *count = count.saturating_add(1);
         }
@@ -161,7 +161,7 @@ impl Uses {
 /// Kinds of core entities.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs)]
-pub enum EntityKind {
+pub(crate) enum EntityKind {
     Func,
     Table,
     Memory,
@@ -171,7 +171,7 @@ pub enum EntityKind {
 
 /// An import of a module.
 #[derive(Clone, Debug)]
-pub struct ModuleImport<'a> {
+pub(crate) struct ModuleImport<'a> {
     /// First name.
     pub module: &'a str,
     /// Second name.
@@ -184,7 +184,7 @@ pub struct ModuleImport<'a> {
 
 /// A table.
 #[derive(Clone, Debug)]
-pub struct ModuleTable<'a> {
+pub(crate) struct ModuleTable<'a> {
     /// Its type.
     pub ty: wasmparser::TableType,
     /// What it holds.
@@ -195,7 +195,7 @@ pub struct ModuleTable<'a> {
 
 /// A global.
 #[derive(Clone, Debug)]
-pub struct ModuleGlobal<'a> {
+pub(crate) struct ModuleGlobal<'a> {
     /// Its type.
     pub ty: CoreType,
     /// Its type as declared.
@@ -208,7 +208,7 @@ pub struct ModuleGlobal<'a> {
 
 /// Where an active segment goes.
 #[derive(Clone, Debug)]
-pub enum SegmentMode<'a> {
+pub(crate) enum SegmentMode<'a> {
     /// Written at instantiation.
     Active {
         /// Memory or table index.
@@ -224,7 +224,7 @@ pub enum SegmentMode<'a> {
 
 /// An element segment.
 #[derive(Clone, Debug)]
-pub struct ElementSegment<'a> {
+pub(crate) struct ElementSegment<'a> {
     /// Where it goes.
     pub mode: SegmentMode<'a>,
     /// Its entries.
@@ -233,7 +233,7 @@ pub struct ElementSegment<'a> {
 
 /// The entries of an element segment.
 #[derive(Clone, Debug)]
-pub enum ElementItems<'a> {
+pub(crate) enum ElementItems<'a> {
     /// Function indices.
     Functions(Vec<u32>),
     /// Constant expressions.
@@ -242,7 +242,7 @@ pub enum ElementItems<'a> {
 
 /// A data segment.
 #[derive(Clone, Debug)]
-pub struct DataSegment<'a> {
+pub(crate) struct DataSegment<'a> {
     /// Where it goes.
     pub mode: SegmentMode<'a>,
     /// Its bytes.
@@ -252,7 +252,7 @@ pub struct DataSegment<'a> {
 /// A function body and what is needed to validate it while translating. Validation happens together
 /// with translation, in parallel; bodies that pruning leaves out are validated on their own.
 #[derive(Debug)]
-pub struct FunctionBody<'a> {
+pub(crate) struct FunctionBody<'a> {
     /// The body; its reader's offsets are relative to the component's start.
     pub body: wasmparser::FunctionBody<'a>,
     /// What validates it. Taken by whoever validates (behind a lock, since compilation is parallel).
@@ -264,14 +264,16 @@ pub struct FunctionBody<'a> {
 
 impl FunctionBody<'_> {
     /// What validates the body while it is translated, as often as there are units of its module.
-    pub fn take_validator(&self) -> wasmparser::FuncToValidate<wasmparser::ValidatorResources> {
+    pub(crate) fn take_validator(
+        &self,
+    ) -> wasmparser::FuncToValidate<wasmparser::ValidatorResources> {
         let first = lock(&self.validator).take();
         first.unwrap_or_else(|| copy_validator(&self.known))
     }
 }
 
 /// Another validator of the same body.
-pub fn copy_validator(
+pub(crate) fn copy_validator(
     validator: &wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
 ) -> wasmparser::FuncToValidate<wasmparser::ValidatorResources> {
     wasmparser::FuncToValidate {
@@ -284,12 +286,12 @@ pub fn copy_validator(
 
 impl<'a> Module<'a> {
     /// The signature of a function by index.
-    pub fn signature(&self, function: u32) -> &CoreSignature {
+    pub(crate) fn signature(&self, function: u32) -> &CoreSignature {
         &self.types[self.functions[function as usize] as usize]
     }
 
     /// The name of a function from the name section.
-    pub fn function_name(&self, function: u32) -> Option<&str> {
+    pub(crate) fn function_name(&self, function: u32) -> Option<&str> {
         let at = self
             .function_names
             .binary_search_by_key(&function, |(index, _)| *index)
@@ -302,7 +304,7 @@ impl<'a> Module<'a> {
 ///
 /// # Errors
 /// For types of the garbage collection proposal, which is not supported.
-pub fn core_type(ty: wasmparser::ValType) -> Result<CoreType> {
+pub(crate) fn core_type(ty: wasmparser::ValType) -> Result<CoreType> {
     use wasmparser::{AbstractHeapType as A, HeapType, ValType};
     Ok(match ty {
         ValType::I32 => CoreType::I32,

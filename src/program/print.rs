@@ -9,7 +9,7 @@ use trampette_artifact::metadata::{ExportItem, Resource};
 impl Program<'_> {
     /// The plan as readable text: types, imports, modules, instances, steps, trampolines with their
     /// options, exports.
-    pub fn print(&self) -> String {
+    pub(crate) fn print(&self) -> String {
         let mut out = String::new();
         // Writing to a string does not fail.
         let _ = self.write_plan(&mut out);

@@ -6,7 +6,7 @@ use trampette_artifact::key::FuncKey;
 
 /// The full name of a symbol: the key's, and the module's name for a core function or the kind of a
 /// trampoline.
-pub fn symbol(program: &Program<'_>, key: FuncKey) -> String {
+pub(crate) fn symbol(program: &Program<'_>, key: FuncKey) -> String {
     let detail = match key {
         FuncKey::ModuleFunction(UnitId(unit), defined) => program
             .core_instances

@@ -12,7 +12,7 @@ use wasmparser::{AbstractHeapType, CompositeInnerType, HeapType, RefType, SubTyp
 /// An exact value type; equal types are equal values.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs)]
-pub enum ExactType {
+pub(crate) enum ExactType {
     I32,
     I64,
     F32,
@@ -23,7 +23,7 @@ pub enum ExactType {
 
 /// An exact heap type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum ExactHeap {
+pub(crate) enum ExactHeap {
     /// Not a declared type.
     Abstract(AbstractHeapType),
     /// A declared function type.
@@ -41,7 +41,7 @@ struct ExactSignature {
 
 /// Interned function types; id = index + 1, since 0 matches nothing.
 #[derive(Debug, Default)]
-pub struct CanonicalTypes {
+pub(crate) struct CanonicalTypes {
     /// Recursion groups, and the index of the first type of each.
     groups: HashMap<Vec<ExactSignature>, u32>,
     signatures: Vec<CoreSignature>,
@@ -49,7 +49,7 @@ pub struct CanonicalTypes {
 
 impl CanonicalTypes {
     /// Interns every function type of a module; the ids are in the order of its types.
-    pub fn intern_module(&mut self, module: &Module<'_>) -> Vec<SignatureId> {
+    pub(crate) fn intern_module(&mut self, module: &Module<'_>) -> Vec<SignatureId> {
         let mut ids = Vec::with_capacity(module.types.len());
         for group in &module.recursion_groups {
             let first = ids.len();
@@ -67,7 +67,7 @@ impl CanonicalTypes {
     }
 
     /// Interns a function type without declared types in it, as trampolines have.
-    pub fn intern(&mut self, signature: &CoreSignature) -> SignatureId {
+    pub(crate) fn intern(&mut self, signature: &CoreSignature) -> SignatureId {
         self.intern_group(plain_group(signature), std::slice::from_ref(signature))
     }
 
@@ -81,18 +81,8 @@ impl CanonicalTypes {
     }
 
     /// The signatures, in the order of their ids.
-    pub fn iter(&self) -> impl Iterator<Item = &CoreSignature> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &CoreSignature> {
         self.signatures.iter()
-    }
-
-    /// Number of types.
-    pub fn len(&self) -> usize {
-        self.signatures.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.signatures.is_empty()
     }
 }
 
@@ -135,7 +125,7 @@ fn exact_signature(ty: &SubType, ids: &[SignatureId], first: usize) -> ExactSign
 
 /// A value type of a module whose declared types have `ids`; those from `first` on that have none yet
 /// are of the group that is being interned.
-pub fn exact_type(ty: ValType, ids: &[SignatureId], first: usize) -> ExactType {
+pub(crate) fn exact_type(ty: ValType, ids: &[SignatureId], first: usize) -> ExactType {
     match ty {
         ValType::I32 => ExactType::I32,
         ValType::I64 => ExactType::I64,
@@ -165,7 +155,7 @@ fn exact_reference(reference: RefType, ids: &[SignatureId], first: usize) -> Exa
 
 impl ExactType {
     /// Whether a value of this type can be used where `other` is expected.
-    pub fn is_subtype_of(self, other: ExactType) -> bool {
+    pub(crate) fn is_subtype_of(self, other: ExactType) -> bool {
         let (
             ExactType::Ref { nullable, heap },
             ExactType::Ref {
@@ -199,57 +189,5 @@ impl ExactHeap {
                 )
                 | (ExactHeap::Abstract(A::NoExn), ExactHeap::Abstract(A::Exn))
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::modules::bind::parse_module;
-
-    fn ids(types: &mut CanonicalTypes, text: &str) -> Vec<u32> {
-        let wasm = wat::parse_str(text).unwrap();
-        let module = parse_module(&wasm).unwrap();
-        let ids = types.intern_module(&module);
-        ids.into_iter().map(|id| id.0).collect()
-    }
-
-    #[test]
-    fn equal_types_of_any_module_are_one() {
-        let mut types = CanonicalTypes::default();
-        let text = "(module (type (func (param i64))) (type (func)) (type (func (param i64))))";
-        assert_eq!(ids(&mut types, text), [1, 2, 1]);
-        assert_eq!(ids(&mut types, "(module (type (func)))"), [2]);
-        assert_eq!(types.intern(&CoreSignature::default()).0, 2);
-        assert_eq!(types.len(), 2);
-        assert_eq!(types.iter().count(), 2);
-    }
-
-    #[test]
-    fn references_are_told_apart_exactly() {
-        let mut types = CanonicalTypes::default();
-        let text = "(module (type $f (func)) (type (func (param funcref)))
-            (type (func (param (ref func)))) (type (func (param (ref $f)))) (type (func (param (ref null $f)))))";
-        assert_eq!(ids(&mut types, text), [1, 2, 3, 4, 5]);
-        // The same declared type under another index.
-        let text =
-            "(module (type (func (result i32))) (type $g (func)) (type (func (param (ref $g)))))";
-        assert_eq!(ids(&mut types, text), [6, 1, 4]);
-    }
-
-    #[test]
-    fn groups_are_equal_as_a_whole() {
-        let mut types = CanonicalTypes::default();
-        let pair =
-            "(module (rec (type $a (func (param (ref $b)))) (type $b (func (result (ref $a))))))";
-        assert_eq!(ids(&mut types, pair), [1, 2]);
-        let again = "(module (type (func)) (rec (type $a (func (param (ref $b)))) (type $b (func (result (ref $a))))))";
-        assert_eq!(ids(&mut types, again), [3, 1, 2]);
-        // A type in a group is not the same type alone, and the order counts.
-        let alone = "(module (rec (type (func)) (type (func))))";
-        assert_eq!(ids(&mut types, alone), [4, 5]);
-        let recursive = "(module (type $r (func (param (ref $r)))))";
-        assert_eq!(ids(&mut types, recursive), [6]);
-        assert_eq!(ids(&mut types, recursive), [6]);
     }
 }

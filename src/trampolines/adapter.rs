@@ -35,7 +35,7 @@ use trampette_artifact::types::{Type, TypeTable};
 ///
 /// # Errors
 /// If the trampoline is of another kind, or its type has values that cannot be transferred yet.
-pub fn adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
+pub(crate) fn adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
     let trampoline = &session.program.trampolines[id.index()];
     let TrampolineKind::Adapter { lift, options, .. } = &trampoline.kind else {
         bail!("{id} is no adapter but `{}`", trampoline.kind.name());

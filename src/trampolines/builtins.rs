@@ -20,7 +20,7 @@ use trampette_artifact::trap::TrapCode;
 ///
 /// # Errors
 /// Never; the result is uniform over all producers.
-pub fn builtin_trampoline(session: &Session<'_>, builtin: Builtin) -> Result<ir::Function> {
+pub(crate) fn builtin_trampoline(session: &Session<'_>, builtin: Builtin) -> Result<ir::Function> {
     let key = FuncKey::Builtin(builtin);
     let signature = codegen::builtin_signature(builtin);
     let types_of = |params: &[ir::AbiParam]| -> Vec<ir::Type> {

@@ -12,6 +12,7 @@
 use crate::codegen::emitter::Emitter;
 use crate::codegen::values::{load_values, store_values};
 use crate::codegen::{self, Session};
+use crate::program::intrinsic::intrinsic_signature;
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::{CoreFunc, Instantiation};
 use crate::trampolines::resources::destructor_signature;
@@ -49,7 +50,7 @@ enum Lock {
 ///
 /// # Errors
 /// If `key` is another, or names an export that the program does not have.
-pub fn native_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
+pub(crate) fn native_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
     let (body, lock) = match key {
         FuncKey::ExportEntry(Abi::Native, id) => {
             let lock = if has_post_return(session, id)? {
@@ -96,7 +97,7 @@ pub fn native_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Function>
 ///
 /// # Errors
 /// If `key` is no such body.
-pub fn body_signature(key: FuncKey) -> Result<CoreSignature> {
+pub(crate) fn body_signature(key: FuncKey) -> Result<CoreSignature> {
     let params: &[CoreType] = match key {
         FuncKey::ExportEntry(Abi::Wasm, _) => &[CoreType::I64, CoreType::I64],
         FuncKey::PostReturn(Abi::Wasm, _) | FuncKey::Startup(Abi::Wasm, _) => &[],
@@ -131,7 +132,7 @@ fn has_post_return(session: &Session<'_>, export: ExportId) -> Result<bool> {
 ///
 /// # Errors
 /// If `key` is another, or names what the program does not have.
-pub fn array_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
+pub(crate) fn array_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
     let program = session.program;
     let (body, signature, home) = match key {
         FuncKey::ArrayToWasm(UnitId(instance), func) => {
@@ -150,7 +151,7 @@ pub fn array_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> 
         }
         FuncKey::UnsafeIntrinsic(Abi::Array, intrinsic) => (
             FuncKey::UnsafeIntrinsic(Abi::Wasm, intrinsic),
-            crate::intrinsics::signature(intrinsic),
+            intrinsic_signature(intrinsic),
             None,
         ),
         FuncKey::ResourceDrop(Abi::Array, id) => (
@@ -285,7 +286,7 @@ fn call_body(
 ///
 /// # Errors
 /// Says which rule is broken, and by which instruction.
-pub fn verify_entry(func: &ir::Function) -> Result<()> {
+pub(crate) fn verify_entry(func: &ir::Function) -> Result<()> {
     ensure!(
         func.signature.call_conv == CallConv::SystemV,
         "an entry has the platform's calling convention, not {}",

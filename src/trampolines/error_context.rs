@@ -25,7 +25,10 @@ use trampette_artifact::types::Type;
 ///
 /// # Errors
 /// If the trampoline is of another kind, or options that it needs are missing.
-pub fn error_context_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
+pub(crate) fn error_context_trampoline(
+    session: &Session<'_>,
+    id: TrampolineId,
+) -> Result<ir::Function> {
     let trampoline = &session.program.trampolines[id.index()];
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let TrampolineKind::ErrorContext { built_in, options } = &trampoline.kind else {

@@ -35,7 +35,7 @@ use trampette_artifact::types::{Type, TypeTable};
 ///
 /// # Errors
 /// If its type has values that cannot be transferred yet.
-pub fn export_body(session: &Session<'_>, id: ExportId) -> Result<ir::Function> {
+pub(crate) fn export_body(session: &Session<'_>, id: ExportId) -> Result<ir::Function> {
     let lift = &session.program.lifts[id.index()];
     let signature = CoreSignature {
         params: vec![CoreType::I64; 2].into(),
@@ -60,7 +60,7 @@ pub fn export_body(session: &Session<'_>, id: ExportId) -> Result<ir::Function> 
 ///
 /// # Errors
 /// None at present; the type leaves room for options that cannot be compiled.
-pub fn post_return_body(session: &Session<'_>, id: ExportId) -> Result<ir::Function> {
+pub(crate) fn post_return_body(session: &Session<'_>, id: ExportId) -> Result<ir::Function> {
     let lift = &session.program.lifts[id.index()];
     let key = FuncKey::PostReturn(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&CoreSignature::default());

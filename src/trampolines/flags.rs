@@ -17,7 +17,7 @@ fn field(e: &Emitter<'_, '_>, instance: ComponentInstanceId, offset: usize) -> R
 
 /// Flags of an instance as they were before [`forbid_leaving`].
 #[must_use = "flags must be restored"]
-pub struct SavedFlags {
+pub(crate) struct SavedFlags {
     instance: ComponentInstanceId,
     /// `None` if nothing could observe the change, which was not made.
     flags: Option<Value>,
@@ -25,7 +25,7 @@ pub struct SavedFlags {
 
 /// Clears `may_leave` around calls to `realloc` or `post-return`. No other code of the component
 /// runs between a value's reallocations, so clearing it once for all of them is not observable.
-pub fn forbid_leaving(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) -> SavedFlags {
+pub(crate) fn forbid_leaving(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) -> SavedFlags {
     if !e.session.layout.leaving_is_observable(instance) {
         let flags = None;
         return SavedFlags { instance, flags };
@@ -40,7 +40,7 @@ pub fn forbid_leaving(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) ->
 }
 
 /// Sets the flags to what they were.
-pub fn restore_flags(e: &mut Emitter<'_, '_>, saved: SavedFlags) {
+pub(crate) fn restore_flags(e: &mut Emitter<'_, '_>, saved: SavedFlags) {
     if let Some(flags) = saved.flags {
         let place = field(e, saved.instance, offset_of!(InstanceState, flags));
         e.store_root(flags, place);
@@ -48,7 +48,7 @@ pub fn restore_flags(e: &mut Emitter<'_, '_>, saved: SavedFlags) {
 }
 
 /// Counts one more borrowed handle of the instance's current task.
-pub fn count_borrow(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
+pub(crate) fn count_borrow(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
     let place = field(e, instance, offset_of!(InstanceState, borrows));
     let borrows = e.load_root(types::I32, place);
     let one = e.i32(1);
@@ -57,14 +57,14 @@ pub fn count_borrow(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
 }
 
 /// How many borrowed handles the instance's tasks hold.
-pub fn borrows(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) -> Value {
+pub(crate) fn borrows(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) -> Value {
     let place = field(e, instance, offset_of!(InstanceState, borrows));
     e.load_root(types::I32, place)
 }
 
 /// Raises [`TrapCode::BorrowsRemain`] if the task that returns still holds borrowed handles: more
 /// than there were before it, if other tasks of the instance wait for it.
-pub fn trap_if_borrows_remain(
+pub(crate) fn trap_if_borrows_remain(
     e: &mut Emitter<'_, '_>,
     instance: ComponentInstanceId,
     before: Option<Value>,

@@ -6,7 +6,8 @@
 //! [`HandleEntry::FREE`] and index 0 needs no check of its own.
 //!
 //! Entries may move when a handle is added to their table: an [`Entry`]'s address is valid until
-//! then. A lent handle cannot be freed, so its *index* stays valid: see [`unlend_at`].
+//! then. A lent handle cannot be freed, so its *index* stays valid: by that the runtime
+//! ends lends when the call is over ([`Builtin::LendPush`]).
 //!
 //! Which handles travel, and when, is decided by the transfer engine and by `resources`.
 
@@ -23,7 +24,7 @@ use trampette_artifact::trap::TrapCode;
 
 /// Which handles a look-up accepts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Allowed {
+pub(crate) enum Allowed {
     /// Owned ones only.
     Own,
     /// Owned and borrowed ones.
@@ -32,7 +33,7 @@ pub enum Allowed {
 
 /// A handle that was found and has the right type.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Address of its [`HandleEntry`] (`i64`); valid until a handle is added to the table.
     pub address: Value,
     /// The resource's representation (`i32`).
@@ -66,7 +67,7 @@ fn entry_address(e: &mut Emitter<'_, '_>, table: ComponentInstanceId, index: Val
 /// Adds an entry with that tag ([`HandleEntry::tag`]) and representation (`i32`) to the table of a
 /// component instance, or to the host's ([`trampette_artifact::layout::RootLayout::host_instance`]).
 /// Returns its index (`i32`). Raises [`TrapCode::HandleTableFull`] when the limit is reached.
-pub fn table_new(
+pub(crate) fn table_new(
     e: &mut Emitter<'_, '_>,
     table: ComponentInstanceId,
     tag: u32,
@@ -118,7 +119,7 @@ fn set_tag_and_lends(e: &mut Emitter<'_, '_>, address: Value, tag: u32) {
 /// [`TrapCode::UnknownHostHandle`]) if there is none, [`TrapCode::HandleTypeMismatch`] or
 /// [`TrapCode::HandleTypeMismatchHost`] if it is something else, [`TrapCode::HandleNotOwned`] for a
 /// borrowed handle where only an owned one is allowed.
-pub fn table_rep(
+pub(crate) fn table_rep(
     e: &mut Emitter<'_, '_>,
     table: ComponentInstanceId,
     resource: ResourceId,
@@ -178,7 +179,7 @@ pub fn table_rep(
 /// representation (`i32`). Raises
 /// [`TrapCode::UnknownHandle`] if there is no handle, [`TrapCode::HandleTypeMismatchHost`] if it is
 /// something else.
-pub fn error_context(
+pub(crate) fn error_context(
     e: &mut Emitter<'_, '_>,
     table: ComponentInstanceId,
     index: Value,
@@ -299,7 +300,7 @@ fn found_is_imported(e: &mut Emitter<'_, '_>, tag: Value) -> Option<Value> {
 
 /// Takes the owned handle at `index` out of the table and returns its representation (`i32`):
 /// `lift_own` of the Canonical ABI. Raises what [`table_rep`] does, and [`TrapCode::HandleLent`].
-pub fn table_remove_own(
+pub(crate) fn table_remove_own(
     e: &mut Emitter<'_, '_>,
     table: ComponentInstanceId,
     resource: ResourceId,
@@ -312,7 +313,7 @@ pub fn table_remove_own(
 }
 
 /// Raises [`TrapCode::HandleLent`] if the handle is lent.
-pub fn trap_if_lent(e: &mut Emitter<'_, '_>, entry: &Entry) {
+pub(crate) fn trap_if_lent(e: &mut Emitter<'_, '_>, entry: &Entry) {
     let flags = Region::Root.trusted(e.builder.func);
     let lends = e
         .builder
@@ -322,7 +323,7 @@ pub fn trap_if_lent(e: &mut Emitter<'_, '_>, entry: &Entry) {
 }
 
 /// Frees the entry at `index`, which is in use and not lent.
-pub fn table_free(
+pub(crate) fn table_free(
     e: &mut Emitter<'_, '_>,
     table: ComponentInstanceId,
     index: Value,
@@ -337,29 +338,15 @@ pub fn table_free(
 }
 
 /// Lends the handle: until it is given back it can be neither passed on nor dropped.
-pub fn lend(e: &mut Emitter<'_, '_>, entry: &Entry) {
-    add_to_lends(e, entry.address, 1);
-}
-
-/// Ends a lend. Only if no handle can have been added to the table meanwhile, since that may move
-/// the entry; else [`unlend_at`].
-pub fn unlend(e: &mut Emitter<'_, '_>, entry: &Entry) {
-    add_to_lends(e, entry.address, -1);
-}
-
-/// Ends a lend of the handle at `index`, which was checked by the look-up before the lend: a lent
-/// handle stays in its table.
-pub fn unlend_at(e: &mut Emitter<'_, '_>, table: ComponentInstanceId, index: Value) {
-    let address = entry_address(e, table, index);
-    add_to_lends(e, address, -1);
-}
-
-fn add_to_lends(e: &mut Emitter<'_, '_>, address: Value, change: i64) {
+pub(crate) fn lend(e: &mut Emitter<'_, '_>, entry: &Entry) {
     let flags = Region::Root.trusted(e.builder.func);
-    let lends = e.builder.ins().load(types::I32, flags, address, LENDS);
-    let change = e.builder.ins().iconst(types::I32, change & 0xffff_ffff);
-    let lends = e.builder.ins().iadd(lends, change);
-    e.builder.ins().store(flags, lends, address, LENDS);
+    let lends = e
+        .builder
+        .ins()
+        .load(types::I32, flags, entry.address, LENDS);
+    let one = e.builder.ins().iconst(types::I32, 1);
+    let lends = e.builder.ins().iadd(lends, one);
+    e.builder.ins().store(flags, lends, entry.address, LENDS);
 }
 
 #[cfg(test)]
@@ -409,8 +396,6 @@ mod tests {
             emit(session, |e, index| {
                 let entry = table_rep(e, CHILD, CHILDS, index, Allowed::OwnOrBorrow);
                 lend(e, &entry);
-                unlend(e, &entry);
-                unlend_at(e, CHILD, index);
                 entry.rep
             });
         });

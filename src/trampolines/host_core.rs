@@ -25,7 +25,7 @@ use trampette_artifact::trap::TrapCode;
 ///
 /// # Errors
 /// If the program has no such import.
-pub fn wasm_to_array(session: &Session<'_>, import: CoreImportId) -> Result<ir::Function> {
+pub(crate) fn wasm_to_array(session: &Session<'_>, import: CoreImportId) -> Result<ir::Function> {
     let key = FuncKey::WasmToArray(import);
     let core = session
         .program

@@ -34,7 +34,7 @@ const STACK_STRUCT_LIMIT: u32 = 256 << 10;
 ///
 /// # Errors
 /// If the trampoline is of another kind, or its type has values that cannot be transferred yet.
-pub fn lower_import(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
+pub(crate) fn lower_import(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
     let trampoline = &session.program.trampolines[id.index()];
     let TrampolineKind::LowerImport {
         import,

@@ -2,22 +2,22 @@
 //!
 //! [`build`] is the one way in: every key that is no core function becomes CLIF here.
 
-pub mod adapter;
-pub mod builtins;
-pub mod entry;
-pub mod error_context;
-pub mod export_entry;
-pub mod flags;
-pub mod handles;
-pub mod host_core;
-pub mod lower_import;
-pub mod reentrance;
-pub mod resources;
-pub mod startup;
-pub mod string_route;
+pub(crate) mod adapter;
+pub(crate) mod builtins;
+pub(crate) mod entry;
+pub(crate) mod error_context;
+pub(crate) mod export_entry;
+pub(crate) mod flags;
+pub(crate) mod handles;
+pub(crate) mod host_core;
+pub(crate) mod lower_import;
+pub(crate) mod reentrance;
+pub(crate) mod resources;
+pub(crate) mod startup;
+pub(crate) mod string_route;
 #[cfg(test)]
-pub mod testing;
-pub mod transfer;
+pub(crate) mod testing;
+pub(crate) mod transfer;
 
 use crate::codegen::Session;
 use crate::program::TrampolineKind;
@@ -30,7 +30,7 @@ use trampette_artifact::key::{Abi, FuncKey};
 ///
 /// # Errors
 /// If the program has nothing of that key, or what it needs is not supported.
-pub fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
+pub(crate) fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
     match key {
         FuncKey::ModuleFunction(..) => bail!("{key} is a core function, not a trampoline"),
         FuncKey::ArrayToWasm(..)
@@ -61,7 +61,7 @@ pub fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function> {
 }
 
 /// Whether a key is an entry, which [`entry::verify_entry`] must accept.
-pub fn is_entry(key: FuncKey) -> bool {
+pub(crate) fn is_entry(key: FuncKey) -> bool {
     match key {
         FuncKey::ArrayToWasm(..) => true,
         FuncKey::ComponentTrampoline(abi, _)

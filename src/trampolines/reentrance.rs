@@ -17,13 +17,13 @@ use trampette_artifact::metadata::Resource;
 use trampette_artifact::trap::TrapCode;
 
 /// Where a component instance's flags are in slab 0's root.
-pub fn flags_field(e: &Emitter<'_, '_>, instance: ComponentInstanceId) -> RootOffset {
+pub(crate) fn flags_field(e: &Emitter<'_, '_>, instance: ComponentInstanceId) -> RootOffset {
     let state = e.session.layout.root.instance(instance);
     RootOffset(state.0 + offset_of!(InstanceState, flags) as u32)
 }
 
 /// Raises [`TrapCode::CannotLeave`] if the instance may not call canonical built-ins now.
-pub fn check_may_leave(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
+pub(crate) fn check_may_leave(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
     if !e.session.layout.leaving_is_observable(instance) {
         return;
     }
@@ -37,13 +37,13 @@ pub fn check_may_leave(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
 
 /// The instances whose flags a call must test, clear and set again.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Crossing {
+pub(crate) struct Crossing {
     entering: Vec<ComponentInstanceId>,
 }
 
 impl Crossing {
     /// The crossing of a call from `caller` (the host: `None`) to a function that `callee` lifts.
-    pub fn new(
+    pub(crate) fn new(
         program: &Program<'_>,
         caller: Option<ComponentInstanceId>,
         callee: ComponentInstanceId,
@@ -58,13 +58,8 @@ impl Crossing {
         Crossing { entering }
     }
 
-    /// Whether nothing needs to be done.
-    pub fn is_empty(&self) -> bool {
-        self.entering.is_empty()
-    }
-
     /// Raises `code` if one of the instances may not be entered.
-    pub fn check(&self, e: &mut Emitter<'_, '_>, code: TrapCode) {
+    pub(crate) fn check(&self, e: &mut Emitter<'_, '_>, code: TrapCode) {
         for instance in &self.entering {
             let field = flags_field(e, *instance);
             let flags = e.load_root(types::I32, field);
@@ -76,7 +71,7 @@ impl Crossing {
     }
 
     /// [`Crossing::check`], then marks the instances as entered.
-    pub fn enter(&self, e: &mut Emitter<'_, '_>, code: TrapCode) {
+    pub(crate) fn enter(&self, e: &mut Emitter<'_, '_>, code: TrapCode) {
         self.check(e, code);
         for instance in &self.entering {
             let field = flags_field(e, *instance);
@@ -89,7 +84,7 @@ impl Crossing {
 
     /// Marks the instances as left, on normal return. A trap leaves them entered: it locks the whole
     /// component.
-    pub fn leave(&self, e: &mut Emitter<'_, '_>) {
+    pub(crate) fn leave(&self, e: &mut Emitter<'_, '_>) {
         for instance in &self.entering {
             let field = flags_field(e, *instance);
             let flags = e.load_root(types::I32, field);
@@ -110,7 +105,7 @@ fn self_and_ancestors<'p>(
 }
 
 /// Whether `outer` is `inner` or one of its ancestors.
-pub fn contains(
+pub(crate) fn contains(
     program: &Program<'_>,
     outer: ComponentInstanceId,
     inner: ComponentInstanceId,
@@ -120,7 +115,7 @@ pub fn contains(
 
 /// Whether code of the instance can run while a call from it to an instance inside it is under way:
 /// something inside calls it back.
-pub fn can_be_reentered(program: &Program<'_>, instance: ComponentInstanceId) -> bool {
+pub(crate) fn can_be_reentered(program: &Program<'_>, instance: ComponentInstanceId) -> bool {
     program.trampolines.iter().any(|trampoline| {
         let (caller, callee) = match &trampoline.kind {
             TrampolineKind::Adapter { lift, options, .. } => {
@@ -183,6 +178,6 @@ mod tests {
         assert_eq!(entering(&program, Some(CHILD), CHILD), []);
         // A parent that never calls between components cannot re-enter its child.
         program.trampolines.truncate(3);
-        assert!(Crossing::new(&program, None, CHILD).is_empty());
+        assert!(Crossing::new(&program, None, CHILD).entering.is_empty());
     }
 }

@@ -27,7 +27,7 @@ use trampette_artifact::trap::TrapCode;
 ///
 /// # Errors
 /// If the trampoline is of another kind.
-pub fn resource_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
+pub(crate) fn resource_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
     let trampoline = &session.program.trampolines[id.index()];
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&trampoline.signature);
@@ -115,7 +115,7 @@ fn resource_drop(
 /// Emits the end of an owned resource, whose handle `caller` (the host: `None`) has given up.
 ///
 /// `pub` for whoever must drop handles on the way, such as a trampoline that cannot deliver them.
-pub fn destroy(
+pub(crate) fn destroy(
     e: &mut Emitter<'_, '_>,
     caller: Option<ComponentInstanceId>,
     resource: ResourceId,
@@ -150,7 +150,7 @@ pub fn destroy(
 }
 
 /// The core type of every destructor: `(i32)`.
-pub fn destructor_signature() -> CoreSignature {
+pub(crate) fn destructor_signature() -> CoreSignature {
     CoreSignature {
         params: [CoreType::I32].into(),
         results: [].into(),
@@ -161,7 +161,10 @@ pub fn destructor_signature() -> CoreSignature {
 ///
 /// # Errors
 /// If the host defines the resource itself.
-pub fn resource_drop_body(session: &Session<'_>, resource: ResourceId) -> Result<ir::Function> {
+pub(crate) fn resource_drop_body(
+    session: &Session<'_>,
+    resource: ResourceId,
+) -> Result<ir::Function> {
     let key = FuncKey::ResourceDrop(Abi::Wasm, resource);
     let definition = session
         .program

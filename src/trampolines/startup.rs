@@ -20,7 +20,7 @@ use trampette_artifact::trap::TrapCode;
 ///
 /// # Errors
 /// If there is no such step, or a start function takes or returns something.
-pub fn startup_body(session: &Session<'_>, step: u32) -> Result<ir::Function> {
+pub(crate) fn startup_body(session: &Session<'_>, step: u32) -> Result<ir::Function> {
     let actions = session.layout.startup.get(step as usize);
     let actions = actions.with_context(|| format!("there is no start-up step {step}"))?;
     let signature = codegen::wasm_call_signature(&CoreSignature::default());

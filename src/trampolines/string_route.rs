@@ -11,7 +11,7 @@ use trampette_artifact::ids::StringRouteId;
 use trampette_artifact::key::FuncKey;
 
 /// The signature after the context: pointer and (tagged) length, as `i64`, at either end.
-pub fn signature() -> ir::Signature {
+pub(crate) fn signature() -> ir::Signature {
     codegen::wasm_call_signature(&CoreSignature {
         params: vec![CoreType::I64; 2].into(),
         results: vec![CoreType::I64; 2].into(),
@@ -22,7 +22,7 @@ pub fn signature() -> ir::Signature {
 ///
 /// # Errors
 /// If the program has no such route.
-pub fn string_route(session: &Session<'_>, id: StringRouteId) -> Result<ir::Function> {
+pub(crate) fn string_route(session: &Session<'_>, id: StringRouteId) -> Result<ir::Function> {
     let key = FuncKey::StringRoute(id);
     let route = session.layout.string_routes.get(id);
     let route = route.with_context(|| format!("{key}: no adapter takes such a route"))?;

@@ -16,7 +16,7 @@ use trampette_artifact::metadata::{Export, ExportItem, Resource};
 use trampette_artifact::types::FuncType;
 
 /// A core type.
-pub fn signature(params: &[CoreType], results: &[CoreType]) -> CoreSignature {
+pub(crate) fn signature(params: &[CoreType], results: &[CoreType]) -> CoreSignature {
     CoreSignature {
         params: params.into(),
         results: results.into(),
@@ -24,22 +24,22 @@ pub fn signature(params: &[CoreType], results: &[CoreType]) -> CoreSignature {
 }
 
 /// The resources of [`program`].
-pub const IMPORTED: ResourceId = ResourceId(0);
+pub(crate) const IMPORTED: ResourceId = ResourceId(0);
 /// Defined by the component itself, with a destructor.
-pub const ROOTS: ResourceId = ResourceId(1);
+pub(crate) const ROOTS: ResourceId = ResourceId(1);
 /// Defined by the child, with a destructor.
-pub const CHILDS: ResourceId = ResourceId(2);
+pub(crate) const CHILDS: ResourceId = ResourceId(2);
 /// Defined by the child, without a destructor.
-pub const PLAIN: ResourceId = ResourceId(3);
+pub(crate) const PLAIN: ResourceId = ResourceId(3);
 /// The component itself.
-pub const PARENT: ComponentInstanceId = ComponentInstanceId(0);
+pub(crate) const PARENT: ComponentInstanceId = ComponentInstanceId(0);
 /// Its child.
-pub const CHILD: ComponentInstanceId = ComponentInstanceId(1);
+pub(crate) const CHILD: ComponentInstanceId = ComponentInstanceId(1);
 
 /// A program with two component instances, of which the parent owns a slab and a core instance, and
 /// the child another of each. Each core instance has three functions of its own after one import:
 /// `(i32)`, one with many parameters and results of all types, and `()`.
-pub fn program() -> Program<'static> {
+pub(crate) fn program() -> Program<'static> {
     use CoreType::{F32, F64, I32, I64, Ref, V128};
     let all = [I32, I64, F32, F64, V128, Ref(RefKind::Func), I64, I64, I64];
     let module = || Module {
@@ -168,7 +168,7 @@ fn drop_of(resource: ResourceId, instance: ComponentInstanceId) -> TrampolineKin
 }
 
 /// The layout of [`program`]: two slabs.
-pub fn layout() -> Layout {
+pub(crate) fn layout() -> Layout {
     let unit = |number: u32| UnitBinding {
         module: ModuleId(number),
         slab: SlabId(number),
@@ -194,7 +194,7 @@ pub fn layout() -> Layout {
 }
 
 /// Runs `test` with a session over [`program`] for each level of optimisation.
-pub fn with_session(test: impl Fn(&Session<'_>)) {
+pub(crate) fn with_session(test: impl Fn(&Session<'_>)) {
     let (program, layout) = (program(), layout());
     for level in [OptLevel::None, OptLevel::Speed] {
         let options = CompileOptions {
@@ -206,7 +206,7 @@ pub fn with_session(test: impl Fn(&Session<'_>)) {
 }
 
 /// Verifies and compiles a function.
-pub fn compile(session: &Session<'_>, func: &ir::Function) -> CompiledCode {
+pub(crate) fn compile(session: &Session<'_>, func: &ir::Function) -> CompiledCode {
     if let Err(errors) = verify_function(func, &*session.isa) {
         panic!("{errors}\n{func}");
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use trampette_runtime::{Component, ExportItem, Instance, Linker, Store, Val};
 
 /// Runs the component directives of one script.
-pub struct ComponentRunner {
+pub(super) struct ComponentRunner {
     options: CompileOptions,
     /// The host's items.
     linker: Result<Linker<()>>,
@@ -39,7 +39,7 @@ struct Definition {
 
 impl ComponentRunner {
     /// A runner for one script.
-    pub fn new(options: &ScriptOptions) -> ComponentRunner {
+    pub(super) fn new(options: &ScriptOptions) -> ComponentRunner {
         let mut options = options.compile.clone();
         let mut linker = Linker::new();
         linker.allow_shadowing(true);
@@ -64,7 +64,7 @@ impl ComponentRunner {
     ///
     /// # Errors
     /// If it does not behave as the script demands.
-    pub fn run(&mut self, directive: &Directive<'_>) -> Result<()> {
+    pub(super) fn run(&mut self, directive: &Directive<'_>) -> Result<()> {
         match &directive.action {
             Action::Define {
                 name,

@@ -28,7 +28,7 @@ use trampette_runtime::{
 use wasmparser::WasmFeatures;
 
 /// Runs the core directives of one script, or of one of its threads.
-pub struct ScriptRunner<'scope, 's> {
+pub(super) struct ScriptRunner<'scope, 's> {
     options: CompileOptions,
     /// What was resolved for each directive.
     plans: Vec<Plan>,
@@ -48,7 +48,7 @@ struct Live {
 
 impl<'scope, 's: 'scope> ScriptRunner<'scope, 's> {
     /// A runner for one script, whose threads live in `scope`.
-    pub fn new(options: &ScriptOptions, scope: &'scope Scope<'scope, 's>) -> Self {
+    pub(super) fn new(options: &ScriptOptions, scope: &'scope Scope<'scope, 's>) -> Self {
         ScriptRunner {
             options: options.compile.clone(),
             plans: Vec::new(),
@@ -113,7 +113,7 @@ impl<'scope, 's: 'scope> ScriptRunner<'scope, 's> {
         let mut excluded = Excluded::new();
         let artifact = in_thread_pool(&self.options, || {
             loop {
-                let mut planner =
+                let planner =
                     Planner::plan(script, &spectest, &excluded, core_plan::count(script))?;
                 let failures = match compile_binding(&planner.binding, &self.options) {
                     Ok(artifact) => {

@@ -89,7 +89,7 @@ pub(super) fn count(script: &[Directive<'_>]) -> usize {
 
 impl<'s, 'w> Planner<'s, 'w> {
     /// Resolves the first `end` directives.
-    pub fn plan(
+    pub(super) fn plan(
         script: &'w [Directive<'s>],
         spectest: &'w [u8],
         excluded: &'w Excluded,
@@ -151,7 +151,7 @@ impl<'s, 'w> Planner<'s, 'w> {
     }
 
     /// Who made an instance, by number.
-    pub fn directive_of(&self, instance: CoreInstanceId) -> Option<usize> {
+    pub(super) fn directive_of(&self, instance: CoreInstanceId) -> Option<usize> {
         self.directives.get(&instance).copied()
     }
 

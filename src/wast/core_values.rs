@@ -13,7 +13,7 @@ use wast::{WastArg, WastRet};
 ///
 /// # Errors
 /// If one is not a core value, or of garbage collection.
-pub fn arguments(arguments: &[WastArg<'_>]) -> Result<Vec<CoreVal>> {
+pub(super) fn arguments(arguments: &[WastArg<'_>]) -> Result<Vec<CoreVal>> {
     let one = |argument| {
         let argument = core_argument(argument).context("an argument is not a core value")?;
         Ok(match argument {
@@ -59,7 +59,7 @@ fn null(heap: &HeapType<'_>) -> Result<CoreVal> {
 ///
 /// # Errors
 /// If they differ.
-pub fn compare_results(found: &[CoreVal], expected: &[WastRet<'_>]) -> Result<()> {
+pub(super) fn compare_results(found: &[CoreVal], expected: &[WastRet<'_>]) -> Result<()> {
     ensure!(
         found.len() == expected.len(),
         "expected {} results, found {found:?}",

@@ -8,7 +8,7 @@ use wasmparser::{BranchHint, FunctionBody, KnownCustom, Operator, Parser, Payloa
 ///
 /// # Errors
 /// If a name or branch-hint section is not as specified.
-pub fn check(wasm: &[u8]) -> Result<()> {
+pub(super) fn check(wasm: &[u8]) -> Result<()> {
     let mut imported = 0;
     let mut hints: Vec<(u32, Vec<BranchHint>)> = Vec::new();
     let mut bodies = Vec::new();

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use trampette_runtime::{Linker, Resource};
 
 /// The import name of the host's instance.
-pub const HOST: &str = "host";
+pub(super) const HOST: &str = "host";
 /// The core module that it exports, by the name that compiling binds it under.
-pub const SIMPLE_MODULE: &str = "host#simple-module";
+pub(super) const SIMPLE_MODULE: &str = "host#simple-module";
 
 /// `simple-module`'s text.
 const SIMPLE_MODULE_TEXT: &str = r#"(module
@@ -19,7 +19,7 @@ const SIMPLE_MODULE_TEXT: &str = r#"(module
 ///
 /// # Errors
 /// Never; its text is a constant.
-pub fn simple_module() -> Result<Vec<u8>> {
+pub(super) fn simple_module() -> Result<Vec<u8>> {
     Ok(wat::parse_str(SIMPLE_MODULE_TEXT)?)
 }
 
@@ -39,7 +39,7 @@ struct Drops {
 ///
 /// # Errors
 /// Never, with an empty linker.
-pub fn define(linker: &mut Linker<()>) -> Result<()> {
+pub(super) fn define(linker: &mut Linker<()>) -> Result<()> {
     let drops = Arc::new(Drops::default());
     let mut root = linker.root();
     root.func_wrap::<(), u32, _>("host-return-two", |_, ()| Ok(2))?;

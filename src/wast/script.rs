@@ -154,7 +154,7 @@ pub fn confusing_unicode(path: &Path) -> ConfusingUnicode {
 
 /// Why a script cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ScriptError {
+pub(super) struct ScriptError {
     /// Where, from 1.
     pub line: usize,
     /// Why.
@@ -165,7 +165,7 @@ pub struct ScriptError {
 ///
 /// # Errors
 /// If it is no script.
-pub fn parse<R>(
+pub(super) fn parse<R>(
     text: &str,
     unicode: ConfusingUnicode,
     run: impl for<'s> FnOnce(&'s [Directive<'s>]) -> R,
@@ -364,7 +364,7 @@ fn source(wat: &mut QuoteWat<'_>) -> Source {
 }
 
 /// A core argument, if it is one.
-pub fn core_argument<'a, 's>(argument: &'a WastArg<'s>) -> Option<&'a WastArgCore<'s>> {
+pub(super) fn core_argument<'a, 's>(argument: &'a WastArg<'s>) -> Option<&'a WastArgCore<'s>> {
     match argument {
         WastArg::Core(argument) => Some(argument),
         _ => None,
@@ -372,7 +372,7 @@ pub fn core_argument<'a, 's>(argument: &'a WastArg<'s>) -> Option<&'a WastArgCor
 }
 
 /// A core result pattern, if it is one.
-pub fn core_result<'a, 's>(result: &'a WastRet<'s>) -> Option<&'a WastRetCore<'s>> {
+pub(super) fn core_result<'a, 's>(result: &'a WastRet<'s>) -> Option<&'a WastRetCore<'s>> {
     match result {
         WastRet::Core(result) => Some(result),
         _ => None,

@@ -4,7 +4,7 @@ use anyhow::{Error, Result, bail};
 
 /// Whether a trap's text is what a script expects: it occurs in it, or one of the equivalents that
 /// the reference runner accepts does.
-pub fn trap_matches(text: &str, expected: &str) -> bool {
+pub(super) fn trap_matches(text: &str, expected: &str) -> bool {
     let has = |part: &str| text.contains(part);
     has(expected)
         || expected.contains("uninitialized element 2") && has("uninitialized element")
@@ -16,7 +16,7 @@ pub fn trap_matches(text: &str, expected: &str) -> bool {
 }
 
 /// The whole text of an error: all causes and the backtrace.
-pub fn full_text(error: &Error) -> String {
+pub(super) fn full_text(error: &Error) -> String {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     causes.join("\n")
 }
@@ -25,7 +25,7 @@ pub fn full_text(error: &Error) -> String {
 ///
 /// # Errors
 /// If it did not, with what happened instead.
-pub fn expect_trap<T>(result: Result<T>, expected: &str) -> Result<()> {
+pub(super) fn expect_trap<T>(result: Result<T>, expected: &str) -> Result<()> {
     match result {
         Ok(_) => bail!("expected the trap {expected:?}, but it succeeded"),
         Err(error) => {

@@ -9,7 +9,7 @@ use wast::{WastArg, WastRet};
 ///
 /// # Errors
 /// If one of them is a core value.
-pub fn arguments(arguments: &[WastArg<'_>]) -> Result<Vec<Val>> {
+pub(super) fn arguments(arguments: &[WastArg<'_>]) -> Result<Vec<Val>> {
     let value = |argument: &WastArg<'_>| match argument {
         WastArg::Component(value) => Ok(value_of(value)),
         _ => bail!("a core value was given to a component's function"),
@@ -59,7 +59,7 @@ fn value_of(value: &WastVal<'_>) -> Val {
 ///
 /// # Errors
 /// If they are not the expected ones, with both.
-pub fn compare_results(found: &[Val], expected: &[WastRet<'_>]) -> Result<()> {
+pub(super) fn compare_results(found: &[Val], expected: &[WastRet<'_>]) -> Result<()> {
     if found.len() != expected.len() {
         bail!("expected {} results, found {}", expected.len(), found.len());
     }

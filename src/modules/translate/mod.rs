@@ -34,7 +34,7 @@ use trampette_artifact::ids::UnitId;
 
 /// Where a memory access goes: `base + offset`.
 #[derive(Clone, Copy, Debug)]
-pub struct Address {
+pub(crate) struct Address {
     /// A native address; with the immediate offset it is one addressing mode of the machine.
     pub base: Value,
     /// The immediate offset.
@@ -44,7 +44,7 @@ pub struct Address {
 }
 
 /// Translates one function.
-pub struct Translator<'a, 'f> {
+pub(crate) struct Translator<'a, 'f> {
     /// What all producers read.
     pub session: &'a Session<'a>,
     /// What the unit's index spaces are bound to.
@@ -82,7 +82,7 @@ pub struct Translator<'a, 'f> {
 
 impl<'a, 'f> Translator<'a, 'f> {
     /// Pushes a value on the operand stack.
-    pub fn push1(&mut self, value: Value) {
+    pub(crate) fn push1(&mut self, value: Value) {
         self.stack.push(value);
     }
 
@@ -90,32 +90,36 @@ impl<'a, 'f> Translator<'a, 'f> {
     ///
     /// # Panics
     /// If the stack is empty, which validation has excluded.
-    pub fn pop1(&mut self) -> Value {
+    pub(crate) fn pop1(&mut self) -> Value {
         self.stack.pop().expect("validated: an operand is there")
     }
 
     /// Pops two values; the topmost is the second.
-    pub fn pop2(&mut self) -> (Value, Value) {
+    pub(crate) fn pop2(&mut self) -> (Value, Value) {
         let second = self.pop1();
         let first = self.pop1();
         (first, second)
     }
 
     /// Pops three values; the topmost is the third.
-    pub fn pop3(&mut self) -> (Value, Value, Value) {
+    pub(crate) fn pop3(&mut self) -> (Value, Value, Value) {
         let third = self.pop1();
         let (first, second) = self.pop2();
         (first, second, third)
     }
 
     /// The topmost value, which stays.
-    pub fn peek1(&self) -> Value {
+    pub(crate) fn peek1(&self) -> Value {
         *self.stack.last().expect("validated: an operand is there")
     }
 
     /// Pops the index of an access of `access_bytes` bytes and returns where it goes; checks bounds
     /// where the guard pages do not.
-    pub fn memory_address(&mut self, memarg: &wasmparser::MemArg, access_bytes: u32) -> Address {
+    pub(crate) fn memory_address(
+        &mut self,
+        memarg: &wasmparser::MemArg,
+        access_bytes: u32,
+    ) -> Address {
         let index = self.pop1();
         self.access(index, memarg, access_bytes)
     }
@@ -127,7 +131,7 @@ impl<'a, 'f> Translator<'a, 'f> {
 /// # Errors
 /// If the body is invalid (or has been validated already), or uses an instruction that is not
 /// supported; the text names the byte offset in the component.
-pub fn translate_function(
+pub(crate) fn translate_function(
     session: &Session<'_>,
     unit: UnitId,
     function: u32,

@@ -22,7 +22,7 @@ use trampette_artifact::layout::*;
 use trampette_artifact::trap::TrapCode;
 
 /// Handle tables of the machine hold this many entries at most.
-pub const HANDLE_LIMIT: u32 = 20;
+pub(super) const HANDLE_LIMIT: u32 = 20;
 /// Where destructors and other guest functions leave what they saw, as an offset from the context.
 const SEEN: i32 = -64;
 
@@ -106,14 +106,14 @@ extern "C" fn host_core(data: u64, _store: u64, values: *mut ValRaw, length: usi
 }
 
 /// A root, a context and linked code.
-pub struct Machine {
+pub(super) struct Machine {
     context: u64,
     functions: BTreeMap<FuncKey, u64>,
 }
 
 impl Machine {
     /// Links the entries and everything they reach.
-    pub fn new(session: &Session<'_>, entries: &[FuncKey]) -> Machine {
+    pub(super) fn new(session: &Session<'_>, entries: &[FuncKey]) -> Machine {
         let (page, all) = (CONTEXT_ALIGNMENT as usize, ROOT_DISTANCE as usize);
         let writable = MprotectFlags::READ | MprotectFlags::WRITE;
         // SAFETY: a new mapping, written through its own pointers only; never unmapped.
@@ -247,7 +247,7 @@ impl Machine {
         clippy::mut_from_ref,
         reason = "the mapping is shared with compiled code"
     )]
-    pub fn header(&self) -> &mut RootHeader {
+    pub(super) fn header(&self) -> &mut RootHeader {
         self.at(RootOffset(0))
     }
 
@@ -256,7 +256,7 @@ impl Machine {
         clippy::mut_from_ref,
         reason = "the mapping is shared with compiled code"
     )]
-    pub fn state(&self, instance: ComponentInstanceId) -> &mut InstanceState {
+    pub(super) fn state(&self, instance: ComponentInstanceId) -> &mut InstanceState {
         self.at(layout().root.instance(instance))
     }
 
@@ -265,7 +265,7 @@ impl Machine {
         clippy::mut_from_ref,
         reason = "the mapping is shared with compiled code"
     )]
-    pub fn handle(&self, instance: ComponentInstanceId, index: u32) -> &mut HandleEntry {
+    pub(super) fn handle(&self, instance: ComponentInstanceId, index: u32) -> &mut HandleEntry {
         let table = self.state(instance).handles;
         assert!(index < table.capacity);
         // SAFETY: the table has that many entries.
@@ -273,24 +273,28 @@ impl Machine {
     }
 
     /// The machine's context pointer.
-    pub fn context(&self) -> u64 {
+    pub(super) fn context(&self) -> u64 {
         self.context
     }
 
     /// What guest functions saw since the last call of this.
-    pub fn take_seen(&self) -> u32 {
+    pub(super) fn take_seen(&self) -> u32 {
         let at = self.context.wrapping_add_signed(SEEN.into()) as *mut u32;
         // SAFETY: the context is mapped.
         unsafe { std::mem::take(&mut *at) }
     }
 
     /// What the host's destructors saw.
-    pub fn host_drops(&self) -> Vec<(u32, u32)> {
+    pub(super) fn host_drops(&self) -> Vec<(u32, u32)> {
         HOST_DROPS.take()
     }
 
     /// Calls an array-call entry.
-    pub fn call_array(&self, key: FuncKey, values: &mut [ValRaw]) -> Result<(), (TrapCode, u64)> {
+    pub(super) fn call_array(
+        &self,
+        key: FuncKey,
+        values: &mut [ValRaw],
+    ) -> Result<(), (TrapCode, u64)> {
         type Function = extern "C" fn(u64, u64, *mut ValRaw, usize) -> bool;
         // SAFETY: the entry was compiled with this signature.
         let function: Function = unsafe { std::mem::transmute(self.functions[&key]) };
@@ -307,7 +311,7 @@ impl Machine {
     }
 
     /// Calls an array-call entry with one 32-bit parameter, and perhaps a result.
-    pub fn call(&self, key: FuncKey, operand: u32) -> Result<u32, (TrapCode, u64)> {
+    pub(super) fn call(&self, key: FuncKey, operand: u32) -> Result<u32, (TrapCode, u64)> {
         let mut values = [ValRaw {
             i32: operand as i32,
         }];
@@ -317,7 +321,7 @@ impl Machine {
     }
 
     /// Calls a native entry that takes one 32-bit parameter or none.
-    pub fn call_native(&self, key: FuncKey, operand: u32) -> u32 {
+    pub(super) fn call_native(&self, key: FuncKey, operand: u32) -> u32 {
         type Function = extern "C" fn(u64, u32) -> u32;
         // SAFETY: the entry was compiled with this signature, or ignores the parameter.
         let function: Function = unsafe { std::mem::transmute(self.functions[&key]) };

@@ -100,7 +100,7 @@ pub(super) fn checked_range(
 ///
 /// # Errors
 /// If the guest has no memory.
-pub fn checked_tuple(
+pub(crate) fn checked_tuple(
     e: &mut Emitter<'_, '_>,
     guest: Guest<'_>,
     pointer: Value,
@@ -130,7 +130,7 @@ pub(super) fn limit_count(
 
 /// Memory that `realloc` returned, checked.
 #[derive(Clone, Copy, Debug)]
-pub struct Block {
+pub(crate) struct Block {
     /// The guest's pointer, as `i64`.
     pub pointer: Value,
     /// The native address.
@@ -139,7 +139,7 @@ pub struct Block {
 
 impl Block {
     /// The pointer as a core value of the guest's width.
-    pub fn core_pointer(&self, e: &mut Emitter<'_, '_>, guest: Guest<'_>) -> Value {
+    pub(crate) fn core_pointer(&self, e: &mut Emitter<'_, '_>, guest: Guest<'_>) -> Value {
         wrap_pointer(e, guest, self.pointer)
     }
 }
@@ -148,7 +148,7 @@ impl Block {
 ///
 /// # Errors
 /// If the guest has no memory or no `realloc`.
-pub fn allocate(
+pub(crate) fn allocate(
     e: &mut Emitter<'_, '_>,
     guest: Guest<'_>,
     align: u32,
@@ -161,7 +161,7 @@ pub fn allocate(
 ///
 /// # Errors
 /// As [`allocate`].
-pub fn allocate_tuple(
+pub(crate) fn allocate_tuple(
     e: &mut Emitter<'_, '_>,
     guest: Guest<'_>,
     layout: SizeAlign,

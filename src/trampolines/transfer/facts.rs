@@ -31,7 +31,7 @@ fn any(types: &TypeTable, ty: Type, predicate: &mut impl FnMut(Type) -> bool) ->
 }
 
 /// Whether values contain pointers: strings, lists, maps. Lowering them calls `realloc`.
-pub fn contains_pointer(types: &TypeTable, ty: Type) -> bool {
+pub(crate) fn contains_pointer(types: &TypeTable, ty: Type) -> bool {
     any(types, ty, &mut |ty| match ty {
         Type::String => true,
         Type::Defined(id) => matches!(&types[id], DefinedType::List(_) | DefinedType::Map(..)),
@@ -40,12 +40,12 @@ pub fn contains_pointer(types: &TypeTable, ty: Type) -> bool {
 }
 
 /// Whether values contain strings.
-pub fn contains_string(types: &TypeTable, ty: Type) -> bool {
+pub(crate) fn contains_string(types: &TypeTable, ty: Type) -> bool {
     any(types, ty, &mut |ty| ty == Type::String)
 }
 
 /// Whether a transfer of such values from the guest to the host takes memory from the arena.
-pub fn uses_arena(types: &TypeTable, ty: Type, guest: Guest<'_>) -> bool {
+pub(crate) fn uses_arena(types: &TypeTable, ty: Type, guest: Guest<'_>) -> bool {
     any(types, ty, &mut |ty| match ty {
         Type::String => guest.encoding() != StringEncoding::Utf8,
         Type::Defined(id) => match &types[id] {
@@ -60,7 +60,7 @@ pub fn uses_arena(types: &TypeTable, ty: Type, guest: Guest<'_>) -> bool {
 }
 
 /// Resources of which the types contain owned handles.
-pub fn owned_resources(types: &TypeTable, all: &[Type]) -> Vec<ResourceId> {
+pub(crate) fn owned_resources(types: &TypeTable, all: &[Type]) -> Vec<ResourceId> {
     resources(types, all, |ty| match ty {
         DefinedType::Own(resource) => Some(*resource),
         _ => None,
@@ -68,7 +68,7 @@ pub fn owned_resources(types: &TypeTable, all: &[Type]) -> Vec<ResourceId> {
 }
 
 /// Resources of which the types contain borrowed handles.
-pub fn borrowed_resources(types: &TypeTable, all: &[Type]) -> Vec<ResourceId> {
+pub(crate) fn borrowed_resources(types: &TypeTable, all: &[Type]) -> Vec<ResourceId> {
     resources(types, all, |ty| match ty {
         DefinedType::Borrow(resource) => Some(*resource),
         _ => None,

@@ -28,9 +28,9 @@
 //! trampolines do that.
 
 mod checks;
-pub mod facts;
+pub(crate) mod facts;
 mod handles;
-pub mod kind;
+pub(crate) mod kind;
 mod lists;
 mod records;
 #[cfg(test)]
@@ -42,7 +42,7 @@ mod strings_between;
 mod tests;
 mod variants;
 
-pub use checks::{Block, allocate, allocate_tuple, checked_tuple};
+pub(crate) use checks::{allocate, allocate_tuple, checked_tuple};
 
 use crate::codegen::emitter::Emitter;
 use crate::program::{CanonicalOptions, CoreFunc, StringEncoding};
@@ -55,35 +55,35 @@ use trampette_artifact::types::{DefinedType, Type, TypeTable};
 
 /// A side whose values are in linear memory or flat.
 #[derive(Clone, Copy, Debug)]
-pub struct Guest<'a> {
+pub(crate) struct Guest<'a> {
     options: &'a CanonicalOptions,
 }
 
 impl<'a> Guest<'a> {
     /// The side that these canonical options describe.
-    pub fn new(options: &'a CanonicalOptions) -> Self {
+    pub(crate) fn new(options: &'a CanonicalOptions) -> Self {
         Guest { options }
     }
 
     /// Width of its pointers.
-    pub fn width(&self) -> PointerWidth {
+    pub(crate) fn width(&self) -> PointerWidth {
         self.options
             .memory
             .map_or(PointerWidth::P32, |(_, width)| width)
     }
 
     /// Its component instance.
-    pub fn instance(&self) -> ComponentInstanceId {
+    pub(crate) fn instance(&self) -> ComponentInstanceId {
         self.options.instance
     }
 
     /// Its string encoding.
-    pub fn encoding(&self) -> StringEncoding {
+    pub(crate) fn encoding(&self) -> StringEncoding {
         self.options.encoding
     }
 
     /// Whether both keep their values in the same memory.
-    pub fn shares_memory(&self, other: Guest<'_>) -> bool {
+    pub(crate) fn shares_memory(&self, other: Guest<'_>) -> bool {
         let memory = |guest: &Guest<'_>| guest.options.memory.map(|(memory, _)| memory);
         memory(self).is_some() && memory(self) == memory(&other)
     }
@@ -105,7 +105,7 @@ impl<'a> Guest<'a> {
 
 /// One end of a transfer.
 #[derive(Clone, Copy, Debug)]
-pub enum Side<'a> {
+pub(crate) enum Side<'a> {
     /// Flat core values, or linear memory in the canonical layout.
     Guest(Guest<'a>),
     /// Native memory in the native layout.
@@ -114,7 +114,7 @@ pub enum Side<'a> {
 
 impl Side<'_> {
     /// Size and alignment in this side's memory.
-    pub fn size_align(&self, types: &TypeTable, shape: &Shape) -> SizeAlign {
+    pub(crate) fn size_align(&self, types: &TypeTable, shape: &Shape) -> SizeAlign {
         match (self, shape) {
             (Side::Guest(guest), Shape::Value(ty)) => {
                 canonical::size_align(types, *ty, guest.width())
@@ -125,7 +125,11 @@ impl Side<'_> {
     }
 
     /// Size, alignment and offsets of consecutive fields.
-    pub fn record_layout(&self, types: &TypeTable, fields: &[Type]) -> (SizeAlign, Vec<u32>) {
+    pub(crate) fn record_layout(
+        &self,
+        types: &TypeTable,
+        fields: &[Type],
+    ) -> (SizeAlign, Vec<u32>) {
         let all = fields.iter().copied();
         match self {
             Side::Guest(guest) => canonical::record_layout(types, all, guest.width()),
@@ -154,7 +158,7 @@ impl Side<'_> {
 
 /// A type, or a tuple that need not be interned: parameters of a function, entries of a map.
 #[derive(Clone, Debug)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// A type.
     Value(Type),
     /// A tuple of these.
@@ -163,7 +167,7 @@ pub enum Shape {
 
 /// A place in memory whose bounds and alignment are known to be good.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// A native address (`i64`), in linear memory too.
     pub address: Value,
     /// Bytes from there.
@@ -172,7 +176,7 @@ pub struct Place {
 
 impl Place {
     /// The place at an address.
-    pub fn new(address: Value) -> Self {
+    pub(crate) fn new(address: Value) -> Self {
         Place { address, offset: 0 }
     }
 
@@ -187,14 +191,14 @@ impl Place {
 
 /// Flat values that are consumed in order: `CoreValueIter` of the Canonical ABI.
 #[derive(Debug)]
-pub struct FlatValues {
+pub(crate) struct FlatValues {
     values: Vec<Value>,
     next: usize,
 }
 
 impl FlatValues {
     /// All of `values`.
-    pub fn new(values: Vec<Value>) -> Self {
+    pub(crate) fn new(values: Vec<Value>) -> Self {
         FlatValues { values, next: 0 }
     }
 
@@ -202,7 +206,7 @@ impl FlatValues {
     ///
     /// # Panics
     /// If all were taken: the core signature is the flattening of the type, which was validated.
-    pub fn take(&mut self) -> Value {
+    pub(crate) fn take(&mut self) -> Value {
         self.next += 1;
         self.values[self.next - 1]
     }
@@ -210,7 +214,7 @@ impl FlatValues {
 
 /// Where a value comes from.
 #[derive(Debug)]
-pub enum Source<'s> {
+pub(crate) enum Source<'s> {
     /// The next of these core values.
     Flat(&'s mut FlatValues),
     /// The memory of the source's guest.
@@ -232,7 +236,7 @@ impl Source<'_> {
 
 /// Where a value goes.
 #[derive(Debug)]
-pub enum Destination<'d> {
+pub(crate) enum Destination<'d> {
     /// Appended to these core values.
     Flat(&'d mut Vec<Value>),
     /// The memory of the destination's guest.
@@ -260,7 +264,7 @@ struct Access {
 }
 
 /// A transfer under construction.
-pub struct Transfer<'t, 'a, 'f> {
+pub(crate) struct Transfer<'t, 'a, 'f> {
     /// Where code goes.
     pub e: &'t mut Emitter<'a, 'f>,
     from: Side<'t>,
@@ -280,7 +284,7 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
     ///
     /// # Errors
     /// If a side's memory is shared: other threads could change values after they were checked.
-    pub fn new(e: &'t mut Emitter<'a, 'f>, from: Side<'t>, to: Side<'t>) -> Result<Self> {
+    pub(crate) fn new(e: &'t mut Emitter<'a, 'f>, from: Side<'t>, to: Side<'t>) -> Result<Self> {
         for side in [from, to] {
             let Side::Guest(guest) = side else { continue };
             let Some((memory, _)) = guest.options.memory else {
@@ -303,7 +307,7 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
 
     /// Records lends of these resources' handles, because the same parameters may pass on ownership
     /// of a handle that was lent before.
-    pub fn observe_lends(&mut self, resources: Vec<ResourceId>) {
+    pub(crate) fn observe_lends(&mut self, resources: Vec<ResourceId>) {
         self.observed_lends = resources;
     }
 
@@ -321,7 +325,7 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
     ///
     /// # Errors
     /// If the type has values that cannot be transferred yet, or options that it needs are missing.
-    pub fn shape(
+    pub(crate) fn shape(
         &mut self,
         shape: &Shape,
         from: &mut Source<'_>,
@@ -337,7 +341,7 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
     ///
     /// # Errors
     /// As [`Transfer::shape`].
-    pub fn value(
+    pub(crate) fn value(
         &mut self,
         ty: Type,
         from: &mut Source<'_>,

@@ -69,7 +69,7 @@ impl Transfer<'_, '_, '_> {
     ///
     /// # Errors
     /// If the guests lack options that strings need.
-    pub fn string_between(
+    pub(crate) fn string_between(
         &mut self,
         source: Guest<'_>,
         target: Guest<'_>,

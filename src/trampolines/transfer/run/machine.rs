@@ -24,7 +24,7 @@ use trampette_artifact::layout::{
 use trampette_artifact::trap::TrapCode;
 
 /// Bytes of the linear memory.
-pub const MEMORY: usize = 4 << 20;
+pub(super) const MEMORY: usize = 4 << 20;
 /// Bytes of the root and of the context that can be accessed.
 const PART: usize = 64 << 10;
 /// Bytes of the table of builtins, behind the code.
@@ -32,10 +32,10 @@ const GOT_SIZE: usize = (8 * Builtin::ALL.len()).next_multiple_of(16);
 /// Where the guest's function returns pointer and length.
 const RETURN_AREA: usize = 16;
 
-pub static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+pub(super) static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// What the played functions share. Only one test runs at a time, on one thread.
-pub struct State {
+pub(super) struct State {
     pub memory: *mut u8,
     /// Where the guest's bump allocator is.
     pub next: u64,
@@ -72,7 +72,7 @@ static STATE: Shared = Shared(UnsafeCell::new(State {
 }));
 
 #[allow(clippy::mut_from_ref)]
-pub fn state() -> &'static mut State {
+pub(super) fn state() -> &'static mut State {
     // SAFETY: see `Shared`; no reference is held across calls into code.
     unsafe { &mut *STATE.0.get() }
 }
@@ -133,7 +133,7 @@ extern "C" fn raise(context: u64, code: u32, payload: u64) {
     )
 }
 
-pub unsafe fn bytes<'a>(at: u64, length: u64) -> &'a mut [u8] {
+pub(super) unsafe fn bytes<'a>(at: u64, length: u64) -> &'a mut [u8] {
     // SAFETY: the caller's.
     unsafe { std::slice::from_raw_parts_mut(at as *mut u8, length as usize) }
 }
@@ -363,7 +363,7 @@ extern "C" fn host(_: u64, _: u64, args: u64, results: u64) -> u32 {
 }
 
 /// A slab and code, mapped.
-pub struct Machine {
+pub(super) struct Machine {
     slab: *mut c_void,
     slab_size: usize,
     code: *mut c_void,
@@ -452,12 +452,12 @@ impl Machine {
         machine
     }
 
-    pub fn context(&self) -> *mut u8 {
+    pub(super) fn context(&self) -> *mut u8 {
         // SAFETY: inside the mapping.
         unsafe { self.slab.byte_add(ROOT_DISTANCE as usize).cast() }
     }
 
-    pub fn set_root(&self, field: RootOffset, value: u64) {
+    pub(super) fn set_root(&self, field: RootOffset, value: u64) {
         // SAFETY: roots are smaller than `PART`.
         unsafe {
             self.slab
@@ -467,20 +467,20 @@ impl Machine {
         }
     }
 
-    pub fn root(&self, field: RootOffset) -> u64 {
+    pub(super) fn root(&self, field: RootOffset) -> u64 {
         // SAFETY: roots are smaller than `PART`.
         unsafe { self.slab.byte_add(field.0 as usize).cast::<u64>().read() }
     }
 
     /// The flags and the borrows of the component instance.
-    pub fn instance(&self) -> (u32, u32) {
+    pub(super) fn instance(&self) -> (u32, u32) {
         let both = self.root(RootOffset(instance_state(0) as u32));
         (both as u32, (both >> 32) as u32)
     }
 
     /// Gives an instance (1: the host) a full handle table of these entries, from index 1 on;
     /// returns where they are.
-    pub fn set_handles(
+    pub(super) fn set_handles(
         &self,
         instance: u32,
         entries: &[HandleEntry],
@@ -507,7 +507,7 @@ impl Machine {
     }
 
     /// Runs the code; the error is what was raised.
-    pub fn run(&self, args: [u64; 4]) -> Result<u64, TrapCode> {
+    pub(super) fn run(&self, args: [u64; 4]) -> Result<u64, TrapCode> {
         // SAFETY: only one test runs at a time.
         unsafe { RAISED.0.get().write(0) };
         let [a, b, c, d] = args;
@@ -530,7 +530,7 @@ impl Drop for Machine {
     }
 }
 
-pub fn with_machine<R>(
+pub(super) fn with_machine<R>(
     example: &Example,
     emit: impl Fn(&Session<'_>) -> ir::Function,
     test: impl FnOnce(&Machine) -> R,

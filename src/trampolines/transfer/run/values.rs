@@ -10,7 +10,7 @@ use trampette_artifact::types::{DefinedType, Type, TypeTable};
 
 /// A component-level value.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Val {
+pub(super) enum Val {
     /// A scalar's bits.
     Bits(u64),
     Text(String),
@@ -19,7 +19,7 @@ pub enum Val {
     Case(u32, Option<Box<Val>>),
 }
 
-pub const TEXTS: [&str; 12] = [
+pub(super) const TEXTS: [&str; 12] = [
     "",
     "a",
     "abc",
@@ -35,7 +35,7 @@ pub const TEXTS: [&str; 12] = [
 ];
 
 /// Makes and reads native values.
-pub struct Values<'t> {
+pub(super) struct Values<'t> {
     pub types: &'t TypeTable,
     pub seed: u64,
     pub memory: Vec<Vec<u128>>,
@@ -56,7 +56,7 @@ impl Values<'_> {
         native::size_align(self.types, ty).size
     }
 
-    pub fn make(&mut self, ty: Type) -> Val {
+    pub(super) fn make(&mut self, ty: Type) -> Val {
         let types = self.types;
         match ty {
             Type::Bool => Val::Bits(self.random(2)),
@@ -98,7 +98,7 @@ impl Values<'_> {
         }
     }
 
-    pub fn block(&mut self, bytes: usize) -> *mut u8 {
+    pub(super) fn block(&mut self, bytes: usize) -> *mut u8 {
         let mut block = vec![0u128; bytes.div_ceil(16).max(1)];
         let at = block.as_mut_ptr().cast();
         self.memory.push(block);
@@ -110,7 +110,7 @@ impl Values<'_> {
         unsafe { ptr::copy(bits.to_le_bytes().as_ptr(), at, size as usize) }
     }
 
-    pub fn get_bits(at: *const u8, size: u32) -> u64 {
+    pub(super) fn get_bits(at: *const u8, size: u32) -> u64 {
         let mut bits = [0; 8];
         // SAFETY: the place has that size.
         unsafe { ptr::copy(at, bits.as_mut_ptr(), size as usize) }
@@ -147,7 +147,7 @@ impl Values<'_> {
         }
     }
 
-    pub fn write(&mut self, ty: Type, value: &Val, at: *mut u8) {
+    pub(super) fn write(&mut self, ty: Type, value: &Val, at: *mut u8) {
         // SAFETY: all places are inside blocks of the layout's size.
         let plus = |at: *mut u8, offset: u32| unsafe { at.add(offset as usize) };
         match value {
@@ -195,7 +195,7 @@ impl Values<'_> {
         matches!(ty, Type::Defined(id) if matches!(self.types[id], DefinedType::Map(..)))
     }
 
-    pub fn read(&self, ty: Type, at: *const u8) -> Val {
+    pub(super) fn read(&self, ty: Type, at: *const u8) -> Val {
         // SAFETY: as in `write`, if the code under test is right.
         let plus = |at: *const u8, offset: u32| unsafe { at.add(offset as usize) };
         let pair = || (Self::get_bits(at, 8), Self::get_bits(plus(at, 8), 8));
