@@ -1,6 +1,6 @@
 //! From CLIF to machine code, and what the linker needs of it.
 //!
-//! Cranelift optimises, the passes behind it ([`passes`]) run, and Cranelift selects instructions and
+//! Cranelift optimises, the passes behind it ([`passes::after`]) run, and Cranelift selects instructions and
 //! allocates registers. Its results become a [`CompiledFunction`], which knows Cranelift's types for
 //! relocations and unwinding, and no others.
 
@@ -70,7 +70,7 @@ pub(super) fn compile_body(
             if context.loop_analysis.loops().next().is_some() {
                 alignment = LOOPING_ALIGNMENT;
             }
-            passes::improve(context, session.layout.memories_end_early());
+            passes::after::improve(context, session.layout);
             context.verify_if(isa)?;
         }
         let for_large = large.then(|| isa::for_large_functions(isa)).transpose()?;

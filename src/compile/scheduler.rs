@@ -11,10 +11,9 @@ use super::{Driver, guarded};
 use crate::inline::Body;
 use crate::inline::apply::{self, Inlinable};
 use crate::inline::graph::{CallGraph, Node, NodeId};
-use crate::inline::heuristics::Tunables;
-use crate::passes::forward;
+use crate::inline::heuristics::{Callers, Tunables};
 use crate::program::lock::lock;
-use crate::trampolines;
+use crate::{passes, trampolines};
 use anyhow::Result;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -161,7 +160,7 @@ impl Scheduler<'_, '_, '_> {
         let outcome = apply::inline_calls(node.key, &mut body, self.tunables, find)?;
         self.inlined.fetch_add(outcome.inlined, Ordering::Relaxed);
         if outcome.inlined > 0 && body.is_mixed {
-            forward::forward_stores(&mut body.func, &*self.driver.session.isa)?;
+            passes::before::improve(&mut body.func, &*self.driver.session.isa)?;
         }
         self.note_calls(outcome.kept.into_iter());
         Ok(body)
@@ -185,12 +184,12 @@ impl Scheduler<'_, '_, '_> {
         let node = &self.graph.nodes[id];
         let state = &self.states[id];
         if can_be_inlined(node.key) && state.users.load(Ordering::Acquire) > 0 {
-            let only_call = node.call_sites == 1 && !node.is_root;
-            let within_module = node
-                .callers
-                .iter()
-                .all(|caller| apply::are_of_one_module(self.graph.nodes[*caller].key, node.key));
-            match Inlinable::new(node.key, body, only_call, within_module, self.tunables) {
+            let mut callers = node.callers.iter().map(|caller| &self.graph.nodes[*caller]);
+            let callers = Callers {
+                only: node.call_sites == 1 && !node.is_root,
+                within_module: callers.all(|caller| apply::are_of_one_module(caller.key, node.key)),
+            };
+            match Inlinable::new(node.key, body, callers, self.tunables) {
                 Ok(inlinable) => {
                     let mut slot = lock(&state.inlinable);
                     *slot = Some(Arc::new(inlinable));

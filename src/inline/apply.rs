@@ -2,7 +2,7 @@
 
 use super::Body;
 use super::graph::callee_key;
-use super::heuristics::{self, CallSite, Tunables};
+use super::heuristics::{self, CallSite, Callers, Tunables};
 use super::positions::Positions;
 use crate::codegen;
 use anyhow::{Context as _, Result, ensure};
@@ -39,15 +39,12 @@ impl Inlinable {
     pub(crate) fn new(
         key: FuncKey,
         body: Body,
-        only_call: bool,
-        within_module: bool,
+        callers: Callers,
         tunables: &Tunables,
     ) -> Result<Inlinable, Box<Body>> {
         let size = heuristics::size(&body.func);
         let parameters = body.func.signature.params.len() as u32;
-        if !tunables.may_be_worth(size, parameters, only_call, within_module)
-            || is_bound_to_its_frame(&body.func)
-        {
+        if !tunables.may_be_worth(size, parameters, callers) || is_bound_to_its_frame(&body.func) {
             return Err(Box::new(body));
         }
         let makes_calls = instructions(&body.func).any(|opcode| opcode.is_call());
@@ -55,7 +52,7 @@ impl Inlinable {
             key,
             body,
             size,
-            only_call,
+            only_call: callers.only,
             makes_calls,
         })
     }

@@ -64,6 +64,15 @@ impl Tunables {
     }
 }
 
+/// What is known of all calls of a function before any is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Callers {
+    /// Whether a single call names it, and nothing else needs it.
+    pub only: bool,
+    /// Whether they all are in functions of its module.
+    pub within_module: bool,
+}
+
 /// A call that could be inlined.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallSite {
@@ -83,20 +92,14 @@ pub(crate) struct CallSite {
 
 impl Tunables {
     /// Whether any call could take in the callee: others are compiled at once.
-    pub(crate) fn may_be_worth(
-        &self,
-        size: u32,
-        parameters: u32,
-        only: bool,
-        within_module: bool,
-    ) -> bool {
+    pub(crate) fn may_be_worth(&self, size: u32, parameters: u32, callers: Callers) -> bool {
         let best = CallSite {
             size,
             parameters,
             constants: parameters,
             in_loop: true,
-            only,
-            within_module,
+            only: callers.only,
+            within_module: callers.within_module,
         };
         size <= self.limit(&best)
     }

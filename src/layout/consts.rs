@@ -61,7 +61,7 @@ fn order_functions(layout: &mut Layout, constants: &mut Constants) {
     let escapes = |index: &usize| constants.escaping[*index];
     let (mut order, kept): (Vec<usize>, Vec<usize>) =
         (0..layout.functions.len()).partition(escapes);
-    layout.escaping_functions = order.len();
+    layout.escaping = order.len();
     if order.last().is_none_or(|last| last + 1 == order.len()) {
         return; // They do already.
     }

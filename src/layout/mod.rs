@@ -29,7 +29,7 @@ mod images;
 mod instantiate;
 mod leaving;
 mod print;
-mod sealed;
+mod settled;
 mod slabs;
 mod string_routes;
 #[cfg(test)]
@@ -38,7 +38,7 @@ pub(crate) mod testing;
 mod tests;
 
 use facts::Facts;
-pub(crate) use sealed::SealedTable;
+pub(crate) use settled::SettledTable;
 pub(crate) use string_routes::StringRoutes;
 
 use super::program::{CoreFunc, Program};
@@ -68,7 +68,7 @@ pub(crate) struct Layout {
     /// What can change.
     pub facts: Facts,
     /// The contents of tables that only instantiation writes; the index is the [`TableId`].
-    pub sealed_tables: Vec<Option<SealedTable>>,
+    pub settled: Vec<Option<SettledTable>>,
     /// Units, bound; the index is the [`UnitId`] (and the [`CoreInstanceId`]).
     pub units: Vec<UnitBinding>,
     /// Canonical signatures.
@@ -77,7 +77,7 @@ pub(crate) struct Layout {
     /// values, then those that only sealed tables name: their ids are in no running program.
     pub functions: IndexSet<CoreFunc>,
     /// How many of `functions` escape.
-    pub escaping_functions: usize,
+    pub escaping: usize,
     /// The signature of each of `functions`, by the same index.
     pub function_signatures: Vec<SignatureId>,
     /// Data segments that run-time code copies from; the index is the [`DataSegmentId`].
@@ -90,7 +90,7 @@ pub(crate) struct Layout {
     /// core instance has one.
     pub startup: Vec<Vec<StartupAction>>,
     /// For each component instance, whether code can observe that its `may_leave` is cleared.
-    pub leaving_is_observable: Vec<bool>,
+    pub observes_leaving: Vec<bool>,
     /// What adapters share to carry strings.
     pub string_routes: StringRoutes,
 }
@@ -251,16 +251,16 @@ impl ConstOperand {
 impl Layout {
     /// The functions that escape as values, in order of their ids.
     pub(crate) fn escaping_functions(&self) -> impl Iterator<Item = CoreFunc> {
-        self.functions.iter().take(self.escaping_functions).copied()
+        self.functions.iter().take(self.escaping).copied()
     }
 
     /// The contents of a table that only instantiation writes; code may see late ones half written.
-    pub(crate) fn settled_table(&self, table: TableId) -> Option<&SealedTable> {
-        self.sealed_tables.get(table.index())?.as_ref()
+    pub(crate) fn settled_table(&self, table: TableId) -> Option<&SettledTable> {
+        self.settled.get(table.index())?.as_ref()
     }
 
     /// The contents of a table that never changes while code runs.
-    pub(crate) fn sealed_table(&self, table: TableId) -> Option<&SealedTable> {
+    pub(crate) fn sealed_table(&self, table: TableId) -> Option<&SettledTable> {
         self.settled_table(table).filter(|table| !table.late)
     }
 
@@ -323,7 +323,7 @@ impl Layout {
     /// Entries of the function table: a power of two that holds null and every function value; 0
     /// when there are no function values at all.
     pub(crate) fn function_table_length(&self) -> u32 {
-        match self.escaping_functions {
+        match self.escaping {
             0 => 0,
             n => u32::try_from(n + 1)
                 .expect("function ids fit 32 bits")
@@ -343,7 +343,7 @@ impl Layout {
     /// Whether code can observe that an instance's `may_leave` is cleared: if not, the flag is neither
     /// written nor tested.
     pub(crate) fn leaving_is_observable(&self, instance: ComponentInstanceId) -> bool {
-        let observable = self.leaving_is_observable.get(instance.index());
+        let observable = self.observes_leaving.get(instance.index());
         observable.copied().unwrap_or(true)
     }
 
@@ -368,11 +368,11 @@ pub(crate) fn lay_out(program: &Program<'_>) -> Result<Layout> {
     functions::intern_signatures(program, &mut layout);
     let constants = consts::evaluate(program, &mut layout)?;
     functions::sign_functions(program, &mut layout)?;
-    sealed::fill(program, &constants, &mut layout)?;
+    settled::fill(program, &constants, &mut layout)?;
     contexts::place(program, &constants, &mut layout)?;
     instantiate::instantiate(program, &constants, &mut layout)?;
     let count = |length: usize| u32::try_from(length).expect("index spaces are limited to 32 bits");
-    layout.leaving_is_observable = leaving::observable(program, &layout);
+    layout.observes_leaving = leaving::observable(program, &layout);
     layout.string_routes = StringRoutes::of(program);
     layout.root = RootLayout {
         instances: count(program.component_instances.len()),

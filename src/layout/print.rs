@@ -1,6 +1,6 @@
 //! A layout as text, for `--emit plan`.
 
-use super::{ConstValue, GlobalPlace, Layout, SealedTable, StartupAction};
+use super::{ConstValue, GlobalPlace, Layout, SettledTable, StartupAction};
 use crate::program::module::CoreSignature;
 use crate::program::{CoreFunc, Program};
 use std::fmt::Write;
@@ -79,7 +79,7 @@ impl Layout {
         for (index, func) in self.functions.iter().enumerate() {
             let id = FunctionId::new(index + 1);
             let signature = self.function_signatures[index];
-            let only = match index < self.escaping_functions {
+            let only = match index < self.escaping {
                 true => "",
                 false => ", only in sealed tables",
             };
@@ -122,7 +122,7 @@ fn text(value: &ConstValue) -> String {
     }
 }
 
-fn sealed_text(table: &SealedTable) -> String {
+fn sealed_text(table: &SettledTable) -> String {
     let kind = if table.late { "sealed late" } else { "sealed" };
     let mut text = kind.to_string();
     if let Some(signature) = table.signature {

@@ -60,8 +60,8 @@ fn instances_that_share_a_memory_share_a_slab() {
     assert_eq!(layout.tables[0].slab, SlabId(0));
     // The shim's table holds the adapter's function, and never changes: it is in no image.
     assert_eq!(layout.function_id(func(2, 0)), Some(FunctionId(1)));
-    assert_eq!(layout.sealed_tables[0].as_ref().unwrap().entries, [1]);
-    assert_eq!(layout.escaping_functions, 0);
+    assert_eq!(layout.settled[0].as_ref().unwrap().entries, [1]);
+    assert_eq!(layout.escaping, 0);
     assert_eq!(layout.slabs[0].image, []);
     assert!(layout.startup[0].is_empty());
 }
@@ -664,20 +664,20 @@ fn ids_of_functions_that_escape_come_first() {
     let escaping: Vec<_> = layout.escaping_functions().collect();
     assert_eq!(escaping, functions[..3]);
     assert_eq!(layout.function_table_length(), 4);
-    let expected = SealedTable {
+    let expected = SettledTable {
         late: false,
         entries: vec![4, 1, 2, 0],
         signature: None,
         has_null: true,
         home: Some(SlabId(0)),
     };
-    assert_eq!(layout.sealed_tables[0], Some(expected));
-    let read = layout.sealed_tables[1].as_ref().unwrap();
+    assert_eq!(layout.settled[0], Some(expected));
+    let read = layout.settled[1].as_ref().unwrap();
     assert_eq!(
         (&read.entries[..], read.signature),
         (&[3, 0][..], Some(SignatureId(2)))
     );
-    assert_eq!(layout.sealed_tables[2], None);
+    assert_eq!(layout.settled[2], None);
     // The global, the written table, the read one.
     let image: Vec<u8> = layout.slabs[0].image[0].1.clone();
     assert_eq!(image.iter().filter(|byte| **byte != 0).count(), 3);

@@ -263,7 +263,7 @@ fn function_entries(
     table_address: u64,
 ) -> Result<Vec<u8>> {
     let length = session.layout.function_table_length();
-    let escaping = session.layout.escaping_functions;
+    let escaping = session.layout.escaping;
     let entries = (0..length as usize).map(|index| {
         let id = FunctionId::new(if index <= escaping { index } else { 0 });
         function_entry(session, id, text, text_address, table_address)

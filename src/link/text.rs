@@ -6,14 +6,14 @@ use anyhow::{Context, Result, bail};
 use cranelift_codegen::binemit::Reloc;
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
 use trampette_artifact::sites::Site;
-use trampette_artifact::tables::{CompiledFunction, Entry, Handler, InlinedCall};
+use trampette_artifact::tables::{Entry, FunctionRange, Handler, InlinedCall};
 
 /// The code and its tables; all sorted by offset.
 pub(crate) struct Text {
     /// The bytes of `.text`.
     pub code: Vec<u8>,
     /// Where each function is.
-    pub functions: Vec<CompiledFunction>,
+    pub functions: Vec<FunctionRange>,
     /// Places that a trap or a backtrace can name.
     pub sites: Vec<Site>,
     /// Calls that were replaced by the callee's body; sites name them.
@@ -55,7 +55,7 @@ pub(crate) fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
         let start = start as u32; // checked above
         let (namespace, index) = SymbolKey::Func(*key).encode();
         let length = function.code.len() as u32;
-        text.functions.push(CompiledFunction {
+        text.functions.push(FunctionRange {
             namespace,
             index,
             start,
@@ -90,7 +90,7 @@ pub(crate) fn lay_out(functions: &CompiledFunctions) -> Result<Text> {
 
 impl Text {
     /// Where a function is.
-    pub(crate) fn find(&self, key: FuncKey) -> Option<&CompiledFunction> {
+    pub(crate) fn find(&self, key: FuncKey) -> Option<&FunctionRange> {
         let wanted = SymbolKey::Func(key).encode();
         let at = self
             .functions
@@ -100,7 +100,7 @@ impl Text {
     }
 
     /// Every function and where it is.
-    pub(crate) fn placed(&self) -> impl Iterator<Item = (FuncKey, &CompiledFunction)> {
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (FuncKey, &FunctionRange)> {
         self.functions
             .iter()
             .filter_map(|f| match SymbolKey::decode(f.namespace, f.index) {

@@ -1,7 +1,8 @@
-//! What Cranelift's optimiser leaves: passes over optimised CLIF, before instructions are selected.
+//! Passes of ours from CLIF to CLIF. [`before`] and [`after`] Cranelift's optimiser list them in order.
 //!
 //! | module | pass |
 //! | --- | --- |
+//! | `forward` | loads of what was just stored |
 //! | `addresses` | accesses near one that has succeeded share its index |
 //! | `byte_loops` | loops that compare byte by byte skip what is equal in steps of a vector |
 //! | `counters` | the test of a loop's counter takes its next value |
@@ -10,34 +11,16 @@
 //! | `constants` | constants are made where they are used |
 
 mod addresses;
+pub(crate) mod after;
+pub(crate) mod before;
 mod byte_loops;
 mod constant_stores;
 mod constants;
 mod counters;
-pub(crate) mod forward;
+mod forward;
 mod neighbours;
 
-use cranelift_codegen::Context;
 use cranelift_codegen::ir::{self, InstructionData, Opcode, Value};
-
-/// Runs the passes over an optimised function, whose control flow graph and dominator tree `context` has, then as
-/// before. `memories_end_early` says that no memory is longer than [`MEMORY_GROWTH_LIMIT`].
-///
-/// [`MEMORY_GROWTH_LIMIT`]: trampette_artifact::layout::MEMORY_GROWTH_LIMIT
-pub(crate) fn improve(context: &mut Context, memories_end_early: bool) {
-    let func = &mut context.func;
-    if memories_end_early {
-        addresses::share_indices(func, &context.domtree);
-    }
-    let has_new_blocks = byte_loops::skip_equal_bytes(func, &mut context.cfg);
-    counters::test_next_values(func);
-    constant_stores::store_immediates(func);
-    neighbours::merge_stores(func);
-    constants::rematerialize(func);
-    if has_new_blocks {
-        context.compute_domtree();
-    }
-}
 
 /// The value of an integer constant, sign-extended from its type.
 fn constant(func: &ir::Function, value: Value) -> Option<i64> {

@@ -46,7 +46,7 @@ pub const SEALED_ENTRY_SIZE_LOG2: u32 = 3;
 /// An entry of `.trampette.functions`: sorted by key, which is also the order in `.text`. 16 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CompiledFunction {
+pub struct FunctionRange {
     /// First half of [`crate::key::SymbolKey::encode`].
     pub namespace: u32,
     /// Second half.
@@ -56,7 +56,7 @@ pub struct CompiledFunction {
     /// Bytes of code.
     pub length: u32,
 }
-unsafe impl Pod for CompiledFunction {}
+unsafe impl Pod for FunctionRange {}
 
 /// An entry of `.trampette.entries`, sorted by return address: where a trap resumes. 16 bytes.
 ///
@@ -210,7 +210,7 @@ mod tests {
     fn sizes_are_pinned() {
         assert_eq!(size_of::<FunctionEntry>(), 1 << FUNCTION_ENTRY_SIZE_LOG2);
         assert_eq!(size_of::<SealedEntry>(), 1 << SEALED_ENTRY_SIZE_LOG2);
-        assert_eq!(size_of::<CompiledFunction>(), 16);
+        assert_eq!(size_of::<FunctionRange>(), 16);
         assert_eq!(size_of::<Entry>(), 16);
         assert_eq!(size_of::<Handler>(), 16);
         assert_eq!(size_of::<InlinedCall>(), 16);

@@ -25,7 +25,7 @@ use trampette_artifact::ids::{ExportId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
 use trampette_artifact::sites::{Site, Sites};
-use trampette_artifact::tables::{self, CompiledFunction, Entry, Handler, InlinedCall, Pod};
+use trampette_artifact::tables::{self, Entry, FunctionRange, Handler, InlinedCall, Pod};
 
 /// A compiled component, mapped and checked. Cheap to clone, shared by threads.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct Component(Arc<Inner>);
 struct Inner {
     mapping: FileMapping,
     text: Range<usize>,
-    functions: Table<CompiledFunction>,
+    functions: Table<FunctionRange>,
     /// The packed sites in the file.
     sites: Range<usize>,
     inlined: Table<InlinedCall>,
@@ -250,7 +250,7 @@ impl Component {
     }
 
     /// The compiled function that `offset` lies in.
-    pub(crate) fn function_at(&self, offset: u32) -> Option<(FuncKey, &CompiledFunction)> {
+    pub(crate) fn function_at(&self, offset: u32) -> Option<(FuncKey, &FunctionRange)> {
         let functions = self.0.functions.get();
         let after = functions.partition_point(|f| f.start <= offset);
         let function = functions.get(after.checked_sub(1)?)?;
@@ -421,8 +421,8 @@ impl Inner {
 }
 
 /// The offset after the last core function: functions are sorted by key, core functions first.
-fn core_end(functions: &[CompiledFunction]) -> u32 {
-    let is_core = |f: &CompiledFunction| {
+fn core_end(functions: &[FunctionRange]) -> u32 {
+    let is_core = |f: &FunctionRange| {
         matches!(
             SymbolKey::decode(f.namespace, f.index),
             Some(SymbolKey::Func(FuncKey::ModuleFunction(..)))

@@ -20,7 +20,7 @@ use trampette_artifact::layout::{
 };
 use trampette_artifact::metadata::*;
 use trampette_artifact::sites::{self, Site};
-use trampette_artifact::tables::{self, CompiledFunction, Entry};
+use trampette_artifact::tables::{self, Entry, FunctionRange};
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{Field, FuncType, Type};
 
@@ -274,7 +274,7 @@ pub(crate) fn artifact() -> Vec<u8> {
     file[IMAGE..][..4].copy_from_slice(&0x1234_5678u32.to_le_bytes());
 
     let key = |key: FuncKey| SymbolKey::from(key).encode();
-    let function = |(namespace, index), start, end| CompiledFunction {
+    let function = |(namespace, index), start, end| FunctionRange {
         namespace,
         index,
         start,

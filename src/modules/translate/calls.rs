@@ -6,7 +6,7 @@
 use super::exceptions::Callee;
 use super::{Address, Translator};
 use crate::codegen::{self, clif_trap};
-use crate::layout::SealedTable;
+use crate::layout::SettledTable;
 use crate::program::CoreFunc;
 use anyhow::{Context as _, Result};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -167,7 +167,7 @@ impl Translator<'_, '_> {
     /// Calls an entry of a sealed table whose index is a constant: directly, or it traps.
     fn call_known_entry(
         &mut self,
-        table: &SealedTable,
+        table: &SettledTable,
         index: u64,
         type_index: u32,
         kind: CallKind,
@@ -200,7 +200,7 @@ impl Translator<'_, '_> {
     fn call_sealed(
         &mut self,
         table_index: u32,
-        table: &SealedTable,
+        table: &SettledTable,
         index: Value,
         type_index: u32,
         kind: CallKind,

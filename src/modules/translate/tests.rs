@@ -92,7 +92,7 @@ fn lay_out(module: &Module<'_>) -> Layout {
         memories: memories.collect(),
         tables: tables.collect(),
         globals: globals.collect(),
-        escaping_functions: functions.len(),
+        escaping: functions.len(),
         functions: functions.iter().copied().collect(),
         data_segments: vec![vec![]; module.data.len()],
         element_segments: vec![vec![]; module.elements.len()],
@@ -293,7 +293,7 @@ fn calls_without_function_values_trap() {
     assert!(compiled.is_err(), "ref.func of a function without an id");
     let text = "(module (type $t (func)) (table 1 funcref)
         (func (param i32) local.get 0 call_indirect (type $t) local.get 0 call 0))";
-    let compiled = compile_with(text, |layout| layout.escaping_functions = 0).unwrap();
+    let compiled = compile_with(text, |layout| layout.escaping = 0).unwrap();
     assert_has(&compiled[0].clif, &["trap user4"]);
 }
 

@@ -12,7 +12,7 @@ use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, SEALED_ENTRY_SIZE_LOG
 
 /// The contents of a table that only instantiation writes.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct SealedTable {
+pub(crate) struct SettledTable {
     /// Whether code may see entries before they are written, which are null until then. (The shim of
     /// every component with a preview 1 adapter has such a table: the adapter has a start function.)
     pub late: bool,
@@ -26,7 +26,7 @@ pub(crate) struct SealedTable {
     pub home: Option<SlabId>,
 }
 
-impl SealedTable {
+impl SettledTable {
     /// log2 of the size of an entry in read-only data: without the context if all have the same.
     pub(crate) fn entry_size_log2(&self) -> u32 {
         match self.home {
@@ -101,7 +101,7 @@ pub(super) fn fill(
             homes.insert(layout.home(func));
         }
         let only = |set: &BTreeSet<_>| set.first().copied().filter(|_| set.len() == 1);
-        Ok(SealedTable {
+        Ok(SettledTable {
             late: facts[id.index()].late,
             has_null: entries.contains(&0),
             signature: only(&signatures),
@@ -114,6 +114,6 @@ pub(super) fn fill(
         let entries = entries.filter(|_| !discarded.contains(&id));
         entries.map(|entries| describe(id, entries)).transpose()
     });
-    layout.sealed_tables = tables.collect::<Result<_>>()?;
+    layout.settled = tables.collect::<Result<_>>()?;
     Ok(())
 }
