@@ -1,4 +1,5 @@
-//! Listings of what the stages make: for people, and for golden tests.
+//! Listings of what the stages make: for people, and for golden tests. The text may change with any
+//! version.
 
 use crate::codegen::Session;
 use crate::compile::{self, Listing};

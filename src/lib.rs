@@ -1,7 +1,9 @@
 //! Trampette: an ahead-of-time compiler for WebAssembly components.
 //!
-//! [`compile_component`] turns a component into one ELF file that `trampette-runtime` maps and runs.
-//! `ARCHITECTURE.md` is the map of this crate; the stages of the front door below are its phases.
+//! [`compile_component`] turns a component into one ELF file, an [`Artifact`], that the crate
+//! `trampette-runtime` maps and runs. [`compile_module`] does the same for a core module on its
+//! own, and [`CompileOptions`] says how ([`options`] has the types of its fields).
+//! [`Artifact::report`] says what compiling took and did, and [`emit`] shows what the stages make.
 //!
 //! ```
 //! let wasm = wat::parse_str("(component)")?;
@@ -9,7 +11,11 @@
 //! assert_eq!(&artifact.bytes()[..4], b"\x7fELF");
 //! # anyhow::Ok(())
 //! ```
+//!
+//! The feature `cli` (on by default) adds the command `trampette` and what only it needs; without
+//! it this crate is the compiler alone.
 
+// `ARCHITECTURE.md` is the map of this crate; the stages of `compile_component` are its phases.
 // Nothing is `pub` that no user of the library can name.
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
@@ -70,15 +76,15 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
 /// Compiles a core module on its own to an artifact of the same kind, which the runtime's
 /// `CoreInstance` instantiates.
 ///
-/// Imports whose first name is in [`CompileOptions::core_modules`] are bound to exports of that module,
-/// which is compiled along and instantiated first; types must match exactly. Other functions that it
-/// imports are the host's, and so are the values of globals. Other memories, tables and tags are made from
-/// their declared types when it is instantiated, with their minimum sizes; a host may supply memories that
-/// are shared between threads.
+/// Imports whose first name is in [`CompileOptions::core_modules`] are bound to exports of that
+/// module, which is compiled along and instantiated first; types must match exactly. Other
+/// functions that it imports are the host's, and so are the values of globals. Other memories,
+/// tables and tags are made from their declared types when it is instantiated, with their minimum
+/// sizes; a host may supply memories that are shared between threads.
 ///
 /// # Errors
-/// If the bytes are no valid core module, an import does not fit the module that it is bound to, or it uses
-/// what is not supported. The message names the thing and its byte offset.
+/// If the bytes are no valid core module, an import does not fit the module that it is bound to, or
+/// it uses what is not supported. The message names the thing and its byte offset.
 pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact> {
     in_thread_pool(options, || {
         let mut watch = Stopwatch::start();
@@ -142,8 +148,8 @@ fn compile_parsed(
     compile_program(program, options, wit.as_deref(), watch)
 }
 
-/// From a flattened program to an artifact: the stages that components and core modules share. `wit` is
-/// the world to keep in it.
+/// From a flattened program to an artifact: the stages that components and core modules share.
+/// `wit` is the world to keep in it.
 fn compile_program(
     program: &Program<'_>,
     options: &CompileOptions,

@@ -1,5 +1,5 @@
-//! [`CompileOptions`]: what a user of the compiler can choose. Plain data: what a choice means is said
-//! in the room that it is for.
+//! [`CompileOptions`]: what a user of the compiler can choose. Plain data: what a choice means is
+//! said in the room that it is for.
 
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeMap;
@@ -30,8 +30,8 @@ pub struct CompileOptions {
     /// The import that provides unsafe intrinsics; without it such an import is an ordinary one.
     pub unsafe_intrinsics_import: Option<String>,
     /// The core modules that the component imports, by name: the import's, or for a module in an
-    /// imported instance the chain of names with `#` between them. They become part of the artifact.
-    /// A core module on its own imports from them by the first of an import's two names.
+    /// imported instance the chain of names with `#` between them. They become part of the
+    /// artifact. A core module on its own imports from them by the first of an import's two names.
     pub core_modules: BTreeMap<String, Vec<u8>>,
     /// A world that the component must fit; nothing is compiled if it does not.
     pub world: Option<World>,
@@ -57,15 +57,15 @@ pub enum NanBits {
     Canonical,
 }
 
-/// What an access may touch that a processor carries out speculatively, past a bounds check that it has
-/// mispredicted (Spectre, variant 1). Accesses that guard pages check cannot go out of bounds.
+/// What an access may touch that a processor carries out speculatively, past a bounds check that it
+/// has mispredicted (Spectre, variant 1). Accesses that guard pages check cannot go out of bounds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Spectre {
     /// Whatever its address is.
     #[default]
     Ignored,
-    /// The start of the memory or table: behind each check by code, an address out of bounds is replaced
-    /// without a branch.
+    /// The start of the memory or table: behind each check by code, an address out of bounds is
+    /// replaced without a branch.
     Mitigated,
 }
 

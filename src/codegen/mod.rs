@@ -1,8 +1,9 @@
-//! What every producer of CLIF shares: signatures, symbols, alias regions, traps.
+//! What every producer of CLIF shares: the session, the target ([`isa`]), signatures, symbols,
+//! alias regions, traps, and [`emitter`], the function builder of all that is not a core function.
 //!
-//! Deciding *what* to emit is not here: core functions are `modules`, trampolines are `trampolines`,
-//! intrinsics are `intrinsics`. They all turn a [`FuncKey`] into an [`ir::Function`] whose first
-//! parameter is a context pointer.
+//! Deciding *what* to emit is not here: core functions are `modules`, trampolines are
+//! `trampolines`, intrinsics are `intrinsics`. They all turn a [`FuncKey`] into an [`ir::Function`]
+//! whose first parameter is a context pointer.
 
 mod bulk;
 pub(crate) mod emitter;
@@ -83,8 +84,8 @@ pub(crate) struct CallCounts {
     pub dynamic: AtomicUsize,
 }
 
-/// Byte offsets in components are below this: source locations from it on are indices into a function's
-/// positions (`inline::positions`), which inlining makes.
+/// Byte offsets in components are below this: source locations from it on are indices into a
+/// function's positions (`inline::positions`), which inlining makes.
 pub(crate) const OFFSET_LIMIT: u32 = 1 << 31;
 
 /// The CLIF type of a core value: references are 32-bit ids.
@@ -180,8 +181,8 @@ pub(crate) fn set_stack_limit(func: &mut ir::Function) {
 
 /// The address of slab 0's root, from the context pointer of slab 0.
 ///
-/// The distance does not fit a displacement, so it is materialised once; the fields are then reached
-/// with small displacements ([`RootOffset`] as the offset of a load or store).
+/// The distance does not fit a displacement, so it is materialised once; the fields are then
+/// reached with small displacements ([`RootOffset`] as the offset of a load or store).
 pub(crate) fn root_address(builder: &mut FunctionBuilder<'_>, context: ir::Value) -> ir::Value {
     let distance = builder
         .ins()
@@ -200,8 +201,8 @@ pub(crate) fn shared_memory_base(
     load_shared_memory_state(builder, session, root, id, field)
 }
 
-/// The current length in bytes of a memory that is shared between threads, which others may let grow;
-/// `root` is slab 0's.
+/// The current length in bytes of a memory that is shared between threads, which others may let
+/// grow; `root` is slab 0's.
 pub(crate) fn shared_memory_length(
     builder: &mut FunctionBuilder<'_>,
     session: &Session<'_>,

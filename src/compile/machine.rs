@@ -1,8 +1,8 @@
 //! From CLIF to machine code, and what the linker needs of it.
 //!
-//! Cranelift optimises, the passes behind it ([`passes::after`]) run, and Cranelift selects instructions and
-//! allocates registers. Its results become a [`CompiledFunction`], which knows Cranelift's types for
-//! relocations and unwinding, and no others.
+//! Cranelift optimises, the passes behind it ([`passes::after`]) run, and Cranelift selects
+//! instructions and allocates registers. Its results become a [`CompiledFunction`], which knows
+//! Cranelift's types for relocations and unwinding, and no others.
 
 use super::Listing;
 use crate::codegen::{self, Session, isa, trap_from_clif};
@@ -30,16 +30,16 @@ pub(super) fn forget_working_memory() {
     WORKING_MEMORY.set((Context::new(), Default::default()));
 }
 
-/// The backtracking register allocator takes time that is quadratic in the number of blocks; here it
-/// is half a second, and functions with more blocks get the other one.
+/// The backtracking register allocator takes time that is quadratic in the number of blocks; here
+/// it is half a second, and functions with more blocks get the other one.
 const LARGE_FUNCTION_BLOCKS: usize = 25_000;
 
-/// The alignment in bytes of a core function without a loop: what the processor decodes at once. Trampolines are
-/// on the way of many calls, and have what Cranelift prefers.
+/// The alignment in bytes of a core function without a loop: what the processor decodes at once.
+/// Trampolines are on the way of many calls, and have what Cranelift prefers.
 const CALLED_ALIGNMENT: u32 = 16;
 
-/// The alignment in bytes of a function with a loop: a cache line, so that how fast the loop is does not
-/// depend on what is before the function.
+/// The alignment in bytes of a function with a loop: a cache line, so that how fast the loop is
+/// does not depend on what is before the function.
 const LOOPING_ALIGNMENT: u32 = 64;
 
 /// Compiles CLIF.

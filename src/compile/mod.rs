@@ -1,10 +1,10 @@
 //! The compile driver: from keys to machine code, in parallel.
 //!
 //! With inlining, the call graph of what the host can reach ([`roots`]) is taken from the bottom up
-//! (`Inlining`); a function whose calls have all been replaced is not compiled. Then, and without inlining
-//! from the start, what the relocations of compiled code name is compiled, again and again until nothing is
-//! new: what nothing names is never part of the result. The order in which threads get there does not
-//! matter: decisions depend on the graph alone, and results are sorted by key.
+//! (`Inlining`); a function whose calls have all been replaced is not compiled. Then, and without
+//! inlining from the start, what the relocations of compiled code name is compiled, again and again
+//! until nothing is new: what nothing names is never part of the result. The order in which threads
+//! get there does not matter: decisions depend on the graph alone, and results are sorted by key.
 //!
 //! | file | subject |
 //! | --- | --- |
@@ -93,7 +93,8 @@ pub(crate) fn compile_what_can_be(
     rayon::scope(|scope| state.visit(roots.iter().copied(), scope));
     let failed = into_inner(state.failed);
     compiled.functions = into_inner(state.done);
-    // Inlining may leave compiled functions that only inlined copies of their callers would have called.
+    // Inlining may leave compiled functions that only inlined copies of their callers would have
+    // called.
     if let Some(graph) = graph {
         let reached = reached(session.layout, &compiled.functions, roots.iter().copied());
         compiled.functions.retain(|key, _| reached.contains(key));
@@ -123,8 +124,8 @@ fn reached(
     reached
 }
 
-/// What a function's relocations lead to: the functions that they name, and those that can be called through
-/// the sealed tables that they name, unless `tables` has those already.
+/// What a function's relocations lead to: the functions that they name, and those that can be
+/// called through the sealed tables that they name, unless `tables` has those already.
 fn callees(
     layout: &Layout,
     function: &CompiledFunction,
@@ -169,8 +170,8 @@ struct Driver<'s, 'a> {
 }
 
 impl<'s> Driver<'s, '_> {
-    /// Compiles those of `keys` that are not compiled yet, each as a task, and what they all lead to. No
-    /// thread takes what another has taken.
+    /// Compiles those of `keys` that are not compiled yet, each as a task, and what they all lead
+    /// to. No thread takes what another has taken.
     fn visit<'scope>(
         &'scope self,
         keys: impl IntoIterator<Item = FuncKey>,
@@ -211,7 +212,8 @@ impl<'s> Driver<'s, '_> {
     }
 }
 
-/// Does a part of compiling `key`: errors name the function, and a panic of the compiler (a defect) is one.
+/// Does a part of compiling `key`: errors name the function, and a panic of the compiler (a defect)
+/// is one.
 fn guarded<T>(session: &Session<'_>, key: FuncKey, work: impl FnOnce() -> Result<T>) -> Result<T> {
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
         Ok(result) => {

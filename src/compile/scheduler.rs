@@ -1,9 +1,9 @@
 //! Inlining from the bottom up, and compiling on the way.
 //!
-//! A function is a task that can run when everything that it calls is finished (but for calls within its
-//! strongly connected component). It is translated, takes in what it calls, and is compiled, unless its own
-//! callers may take it in: then its body is kept until they all have been processed, and it is compiled only
-//! if one of them still calls it.
+//! A function is a task that can run when everything that it calls is finished (but for calls
+//! within its strongly connected component). It is translated, takes in what it calls, and is
+//! compiled, unless its own callers may take it in: then its body is kept until they all have been
+//! processed, and it is compiled only if one of them still calls it.
 
 use super::machine::compile_body;
 use super::produce::build_clif;
@@ -76,7 +76,8 @@ impl State {
     }
 }
 
-/// Whether a callee is in another strongly connected component than its caller, so finished before it.
+/// Whether a callee is in another strongly connected component than its caller, so finished before
+/// it.
 fn is_below(graph: &CallGraph, callee: NodeId, caller: &Node) -> bool {
     graph.nodes[callee].component != caller.component
 }
@@ -194,7 +195,8 @@ impl Scheduler<'_, '_, '_> {
                     let mut slot = lock(&state.inlinable);
                     *slot = Some(Arc::new(inlinable));
                     drop(slot);
-                    // The last caller, of the same component, may have looked before the body was there.
+                    // The last caller, of the same component, may have looked before the body was
+                    // there.
                     if state.users.load(Ordering::Acquire) == 0 {
                         self.settle(id);
                     }

@@ -1,8 +1,9 @@
 //! Whether a component fits a world of WIT, and what is missing or extra if not.
 //!
-//! A component fits if it imports nothing that the world does not import, exports everything that the
-//! world exports, and their types agree. Interface names match in compatible versions. The check
-//! happens before anything is compiled, on the component's type alone; values never depend on it.
+//! A component fits if it imports nothing that the world does not import, exports everything that
+//! the world exports, and their types agree. Interface names match in compatible versions. The
+//! check happens before anything is compiled, on the component's type alone; values never depend on
+//! it.
 
 use crate::options::{Wit, World};
 use anyhow::{Context, Result, bail};
@@ -54,8 +55,8 @@ impl Interface {
 /// Checks that a component, whose interface is `found`, fits a world.
 ///
 /// # Errors
-/// If the WIT cannot be read or has no such world, or if the component does not fit; the message has a
-/// line for everything that is missing, extra or of another type.
+/// If the WIT cannot be read or has no such world, or if the component does not fit; the message
+/// has a line for everything that is missing, extra or of another type.
 pub(crate) fn check(wasm: &[u8], found: &Interface, world: &World) -> Result<()> {
     let (resolve, id) = read(world)?;
     let expected = Side::new(&resolve, id);
@@ -242,8 +243,8 @@ fn compare(direction: Direction, needed: &Items, given: &Items, problems: &mut V
     }
 }
 
-/// A function's type with all names of types but resources' written out, so that equal types are equal
-/// texts.
+/// A function's type with all names of types but resources' written out, so that equal types are
+/// equal texts.
 fn function_type(resolve: &Resolve, function: &Function) -> String {
     let start = match function.kind.is_async() {
         true => "async func",
@@ -343,8 +344,8 @@ fn resource_text(resolve: &Resolve, mut id: TypeId) -> String {
     resolve.types[id].name.clone().unwrap_or_default()
 }
 
-/// The world that a component implements, as WIT, or `None` if WIT cannot say it. `interface` is what was
-/// decoded of it already.
+/// The world that a component implements, as WIT, or `None` if WIT cannot say it. `interface` is
+/// what was decoded of it already.
 ///
 /// It is for listings only: a component that the printer cannot cope with is compiled all the same.
 pub(crate) fn for_listings(wasm: &[u8], interface: Option<Interface>) -> Option<String> {
@@ -353,10 +354,7 @@ pub(crate) fn for_listings(wasm: &[u8], interface: Option<Interface>) -> Option<
     described.ok()?.ok()
 }
 
-/// The same.
-///
-/// # Errors
-/// If the component has imports or exports that WIT cannot express.
+/// The world as WIT; an error if it has imports or exports that WIT cannot express.
 fn describe(interface: Interface) -> Result<String> {
     let Interface { mut resolve, world } = interface;
     let package = resolve.worlds[world]
@@ -379,8 +377,8 @@ fn describe(interface: Interface) -> Result<String> {
     Ok(printer.output.to_string())
 }
 
-/// WIT can use a type of another interface only by that interface's name; the printer panics if it has
-/// none.
+/// WIT can use a type of another interface only by that interface's name; the printer panics if it
+/// has none.
 fn check_uses(resolve: &Resolve) -> Result<()> {
     for (_, ty) in &resolve.types {
         let TypeDefKind::Type(Type::Id(used)) = ty.kind else {

@@ -14,7 +14,7 @@
 //! | `functions` | canonical signatures |
 //! | `contexts` | places of globals and tables |
 //! | `instantiate` | what instantiation does: static writes and start-up actions |
-//! | `sealed` | tables that never change, as constants |
+//! | `settled` | tables that only instantiation writes, as constants |
 //! | `images` | pieces of the initial images |
 //! | `leaving` | which instances can be found unable to leave |
 //! | `string_routes` | between which memories adapters carry strings |

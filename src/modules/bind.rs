@@ -1,9 +1,10 @@
-//! [`Binding`]: core modules without a component around them, bound to each other into one [`Program`].
+//! [`Binding`]: core modules without a component around them, bound to each other into one
+//! [`Program`].
 //!
-//! A lone module is a binding of its own ([`super::lone`]); a test script is one too, whose modules are
-//! instantiated as it goes. Whether an import may be bound to what is offered is decided here, apart
-//! from current sizes of memories and tables, which are [`SizeCheck`]s for the moment of instantiation.
-//! What only scripts need is compiled with them (feature `cli`).
+//! A lone module is a binding of its own ([`super::lone`]); a test script is one too, whose modules
+//! are instantiated as it goes. Whether an import may be bound to what is offered is decided here,
+//! apart from current sizes of memories and tables, which are [`SizeCheck`]s for the moment of
+//! instantiation. What only scripts need is compiled with them (feature `cli`).
 
 use super::parse::ModuleBuilder;
 use crate::program::module::{EntityKind, Module, ModuleImport};
@@ -19,8 +20,9 @@ use std::ops::Range;
 use trampette_artifact::ids::*;
 use wasmparser::{ValType, Validator, WasmFeatures};
 
-/// What validation accepts of core modules: WebAssembly 3.0, custom page sizes, wide
-/// arithmetic and threads. Types of garbage collection are valid, so that parsing can say that they are not supported.
+/// What validation accepts of core modules: WebAssembly 3.0, custom page sizes, wide arithmetic and
+/// threads. Types of garbage collection are valid, so that parsing can say that they are not
+/// supported.
 pub(crate) fn core_features() -> WasmFeatures {
     WasmFeatures::WASM3
         .union(WasmFeatures::CUSTOM_PAGE_SIZES)

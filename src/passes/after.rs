@@ -4,8 +4,8 @@ use super::{addresses, byte_loops, constant_stores, constants, counters, neighbo
 use crate::layout::Layout;
 use cranelift_codegen::Context;
 
-/// Runs the passes over an optimised function, whose control flow graph and dominator tree `context`
-/// has, then as before.
+/// Runs the passes over an optimised function, whose control flow graph and dominator tree
+/// `context` has, then as before.
 pub(crate) fn improve(context: &mut Context, layout: &Layout) {
     let func = &mut context.func;
     // Which relies on where memories end.

@@ -1,4 +1,5 @@
-//! Passes of ours from CLIF to CLIF. [`before`] and [`after`] Cranelift's optimiser list them in order.
+//! Passes of ours from CLIF to CLIF. [`before`] and [`after`] Cranelift's optimiser list them in
+//! order.
 //!
 //! | module | pass |
 //! | --- | --- |

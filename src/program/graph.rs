@@ -13,8 +13,8 @@ enum Node {
 }
 
 impl Program<'_> {
-    /// The plan as a graph in the DOT language: a box for the host and for each core instance, an arrow from
-    /// each caller to whom it calls, with how and how many functions on it.
+    /// The plan as a graph in the DOT language: a box for the host and for each core instance, an
+    /// arrow from each caller to whom it calls, with how and how many functions on it.
     pub(crate) fn dot(&self) -> String {
         let mut dot = String::from("digraph plan {\n  rankdir=LR;\n  host [label=\"host\"];\n");
         for (index, instance) in self.core_instances.iter().enumerate() {

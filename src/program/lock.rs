@@ -1,8 +1,8 @@
 //! Locks between threads of the compiler.
 //!
-//! A panic while one thread compiles is caught and becomes that function's error; what lies behind a
-//! lock is replaced as a whole, never left half done. So a lock that a panicking thread held is as good
-//! as any other.
+//! A panic while one thread compiles is caught and becomes that function's error; what lies behind
+//! a lock is replaced as a whole, never left half done. So a lock that a panicking thread held is
+//! as good as any other.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,8 +1,20 @@
 //! [`Program`]: the flattened component, plain data between parsing and everything after it.
 //!
 //! Parsing resolves every alias, nested component, component instance and core instance: what is
-//! left are core instances whose imports name *definitions* (a function, memory, table or global of a
-//! particular core instance, or a trampoline), and the order in which they come to life.
+//! left are core instances whose imports name *definitions* (a function, memory, table or global of
+//! a particular core instance, or a trampoline), and the order in which they come to life.
+//!
+//! This room is the data that stages hand on to each other; it decides nothing.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`module`] | a parsed core module |
+//! | [`types`] | canonical function types of core modules |
+//! | [`intrinsic`] | the types of unsafe intrinsics |
+//! | [`compiled`] | machine code on its way to the linker |
+//! | [`symbols`] | names of functions |
+//! | `print`, `graph` | a program as text and as a picture |
+//! | [`lock`] | locks between threads of the compiler |
 
 pub(crate) mod compiled;
 #[cfg(feature = "cli")]
@@ -30,7 +42,8 @@ pub(crate) struct Program<'a> {
     pub types: TypeTable,
     /// Resource types; the index is the [`ResourceId`].
     pub resources: Vec<ResourceDefinition>,
-    /// Imported types with an equality bound that is a resource type: the chain of names, the bound.
+    /// Imported types with an equality bound that is a resource type: the chain of names, the
+    /// bound.
     pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
     /// Functions imported from the host; the index is the [`ImportId`].
     pub imports: Vec<Import>,
@@ -151,8 +164,8 @@ pub(crate) struct CoreImport {
     pub signature: CoreSignature,
 }
 
-/// A global or a shared memory that the host may supply: it is defined by some core instance, and its
-/// initial value or its bytes are the host's.
+/// A global or a shared memory that the host may supply: it is defined by some core instance, and
+/// its initial value or its bytes are the host's.
 #[derive(Clone, Debug)]
 pub(crate) struct CoreSupply {
     /// First name.
@@ -177,8 +190,8 @@ pub(crate) struct CoreExport {
 /// A step of the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
-    /// Instantiate a core module: its globals, tables and memories come to life, its active segments
-    /// are written (elements first, then data), its start function runs.
+    /// Instantiate a core module: its globals, tables and memories come to life, its active
+    /// segments are written (elements first, then data), its start function runs.
     InstantiateCore(CoreInstanceId),
 }
 

@@ -255,7 +255,8 @@ pub(crate) struct DataSegment<'a> {
 pub(crate) struct FunctionBody<'a> {
     /// The body; its reader's offsets are relative to the component's start.
     pub body: wasmparser::FunctionBody<'a>,
-    /// What validates it. Taken by whoever validates (behind a lock, since compilation is parallel).
+    /// What validates it. Taken by whoever validates (behind a lock, since compilation is
+    /// parallel).
     pub validator:
         std::sync::Mutex<Option<wasmparser::FuncToValidate<wasmparser::ValidatorResources>>>,
     /// The same, for further units that translate the body, when it is known to be valid.

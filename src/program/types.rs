@@ -1,8 +1,8 @@
 //! [`CanonicalTypes`]: function types by what they are, not by where they are declared.
 //!
 //! Two types are the same when their recursion groups are the same and they have the same place in
-//! them. Code generation looks at a [`CoreSignature`], which knows references only by kind; whether a
-//! call through a table or an import is allowed depends on the exact types compared here.
+//! them. Code generation looks at a [`CoreSignature`], which knows references only by kind; whether
+//! a call through a table or an import is allowed depends on the exact types compared here.
 
 use super::module::{CoreSignature, CoreType, Module, RefKind};
 use std::collections::HashMap;
@@ -123,8 +123,8 @@ fn exact_signature(ty: &SubType, ids: &[SignatureId], first: usize) -> ExactSign
     }
 }
 
-/// A value type of a module whose declared types have `ids`; those from `first` on that have none yet
-/// are of the group that is being interned.
+/// A value type of a module whose declared types have `ids`; those from `first` on that have none
+/// yet are of the group that is being interned.
 pub(crate) fn exact_type(ty: ValType, ids: &[SignatureId], first: usize) -> ExactType {
     match ty {
         ValType::I32 => ExactType::I32,
