@@ -2,9 +2,9 @@
 //! between the host and compiled code.
 //!
 //! All are `repr(C)` and plain data. Whether their sizes, alignments and offsets are those that
-//! compiled code uses is tested in `layout_tests.rs` for many types.
+//! compiled code uses is tested in `tests/layout.rs` for many types.
 
-use crate::store::StoreInner;
+use crate::machine::store::StoreInner;
 use anyhow::{Context, Result, ensure};
 use std::any::Any;
 use std::mem::{ManuallyDrop, MaybeUninit};

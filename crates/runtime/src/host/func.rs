@@ -1,0 +1,722 @@
+//! Instances and their exported functions: [`InstancePre`], [`Instance`], [`Func`], [`TypedFunc`].
+
+use crate::host::linker::Linker;
+use crate::host::matching::{Matched, about, display_export, display_path, match_imports};
+use crate::host::shims::{check_func, describe_func};
+use crate::host::versions::compatible;
+use crate::load::backtrace::Trap;
+use crate::load::component::Component;
+use crate::machine::instance::{EntryCode, HostDestructor, HostImports, InstanceData, RawInstance};
+use crate::machine::store::{AsContext, AsContextMut, StoreInner};
+use crate::native::{Keep, KeepAlive, NativeBuffer};
+use crate::values::containers::TupleField;
+use crate::values::resource::Origin;
+use crate::values::typed::{
+    AnyHandles, ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType,
+    TypeContext,
+};
+use crate::values::val::{NativeReader, NativeWriter, Val};
+use anyhow::{Context, Result, anyhow, ensure};
+use std::any::Any;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+use trampette_artifact::ids::{ExportId, ImportId};
+use trampette_artifact::layout::ImportSlot;
+use trampette_artifact::metadata::{Export, ExportItem};
+use trampette_artifact::native;
+use trampette_artifact::trap::TrapCode;
+use trampette_artifact::types::{FuncType, Type};
+
+/// A component whose imports are matched and checked: instantiating it is only that.
+pub struct InstancePre<T: 'static> {
+    shared: Arc<Shared>,
+    slots: Arc<[ImportSlot]>,
+    destructors: Arc<[Option<HostDestructor>]>,
+    owner: Arc<dyn Any + Send + Sync>,
+    marker: PhantomData<fn(T)>,
+}
+
+impl<T: 'static> Clone for InstancePre<T> {
+    fn clone(&self) -> Self {
+        InstancePre {
+            shared: self.shared.clone(),
+            slots: self.slots.clone(),
+            destructors: self.destructors.clone(),
+            owner: self.owner.clone(),
+            marker: PhantomData,
+        }
+    }
+}
+
+/// What all instances made from one [`InstancePre`] share.
+struct Shared {
+    component: Component,
+    resources: Arc<[ResourceType]>,
+    /// By the position of the export, for those that were called dynamically.
+    layouts: Box<[OnceLock<CallLayout>]>,
+}
+
+impl Shared {
+    /// What calling the export at a position needs, which is a function of the type that `ty` gives.
+    fn call_layout<'t>(&self, index: usize, ty: impl FnOnce() -> &'t FuncType) -> &CallLayout {
+        self.layouts[index].get_or_init(|| {
+            let types = &self.component.metadata().types;
+            let ty = ty();
+            let params = ty.params.iter().map(|param| param.ty);
+            let (layout, offsets) = native::record_layout(types, params.clone());
+            let result = ty.result.map(|ty| native::size_align(types, ty));
+            CallLayout {
+                params: params.zip(offsets).collect(),
+                params_size: layout.size,
+                result: ty.result,
+                result_size: result.map_or(0, |result| result.size),
+                is_async: ty.is_async,
+            }
+        })
+    }
+
+    fn types(&self) -> TypeContext<'_> {
+        TypeContext::new(self.component.metadata(), &self.resources)
+    }
+}
+
+impl<T: 'static> InstancePre<T> {
+    pub(crate) fn new(linker: &Linker<T>, component: &Component) -> Result<InstancePre<T>> {
+        let Matched {
+            resources,
+            destructors,
+            functions,
+        } = match_imports(linker.definitions(), component.metadata())?;
+        let (slots, owners): (Vec<_>, Vec<_>) = functions
+            .into_iter()
+            .enumerate()
+            .map(|(index, func)| func.bind(component, ImportId::new(index), &resources))
+            .map(|bound| (bound.slot, bound.owner))
+            .unzip();
+        Ok(InstancePre {
+            shared: Arc::new(Shared {
+                component: component.clone(),
+                resources,
+                layouts: component
+                    .metadata()
+                    .exports
+                    .iter()
+                    .map(|_| OnceLock::new())
+                    .collect(),
+            }),
+            slots: slots.into(),
+            destructors: destructors.into(),
+            owner: Arc::new(owners),
+            marker: PhantomData,
+        })
+    }
+
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.shared.component
+    }
+
+    /// Instantiates the component.
+    ///
+    /// # Errors
+    /// If a limit of the store is reached, or start-up code traps.
+    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
+        let caller = store.caller();
+        let inner = caller.inner();
+        let imports = HostImports {
+            functions: self.slots.to_vec(),
+            destructors: self.destructors.to_vec(),
+            owner: self.owner.clone(),
+        };
+        // SAFETY: every function was checked against its import's type, and takes a store of `T`,
+        // as this one is.
+        let raw = unsafe { RawInstance::new(inner, &self.shared.component, imports) }?;
+        Ok(Instance {
+            id: InstanceId {
+                store: inner.id(),
+                raw,
+            },
+            shared: self.shared.clone(),
+        })
+    }
+}
+
+/// Names one instance of one store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct InstanceId {
+    store: u64,
+    raw: RawInstance,
+}
+
+impl InstanceId {
+    /// The instance, if it is in this store. `what` says in the error what was used.
+    #[inline]
+    pub(crate) fn raw(
+        &self,
+        store: &StoreInner,
+        what: impl FnOnce() -> String,
+    ) -> Result<RawInstance> {
+        match self.raw_in(store) {
+            Some(raw) => Ok(raw),
+            None => Err(foreign_store(what)),
+        }
+    }
+
+    /// The instance, if it is in this store.
+    #[inline]
+    pub(crate) fn raw_in(&self, store: &StoreInner) -> Option<RawInstance> {
+        (self.store == store.id()).then_some(self.raw)
+    }
+}
+
+/// The error for something that was used with another store than its own.
+#[cold]
+fn foreign_store(what: impl FnOnce() -> String) -> anyhow::Error {
+    anyhow!("{}: used with a store that it is not in", what())
+}
+
+/// Where an export is: `"run"`, `"wasi:cli/run@0.2.0#run"`, or `["wasi:cli/run@0.2.0", "run"]`.
+pub trait ExportPath {
+    /// The names, outermost first.
+    fn names(&self) -> Vec<&str>;
+}
+
+impl ExportPath for str {
+    fn names(&self) -> Vec<&str> {
+        self.split('#').collect()
+    }
+}
+
+impl ExportPath for String {
+    fn names(&self) -> Vec<&str> {
+        self.as_str().names()
+    }
+}
+
+impl<S: AsRef<str>> ExportPath for [S] {
+    fn names(&self) -> Vec<&str> {
+        self.iter().map(AsRef::as_ref).collect()
+    }
+}
+
+impl<S: AsRef<str>> ExportPath for Vec<S> {
+    fn names(&self) -> Vec<&str> {
+        self.as_slice().names()
+    }
+}
+
+impl<S: AsRef<str>, const N: usize> ExportPath for [S; N] {
+    fn names(&self) -> Vec<&str> {
+        self.as_slice().names()
+    }
+}
+
+impl<P: ExportPath + ?Sized> ExportPath for &P {
+    fn names(&self) -> Vec<&str> {
+        (**self).names()
+    }
+}
+
+/// An instance of a component, in a store.
+#[derive(Clone)]
+pub struct Instance {
+    id: InstanceId,
+    shared: Arc<Shared>,
+}
+
+/// An exported item.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportRef<'a> {
+    /// The names of the instances it is in, and its own.
+    pub path: &'a [String],
+    /// What it is; types are those of [`Component::metadata`].
+    pub item: &'a ExportItem,
+}
+
+impl Instance {
+    /// The component.
+    pub fn component(&self) -> &Component {
+        &self.shared.component
+    }
+
+    /// What the component exports, in order.
+    pub fn exports(&self) -> impl Iterator<Item = ExportRef<'_>> {
+        let exports = &self.shared.component.metadata().exports;
+        exports.iter().map(|export| ExportRef {
+            path: &export.path,
+            item: &export.item,
+        })
+    }
+
+    fn find(&self, path: impl ExportPath) -> Option<usize> {
+        find_export(&self.shared.component.metadata().exports, &path.names())
+    }
+
+    /// An exported function. Interface names match in compatible versions.
+    pub fn get_func(&self, store: impl AsContextMut, path: impl ExportPath) -> Option<Func> {
+        let store = store.store_inner();
+        let instance = self.id.raw_in(store)?.data(store);
+        let index = self.find(path)?;
+        let item = &self.component().metadata().exports[index].item;
+        Some(Func {
+            callee: Callee::new(self.id, instance, item)?,
+            shared: self.shared.clone(),
+            index,
+        })
+    }
+
+    /// An exported function with Rust types: [`Instance::get_func`] and [`Func::typed`].
+    ///
+    /// # Errors
+    /// If there is no such function, or its type is another.
+    pub fn get_typed_func<P, R>(
+        &self,
+        mut store: impl AsContextMut,
+        path: impl ExportPath,
+    ) -> Result<TypedFunc<P, R>>
+    where
+        P: Params + Lower,
+        R: Lift,
+    {
+        let func = self.get_func(&mut store, &path);
+        let func = func.ok_or_else(|| self.missing(store.store_inner(), &path.names()))?;
+        func.typed(store)
+    }
+
+    /// Why [`Instance::get_func`] found nothing.
+    #[cold]
+    fn missing(&self, store: &StoreInner, names: &[&str]) -> anyhow::Error {
+        let path: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let item = display_export(&path);
+        let exports = &self.shared.component.metadata().exports;
+        if self.id.raw_in(store).is_none() {
+            return foreign_store(|| item);
+        }
+        if let Some(found) = self.find(names) {
+            let found = exports[found].item.kind();
+            return anyhow!("{item}: expected a function, found {found}");
+        }
+        let instances = &path[..path.len().saturating_sub(1)];
+        match find_export(exports, &names[..instances.len()]) {
+            None if !instances.is_empty() => {
+                let instances = display_path(instances);
+                anyhow!("{item}: the component exports no instance `{instances}`")
+            }
+            _ => anyhow!("{item}: the component exports no such function"),
+        }
+    }
+}
+
+/// The position of an export. Its first name may be given in another compatible version.
+fn find_export(exports: &[Export], names: &[&str]) -> Option<usize> {
+    let position = |names: &[&str]| {
+        let same = |export: &Export| export.path.iter().eq(names);
+        exports.iter().position(same)
+    };
+    if let Some(found) = position(names) {
+        return Some(found);
+    }
+    let (first, rest) = names.split_first()?;
+    let instances = exports
+        .iter()
+        .filter(|export| matches!(export.item, ExportItem::Instance) && export.path.len() == 1)
+        .map(|export| export.path[0].as_str());
+    let first = compatible(first, instances)?;
+    let names: Vec<_> = std::iter::once(first).chain(rest.iter().copied()).collect();
+    position(&names)
+}
+
+/// An exported function, called with [`Val`]s.
+#[derive(Clone)]
+pub struct Func {
+    callee: Callee,
+    shared: Arc<Shared>,
+    /// Among the component's exports.
+    index: usize,
+}
+
+/// What a dynamic call needs of a function's type, in one place.
+struct CallLayout {
+    /// The types of the parameters, and where they are in the native struct, which has this size in bytes.
+    params: Box<[(Type, u32)]>,
+    params_size: u32,
+    /// The type of the result, and its size in bytes.
+    result: Option<Type>,
+    result_size: u32,
+    is_async: bool,
+}
+
+/// What calling an export takes, looked up once.
+#[derive(Clone, Copy)]
+struct Callee {
+    id: InstanceId,
+    target: Target,
+    /// Lives as long as the store that `id` names.
+    instance: NonNull<InstanceData>,
+}
+
+/// What a call enters.
+#[derive(Clone, Copy)]
+enum Target {
+    /// A function of the component, and its code.
+    Lifted(ExportId, EntryCode),
+    /// A function of the host, imported and exported again.
+    Host(ImportId),
+}
+
+impl Target {
+    /// Whether calling an export enters this.
+    fn is_of(self, item: &ExportItem) -> bool {
+        match (self, item) {
+            (Target::Lifted(export, _), ExportItem::Function { id, .. }) => *id == export,
+            (Target::Host(import), ExportItem::HostFunc(id)) => *id == import,
+            _ => false,
+        }
+    }
+}
+
+// SAFETY: the instance is only reached through its store, which is used by one thread at a time.
+unsafe impl Send for Callee {}
+// SAFETY: as above.
+unsafe impl Sync for Callee {}
+
+impl Callee {
+    /// What calling an export takes; `None` if it is no function.
+    fn new(id: InstanceId, instance: &InstanceData, item: &ExportItem) -> Option<Callee> {
+        let target = match item {
+            ExportItem::HostFunc(import) => Target::Host(*import),
+            ExportItem::Function { id, .. } => {
+                let code = instance.component.export(*id).and_then(EntryCode::new);
+                Target::Lifted(*id, code?)
+            }
+            _ => return None,
+        };
+        Some(Callee {
+            id,
+            target,
+            instance: NonNull::from(instance),
+        })
+    }
+
+    /// The instance, if it is in this store. `what` says in the error what was used.
+    #[inline]
+    fn instance<'s>(
+        &self,
+        store: &'s StoreInner,
+        what: impl FnOnce() -> String,
+    ) -> Result<&'s InstanceData> {
+        self.id.raw(store, what)?;
+        // SAFETY: instances live as long as their store, which this is: no two have the same number.
+        Ok(unsafe { self.instance.as_ref() })
+    }
+
+    /// The export's path and type.
+    fn find<'s>(&self, store: &'s StoreInner) -> Option<(&'s [String], &'s FuncType)> {
+        let metadata = self.id.raw_in(store)?.component(store).metadata();
+        let is_this = |export: &&Export| self.target.is_of(&export.item);
+        let export = metadata.exports.iter().find(is_this)?;
+        Some((&export.path, metadata.function_type(&export.item)?))
+    }
+
+    /// An error about a parameter, the outermost of whose context is its place in the tuple of
+    /// parameters.
+    #[cold]
+    fn parameter_error(&self, store: &StoreInner, error: &anyhow::Error) -> anyhow::Error {
+        let Some((path, ty)) = self.find(store) else {
+            return anyhow!("{error:#}");
+        };
+        let item = display_export(path);
+        let param = error.downcast_ref::<TupleField>();
+        match param.and_then(|TupleField(index)| ty.params.get(*index)) {
+            Some(param) => {
+                let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
+                let causes = causes.join(": ");
+                anyhow!("{item}: parameter `{}`: {causes}", param.name)
+            }
+            None => about(item, error),
+        }
+    }
+
+    /// The error of a call, which names the export if the instance could not be entered.
+    #[cold]
+    fn call_error(&self, store: &StoreInner, error: anyhow::Error) -> anyhow::Error {
+        match (error.downcast::<Trap>(), self.find(store)) {
+            (Ok(trap), Some((path, _)))
+                if trap.kind() == TrapCode::CannotEnter && trap.frames().is_empty() =>
+            {
+                trap.at(display_export(path)).into()
+            }
+            (Ok(trap), _) => trap.into(),
+            (Err(error), _) => error,
+        }
+    }
+
+    /// Calls the export of its `instance`, and then `read` while the results are valid; ends the call in
+    /// any case.
+    ///
+    /// # Safety
+    /// See [`RawInstance::call_export`] and [`InstanceData::call_import`].
+    #[inline]
+    unsafe fn call<O>(
+        &self,
+        instance: &InstanceData,
+        args: *const u8,
+        results: *mut u8,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        let code = match self.target {
+            Target::Lifted(_, code) => code,
+            // SAFETY: the caller's promise.
+            Target::Host(import) => unsafe {
+                return instance.call_import(import, args, results, read);
+            },
+        };
+        // SAFETY: the caller's promise.
+        match unsafe { instance.call(code, args, results) } {
+            Ok(arena_mark) => instance.read_results(code, arena_mark, read),
+            Err(error) => Err(self.call_error(instance.store(), error)),
+        }
+    }
+}
+
+impl Func {
+    fn export(&self) -> &Export {
+        &self.shared.component.metadata().exports[self.index]
+    }
+
+    fn item(&self) -> Option<&FuncType> {
+        let item = &self.export().item;
+        self.shared.component.metadata().function_type(item)
+    }
+
+    /// The function as messages name it.
+    fn display(&self) -> String {
+        display_export(&self.export().path)
+    }
+
+    /// Its type; types are those of [`Component::metadata`].
+    pub fn ty(&self) -> &FuncType {
+        self.item().expect("a `Func` is only made for functions")
+    }
+
+    /// The function with Rust types.
+    ///
+    /// # Errors
+    /// If its type is another.
+    pub fn typed<P, R>(&self, store: impl AsContext) -> Result<TypedFunc<P, R>>
+    where
+        P: Params + Lower,
+        R: Lift,
+    {
+        let callee = self.callee;
+        callee.instance(store.store_inner(), || self.display())?;
+        let ty = self.ty();
+        let handles = Cell::new(None);
+        let cx = self.shared.types().with_any_handles(&handles);
+        check_func::<P, R>(ty, &cx).map_err(|error| {
+            let types = anyhow!(
+                "the component exports `{}`, the host asks for `{}`",
+                cx.display_func(ty),
+                describe_func::<P, R>()
+            );
+            types.context(about(self.display(), &error))
+        })?;
+        let host_handles = match handles.get() {
+            Some(AnyHandles::Host(ty)) => Some(ty),
+            Some(AnyHandles::Guest) | None => None,
+        };
+        Ok(TypedFunc {
+            callee,
+            host_handles,
+            marker: PhantomData,
+        })
+    }
+
+    /// Calls the function. The vector holds its result, if it has one.
+    ///
+    /// # Errors
+    /// As [`Func::call_value`].
+    pub fn call(&self, store: impl AsContextMut, args: &[Val]) -> Result<Vec<Val>> {
+        Ok(self.call_value(store, args)?.into_iter().collect())
+    }
+
+    /// Calls the function; its result, if it has one.
+    ///
+    /// # Errors
+    /// If the arguments are not of the function's type, the instance cannot be entered, or the call
+    /// traps.
+    pub fn call_value(&self, mut store: impl AsContextMut, args: &[Val]) -> Result<Option<Val>> {
+        let caller = store.caller();
+        let store = caller.inner();
+        let instance = self.callee.instance(store, || self.display())?;
+        let metadata = self.shared.component.metadata();
+        let layout = self.shared.call_layout(self.index, || self.ty());
+        let origin = Origin {
+            id: self.callee.id,
+            store,
+            host: None,
+        };
+        let mut keep = KeepAlive::default();
+        let mut arguments = NativeBuffer::zeroed(layout.params_size);
+        let arguments = arguments.as_mut_ptr();
+        // SAFETY: the buffer has room for the parameters.
+        unsafe { self.write_arguments(layout, args, origin, &mut keep, arguments) }
+            .map_err(|error| about(self.display(), &error))?;
+        let mut results = NativeBuffer::uninit(layout.result_size);
+        let results = results.as_mut_ptr();
+        // SAFETY: both buffers have the function's native layout, and `keep` lives through the call.
+        let value = unsafe {
+            self.callee.call(instance, arguments, results, || {
+                let reader = NativeReader::new(metadata, &self.shared.resources, Some(origin));
+                layout
+                    .result
+                    .map(|ty| reader.read(ty, results))
+                    .transpose()
+                    .context("result")
+                    .map_err(|error| about(self.display(), &error))
+            })
+        };
+        drop(keep);
+        value
+    }
+
+    /// Writes the native struct of the arguments; `keep` owns what it points to.
+    ///
+    /// # Safety
+    /// `to` has room for the function's parameters.
+    unsafe fn write_arguments(
+        &self,
+        layout: &CallLayout,
+        args: &[Val],
+        origin: Origin<'_>,
+        keep: &mut KeepAlive,
+        to: *mut u8,
+    ) -> Result<()> {
+        let metadata = self.shared.component.metadata();
+        ensure!(!layout.is_async, "async functions are not supported");
+        ensure!(
+            args.len() == layout.params.len(),
+            "expected {} arguments, found {}",
+            layout.params.len(),
+            args.len()
+        );
+        let keep = Keep::Arguments(keep);
+        let mut writer = NativeWriter::new(metadata, &self.shared.resources, keep, Some(origin));
+        for (index, ((ty, offset), value)) in layout.params.iter().zip(args).enumerate() {
+            // SAFETY: the parameter is at its offset.
+            unsafe { writer.write(*ty, value, to.add(*offset as usize)) }
+                .with_context(|| format!("parameter `{}`", self.ty().params[index].name))?;
+        }
+        Ok(())
+    }
+}
+
+/// An exported function with Rust types, checked once.
+pub struct TypedFunc<P, R> {
+    callee: Callee,
+    /// What its [`ResourceAny`](crate::ResourceAny)s are, if they are of the host's.
+    host_handles: Option<ResourceType>,
+    marker: PhantomData<fn(P) -> R>,
+}
+
+impl<P, R> Clone for TypedFunc<P, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P, R> Copy for TypedFunc<P, R> {}
+
+impl<P: Params, R: Lift> TypedFunc<P, R> {
+    /// The same function with other parameter types, for generated code: owned types are checked,
+    /// borrowed ones are called with.
+    ///
+    /// # Safety
+    /// `Q` stands for the same component-level types as `P`.
+    #[doc(hidden)]
+    pub unsafe fn with_params<Q>(&self) -> TypedFunc<Q, R>
+    where
+        Q: Params + Lower + ComponentType<Native = P::Native>,
+    {
+        TypedFunc {
+            callee: self.callee,
+            host_handles: self.host_handles,
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
+    /// Calls the function; the result is owned.
+    ///
+    /// # Errors
+    /// If the instance cannot be entered, or the call traps.
+    #[inline]
+    pub fn call(&self, store: impl AsContextMut, params: P) -> Result<R> {
+        self.call_native(store, params, |native, cx| {
+            // SAFETY: a valid result of the checked type, until the closure returns.
+            Ok(unsafe { R::lift(native, cx) })
+        })
+    }
+
+    /// Calls the function and gives `read` a view of the result, which borrows the guest's memory.
+    /// The guest's post-return runs after it.
+    ///
+    /// # Errors
+    /// If the instance cannot be entered, the call traps, or `read` fails.
+    #[inline]
+    pub fn call_view<O>(
+        &self,
+        store: impl AsContextMut,
+        params: P,
+        read: impl for<'a> FnOnce(R::View<'a>) -> Result<O>,
+    ) -> Result<O> {
+        self.call_native(store, params, |native, cx| {
+            // SAFETY: a valid result of the checked type, until the closure returns, which is
+            // generic over the view's lifetime.
+            read(unsafe { R::view(native, cx) })
+        })
+    }
+
+    #[inline]
+    fn call_native<O>(
+        &self,
+        mut store: impl AsContextMut,
+        params: P,
+        read: impl for<'a> FnOnce(&'a R::Native, LiftContext<'a>) -> Result<O>,
+    ) -> Result<O> {
+        let caller = store.caller();
+        let store = caller.inner();
+        let what = || format!("export `{}`", describe_func::<P, R>());
+        let instance = self.callee.instance(store, what)?;
+        let origin = Origin {
+            id: self.callee.id,
+            store,
+            host: self.host_handles,
+        };
+        let mut keep = KeepAlive::default();
+        let mut args = MaybeUninit::<P::Native>::zeroed();
+        let mut cx = LowerContext::new(Keep::Arguments(&mut keep), Some(origin));
+        params
+            .lower_ref(&mut cx, &mut args)
+            .map_err(|error| self.callee.parameter_error(store, &error))?;
+        let mut results = MaybeUninit::<R::Native>::uninit();
+        let results_address = results.as_mut_ptr().cast::<u8>();
+        // The closure holds no reference to the results: a reference that is passed to a function must not be
+        // written to while it runs, and the guest does.
+        let read = move || {
+            // SAFETY: after success the result is initialised; the struct outlives the call.
+            let results = unsafe { &*results_address.cast::<R::Native>() };
+            read(results, LiftContext::new(Some(origin)))
+        };
+        // SAFETY: both have the native layout of the checked types; `params` and `keep` live through
+        // the call.
+        unsafe {
+            self.callee
+                .call(instance, args.as_ptr().cast(), results_address, read)
+        }
+    }
+}

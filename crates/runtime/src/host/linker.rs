@@ -1,0 +1,617 @@
+//! [`Linker`]: what a host offers to components, by name.
+//!
+//! Definitions are a tree of instances, functions and resource types. Matching a component's imports
+//! with them, and checking the types, is in `matching.rs`; what compiled code then calls is in
+//! `shims.rs`.
+
+use crate::host::func::{Instance, InstancePre};
+use crate::host::matching::{about, display_item};
+use crate::host::shims::HostFunc;
+use crate::host::versions::compatible;
+use crate::load::component::Component;
+use crate::machine::instance::HostDestructor;
+use crate::machine::store::{AsContextMut, Caller};
+use crate::values::typed::{Lift, Lower, Params, ResourceType};
+use crate::values::val::Val;
+use anyhow::{Result, bail};
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use trampette_artifact::metadata::{Metadata, Resource};
+
+/// What may be defined again under a name that is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Shadowing {
+    #[default]
+    Refused,
+    Allowed,
+}
+
+/// The functions and resource types that a host offers to components whose stores hold a `T`.
+pub struct Linker<T: 'static> {
+    root: Namespace,
+    shadowing: Shadowing,
+    marker: PhantomData<fn(T)>,
+}
+
+impl<T: 'static> Clone for Linker<T> {
+    fn clone(&self) -> Self {
+        Linker {
+            root: self.root.clone(),
+            shadowing: self.shadowing,
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<T: 'static> Default for Linker<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The definitions of one instance, or those at the root.
+#[derive(Clone, Default)]
+pub(crate) struct Namespace {
+    items: BTreeMap<String, Definition>,
+}
+
+/// One definition.
+#[derive(Clone)]
+pub(crate) enum Definition {
+    Instance(Namespace),
+    Func(HostFunc),
+    Resource(HostResource),
+}
+
+impl Definition {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Definition::Instance(_) => "an instance",
+            Definition::Func(_) => "a function",
+            Definition::Resource(_) => "a resource",
+        }
+    }
+}
+
+/// A resource type that the host defines.
+#[derive(Clone)]
+pub(crate) struct HostResource {
+    pub ty: ResourceType,
+    pub destructor: HostDestructor,
+}
+
+impl Namespace {
+    /// The definition of that name, or of the same interface in the newest compatible version.
+    pub(crate) fn get(&self, name: &str) -> Option<&Definition> {
+        let found = self.compatible_name(name)?;
+        self.items.get(found)
+    }
+
+    fn compatible_name(&self, name: &str) -> Option<&str> {
+        if let Some((found, _)) = self.items.get_key_value(name) {
+            return Some(found);
+        }
+        compatible(name, self.items.keys().map(String::as_str))
+    }
+
+    fn insert(&mut self, name: &str, definition: Definition, shadowing: Shadowing) -> Result<()> {
+        if shadowing == Shadowing::Refused
+            && let Some(previous) = self.items.get(name)
+        {
+            bail!("the name is taken by {}", previous.kind());
+        }
+        self.items.insert(name.to_string(), definition);
+        Ok(())
+    }
+
+    /// The instance of that name, made if there is none.
+    fn instance(&mut self, name: &str, shadowing: Shadowing) -> Result<&mut Namespace> {
+        let new = || Definition::Instance(Namespace::default());
+        let definition = self.items.entry(name.to_string()).or_insert_with(new);
+        if shadowing == Shadowing::Allowed && !matches!(definition, Definition::Instance(_)) {
+            *definition = new();
+        }
+        match definition {
+            Definition::Instance(namespace) => Ok(namespace),
+            other => bail!("the name is taken by {}", other.kind()),
+        }
+    }
+}
+
+impl<T: 'static> Linker<T> {
+    /// A linker without definitions.
+    pub fn new() -> Linker<T> {
+        Linker {
+            root: Namespace::default(),
+            shadowing: Shadowing::default(),
+            marker: PhantomData,
+        }
+    }
+
+    /// Whether a later definition may replace an earlier one of the same name; if not, which is how a
+    /// linker starts, it is an error.
+    pub fn allow_shadowing(&mut self, allow: bool) -> &mut Self {
+        self.shadowing = match allow {
+            true => Shadowing::Allowed,
+            false => Shadowing::Refused,
+        };
+        self
+    }
+
+    /// Where items that components import directly are defined.
+    pub fn root(&mut self) -> LinkerInstance<'_, T> {
+        LinkerInstance {
+            namespace: &mut self.root,
+            path: Vec::new(),
+            shadowing: self.shadowing,
+            marker: PhantomData,
+        }
+    }
+
+    /// The instance of that name, made if there is none: `wasi:io/streams@0.2.0`.
+    ///
+    /// A component that imports another version of the interface gets this one if the versions are
+    /// compatible: the same major version, or for 0.x the same minor version.
+    ///
+    /// # Errors
+    /// If something else has that name.
+    pub fn instance(&mut self, name: &str) -> Result<LinkerInstance<'_, T>> {
+        self.root().into_instance(name)
+    }
+
+    pub(crate) fn definitions(&self) -> &Namespace {
+        &self.root
+    }
+
+    /// Defines every import of a component that has no definition yet as a function that fails when
+    /// it is called, or as a resource type of which there are no values.
+    ///
+    /// # Errors
+    /// If a name of the import's path is defined as something that is no instance.
+    pub fn define_unknown_imports_as_traps(&mut self, component: &Component) -> Result<()> {
+        self.define_unknown(component.metadata(), "")
+    }
+
+    /// As [`Linker::define_unknown_imports_as_traps`], for imports from instances whose names start with
+    /// `prefix`: `wasi:sockets/`.
+    ///
+    /// # Errors
+    /// See [`Linker::define_unknown_imports_as_traps`].
+    pub fn define_unknown_imports_as_traps_in(
+        &mut self,
+        component: &Component,
+        prefix: &str,
+    ) -> Result<()> {
+        self.define_unknown(component.metadata(), prefix)
+    }
+
+    fn define_unknown(&mut self, metadata: &Metadata, prefix: &str) -> Result<()> {
+        let wanted = |path: &[String]| path.first().is_some_and(|first| first.starts_with(prefix));
+        for resource in &metadata.resources {
+            let Resource::Imported { path } = resource else {
+                continue;
+            };
+            if !wanted(path) {
+                continue;
+            }
+            let message = unknown("resource", path);
+            let resource = HostResource {
+                ty: ResourceType::HostDynamic,
+                destructor: Arc::new(move |_, _| bail!("{message}")),
+            };
+            self.define_missing(path, Definition::Resource(resource))?;
+        }
+        for import in metadata
+            .imports
+            .iter()
+            .filter(|import| wanted(&import.path))
+        {
+            let trap = HostFunc::Trap(unknown("function", &import.path).into());
+            self.define_missing(&import.path, Definition::Func(trap))?;
+        }
+        Ok(())
+    }
+
+    fn define_missing(&mut self, path: &[String], definition: Definition) -> Result<()> {
+        let Some((name, instances)) = path.split_last() else {
+            bail!("an import has no name");
+        };
+        let mut namespace = &mut self.root;
+        for (depth, instance) in instances.iter().enumerate() {
+            let found = namespace.compatible_name(instance).unwrap_or(instance);
+            let found = found.to_string();
+            namespace = namespace
+                .instance(&found, Shadowing::Refused)
+                .map_err(|error| cannot_define("instance", &path[..depth], &found, &error))?;
+        }
+        if namespace.get(name).is_none() {
+            // Nothing has the name, so that nothing can be wrong.
+            namespace.insert(name, definition, Shadowing::Refused)?;
+        }
+        Ok(())
+    }
+
+    /// Looks up and checks all imports of a component, so that instantiating it needs neither.
+    ///
+    /// # Errors
+    /// If an import is missing or has another type.
+    pub fn instantiate_pre(&self, component: &Component) -> Result<InstancePre<T>> {
+        InstancePre::new(self, component)
+    }
+
+    /// Instantiates a component.
+    ///
+    /// # Errors
+    /// Those of [`Linker::instantiate_pre`] and [`InstancePre::instantiate`].
+    pub fn instantiate(
+        &self,
+        store: impl AsContextMut<Data = T>,
+        component: &Component,
+    ) -> Result<Instance> {
+        self.instantiate_pre(component)?.instantiate(store)
+    }
+}
+
+fn unknown(kind: &str, path: &[String]) -> String {
+    let item = display_item("import", kind, path);
+    format!("{item}: it is not defined in the linker")
+}
+
+/// The error for a definition that is refused.
+fn cannot_define(
+    kind: &str,
+    instances: &[String],
+    name: &str,
+    error: &anyhow::Error,
+) -> anyhow::Error {
+    let path: Vec<_> = instances
+        .iter()
+        .cloned()
+        .chain([name.to_string()])
+        .collect();
+    about(display_item("linker", kind, &path), error)
+}
+
+/// A place in a [`Linker`] where items are defined: an instance, or the root.
+pub struct LinkerInstance<'a, T: 'static> {
+    namespace: &'a mut Namespace,
+    path: Vec<String>,
+    shadowing: Shadowing,
+    marker: PhantomData<fn(T)>,
+}
+
+impl<'a, T: 'static> LinkerInstance<'a, T> {
+    /// An instance in this one, made if there is none.
+    ///
+    /// # Errors
+    /// If something else has that name.
+    pub fn instance(&mut self, name: &str) -> Result<LinkerInstance<'_, T>> {
+        let path = self.path.iter().cloned().chain([name.to_string()]);
+        Ok(LinkerInstance {
+            path: path.collect(),
+            namespace: self
+                .namespace
+                .instance(name, self.shadowing)
+                .map_err(|error| cannot_define("instance", &self.path, name, &error))?,
+            shadowing: self.shadowing,
+            marker: PhantomData,
+        })
+    }
+
+    fn into_instance(mut self, name: &str) -> Result<LinkerInstance<'a, T>> {
+        let namespace = self
+            .namespace
+            .instance(name, self.shadowing)
+            .map_err(|error| cannot_define("instance", &self.path, name, &error))?;
+        self.path.push(name.to_string());
+        Ok(LinkerInstance {
+            namespace,
+            path: self.path,
+            shadowing: self.shadowing,
+            marker: PhantomData,
+        })
+    }
+
+    /// Defines a function of Rust types.
+    ///
+    /// `P` is the tuple of parameter types, `R` the result, `()` if there is none. The closure gets
+    /// the *views* of its parameters: a `String` arrives as `&str` and a `Vec<u8>` as `&[u8]`, both
+    /// borrowed from the guest's memory for the length of the call.
+    ///
+    /// ```
+    /// # fn main() -> anyhow::Result<()> {
+    /// # use trampette_runtime::Linker;
+    /// let mut linker: Linker<Vec<String>> = Linker::new();
+    /// linker.instance("example:log/log@0.1.0")?.func_wrap::<(String, Vec<u8>), u32, _>(
+    ///     "write",
+    ///     |mut caller, (name, bytes)| {
+    ///         caller.data_mut().push(format!("{name}: {} bytes", bytes.len()));
+    ///         Ok(bytes.len() as u32)
+    ///     },
+    /// )?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the name is taken.
+    ///
+    /// Views cannot escape:
+    ///
+    /// ```compile_fail
+    /// # let mut linker: trampette_runtime::Linker<Vec<&'static str>> = Default::default();
+    /// linker.root().func_wrap::<(String,), (), _>("keep", |mut caller, (text,)| {
+    ///     caller.data_mut().push(text);
+    ///     Ok(())
+    /// });
+    /// ```
+    pub fn func_wrap<P, R, F>(&mut self, name: &str, func: F) -> Result<()>
+    where
+        P: Params + Lift,
+        R: Lower + 'static,
+        F: for<'b> Fn(Caller<'b, T>, P::View<'b>) -> Result<R> + Send + Sync + 'static,
+    {
+        self.insert(name, Definition::Func(HostFunc::typed::<T, P, R, F>(func)))
+    }
+
+    /// Defines a function that takes whatever types the component imports it with.
+    ///
+    /// The last argument has one element if the function has a result, and none otherwise; the
+    /// closure must set it.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn func_new<F>(&mut self, name: &str, func: F) -> Result<()>
+    where
+        F: for<'b> Fn(Caller<'b, T>, &[Val], &mut [Val]) -> Result<()> + Send + Sync + 'static,
+    {
+        let func = HostFunc::Dynamic(Arc::new(move |store, args, results| {
+            // SAFETY: only called by a host function's shim, on a store that an `InstancePre<T>`
+            // made an instance in.
+            let caller = unsafe { Caller::from_raw(store) };
+            func(caller, args, results)
+        }));
+        self.insert(name, Definition::Func(func))
+    }
+
+    /// Defines a resource type. `R` is what [`Resource<R>`](crate::Resource) in functions means; the
+    /// closure is called with the representation when a guest drops its owned handle.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn resource<R: 'static>(
+        &mut self,
+        name: &str,
+        destructor: impl for<'b> Fn(Caller<'b, T>, u32) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<()> {
+        self.define_resource(name, ResourceType::Host(TypeId::of::<R>()), destructor)
+    }
+
+    /// Defines a resource type that no Rust type stands for, as a runner of scripts needs it. Equal
+    /// numbers are the same resource type.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn resource_numbered(
+        &mut self,
+        name: &str,
+        number: u64,
+        destructor: impl for<'b> Fn(Caller<'b, T>, u32) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<()> {
+        self.define_resource(name, ResourceType::HostNumbered(number), destructor)
+    }
+
+    fn define_resource(
+        &mut self,
+        name: &str,
+        ty: ResourceType,
+        destructor: impl for<'b> Fn(Caller<'b, T>, u32) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<()> {
+        let destructor = move |store: &_, rep| {
+            // SAFETY: only called by a builtin, on a store that an `InstancePre<T>` made an instance
+            // in.
+            let caller = unsafe { Caller::from_raw(store) };
+            destructor(caller, rep)
+        };
+        self.insert(
+            name,
+            Definition::Resource(HostResource {
+                ty,
+                destructor: Arc::new(destructor),
+            }),
+        )
+    }
+
+    fn insert(&mut self, name: &str, definition: Definition) -> Result<()> {
+        let kind = match &definition {
+            Definition::Instance(_) => "instance",
+            Definition::Func(_) => "function",
+            Definition::Resource(_) => "resource",
+        };
+        self.namespace
+            .insert(name, definition, self.shadowing)
+            .map_err(|error| cannot_define(kind, &self.path, name, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::matching::match_imports;
+    use crate::{Resource as Handle, ResourceTable};
+    use trampette_artifact::ids::ResourceId;
+    use trampette_artifact::metadata::{Import, Metadata};
+    use trampette_artifact::types::{DefinedType, Field, FuncType, Type};
+
+    struct OutputStream;
+    struct Other;
+
+    fn path(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    fn import(names: &[&str], params: &[(&str, Type)], result: Option<Type>) -> Import {
+        let param = |(name, ty): &(&str, Type)| Field {
+            name: name.to_string(),
+            ty: *ty,
+        };
+        Import {
+            path: path(names),
+            ty: FuncType {
+                params: params.iter().map(param).collect(),
+                result,
+                is_async: false,
+            },
+            used: true,
+        }
+    }
+
+    /// Imports `get-stdout` and a function over lists, and the resource of streams.
+    fn metadata() -> Metadata {
+        let mut metadata = Metadata {
+            resources: vec![Resource::Imported {
+                path: path(&["wasi:io/streams@0.2.6", "output-stream"]),
+            }],
+            ..Metadata::default()
+        };
+        let own = metadata.types.intern(DefinedType::Own(ResourceId(0)));
+        let borrow = metadata.types.intern(DefinedType::Borrow(ResourceId(0)));
+        let bytes = metadata.types.intern(DefinedType::List(Type::U8));
+        metadata.imports = vec![
+            import(&["wasi:cli/stdout@0.2.6", "get-stdout"], &[], Some(own)),
+            import(
+                &["wasi:io/streams@0.2.6", "write"],
+                &[("self", borrow), ("contents", bytes)],
+                None,
+            ),
+        ];
+        metadata
+    }
+
+    fn error(linker: &Linker<ResourceTable>) -> String {
+        match match_imports(linker.definitions(), &metadata()) {
+            Ok(_) => "matched".to_string(),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn imports_match_or_say_why_not() {
+        let mut linker = Linker::<ResourceTable>::new();
+        assert_eq!(
+            error(&linker),
+            "component imports instance `wasi:io/streams@0.2.6`, but a matching implementation was \
+             not found in the linker"
+        );
+        let mut streams = linker.instance("wasi:io/streams@0.2.0").unwrap();
+        streams
+            .func_wrap::<(Handle<OutputStream>, String), (), _>("write", |_, _| Ok(()))
+            .unwrap();
+        assert_eq!(
+            error(&linker),
+            "component imports resource `output-stream` in `wasi:io/streams@0.2.6`, but a matching \
+             implementation was not found in the linker"
+        );
+        let mut streams = linker.instance("wasi:io/streams@0.2.0").unwrap();
+        streams
+            .resource::<OutputStream>("output-stream", |_, _| Ok(()))
+            .unwrap();
+        linker.instance("wasi:cli/stdout@0.2.1").unwrap();
+        assert_eq!(
+            error(&linker),
+            "component imports function `get-stdout` in `wasi:cli/stdout@0.2.6`, but a matching \
+             implementation was not found in the linker"
+        );
+        let mut stdout = linker.instance("wasi:cli/stdout@0.2.1").unwrap();
+        stdout
+            .func_wrap::<(), Handle<Other>, _>("get-stdout", |_, ()| Ok(Handle::new(0)))
+            .unwrap();
+        let other = std::any::type_name::<Other>();
+        assert_eq!(
+            error(&linker),
+            format!(
+                "import `wasi:cli/stdout@0.2.6` function `get-stdout`: result: expected \
+                 `own<output-stream>`, which the linker defines with another Rust type, found \
+                 `resource {other}`: the component imports `func() -> own<output-stream>`, the \
+                 linker has `func() -> resource {other}`"
+            )
+        );
+        linker.allow_shadowing(true);
+        let mut stdout = linker.instance("wasi:cli/stdout@0.2.1").unwrap();
+        stdout
+            .func_wrap::<(), Handle<OutputStream>, _>("get-stdout", |_, ()| Ok(Handle::new(0)))
+            .unwrap();
+        let stream = std::any::type_name::<OutputStream>();
+        assert_eq!(
+            error(&linker),
+            format!(
+                "import `wasi:io/streams@0.2.6` function `write`: parameter `contents`: expected \
+                 `list<u8>`, found `string`: the component imports `func(self: \
+                 borrow<output-stream>, contents: list<u8>)`, the linker has `func(resource \
+                 {stream}, string)`"
+            )
+        );
+        let mut streams = linker.instance("wasi:io/streams@0.2.0").unwrap();
+        streams
+            .func_wrap::<(Handle<OutputStream>, Vec<u8>), (), _>("write", |_, (stream, bytes)| {
+                anyhow::ensure!(bytes.len() as u32 != stream.rep());
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(error(&linker), "matched");
+    }
+
+    #[test]
+    fn names_are_defined_once_unless_shadowing_is_allowed() {
+        let mut linker = Linker::<ResourceTable>::new();
+        linker
+            .root()
+            .func_wrap::<(), (), _>("f", |_, ()| Ok(()))
+            .unwrap();
+        let again = linker.root().func_new("f", |_, _, _| Ok(())).unwrap_err();
+        assert_eq!(
+            format!("{again:#}"),
+            "linker function `f`: the name is taken by a function"
+        );
+        let instance = linker.instance("f").err().unwrap();
+        assert_eq!(
+            instance.to_string(),
+            "linker instance `f`: the name is taken by a function"
+        );
+        let mut nested = linker.instance("a").unwrap();
+        let mut nested = nested.instance("b").unwrap();
+        nested.resource::<u8>("r", |_, _| Ok(())).unwrap();
+        let again = nested.func_wrap::<(), (), _>("r", |_, ()| Ok(()));
+        assert_eq!(
+            format!("{:#}", again.unwrap_err()),
+            "linker `a / b` function `r`: the name is taken by a resource"
+        );
+        linker.allow_shadowing(true);
+        linker.root().func_new("f", |_, _, _| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn unknown_imports_can_trap() {
+        let mut linker = Linker::<ResourceTable>::new();
+        linker
+            .instance("wasi:cli/stdout@0.2.0")
+            .unwrap()
+            .func_new("unrelated", |_, _, _| Ok(()))
+            .unwrap();
+        linker.define_unknown(&metadata(), "").unwrap();
+        assert_eq!(error(&linker), "matched");
+        let Some(Definition::Instance(stdout)) = linker.definitions().get("wasi:cli/stdout@0.2.0")
+        else {
+            panic!("an instance")
+        };
+        assert!(matches!(
+            stdout.get("get-stdout"),
+            Some(Definition::Func(HostFunc::Trap(message)))
+                if &**message
+                    == "import `wasi:cli/stdout@0.2.6` function `get-stdout`: it is not defined in \
+                        the linker"
+        ));
+    }
+}

@@ -1,0 +1,465 @@
+//! [`Component`]: a mapped artifact and its look-up tables.
+//!
+//! The whole file is mapped at one place, read-only; `.text` is made executable, and the process's page of
+//! builtins' addresses takes the place of `.got.trampette`. Tables are read in place; only the metadata is decoded.
+//! Nothing read from the file is used as an offset or a count before it was checked ([`crate::load::elf`]
+//! for sections, [`crate::load::validate`] for the metadata, the look-ups here for tables).
+
+use crate::host::matching::display_export;
+use crate::load::elf;
+use crate::load::validate;
+use crate::machine::services;
+use crate::memory::mapping::{self, FileMapping};
+use crate::memory::slab::{Pool, SlabPlan};
+use anyhow::{Context, Result, ensure};
+use std::fs::File;
+use std::io::Write;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::cpu;
+use trampette_artifact::header::{Identification, checksum, section};
+use trampette_artifact::ids::{ExportId, ResourceId};
+use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
+use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
+use trampette_artifact::sites::{Site, Sites};
+use trampette_artifact::tables::{self, Entry, FunctionRange, Handler, InlinedCall, Pod};
+
+/// A compiled component, mapped and checked. Cheap to clone, shared by threads.
+#[derive(Clone)]
+pub struct Component(Arc<Inner>);
+
+struct Inner {
+    mapping: FileMapping,
+    text: Range<usize>,
+    functions: Table<FunctionRange>,
+    /// The packed sites in the file.
+    sites: Range<usize>,
+    inlined: Table<InlinedCall>,
+    entries: Table<Entry>,
+    handlers: Table<Handler>,
+    /// Where core functions, which come first, end.
+    core_end: u32,
+    custom: Range<usize>,
+    identification: Identification,
+    metadata: Metadata,
+    exports: Vec<ExportCode>,
+    startup: Vec<Option<usize>>,
+    destructors: Vec<Option<usize>>,
+    slabs: SlabPlan,
+    pool: Pool,
+}
+
+/// A table in the mapped file.
+struct Table<T: 'static>(*const [T]);
+
+impl<T: Pod> Table<T> {
+    fn get(&self) -> &[T] {
+        // SAFETY: points into the mapping that lives as long as `Inner`, which owns the table.
+        unsafe { &*self.0 }
+    }
+}
+
+// SAFETY: the mapping is never written after loading (apart from the pool, which locks).
+unsafe impl Send for Inner {}
+// SAFETY: as above.
+unsafe impl Sync for Inner {}
+
+/// Code addresses of an export.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ExportCode {
+    /// [`FuncKey::ExportEntry`], native-call.
+    pub entry: Option<usize>,
+    /// [`FuncKey::PostReturn`], native-call, if the export has one.
+    pub post_return: Option<usize>,
+}
+
+/// What a loader trusts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verify {
+    /// Nothing: every checksum is verified.
+    Everything,
+    /// That everything but the identification and the metadata is what the compiler wrote.
+    MetadataOnly,
+}
+
+impl Component {
+    /// Loads an artifact from memory: copies it into a sealed file of its own, verifies every
+    /// checksum of that copy, and maps it.
+    ///
+    /// # Errors
+    /// If the artifact is damaged, or was compiled by another version or for another processor.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Component> {
+        let file = mapping::sealed_copy(|file| Ok(file.write_all(bytes)?))?;
+        Self::load(file, Verify::Everything)
+    }
+
+    /// Loads an artifact from a file in the same way: what happens to the file afterwards does not
+    /// matter.
+    ///
+    /// # Errors
+    /// As [`Component::from_bytes`], or if the file cannot be read.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Component> {
+        let path = path.as_ref();
+        let load = || {
+            let mut source = File::open(path)?;
+            let file = mapping::sealed_copy(|file| {
+                std::io::copy(&mut source, file)?;
+                Ok(())
+            })?;
+            Self::load(file, Verify::Everything)
+        };
+        load().with_context(|| format!("cannot load {}", path.display()))
+    }
+
+    /// Maps an artifact's file as it is. Identification and metadata are verified; code, tables and
+    /// images are not read, so that the cost does not grow with their size, and processes share them.
+    ///
+    /// # Safety
+    /// The file was written by Trampette's compiler, and nobody changes or truncates it while the
+    /// component or anything made from it lives.
+    ///
+    /// # Errors
+    /// As [`Component::from_file`].
+    pub unsafe fn from_file_unchecked(path: impl AsRef<Path>) -> Result<Component> {
+        let path = path.as_ref();
+        File::open(path)
+            .context("cannot open the file")
+            .and_then(|file| Self::load(file.into(), Verify::MetadataOnly))
+            .with_context(|| format!("cannot load {}", path.display()))
+    }
+
+    fn load(file: OwnedFd, verify: Verify) -> Result<Component> {
+        let mut mapping = FileMapping::new(file)?;
+        let image = elf::read(mapping.file_bytes())?;
+        check_processor(&image.0)?;
+        for (name, place, sum) in image.sections() {
+            let skip = verify == Verify::MetadataOnly && name != section::METADATA;
+            ensure!(
+                skip || checksum(&mapping.file_bytes()[place]) == sum,
+                "the artifact is damaged: checksum of section {name}"
+            );
+        }
+
+        let metadata = image.required(section::METADATA)?;
+        let metadata = Metadata::decode(&mapping.file_bytes()[metadata])?;
+        validate::metadata(&metadata, mapping.file_bytes().len() as u64)
+            .context("the artifact's metadata is damaged")?;
+
+        let text = image.required(section::TEXT)?;
+        ensure!(
+            text.len() < (u32::MAX / 2) as usize,
+            "the artifact's code is larger than 2 GiB"
+        );
+        mapping.make_executable(text.clone())?;
+        if let Some(got) = image.find(section::GOT) {
+            let page = services::page()?;
+            ensure!(
+                got.len() >= size_of::<[u64; Builtin::ALL.len()]>(),
+                "the artifact's table of builtins is too short"
+            );
+            mapping.replace_page(got.start, page, &text)?;
+        }
+
+        let base = mapping.base();
+        let bytes = mapping.file_bytes();
+        let mut inner = Inner {
+            text: base + text.start..base + text.end,
+            functions: table(bytes, image.find(section::FUNCTIONS))?,
+            sites: image.find(section::SITES).unwrap_or_default(),
+            inlined: table(bytes, image.find(section::INLINED))?,
+            entries: table(bytes, image.find(section::ENTRIES))?,
+            handlers: table(bytes, image.find(section::EXCEPTIONS))?,
+            core_end: 0,
+            custom: image.find(section::CUSTOM).unwrap_or_default(),
+            slabs: SlabPlan::new(&metadata),
+            pool: Pool::default(),
+            exports: Vec::new(),
+            startup: Vec::new(),
+            destructors: Vec::new(),
+            identification: image.0,
+            metadata,
+            mapping,
+        };
+        inner.core_end = core_end(inner.functions.get());
+        inner.find_code()?;
+        crate::machine::signals::install()?;
+        Ok(Component(Arc::new(inner)))
+    }
+
+    /// What the artifact says about itself.
+    pub fn metadata(&self) -> &Metadata {
+        &self.0.metadata
+    }
+
+    /// What made the artifact, and for what.
+    pub fn identification(&self) -> &Identification {
+        &self.0.identification
+    }
+
+    /// Whether two handles are of the same loaded artifact.
+    pub fn same(&self, other: &Component) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The addresses of the code.
+    pub fn text_range(&self) -> Range<usize> {
+        self.0.text.clone()
+    }
+
+    pub(crate) fn file(&self) -> &OwnedFd {
+        self.0.mapping.file()
+    }
+
+    /// Where the file's first byte is mapped.
+    pub(crate) fn file_start(&self) -> *const u8 {
+        self.0.mapping.file_bytes().as_ptr()
+    }
+
+    pub(crate) fn slab_plan(&self) -> &SlabPlan {
+        &self.0.slabs
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.0.pool
+    }
+
+    /// Code addresses of an export; `None` for an id that is not of this component.
+    pub(crate) fn export(&self, id: ExportId) -> Option<ExportCode> {
+        self.0.exports.get(id.index()).copied()
+    }
+
+    /// The address of the code of a start-up step, if it does anything.
+    pub(crate) fn startup(&self, step: u32) -> Option<usize> {
+        *self.0.startup.get(step as usize)?
+    }
+
+    /// The address of the entry to a guest resource's destructor.
+    pub(crate) fn destructor(&self, id: ResourceId) -> Option<usize> {
+        *self.0.destructors.get(id.index())?
+    }
+
+    /// Offset of a code address from the start of the code; `None` outside.
+    pub(crate) fn text_offset(&self, address: usize) -> Option<u32> {
+        let range = &self.0.text;
+        range
+            .contains(&address)
+            .then(|| (address - range.start) as u32)
+    }
+
+    /// The compiled function that `offset` lies in.
+    pub(crate) fn function_at(&self, offset: u32) -> Option<(FuncKey, &FunctionRange)> {
+        let functions = self.0.functions.get();
+        let after = functions.partition_point(|f| f.start <= offset);
+        let function = functions.get(after.checked_sub(1)?)?;
+        if offset - function.start >= function.length {
+            return None;
+        }
+        match SymbolKey::decode(function.namespace, function.index)? {
+            SymbolKey::Func(key) => Some((key, function)),
+            SymbolKey::Data(_) => None,
+        }
+    }
+
+    /// The address of a function's code, if it was compiled.
+    pub fn function_address(&self, key: FuncKey) -> Option<usize> {
+        self.0.function_address(key)
+    }
+
+    /// The trap of the instruction at exactly this offset.
+    pub(crate) fn trap_at(&self, offset: u32) -> Option<u32> {
+        let trap = self.sites()?.at(offset)?.trap?;
+        Some(u32::from(trap.number()))
+    }
+
+    fn sites(&self) -> Option<Sites<'_>> {
+        Sites::parse(&self.0.mapping.file_bytes()[self.0.sites.clone()])
+    }
+
+    /// The entry whose call returns to this address.
+    pub(crate) fn entry_at(&self, return_address: usize) -> Option<Entry> {
+        let offset = self.text_offset(return_address)?;
+        let entries = self.0.entries.get();
+        let index = entries
+            .binary_search_by_key(&offset, |e| e.return_address)
+            .ok()?;
+        let entry = entries[index];
+        ((entry.handler as usize) < self.0.text.len()).then_some(entry)
+    }
+
+    /// The exception handlers of the call that returns to this offset, in the order in which they are
+    /// tried.
+    pub(crate) fn handlers_at(&self, return_address: u32) -> &[Handler] {
+        let handlers = self.0.handlers.get();
+        let start = handlers.partition_point(|h| h.return_address < return_address);
+        let handlers = &handlers[start..];
+        let count = handlers
+            .iter()
+            .take_while(|h| h.return_address == return_address)
+            .count();
+        &handlers[..count]
+    }
+
+    /// Whether code at this offset is a core function's.
+    pub(crate) fn in_core_function(&self, offset: u32) -> bool {
+        offset < self.0.core_end
+    }
+
+    /// Whether code at this offset may be left at any instruction: wasm-call code of core functions and
+    /// trampolines, but not entries and the stubs of builtins. Safe to call in a signal handler.
+    pub(crate) fn is_guest_code(&self, offset: u32) -> bool {
+        let Some((key, _)) = self.function_at(offset) else {
+            return false;
+        };
+        match key {
+            FuncKey::ModuleFunction(..) | FuncKey::StringRoute(_) => true,
+            FuncKey::ComponentTrampoline(abi, _)
+            | FuncKey::UnsafeIntrinsic(abi, _)
+            | FuncKey::ResourceDrop(abi, _)
+            | FuncKey::ExportEntry(abi, _)
+            | FuncKey::PostReturn(abi, _)
+            | FuncKey::Startup(abi, _) => abi == Abi::Wasm,
+            FuncKey::ArrayToWasm(..) | FuncKey::WasmToArray(_) | FuncKey::Builtin(_) => false,
+        }
+    }
+
+    /// What the code at `offset` was compiled from.
+    pub(crate) fn site_at(&self, offset: u32) -> Option<Site> {
+        self.sites()?.at_or_before(offset)
+    }
+
+    /// A call that was replaced by the callee's body.
+    pub(crate) fn inlined_call(&self, index: u32) -> Option<&InlinedCall> {
+        self.0.inlined.get().get(index as usize)
+    }
+
+    /// Part of `.trampette.custom`.
+    pub(crate) fn custom_section(&self, offset: u64, length: u64) -> Option<&[u8]> {
+        let bytes = &self.0.mapping.file_bytes()[self.0.custom.clone()];
+        let start = usize::try_from(offset).ok()?;
+        bytes.get(start..start.checked_add(usize::try_from(length).ok()?)?)
+    }
+}
+
+impl std::fmt::Debug for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Component({:#x?})", self.0.text)
+    }
+}
+
+impl Inner {
+    fn function_address(&self, key: FuncKey) -> Option<usize> {
+        let wanted = SymbolKey::from(key).encode();
+        let functions = self.functions.get();
+        let index = functions
+            .binary_search_by_key(&wanted, |f| (f.namespace, f.index))
+            .ok()?;
+        let function = functions[index];
+        let end = u64::from(function.start) + u64::from(function.length);
+        (end <= self.text.len() as u64).then(|| self.text.start + function.start as usize)
+    }
+
+    /// Looks up once what calls need every time.
+    fn find_code(&mut self) -> Result<()> {
+        let mut exports = Vec::new();
+        for export in &self.metadata.exports {
+            let ExportItem::Function {
+                id, post_return, ..
+            } = &export.item
+            else {
+                continue;
+            };
+            let name = || display_export(&export.path);
+            if exports.len() <= id.index() {
+                exports.resize(id.index() + 1, ExportCode::default());
+            }
+            let code = &mut exports[id.index()];
+            code.entry = self.function_address(FuncKey::ExportEntry(Abi::Native, *id));
+            ensure!(
+                code.entry.is_some(),
+                "{}: the artifact has no code for it",
+                name()
+            );
+            if *post_return {
+                code.post_return = self.function_address(FuncKey::PostReturn(Abi::Native, *id));
+                ensure!(
+                    code.post_return.is_some(),
+                    "{}: the artifact has no code for its post-return",
+                    name()
+                );
+            }
+        }
+        self.exports = exports;
+        for step in 0..self.metadata.startup_steps {
+            let code = self.function_address(FuncKey::Startup(Abi::Native, step));
+            // Steps of core modules may have nothing to do.
+            ensure!(
+                code.is_some() || self.metadata.core.is_some(),
+                "no code for instantiation"
+            );
+            self.startup.push(code);
+        }
+        for (index, resource) in self.metadata.resources.iter().enumerate() {
+            let mut code = None;
+            if let Resource::Defined {
+                has_destructor: true,
+                name,
+                ..
+            } = resource
+            {
+                let key = FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index));
+                code = Some(self.function_address(key).with_context(|| {
+                    format!("resource `{name}`: the artifact has no code for its destructor")
+                })?);
+            }
+            self.destructors.push(code);
+        }
+        Ok(())
+    }
+}
+
+/// The offset after the last core function: functions are sorted by key, core functions first.
+fn core_end(functions: &[FunctionRange]) -> u32 {
+    let is_core = |f: &FunctionRange| {
+        matches!(
+            SymbolKey::decode(f.namespace, f.index),
+            Some(SymbolKey::Func(FuncKey::ModuleFunction(..)))
+        )
+    };
+    let count = functions.partition_point(is_core);
+    let last = count.checked_sub(1).map(|last| functions[last]);
+    last.map_or(0, |last| last.start.saturating_add(last.length))
+}
+
+fn table<T: Pod>(bytes: &[u8], place: Option<Range<usize>>) -> Result<Table<T>> {
+    let bytes = place.map_or(&[][..], |place| &bytes[place]);
+    let entries = if bytes.is_empty() {
+        Some(&[][..])
+    } else {
+        tables::from_bytes::<T>(bytes)
+    };
+    Ok(Table(entries.context(
+        "the artifact is damaged: a table is misaligned or no whole number of entries",
+    )?))
+}
+
+fn check_processor(id: &Identification) -> Result<()> {
+    ensure!(
+        id.target.split('-').next() == Some(std::env::consts::ARCH),
+        "the artifact was compiled for {}; this machine is {}",
+        id.target,
+        std::env::consts::ARCH
+    );
+    for feature in &id.cpu_features {
+        let known = cpu::feature(feature).with_context(|| {
+            format!("the artifact needs the processor feature {feature}, which this runtime does not know")
+        })?;
+        ensure!(
+            known.is_present(),
+            "the artifact needs the processor feature {feature}, which this machine does not have"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! From the bytes of an artifact to a [`Component`](crate::Component) with its look-up tables.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `elf` | finding the sections |
+//! | `validate` | checking the metadata |
+//! | `component` | [`Component`](crate::Component): the mapped artifact and its look-up tables |
+//! | `backtrace`, `dwarf` | [`Trap`](crate::Trap) and [`WasmBacktrace`](crate::WasmBacktrace), source lines |
+
+pub(crate) mod backtrace;
+pub(crate) mod component;
+pub(crate) mod dwarf;
+pub(crate) mod elf;
+pub(crate) mod validate;

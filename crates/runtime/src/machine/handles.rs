@@ -1,0 +1,175 @@
+//! Handle tables as compiled code sees them: arrays of [`HandleEntry`] that the runtime owns and grows,
+//! with their heads in slab 0's root. Compiled code takes and frees entries by itself.
+
+use crate::machine::instance::InstanceData;
+use std::cell::{Cell, UnsafeCell};
+use trampette_artifact::ids::ComponentInstanceId;
+use trampette_artifact::layout::{HandleEntry, HandleTable, InstanceState};
+
+/// Entries of a table that grows for the first time.
+const FIRST_CAPACITY: usize = 16;
+
+/// The most entries that the Canonical ABI lets a table have, entry 0 included (`Table.MAX_LENGTH`).
+const MAX_CAPACITY: usize = 1 << 28;
+
+/// The number of entries of a full table of `old` entries after it grows; `None` if it has `limit`
+/// handles, or as many as the specification allows.
+fn grown_capacity(old: usize, limit: u32) -> Option<usize> {
+    // Entry 0 is never handed out.
+    let most = (limit as usize).saturating_add(1).min(MAX_CAPACITY);
+    let new = (old * 2).max(FIRST_CAPACITY).min(most);
+    (new > old.max(1)).then_some(new)
+}
+
+/// The entries of an instance's handle tables; the index is the component instance, and the last table
+/// is the host's.
+pub(crate) struct HandleTables {
+    tables: Vec<Entries>,
+}
+
+/// One table. Compiled code reads and writes the entries in place; Rust code only through cells.
+#[derive(Default)]
+struct Entries(UnsafeCell<Vec<Cell<HandleEntry>>>);
+
+impl HandleTables {
+    /// The head of a table without entries.
+    pub const EMPTY: HandleTable = HandleTable {
+        entries: align_of::<HandleEntry>() as u64,
+        capacity: 0,
+        free_head: 0,
+    };
+
+    /// `count` empty tables.
+    pub fn new(count: usize) -> HandleTables {
+        HandleTables {
+            tables: std::iter::repeat_with(Entries::default)
+                .take(count)
+                .collect(),
+        }
+    }
+
+    fn entries(&self, table: ComponentInstanceId) -> Option<&[Cell<HandleEntry>]> {
+        let entries = self.tables.get(table.index())?;
+        // SAFETY: the vector changes only in `grow`, which no such reference outlives.
+        Some(unsafe { &*entries.0.get() })
+    }
+
+    /// The entry of a handle; `None` if it is free or beyond the table.
+    pub fn get(&self, table: ComponentInstanceId, handle: u32) -> Option<HandleEntry> {
+        let entry = self.entries(table)?.get(handle as usize)?.get();
+        (entry.tag & 0xff != HandleEntry::FREE).then_some(entry)
+    }
+
+    fn head(&self, instance: &InstanceData, table: ComponentInstanceId) -> *mut HandleTable {
+        let offset = instance.component.metadata().root.instance(table);
+        let state = instance.root_field::<InstanceState>(offset).as_ptr();
+        // SAFETY: inside the root.
+        unsafe { &raw mut (*state).handles }
+    }
+
+    /// Frees an entry that is in use.
+    pub fn free(&self, instance: &InstanceData, table: ComponentInstanceId, handle: u32) {
+        let Some(entry) = self
+            .entries(table)
+            .and_then(|entries| entries.get(handle as usize))
+        else {
+            return;
+        };
+        let head = self.head(instance, table);
+        // SAFETY: the head is mapped, and no guest code runs.
+        unsafe {
+            entry.set(HandleEntry {
+                tag: HandleEntry::FREE,
+                lends: 0,
+                rep: (*head).free_head,
+                extra: 0,
+            });
+            (*head).free_head = handle;
+        }
+    }
+
+    /// Notes which call gave the host a handle: a later handle of the same index is another one.
+    pub fn set_generation(&self, table: ComponentInstanceId, handle: u32, generation: u32) {
+        let entry = self
+            .entries(table)
+            .and_then(|entries| entries.get(handle as usize));
+        if let Some(cell) = entry {
+            let mut entry = cell.get();
+            entry.extra = generation;
+            cell.set(entry);
+        }
+    }
+
+    /// Ends one lend of an entry.
+    pub fn end_lend(&self, table: ComponentInstanceId, handle: u32) {
+        let entry = self
+            .entries(table)
+            .and_then(|entries| entries.get(handle as usize));
+        if let Some(cell) = entry {
+            let mut entry = cell.get();
+            entry.lends = entry.lends.saturating_sub(1);
+            cell.set(entry);
+        }
+    }
+
+    /// Adds free entries to a table that has none, up to `limit` handles; false if that is reached or
+    /// the host has no memory.
+    pub fn grow(&self, instance: &InstanceData, table: ComponentInstanceId, limit: u32) -> bool {
+        let Some(entries) = self.tables.get(table.index()) else {
+            return false;
+        };
+        // SAFETY: no reference to the entries is alive: guest code is waiting in this call.
+        let entries = unsafe { &mut *entries.0.get() };
+        let old = entries.len();
+        let Some(new) = grown_capacity(old, limit) else {
+            return false;
+        };
+        if entries.try_reserve_exact(new - old).is_err() {
+            return false;
+        }
+        let first_free = old.max(1);
+        let head = self.head(instance, table);
+        // SAFETY: the head is mapped, and no guest code runs.
+        unsafe {
+            for index in old..new {
+                let next = match index + 1 {
+                    _ if index < first_free => 0,
+                    next if next < new => next as u32,
+                    _ => (*head).free_head,
+                };
+                entries.push(Cell::new(HandleEntry {
+                    tag: HandleEntry::FREE,
+                    lends: 0,
+                    rep: next,
+                    extra: 0,
+                }));
+            }
+            *head = HandleTable {
+                entries: entries.as_ptr() as u64,
+                capacity: new as u32,
+                free_head: first_free as u32,
+            };
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_grow_up_to_the_smaller_limit() {
+        assert_eq!(grown_capacity(0, 0), None);
+        assert_eq!(grown_capacity(0, 1), Some(2));
+        assert_eq!(grown_capacity(2, 1), None);
+        assert_eq!(grown_capacity(0, 100), Some(FIRST_CAPACITY));
+        assert_eq!(grown_capacity(64, 100), Some(101));
+        assert_eq!(grown_capacity(101, 100), None);
+        // The specification's limit: indices are below 2^28.
+        let half = MAX_CAPACITY / 2;
+        assert_eq!(grown_capacity(half, u32::MAX), Some(MAX_CAPACITY));
+        assert_eq!(grown_capacity(half + 1, u32::MAX), Some(MAX_CAPACITY));
+        assert_eq!(grown_capacity(MAX_CAPACITY, u32::MAX), None);
+    }
+}

@@ -1,0 +1,762 @@
+//! [`RawInstance`]: an instance whose exports are called with native-layout structs.
+//!
+//! What an instance is at run time is its slabs: roots that steer the host, contexts, memories. Making
+//! one maps them, writes the few fields that are not in the image, and runs the start-up code.
+
+use crate::host::matching::display_import;
+use crate::host::shims::HostEntry;
+use crate::load::backtrace::{Trap, WasmBacktrace};
+use crate::load::component::{Component, ExportCode};
+use crate::machine::handles::HandleTables;
+use crate::machine::store::StoreInner;
+use crate::machine::thread::Thread;
+use crate::machine::traps::Activation;
+use crate::memory::shared_memory::SharedMemory;
+use crate::memory::slab::{SlabSet, memory_bytes};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use std::any::Any;
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use trampette_artifact::ids::*;
+use trampette_artifact::layout::{
+    CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HOST_OK, HandleEntry, ImportSlot, InstanceState,
+    RootHeader, RootOffset, Status, TableState,
+};
+use trampette_artifact::metadata::MemoryPlace;
+use trampette_artifact::trap::TrapCode;
+
+/// The host's destructor of an imported resource: called with the store and the representation when a
+/// guest drops its last owned handle.
+pub type HostDestructor = Arc<dyn Fn(&StoreInner, u32) -> Result<()> + Send + Sync>;
+
+/// What the host supplies to an instance.
+pub struct HostImports {
+    /// A function for every [`ImportId`]; zeros for imports that are not used.
+    pub functions: Vec<ImportSlot>,
+    /// Destructors of imported resources, by [`ResourceId`]; `None` where there is none.
+    pub destructors: Vec<Option<HostDestructor>>,
+    /// Keeps alive what the slots point to.
+    pub owner: Arc<dyn Any + Send + Sync>,
+}
+
+/// State of an instance that is in a store.
+pub(crate) struct InstanceData {
+    /// It owns the instance.
+    store: NonNull<StoreInner>,
+    pub component: Component,
+    /// Taken out only by `drop`.
+    slabs: Option<SlabSet>,
+    /// The context of slab 0, which all entries take.
+    context: *mut u8,
+    pub imports: HostImports,
+    /// The memories that are shared between threads, by [`SharedMemoryId`].
+    pub shared_memories: Vec<SharedMemory>,
+    pub handles: HandleTables,
+    /// Where the arena was when the last [`RawInstance::call_export`] began.
+    arena_mark: Cell<u64>,
+    /// What the contexts hold as stack limit.
+    stack_limit: Cell<usize>,
+}
+
+impl InstanceData {
+    /// The store.
+    #[inline]
+    pub fn store(&self) -> &StoreInner {
+        // SAFETY: instances live as long as their store, whose address is stable.
+        unsafe { self.store.as_ref() }
+    }
+
+    /// The slabs.
+    #[inline]
+    pub fn slabs(&self) -> &SlabSet {
+        self.slabs.as_ref().expect("only drop takes them")
+    }
+
+    /// A field of slab 0's root.
+    pub fn root_field<T>(&self, offset: RootOffset) -> NonNull<T> {
+        // SAFETY: offsets come from the validated layout and are inside the root.
+        unsafe { self.slabs().root(SlabId(0)).add(offset.0 as usize).cast() }
+    }
+
+    /// The header of a slab's root.
+    pub fn header(&self, slab: SlabId) -> NonNull<RootHeader> {
+        self.slabs().root(slab).cast()
+    }
+
+    /// The current length of a memory in bytes.
+    pub fn memory_length(&self, id: MemoryId) -> u64 {
+        if let Some(memory) = self.shared_memory(id) {
+            return memory.byte_len();
+        }
+        let field = self.root_field::<u64>(self.component.metadata().root.memory(id));
+        // SAFETY: mapped, aligned, written at instantiation.
+        unsafe { field.read() }
+    }
+
+    /// A memory that is shared between threads; `None` if it is not.
+    pub fn shared_memory(&self, id: MemoryId) -> Option<&SharedMemory> {
+        let memory = &self.component.metadata().memories[id.index()];
+        self.shared_memories.get(memory.shared()?.index())
+    }
+
+    /// The address of byte 0 of a memory.
+    pub fn memory_base(&self, id: MemoryId) -> NonNull<u8> {
+        match self.component.metadata().memories[id.index()].place {
+            MemoryPlace::Slab(slab) => self.slabs().context(slab),
+            MemoryPlace::Shared(id) => self.shared_memories[id.index()].base(),
+        }
+    }
+
+    /// Whether an address is in a memory of this instance or the guard behind it. Safe in a signal
+    /// handler.
+    pub fn in_memory_or_guard(&self, address: usize) -> bool {
+        let plan = self.component.slab_plan();
+        let mut shared = self.shared_memories.iter();
+        self.slabs().in_memory_or_guard(plan, address)
+            || shared.any(|memory| memory.in_memory_or_guard(address))
+    }
+
+    /// Writes the length of a slab's memory wherever code looks for it.
+    pub fn set_memory_length(&self, slab: SlabId, id: MemoryId, bytes: u64) {
+        let metadata = self.component.metadata();
+        let field = self.root_field::<u64>(metadata.root.memory(id));
+        // SAFETY: mapped, aligned fields of this instance.
+        unsafe {
+            field.write(bytes);
+            (&raw mut (*self.header(slab).as_ptr()).memory_length).write(bytes);
+            let context = self.slabs().context(slab);
+            let hot = context.offset(CONTEXT_MEMORY_LENGTH.0 as isize);
+            hot.cast::<u64>().write(bytes);
+        }
+    }
+
+    /// Writes the contexts only when the limit is another than before: in the first call, and where
+    /// the host's own depth or thread changes.
+    fn set_stack_limit(&self, limit: usize) {
+        if self.stack_limit.replace(limit) == limit {
+            return;
+        }
+        for slab in 0..self.component.slab_plan().len() {
+            let context = self.slabs().context(SlabId::new(slab));
+            // SAFETY: the hot part of every context is mapped.
+            unsafe {
+                let hot = context.offset(CONTEXT_STACK_LIMIT.0 as isize);
+                hot.cast::<u64>().write(limit as u64);
+            }
+        }
+    }
+
+    /// Writes the roots and the fields of the contexts that are not in the image.
+    fn initialise(&self, store: &StoreInner) {
+        let metadata = self.component.metadata();
+        let layout = &metadata.root;
+        let root = self.slabs().root(SlabId(0)).as_ptr() as u64;
+        for slab in 0..metadata.slabs.len() {
+            let header = RootHeader {
+                store: store as *const StoreInner as u64,
+                component_root: root,
+                slab: slab as u64,
+                entry_sp: 0,
+                interrupt: 0,
+                reserved_word: 0,
+                memory_length: 0,
+                store_data: store.data_address().as_ptr() as u64,
+                post_return_value: 0,
+                instance: self as *const InstanceData as u64,
+                post_return_arena_mark: 0,
+                reserved: [0; 5],
+            };
+            // SAFETY: roots are mapped and large enough.
+            unsafe { self.header(SlabId::new(slab)).write(header) };
+        }
+        // SAFETY (all below): fields of the mapped root, by the validated layout.
+        for instance in 0..=layout.instances {
+            let state = InstanceState {
+                flags: InstanceState::MAY_LEAVE | InstanceState::MAY_ENTER,
+                borrows: 0,
+                handles: HandleTables::EMPTY,
+            };
+            let offset = layout.instance(ComponentInstanceId(instance));
+            unsafe { self.root_field(offset).write(state) };
+        }
+        for (index, slot) in self.imports.functions.iter().enumerate() {
+            let offset = layout.import(ImportId::new(index));
+            unsafe { self.root_field(offset).write(*slot) };
+        }
+        for (index, table) in metadata.tables.iter().enumerate() {
+            let offset = layout.table(TableId::new(index));
+            let length = table.minimum;
+            unsafe { self.root_field(offset).write(TableState { length }) };
+        }
+        for (index, memory) in metadata.memories.iter().enumerate() {
+            if let MemoryPlace::Slab(slab) = memory.place {
+                let bytes = memory_bytes(memory).expect("validated");
+                self.set_memory_length(slab, MemoryId::new(index), bytes);
+            }
+        }
+        for (index, memory) in self.shared_memories.iter().enumerate() {
+            let offset = layout.shared_memory(SharedMemoryId::new(index));
+            unsafe { self.root_field(offset).write(memory.state()) };
+        }
+        for (index, length) in metadata.data_segments.iter().enumerate() {
+            let offset = layout.data_segment(DataSegmentId::new(index));
+            unsafe { self.root_field(offset).write(*length) };
+        }
+        for (index, length) in metadata.element_segments.iter().enumerate() {
+            let offset = layout.element_segment(ElementSegmentId::new(index));
+            unsafe { self.root_field(offset).write(*length) };
+        }
+    }
+
+    /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a result.
+    #[inline(always)]
+    pub(crate) fn enter(&self, call: impl FnOnce(*mut u8) -> u32) -> Result<()> {
+        Thread::with(|thread| {
+            let activation = Activation::outermost(self);
+            let here = (&raw const activation).addr();
+            // Most calls begin where another one has begun before, and find everything prepared.
+            let limit = thread.known_stack_limit(here, self.store().stack_bytes());
+            if limit != Some(self.stack_limit.get())
+                || !thread.activation.get().is_null()
+                || self.store().interrupts().is_some()
+            {
+                return self.prepare_and_enter(thread, here, call);
+            }
+            let status = activation.run(thread, || call(self.context));
+            self.outcome(status, &activation)
+        })
+    }
+
+    /// [`InstanceData::enter`] for a call inside another one, at another depth of the stack than the last
+    /// one, or that can be interrupted.
+    #[inline(never)]
+    fn prepare_and_enter(
+        &self,
+        thread: &Thread,
+        here: usize,
+        call: impl FnOnce(*mut u8) -> u32,
+    ) -> Result<()> {
+        let outer = thread.activation.get();
+        let activation = Activation::inside(self, outer);
+        // SAFETY: activations on this thread's chain are live.
+        let limit = match unsafe { outer.as_ref() } {
+            Some(outer) => outer.instance().stack_limit.get(),
+            None => thread.find_stack_limit(here, self.store().stack_bytes())?,
+        };
+        self.set_stack_limit(limit);
+        let run = || activation.run(thread, || call(self.context));
+        let status = match self.store().interrupts() {
+            None => run(),
+            Some(shared) => shared.run(self, run),
+        };
+        self.outcome(status, &activation)
+    }
+
+    /// What a status means.
+    #[inline(always)]
+    fn outcome(&self, status: u32, activation: &Activation) -> Result<()> {
+        if status == Status::Ok as u32 {
+            return Ok(());
+        }
+        Err(self.failed(status, activation))
+    }
+
+    /// The error of a call that returned another status than [`Status::Ok`]; what the call left in the
+    /// store is released.
+    #[cold]
+    fn failed(&self, status: u32, activation: &Activation) -> Error {
+        const CANNOT_ENTER: u32 = Status::CannotEnter as u32;
+        let store = self.store();
+        if status == CANNOT_ENTER {
+            return Trap::new(TrapCode::CannotEnter, 0, WasmBacktrace::default()).into();
+        }
+        store.release_host_results();
+        store.release_lends_of(activation);
+        self.trap_error(store)
+    }
+
+    /// The error of a call that just returned [`Status::Trap`].
+    fn trap_error(&self, store: &StoreInner) -> Error {
+        let (code, payload, frames) = store.trap.take(&self.component);
+        let error = store.take_host_error();
+        if let Some(panic) = store.take_host_panic() {
+            std::panic::resume_unwind(panic);
+        }
+        let backtrace = WasmBacktrace::new(self.component.clone(), frames);
+        match (code, error) {
+            (TrapCode::HostError, Some(error)) => {
+                // The payload says which import failed, from 1; destructors name themselves.
+                let imports = &self.component.metadata().imports;
+                let import = payload
+                    .checked_sub(1)
+                    .and_then(|id| imports.get(id as usize));
+                match import {
+                    Some(import) => error.context(display_import(&import.path)),
+                    None => error,
+                }
+                .context(backtrace)
+            }
+            _ => Trap::new(code, payload, backtrace).into(),
+        }
+    }
+}
+
+/// Code addresses of an export that is a function.
+#[derive(Clone, Copy)]
+pub(crate) struct EntryCode {
+    entry: NonZeroUsize,
+    post_return: Option<NonZeroUsize>,
+}
+
+impl EntryCode {
+    /// `None` if the export has no code.
+    pub fn new(code: ExportCode) -> Option<EntryCode> {
+        Some(EntryCode {
+            entry: NonZeroUsize::new(code.entry?)?,
+            post_return: code.post_return.and_then(NonZeroUsize::new),
+        })
+    }
+}
+
+impl InstanceData {
+    /// See [`RawInstance::call_export`]. Gives what [`InstanceData::end_call`] takes: where the arena
+    /// was before the call.
+    ///
+    /// # Safety
+    /// As there, and the code is that of an export of this instance's component.
+    #[inline(always)]
+    pub unsafe fn call(&self, code: EntryCode, args: *const u8, results: *mut u8) -> Result<u64> {
+        let store = self.store();
+        let mark = store.arena_mark();
+        store.calls.set(store.calls.get().wrapping_add(1));
+        let result = self.enter(move |context| {
+            // SAFETY: the address of a native-call function with this signature; the caller vouches
+            // for the pointers.
+            unsafe {
+                let code: extern "C" fn(*mut u8, *const u8, *mut u8) -> u32 =
+                    std::mem::transmute(code.entry);
+                code(context, args, results)
+            }
+        });
+        match result {
+            // The result may be there.
+            Ok(()) => Ok(mark),
+            Err(error) => {
+                store.arena_reset(mark);
+                Err(error)
+            }
+        }
+    }
+
+    /// Calls `read` while the results of a call are valid, and then [`InstanceData::end_call`] in any case.
+    #[inline]
+    pub fn read_results<O>(
+        &self,
+        code: EntryCode,
+        arena_mark: u64,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        if code.post_return.is_none() && self.store().arena_mark() == arena_mark {
+            // There is nothing to end, so large values can be made where they are wanted.
+            return read();
+        }
+        self.read_and_end(code, arena_mark, read)
+    }
+
+    #[inline(never)]
+    fn read_and_end<O>(
+        &self,
+        code: EntryCode,
+        arena_mark: u64,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        /// Ends the call if `read` panics.
+        struct Ending<'a>(&'a InstanceData, EntryCode, u64);
+
+        impl Drop for Ending<'_> {
+            fn drop(&mut self) {
+                // Only reached by a panic, which matters more than what the guest does now.
+                let _ = self.0.end_call(self.1, self.2);
+            }
+        }
+
+        let ending = Ending(self, code, arena_mark);
+        let outcome = read();
+        std::mem::forget(ending);
+        let end = self.end_call(code, arena_mark);
+        let value = outcome?;
+        end?;
+        Ok(value)
+    }
+
+    /// See [`RawInstance::post_return`].
+    #[inline]
+    pub fn end_call(&self, code: EntryCode, arena_mark: u64) -> Result<()> {
+        let result = match code.post_return {
+            Some(post_return) => self.call_post_return(post_return),
+            None => Ok(()),
+        };
+        self.store().arena_reset(arena_mark);
+        result
+    }
+
+    fn call_post_return(&self, post_return: NonZeroUsize) -> Result<()> {
+        self.enter(move |context| {
+            // SAFETY: the address of a native-call function with this signature.
+            unsafe {
+                let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(post_return);
+                code(context)
+            }
+        })
+    }
+
+    /// Calls a function that the component imports, as compiled code would, and then `read` while
+    /// its results are valid. Nothing of the component runs, so it need not be enterable.
+    ///
+    /// # Safety
+    /// `args` and `results` point to the native structs of the import's parameters and result, and
+    /// what the arguments point to is valid during the call.
+    ///
+    /// # Errors
+    /// The host's own error, or that of `read`.
+    pub unsafe fn call_import<O>(
+        &self,
+        import: ImportId,
+        args: *const u8,
+        results: *mut u8,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        /// Drops what the function keeps for its results, also when a panic passes.
+        struct Kept<'s>(&'s StoreInner);
+
+        impl Drop for Kept<'_> {
+            fn drop(&mut self) {
+                self.0.release_host_results();
+            }
+        }
+
+        let store = self.store();
+        let slot = self.imports.functions.get(import.index());
+        let slot = slot.filter(|slot| slot.function != 0);
+        let Some(slot) = slot else {
+            bail!("the host supplies no {import}");
+        };
+        let _kept = Kept(store);
+        // SAFETY: the slot's function is one that compiled code calls with this signature and the
+        // slot's data; the caller vouches for the pointers.
+        let status = unsafe {
+            let code: HostEntry = std::mem::transmute(slot.function as usize);
+            code(slot.data as usize as *const u8, store, args, results)
+        };
+        if status == HOST_OK {
+            return read();
+        }
+        if let Some(panic) = store.take_host_panic() {
+            std::panic::resume_unwind(panic);
+        }
+        let error = store.take_host_error();
+        Err(error.unwrap_or_else(|| anyhow!("the host's {import} failed and did not say why")))
+    }
+}
+
+impl Drop for InstanceData {
+    fn drop(&mut self) {
+        let slabs = self.slabs.take().expect("only drop takes them");
+        let component = &self.component;
+        component
+            .pool()
+            .put(slabs, component.slab_plan(), component.file_start());
+    }
+}
+
+/// An instance in a store, by number: plain data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RawInstance {
+    index: u32,
+}
+
+/// An entry of the host's handle table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HostHandle {
+    /// The resource type.
+    pub resource: ResourceId,
+    /// Its representation in the guest.
+    pub rep: u32,
+    /// Whether the host owns it, or holds it for the length of a call.
+    pub owned: bool,
+}
+
+impl RawInstance {
+    /// Instantiates a component.
+    ///
+    /// # Safety
+    /// The slots' functions have the native signatures of the component's imports, and take a store
+    /// whose data has the type of this one's.
+    ///
+    /// # Errors
+    /// If a limit is exceeded, the host has no memory, or start-up code traps.
+    pub unsafe fn new(
+        store: &StoreInner,
+        component: &Component,
+        imports: HostImports,
+    ) -> Result<RawInstance> {
+        let metadata = component.metadata();
+        ensure!(
+            imports.functions.len() == metadata.imports.len(),
+            "the component imports {} functions, the host supplies {}",
+            metadata.imports.len(),
+            imports.functions.len()
+        );
+        ensure!(
+            imports.destructors.len() == metadata.resources.len(),
+            "the component has {} resource types, the host supplies {} destructors",
+            metadata.resources.len(),
+            imports.destructors.len()
+        );
+        ensure!(
+            metadata.root.core_imports == 0 && metadata.core.is_none(),
+            "the artifact holds core modules, not a component"
+        );
+        let this = Self::map(store, component, imports, &[])?;
+        this.run_step(store, 0)?;
+        Ok(this)
+    }
+
+    /// Makes an instance of which no code has run yet. The imports are those of the component, as
+    /// [`RawInstance::new`] checks. Shared memories that are not `supplied` are made.
+    pub(crate) fn map(
+        store: &StoreInner,
+        component: &Component,
+        imports: HostImports,
+        supplied: &[(SharedMemoryId, SharedMemory)],
+    ) -> Result<RawInstance> {
+        let metadata = component.metadata();
+        check_limits(store, component)?;
+        let declared = metadata.memories.iter().filter_map(|memory| {
+            let id = memory.shared()?;
+            let found = supplied.iter().find(|(supplied, _)| *supplied == id);
+            Some(match found {
+                Some((_, memory)) => Ok(memory.clone()),
+                None => SharedMemory::declared(memory),
+            })
+        });
+        let shared_memories = declared.collect::<Result<_>>()?;
+        let slabs = component
+            .pool()
+            .take(component.slab_plan(), component.file())?;
+        let data = Box::new(InstanceData {
+            store: NonNull::from(store),
+            context: slabs.context(SlabId(0)).as_ptr(),
+            component: component.clone(),
+            slabs: Some(slabs),
+            imports,
+            shared_memories,
+            handles: HandleTables::new(metadata.root.instances as usize + 1),
+            arena_mark: Cell::new(0),
+            stack_limit: Cell::new(0),
+        });
+        data.initialise(store);
+        let index = store.add_instance(data);
+        Ok(RawInstance { index })
+    }
+
+    /// Runs the code of a start-up step, if it has any.
+    pub(crate) fn run_step(&self, store: &StoreInner, step: u32) -> Result<()> {
+        let data = self.data(store);
+        let Some(startup) = data.component.startup(step) else {
+            return Ok(());
+        };
+        let mark = store.arena_mark();
+        let result = data.enter(move |context| {
+            // SAFETY: the address of a native-call function with this signature.
+            unsafe {
+                let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(startup);
+                code(context)
+            }
+        });
+        store.arena_reset(mark);
+        result.context("instantiation failed")
+    }
+
+    pub(crate) fn data<'a>(&self, store: &'a StoreInner) -> &'a InstanceData {
+        store.instance(self.index)
+    }
+
+    /// The component it is an instance of.
+    ///
+    /// # Panics
+    /// If the instance is of another store, here and below.
+    pub fn component<'a>(&self, store: &'a StoreInner) -> &'a Component {
+        &self.data(store).component
+    }
+
+    /// Calls an export. After success, if the export has a post-return, its results are valid and the
+    /// instance is locked until [`RawInstance::post_return`].
+    ///
+    /// # Safety
+    /// `args` and `results` point to the native structs of the export's parameters and result, and
+    /// what the arguments point to is valid during the call.
+    ///
+    /// # Errors
+    /// A [`crate::Trap`], or the host's own error with a [`crate::WasmBacktrace`] as context.
+    pub unsafe fn call_export(
+        &self,
+        store: &StoreInner,
+        export: ExportId,
+        args: *const u8,
+        results: *mut u8,
+    ) -> Result<()> {
+        let data = self.data(store);
+        let code = data.component.export(export).and_then(EntryCode::new);
+        let Some(code) = code else {
+            bail!("the component has no {export}");
+        };
+        // SAFETY: the caller's promise.
+        data.arena_mark
+            .set(unsafe { data.call(code, args, results) }?);
+        Ok(())
+    }
+
+    /// Ends a call once its results were read: calls post-return, if the export has one, and gives back
+    /// what the results took from the arena.
+    ///
+    /// # Errors
+    /// As [`RawInstance::call_export`].
+    pub fn post_return(&self, store: &StoreInner, export: ExportId) -> Result<()> {
+        let data = self.data(store);
+        match data.component.export(export).and_then(EntryCode::new) {
+            Some(code) => data.end_call(code, data.arena_mark.get()),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks up a handle of the host's table.
+    pub fn host_handle(&self, store: &StoreInner, handle: u32) -> Option<HostHandle> {
+        let data = self.data(store);
+        let table = data.component.metadata().root.host_instance();
+        let entry = data.handles.get(table, handle)?;
+        let resource = ResourceId(entry.tag >> HandleEntry::RESOURCE_SHIFT);
+        let owned = match entry.tag & 0xff {
+            HandleEntry::OWN => true,
+            HandleEntry::BORROW => false,
+            _ => return None,
+        };
+        Some(HostHandle {
+            resource,
+            rep: entry.rep,
+            owned,
+        })
+    }
+
+    /// Marks a handle of the host's table as given to the host by the latest call.
+    pub(crate) fn mark_host_handle(&self, store: &StoreInner, handle: u32) -> u32 {
+        let data = self.data(store);
+        let table = data.component.metadata().root.host_instance();
+        let generation = store.calls.get();
+        data.handles.set_generation(table, handle, generation);
+        generation
+    }
+
+    /// The mark of a handle of the host's table; `None` if there is no such handle.
+    pub(crate) fn host_handle_mark(&self, store: &StoreInner, handle: u32) -> Option<u32> {
+        let data = self.data(store);
+        let table = data.component.metadata().root.host_instance();
+        Some(data.handles.get(table, handle)?.extra)
+    }
+
+    /// Removes a handle from the host's table and, if it was owned and the resource has a destructor,
+    /// runs that.
+    ///
+    /// # Errors
+    /// If there is no such handle, it is lent, or the destructor traps.
+    pub fn drop_resource(&self, store: &StoreInner, handle: u32) -> Result<()> {
+        let data = self.data(store);
+        let trap = |code| Trap::new(code, u64::from(handle), WasmBacktrace::default());
+        let Some(found) = self.host_handle(store, handle) else {
+            return Err(trap(TrapCode::UnknownHostHandle).into());
+        };
+        let table = data.component.metadata().root.host_instance();
+        if data.handles.get(table, handle).is_some_and(|e| e.lends > 0) {
+            return Err(trap(TrapCode::HandleLent).into());
+        }
+        // The destructor may not run while the component does: nothing is removed then.
+        let destructor = data.component.destructor(found.resource);
+        let destructor = destructor.filter(|_| found.owned);
+        if destructor.is_some() && self.is_entered(store) {
+            return Err(trap(TrapCode::CannotEnter).into());
+        }
+        data.handles.free(data, table, handle);
+        let Some(destructor) = destructor else {
+            return Ok(());
+        };
+        let mark = store.arena_mark();
+        let result = data.enter(move |context| {
+            // SAFETY: the address of a native-call function with this signature.
+            unsafe {
+                let code: extern "C" fn(*mut u8, u32) -> u32 = std::mem::transmute(destructor);
+                code(context, found.rep)
+            }
+        });
+        store.arena_reset(mark);
+        result
+    }
+
+    /// Whether the component is running, a result of it is still being read, or it has trapped: it
+    /// cannot be entered then.
+    pub fn is_entered(&self, store: &StoreInner) -> bool {
+        let header = self.data(store).header(SlabId(0));
+        // SAFETY: mapped and initialised.
+        unsafe { (&raw const (*header.as_ptr()).entry_sp).read() != 0 }
+    }
+}
+
+/// Checks what the component needs from the start against the store's limits.
+fn check_limits(store: &StoreInner, component: &Component) -> Result<()> {
+    let limits = store.limits.get();
+    let metadata = component.metadata();
+    ensure!(
+        store.instance_count() < limits.instances as usize,
+        "the limit of {} instances in a store is reached",
+        limits.instances
+    );
+    // Whatever shares a slab was made for the first unit in it.
+    let module = |slab: SlabId| {
+        let unit = metadata.units.iter().find(|unit| unit.slab == slab);
+        let id = unit.map(|unit| unit.module);
+        let name = id.and_then(|id| metadata.modules.get(id.index()));
+        match (id, name) {
+            (Some(_), Some(module)) if !module.name.is_empty() => format!("`{}`", module.name),
+            (Some(id), _) => id.to_string(),
+            (None, _) => slab.to_string(),
+        }
+    };
+    for (index, memory) in metadata.memories.iter().enumerate() {
+        let bytes = memory_bytes(memory).unwrap_or(u64::MAX);
+        let owner = || {
+            memory.slab().map_or_else(
+                || "several modules".to_string(),
+                |slab| format!("core module {}", module(slab)),
+            )
+        };
+        ensure!(
+            bytes <= limits.memory_bytes,
+            "{} of {}: it starts with {bytes} bytes; the store's limit is {}",
+            MemoryId::new(index),
+            owner(),
+            limits.memory_bytes
+        );
+    }
+    for (index, table) in metadata.tables.iter().enumerate() {
+        ensure!(
+            table.minimum <= limits.table_entries,
+            "{} of core module {}: it starts with {} entries; the store's limit is {}",
+            TableId::new(index),
+            module(table.slab),
+            table.minimum,
+            limits.table_entries
+        );
+    }
+    Ok(())
+}

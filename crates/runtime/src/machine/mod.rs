@@ -1,0 +1,26 @@
+//! The machine that guest code runs on: stores, instances, entering and leaving, services.
+//!
+//! The files of this room refer to each other in a circle, since they are the parts of one mechanism.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `store`, `limits` | [`Store`](crate::Store): the embedder's data and what instances share |
+//! | `instance` | an instance: roots filled, entries called with native-layout structs |
+//! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
+//! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
+//! | `interrupt` | [`InterruptHandle`](crate::InterruptHandle): stopping a call from another thread |
+//! | `exceptions` | objects that guest code throws, and finding who catches them |
+//! | `handles` | handle tables as compiled code sees them |
+//! | `services`, `transcode` | what compiled code calls |
+
+pub(crate) mod exceptions;
+pub(crate) mod handles;
+pub(crate) mod instance;
+pub(crate) mod interrupt;
+pub(crate) mod limits;
+pub(crate) mod services;
+pub(crate) mod signals;
+pub(crate) mod store;
+pub(crate) mod thread;
+pub(crate) mod transcode;
+pub(crate) mod traps;

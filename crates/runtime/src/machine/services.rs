@@ -1,0 +1,457 @@
+//! Services that compiled code calls; [`Builtin`] has their contracts.
+//!
+//! They are called in the middle of guest code, so they never unwind: what can fail says so by its
+//! result. Those that take a root trust it: it comes from compiled code, not from the guest.
+
+use crate::host::matching::display_item;
+use crate::machine::exceptions::{throw, throw_ref};
+use crate::machine::instance::InstanceData;
+use crate::machine::interrupt::is_interrupted;
+use crate::machine::store::{Lend, StoreInner};
+use crate::machine::transcode;
+use crate::machine::traps::{Activation, raise};
+use crate::memory::mapping::{round_to_pages, sealed_copy};
+use crate::memory::shared_memory::SharedMemory;
+use crate::native::NativeSlice;
+use anyhow::Result;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+use trampette_artifact::builtin::{Builtin, LONG};
+use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
+use trampette_artifact::layout::{MEMORY_GROWTH_LIMIT, RootHeader, TableState};
+use trampette_artifact::metadata::{Memory, MemoryPlace, Resource};
+
+/// A file of one page that begins with the addresses of all builtins in this process, in the order of
+/// [`Builtin::ALL`]: what every artifact's `.got.trampette` holds here.
+///
+/// # Errors
+/// If the file cannot be made.
+pub(crate) fn page() -> Result<&'static OwnedFd> {
+    static PAGE: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(page) = PAGE.get() {
+        return Ok(page);
+    }
+    let addresses = Builtin::ALL.iter().flat_map(|b| address(*b).to_ne_bytes());
+    let mut contents: Vec<u8> = addresses.collect();
+    contents.resize(round_to_pages(contents.len()), 0);
+    let page = sealed_copy(|file| Ok(file.write_all(&contents)?))?;
+    Ok(PAGE.get_or_init(|| page))
+}
+
+/// The address of a builtin, for `.got.trampette`.
+fn address(builtin: Builtin) -> u64 {
+    let pointer = match builtin {
+        Builtin::Raise => raise as *const (),
+        Builtin::MemoryGrow => memory_grow as *const (),
+        Builtin::TableGrow => table_grow as *const (),
+        Builtin::TableFill => table_fill as *const (),
+        Builtin::MemoryMove => memmove as *const (),
+        Builtin::MemorySet => memset as *const (),
+        Builtin::HandleTableGrow => handle_table_grow as *const (),
+        Builtin::HostResourceDrop => host_resource_drop as *const (),
+        Builtin::ArenaAllocate => arena_allocate as *const (),
+        Builtin::ArenaMark => arena_mark as *const (),
+        Builtin::ArenaReset => arena_reset as *const (),
+        Builtin::HostResultsRelease => host_results_release as *const (),
+        Builtin::Utf8Validate => transcode::utf8_validate as *const (),
+        Builtin::AsciiValidate => transcode::ascii_validate as *const (),
+        Builtin::Utf16ToUtf8 => transcode::utf16_to_utf8 as *const (),
+        Builtin::Latin1ToUtf8 => transcode::latin1_to_utf8 as *const (),
+        Builtin::Utf8ToUtf16 => transcode::utf8_to_utf16 as *const (),
+        Builtin::Utf8ToLatin1 => transcode::utf8_to_latin1 as *const (),
+        Builtin::Latin1WidenInPlace => transcode::latin1_widen_in_place as *const (),
+        Builtin::Utf16NarrowInPlace => transcode::utf16_narrow_in_place as *const (),
+        Builtin::Utf16Validate => transcode::utf16_validate as *const (),
+        Builtin::Utf16ToLatin1 => transcode::utf16_to_latin1 as *const (),
+        Builtin::Latin1ToUtf16 => transcode::latin1_to_utf16 as *const (),
+        Builtin::CharsValidate => transcode::chars_validate as *const (),
+        Builtin::BoolsNormalise => transcode::bools_normalise as *const (),
+        Builtin::LendPush => lend_push as *const (),
+        Builtin::LendMark => lend_mark as *const (),
+        Builtin::LendRelease => lend_release as *const (),
+        Builtin::DebugMessage => debug_message as *const (),
+        Builtin::Utf16ToAscii => transcode::utf16_to_ascii as *const (),
+        Builtin::AsciiCopy => transcode::ascii_copy as *const (),
+        Builtin::Utf8Copy => transcode::utf8_copy as *const (),
+        Builtin::EnumsValidate => transcode::enums_validate as *const (),
+        Builtin::BitsMask => transcode::bits_mask as *const (),
+        Builtin::Throw => throw as *const (),
+        Builtin::ThrowRef => throw_ref as *const (),
+        Builtin::AtomicWait32 => atomic_wait32 as *const (),
+        Builtin::AtomicWait64 => atomic_wait64 as *const (),
+        Builtin::ErrorContextNew => error_context_new as *const (),
+        Builtin::ErrorContextShare => error_context_share as *const (),
+        Builtin::ErrorContextDrop => error_context_drop as *const (),
+        Builtin::ErrorContextMessage => error_context_message as *const (),
+        Builtin::AtomicNotify => atomic_notify as *const (),
+        Builtin::MemoryMoveLong => memory_move_long as *const (),
+        Builtin::MemorySetLong => memory_set_long as *const (),
+        Builtin::TableFillLong => table_fill_long as *const (),
+    };
+    pointer.expose_provenance() as u64
+}
+
+/// What a root leads to.
+///
+/// # Safety
+/// `root` is the root of a live instance whose guest code is waiting in this call.
+unsafe fn instance<'a>(root: *const RootHeader) -> (&'a StoreInner, &'a InstanceData) {
+    // SAFETY: promised; the runtime wrote both fields, and both outlive the call.
+    unsafe {
+        let store = (*root).store as *const StoreInner;
+        let instance = (*root).instance as *const InstanceData;
+        (&*store, &*instance)
+    }
+}
+
+const FAILED: u64 = u64::MAX;
+
+unsafe extern "C" fn memory_grow(root: *const RootHeader, memory: u32, delta: u64) -> u64 {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    grow_memory(store, instance, MemoryId(memory), delta).unwrap_or(FAILED)
+}
+
+/// Makes a memory `delta` pages longer; its length before, in pages, or `None` if it cannot.
+pub(crate) fn grow_memory(
+    store: &StoreInner,
+    instance: &InstanceData,
+    id: MemoryId,
+    delta: u64,
+) -> Option<u64> {
+    let metadata = instance.component.metadata();
+    let declared = &metadata.memories[id.index()];
+    let limit = store.limits.get().memory_bytes;
+    let slab = match declared.place {
+        MemoryPlace::Slab(slab) => slab,
+        MemoryPlace::Shared(id) => {
+            return instance.shared_memories[id.index()].grow_within(delta, limit);
+        }
+    };
+    let old = instance.memory_length(id);
+    let new = grown(declared, old, delta, limit)?;
+    instance.slabs().grow_memory(slab, old, new).ok()?;
+    instance.set_memory_length(slab, id, new);
+    Some(old >> declared.page_size_log2)
+}
+
+/// The length in bytes of a memory of `old` bytes that grows by `delta` pages, if it may and `limit`
+/// allows it.
+pub(crate) fn grown(declared: &Memory, old: u64, delta: u64, limit: u64) -> Option<u64> {
+    let page = declared.page_size_log2;
+    let maximum = declared
+        .maximum
+        .and_then(|pages| pages.checked_mul(1 << page))
+        .unwrap_or(u64::MAX)
+        .min(MEMORY_GROWTH_LIMIT)
+        .min(limit);
+    delta
+        .checked_mul(1 << page)
+        .and_then(|bytes| bytes.checked_add(old))
+        .filter(|new| *new == old || *new <= maximum)
+}
+
+unsafe extern "C" fn table_grow(
+    root: *const RootHeader,
+    table: u32,
+    value: u32,
+    delta: u64,
+) -> u64 {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    // SAFETY: compiled code grows with values of the table's type.
+    unsafe { grow_table(store, instance, TableId(table), value, delta) }.unwrap_or(FAILED)
+}
+
+/// Makes a table `delta` entries longer; its length before, or `None` if it cannot.
+///
+/// # Safety
+/// `value` is null or the id of something of the table's element type.
+pub(crate) unsafe fn grow_table(
+    store: &StoreInner,
+    instance: &InstanceData,
+    id: TableId,
+    value: u32,
+    delta: u64,
+) -> Option<u64> {
+    let metadata = instance.component.metadata();
+    let declared = &metadata.tables[id.index()];
+    let state = instance.root_field::<TableState>(metadata.root.table(id));
+    // SAFETY: inside the root.
+    let old = unsafe { state.read() }.length;
+    let maximum = declared.capacity.min(store.limits.get().table_entries);
+    let new = old
+        .checked_add(delta)
+        .filter(|new| *new == old || *new <= maximum)?;
+    let context = instance.slabs().context(declared.slab);
+    // SAFETY: the table's capacity is inside its context, which was checked when loading.
+    unsafe {
+        let entries = context.offset(declared.offset as isize).cast::<u32>();
+        let grown = entries.add(old as usize).as_ptr();
+        std::slice::from_raw_parts_mut(grown, (new - old) as usize).fill(value);
+        state.write(TableState { length: new });
+    }
+    Some(old)
+}
+
+unsafe extern "C" fn table_fill(first: *mut u32, value: u32, count: u64) {
+    if count > 0 {
+        // SAFETY: compiled code checked the bounds; table slots are aligned.
+        unsafe { std::slice::from_raw_parts_mut(first, count as usize).fill(value) };
+    }
+}
+
+unsafe extern "C" {
+    // The platform's own: compiled code calls them without anything in between. The bounds were
+    // checked, and what they return is ignored.
+    fn memmove(destination: *mut u8, source: *const u8, bytes: usize) -> *mut u8;
+    fn memset(destination: *mut u8, byte: i32, bytes: usize) -> *mut u8;
+}
+
+/// Does something in steps over `0..count`, from either end, until there is an interrupt; 1 if there was.
+///
+/// # Safety
+/// As of [`instance`].
+unsafe fn in_steps(
+    root: *const RootHeader,
+    count: u64,
+    backwards: bool,
+    mut step: impl FnMut(usize, usize),
+) -> u32 {
+    // SAFETY: promised. The outermost call of the store is what is interrupted.
+    let (_, instance) = unsafe { instance(root) };
+    let mut done = 0;
+    while done < count {
+        if is_interrupted(instance) {
+            return 1;
+        }
+        let length = LONG.min(count - done);
+        let start = match backwards {
+            true => count - done - length,
+            false => done,
+        };
+        step(start as usize, length as usize);
+        done += length;
+    }
+    0
+}
+
+unsafe extern "C" fn memory_move_long(
+    root: *const RootHeader,
+    to: *mut u8,
+    from: *const u8,
+    bytes: u64,
+) -> u32 {
+    // Where they overlap, what is yet to be read must not be written.
+    let backwards = to.addr() > from.addr();
+    // SAFETY: called by compiled code, which checked the bounds.
+    unsafe {
+        in_steps(root, bytes, backwards, |at, length| {
+            memmove(to.add(at), from.add(at), length);
+        })
+    }
+}
+
+unsafe extern "C" fn memory_set_long(
+    root: *const RootHeader,
+    to: *mut u8,
+    byte: i32,
+    bytes: u64,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked the bounds.
+    unsafe {
+        in_steps(root, bytes, false, |at, length| {
+            memset(to.add(at), byte, length);
+        })
+    }
+}
+
+unsafe extern "C" fn table_fill_long(
+    root: *const RootHeader,
+    first: *mut u32,
+    value: u32,
+    count: u64,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked the bounds.
+    unsafe {
+        in_steps(root, count, false, |at, length| {
+            table_fill(first.add(at), value, length as u64);
+        })
+    }
+}
+
+unsafe extern "C" fn handle_table_grow(root: *const RootHeader, table: u32) -> u32 {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    let limit = store.limits.get().handles;
+    let grown = instance
+        .handles
+        .grow(instance, ComponentInstanceId(table), limit);
+    u32::from(!grown)
+}
+
+unsafe extern "C" fn host_resource_drop(root: *const RootHeader, resource: u32, rep: u32) -> u32 {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    let destructor = instance
+        .imports
+        .destructors
+        .get(ResourceId(resource).index());
+    let Some(Some(destructor)) = destructor else {
+        return 0;
+    };
+    match catch_unwind(AssertUnwindSafe(|| destructor(store, rep))) {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => {
+            let metadata = instance.component.metadata();
+            let item = match metadata.resources.get(resource as usize) {
+                Some(Resource::Imported { path }) => display_item("import", "resource", path),
+                _ => ResourceId(resource).to_string(),
+            };
+            store.set_host_error(error.context(format!("{item}: destructor")));
+            1
+        }
+        Err(panic) => {
+            store.set_host_panic(panic);
+            1
+        }
+    }
+}
+
+unsafe extern "C" fn arena_allocate(root: *const RootHeader, size: u64, align: u64) -> u64 {
+    // SAFETY: called by compiled code.
+    let (store, _) = unsafe { instance(root) };
+    store
+        .arena_allocate(size, align)
+        .map_or(0, |address| address.as_ptr().expose_provenance() as u64)
+}
+
+unsafe extern "C" fn arena_mark(root: *const RootHeader) -> u64 {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.arena_mark()
+}
+
+unsafe extern "C" fn arena_reset(root: *const RootHeader, mark: u64) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.arena_reset(mark);
+}
+
+unsafe extern "C" fn host_results_release(root: *const RootHeader) {
+    // SAFETY: called by compiled code.
+    let (store, _) = unsafe { instance(root) };
+    // Destructors of the embedder's values may panic, which must not unwind through the guest. The
+    // payload goes to the next trap of this store, if there is one; the process's panic hook has
+    // reported it in any case.
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| store.release_host_results())) {
+        store.set_host_panic(panic);
+    }
+}
+
+unsafe extern "C" fn lend_push(root: *const RootHeader, table: u32, handle: u32) {
+    // SAFETY: called by compiled code.
+    let (store, instance) = unsafe { instance(root) };
+    store.lends.borrow_mut().push(Lend {
+        activation: Activation::current(),
+        instance: instance.into(),
+        table: ComponentInstanceId(table),
+        handle,
+    });
+}
+
+unsafe extern "C" fn lend_mark(root: *const RootHeader) -> u64 {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.lends.borrow().len() as u64
+}
+
+unsafe extern "C" fn lend_release(root: *const RootHeader, mark: u64) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.release_lends(mark as usize);
+}
+
+unsafe extern "C" fn debug_message(_root: *const RootHeader, address: *const u8, bytes: u64) {
+    // SAFETY: compiled code checked the bounds.
+    let text = unsafe { transcode::bytes(address, bytes) };
+    eprintln!("{}", String::from_utf8_lossy(text));
+}
+
+unsafe extern "C" fn error_context_new(
+    root: *const RootHeader,
+    address: *const u8,
+    bytes: u64,
+) -> u32 {
+    // SAFETY: called by compiled code.
+    let (store, _) = unsafe { instance(root) };
+    let limit = store.limits.get().error_context_bytes;
+    // SAFETY: compiled code checked the bounds, and that it is UTF-8.
+    let message = unsafe { std::str::from_utf8_unchecked(transcode::bytes(address, bytes)) };
+    store.error_contexts.add(message, limit)
+}
+
+unsafe extern "C" fn error_context_share(root: *const RootHeader, id: u32) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.error_contexts.share(id);
+}
+
+unsafe extern "C" fn error_context_drop(root: *const RootHeader, id: u32) {
+    // SAFETY: called by compiled code.
+    unsafe { instance(root) }.0.error_contexts.release(id);
+}
+
+unsafe extern "C" fn error_context_message(
+    root: *const RootHeader,
+    id: u32,
+    string: *mut NativeSlice,
+) {
+    // SAFETY: called by compiled code.
+    let (store, _) = unsafe { instance(root) };
+    // The store's own reference keeps the text.
+    let message = store.error_contexts.message(id).unwrap_or_default();
+    // SAFETY: compiled code gives room for a string.
+    unsafe { string.write(NativeSlice::of(message.as_bytes())) };
+}
+
+/// The shared memory of a number.
+///
+/// # Safety
+/// `root` is the root of a live instance whose guest code is waiting in this call.
+unsafe fn shared_memory<'a>(root: *const RootHeader, memory: u32) -> &'a SharedMemory {
+    // SAFETY: promised.
+    let (_, instance) = unsafe { instance(root) };
+    let memory = instance.shared_memory(MemoryId(memory));
+    memory.expect("compiled code waits and notifies only at shared memories")
+}
+
+unsafe extern "C" fn atomic_wait32(
+    root: *const RootHeader,
+    memory: u32,
+    address: NonNull<u32>,
+    expected: u32,
+    timeout: i64,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked bounds and alignment.
+    unsafe { shared_memory(root, memory).wait32(address, expected, timeout) }
+}
+
+unsafe extern "C" fn atomic_wait64(
+    root: *const RootHeader,
+    memory: u32,
+    address: NonNull<u64>,
+    expected: u64,
+    timeout: i64,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked bounds and alignment.
+    unsafe { shared_memory(root, memory).wait64(address, expected, timeout) }
+}
+
+unsafe extern "C" fn atomic_notify(
+    root: *const RootHeader,
+    memory: u32,
+    address: NonNull<u32>,
+    count: u32,
+) -> u32 {
+    // SAFETY: called by compiled code, which checked bounds and alignment.
+    unsafe { shared_memory(root, memory).notify(address, count) }
+}

@@ -1,0 +1,490 @@
+//! [`Store`]: the embedder's data and everything that lives as long as the instances in it.
+//!
+//! [`StoreInner`] is the part that does not depend on the data's type. Compiled code carries its
+//! address (`RootHeader::store`) and hands it back to builtins and host functions, in the middle of a
+//! call that the embedder began with a `&mut` borrow. So its address is stable, it is only ever used
+//! through shared references, and its state is in cells; no borrow of a cell is held while guest code
+//! or the embedder's code runs.
+
+use crate::machine::exceptions::Exceptions;
+use crate::machine::instance::InstanceData;
+use crate::machine::interrupt::{self, InterruptHandle};
+use crate::machine::limits::StoreLimits;
+use crate::machine::traps::{Activation, TrapRecord};
+use crate::memory::arena::Arena;
+use crate::values::error_context::ErrorContexts;
+use anyhow::{Error, Result};
+use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use trampette_artifact::ids::ComponentInstanceId;
+
+/// The embedder's data and all instances made in it. Movable between threads when the data is.
+///
+/// Everything made in a store lives as long as the store. When it is dropped, no destructor of a resource
+/// runs, neither a guest's nor one of the host's, for the handles that guests or the host still have: the
+/// Canonical ABI runs destructors only for handles that are dropped one by one. What the
+/// representations of the host's resources stand for is in the embedder's data, most often a
+/// [`ResourceTable`](crate::ResourceTable), which is dropped with the store, or given back with
+/// everything that is still in it by [`Store::into_data`].
+pub struct Store<T: 'static> {
+    inner: NonNull<StoreInner>,
+    data: NonNull<T>,
+    owned: PhantomData<T>,
+}
+
+// SAFETY: a store is used by one thread at a time (every use that can change it takes `&mut`), and
+// nothing in it is tied to a thread: activations exist only during a call, which borrows the store.
+unsafe impl<T: Send> Send for Store<T> {}
+
+impl<T: 'static> Store<T> {
+    /// A store with default limits.
+    pub fn new(data: T) -> Store<T> {
+        let data = NonNull::from(Box::leak(Box::new(data)));
+        let inner = Box::new(StoreInner::new(data.cast()));
+        Store {
+            inner: NonNull::from(Box::leak(inner)),
+            data,
+            owned: PhantomData,
+        }
+    }
+
+    /// The embedder's data.
+    pub fn data(&self) -> &T {
+        // SAFETY: owned by this store; `&self` keeps calls, which may change it, away.
+        unsafe { self.data.as_ref() }
+    }
+
+    /// The embedder's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        // SAFETY: owned by this store, borrowed exclusively.
+        unsafe { self.data.as_mut() }
+    }
+
+    /// Drops the instances and gives the data back.
+    pub fn into_data(self) -> T {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: both were boxed by `new` and are not used again.
+        unsafe {
+            drop(Box::from_raw(this.inner.as_ptr()));
+            *Box::from_raw(this.data.as_ptr())
+        }
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> StoreLimits {
+        self.inner().limits.get()
+    }
+
+    /// Sets the limits. What exists already is not taken away.
+    pub fn set_limits(&mut self, limits: StoreLimits) {
+        self.inner().limits.set(limits);
+    }
+
+    /// A handle that stops calls in this store, from any thread.
+    ///
+    /// # Errors
+    /// If the signal handler cannot be installed.
+    pub fn interrupt_handle(&self) -> Result<InterruptHandle> {
+        let shared = self.inner().interrupts.get_or_init(Arc::default);
+        InterruptHandle::new(shared.clone())
+    }
+
+    /// The part that does not depend on `T`.
+    pub(crate) fn inner(&self) -> &StoreInner {
+        // SAFETY: boxed by `new`, freed on drop.
+        unsafe { self.inner.as_ref() }
+    }
+}
+
+impl<T: 'static> Drop for Store<T> {
+    fn drop(&mut self) {
+        // Instances first: destructors of the embedder's data must not see half of them.
+        // SAFETY: both were boxed by `new` and are not used again.
+        unsafe {
+            drop(Box::from_raw(self.inner.as_ptr()));
+            drop(Box::from_raw(self.data.as_ptr()));
+        }
+    }
+}
+
+/// What a host function gets of the store that called it.
+pub struct Caller<'a, T: 'static> {
+    inner: &'a StoreInner,
+    data: PhantomData<&'a mut T>,
+}
+
+impl<'a, T: 'static> Caller<'a, T> {
+    /// The caller that compiled code passed to a host function.
+    ///
+    /// # Safety
+    /// `store` is the `caller` argument of a host function that runs now, its store is a `Store<T>`,
+    /// and no other `Caller` for the same host call is alive.
+    pub(crate) unsafe fn from_raw(store: *const StoreInner) -> Caller<'a, T> {
+        Caller {
+            // SAFETY: promised by the caller; the store outlives the call.
+            inner: unsafe { &*store },
+            data: PhantomData,
+        }
+    }
+
+    /// The embedder's data.
+    pub fn data(&self) -> &T {
+        // SAFETY: the store is a `Store<T>`; its `&mut` borrow by the running call is passed on here.
+        unsafe { self.inner.data.cast().as_ref() }
+    }
+
+    /// The embedder's data.
+    pub fn data_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and `&mut self` excludes other uses through this caller.
+        unsafe { self.inner.data.cast().as_mut() }
+    }
+
+    /// The same caller, for a shorter time.
+    pub fn reborrow(&mut self) -> Caller<'_, T> {
+        Caller {
+            inner: self.inner,
+            data: PhantomData,
+        }
+    }
+
+    /// The part that does not depend on `T`.
+    pub(crate) fn inner(&self) -> &'a StoreInner {
+        self.inner
+    }
+}
+
+/// A [`Store`] or something that gives access to one.
+pub trait AsContext {
+    /// The type of the embedder's data.
+    type Data: 'static;
+
+    #[doc(hidden)]
+    fn store_inner(&self) -> &StoreInner;
+}
+
+/// A [`Store`] borrowed exclusively, or something that gives such access to one.
+pub trait AsContextMut: AsContext {
+    #[doc(hidden)]
+    fn caller(&mut self) -> Caller<'_, Self::Data>;
+}
+
+impl<T: 'static> AsContext for Store<T> {
+    type Data = T;
+    fn store_inner(&self) -> &StoreInner {
+        self.inner()
+    }
+}
+
+impl<T: 'static> AsContextMut for Store<T> {
+    fn caller(&mut self) -> Caller<'_, T> {
+        Caller {
+            inner: self.inner(),
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T: 'static> AsContext for Caller<'_, T> {
+    type Data = T;
+    fn store_inner(&self) -> &StoreInner {
+        self.inner
+    }
+}
+
+impl<T: 'static> AsContextMut for Caller<'_, T> {
+    fn caller(&mut self) -> Caller<'_, T> {
+        self.reborrow()
+    }
+}
+
+impl<S: AsContext> AsContext for &S {
+    type Data = S::Data;
+    fn store_inner(&self) -> &StoreInner {
+        (**self).store_inner()
+    }
+}
+
+impl<S: AsContext> AsContext for &mut S {
+    type Data = S::Data;
+    fn store_inner(&self) -> &StoreInner {
+        (**self).store_inner()
+    }
+}
+
+impl<S: AsContextMut> AsContextMut for &mut S {
+    fn caller(&mut self) -> Caller<'_, Self::Data> {
+        (**self).caller()
+    }
+}
+
+/// A value that owns what a host function's results point to: a box or a vector, taken apart so that
+/// keeping it allocates nothing.
+struct Kept {
+    pointer: NonNull<()>,
+    length: usize,
+    capacity: usize,
+    drop: unsafe fn(NonNull<()>, usize, usize),
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: the three came from the value that `drop` puts together again, once.
+        unsafe { (self.drop)(self.pointer, self.length, self.capacity) }
+    }
+}
+
+/// A loan of an owned handle for the length of a call.
+#[derive(Clone, Copy)]
+pub(crate) struct Lend {
+    /// The call that made it, live as long as the loan; only compared.
+    pub activation: *const Activation,
+    /// The instance, which lives as long as the store.
+    pub instance: NonNull<InstanceData>,
+    /// The handle table.
+    pub table: ComponentInstanceId,
+    /// The handle.
+    pub handle: u32,
+}
+
+/// The part of a store that does not depend on the type of the embedder's data.
+#[doc(hidden)]
+pub struct StoreInner {
+    /// No other store has it.
+    id: u64,
+    /// The embedder's `T`.
+    data: NonNull<()>,
+    pub(crate) limits: Cell<StoreLimits>,
+    /// Boxed by [`StoreInner::add_instance`], freed when the store is dropped.
+    instances: RefCell<Vec<NonNull<InstanceData>>>,
+    arena: RefCell<Arena>,
+    /// [`Arena::mark`] now, so that a call which takes nothing from the arena need not look into it.
+    arena_mark: Cell<u64>,
+    /// What the results of the host function that returned last point to. While they are copied into
+    /// the guest no other host function can be called.
+    host_results: RefCell<Vec<Kept>>,
+    host_error: RefCell<Option<Error>>,
+    host_panic: RefCell<Option<Box<dyn Any + Send>>>,
+    pub(crate) trap: TrapRecord,
+    pub(crate) lends: RefCell<Vec<Lend>>,
+    pub(crate) exceptions: Exceptions,
+    pub(crate) error_contexts: ErrorContexts,
+    /// How many exports were called, wrapping.
+    pub(crate) calls: Cell<u32>,
+    /// Set when the first [`InterruptHandle`] is made.
+    interrupts: OnceCell<Arc<interrupt::Shared>>,
+}
+
+impl StoreInner {
+    fn new(data: NonNull<()>) -> StoreInner {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        StoreInner {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            data,
+            limits: Cell::default(),
+            instances: RefCell::default(),
+            arena: RefCell::default(),
+            arena_mark: Cell::new(Arena::default().mark()),
+            host_results: RefCell::default(),
+            host_error: RefCell::default(),
+            host_panic: RefCell::default(),
+            trap: TrapRecord::default(),
+            lends: RefCell::default(),
+            exceptions: Exceptions::default(),
+            error_contexts: ErrorContexts::default(),
+            calls: Cell::new(0),
+            interrupts: OnceCell::new(),
+        }
+    }
+
+    /// What this store shares with its [`InterruptHandle`]s, if it has any.
+    #[inline]
+    pub(crate) fn interrupts(&self) -> Option<&interrupt::Shared> {
+        self.interrupts.get().map(|shared| &**shared)
+    }
+
+    /// How much of a stack guest code may use.
+    #[inline]
+    pub(crate) fn stack_bytes(&self) -> usize {
+        self.limits.get().stack_bytes
+    }
+
+    /// A number that no other store has: what is in this store carries it.
+    #[inline]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The address of the embedder's data.
+    pub(crate) fn data_address(&self) -> NonNull<()> {
+        self.data
+    }
+
+    /// Keeps the error of a host function that is about to return
+    /// [`trampette_artifact::layout::HOST_ERROR`]; the call that traps because of it returns it.
+    pub fn set_host_error(&self, error: Error) {
+        *self.host_error.borrow_mut() = Some(error);
+    }
+
+    /// Keeps the panic of a host function that is about to return `HOST_ERROR`; it resumes when the
+    /// trap has left the guest.
+    pub fn set_host_panic(&self, payload: Box<dyn Any + Send>) {
+        *self.host_panic.borrow_mut() = Some(payload);
+    }
+
+    pub(crate) fn take_host_error(&self) -> Option<Error> {
+        self.host_error.borrow_mut().take()
+    }
+
+    pub(crate) fn take_host_panic(&self) -> Option<Box<dyn Any + Send>> {
+        self.host_panic.borrow_mut().take()
+    }
+
+    /// Memory of the arena, valid until the outermost running call ends; `None` over the limit.
+    pub fn arena_allocate(&self, size: u64, align: u64) -> Option<NonNull<u8>> {
+        let limit = self.limits.get().arena_bytes;
+        let mut arena = self.arena.borrow_mut();
+        let allocated = arena.allocate(size, align, limit);
+        self.arena_mark.set(arena.mark());
+        allocated
+    }
+
+    #[inline]
+    pub(crate) fn arena_mark(&self) -> u64 {
+        self.arena_mark.get()
+    }
+
+    #[inline]
+    pub(crate) fn arena_reset(&self, mark: u64) {
+        if self.arena_mark.get() != mark {
+            self.arena_release(mark);
+        }
+    }
+
+    #[inline(never)]
+    fn arena_release(&self, mark: u64) {
+        let mut arena = self.arena.borrow_mut();
+        arena.reset(mark);
+        self.arena_mark.set(arena.mark());
+    }
+
+    /// Keeps a boxed value until the results of the running host function have been copied into the
+    /// guest; returns its stable address.
+    pub fn keep_box<V: 'static>(&self, value: Box<V>) -> NonNull<V> {
+        unsafe fn drop_box<V>(pointer: NonNull<()>, _: usize, _: usize) {
+            // SAFETY: made by `Box::into_raw` below.
+            drop(unsafe { Box::from_raw(pointer.cast::<V>().as_ptr()) });
+        }
+        let pointer = NonNull::from(Box::leak(value));
+        self.host_results.borrow_mut().push(Kept {
+            pointer: pointer.cast(),
+            length: 0,
+            capacity: 0,
+            drop: drop_box::<V>,
+        });
+        pointer
+    }
+
+    /// Keeps a vector; see [`StoreInner::keep_box`]. Returns the address of its elements.
+    pub fn keep_vec<V: 'static>(&self, value: Vec<V>) -> NonNull<V> {
+        unsafe fn drop_vec<V>(pointer: NonNull<()>, length: usize, capacity: usize) {
+            // SAFETY: taken apart below.
+            drop(unsafe { Vec::from_raw_parts(pointer.cast::<V>().as_ptr(), length, capacity) });
+        }
+        let mut value = ManuallyDrop::new(value);
+        let pointer = NonNull::new(value.as_mut_ptr()).expect("vectors are never null");
+        if value.capacity() != 0 {
+            self.host_results.borrow_mut().push(Kept {
+                pointer: pointer.cast(),
+                length: value.len(),
+                capacity: value.capacity(),
+                drop: drop_vec::<V>,
+            });
+        }
+        pointer
+    }
+
+    /// Keeps a string; see [`StoreInner::keep_box`]. Returns the address of its bytes.
+    pub fn keep_string(&self, value: String) -> NonNull<u8> {
+        self.keep_vec(value.into_bytes())
+    }
+
+    /// Drops what host functions keep for their results.
+    pub(crate) fn release_host_results(&self) {
+        // One at a time, so that no borrow is held while a destructor of the embedder's runs.
+        loop {
+            let kept = self.host_results.borrow_mut().pop();
+            if kept.is_none() {
+                break;
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn host_results_length(&self) -> usize {
+        self.host_results.borrow().len()
+    }
+
+    /// Ends the lends recorded since there were `mark` of them.
+    pub(crate) fn release_lends(&self, mark: usize) {
+        let mut lends = self.lends.borrow_mut();
+        while lends.len() > mark {
+            let Some(lend) = lends.pop() else { break };
+            // SAFETY: instances live as long as the store.
+            let instance = unsafe { lend.instance.as_ref() };
+            instance.handles.end_lend(lend.table, lend.handle);
+        }
+    }
+
+    /// Ends the lends that an activation made and did not end.
+    pub(crate) fn release_lends_of(&self, activation: *const Activation) {
+        let lends = self.lends.borrow();
+        let outer = lends.iter().rposition(|lend| lend.activation != activation);
+        drop(lends);
+        self.release_lends(outer.map_or(0, |outer| outer + 1));
+    }
+
+    /// Number of instances.
+    pub(crate) fn instance_count(&self) -> usize {
+        self.instances.borrow().len()
+    }
+
+    /// Adds an instance, which lives from now on as long as the store.
+    pub(crate) fn add_instance(&self, instance: Box<InstanceData>) -> u32 {
+        let mut instances = self.instances.borrow_mut();
+        instances.push(NonNull::from(Box::leak(instance)));
+        u32::try_from(instances.len() - 1).expect("limited")
+    }
+
+    /// Calls `visit` with every instance.
+    pub(crate) fn each_instance(&self, mut visit: impl FnMut(&InstanceData)) {
+        for instance in self.instances.borrow().iter() {
+            // SAFETY: instances live as long as the store.
+            visit(unsafe { instance.as_ref() });
+        }
+    }
+
+    /// The instance of that number.
+    ///
+    /// # Panics
+    /// If the number is of another store.
+    pub(crate) fn instance(&self, index: u32) -> &InstanceData {
+        let instance = self.instances.borrow()[index as usize];
+        // SAFETY: instances live as long as the store.
+        unsafe { instance.as_ref() }
+    }
+}
+
+impl Drop for StoreInner {
+    fn drop(&mut self) {
+        self.release_host_results();
+        for instance in self.instances.get_mut().drain(..) {
+            // SAFETY: boxed by `add_instance`, and freed only here.
+            drop(unsafe { Box::from_raw(instance.as_ptr()) });
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Leaving guest code: activations, the record of a trap, and the raise stub.
+//!
+//! A native-call entry stores its stack pointer in the root and makes one `try_call`. A trap resumes
+//! at that call's handler: the return address just below the stored stack pointer names the entry in
+//! `.trampette.entries`, which gives the handler and the frame pointer. Explicit traps get here by a
+//! call of [`raise`]; faults by the signal handler ([`crate::machine::signals`]).
+
+use crate::load::component::Component;
+use crate::machine::instance::InstanceData;
+use crate::machine::store::StoreInner;
+use crate::machine::thread::Thread;
+use std::cell::{Cell, UnsafeCell};
+use std::ptr::null;
+use trampette_artifact::ids::SlabId;
+use trampette_artifact::layout::RootHeader;
+use trampette_artifact::trap::TrapCode;
+
+/// Frames that a backtrace keeps, innermost first.
+pub(crate) const MAX_FRAMES: usize = 128;
+
+/// One entry of the host into a guest, on the host's stack. Activations of a thread form a chain.
+pub(crate) struct Activation {
+    /// The instance that was entered. It outlives the activation.
+    instance: *const InstanceData,
+    previous: *const Activation,
+}
+
+impl Activation {
+    /// The first activation of a chain.
+    #[inline]
+    pub fn outermost(instance: &InstanceData) -> Activation {
+        Activation::inside(instance, null())
+    }
+
+    /// An activation inside of `previous`, which may be null.
+    #[inline]
+    pub fn inside(instance: &InstanceData, previous: *const Activation) -> Activation {
+        Activation { instance, previous }
+    }
+
+    /// The innermost activation of this thread, or null. Safe to call in a signal handler.
+    #[inline]
+    pub fn current() -> *const Activation {
+        Thread::with(|thread| thread.activation.get())
+    }
+
+    /// The instance that was entered.
+    #[inline]
+    pub fn instance(&self) -> &InstanceData {
+        // SAFETY: instances live as long as their store, which the call borrows.
+        unsafe { &*self.instance }
+    }
+
+    /// Its store.
+    #[inline]
+    pub fn store(&self) -> &StoreInner {
+        self.instance().store()
+    }
+
+    /// The address of the outermost activation of this thread's chain: above all frames of guests.
+    pub fn outermost_address(&self) -> usize {
+        let mut outermost = self;
+        // SAFETY: activations of a chain are live.
+        while let Some(outer) = unsafe { outermost.previous.as_ref() } {
+            outermost = outer;
+        }
+        std::ptr::from_ref(outermost).addr()
+    }
+
+    /// Runs `f`, which enters the guest, as the innermost activation of this thread.
+    #[inline]
+    pub fn run<R>(&self, thread: &Thread, f: impl FnOnce() -> R) -> R {
+        struct Restore<'t>(&'t Thread, *const Activation);
+        impl Drop for Restore<'_> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.activation.set(self.1);
+            }
+        }
+        let _restore = Restore(thread, self.previous);
+        thread.activation.set(self);
+        f()
+    }
+}
+
+/// Where a trap resumes.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Resume {
+    pub sp: usize,
+    pub fp: usize,
+    pub pc: usize,
+}
+
+/// The direction flag.
+const EFLAGS_DF: i64 = 1 << 10;
+
+impl Resume {
+    /// Makes a signal return there.
+    pub fn apply(&self, registers: &mut [libc::greg_t]) {
+        registers[libc::REG_RSP as usize] = self.sp as i64;
+        registers[libc::REG_RBP as usize] = self.fp as i64;
+        registers[libc::REG_RIP as usize] = self.pc as i64;
+        registers[libc::REG_RAX as usize] = 0;
+        registers[libc::REG_RDX as usize] = 0;
+        registers[libc::REG_EFL as usize] &= !EFLAGS_DF;
+    }
+}
+
+/// What a trap leaves behind for the call that returns it. Written by the raise stub and the signal
+/// handler, so it allocates nothing.
+pub(crate) struct TrapRecord {
+    code: Cell<u32>,
+    payload: Cell<u64>,
+    /// Number of valid frames.
+    count: Cell<usize>,
+    /// Whether the first frame is the faulting instruction rather than a return address.
+    exact: Cell<bool>,
+    frames: [Cell<usize>; MAX_FRAMES],
+    resume: UnsafeCell<Resume>,
+}
+
+impl Default for TrapRecord {
+    fn default() -> Self {
+        TrapRecord {
+            code: Cell::new(0),
+            payload: Cell::new(0),
+            count: Cell::new(0),
+            exact: Cell::new(false),
+            frames: [const { Cell::new(0) }; MAX_FRAMES],
+            resume: UnsafeCell::default(),
+        }
+    }
+}
+
+/// Where a trap happened.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    /// The faulting instruction, or the return address of the call that raised.
+    pub pc: usize,
+    /// Whether `pc` is the faulting instruction.
+    pub exact: bool,
+    /// The frame pointer.
+    pub fp: usize,
+}
+
+impl TrapRecord {
+    /// Records a trap in the innermost activation and finds where it resumes; `None` if its entry
+    /// record is not one of ours. Safe to call in a signal handler.
+    ///
+    /// # Safety
+    /// Guest code of `activation` is running on this thread, or called the runtime directly.
+    pub unsafe fn record(
+        &self,
+        activation: &Activation,
+        code: u32,
+        payload: u64,
+        origin: Origin,
+    ) -> Option<Resume> {
+        let instance = activation.instance();
+        let root = instance.slabs().root(SlabId(0)).cast::<RootHeader>();
+        // SAFETY: the root is mapped while the instance lives.
+        let sp = unsafe { (&raw const (*root.as_ptr()).entry_sp).read() } as usize;
+        if sp == 0 || !sp.is_multiple_of(8) {
+            return None;
+        }
+        // SAFETY: the entry's frame is live, and its call's return address is below its stack pointer.
+        let return_address = unsafe { ((sp - 8) as *const usize).read() };
+        let component = &instance.component;
+        let entry = component.entry_at(return_address)?;
+        let resume = Resume {
+            sp,
+            fp: sp + entry.frame_offset as usize,
+            pc: component.text_range().start + entry.handler as usize,
+        };
+        self.code.set(code);
+        self.payload.set(payload);
+        self.exact.set(origin.exact);
+        // SAFETY: as promised for the origin.
+        unsafe { self.walk(origin, sp, resume.fp) };
+        Some(resume)
+    }
+
+    /// Follows frame pointers from the origin to the entry's frame.
+    unsafe fn walk(&self, origin: Origin, entry_sp: usize, entry_fp: usize) {
+        let mut count = 0;
+        let mut push = |pc: usize| {
+            self.frames[count].set(pc);
+            count += 1;
+            count < MAX_FRAMES
+        };
+        let mut fp = origin.fp;
+        let mut more = push(origin.pc);
+        // Frames of the guest lie below the entry's; each is above the one it called.
+        while more && fp != entry_fp && fp.is_multiple_of(8) && fp.saturating_add(16) <= entry_sp {
+            // SAFETY: between the origin's frame and the entry's, on this thread's stack.
+            let (next, return_address) = unsafe {
+                (
+                    (fp as *const usize).read(),
+                    (fp as *const usize).add(1).read(),
+                )
+            };
+            more = push(return_address);
+            if next <= fp {
+                break;
+            }
+            fp = next;
+        }
+        self.count.set(count);
+    }
+
+    /// Takes the recorded trap: code, payload, and the frames as offsets in the component's code, each
+    /// with whether it is exact.
+    pub fn take(&self, component: &Component) -> (TrapCode, u64, Vec<(u32, bool)>) {
+        let code = self.code.replace(0);
+        let code = u8::try_from(code).ok().and_then(TrapCode::from_number);
+        let frames = self.frames[..self.count.replace(0)].iter().enumerate();
+        let frames = frames.filter_map(|(index, pc)| {
+            let exact = index == 0 && self.exact.get();
+            Some((component.text_offset(pc.get())?, exact))
+        });
+        (
+            code.unwrap_or(TrapCode::Unreachable),
+            self.payload.get(),
+            frames.collect(),
+        )
+    }
+}
+
+/// The `raise` builtin: `(root, code, payload)`, never returns to its caller.
+///
+/// It is not a function in Rust's sense: it leaves the frames between the entry and itself, all of
+/// which are guest code, without unwinding.
+#[unsafe(naked)]
+pub(crate) extern "C" fn raise(root: *mut RootHeader, code: u32, payload: u64) -> ! {
+    std::arch::naked_asm!(
+        "mov rcx, rbp",
+        "mov r8, [rsp]",
+        "sub rsp, 8",
+        "call {record}",
+        "mov rsp, [rax]",
+        "mov rbp, [rax + 8]",
+        "mov rcx, [rax + 16]",
+        "xor eax, eax",
+        "xor edx, edx",
+        "cld",
+        "jmp rcx",
+        record = sym record_raise,
+    )
+}
+
+/// The Rust part of [`raise`]: records the trap and says where to go on.
+extern "C" fn record_raise(
+    _root: *mut RootHeader,
+    code: u32,
+    payload: u64,
+    fp: usize,
+    return_address: usize,
+) -> *const Resume {
+    let activation = Activation::current();
+    // SAFETY: only guest code calls `raise`, and it runs inside an activation.
+    let resume = unsafe { activation.as_ref() }.and_then(|activation| {
+        let record = &activation.store().trap;
+        let origin = Origin {
+            pc: return_address,
+            exact: false,
+            fp,
+        };
+        // SAFETY: called from guest code of the innermost activation.
+        let resume = unsafe { record.record(activation, code, payload, origin) }?;
+        // SAFETY: nothing else refers to the cell.
+        unsafe { record.resume.get().write(resume) };
+        Some(record.resume.get().cast_const())
+    });
+    match resume {
+        Some(resume) => resume,
+        None => {
+            eprintln!("trampette: guest code raised trap {code} outside of an entry");
+            std::process::abort()
+        }
+    }
+}

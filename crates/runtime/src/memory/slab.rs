@@ -1,0 +1,454 @@
+//! Slabs: the address space of a component instance (`trampette_artifact::layout` has the picture).
+//!
+//! All slabs of an instance are one reservation. A [`SlabSet`] is such a reservation with the initial
+//! image mapped; sets go back to their component's [`Pool`] when an instance is dropped, and are reset
+//! first (few written pages are restored in place and stay resident), so that nothing of one instance is visible to the next.
+
+use crate::memory::mapping::round_to_pages;
+use crate::memory::pagemap::{self, Pages};
+use anyhow::{Context, Result, bail};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
+use std::ffi::c_void;
+use std::os::fd::OwnedFd;
+use std::ptr::{NonNull, null_mut};
+use std::sync::Mutex;
+use trampette_artifact::ids::SlabId;
+use trampette_artifact::layout::{
+    MEMORY_GUARD, MEMORY_RESERVATION, ROOT_DISTANCE, RootHeader, SLAB_STRIDE,
+};
+use trampette_artifact::metadata::{Extent, Memory, Metadata};
+
+/// Reservations start at multiples of this, so that context and memory join inside one page-table
+/// range of this size.
+const RESERVATION_ALIGNMENT: usize = 2 << 20;
+/// Written pages that a slab of a kept set keeps resident; beyond, all are given back.
+const KEPT_PAGES: usize = 256;
+/// Sets that a component keeps for its next instances.
+const POOL_SIZE: usize = 16;
+
+/// Initial length in bytes of a memory; `None` if it overflows.
+pub(crate) fn memory_bytes(memory: &Memory) -> Option<u64> {
+    memory.minimum.checked_mul(1 << memory.page_size_log2)
+}
+
+/// What every slab set of a component looks like.
+pub(crate) struct SlabPlan {
+    slabs: Vec<OneSlab>,
+    /// Bytes to reserve.
+    size: usize,
+}
+
+/// One slab of the plan. Sizes are whole host pages.
+struct OneSlab {
+    root_bytes: usize,
+    /// From the start of the context (or of an extent below it) to the context pointer.
+    context_bytes: usize,
+    /// Accessible at first.
+    memory_bytes: usize,
+    has_memory: bool,
+    /// Whether there is anything to reset.
+    written: bool,
+    extents: Vec<Extent>,
+}
+
+impl SlabPlan {
+    /// The plan of a component; its metadata was validated.
+    pub fn new(metadata: &Metadata) -> SlabPlan {
+        let slabs: Vec<_> = metadata
+            .slabs
+            .iter()
+            .enumerate()
+            .map(|(index, slab)| {
+                let root = match index {
+                    0 => metadata.root.size() as usize,
+                    _ => size_of::<RootHeader>(),
+                };
+                let lowest = slab.extents.iter().map(|e| e.target).min().unwrap_or(0);
+                let memory = slab.memory.map(|id| &metadata.memories[id.index()]);
+                let memory_bytes = memory.and_then(memory_bytes).unwrap_or(0);
+                OneSlab {
+                    root_bytes: round_to_pages(root),
+                    context_bytes: round_to_pages(
+                        (slab.context_size as usize).max(-lowest.min(0) as usize),
+                    ),
+                    memory_bytes: round_to_pages(memory_bytes as usize),
+                    has_memory: memory.is_some(),
+                    written: slab.written,
+                    extents: slab.extents.clone(),
+                }
+            })
+            .collect();
+        let above = match slabs.last() {
+            Some(slab) if slab.has_memory => MEMORY_RESERVATION + MEMORY_GUARD,
+            _ => 0,
+        };
+        let size = (slabs.len() as u64 - 1) * SLAB_STRIDE + ROOT_DISTANCE + above;
+        SlabPlan {
+            slabs,
+            size: size as usize,
+        }
+    }
+
+    /// Number of slabs.
+    pub fn len(&self) -> usize {
+        self.slabs.len()
+    }
+}
+
+/// The mapped slabs of one component instance.
+pub(crate) struct SlabSet {
+    reservation: Reservation,
+}
+
+/// Address space of our own; given back on drop.
+pub(crate) struct Reservation {
+    start: *mut u8,
+    size: usize,
+}
+
+impl Reservation {
+    /// Inaccessible address space of at least `size` bytes.
+    pub fn new(size: usize) -> Result<Reservation> {
+        let size = round_to_pages(size);
+        let slack = size + RESERVATION_ALIGNMENT;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new inaccessible mapping at an address of the kernel's choice.
+        let mapped =
+            unsafe { rustix::mm::mmap_anonymous(null_mut(), slack, ProtFlags::empty(), flags) };
+        let mapped = mapped
+            .with_context(|| format!("cannot reserve {size:#x} bytes of address space"))?
+            .cast::<u8>();
+        let before = mapped.align_offset(RESERVATION_ALIGNMENT);
+        // SAFETY: both pieces are inside what was just mapped and are not used.
+        unsafe {
+            if before > 0 {
+                let _ = rustix::mm::munmap(mapped.cast(), before);
+            }
+            let after = slack - before - size;
+            if after > 0 {
+                let _ = rustix::mm::munmap(mapped.add(before + size).cast(), after);
+            }
+            Ok(Reservation {
+                start: mapped.add(before),
+                size,
+            })
+        }
+    }
+}
+
+impl Reservation {
+    /// Its lowest address.
+    pub fn start(&self) -> NonNull<u8> {
+        NonNull::new(self.start).expect("the kernel does not map address 0")
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; nothing that refers to it outlives this. Failure would only leak.
+        let _ = unsafe { rustix::mm::munmap(self.start.cast(), self.size) };
+    }
+}
+
+// SAFETY: the memory belongs to the set alone.
+unsafe impl Send for SlabSet {}
+
+impl SlabSet {
+    /// Reserves address space and maps the initial image.
+    pub fn map(plan: &SlabPlan, file: &OwnedFd) -> Result<SlabSet> {
+        let set = SlabSet {
+            reservation: Reservation::new(plan.size)?,
+        };
+        for (index, slab) in plan.slabs.iter().enumerate() {
+            let id = SlabId::new(index);
+            set.map_slab(id, slab, file)
+                .with_context(|| format!("cannot map {id}"))?;
+        }
+        Ok(set)
+    }
+
+    fn map_slab(&self, id: SlabId, slab: &OneSlab, file: &OwnedFd) -> Result<()> {
+        let context = self.context(id).as_ptr();
+        let read_write = MprotectFlags::READ | MprotectFlags::WRITE;
+        // SAFETY: all ranges are inside the reservation, by the plan; nothing uses them yet.
+        unsafe {
+            let root = self.root(id).as_ptr().cast();
+            rustix::mm::mprotect(root, slab.root_bytes, read_write)?;
+            let start = context.sub(slab.context_bytes).cast();
+            let length = slab.context_bytes + slab.memory_bytes;
+            rustix::mm::mprotect(start, length, read_write)?;
+            for extent in &slab.extents {
+                let address = context.offset(extent.target as isize).cast();
+                let protection = ProtFlags::READ | ProtFlags::WRITE;
+                let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+                let length = round_to_pages(extent.length as usize);
+                rustix::mm::mmap(address, length, protection, flags, file, extent.file_offset)
+                    .context("cannot map an extent of the image")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The address of a slab's root.
+    pub fn root(&self, id: SlabId) -> NonNull<u8> {
+        // SAFETY: inside the reservation.
+        let root = unsafe {
+            self.reservation
+                .start
+                .add(id.index() * SLAB_STRIDE as usize)
+        };
+        NonNull::new(root).expect("the kernel does not map address 0")
+    }
+
+    /// A slab's context pointer, which is also the base of its memory.
+    pub fn context(&self, id: SlabId) -> NonNull<u8> {
+        // SAFETY: inside the reservation, or one past its end for a last slab without memory.
+        unsafe { self.root(id).add(ROOT_DISTANCE as usize) }
+    }
+
+    /// Whether `address` is in the memory of any slab or the guard after it.
+    pub fn in_memory_or_guard(&self, plan: &SlabPlan, address: usize) -> bool {
+        let Some(offset) = address.checked_sub(self.reservation.start.addr()) else {
+            return false;
+        };
+        let (index, within) = (
+            offset / SLAB_STRIDE as usize,
+            (offset % SLAB_STRIDE as usize) as u64,
+        );
+        let range = ROOT_DISTANCE..ROOT_DISTANCE + MEMORY_RESERVATION + MEMORY_GUARD;
+        plan.slabs.get(index).is_some_and(|slab| slab.has_memory) && range.contains(&within)
+    }
+
+    /// Makes a memory's bytes from `old` to `new` accessible; both are lengths in bytes within its
+    /// reservation.
+    pub fn grow_memory(&self, slab: SlabId, old: u64, new: u64) -> Result<()> {
+        let start = round_to_pages(old as usize);
+        let end = round_to_pages(new as usize);
+        if new > MEMORY_RESERVATION || end < start {
+            bail!("the memory does not fit its reservation");
+        }
+        if end > start {
+            // SAFETY: inside the slab's memory, beyond what is in use.
+            unsafe {
+                let address = self.context(slab).add(start).as_ptr().cast::<c_void>();
+                let flags = MprotectFlags::READ | MprotectFlags::WRITE;
+                rustix::mm::mprotect(address, end - start, flags)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes contexts and memories what [`SlabSet::map`] made. Roots, and the fields of contexts that the
+    /// runtime keeps, may stay as they are: whoever takes the set writes all of them before guest code runs. `file` is the artifact's first byte, mapped.
+    fn reset(&mut self, plan: &SlabPlan, file: *const u8) -> Result<()> {
+        let slabs = plan.slabs.iter().enumerate();
+        for (index, slab) in slabs.filter(|(_, slab)| slab.written) {
+            let id = SlabId::new(index);
+            let context = self.context(id).as_ptr();
+            let header = self.root(id).cast::<RootHeader>().as_ptr();
+            // SAFETY: all ranges are inside the reservation; no instance uses the set any more.
+            unsafe {
+                let current = round_to_pages((&raw const (*header).memory_length).read() as usize);
+                if current > slab.memory_bytes {
+                    let grown = context.add(slab.memory_bytes).cast::<c_void>();
+                    let length = current - slab.memory_bytes;
+                    rustix::mm::madvise(grown, length, Advice::LinuxDontNeed)?;
+                    rustix::mm::mprotect(grown, length, MprotectFlags::empty())?;
+                }
+                let start = context.sub(slab.context_bytes);
+                let length = slab.context_bytes + slab.memory_bytes;
+                let mut runs = [Pages::default(); 32];
+                let (first, end) = (start.addr(), start.addr() + length);
+                match pagemap::written(first, end, KEPT_PAGES, &mut runs) {
+                    Some(runs) => {
+                        for run in runs {
+                            restore(slab, context, run, file);
+                        }
+                    }
+                    // Private pages of the image become the file's again, others zero.
+                    None => rustix::mm::madvise(start.cast(), length, Advice::LinuxDontNeed)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes the initial contents of a run of pages of a slab, which stay resident.
+///
+/// # Safety
+/// The run is inside the slab's accessible context and memory, and `file` is the artifact as it was
+/// when the slab was mapped.
+unsafe fn restore(slab: &OneSlab, context: *mut u8, run: &Pages, file: *const u8) {
+    let offset = |address: u64| address as i64 - context.addr() as i64;
+    let (mut at, end) = (offset(run.start), offset(run.end));
+    let zero = |from: i64, to: i64| {
+        if from < to {
+            // SAFETY: inside the run.
+            unsafe {
+                context
+                    .offset(from as isize)
+                    .write_bytes(0, (to - from) as usize)
+            };
+        }
+    };
+    for extent in &slab.extents {
+        let extent_end = extent.target + round_to_pages(extent.length as usize) as i64;
+        let (from, to) = (at.max(extent.target), end.min(extent_end));
+        if from >= to {
+            continue;
+        }
+        zero(at, from);
+        // SAFETY: whole pages of the extent, which the file's mapping has as well: beyond the file's
+        // end, the last page is zero in both.
+        unsafe {
+            let source = file.add(extent.file_offset as usize + (from - extent.target) as usize);
+            let target = context.offset(from as isize);
+            target.copy_from_nonoverlapping(source, (to - from) as usize);
+        }
+        at = to;
+    }
+    zero(at, end);
+}
+
+/// Warm slab sets of one component.
+#[derive(Default)]
+pub(crate) struct Pool {
+    sets: Mutex<Vec<SlabSet>>,
+}
+
+impl Pool {
+    /// A pristine set: a warm one, or a new one.
+    pub fn take(&self, plan: &SlabPlan, file: &OwnedFd) -> Result<SlabSet> {
+        let warm = self.sets.lock().ok().and_then(|mut sets| sets.pop());
+        match warm {
+            Some(set) => Ok(set),
+            None => SlabSet::map(plan, file),
+        }
+    }
+
+    /// Resets a set and keeps it, or gives it back to the system.
+    pub fn put(&self, mut set: SlabSet, plan: &SlabPlan, file: *const u8) {
+        let room = |sets: &Vec<SlabSet>| sets.len() < POOL_SIZE;
+        if !self.sets.lock().is_ok_and(|sets| room(&sets)) {
+            return;
+        }
+        if set.reset(plan, file).is_ok()
+            && let Ok(mut sets) = self.sets.lock()
+            && room(&sets)
+        {
+            sets.push(set);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::mapping::{FileMapping, sealed_copy};
+    use std::io::Write;
+    use trampette_artifact::canonical::PointerWidth;
+    use trampette_artifact::ids::MemoryId;
+    use trampette_artifact::layout::{CONTEXT_ALIGNMENT, RootLayout};
+    use trampette_artifact::metadata::{MemoryPlace, Slab};
+
+    fn metadata() -> Metadata {
+        let memory = |slab| Memory {
+            place: MemoryPlace::Slab(SlabId(slab)),
+            minimum: 64,
+            maximum: None,
+            page_size_log2: 16,
+            width: PointerWidth::P32,
+        };
+        let slab = |memory, extents| Slab {
+            context_size: 4096,
+            memory: Some(MemoryId(memory)),
+            extents,
+            written: true,
+        };
+        Metadata {
+            slabs: vec![
+                slab(
+                    0,
+                    vec![Extent {
+                        file_offset: CONTEXT_ALIGNMENT,
+                        target: CONTEXT_ALIGNMENT as i64,
+                        length: 100,
+                    }],
+                ),
+                slab(1, vec![]),
+            ],
+            memories: vec![memory(0), memory(1)],
+            root: RootLayout {
+                instances: 1,
+                memories: 2,
+                ..RootLayout::default()
+            },
+            ..Metadata::default()
+        }
+    }
+
+    #[test]
+    fn images_are_mapped_written_and_reset() {
+        // Few pages are restored one by one, many are given back.
+        written_and_reset(0);
+        written_and_reset(2 * KEPT_PAGES);
+    }
+
+    fn written_and_reset(more_pages: usize) {
+        let metadata = metadata();
+        crate::load::validate::metadata(&metadata, 1 << 20).unwrap();
+        let plan = SlabPlan::new(&metadata);
+        let file = sealed_copy(|file| {
+            let mut bytes = vec![0; 2 * CONTEXT_ALIGNMENT as usize];
+            bytes[CONTEXT_ALIGNMENT as usize..][..100].fill(7);
+            Ok(file.write_all(&bytes)?)
+        })
+        .unwrap();
+        let pool = Pool::default();
+        let set = pool.take(&plan, &file).unwrap();
+        let base = set.context(SlabId(0));
+        assert_eq!(base.addr().get() % CONTEXT_ALIGNMENT as usize, 0);
+        assert_eq!(
+            set.context(SlabId(1)).addr().get() - base.addr().get(),
+            SLAB_STRIDE as usize
+        );
+        // SAFETY: inside the memory and context that were just mapped.
+        unsafe {
+            assert_eq!(base.add(65536 + 99).read(), 7);
+            assert_eq!(base.add(65536 + 100).read(), 0);
+            base.add(65536).write(1);
+            base.add(5).write(2);
+            for page in 0..more_pages {
+                base.add((2 << 16) + page * 4096).write(6);
+            }
+            base.sub(8).write(3);
+            set.grow_memory(SlabId(0), 64 << 16, 65 << 16).unwrap();
+            base.add(64 << 16).write(4);
+            let header = set.root(SlabId(0)).cast::<RootHeader>().as_ptr();
+            (&raw mut (*header).memory_length).write(65 << 16);
+            base.add(SLAB_STRIDE as usize + 9).write(8);
+        }
+        assert!(set.in_memory_or_guard(&plan, base.addr().get()));
+        assert!(set.in_memory_or_guard(&plan, base.addr().get() + (5 << 30)));
+        assert!(!set.in_memory_or_guard(&plan, base.addr().get() - 1));
+        assert!(!set.in_memory_or_guard(&plan, base.addr().get() + (6 << 30)));
+
+        let source = FileMapping::new(file.try_clone().unwrap()).unwrap();
+        pool.put(set, &plan, source.file_bytes().as_ptr());
+        let set = pool.take(&plan, &file).unwrap();
+        assert_eq!(set.context(SlabId(0)), base);
+        // SAFETY: as above.
+        unsafe {
+            assert_eq!(base.add(65536).read(), 7);
+            assert_eq!(base.add(5).read(), 0);
+            assert_eq!(base.sub(8).read(), 0);
+            assert_eq!(base.add(SLAB_STRIDE as usize + 9).read(), 0);
+            for page in 0..more_pages {
+                assert_eq!(base.add((2 << 16) + page * 4096).read(), 0);
+            }
+            set.grow_memory(SlabId(0), 64 << 16, 65 << 16).unwrap();
+            assert_eq!(base.add(64 << 16).read(), 0);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests that need more than one room.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `handmade` | an artifact whose code is written by hand, loaded and run |
+//! | `api` | linking and calling with that artifact |
+//! | `layout` | native layout of Rust types against the one definition in `trampette-artifact` |
+
+mod api;
+mod handmade;
+mod layout;

@@ -1,0 +1,23 @@
+//! Component-level values as Rust values: checking types, lifting and lowering.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `typed` | [`Lift`](crate::Lift) and [`Lower`](crate::Lower): Rust types as component-level types |
+//! | `scalars`, `containers`, `maps` | those traits for Rust's own types |
+//! | `resource`, `resource_table` | [`Resource`](crate::Resource), [`ResourceAny`](crate::ResourceAny), [`ResourceTable`](crate::ResourceTable) |
+//! | `error_context` | [`ErrorContext`](crate::ErrorContext) and the messages that a store keeps |
+//! | `val` | [`Val`](crate::Val): any component-level value |
+//! | `flags`, `guest_resource` | [`flags!`](crate::flags), [`guest_resource!`](crate::guest_resource) |
+//! | `private` | what generated code for an embedder's own types uses |
+
+pub(crate) mod containers;
+pub(crate) mod error_context;
+pub(crate) mod flags;
+pub(crate) mod guest_resource;
+pub(crate) mod maps;
+pub mod private;
+pub(crate) mod resource;
+pub(crate) mod resource_table;
+pub(crate) mod scalars;
+pub(crate) mod typed;
+pub(crate) mod val;

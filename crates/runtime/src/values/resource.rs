@@ -1,0 +1,366 @@
+//! Handles of resources on the host's side: [`Resource`] and [`ResourceAny`].
+
+use crate::host::func::InstanceId;
+use crate::load::backtrace::Trap;
+use crate::machine::store::{AsContext, AsContextMut, StoreInner};
+use crate::values::containers::List;
+use crate::values::typed::{
+    ComponentType, Lift, LiftContext, Lower, LowerContext, ResourceType, TypeContext, resource_name,
+};
+use anyhow::{Result, bail, ensure};
+use std::any::TypeId;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use trampette_artifact::ids::ResourceId;
+use trampette_artifact::types::{DefinedType, Type};
+
+/// A handle of a resource that the host defines: its representation, a number that means something
+/// to the host, most often an index into a
+/// [`ResourceTable`](crate::ResourceTable).
+///
+/// Natively an owned and a borrowed handle are the same; who owns the resource is in the function's
+/// type.
+pub struct Resource<T> {
+    rep: u32,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T: 'static> Resource<T> {
+    /// A handle with this representation.
+    pub fn new(rep: u32) -> Resource<T> {
+        Resource {
+            rep,
+            marker: PhantomData,
+        }
+    }
+
+    /// The representation.
+    pub fn rep(&self) -> u32 {
+        self.rep
+    }
+}
+
+impl<T> std::fmt::Debug for Resource<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Resource<{}>({})", std::any::type_name::<T>(), self.rep)
+    }
+}
+
+// SAFETY: a handle of an imported resource is natively its representation.
+unsafe impl<T: 'static> ComponentType for Resource<T> {
+    type Native = u32;
+
+    fn check(ty: Type, cx: &TypeContext<'_>) -> Result<()> {
+        let Some(DefinedType::Own(id) | DefinedType::Borrow(id)) = cx.defined(ty) else {
+            return Err(cx.mismatch(ty, Self::describe()));
+        };
+        match cx.resource(*id) {
+            ResourceType::Host(host) if host == TypeId::of::<T>() => Ok(()),
+            ResourceType::Guest(_) => bail!(
+                "expected `{}`, a resource that the component defines, found `{}`",
+                cx.display(ty),
+                Self::describe()
+            ),
+            _ => bail!(
+                "expected `{}`, which the linker defines with another Rust type, found `{}`",
+                cx.display(ty),
+                Self::describe()
+            ),
+        }
+    }
+
+    fn describe() -> String {
+        format!("resource {}", std::any::type_name::<T>())
+    }
+}
+
+// SAFETY: only the representation is read.
+unsafe impl<T: 'static> Lift for Resource<T> {
+    type View<'a> = Resource<T>;
+    type ListView<'a> = List<'a, Resource<T>>;
+
+    #[inline]
+    unsafe fn view<'a>(native: &'a u32, _cx: LiftContext<'a>) -> Resource<T> {
+        Resource::new(*native)
+    }
+
+    unsafe fn lift(native: &u32, _cx: LiftContext<'_>) -> Resource<T> {
+        Resource::new(*native)
+    }
+
+    unsafe fn view_list<'a>(natives: &'a [u32], cx: LiftContext<'a>) -> Self::ListView<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { List::new(natives, cx) }
+    }
+}
+
+// SAFETY: the representation is written.
+unsafe impl<T: 'static> Lower for Resource<T> {
+    fn lower(self, cx: &mut LowerContext<'_>, destination: &mut MaybeUninit<u32>) -> Result<()> {
+        self.lower_ref(cx, destination)
+    }
+
+    fn lower_ref(
+        &self,
+        _cx: &mut LowerContext<'_>,
+        destination: &mut MaybeUninit<u32>,
+    ) -> Result<()> {
+        destination.write(self.rep);
+        Ok(())
+    }
+}
+
+/// A handle of a resource of any type: of one that a component defines, which the host holds in its
+/// table of handles, or of one that the host defines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ResourceAny {
+    handle: u32,
+    owner: Owner,
+}
+
+/// The instance that the handles of a call are of, in its store.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'s> {
+    pub id: InstanceId,
+    pub store: &'s StoreInner,
+    /// What a [`ResourceAny`] of a call with Rust types is, if it is one of the host's.
+    pub host: Option<ResourceType>,
+}
+
+/// Who defines a resource.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Owner {
+    /// The component that this is an instance of; the handle is an index into the host's table.
+    Guest {
+        instance: InstanceId,
+        /// Of which type; `None` if the instance has no such handle.
+        resource: Option<ResourceId>,
+        /// Which of the handles with that index, one after the other, this is.
+        generation: u32,
+    },
+    /// The host; the handle is the representation.
+    Host(ResourceType),
+}
+
+impl ResourceAny {
+    /// A handle that a call has just given to the host.
+    pub(crate) fn guest(origin: Origin<'_>, handle: u32) -> ResourceAny {
+        let raw = origin.id.raw_in(origin.store);
+        let generation = raw.map_or(0, |raw| raw.mark_host_handle(origin.store, handle));
+        let found = raw.and_then(|raw| raw.host_handle(origin.store, handle));
+        ResourceAny {
+            handle,
+            owner: Owner::Guest {
+                instance: origin.id,
+                resource: found.map(|handle| handle.resource),
+                generation,
+            },
+        }
+    }
+
+    pub(crate) fn host(ty: ResourceType, rep: u32) -> ResourceAny {
+        ResourceAny {
+            handle: rep,
+            owner: Owner::Host(ty),
+        }
+    }
+
+    /// The native form for a place of this type.
+    pub(crate) fn lower_as(&self, ty: ResourceType, origin: Option<Origin<'_>>) -> Result<u32> {
+        match (self.owner, ty) {
+            (Owner::Guest { .. }, ResourceType::Guest(_)) => self.lower_guest(origin),
+            (Owner::Host(host), ty) if host == ty => Ok(self.handle),
+            _ => bail!("found {}", self.display(origin)),
+        }
+    }
+
+    /// The resource as messages name it.
+    fn display(&self, origin: Option<Origin<'_>>) -> String {
+        match (self.owner, origin) {
+            (
+                Owner::Guest {
+                    instance, resource, ..
+                },
+                Some(origin),
+            ) => display_guest(origin.store, instance, resource),
+            (Owner::Guest { .. }, None) => "a resource that a component defines".to_string(),
+            (Owner::Host(_), _) => "another resource that the host defines".to_string(),
+        }
+    }
+
+    /// The native form for a place whose resource type the component defines; compiled code checks
+    /// that type.
+    fn lower_guest(&self, origin: Option<Origin<'_>>) -> Result<u32> {
+        match (self.owner, origin) {
+            (
+                Owner::Guest {
+                    instance,
+                    resource,
+                    generation,
+                },
+                Some(origin),
+            ) if instance == origin.id => {
+                ensure!(
+                    is_current(origin.store, instance, self.handle, generation),
+                    "{} was given away or dropped",
+                    display_guest(origin.store, instance, resource)
+                );
+            }
+            _ => bail!("{} is of another instance", self.display(origin)),
+        }
+        Ok(self.handle)
+    }
+
+    /// Whether the host owns the resource: otherwise it was only lent to it, or is gone, or is one
+    /// that the host defines.
+    pub fn owned(&self, store: impl AsContext) -> bool {
+        let Owner::Guest {
+            instance,
+            generation,
+            ..
+        } = self.owner
+        else {
+            return false;
+        };
+        let store = store.store_inner();
+        if !is_current(store, instance, self.handle, generation) {
+            return false;
+        }
+        let handle = instance.raw_in(store);
+        let handle = handle.and_then(|raw| raw.host_handle(store, self.handle));
+        handle.is_some_and(|handle| handle.owned)
+    }
+
+    /// Gives up a resource that a component defines: takes the handle out of the host's table and, if
+    /// the host owned the resource, runs the guest's destructor. For a resource that the host defines
+    /// there is nothing to do.
+    ///
+    /// # Errors
+    /// If the handle is gone already, or the destructor traps.
+    pub fn resource_drop(self, mut store: impl AsContextMut) -> Result<()> {
+        let Owner::Guest {
+            instance,
+            resource,
+            generation,
+        } = self.owner
+        else {
+            return Ok(());
+        };
+        let caller = store.caller();
+        let store = caller.inner();
+        let raw = instance.raw(store, || "a resource".to_string())?;
+        let mark = raw.host_handle_mark(store, self.handle);
+        let name = || display_guest(store, instance, resource);
+        ensure!(
+            mark.is_none() || mark == Some(generation),
+            "{} was given away or dropped",
+            name()
+        );
+        let dropped = raw.drop_resource(store, self.handle);
+        dropped.map_err(|error| match error.downcast::<Trap>() {
+            Ok(trap) if trap.frames().is_empty() => trap.at(name()).into(),
+            Ok(trap) => trap.into(),
+            Err(error) => error,
+        })
+    }
+
+    /// The handle of a resource that the host defines with the Rust type `T`.
+    ///
+    /// # Errors
+    /// If it is another resource.
+    pub fn try_into_resource<T: 'static>(self) -> Result<Resource<T>> {
+        ensure!(
+            self.owner == Owner::Host(ResourceType::Host(TypeId::of::<T>())),
+            "expected `{}`, found {}",
+            Resource::<T>::describe(),
+            self.display(None)
+        );
+        Ok(Resource::new(self.handle))
+    }
+}
+
+/// A resource that a component defines, as messages name it.
+fn display_guest(store: &StoreInner, instance: InstanceId, resource: Option<ResourceId>) -> String {
+    match (instance.raw_in(store), resource) {
+        (Some(raw), Some(id)) => {
+            let name = resource_name(raw.component(store).metadata(), id);
+            format!("resource `{name}`")
+        }
+        (None, _) => "a resource of another store".to_string(),
+        (Some(_), None) => "a resource".to_string(),
+    }
+}
+
+/// Whether a handle of the host's table is still the one of that generation.
+fn is_current(store: &StoreInner, instance: InstanceId, handle: u32, generation: u32) -> bool {
+    let raw = instance.raw_in(store);
+    raw.is_some_and(|raw| raw.host_handle_mark(store, handle) == Some(generation))
+}
+
+impl<T: 'static> From<Resource<T>> for ResourceAny {
+    fn from(resource: Resource<T>) -> ResourceAny {
+        ResourceAny::host(ResourceType::Host(TypeId::of::<T>()), resource.rep)
+    }
+}
+
+// SAFETY: a handle of a resource that the component defines is natively an index, one of the host's
+// its representation.
+unsafe impl ComponentType for ResourceAny {
+    type Native = u32;
+
+    fn check(ty: Type, cx: &TypeContext<'_>) -> Result<()> {
+        let Some(DefinedType::Own(id) | DefinedType::Borrow(id)) = cx.defined(ty) else {
+            return Err(cx.mismatch(ty, Self::describe()));
+        };
+        cx.check_any_handle(ty, *id)
+    }
+
+    fn describe() -> String {
+        "resource".to_string()
+    }
+}
+
+// SAFETY: only the handle is read.
+unsafe impl Lift for ResourceAny {
+    type View<'a> = ResourceAny;
+    type ListView<'a> = List<'a, ResourceAny>;
+
+    unsafe fn view<'a>(native: &'a u32, cx: LiftContext<'a>) -> ResourceAny {
+        // SAFETY: the caller's promise.
+        unsafe { Self::lift(native, cx) }
+    }
+
+    unsafe fn lift(native: &u32, cx: LiftContext<'_>) -> ResourceAny {
+        match cx.origin {
+            Some(Origin { host: Some(ty), .. }) => ResourceAny::host(ty, *native),
+            Some(origin) => ResourceAny::guest(origin, *native),
+            // No import's type can name a resource of its own component.
+            None => ResourceAny::host(ResourceType::Unmatched, *native),
+        }
+    }
+
+    unsafe fn view_list<'a>(natives: &'a [u32], cx: LiftContext<'a>) -> Self::ListView<'a> {
+        // SAFETY: the caller's promise.
+        unsafe { List::new(natives, cx) }
+    }
+}
+
+// SAFETY: the handle is written.
+unsafe impl Lower for ResourceAny {
+    fn lower(self, cx: &mut LowerContext<'_>, destination: &mut MaybeUninit<u32>) -> Result<()> {
+        self.lower_ref(cx, destination)
+    }
+
+    fn lower_ref(
+        &self,
+        cx: &mut LowerContext<'_>,
+        destination: &mut MaybeUninit<u32>,
+    ) -> Result<()> {
+        let host = cx.origin.and_then(|origin| origin.host);
+        destination.write(match host {
+            Some(ty) => self.lower_as(ty, cx.origin)?,
+            None => self.lower_guest(cx.origin)?,
+        });
+        Ok(())
+    }
+}

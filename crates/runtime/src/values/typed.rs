@@ -1,0 +1,460 @@
+//! Component-level types as Rust types: checking, lifting from and lowering to native layout.
+//!
+//! | trait | for |
+//! | --- | --- |
+//! | [`ComponentType`] | which WIT types a Rust type stands for, and its native form |
+//! | [`Lift`] | values that come from a guest: parameters of host functions, results of exports |
+//! | [`Lower`] | values that go to a guest: results of host functions, parameters of exports |
+//! | [`Params`] | tuples of those, as the parameters of a function |
+//!
+//! Lifting has two forms: an owned value, and a [`Lift::View`] that borrows what it can. Strings
+//! are viewed as `&str`, lists of numbers, `bool` and `char` as `&[T]`, other lists as
+//! [`List`](crate::List). Native values that come from a guest were validated by compiled code
+//! (UTF-8, characters, tags, bounds), so lifting cannot fail.
+//!
+//! The implementations for Rust's own types are in `scalars.rs` and `containers.rs`.
+
+use crate::machine::store::StoreInner;
+use crate::native::{Keep, NativeSlice};
+use crate::values::resource::Origin;
+use anyhow::{Context, Result, bail};
+use std::any::TypeId;
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use trampette_artifact::ids::ResourceId;
+use trampette_artifact::metadata::{Metadata, Resource};
+use trampette_artifact::types::{DefinedType, Field, FuncType, Type, TypeTable};
+
+/// A Rust type that stands for component-level types.
+///
+/// # Safety
+/// `Native` has the native layout (`artifact::native`) of every type that `check` accepts. If
+/// `BITWISE`, every value of `Self` has the size, alignment and bytes of its `Native`, without
+/// padding.
+pub unsafe trait ComponentType {
+    /// The native form, `repr(C)`.
+    type Native: Copy + 'static;
+
+    /// Whether a value in Rust's memory is its own native form.
+    const BITWISE: bool = false;
+
+    /// Checks that this type stands for `ty`.
+    ///
+    /// # Errors
+    /// If it does not. The error says where in the type.
+    fn check(ty: Type, cx: &TypeContext<'_>) -> Result<()>;
+
+    /// Like [`ComponentType::check`] for a place that may be empty: the payload of a case, or a
+    /// function's result. `()` stands for nothing.
+    ///
+    /// # Errors
+    /// See [`ComponentType::check`].
+    fn check_optional(ty: Option<Type>, cx: &TypeContext<'_>) -> Result<()> {
+        match ty {
+            Some(ty) => Self::check(ty, cx),
+            None => bail!("expected nothing, found `{}`", Self::describe()),
+        }
+    }
+
+    /// The type about as WIT spells it, for messages.
+    fn describe() -> String;
+}
+
+/// A type whose values can be read from native layout.
+///
+/// # Safety
+/// `view` and `lift` read nothing but the value and what it points to, and `View<'a>` gives no
+/// access to any of it beyond `'a`.
+pub unsafe trait Lift: ComponentType + Sized + 'static {
+    /// A value that borrows from native or guest memory for `'a`.
+    type View<'a>;
+
+    /// The view of a list of this type: `&'a [Self]`, or [`List`](crate::List).
+    type ListView<'a>;
+
+    /// Views a value.
+    ///
+    /// # Safety
+    /// `native` is a valid value of a type that [`ComponentType::check`] accepted; what it points to
+    /// lives and does not change during `'a`.
+    unsafe fn view<'a>(native: &'a Self::Native, cx: LiftContext<'a>) -> Self::View<'a>;
+
+    /// Makes an owned value.
+    ///
+    /// # Safety
+    /// See [`Lift::view`]; it need only live during the call.
+    unsafe fn lift(native: &Self::Native, cx: LiftContext<'_>) -> Self;
+
+    /// Views the elements of a list.
+    ///
+    /// # Safety
+    /// See [`Lift::view`], for each element.
+    unsafe fn view_list<'a>(natives: &'a [Self::Native], cx: LiftContext<'a>)
+    -> Self::ListView<'a>;
+
+    /// Makes an owned list.
+    ///
+    /// # Safety
+    /// See [`Lift::lift`], for each element.
+    unsafe fn lift_list(natives: &[Self::Native], cx: LiftContext<'_>) -> Vec<Self> {
+        let lift = |native| {
+            // SAFETY: the caller's promise.
+            unsafe { Self::lift(native, cx) }
+        };
+        natives.iter().map(lift).collect()
+    }
+}
+
+/// A type whose values can be written in native layout.
+///
+/// # Safety
+/// On success `destination` is a valid native value. What it points to lives as long as what the
+/// context keeps, or as long as whatever `Self` borrows ([`Lower::lower`]) or `self` lives unchanged
+/// ([`Lower::lower_ref`]).
+pub unsafe trait Lower: ComponentType {
+    /// Writes a value, giving what it owns to the context.
+    ///
+    /// # Errors
+    /// If the value cannot be represented, or memory runs out.
+    fn lower(
+        self,
+        cx: &mut LowerContext<'_>,
+        destination: &mut MaybeUninit<Self::Native>,
+    ) -> Result<()>
+    where
+        Self: Sized;
+
+    /// Writes a value that the caller keeps.
+    ///
+    /// # Errors
+    /// See [`Lower::lower`].
+    fn lower_ref(
+        &self,
+        cx: &mut LowerContext<'_>,
+        destination: &mut MaybeUninit<Self::Native>,
+    ) -> Result<()>;
+}
+
+/// A tuple that is the parameters of a function.
+///
+/// # Safety
+/// Its `Native` is the native layout of every parameter list that `check_params` accepts.
+pub unsafe trait Params: ComponentType {
+    /// Checks number and types.
+    ///
+    /// # Errors
+    /// If they differ. The error names the parameter.
+    fn check_params(params: &[Field], cx: &TypeContext<'_>) -> Result<()>;
+
+    /// The types about as WIT spells them, separated by commas.
+    fn describe_params() -> String;
+}
+
+/// What values are lifted with.
+#[derive(Clone, Copy)]
+pub struct LiftContext<'a> {
+    /// The instance that the value comes from, if handles of resources that it defines can occur.
+    pub(crate) origin: Option<Origin<'a>>,
+    /// The store that the value comes from, if error contexts can occur.
+    pub(crate) store: Option<&'a StoreInner>,
+}
+
+impl<'a> LiftContext<'a> {
+    pub(crate) fn new(origin: Option<Origin<'a>>) -> Self {
+        let store = origin.map(|origin| origin.store);
+        LiftContext { origin, store }
+    }
+
+    /// The context of an import's parameters.
+    pub(crate) fn of_import(store: &'a StoreInner) -> Self {
+        LiftContext {
+            origin: None,
+            store: Some(store),
+        }
+    }
+}
+
+/// What values are lowered with.
+pub struct LowerContext<'k> {
+    /// Owns what native values point to.
+    keep: Keep<'k>,
+    /// The instance that the value goes to, if handles of resources that it defines can occur.
+    pub(crate) origin: Option<Origin<'k>>,
+}
+
+impl<'k> LowerContext<'k> {
+    pub(crate) fn new(keep: Keep<'k>, origin: Option<Origin<'k>>) -> Self {
+        LowerContext { keep, origin }
+    }
+
+    /// The store that the value goes to.
+    pub(crate) fn store(&self) -> Option<&'k StoreInner> {
+        self.keep.store().or(self.origin.map(|origin| origin.store))
+    }
+
+    /// Takes over a vector whose elements are their own native form; nothing is copied.
+    pub fn keep_vec<T: Copy + 'static>(&mut self, vec: Vec<T>) -> NativeSlice {
+        self.keep.vec(vec)
+    }
+
+    /// Room for `len` values of `size` bytes each, zeroed, aligned to 8.
+    ///
+    /// # Errors
+    /// If the size overflows.
+    pub fn zeroed(&mut self, size: usize, len: usize) -> Result<NonNull<u8>> {
+        self.keep.zeroed(size, len)
+    }
+
+    /// Lowers a list whose elements are not their own native form: `lower` writes one element.
+    ///
+    /// # Errors
+    /// If the list is too large, or those of `lower`.
+    pub fn lower_list<N: Copy, I>(
+        &mut self,
+        items: I,
+        mut lower: impl FnMut(I::Item, &mut Self, &mut MaybeUninit<N>) -> Result<()>,
+    ) -> Result<NativeSlice>
+    where
+        I: ExactSizeIterator,
+    {
+        const { assert!(align_of::<N>() <= 8) };
+        let room = items.len();
+        let ptr = self.zeroed(size_of::<N>(), room)?;
+        let mut len = 0;
+        for item in items.take(room) {
+            // SAFETY: there is room for `room` elements, and `take` gives no more.
+            let place = unsafe { ptr.cast::<MaybeUninit<N>>().add(len).as_mut() };
+            lower(item, self, place).with_context(|| format!("list element {len}"))?;
+            len += 1;
+        }
+        Ok(NativeSlice {
+            ptr: ptr.as_ptr(),
+            len,
+        })
+    }
+}
+
+/// What a resource type of a component is to the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResourceType {
+    /// Imported, and not (yet) matched with one that the host defines.
+    Unmatched,
+    /// Imported; the host registered it with this Rust type.
+    Host(TypeId),
+    /// Imported; the host registered it without a Rust type.
+    HostDynamic,
+    /// Imported; the host registered it with a number instead of a Rust type.
+    HostNumbered(u64),
+    /// Defined by the component.
+    Guest(ResourceId),
+}
+
+/// What types are checked against.
+#[derive(Clone, Copy)]
+pub struct TypeContext<'a> {
+    metadata: &'a Metadata,
+    resources: &'a [ResourceType],
+    any_handles: Option<&'a Cell<Option<AnyHandles>>>,
+}
+
+/// Whose the resources are that a function passes as [`ResourceAny`](crate::ResourceAny)s, which
+/// their Rust type does not say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum AnyHandles {
+    /// The component's; the handles are indices, and what they are of is found in a table.
+    Guest,
+    /// The host's, of this type; the handles are representations.
+    Host(ResourceType),
+}
+
+impl<'a> TypeContext<'a> {
+    pub(crate) fn new(metadata: &'a Metadata, resources: &'a [ResourceType]) -> Self {
+        TypeContext {
+            metadata,
+            resources,
+            any_handles: None,
+        }
+    }
+
+    /// The same context for a function that the component exports; `found` gets whose its resources
+    /// of any type are.
+    pub(crate) fn with_any_handles(self, found: &'a Cell<Option<AnyHandles>>) -> Self {
+        TypeContext {
+            any_handles: Some(found),
+            ..self
+        }
+    }
+
+    /// Checks that a handle of this type can be a [`ResourceAny`](crate::ResourceAny).
+    pub(crate) fn check_any_handle(&self, ty: Type, id: ResourceId) -> Result<()> {
+        let handles = match self.resource(id) {
+            ResourceType::Guest(_) => AnyHandles::Guest,
+            host => AnyHandles::Host(host),
+        };
+        match (self.any_handles, handles) {
+            (None, AnyHandles::Guest) => Ok(()),
+            (None, AnyHandles::Host(_)) => bail!(
+                "expected `{}`, a resource that the host defines, found a resource of a component",
+                self.display(ty)
+            ),
+            (Some(found), handles) => match found.replace(Some(handles)) {
+                Some(others) if others != handles => bail!(
+                    "expected `{}`, found a resource of any type; those of one function are either \
+                     all the component's or all of one type of the host's",
+                    self.display(ty)
+                ),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// The component's types.
+    pub fn types(&self) -> &'a TypeTable {
+        &self.metadata.types
+    }
+
+    /// The definition of a type; `None` for those that have a name of their own in WIT.
+    pub fn defined(&self, ty: Type) -> Option<&'a DefinedType> {
+        match ty {
+            Type::Defined(id) => self.metadata.types.get(id),
+            _ => None,
+        }
+    }
+
+    /// What a resource is.
+    pub fn resource(&self, id: ResourceId) -> ResourceType {
+        let matched = self.resources.get(id.index());
+        matched.copied().unwrap_or(ResourceType::Unmatched)
+    }
+
+    /// The name of a resource, without those of its interfaces.
+    pub fn resource_name(&self, id: ResourceId) -> String {
+        resource_name(self.metadata, id)
+    }
+
+    /// The error for a type that is not the expected one.
+    pub fn mismatch(&self, expected: Type, found: String) -> anyhow::Error {
+        anyhow::anyhow!("expected `{}`, found `{found}`", self.display(expected))
+    }
+
+    /// A type as WIT spells it, resources by their names.
+    pub fn display(&self, ty: Type) -> String {
+        display_type(self.metadata, ty)
+    }
+
+    /// A function type as WIT spells it: `func(x: u32) -> own<output-stream>`.
+    pub fn display_func(&self, ty: &FuncType) -> String {
+        let start = if ty.is_async { "async func" } else { "func" };
+        let param = |param: &Field| format!("{}: {}", param.name, self.display(param.ty));
+        let params = ty.params.iter().map(param).collect::<Vec<_>>().join(", ");
+        match ty.result {
+            Some(result) => format!("{start}({params}) -> {}", self.display(result)),
+            None => format!("{start}({params})"),
+        }
+    }
+}
+
+/// The name of a resource for messages.
+pub(crate) fn resource_name(metadata: &Metadata, id: ResourceId) -> String {
+    match metadata.resources.get(id.index()) {
+        Some(Resource::Imported { path }) => path.last().cloned().unwrap_or_default(),
+        Some(Resource::Defined { name, .. }) => name.clone(),
+        None => id.to_string(),
+    }
+}
+
+/// A type as WIT spells it, resources by their names.
+pub(crate) fn display_type(metadata: &Metadata, ty: Type) -> String {
+    let types = &metadata.types;
+    let one = |ty: &Type| display_type(metadata, *ty);
+    let Type::Defined(id) = ty else {
+        return types.display(ty);
+    };
+    let Some(defined) = types.get(id) else {
+        return id.to_string();
+    };
+    let optional = |ty: &Option<Type>| ty.as_ref().map_or_else(|| "_".to_string(), one);
+    match defined {
+        DefinedType::Record(fields) => {
+            let field = |field: &Field| format!("{}: {}", field.name, one(&field.ty));
+            let fields: Vec<_> = fields.iter().map(field).collect();
+            format!("record {{ {} }}", fields.join(", "))
+        }
+        DefinedType::Variant(cases) => {
+            let case = |case: &trampette_artifact::types::Case| match &case.ty {
+                Some(ty) => format!("{}({})", case.name, one(ty)),
+                None => case.name.clone(),
+            };
+            let cases: Vec<_> = cases.iter().map(case).collect();
+            format!("variant {{ {} }}", cases.join(", "))
+        }
+        DefinedType::List(element) => format!("list<{}>", one(element)),
+        DefinedType::FixedLengthList(element, n) => format!("list<{}, {n}>", one(element)),
+        DefinedType::Map(key, value) => format!("map<{}, {}>", one(key), one(value)),
+        DefinedType::Tuple(types) => {
+            let types: Vec<_> = types.iter().map(one).collect();
+            format!("tuple<{}>", types.join(", "))
+        }
+        DefinedType::Flags(_) | DefinedType::Enum(_) => types.display(ty),
+        DefinedType::Option(ty) => format!("option<{}>", one(ty)),
+        DefinedType::Result { ok, err } => match (ok, err) {
+            (None, None) => "result".to_string(),
+            (Some(ok), None) => format!("result<{}>", one(ok)),
+            _ => format!("result<{}, {}>", optional(ok), optional(err)),
+        },
+        DefinedType::Own(id) => format!("own<{}>", resource_name(metadata, *id)),
+        DefinedType::Borrow(id) => format!("borrow<{}>", resource_name(metadata, *id)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ComponentType, ResourceAny};
+
+    /// A component's resource and two of the host's, each owned: `f: func(a, b)`.
+    #[test]
+    fn resources_of_any_type_are_all_of_one_side() {
+        let mut metadata = Metadata::default();
+        let name = |name: &str| Resource::Imported {
+            path: vec![name.to_string()],
+        };
+        metadata.resources = ["mine", "file", "dir"].map(name).to_vec();
+        let own = |index| DefinedType::Own(ResourceId(index));
+        let [mine, file, dir] = [0, 1, 2].map(|index| metadata.types.intern(own(index)));
+        let resources = [
+            ResourceType::Guest(ResourceId(0)),
+            ResourceType::Host(TypeId::of::<u8>()),
+            ResourceType::Host(TypeId::of::<u16>()),
+        ];
+        let cx = TypeContext::new(&metadata, &resources);
+        let check = |types: &[Type]| {
+            let found = Cell::new(None);
+            let cx = cx.with_any_handles(&found);
+            let mut all = types.iter();
+            let checked = all.try_for_each(|ty| ResourceAny::check(*ty, &cx));
+            checked.map(|()| found.get()).map_err(|e| e.to_string())
+        };
+        assert_eq!(check(&[mine, mine]), Ok(Some(AnyHandles::Guest)));
+        assert_eq!(
+            check(&[file, file]),
+            Ok(Some(AnyHandles::Host(resources[1])))
+        );
+        let refused = |ty| {
+            Err(format!(
+                "expected `own<{ty}>`, found a resource of any type; those of one function are \
+                 either all the component's or all of one type of the host's"
+            ))
+        };
+        assert_eq!(check(&[mine, file]), refused("file"));
+        assert_eq!(check(&[file, dir]), refused("dir"));
+
+        // What the host offers does not take what only the component defines.
+        assert!(ResourceAny::check(mine, &cx).is_ok());
+        assert_eq!(
+            ResourceAny::check(file, &cx).unwrap_err().to_string(),
+            "expected `own<file>`, a resource that the host defines, found a resource of a component"
+        );
+    }
+}
