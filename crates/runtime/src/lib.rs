@@ -2,6 +2,7 @@
 //!
 //! | room | subject |
 //! | --- | --- |
+//! | `messages` | how messages name items |
 //! | `native` | the Rust forms of native layout |
 //! | `memory` | address space: the artifact's file and the memory that instances are made of |
 //! | `load` | from the bytes of an artifact to a [`Component`] with its look-up tables |
@@ -18,6 +19,7 @@ mod host;
 mod load;
 mod machine;
 mod memory;
+mod messages;
 mod native;
 #[cfg(test)]
 mod tests;

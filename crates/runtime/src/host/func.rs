@@ -1,15 +1,18 @@
 //! Instances and their exported functions: [`InstancePre`], [`Instance`], [`Func`], [`TypedFunc`].
 
 use crate::host::linker::Linker;
-use crate::host::matching::{Matched, about, display_export, display_path, match_imports};
+use crate::host::matching::{Matched, match_imports};
 use crate::host::shims::{check_func, describe_func};
 use crate::host::versions::compatible;
 use crate::load::backtrace::Trap;
 use crate::load::component::Component;
-use crate::machine::instance::{EntryCode, HostDestructor, HostImports, InstanceData, RawInstance};
+use crate::machine::instance::{
+    EntryCode, HostDestructor, HostImports, InstanceData, InstanceId, RawInstance, foreign_store,
+};
 use crate::machine::store::{AsContext, AsContextMut, StoreInner};
-use crate::native::{Keep, KeepAlive, NativeBuffer};
+use crate::messages::{about, display_export, display_path};
 use crate::values::containers::TupleField;
+use crate::values::keep::{Keep, KeepAlive, NativeBuffer};
 use crate::values::resource::Origin;
 use crate::values::typed::{
     AnyHandles, ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType,
@@ -135,47 +138,10 @@ impl<T: 'static> InstancePre<T> {
         // as this one is.
         let raw = unsafe { RawInstance::new(inner, &self.shared.component, imports) }?;
         Ok(Instance {
-            id: InstanceId {
-                store: inner.id(),
-                raw,
-            },
+            id: raw.id(inner),
             shared: self.shared.clone(),
         })
     }
-}
-
-/// Names one instance of one store.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct InstanceId {
-    store: u64,
-    raw: RawInstance,
-}
-
-impl InstanceId {
-    /// The instance, if it is in this store. `what` says in the error what was used.
-    #[inline]
-    pub(crate) fn raw(
-        &self,
-        store: &StoreInner,
-        what: impl FnOnce() -> String,
-    ) -> Result<RawInstance> {
-        match self.raw_in(store) {
-            Some(raw) => Ok(raw),
-            None => Err(foreign_store(what)),
-        }
-    }
-
-    /// The instance, if it is in this store.
-    #[inline]
-    pub(crate) fn raw_in(&self, store: &StoreInner) -> Option<RawInstance> {
-        (self.store == store.id()).then_some(self.raw)
-    }
-}
-
-/// The error for something that was used with another store than its own.
-#[cold]
-fn foreign_store(what: impl FnOnce() -> String) -> anyhow::Error {
-    anyhow!("{}: used with a store that it is not in", what())
 }
 
 /// Where an export is: `"run"`, `"wasi:cli/run@0.2.0#run"`, or `["wasi:cli/run@0.2.0", "run"]`.

@@ -5,12 +5,12 @@
 //! `shims.rs`.
 
 use crate::host::func::{Instance, InstancePre};
-use crate::host::matching::{about, display_item};
 use crate::host::shims::HostFunc;
 use crate::host::versions::compatible;
 use crate::load::component::Component;
 use crate::machine::instance::HostDestructor;
 use crate::machine::store::{AsContextMut, Caller};
+use crate::messages::{ItemKind, about, display_item};
 use crate::values::typed::{Lift, Lower, Params, ResourceType};
 use crate::values::val::Val;
 use anyhow::{Result, bail};
@@ -66,11 +66,11 @@ pub(crate) enum Definition {
 }
 
 impl Definition {
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> ItemKind {
         match self {
-            Definition::Instance(_) => "an instance",
-            Definition::Func(_) => "a function",
-            Definition::Resource(_) => "a resource",
+            Definition::Instance(_) => ItemKind::Instance,
+            Definition::Func(_) => ItemKind::Function,
+            Definition::Resource(_) => ItemKind::Resource,
         }
     }
 }
@@ -100,7 +100,7 @@ impl Namespace {
         if shadowing == Shadowing::Refused
             && let Some(previous) = self.items.get(name)
         {
-            bail!("the name is taken by {}", previous.kind());
+            bail!("the name is taken by {}", previous.kind().with_article());
         }
         self.items.insert(name.to_string(), definition);
         Ok(())
@@ -115,7 +115,7 @@ impl Namespace {
         }
         match definition {
             Definition::Instance(namespace) => Ok(namespace),
-            other => bail!("the name is taken by {}", other.kind()),
+            other => bail!("the name is taken by {}", other.kind().with_article()),
         }
     }
 }
@@ -196,7 +196,7 @@ impl<T: 'static> Linker<T> {
             if !wanted(path) {
                 continue;
             }
-            let message = unknown("resource", path);
+            let message = unknown(ItemKind::Resource, path);
             let resource = HostResource {
                 ty: ResourceType::HostDynamic,
                 destructor: Arc::new(move |_, _| bail!("{message}")),
@@ -208,7 +208,7 @@ impl<T: 'static> Linker<T> {
             .iter()
             .filter(|import| wanted(&import.path))
         {
-            let trap = HostFunc::Trap(unknown("function", &import.path).into());
+            let trap = HostFunc::Trap(unknown(ItemKind::Function, &import.path).into());
             self.define_missing(&import.path, Definition::Func(trap))?;
         }
         Ok(())
@@ -224,7 +224,9 @@ impl<T: 'static> Linker<T> {
             let found = found.to_string();
             namespace = namespace
                 .instance(&found, Shadowing::Refused)
-                .map_err(|error| cannot_define("instance", &path[..depth], &found, &error))?;
+                .map_err(|error| {
+                    cannot_define(ItemKind::Instance, &path[..depth], &found, &error)
+                })?;
         }
         if namespace.get(name).is_none() {
             // Nothing has the name, so that nothing can be wrong.
@@ -254,14 +256,14 @@ impl<T: 'static> Linker<T> {
     }
 }
 
-fn unknown(kind: &str, path: &[String]) -> String {
+fn unknown(kind: ItemKind, path: &[String]) -> String {
     let item = display_item("import", kind, path);
     format!("{item}: it is not defined in the linker")
 }
 
 /// The error for a definition that is refused.
 fn cannot_define(
-    kind: &str,
+    kind: ItemKind,
     instances: &[String],
     name: &str,
     error: &anyhow::Error,
@@ -294,7 +296,7 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
             namespace: self
                 .namespace
                 .instance(name, self.shadowing)
-                .map_err(|error| cannot_define("instance", &self.path, name, &error))?,
+                .map_err(|error| cannot_define(ItemKind::Instance, &self.path, name, &error))?,
             shadowing: self.shadowing,
             marker: PhantomData,
         })
@@ -304,7 +306,7 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         let namespace = self
             .namespace
             .instance(name, self.shadowing)
-            .map_err(|error| cannot_define("instance", &self.path, name, &error))?;
+            .map_err(|error| cannot_define(ItemKind::Instance, &self.path, name, &error))?;
         self.path.push(name.to_string());
         Ok(LinkerInstance {
             namespace,
@@ -425,11 +427,7 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
     }
 
     fn insert(&mut self, name: &str, definition: Definition) -> Result<()> {
-        let kind = match &definition {
-            Definition::Instance(_) => "instance",
-            Definition::Func(_) => "function",
-            Definition::Resource(_) => "resource",
-        };
+        let kind = definition.kind();
         self.namespace
             .insert(name, definition, self.shadowing)
             .map_err(|error| cannot_define(kind, &self.path, name, &error))
@@ -440,7 +438,8 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
 mod tests {
     use super::*;
     use crate::host::matching::match_imports;
-    use crate::{Resource as Handle, ResourceTable};
+    use crate::values::resource::Resource as Handle;
+    use crate::values::resource_table::ResourceTable;
     use trampette_artifact::ids::ResourceId;
     use trampette_artifact::metadata::{Import, Metadata};
     use trampette_artifact::types::{DefinedType, Field, FuncType, Type};

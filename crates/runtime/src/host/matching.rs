@@ -7,9 +7,9 @@
 use crate::host::linker::{Definition, HostResource, Namespace};
 use crate::host::shims::HostFunc;
 use crate::machine::instance::HostDestructor;
+use crate::messages::{ItemKind, about, display_import, display_item, display_path};
 use crate::values::typed::{ResourceType, TypeContext, resource_name};
 use anyhow::{Result, anyhow, bail};
-use std::fmt::Display;
 use std::sync::Arc;
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::metadata::{Metadata, Resource};
@@ -24,55 +24,7 @@ pub(crate) struct Matched<'l> {
     pub functions: Vec<&'l HostFunc>,
 }
 
-/// What kind of item an import is.
-#[derive(Clone, Copy)]
-enum Kind {
-    Function,
-    Resource,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Function => "function",
-            Kind::Resource => "resource",
-        }
-    }
-}
-
-/// A path for messages: `wasi:cli/stdout@0.2.6 / get-stdout`.
-pub(crate) fn display_path(path: &[String]) -> String {
-    path.join(" / ")
-}
-
-/// An item as messages name it, by `direction` and `kind`: ``export `wasi:cli/run@0.2.6` function `run` ``.
-pub(crate) fn display_item(direction: &str, kind: &str, path: &[String]) -> String {
-    match path.split_last() {
-        Some((name, [])) => format!("{direction} {kind} `{name}`"),
-        Some((name, instances)) => {
-            let instances = display_path(instances);
-            format!("{direction} `{instances}` {kind} `{name}`")
-        }
-        None => format!("{direction} {kind}"),
-    }
-}
-
-/// An imported function as messages name it.
-pub(crate) fn display_import(path: &[String]) -> String {
-    display_item("import", Kind::Function.name(), path)
-}
-
-/// An exported function as messages name it.
-pub(crate) fn display_export(path: &[String]) -> String {
-    display_item("export", Kind::Function.name(), path)
-}
-
-/// An error about an item, as one message: the item, where in its type, and what is wrong there.
-pub(crate) fn about(item: impl Display, error: &anyhow::Error) -> anyhow::Error {
-    anyhow!("{item}: {error:#}")
-}
-
-fn missing(kind: &str, path: &[String]) -> anyhow::Error {
+fn missing(kind: ItemKind, path: &[String]) -> anyhow::Error {
     let (name, instances) = match path.split_last() {
         Some((name, instances)) => (name.as_str(), instances),
         None => ("", path),
@@ -81,12 +33,13 @@ fn missing(kind: &str, path: &[String]) -> anyhow::Error {
         [] => String::new(),
         _ => format!(" in `{}`", display_path(instances)),
     };
+    let kind = kind.name();
     anyhow!(
         "component imports {kind} `{name}`{place}, but a matching implementation was not found in the linker"
     )
 }
 
-fn find<'l>(root: &'l Namespace, path: &[String], kind: Kind) -> Result<&'l Definition> {
+fn find<'l>(root: &'l Namespace, path: &[String], kind: ItemKind) -> Result<&'l Definition> {
     let Some((name, instances)) = path.split_last() else {
         bail!("component imports a {} without a name", kind.name());
     };
@@ -95,40 +48,38 @@ fn find<'l>(root: &'l Namespace, path: &[String], kind: Kind) -> Result<&'l Defi
         namespace = match namespace.get(instance) {
             Some(Definition::Instance(inner)) => inner,
             Some(other) => {
-                let item = display_item("import", "instance", &path[..=depth]);
+                let item = display_item("import", ItemKind::Instance, &path[..=depth]);
                 bail!(
                     "{item}: expected an instance, found {} in the linker",
-                    other.kind()
+                    other.kind().with_article()
                 )
             }
-            None => return Err(missing("instance", &path[..=depth])),
+            None => return Err(missing(ItemKind::Instance, &path[..=depth])),
         };
     }
-    namespace
-        .get(name)
-        .ok_or_else(|| missing(kind.name(), path))
+    namespace.get(name).ok_or_else(|| missing(kind, path))
 }
 
 fn find_resource<'l>(root: &'l Namespace, path: &[String]) -> Result<&'l HostResource> {
-    match find(root, path, Kind::Resource)? {
+    match find(root, path, ItemKind::Resource)? {
         Definition::Resource(resource) => Ok(resource),
         other => Err(not_a_resource(path, other)),
     }
 }
 
 fn not_a_resource(path: &[String], found: &Definition) -> anyhow::Error {
-    let item = display_item("import", "resource", path);
-    let found = found.kind();
+    let item = display_item("import", ItemKind::Resource, path);
+    let found = found.kind().with_article();
     anyhow!("{item}: expected a resource, found {found} in the linker")
 }
 
 fn find_func<'l>(root: &'l Namespace, path: &[String]) -> Result<&'l HostFunc> {
-    match find(root, path, Kind::Function)? {
+    match find(root, path, ItemKind::Function)? {
         Definition::Func(func) => Ok(func),
         other => bail!(
             "{}: expected a function, found {} in the linker",
             display_import(path),
-            other.kind()
+            other.kind().with_article()
         ),
     }
 }
@@ -154,7 +105,7 @@ pub(crate) fn match_imports<'l>(root: &'l Namespace, metadata: &Metadata) -> Res
     let resources: Arc<[ResourceType]> = resources.into();
     for (path, bound) in &metadata.resource_bounds {
         // What is not supplied is not missed: the bound says what it is.
-        let Ok(found) = find(root, path, Kind::Resource) else {
+        let Ok(found) = find(root, path, ItemKind::Resource) else {
             continue;
         };
         match found {
@@ -163,7 +114,7 @@ pub(crate) fn match_imports<'l>(root: &'l Namespace, metadata: &Metadata) -> Res
                 let bound = resource_name(metadata, *bound);
                 bail!(
                     "{}: expected resource `{bound}`, which the import is bound to, found another",
-                    display_item("import", "resource", path)
+                    display_item("import", ItemKind::Resource, path)
                 )
             }
             other => return Err(not_a_resource(path, other)),

@@ -7,10 +7,11 @@
 //! are kept in the store and resume when the guest's frames are gone.
 
 use crate::load::component::Component;
+use crate::machine::instance::HostEntry;
 use crate::machine::store::{Caller, StoreInner};
-use crate::native::Keep;
+use crate::values::keep::Keep;
 use crate::values::typed::{
-    Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
+    ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
 };
 use crate::values::val::{NativeReader, NativeWriter, Val};
 use anyhow::{Context, Error, Result, ensure};
@@ -23,10 +24,6 @@ use trampette_artifact::ids::ImportId;
 use trampette_artifact::layout::{HOST_ERROR, HOST_OK, ImportSlot};
 use trampette_artifact::native;
 use trampette_artifact::types::FuncType;
-
-/// What compiled code calls: `(data, store, arguments, results) -> HOST_OK or HOST_ERROR`.
-pub(crate) type HostEntry =
-    unsafe extern "C" fn(*const u8, *const StoreInner, *const u8, *mut u8) -> u32;
 
 /// A host function that interprets its arguments.
 pub(crate) type DynamicFunc =
@@ -137,7 +134,7 @@ impl HostFunc {
 }
 
 /// Checks a function type against Rust types.
-pub(crate) fn check_func<P: Params, R: crate::ComponentType>(
+pub(crate) fn check_func<P: Params, R: ComponentType>(
     ty: &FuncType,
     cx: &TypeContext<'_>,
 ) -> Result<()> {
@@ -147,7 +144,7 @@ pub(crate) fn check_func<P: Params, R: crate::ComponentType>(
 }
 
 /// A function type of Rust types, for messages.
-pub(crate) fn describe_func<P: Params, R: crate::ComponentType>() -> String {
+pub(crate) fn describe_func<P: Params, R: ComponentType>() -> String {
     match R::describe().as_str() {
         "_" => format!("func({})", P::describe_params()),
         result => format!("func({}) -> {result}", P::describe_params()),

@@ -5,18 +5,14 @@
 //! Nothing read from the file is used as an offset or a count before it was checked ([`crate::load::elf`]
 //! for sections, [`crate::load::validate`] for the metadata, the look-ups here for tables).
 
-use crate::host::matching::display_export;
 use crate::load::elf;
 use crate::load::validate;
-use crate::machine::services;
-use crate::memory::mapping::{self, FileMapping};
+use crate::memory::mapping::FileMapping;
 use crate::memory::slab::{Pool, SlabPlan};
+use crate::messages::display_export;
 use anyhow::{Context, Result, ensure};
-use std::fs::File;
-use std::io::Write;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::cpu;
@@ -78,7 +74,7 @@ pub(crate) struct ExportCode {
 
 /// What a loader trusts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verify {
+pub(crate) enum Verify {
     /// Nothing: every checksum is verified.
     Everything,
     /// That everything but the identification and the metadata is what the compiler wrote.
@@ -86,52 +82,12 @@ enum Verify {
 }
 
 impl Component {
-    /// Loads an artifact from memory: copies it into a sealed file of its own, verifies every
-    /// checksum of that copy, and maps it.
+    /// Maps an artifact's file and checks it. The page of the services' addresses takes the place of the
+    /// artifact's table of builtins.
     ///
     /// # Errors
     /// If the artifact is damaged, or was compiled by another version or for another processor.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Component> {
-        let file = mapping::sealed_copy(|file| Ok(file.write_all(bytes)?))?;
-        Self::load(file, Verify::Everything)
-    }
-
-    /// Loads an artifact from a file in the same way: what happens to the file afterwards does not
-    /// matter.
-    ///
-    /// # Errors
-    /// As [`Component::from_bytes`], or if the file cannot be read.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Component> {
-        let path = path.as_ref();
-        let load = || {
-            let mut source = File::open(path)?;
-            let file = mapping::sealed_copy(|file| {
-                std::io::copy(&mut source, file)?;
-                Ok(())
-            })?;
-            Self::load(file, Verify::Everything)
-        };
-        load().with_context(|| format!("cannot load {}", path.display()))
-    }
-
-    /// Maps an artifact's file as it is. Identification and metadata are verified; code, tables and
-    /// images are not read, so that the cost does not grow with their size, and processes share them.
-    ///
-    /// # Safety
-    /// The file was written by Trampette's compiler, and nobody changes or truncates it while the
-    /// component or anything made from it lives.
-    ///
-    /// # Errors
-    /// As [`Component::from_file`].
-    pub unsafe fn from_file_unchecked(path: impl AsRef<Path>) -> Result<Component> {
-        let path = path.as_ref();
-        File::open(path)
-            .context("cannot open the file")
-            .and_then(|file| Self::load(file.into(), Verify::MetadataOnly))
-            .with_context(|| format!("cannot load {}", path.display()))
-    }
-
-    fn load(file: OwnedFd, verify: Verify) -> Result<Component> {
+    pub(crate) fn map(file: OwnedFd, verify: Verify, services: &OwnedFd) -> Result<Component> {
         let mut mapping = FileMapping::new(file)?;
         let image = elf::read(mapping.file_bytes())?;
         check_processor(&image.0)?;
@@ -155,12 +111,11 @@ impl Component {
         );
         mapping.make_executable(text.clone())?;
         if let Some(got) = image.find(section::GOT) {
-            let page = services::page()?;
             ensure!(
                 got.len() >= size_of::<[u64; Builtin::ALL.len()]>(),
                 "the artifact's table of builtins is too short"
             );
-            mapping.replace_page(got.start, page, &text)?;
+            mapping.replace_page(got.start, services, &text)?;
         }
 
         let base = mapping.base();
@@ -185,7 +140,6 @@ impl Component {
         };
         inner.core_end = core_end(inner.functions.get());
         inner.find_code()?;
-        crate::machine::signals::install()?;
         Ok(Component(Arc::new(inner)))
     }
 

@@ -3,8 +3,6 @@
 //! What an instance is at run time is its slabs: roots that steer the host, contexts, memories. Making
 //! one maps them, writes the few fields that are not in the image, and runs the start-up code.
 
-use crate::host::matching::display_import;
-use crate::host::shims::HostEntry;
 use crate::load::backtrace::{Trap, WasmBacktrace};
 use crate::load::component::{Component, ExportCode};
 use crate::machine::handles::HandleTables;
@@ -13,6 +11,7 @@ use crate::machine::thread::Thread;
 use crate::machine::traps::Activation;
 use crate::memory::shared_memory::SharedMemory;
 use crate::memory::slab::{SlabSet, memory_bytes};
+use crate::messages::display_import;
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use std::any::Any;
 use std::cell::Cell;
@@ -26,6 +25,10 @@ use trampette_artifact::layout::{
 };
 use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
+
+/// What compiled code calls: `(data, store, arguments, results) -> HOST_OK or HOST_ERROR`.
+pub(crate) type HostEntry =
+    unsafe extern "C" fn(*const u8, *const StoreInner, *const u8, *mut u8) -> u32;
 
 /// The host's destructor of an imported resource: called with the store and the representation when a
 /// guest drops its last owned handle.
@@ -477,6 +480,40 @@ pub struct RawInstance {
     index: u32,
 }
 
+/// Names one instance of one store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct InstanceId {
+    store: u64,
+    raw: RawInstance,
+}
+
+impl InstanceId {
+    /// The instance, if it is in this store. `what` says in the error what was used.
+    #[inline]
+    pub(crate) fn raw(
+        &self,
+        store: &StoreInner,
+        what: impl FnOnce() -> String,
+    ) -> Result<RawInstance> {
+        match self.raw_in(store) {
+            Some(raw) => Ok(raw),
+            None => Err(foreign_store(what)),
+        }
+    }
+
+    /// The instance, if it is in this store.
+    #[inline]
+    pub(crate) fn raw_in(&self, store: &StoreInner) -> Option<RawInstance> {
+        (self.store == store.id()).then_some(self.raw)
+    }
+}
+
+/// The error for something that was used with another store than its own.
+#[cold]
+pub(crate) fn foreign_store(what: impl FnOnce() -> String) -> anyhow::Error {
+    anyhow!("{}: used with a store that it is not in", what())
+}
+
 /// An entry of the host's handle table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HostHandle {
@@ -578,6 +615,14 @@ impl RawInstance {
         });
         store.arena_reset(mark);
         result.context("instantiation failed")
+    }
+
+    /// Its name, which no instance of another store has.
+    pub(crate) fn id(self, store: &StoreInner) -> InstanceId {
+        InstanceId {
+            store: store.id(),
+            raw: self,
+        }
     }
 
     pub(crate) fn data<'a>(&self, store: &'a StoreInner) -> &'a InstanceData {

@@ -10,9 +10,11 @@
 //! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
 //! | `interrupt` | [`InterruptHandle`](crate::InterruptHandle): stopping a call from another thread |
 //! | `exceptions` | objects that guest code throws, and finding who catches them |
+//! | `error_contexts` | the messages of a store's error contexts |
 //! | `handles` | handle tables as compiled code sees them |
 //! | `services`, `transcode` | what compiled code calls |
 
+pub(crate) mod error_contexts;
 pub(crate) mod exceptions;
 pub(crate) mod handles;
 pub(crate) mod instance;

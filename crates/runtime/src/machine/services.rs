@@ -3,15 +3,16 @@
 //! They are called in the middle of guest code, so they never unwind: what can fail says so by its
 //! result. Those that take a root trust it: it comes from compiled code, not from the guest.
 
-use crate::host::matching::display_item;
 use crate::machine::exceptions::{throw, throw_ref};
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::is_interrupted;
 use crate::machine::store::{Lend, StoreInner};
 use crate::machine::transcode;
 use crate::machine::traps::{Activation, raise};
+use crate::memory::growth::grown;
 use crate::memory::mapping::{round_to_pages, sealed_copy};
 use crate::memory::shared_memory::SharedMemory;
+use crate::messages::{ItemKind, display_item};
 use crate::native::NativeSlice;
 use anyhow::Result;
 use std::io::Write;
@@ -21,8 +22,8 @@ use std::ptr::NonNull;
 use std::sync::OnceLock;
 use trampette_artifact::builtin::{Builtin, LONG};
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
-use trampette_artifact::layout::{MEMORY_GROWTH_LIMIT, RootHeader, TableState};
-use trampette_artifact::metadata::{Memory, MemoryPlace, Resource};
+use trampette_artifact::layout::{RootHeader, TableState};
+use trampette_artifact::metadata::{MemoryPlace, Resource};
 
 /// A file of one page that begins with the addresses of all builtins in this process, in the order of
 /// [`Builtin::ALL`]: what every artifact's `.got.trampette` holds here.
@@ -136,22 +137,6 @@ pub(crate) fn grow_memory(
     instance.slabs().grow_memory(slab, old, new).ok()?;
     instance.set_memory_length(slab, id, new);
     Some(old >> declared.page_size_log2)
-}
-
-/// The length in bytes of a memory of `old` bytes that grows by `delta` pages, if it may and `limit`
-/// allows it.
-pub(crate) fn grown(declared: &Memory, old: u64, delta: u64, limit: u64) -> Option<u64> {
-    let page = declared.page_size_log2;
-    let maximum = declared
-        .maximum
-        .and_then(|pages| pages.checked_mul(1 << page))
-        .unwrap_or(u64::MAX)
-        .min(MEMORY_GROWTH_LIMIT)
-        .min(limit);
-    delta
-        .checked_mul(1 << page)
-        .and_then(|bytes| bytes.checked_add(old))
-        .filter(|new| *new == old || *new <= maximum)
 }
 
 unsafe extern "C" fn table_grow(
@@ -308,7 +293,9 @@ unsafe extern "C" fn host_resource_drop(root: *const RootHeader, resource: u32, 
         Ok(Err(error)) => {
             let metadata = instance.component.metadata();
             let item = match metadata.resources.get(resource as usize) {
-                Some(Resource::Imported { path }) => display_item("import", "resource", path),
+                Some(Resource::Imported { path }) => {
+                    display_item("import", ItemKind::Resource, path)
+                }
                 _ => ResourceId(resource).to_string(),
             };
             store.set_host_error(error.context(format!("{item}: destructor")));

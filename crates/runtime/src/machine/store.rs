@@ -6,13 +6,13 @@
 //! through shared references, and its state is in cells; no borrow of a cell is held while guest code
 //! or the embedder's code runs.
 
+use crate::machine::error_contexts::ErrorContexts;
 use crate::machine::exceptions::Exceptions;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{self, InterruptHandle};
 use crate::machine::limits::StoreLimits;
 use crate::machine::traps::{Activation, TrapRecord};
 use crate::memory::arena::Arena;
-use crate::values::error_context::ErrorContexts;
 use anyhow::{Error, Result};
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};

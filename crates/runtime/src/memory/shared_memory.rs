@@ -7,7 +7,7 @@
 //! Threads that wait are in a queue of their own memory. A waiting thread is notified in the order of
 //! arrival at its address, as the threads proposal demands.
 
-use crate::machine::services::grown;
+use crate::memory::growth::grown;
 use crate::memory::mapping::round_to_pages;
 use crate::memory::slab::{Reservation, memory_bytes};
 use anyhow::{Context, Result, ensure};

@@ -1,7 +1,7 @@
 //! Tests that Rust's native forms are the ones that `artifact::native` describes, and that typed and
 //! dynamic values agree on them.
 
-use crate::native::{Keep, KeepAlive};
+use crate::values::keep::{Keep, KeepAlive};
 use crate::values::val::{NativeReader, NativeWriter};
 use crate::{
     ComponentType, Lift, LiftContext, Lower, LowerContext, Resource, ResourceType, TypeContext, Val,

@@ -5,7 +5,8 @@
 //! | `typed` | [`Lift`](crate::Lift) and [`Lower`](crate::Lower): Rust types as component-level types |
 //! | `scalars`, `containers`, `maps` | those traits for Rust's own types |
 //! | `resource`, `resource_table` | [`Resource`](crate::Resource), [`ResourceAny`](crate::ResourceAny), [`ResourceTable`](crate::ResourceTable) |
-//! | `error_context` | [`ErrorContext`](crate::ErrorContext) and the messages that a store keeps |
+//! | `error_context` | [`ErrorContext`](crate::ErrorContext) |
+//! | `keep` | who owns what native values point to |
 //! | `val` | [`Val`](crate::Val): any component-level value |
 //! | `flags`, `guest_resource` | [`flags!`](crate::flags), [`guest_resource!`](crate::guest_resource) |
 //! | `private` | what generated code for an embedder's own types uses |
@@ -14,6 +15,7 @@ pub(crate) mod containers;
 pub(crate) mod error_context;
 pub(crate) mod flags;
 pub(crate) mod guest_resource;
+pub(crate) mod keep;
 pub(crate) mod maps;
 pub mod private;
 pub(crate) mod resource;

@@ -6,7 +6,8 @@ pub use std::mem::{MaybeUninit, offset_of};
 pub use std::string::String;
 pub use trampette_artifact::types::Type;
 
-use crate::{ComponentType, ResourceAny};
+use crate::values::resource::ResourceAny;
+use crate::values::typed::ComponentType;
 use anyhow::{bail, ensure};
 use trampette_artifact::types::DefinedType;
 

@@ -1,7 +1,7 @@
 //! Handles of resources on the host's side: [`Resource`] and [`ResourceAny`].
 
-use crate::host::func::InstanceId;
 use crate::load::backtrace::Trap;
+use crate::machine::instance::InstanceId;
 use crate::machine::store::{AsContext, AsContextMut, StoreInner};
 use crate::values::containers::List;
 use crate::values::typed::{

@@ -15,7 +15,8 @@
 //! The implementations for Rust's own types are in `scalars.rs` and `containers.rs`.
 
 use crate::machine::store::StoreInner;
-use crate::native::{Keep, NativeSlice};
+use crate::native::NativeSlice;
+use crate::values::keep::Keep;
 use crate::values::resource::Origin;
 use anyhow::{Context, Result, bail};
 use std::any::TypeId;
@@ -411,7 +412,7 @@ pub(crate) fn display_type(metadata: &Metadata, ty: Type) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ComponentType, ResourceAny};
+    use crate::values::resource::ResourceAny;
 
     /// A component's resource and two of the host's, each owned: `f: func(a, b)`.
     #[test]

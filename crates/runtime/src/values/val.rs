@@ -5,8 +5,9 @@
 //! lengths, and whose resources handles are of.
 
 use crate::machine::store::StoreInner;
-use crate::native::{Keep, NativeSlice};
+use crate::native::NativeSlice;
 use crate::values::error_context::ErrorContext;
+use crate::values::keep::Keep;
 use crate::values::resource::{Origin, ResourceAny};
 use crate::values::typed::{ResourceType, display_type};
 use anyhow::{Context, Result, bail, ensure};
