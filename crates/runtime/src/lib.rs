@@ -28,13 +28,19 @@ mod values;
 #[doc(hidden)]
 pub use values::private as __private;
 
-pub use core::{
-    CoreExtern, CoreFunc, CoreGlobal, CoreHost, CoreInstance, CoreMemory, CoreTable, CoreVal,
-};
-pub use host::func::{ExportPath, ExportRef, Func, Instance, InstancePre, TypedFunc};
+pub use core::func::CoreFunc;
+pub use core::global::CoreGlobal;
+pub use core::host::CoreHost;
+pub use core::instance::{CoreExtern, CoreInstance};
+pub use core::memory::CoreMemory;
+pub use core::table::CoreTable;
+pub use core::values::CoreVal;
+pub use host::func::{Func, TypedFunc};
+pub use host::instance::{ExportPath, ExportRef, Instance, InstancePre};
 pub use host::linker::{Linker, LinkerInstance};
-pub use load::backtrace::{Frame, SourceLine, Trap, WasmBacktrace};
+pub use load::backtrace::{Frame, Trap, WasmBacktrace};
 pub use load::component::Component;
+pub use load::dwarf::SourceLine;
 pub use machine::instance::{HostDestructor, HostHandle, HostImports, RawInstance};
 pub use machine::interrupt::InterruptHandle;
 pub use machine::limits::StoreLimits;

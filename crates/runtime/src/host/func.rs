@@ -1,68 +1,53 @@
-//! Instances and their exported functions: [`InstancePre`], [`Instance`], [`Func`], [`TypedFunc`].
+//! Exported functions: [`Func`], called with [`Val`]s, and [`TypedFunc`], called with Rust types.
 
-use crate::host::linker::Linker;
-use crate::host::matching::{Matched, match_imports};
 use crate::host::shims::{check_func, describe_func};
-use crate::host::versions::compatible;
 use crate::load::backtrace::Trap;
 use crate::load::component::Component;
-use crate::machine::instance::{
-    EntryCode, HostDestructor, HostImports, InstanceData, InstanceId, RawInstance, foreign_store,
-};
+use crate::machine::entry_code::EntryCode;
+use crate::machine::instance::{InstanceData, InstanceId};
 use crate::machine::store::{AsContext, AsContextMut, StoreInner};
-use crate::messages::{about, display_export, display_path};
+use crate::messages::{about, display_export};
 use crate::values::containers::TupleField;
 use crate::values::keep::{Keep, KeepAlive, NativeBuffer};
-use crate::values::resource::Origin;
 use crate::values::typed::{
-    AnyHandles, ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType,
-    TypeContext,
+    AnyHandles, CallOrigin, ComponentType, Lift, LiftContext, Lower, LowerContext, Params,
+    ResourceType, TypeContext,
 };
 use crate::values::val::{NativeReader, NativeWriter, Val};
 use anyhow::{Context, Result, anyhow, ensure};
-use std::any::Any;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 use trampette_artifact::ids::{ExportId, ImportId};
-use trampette_artifact::layout::ImportSlot;
 use trampette_artifact::metadata::{Export, ExportItem};
 use trampette_artifact::native;
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{FuncType, Type};
 
-/// A component whose imports are matched and checked: instantiating it is only that.
-pub struct InstancePre<T: 'static> {
-    shared: Arc<Shared>,
-    slots: Arc<[ImportSlot]>,
-    destructors: Arc<[Option<HostDestructor>]>,
-    owner: Arc<dyn Any + Send + Sync>,
-    marker: PhantomData<fn(T)>,
-}
-
-impl<T: 'static> Clone for InstancePre<T> {
-    fn clone(&self) -> Self {
-        InstancePre {
-            shared: self.shared.clone(),
-            slots: self.slots.clone(),
-            destructors: self.destructors.clone(),
-            owner: self.owner.clone(),
-            marker: PhantomData,
-        }
-    }
-}
-
-/// What all instances made from one [`InstancePre`] share.
-struct Shared {
+/// A component with its imports matched: what all instances made from one [`crate::InstancePre`] share.
+pub(crate) struct Prepared {
     component: Component,
     resources: Arc<[ResourceType]>,
     /// By the position of the export, for those that were called dynamically.
     layouts: Box<[OnceLock<CallLayout>]>,
 }
 
-impl Shared {
+impl Prepared {
+    pub(crate) fn new(component: &Component, resources: Arc<[ResourceType]>) -> Prepared {
+        let exports = &component.metadata().exports;
+        Prepared {
+            component: component.clone(),
+            resources,
+            layouts: exports.iter().map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    pub(crate) fn component(&self) -> &Component {
+        &self.component
+    }
+
     /// What calling the export at a position needs, which is a function of the type that `ty` gives.
     fn call_layout<'t>(&self, index: usize, ty: impl FnOnce() -> &'t FuncType) -> &CallLayout {
         self.layouts[index].get_or_init(|| {
@@ -86,220 +71,11 @@ impl Shared {
     }
 }
 
-impl<T: 'static> InstancePre<T> {
-    pub(crate) fn new(linker: &Linker<T>, component: &Component) -> Result<InstancePre<T>> {
-        let Matched {
-            resources,
-            destructors,
-            functions,
-        } = match_imports(linker.definitions(), component.metadata())?;
-        let (slots, owners): (Vec<_>, Vec<_>) = functions
-            .into_iter()
-            .enumerate()
-            .map(|(index, func)| func.bind(component, ImportId::new(index), &resources))
-            .map(|bound| (bound.slot, bound.owner))
-            .unzip();
-        Ok(InstancePre {
-            shared: Arc::new(Shared {
-                component: component.clone(),
-                resources,
-                layouts: component
-                    .metadata()
-                    .exports
-                    .iter()
-                    .map(|_| OnceLock::new())
-                    .collect(),
-            }),
-            slots: slots.into(),
-            destructors: destructors.into(),
-            owner: Arc::new(owners),
-            marker: PhantomData,
-        })
-    }
-
-    /// The component.
-    pub fn component(&self) -> &Component {
-        &self.shared.component
-    }
-
-    /// Instantiates the component.
-    ///
-    /// # Errors
-    /// If a limit of the store is reached, or start-up code traps.
-    pub fn instantiate(&self, mut store: impl AsContextMut<Data = T>) -> Result<Instance> {
-        let caller = store.caller();
-        let inner = caller.inner();
-        let imports = HostImports {
-            functions: self.slots.to_vec(),
-            destructors: self.destructors.to_vec(),
-            owner: self.owner.clone(),
-        };
-        // SAFETY: every function was checked against its import's type, and takes a store of `T`,
-        // as this one is.
-        let raw = unsafe { RawInstance::new(inner, &self.shared.component, imports) }?;
-        Ok(Instance {
-            id: raw.id(inner),
-            shared: self.shared.clone(),
-        })
-    }
-}
-
-/// Where an export is: `"run"`, `"wasi:cli/run@0.2.0#run"`, or `["wasi:cli/run@0.2.0", "run"]`.
-pub trait ExportPath {
-    /// The names, outermost first.
-    fn names(&self) -> Vec<&str>;
-}
-
-impl ExportPath for str {
-    fn names(&self) -> Vec<&str> {
-        self.split('#').collect()
-    }
-}
-
-impl ExportPath for String {
-    fn names(&self) -> Vec<&str> {
-        self.as_str().names()
-    }
-}
-
-impl<S: AsRef<str>> ExportPath for [S] {
-    fn names(&self) -> Vec<&str> {
-        self.iter().map(AsRef::as_ref).collect()
-    }
-}
-
-impl<S: AsRef<str>> ExportPath for Vec<S> {
-    fn names(&self) -> Vec<&str> {
-        self.as_slice().names()
-    }
-}
-
-impl<S: AsRef<str>, const N: usize> ExportPath for [S; N] {
-    fn names(&self) -> Vec<&str> {
-        self.as_slice().names()
-    }
-}
-
-impl<P: ExportPath + ?Sized> ExportPath for &P {
-    fn names(&self) -> Vec<&str> {
-        (**self).names()
-    }
-}
-
-/// An instance of a component, in a store.
-#[derive(Clone)]
-pub struct Instance {
-    id: InstanceId,
-    shared: Arc<Shared>,
-}
-
-/// An exported item.
-#[derive(Clone, Copy, Debug)]
-pub struct ExportRef<'a> {
-    /// The names of the instances it is in, and its own.
-    pub path: &'a [String],
-    /// What it is; types are those of [`Component::metadata`].
-    pub item: &'a ExportItem,
-}
-
-impl Instance {
-    /// The component.
-    pub fn component(&self) -> &Component {
-        &self.shared.component
-    }
-
-    /// What the component exports, in order.
-    pub fn exports(&self) -> impl Iterator<Item = ExportRef<'_>> {
-        let exports = &self.shared.component.metadata().exports;
-        exports.iter().map(|export| ExportRef {
-            path: &export.path,
-            item: &export.item,
-        })
-    }
-
-    fn find(&self, path: impl ExportPath) -> Option<usize> {
-        find_export(&self.shared.component.metadata().exports, &path.names())
-    }
-
-    /// An exported function. Interface names match in compatible versions.
-    pub fn get_func(&self, store: impl AsContextMut, path: impl ExportPath) -> Option<Func> {
-        let store = store.store_inner();
-        let instance = self.id.raw_in(store)?.data(store);
-        let index = self.find(path)?;
-        let item = &self.component().metadata().exports[index].item;
-        Some(Func {
-            callee: Callee::new(self.id, instance, item)?,
-            shared: self.shared.clone(),
-            index,
-        })
-    }
-
-    /// An exported function with Rust types: [`Instance::get_func`] and [`Func::typed`].
-    ///
-    /// # Errors
-    /// If there is no such function, or its type is another.
-    pub fn get_typed_func<P, R>(
-        &self,
-        mut store: impl AsContextMut,
-        path: impl ExportPath,
-    ) -> Result<TypedFunc<P, R>>
-    where
-        P: Params + Lower,
-        R: Lift,
-    {
-        let func = self.get_func(&mut store, &path);
-        let func = func.ok_or_else(|| self.missing(store.store_inner(), &path.names()))?;
-        func.typed(store)
-    }
-
-    /// Why [`Instance::get_func`] found nothing.
-    #[cold]
-    fn missing(&self, store: &StoreInner, names: &[&str]) -> anyhow::Error {
-        let path: Vec<_> = names.iter().map(ToString::to_string).collect();
-        let item = display_export(&path);
-        let exports = &self.shared.component.metadata().exports;
-        if self.id.raw_in(store).is_none() {
-            return foreign_store(|| item);
-        }
-        if let Some(found) = self.find(names) {
-            let found = exports[found].item.kind();
-            return anyhow!("{item}: expected a function, found {found}");
-        }
-        let instances = &path[..path.len().saturating_sub(1)];
-        match find_export(exports, &names[..instances.len()]) {
-            None if !instances.is_empty() => {
-                let instances = display_path(instances);
-                anyhow!("{item}: the component exports no instance `{instances}`")
-            }
-            _ => anyhow!("{item}: the component exports no such function"),
-        }
-    }
-}
-
-/// The position of an export. Its first name may be given in another compatible version.
-fn find_export(exports: &[Export], names: &[&str]) -> Option<usize> {
-    let position = |names: &[&str]| {
-        let same = |export: &Export| export.path.iter().eq(names);
-        exports.iter().position(same)
-    };
-    if let Some(found) = position(names) {
-        return Some(found);
-    }
-    let (first, rest) = names.split_first()?;
-    let instances = exports
-        .iter()
-        .filter(|export| matches!(export.item, ExportItem::Instance) && export.path.len() == 1)
-        .map(|export| export.path[0].as_str());
-    let first = compatible(first, instances)?;
-    let names: Vec<_> = std::iter::once(first).chain(rest.iter().copied()).collect();
-    position(&names)
-}
-
 /// An exported function, called with [`Val`]s.
 #[derive(Clone)]
 pub struct Func {
     callee: Callee,
-    shared: Arc<Shared>,
+    shared: Arc<Prepared>,
     /// Among the component's exports.
     index: usize,
 }
@@ -317,7 +93,7 @@ struct CallLayout {
 
 /// What calling an export takes, looked up once.
 #[derive(Clone, Copy)]
-struct Callee {
+pub(crate) struct Callee {
     id: InstanceId,
     target: Target,
     /// Lives as long as the store that `id` names.
@@ -351,7 +127,11 @@ unsafe impl Sync for Callee {}
 
 impl Callee {
     /// What calling an export takes; `None` if it is no function.
-    fn new(id: InstanceId, instance: &InstanceData, item: &ExportItem) -> Option<Callee> {
+    pub(crate) fn new(
+        id: InstanceId,
+        instance: &InstanceData,
+        item: &ExportItem,
+    ) -> Option<Callee> {
         let target = match item {
             ExportItem::HostFunc(import) => Target::Host(*import),
             ExportItem::Function { id, .. } => {
@@ -449,6 +229,15 @@ impl Callee {
 }
 
 impl Func {
+    /// The function that is the export at `index` of a component.
+    pub(crate) fn new(callee: Callee, shared: Arc<Prepared>, index: usize) -> Func {
+        Func {
+            callee,
+            shared,
+            index,
+        }
+    }
+
     fn export(&self) -> &Export {
         &self.shared.component.metadata().exports[self.index]
     }
@@ -520,7 +309,7 @@ impl Func {
         let instance = self.callee.instance(store, || self.display())?;
         let metadata = self.shared.component.metadata();
         let layout = self.shared.call_layout(self.index, || self.ty());
-        let origin = Origin {
+        let origin = CallOrigin {
             id: self.callee.id,
             store,
             host: None,
@@ -557,7 +346,7 @@ impl Func {
         &self,
         layout: &CallLayout,
         args: &[Val],
-        origin: Origin<'_>,
+        origin: CallOrigin<'_>,
         keep: &mut KeepAlive,
         to: *mut u8,
     ) -> Result<()> {
@@ -658,7 +447,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         let store = caller.inner();
         let what = || format!("export `{}`", describe_func::<P, R>());
         let instance = self.callee.instance(store, what)?;
-        let origin = Origin {
+        let origin = CallOrigin {
             id: self.callee.id,
             store,
             host: self.host_handles,

@@ -1,32 +1,21 @@
 //! [`Linker`]: what a host offers to components, by name.
 //!
-//! Definitions are a tree of instances, functions and resource types. Matching a component's imports
-//! with them, and checking the types, is in `matching.rs`; what compiled code then calls is in
-//! `shims.rs`.
+//! Matching a component's imports with the definitions, and checking the types, is in `matching.rs`;
+//! what compiled code then calls is in `shims.rs`.
 
-use crate::host::func::{Instance, InstancePre};
+use crate::host::definitions::{Definition, HostResource, Namespace, Shadowing};
+use crate::host::instance::{Instance, InstancePre};
 use crate::host::shims::HostFunc;
-use crate::host::versions::compatible;
 use crate::load::component::Component;
-use crate::machine::instance::HostDestructor;
 use crate::machine::store::{AsContextMut, Caller};
 use crate::messages::{ItemKind, about, display_item};
 use crate::values::typed::{Lift, Lower, Params, ResourceType};
 use crate::values::val::Val;
 use anyhow::{Result, bail};
 use std::any::TypeId;
-use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use trampette_artifact::metadata::{Metadata, Resource};
-
-/// What may be defined again under a name that is taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Shadowing {
-    #[default]
-    Refused,
-    Allowed,
-}
 
 /// The functions and resource types that a host offers to components whose stores hold a `T`.
 pub struct Linker<T: 'static> {
@@ -48,75 +37,6 @@ impl<T: 'static> Clone for Linker<T> {
 impl<T: 'static> Default for Linker<T> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// The definitions of one instance, or those at the root.
-#[derive(Clone, Default)]
-pub(crate) struct Namespace {
-    items: BTreeMap<String, Definition>,
-}
-
-/// One definition.
-#[derive(Clone)]
-pub(crate) enum Definition {
-    Instance(Namespace),
-    Func(HostFunc),
-    Resource(HostResource),
-}
-
-impl Definition {
-    pub(crate) fn kind(&self) -> ItemKind {
-        match self {
-            Definition::Instance(_) => ItemKind::Instance,
-            Definition::Func(_) => ItemKind::Function,
-            Definition::Resource(_) => ItemKind::Resource,
-        }
-    }
-}
-
-/// A resource type that the host defines.
-#[derive(Clone)]
-pub(crate) struct HostResource {
-    pub ty: ResourceType,
-    pub destructor: HostDestructor,
-}
-
-impl Namespace {
-    /// The definition of that name, or of the same interface in the newest compatible version.
-    pub(crate) fn get(&self, name: &str) -> Option<&Definition> {
-        let found = self.compatible_name(name)?;
-        self.items.get(found)
-    }
-
-    fn compatible_name(&self, name: &str) -> Option<&str> {
-        if let Some((found, _)) = self.items.get_key_value(name) {
-            return Some(found);
-        }
-        compatible(name, self.items.keys().map(String::as_str))
-    }
-
-    fn insert(&mut self, name: &str, definition: Definition, shadowing: Shadowing) -> Result<()> {
-        if shadowing == Shadowing::Refused
-            && let Some(previous) = self.items.get(name)
-        {
-            bail!("the name is taken by {}", previous.kind().with_article());
-        }
-        self.items.insert(name.to_string(), definition);
-        Ok(())
-    }
-
-    /// The instance of that name, made if there is none.
-    fn instance(&mut self, name: &str, shadowing: Shadowing) -> Result<&mut Namespace> {
-        let new = || Definition::Instance(Namespace::default());
-        let definition = self.items.entry(name.to_string()).or_insert_with(new);
-        if shadowing == Shadowing::Allowed && !matches!(definition, Definition::Instance(_)) {
-            *definition = new();
-        }
-        match definition {
-            Definition::Instance(namespace) => Ok(namespace),
-            other => bail!("the name is taken by {}", other.kind().with_article()),
-        }
     }
 }
 
@@ -159,10 +79,6 @@ impl<T: 'static> Linker<T> {
     /// If something else has that name.
     pub fn instance(&mut self, name: &str) -> Result<LinkerInstance<'_, T>> {
         self.root().into_instance(name)
-    }
-
-    pub(crate) fn definitions(&self) -> &Namespace {
-        &self.root
     }
 
     /// Defines every import of a component that has no definition yet as a function that fails when
@@ -240,7 +156,7 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     /// If an import is missing or has another type.
     pub fn instantiate_pre(&self, component: &Component) -> Result<InstancePre<T>> {
-        InstancePre::new(self, component)
+        InstancePre::new(&self.root, component)
     }
 
     /// Instantiates a component.
@@ -490,7 +406,7 @@ mod tests {
     }
 
     fn error(linker: &Linker<ResourceTable>) -> String {
-        match match_imports(linker.definitions(), &metadata()) {
+        match match_imports(&linker.root, &metadata()) {
             Ok(_) => "matched".to_string(),
             Err(error) => format!("{error:#}"),
         }
@@ -601,8 +517,7 @@ mod tests {
             .unwrap();
         linker.define_unknown(&metadata(), "").unwrap();
         assert_eq!(error(&linker), "matched");
-        let Some(Definition::Instance(stdout)) = linker.definitions().get("wasi:cli/stdout@0.2.0")
-        else {
+        let Some(Definition::Instance(stdout)) = &linker.root.get("wasi:cli/stdout@0.2.0") else {
             panic!("an instance")
         };
         assert!(matches!(

@@ -4,7 +4,7 @@
 //! imports is the one that the linker defines under its path; wherever a function's type refers to
 //! it, a Rust type must say the same ([`crate::Resource`]).
 
-use crate::host::linker::{Definition, HostResource, Namespace};
+use crate::host::definitions::{Definition, HostResource, Namespace};
 use crate::host::shims::HostFunc;
 use crate::machine::instance::HostDestructor;
 use crate::messages::{ItemKind, about, display_import, display_item, display_path};

@@ -4,11 +4,15 @@
 //! | --- | --- |
 //! | `loading` | [`Component::from_file`](crate::Component::from_file) and its siblings |
 //! | `linker` | [`Linker`](crate::Linker): what a host offers to components, by name |
+//! | `definitions` | the tree of those definitions |
 //! | `versions`, `matching` | matching a component's imports with that, and checking their types |
 //! | `shims` | host functions as compiled code calls them |
-//! | `func` | [`Instance`](crate::Instance), [`Func`](crate::Func), [`TypedFunc`](crate::TypedFunc): calling what a component exports |
+//! | `instance` | [`InstancePre`](crate::InstancePre), [`Instance`](crate::Instance) and its exports |
+//! | `func` | [`Func`](crate::Func), [`TypedFunc`](crate::TypedFunc): calling an export |
 
+pub(crate) mod definitions;
 pub(crate) mod func;
+pub(crate) mod instance;
 pub(crate) mod linker;
 pub(crate) mod loading;
 pub(crate) mod matching;

@@ -7,7 +7,8 @@
 //! are kept in the store and resume when the guest's frames are gone.
 
 use crate::load::component::Component;
-use crate::machine::instance::HostEntry;
+use crate::machine::entry_code::HostCode;
+use crate::machine::failure::contain;
 use crate::machine::store::{Caller, StoreInner};
 use crate::values::keep::Keep;
 use crate::values::typed::{
@@ -16,12 +17,12 @@ use crate::values::typed::{
 use crate::values::val::{NativeReader, NativeWriter, Val};
 use anyhow::{Context, Error, Result, ensure};
 use std::any::Any;
+use std::convert::identity;
 use std::mem::MaybeUninit;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::ImportId;
-use trampette_artifact::layout::{HOST_ERROR, HOST_OK, ImportSlot};
+use trampette_artifact::layout::ImportSlot;
 use trampette_artifact::native;
 use trampette_artifact::types::FuncType;
 
@@ -35,7 +36,7 @@ pub(crate) enum HostFunc {
     /// Of Rust types.
     Typed {
         /// The monomorphised shim.
-        entry: HostEntry,
+        entry: HostCode,
         /// The closure; `entry` takes its address.
         closure: Arc<dyn Any + Send + Sync>,
         /// Checks the function's type.
@@ -57,7 +58,7 @@ pub(crate) struct BoundFunc {
     pub owner: Arc<dyn Any + Send + Sync>,
 }
 
-fn slot(entry: HostEntry, owner: Arc<dyn Any + Send + Sync>) -> BoundFunc {
+fn slot(entry: HostCode, owner: Arc<dyn Any + Send + Sync>) -> BoundFunc {
     BoundFunc {
         slot: ImportSlot {
             function: entry as usize as u64,
@@ -151,21 +152,6 @@ pub(crate) fn describe_func<P: Params, R: ComponentType>() -> String {
     }
 }
 
-/// Turns what a closure returned into what compiled code understands.
-fn finish(store: &StoreInner, outcome: std::thread::Result<Result<()>>) -> u32 {
-    match outcome {
-        Ok(Ok(())) => HOST_OK,
-        Ok(Err(error)) => {
-            store.set_host_error(error);
-            HOST_ERROR
-        }
-        Err(payload) => {
-            store.set_host_panic(payload);
-            HOST_ERROR
-        }
-    }
-}
-
 /// A native struct by its address; that of an empty one need not be valid.
 ///
 /// # Safety
@@ -199,7 +185,7 @@ where
     // it is given, so nothing of that escapes.
     unsafe {
         let inner = &*store;
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
+        contain(inner, identity, || {
             let func = native_ref::<F>(data);
             let view = P::view(native_ref(args), LiftContext::of_import(inner));
             let result = func(Caller::from_raw(store), view)?;
@@ -210,8 +196,7 @@ where
                 _ => &mut *results.cast::<MaybeUninit<R::Native>>(),
             };
             result.lower(&mut cx, destination).context("result")
-        }));
-        finish(inner, outcome)
+        })
     }
 }
 
@@ -235,11 +220,10 @@ unsafe extern "C" fn dynamic_shim(
 ) -> u32 {
     // SAFETY: promised by the caller; both outlive the call.
     let (import, inner) = unsafe { (&*data.cast::<DynamicImport>(), &*store) };
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    contain(inner, identity, || {
         // SAFETY: `args` and `results` are the native structs of the import's type.
         unsafe { import.call(inner, args, results) }
-    }));
-    finish(inner, outcome)
+    })
 }
 
 impl DynamicImport {
@@ -278,7 +262,7 @@ unsafe extern "C" fn trap_shim(
 ) -> u32 {
     // SAFETY: promised by the caller; both outlive the call.
     let (message, store) = unsafe { (&*data.cast::<Arc<str>>(), &*store) };
-    finish(store, Ok(Err(Error::msg(message.clone()))))
+    contain(store, identity, || Err(Error::msg(message.clone())))
 }
 
 #[cfg(test)]
@@ -286,6 +270,7 @@ mod tests {
     use super::*;
     use crate::machine::store::Store;
     use crate::native::{NativeResult, NativeSlice};
+    use trampette_artifact::layout::{HOST_ERROR, HOST_OK};
 
     /// Calls a typed function as compiled code does.
     fn call<A, R>(store: &Store<Vec<String>>, func: &HostFunc, args: &A, results: &mut R) -> u32 {

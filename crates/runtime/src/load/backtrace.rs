@@ -1,7 +1,7 @@
 //! [`Trap`], the error of a call that trapped, and [`WasmBacktrace`].
 
 use crate::load::component::Component;
-use crate::load::dwarf;
+use crate::load::dwarf::{self, SourceLine};
 use std::fmt;
 use std::sync::OnceLock;
 use trampette_artifact::key::{FuncKey, SymbolKey};
@@ -189,19 +189,6 @@ pub struct Frame {
     pub offset: Option<u32>,
     /// `file:line:column` from the module's DWARF, innermost inlined function first.
     pub source: Vec<SourceLine>,
-}
-
-/// A source position of a frame.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SourceLine {
-    /// The function, if it was inlined.
-    pub function: Option<String>,
-    /// The file.
-    pub file: String,
-    /// The line, from 1.
-    pub line: u32,
-    /// The column, from 1; 0 if unknown.
-    pub column: u32,
 }
 
 impl fmt::Display for Frame {

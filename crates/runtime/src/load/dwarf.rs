@@ -3,13 +3,25 @@
 //! Addresses in a module's DWARF count from the start of its code section's content. The sections come
 //! from the guest's binary: damaged ones give no lines, never an error.
 
-use crate::load::backtrace::SourceLine;
 use crate::load::component::Component;
 use gimli::{
     AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian, SectionId, Unit,
     UnitOffset,
 };
 use trampette_artifact::metadata::StaticModule;
+
+/// A source position of a frame.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SourceLine {
+    /// The function, if it was inlined.
+    pub function: Option<String>,
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1; 0 if unknown.
+    pub column: u32,
+}
 
 type Reader<'a> = EndianSlice<'a, LittleEndian>;
 

@@ -13,9 +13,10 @@
 //! [`StoreLimits`]: crate::StoreLimits
 
 use crate::load::component::Component;
+use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::store::StoreInner;
-use crate::machine::traps::{Activation, Origin, Resume};
+use crate::machine::traps::{Resume, TrapOrigin};
 use std::cell::{RefCell, UnsafeCell};
 use trampette_artifact::ids::{TableId, TagId};
 use trampette_artifact::layout::{RootHeader, TableState};
@@ -313,7 +314,7 @@ impl Exceptions {
         thrower: Thrower,
         code: TrapCode,
     ) -> Option<*const Landing> {
-        let origin = Origin {
+        let origin = TrapOrigin {
             pc: thrower.return_address,
             exact: false,
             fp: thrower.fp,

@@ -4,18 +4,19 @@
 //! one maps them, writes the few fields that are not in the image, and runs the start-up code.
 
 use crate::load::backtrace::{Trap, WasmBacktrace};
-use crate::load::component::{Component, ExportCode};
+use crate::load::component::Component;
+use crate::machine::activation::Activation;
+use crate::machine::entry_code::{DropEntry, EntryCode, HostEntry, StepEntry};
+use crate::machine::failure;
 use crate::machine::handles::HandleTables;
 use crate::machine::store::StoreInner;
 use crate::machine::thread::Thread;
-use crate::machine::traps::Activation;
 use crate::memory::shared_memory::SharedMemory;
 use crate::memory::slab::{SlabSet, memory_bytes};
 use crate::messages::display_import;
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use std::any::Any;
 use std::cell::Cell;
-use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::*;
@@ -25,10 +26,6 @@ use trampette_artifact::layout::{
 };
 use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
-
-/// What compiled code calls: `(data, store, arguments, results) -> HOST_OK or HOST_ERROR`.
-pub(crate) type HostEntry =
-    unsafe extern "C" fn(*const u8, *const StoreInner, *const u8, *mut u8) -> u32;
 
 /// The host's destructor of an imported resource: called with the store and the representation when a
 /// guest drops its last owned handle.
@@ -283,10 +280,7 @@ impl InstanceData {
     /// The error of a call that just returned [`Status::Trap`].
     fn trap_error(&self, store: &StoreInner) -> Error {
         let (code, payload, frames) = store.trap.take(&self.component);
-        let error = store.take_host_error();
-        if let Some(panic) = store.take_host_panic() {
-            std::panic::resume_unwind(panic);
-        }
+        let error = failure::take(store);
         let backtrace = WasmBacktrace::new(self.component.clone(), frames);
         match (code, error) {
             (TrapCode::HostError, Some(error)) => {
@@ -304,26 +298,7 @@ impl InstanceData {
             _ => Trap::new(code, payload, backtrace).into(),
         }
     }
-}
 
-/// Code addresses of an export that is a function.
-#[derive(Clone, Copy)]
-pub(crate) struct EntryCode {
-    entry: NonZeroUsize,
-    post_return: Option<NonZeroUsize>,
-}
-
-impl EntryCode {
-    /// `None` if the export has no code.
-    pub fn new(code: ExportCode) -> Option<EntryCode> {
-        Some(EntryCode {
-            entry: NonZeroUsize::new(code.entry?)?,
-            post_return: code.post_return.and_then(NonZeroUsize::new),
-        })
-    }
-}
-
-impl InstanceData {
     /// See [`RawInstance::call_export`]. Gives what [`InstanceData::end_call`] takes: where the arena
     /// was before the call.
     ///
@@ -335,13 +310,8 @@ impl InstanceData {
         let mark = store.arena_mark();
         store.calls.set(store.calls.get().wrapping_add(1));
         let result = self.enter(move |context| {
-            // SAFETY: the address of a native-call function with this signature; the caller vouches
-            // for the pointers.
-            unsafe {
-                let code: extern "C" fn(*mut u8, *const u8, *mut u8) -> u32 =
-                    std::mem::transmute(code.entry);
-                code(context, args, results)
-            }
+            // SAFETY: the code is the export's; the caller vouches for the pointers.
+            unsafe { code.entry.call(context, args, results) }
         });
         match result {
             // The result may be there.
@@ -405,14 +375,22 @@ impl InstanceData {
         result
     }
 
-    fn call_post_return(&self, post_return: NonZeroUsize) -> Result<()> {
-        self.enter(move |context| {
-            // SAFETY: the address of a native-call function with this signature.
-            unsafe {
-                let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(post_return);
-                code(context)
-            }
-        })
+    fn call_post_return(&self, post_return: StepEntry) -> Result<()> {
+        // SAFETY: the code is the export's post-return.
+        self.enter(move |context| unsafe { post_return.call(context) })
+    }
+
+    /// Runs the code of a start-up step, if it has any.
+    pub fn run_step(&self, step: u32) -> Result<()> {
+        let Some(startup) = self.component.startup(step).and_then(StepEntry::at) else {
+            return Ok(());
+        };
+        let store = self.store();
+        let mark = store.arena_mark();
+        // SAFETY: the code is that of a start-up step.
+        let result = self.enter(move |context| unsafe { startup.call(context) });
+        store.arena_reset(mark);
+        result.context("instantiation failed")
     }
 
     /// Calls a function that the component imports, as compiled code would, and then `read` while
@@ -432,9 +410,9 @@ impl InstanceData {
         read: impl FnOnce() -> Result<O>,
     ) -> Result<O> {
         /// Drops what the function keeps for its results, also when a panic passes.
-        struct Kept<'s>(&'s StoreInner);
+        struct ReleaseResults<'s>(&'s StoreInner);
 
-        impl Drop for Kept<'_> {
+        impl Drop for ReleaseResults<'_> {
             fn drop(&mut self) {
                 self.0.release_host_results();
             }
@@ -442,24 +420,19 @@ impl InstanceData {
 
         let store = self.store();
         let slot = self.imports.functions.get(import.index());
-        let slot = slot.filter(|slot| slot.function != 0);
-        let Some(slot) = slot else {
+        let supplied = slot.and_then(|slot| Some((slot, HostEntry::at(slot.function as usize)?)));
+        let Some((slot, function)) = supplied else {
             bail!("the host supplies no {import}");
         };
-        let _kept = Kept(store);
+        let _release = ReleaseResults(store);
         // SAFETY: the slot's function is one that compiled code calls with this signature and the
         // slot's data; the caller vouches for the pointers.
-        let status = unsafe {
-            let code: HostEntry = std::mem::transmute(slot.function as usize);
-            code(slot.data as usize as *const u8, store, args, results)
-        };
+        let status =
+            unsafe { function.call(slot.data as usize as *const u8, store, args, results) };
         if status == HOST_OK {
             return read();
         }
-        if let Some(panic) = store.take_host_panic() {
-            std::panic::resume_unwind(panic);
-        }
-        let error = store.take_host_error();
+        let error = failure::take(store);
         Err(error.unwrap_or_else(|| anyhow!("the host's {import} failed and did not say why")))
     }
 }
@@ -557,7 +530,7 @@ impl RawInstance {
             "the artifact holds core modules, not a component"
         );
         let this = Self::map(store, component, imports, &[])?;
-        this.run_step(store, 0)?;
+        this.data(store).run_step(0)?;
         Ok(this)
     }
 
@@ -597,24 +570,6 @@ impl RawInstance {
         data.initialise(store);
         let index = store.add_instance(data);
         Ok(RawInstance { index })
-    }
-
-    /// Runs the code of a start-up step, if it has any.
-    pub(crate) fn run_step(&self, store: &StoreInner, step: u32) -> Result<()> {
-        let data = self.data(store);
-        let Some(startup) = data.component.startup(step) else {
-            return Ok(());
-        };
-        let mark = store.arena_mark();
-        let result = data.enter(move |context| {
-            // SAFETY: the address of a native-call function with this signature.
-            unsafe {
-                let code: extern "C" fn(*mut u8) -> u32 = std::mem::transmute(startup);
-                code(context)
-            }
-        });
-        store.arena_reset(mark);
-        result.context("instantiation failed")
     }
 
     /// Its name, which no instance of another store has.
@@ -728,7 +683,7 @@ impl RawInstance {
         }
         // The destructor may not run while the component does: nothing is removed then.
         let destructor = data.component.destructor(found.resource);
-        let destructor = destructor.filter(|_| found.owned);
+        let destructor = destructor.and_then(DropEntry::at).filter(|_| found.owned);
         if destructor.is_some() && self.is_entered(store) {
             return Err(trap(TrapCode::CannotEnter).into());
         }
@@ -737,13 +692,8 @@ impl RawInstance {
             return Ok(());
         };
         let mark = store.arena_mark();
-        let result = data.enter(move |context| {
-            // SAFETY: the address of a native-call function with this signature.
-            unsafe {
-                let code: extern "C" fn(*mut u8, u32) -> u32 = std::mem::transmute(destructor);
-                code(context, found.rep)
-            }
-        });
+        // SAFETY: the code is the entry to that resource's destructor.
+        let result = data.enter(move |context| unsafe { destructor.call(context, found.rep) });
         store.arena_reset(mark);
         result
     }

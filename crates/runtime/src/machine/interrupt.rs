@@ -10,12 +10,13 @@
 //! Trampolines are cut short like core functions, which may be inlined in them and they in core functions.
 //! Nothing sees that: the instance stays locked, and what the host owns is on lists that a trap drains.
 
+use crate::machine::activation::Activation;
+use crate::machine::hook::Hook;
 use crate::machine::instance::InstanceData;
 use crate::machine::store::StoreInner;
-use crate::machine::traps::{Activation, Origin};
+use crate::machine::traps::leave_by_signal;
 use anyhow::{Result, bail};
 use std::cell::Cell;
-use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -32,12 +33,12 @@ const PAUSE: Duration = Duration::from_micros(500);
 /// Stops calls of one store, from any thread. Made by [`crate::Store::interrupt_handle`].
 #[derive(Clone)]
 pub struct InterruptHandle {
-    shared: Arc<Shared>,
+    shared: Arc<Interrupts>,
 }
 
 /// What a store and its handles share.
 #[derive(Default)]
-pub(crate) struct Shared {
+pub(crate) struct Interrupts {
     /// The number of the outermost call that runs; 0 if none does.
     running: AtomicU64,
     /// The call that is to be stopped.
@@ -49,7 +50,7 @@ pub(crate) struct Shared {
 }
 
 impl InterruptHandle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Result<InterruptHandle> {
+    pub(crate) fn new(shared: Arc<Interrupts>) -> Result<InterruptHandle> {
         install()?;
         Ok(InterruptHandle { shared })
     }
@@ -75,7 +76,7 @@ impl std::fmt::Debug for InterruptHandle {
     }
 }
 
-impl Shared {
+impl Interrupts {
     /// Whether the running call is to be stopped.
     fn is_wanted(&self) -> bool {
         let call = self.running.load(Ordering::Acquire);
@@ -115,7 +116,7 @@ impl Shared {
 
 /// A call that runs.
 struct Running<'s> {
-    shared: &'s Shared,
+    shared: &'s Interrupts,
     instance: &'s InstanceData,
     is_outermost: bool,
 }
@@ -158,7 +159,7 @@ fn thread_number() -> libc::pid_t {
 
 /// Sends signals again to calls that have not ended: a thread that is started when it is first needed.
 struct Watcher {
-    calls: Mutex<Vec<Arc<Shared>>>,
+    calls: Mutex<Vec<Arc<Interrupts>>>,
     arrived: Condvar,
     has_thread: AtomicBool,
 }
@@ -173,7 +174,7 @@ impl Watcher {
         &WATCHER
     }
 
-    fn watch(&'static self, call: Arc<Shared>) {
+    fn watch(&'static self, call: Arc<Interrupts>) {
         if !self.has_thread.swap(true, Ordering::AcqRel) {
             let name = "trampette-interrupt".to_string();
             let thread = std::thread::Builder::new().name(name).spawn(|| self.run());
@@ -184,7 +185,7 @@ impl Watcher {
         self.arrived.notify_one();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Shared>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Interrupts>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -207,30 +208,15 @@ impl Watcher {
     }
 }
 
-struct Previous(std::cell::UnsafeCell<std::mem::MaybeUninit<libc::sigaction>>);
-// SAFETY: written once, before the handler is installed.
-unsafe impl Sync for Previous {}
-static PREVIOUS: Previous = Previous(std::cell::UnsafeCell::new(std::mem::MaybeUninit::uninit()));
+static HOOK: Hook = Hook::new(SIGNAL);
 
 /// Installs the handler, once per process.
 fn install() -> Result<()> {
     static DONE: OnceLock<std::result::Result<(), String>> = OnceLock::new();
     let done = DONE.get_or_init(|| {
-        // SAFETY: `sigaction` is plain data; the handler keeps to what is safe in one; the cell is
-        // written by this one initialisation only.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = handler as *const () as usize;
-            // Host functions that wait in the kernel go on waiting.
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-            libc::sigemptyset(&mut action.sa_mask);
-            if libc::sigaction(SIGNAL, null(), (*PREVIOUS.0.get()).as_mut_ptr()) != 0
-                || libc::sigaction(SIGNAL, &action, null_mut()) != 0
-            {
-                return Err(std::io::Error::last_os_error().to_string());
-            }
-        }
-        Ok(())
+        // Host functions that wait in the kernel go on waiting.
+        // SAFETY: the handler keeps to what is safe in one.
+        unsafe { HOOK.install(handler, libc::SA_RESTART) }
     });
     match done {
         Ok(()) => Ok(()),
@@ -239,7 +225,7 @@ fn install() -> Result<()> {
 }
 
 unsafe extern "C" fn handler(
-    signal: libc::c_int,
+    _signal: libc::c_int,
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
@@ -249,7 +235,10 @@ unsafe extern "C" fn handler(
         let wanted = activation.filter(|activation| is_wanted(activation.store()));
         match wanted {
             Some(activation) => stop(activation, &mut *context.cast::<libc::ucontext_t>()),
-            None => chain(signal, info, context),
+            // The default is to ignore it, so that nothing is left to do if nobody handled it before.
+            None => {
+                HOOK.chain(info, context);
+            }
         }
     }
 }
@@ -261,7 +250,7 @@ fn is_wanted(store: &StoreInner) -> bool {
 /// Makes the signal return into the handler of the innermost entry if it came in guest code, and
 /// sets the flag otherwise.
 unsafe fn stop(activation: &Activation, ucontext: &mut libc::ucontext_t) {
-    let (store, instance) = (activation.store(), activation.instance());
+    let instance = activation.instance();
     let registers = &mut ucontext.uc_mcontext.gregs;
     let pc = registers[libc::REG_RIP as usize] as usize;
     let offset = instance.component.text_offset(pc);
@@ -269,33 +258,8 @@ unsafe fn stop(activation: &Activation, ucontext: &mut libc::ucontext_t) {
         flag(instance).store(1, Ordering::Relaxed);
         return;
     }
-    let origin = Origin {
-        pc,
-        exact: true,
-        fp: registers[libc::REG_RBP as usize] as usize,
-    };
     let code = u32::from(TrapCode::Interrupt.number());
-    // SAFETY: guest code of the innermost activation was running, as its program counter says.
-    if let Some(resume) = unsafe { store.trap.record(activation, code, 0, origin) } {
-        resume.apply(registers);
-    }
-}
-
-/// Hands the signal to whoever handled it before.
-unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: initialised before the handler was installed.
-    unsafe {
-        let previous = (*PREVIOUS.0.get()).assume_init_ref();
-        match previous.sa_sigaction {
-            // The default is to ignore it.
-            libc::SIG_DFL | libc::SIG_IGN => {}
-            function => crate::machine::signals::call_handler(
-                function,
-                previous.sa_flags,
-                signal,
-                info,
-                context,
-            ),
-        }
-    }
+    // SAFETY: guest code of the innermost activation was running, as its program counter says. If its
+    // entry cannot be found, the signal is sent again.
+    unsafe { leave_by_signal(activation, registers, code) };
 }

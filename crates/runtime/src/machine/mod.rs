@@ -6,17 +6,24 @@
 //! | --- | --- |
 //! | `store`, `limits` | [`Store`](crate::Store): the embedder's data and what instances share |
 //! | `instance` | an instance: roots filled, entries called with native-layout structs |
+//! | `entry_code` | addresses of code, typed by what the code takes |
+//! | `failure` | errors and panics of the embedder's code, on their way past guest code |
 //! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
-//! | `traps`, `signals` | leaving guest code: raise stub, fault handler, activations |
+//! | `activation`, `traps` | entering guest code, and leaving it by a trap |
+//! | `signals`, `hook` | the fault handler, and whoever handled the signals before |
 //! | `interrupt` | [`InterruptHandle`](crate::InterruptHandle): stopping a call from another thread |
 //! | `exceptions` | objects that guest code throws, and finding who catches them |
 //! | `error_contexts` | the messages of a store's error contexts |
 //! | `handles` | handle tables as compiled code sees them |
 //! | `services`, `transcode` | what compiled code calls |
 
+pub(crate) mod activation;
+pub(crate) mod entry_code;
 pub(crate) mod error_contexts;
 pub(crate) mod exceptions;
+pub(crate) mod failure;
 pub(crate) mod handles;
+pub(crate) mod hook;
 pub(crate) mod instance;
 pub(crate) mod interrupt;
 pub(crate) mod limits;

@@ -3,26 +3,28 @@
 //! They are called in the middle of guest code, so they never unwind: what can fail says so by its
 //! result. Those that take a root trust it: it comes from compiled code, not from the guest.
 
+use crate::machine::activation::Activation;
 use crate::machine::exceptions::{throw, throw_ref};
+use crate::machine::failure;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::is_interrupted;
 use crate::machine::store::{Lend, StoreInner};
 use crate::machine::transcode;
-use crate::machine::traps::{Activation, raise};
+use crate::machine::traps::raise;
 use crate::memory::growth::grown;
 use crate::memory::mapping::{round_to_pages, sealed_copy};
 use crate::memory::shared_memory::SharedMemory;
 use crate::messages::{ItemKind, display_item};
 use crate::native::NativeSlice;
 use anyhow::Result;
+use std::convert::identity;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use trampette_artifact::builtin::{Builtin, LONG};
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
-use trampette_artifact::layout::{RootHeader, TableState};
+use trampette_artifact::layout::{HOST_OK, RootHeader, TableState};
 use trampette_artifact::metadata::{MemoryPlace, Resource};
 
 /// A file of one page that begins with the addresses of all builtins in this process, in the order of
@@ -196,14 +198,21 @@ unsafe extern "C" {
     fn memset(destination: *mut u8, byte: i32, bytes: usize) -> *mut u8;
 }
 
-/// Does something in steps over `0..count`, from either end, until there is an interrupt; 1 if there was.
+/// Which end a long operation begins at.
+#[derive(Clone, Copy)]
+enum Direction {
+    Forwards,
+    Backwards,
+}
+
+/// Does something in steps over `0..count` until there is an interrupt; 1 if there was.
 ///
 /// # Safety
 /// As of [`instance`].
 unsafe fn in_steps(
     root: *const RootHeader,
     count: u64,
-    backwards: bool,
+    direction: Direction,
     mut step: impl FnMut(usize, usize),
 ) -> u32 {
     // SAFETY: promised. The outermost call of the store is what is interrupted.
@@ -214,9 +223,9 @@ unsafe fn in_steps(
             return 1;
         }
         let length = LONG.min(count - done);
-        let start = match backwards {
-            true => count - done - length,
-            false => done,
+        let start = match direction {
+            Direction::Forwards => done,
+            Direction::Backwards => count - done - length,
         };
         step(start as usize, length as usize);
         done += length;
@@ -231,10 +240,13 @@ unsafe extern "C" fn memory_move_long(
     bytes: u64,
 ) -> u32 {
     // Where they overlap, what is yet to be read must not be written.
-    let backwards = to.addr() > from.addr();
+    let direction = match to.addr() > from.addr() {
+        true => Direction::Backwards,
+        false => Direction::Forwards,
+    };
     // SAFETY: called by compiled code, which checked the bounds.
     unsafe {
-        in_steps(root, bytes, backwards, |at, length| {
+        in_steps(root, bytes, direction, |at, length| {
             memmove(to.add(at), from.add(at), length);
         })
     }
@@ -248,7 +260,7 @@ unsafe extern "C" fn memory_set_long(
 ) -> u32 {
     // SAFETY: called by compiled code, which checked the bounds.
     unsafe {
-        in_steps(root, bytes, false, |at, length| {
+        in_steps(root, bytes, Direction::Forwards, |at, length| {
             memset(to.add(at), byte, length);
         })
     }
@@ -262,7 +274,7 @@ unsafe extern "C" fn table_fill_long(
 ) -> u32 {
     // SAFETY: called by compiled code, which checked the bounds.
     unsafe {
-        in_steps(root, count, false, |at, length| {
+        in_steps(root, count, Direction::Forwards, |at, length| {
             table_fill(first.add(at), value, length as u64);
         })
     }
@@ -286,26 +298,17 @@ unsafe extern "C" fn host_resource_drop(root: *const RootHeader, resource: u32, 
         .destructors
         .get(ResourceId(resource).index());
     let Some(Some(destructor)) = destructor else {
-        return 0;
+        return HOST_OK;
     };
-    match catch_unwind(AssertUnwindSafe(|| destructor(store, rep))) {
-        Ok(Ok(())) => 0,
-        Ok(Err(error)) => {
-            let metadata = instance.component.metadata();
-            let item = match metadata.resources.get(resource as usize) {
-                Some(Resource::Imported { path }) => {
-                    display_item("import", ItemKind::Resource, path)
-                }
-                _ => ResourceId(resource).to_string(),
-            };
-            store.set_host_error(error.context(format!("{item}: destructor")));
-            1
-        }
-        Err(panic) => {
-            store.set_host_panic(panic);
-            1
-        }
-    }
+    let name = |error: anyhow::Error| {
+        let metadata = instance.component.metadata();
+        let item = match metadata.resources.get(resource as usize) {
+            Some(Resource::Imported { path }) => display_item("import", ItemKind::Resource, path),
+            _ => ResourceId(resource).to_string(),
+        };
+        error.context(format!("{item}: destructor"))
+    };
+    failure::contain(store, name, || destructor(store, rep))
 }
 
 unsafe extern "C" fn arena_allocate(root: *const RootHeader, size: u64, align: u64) -> u64 {
@@ -332,9 +335,10 @@ unsafe extern "C" fn host_results_release(root: *const RootHeader) {
     // Destructors of the embedder's values may panic, which must not unwind through the guest. The
     // payload goes to the next trap of this store, if there is one; the process's panic hook has
     // reported it in any case.
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| store.release_host_results())) {
-        store.set_host_panic(panic);
-    }
+    failure::contain(store, identity, || {
+        store.release_host_results();
+        Ok(())
+    });
 }
 
 unsafe extern "C" fn lend_push(root: *const RootHeader, table: u32, handle: u32) {

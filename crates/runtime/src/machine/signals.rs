@@ -8,55 +8,36 @@
 //! `SIGBUS` is not handled on purpose: on this platform guards raise `SIGSEGV`, and a bus error means
 //! that a mapped file was truncated.
 
-use crate::machine::traps::{Activation, Origin};
+use crate::machine::activation::Activation;
+use crate::machine::hook::Hook;
+use crate::machine::traps::leave_by_signal;
 use anyhow::{Result, bail};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
-use std::cell::UnsafeCell;
-use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-const SIGNALS: [libc::c_int; 3] = [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE];
 /// Bytes of a thread's alternate signal stack: register state alone can take 12 KiB.
 const ALTERNATE_STACK: usize = 64 << 10;
-/// What handled the signals before us.
-struct Previous(UnsafeCell<[MaybeUninit<libc::sigaction>; SIGNALS.len()]>);
-// SAFETY: written once, before `READY` is set.
-unsafe impl Sync for Previous {}
 
-static PREVIOUS: Previous = Previous(UnsafeCell::new([const { MaybeUninit::uninit() }; 3]));
-static READY: AtomicBool = AtomicBool::new(false);
+static HOOKS: [Hook; 3] = [
+    Hook::new(libc::SIGSEGV),
+    Hook::new(libc::SIGILL),
+    Hook::new(libc::SIGFPE),
+];
 
 /// Installs the handlers, once per process.
 pub(crate) fn install() -> Result<()> {
     static DONE: OnceLock<std::result::Result<(), String>> = OnceLock::new();
-    match DONE.get_or_init(install_all) {
+    let done = DONE.get_or_init(|| {
+        HOOKS.iter().try_for_each(|hook| {
+            // SAFETY: the handler keeps to what is safe in one.
+            unsafe { hook.install(handler, 0) }
+        })
+    });
+    match done {
         Ok(()) => Ok(()),
         Err(error) => bail!("cannot install signal handlers: {error}"),
     }
-}
-
-fn install_all() -> std::result::Result<(), String> {
-    for (index, signal) in SIGNALS.into_iter().enumerate() {
-        // SAFETY: `sigaction` is plain data; the handler keeps to what is safe in one; the cell is
-        // written by this one initialisation only.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = handler as *const () as usize;
-            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-            libc::sigemptyset(&mut action.sa_mask);
-            let previous = (&raw mut (*PREVIOUS.0.get())[index]).cast();
-            // Read first: the handler may run as soon as it is installed.
-            if libc::sigaction(signal, null(), previous) != 0
-                || libc::sigaction(signal, &action, null_mut()) != 0
-            {
-                return Err(std::io::Error::last_os_error().to_string());
-            }
-        }
-    }
-    READY.store(true, Ordering::Release);
-    Ok(())
 }
 
 unsafe extern "C" fn handler(
@@ -100,62 +81,18 @@ unsafe fn resume_at_entry(
             return false;
         }
     }
-    let origin = Origin {
-        pc,
-        exact: true,
-        fp: registers[libc::REG_RBP as usize] as usize,
-    };
     // SAFETY: guest code was running, since the instruction that faulted is the guest's.
-    let resume = unsafe { activation.store().trap.record(activation, code, 0, origin) };
-    let Some(resume) = resume else {
-        return false;
-    };
-    resume.apply(registers);
-    true
+    unsafe { leave_by_signal(activation, registers, code) }
 }
 
 /// Hands the signal to whoever handled it before.
 unsafe fn chain(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let index = SIGNALS.iter().position(|s| *s == signal);
-    // SAFETY: initialised before the handler for this signal was installed.
-    unsafe {
-        let previous = match index {
-            Some(index) if READY.load(Ordering::Acquire) => {
-                (*PREVIOUS.0.get())[index].assume_init_ref()
-            }
-            _ => return default_action(signal),
-        };
-        match previous.sa_sigaction {
-            libc::SIG_DFL | libc::SIG_IGN => default_action(signal),
-            function => call_handler(function, previous.sa_flags, signal, info, context),
-        }
-    }
-}
-
-/// Calls a handler that was installed with `flags`.
-///
-/// # Safety
-/// It is one, and the arguments are those of the signal.
-pub(crate) unsafe fn call_handler(
-    function: libc::sighandler_t,
-    flags: libc::c_int,
-    signal: libc::c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
-    // SAFETY: the flag says which of the two types the function has.
-    unsafe {
-        if flags & libc::SA_SIGINFO != 0 {
-            let function: unsafe extern "C" fn(
-                libc::c_int,
-                *mut libc::siginfo_t,
-                *mut libc::c_void,
-            ) = std::mem::transmute(function);
-            function(signal, info, context);
-        } else {
-            let function: unsafe extern "C" fn(libc::c_int) = std::mem::transmute(function);
-            function(signal);
-        }
+    let hook = HOOKS.iter().find(|hook| hook.signal() == signal);
+    // SAFETY: the arguments are those of the signal.
+    let handled = hook.is_some_and(|hook| unsafe { hook.chain(info, context) });
+    if !handled {
+        // SAFETY: this is a signal handler, for this signal.
+        unsafe { default_action(signal) };
     }
 }
 

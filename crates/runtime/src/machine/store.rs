@@ -6,12 +6,13 @@
 //! through shared references, and its state is in cells; no borrow of a cell is held while guest code
 //! or the embedder's code runs.
 
+use crate::machine::activation::Activation;
 use crate::machine::error_contexts::ErrorContexts;
 use crate::machine::exceptions::Exceptions;
 use crate::machine::instance::InstanceData;
-use crate::machine::interrupt::{self, InterruptHandle};
+use crate::machine::interrupt::{InterruptHandle, Interrupts};
 use crate::machine::limits::StoreLimits;
-use crate::machine::traps::{Activation, TrapRecord};
+use crate::machine::traps::TrapRecord;
 use crate::memory::arena::Arena;
 use anyhow::{Error, Result};
 use std::any::Any;
@@ -224,14 +225,14 @@ impl<S: AsContextMut> AsContextMut for &mut S {
 
 /// A value that owns what a host function's results point to: a box or a vector, taken apart so that
 /// keeping it allocates nothing.
-struct Kept {
+struct KeptValue {
     pointer: NonNull<()>,
     length: usize,
     capacity: usize,
     drop: unsafe fn(NonNull<()>, usize, usize),
 }
 
-impl Drop for Kept {
+impl Drop for KeptValue {
     fn drop(&mut self) {
         // SAFETY: the three came from the value that `drop` puts together again, once.
         unsafe { (self.drop)(self.pointer, self.length, self.capacity) }
@@ -266,7 +267,7 @@ pub struct StoreInner {
     arena_mark: Cell<u64>,
     /// What the results of the host function that returned last point to. While they are copied into
     /// the guest no other host function can be called.
-    host_results: RefCell<Vec<Kept>>,
+    host_results: RefCell<Vec<KeptValue>>,
     host_error: RefCell<Option<Error>>,
     host_panic: RefCell<Option<Box<dyn Any + Send>>>,
     pub(crate) trap: TrapRecord,
@@ -276,7 +277,7 @@ pub struct StoreInner {
     /// How many exports were called, wrapping.
     pub(crate) calls: Cell<u32>,
     /// Set when the first [`InterruptHandle`] is made.
-    interrupts: OnceCell<Arc<interrupt::Shared>>,
+    interrupts: OnceCell<Arc<Interrupts>>,
 }
 
 impl StoreInner {
@@ -303,7 +304,7 @@ impl StoreInner {
 
     /// What this store shares with its [`InterruptHandle`]s, if it has any.
     #[inline]
-    pub(crate) fn interrupts(&self) -> Option<&interrupt::Shared> {
+    pub(crate) fn interrupts(&self) -> Option<&Interrupts> {
         self.interrupts.get().map(|shared| &**shared)
     }
 
@@ -380,7 +381,7 @@ impl StoreInner {
             drop(unsafe { Box::from_raw(pointer.cast::<V>().as_ptr()) });
         }
         let pointer = NonNull::from(Box::leak(value));
-        self.host_results.borrow_mut().push(Kept {
+        self.host_results.borrow_mut().push(KeptValue {
             pointer: pointer.cast(),
             length: 0,
             capacity: 0,
@@ -398,7 +399,7 @@ impl StoreInner {
         let mut value = ManuallyDrop::new(value);
         let pointer = NonNull::new(value.as_mut_ptr()).expect("vectors are never null");
         if value.capacity() != 0 {
-            self.host_results.borrow_mut().push(Kept {
+            self.host_results.borrow_mut().push(KeptValue {
                 pointer: pointer.cast(),
                 length: value.len(),
                 capacity: value.capacity(),

@@ -1,7 +1,7 @@
 //! What the runtime knows about a thread: the innermost call that it runs, and how much of its stack
 //! guest code may use. Every call of the host looks here, so all of it is behind one thread local.
 
-use crate::machine::traps::Activation;
+use crate::machine::activation::Activation;
 use crate::memory::mapping::page_size;
 use anyhow::{Result, ensure};
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! Leaving guest code: activations, the record of a trap, and the raise stub.
+//! Leaving guest code: the record of a trap, and the raise stub.
 //!
 //! A native-call entry stores its stack pointer in the root and makes one `try_call`. A trap resumes
 //! at that call's handler: the return address just below the stored stack pointer names the entry in
@@ -6,82 +6,14 @@
 //! call of [`raise`]; faults by the signal handler ([`crate::machine::signals`]).
 
 use crate::load::component::Component;
-use crate::machine::instance::InstanceData;
-use crate::machine::store::StoreInner;
-use crate::machine::thread::Thread;
+use crate::machine::activation::Activation;
 use std::cell::{Cell, UnsafeCell};
-use std::ptr::null;
 use trampette_artifact::ids::SlabId;
 use trampette_artifact::layout::RootHeader;
 use trampette_artifact::trap::TrapCode;
 
 /// Frames that a backtrace keeps, innermost first.
 pub(crate) const MAX_FRAMES: usize = 128;
-
-/// One entry of the host into a guest, on the host's stack. Activations of a thread form a chain.
-pub(crate) struct Activation {
-    /// The instance that was entered. It outlives the activation.
-    instance: *const InstanceData,
-    previous: *const Activation,
-}
-
-impl Activation {
-    /// The first activation of a chain.
-    #[inline]
-    pub fn outermost(instance: &InstanceData) -> Activation {
-        Activation::inside(instance, null())
-    }
-
-    /// An activation inside of `previous`, which may be null.
-    #[inline]
-    pub fn inside(instance: &InstanceData, previous: *const Activation) -> Activation {
-        Activation { instance, previous }
-    }
-
-    /// The innermost activation of this thread, or null. Safe to call in a signal handler.
-    #[inline]
-    pub fn current() -> *const Activation {
-        Thread::with(|thread| thread.activation.get())
-    }
-
-    /// The instance that was entered.
-    #[inline]
-    pub fn instance(&self) -> &InstanceData {
-        // SAFETY: instances live as long as their store, which the call borrows.
-        unsafe { &*self.instance }
-    }
-
-    /// Its store.
-    #[inline]
-    pub fn store(&self) -> &StoreInner {
-        self.instance().store()
-    }
-
-    /// The address of the outermost activation of this thread's chain: above all frames of guests.
-    pub fn outermost_address(&self) -> usize {
-        let mut outermost = self;
-        // SAFETY: activations of a chain are live.
-        while let Some(outer) = unsafe { outermost.previous.as_ref() } {
-            outermost = outer;
-        }
-        std::ptr::from_ref(outermost).addr()
-    }
-
-    /// Runs `f`, which enters the guest, as the innermost activation of this thread.
-    #[inline]
-    pub fn run<R>(&self, thread: &Thread, f: impl FnOnce() -> R) -> R {
-        struct Restore<'t>(&'t Thread, *const Activation);
-        impl Drop for Restore<'_> {
-            #[inline]
-            fn drop(&mut self) {
-                self.0.activation.set(self.1);
-            }
-        }
-        let _restore = Restore(thread, self.previous);
-        thread.activation.set(self);
-        f()
-    }
-}
 
 /// Where a trap resumes.
 #[repr(C)]
@@ -95,9 +27,30 @@ pub(crate) struct Resume {
 /// The direction flag.
 const EFLAGS_DF: i64 = 1 << 10;
 
+/// Makes a signal that came in guest code return into the handler of the innermost entry, with a trap of
+/// that code; false, and the registers are left as they are, if its entry record is not one of ours.
+///
+/// # Safety
+/// The signal interrupted guest code of `activation`, the innermost one of this thread; the registers
+/// are those that the kernel restores.
+pub(crate) unsafe fn leave_by_signal(
+    activation: &Activation,
+    registers: &mut [libc::greg_t],
+    code: u32,
+) -> bool {
+    let origin = TrapOrigin {
+        pc: registers[libc::REG_RIP as usize] as usize,
+        exact: true,
+        fp: registers[libc::REG_RBP as usize] as usize,
+    };
+    // SAFETY: guest code of the innermost activation was running.
+    let resume = unsafe { activation.store().trap.record(activation, code, 0, origin) };
+    resume.inspect(|resume| resume.apply(registers)).is_some()
+}
+
 impl Resume {
     /// Makes a signal return there.
-    pub fn apply(&self, registers: &mut [libc::greg_t]) {
+    fn apply(&self, registers: &mut [libc::greg_t]) {
         registers[libc::REG_RSP as usize] = self.sp as i64;
         registers[libc::REG_RBP as usize] = self.fp as i64;
         registers[libc::REG_RIP as usize] = self.pc as i64;
@@ -135,7 +88,7 @@ impl Default for TrapRecord {
 
 /// Where a trap happened.
 #[derive(Clone, Copy)]
-pub(crate) struct Origin {
+pub(crate) struct TrapOrigin {
     /// The faulting instruction, or the return address of the call that raised.
     pub pc: usize,
     /// Whether `pc` is the faulting instruction.
@@ -155,7 +108,7 @@ impl TrapRecord {
         activation: &Activation,
         code: u32,
         payload: u64,
-        origin: Origin,
+        origin: TrapOrigin,
     ) -> Option<Resume> {
         let instance = activation.instance();
         let root = instance.slabs().root(SlabId(0)).cast::<RootHeader>();
@@ -182,7 +135,7 @@ impl TrapRecord {
     }
 
     /// Follows frame pointers from the origin to the entry's frame.
-    unsafe fn walk(&self, origin: Origin, entry_sp: usize, entry_fp: usize) {
+    unsafe fn walk(&self, origin: TrapOrigin, entry_sp: usize, entry_fp: usize) {
         let mut count = 0;
         let mut push = |pc: usize| {
             self.frames[count].set(pc);
@@ -261,7 +214,7 @@ extern "C" fn record_raise(
     // SAFETY: only guest code calls `raise`, and it runs inside an activation.
     let resume = unsafe { activation.as_ref() }.and_then(|activation| {
         let record = &activation.store().trap;
-        let origin = Origin {
+        let origin = TrapOrigin {
             pc: return_address,
             exact: false,
             fp,

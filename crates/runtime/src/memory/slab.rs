@@ -134,9 +134,7 @@ impl Reservation {
             })
         }
     }
-}
 
-impl Reservation {
     /// Its lowest address.
     pub fn start(&self) -> NonNull<u8> {
         NonNull::new(self.start).expect("the kernel does not map address 0")

@@ -5,7 +5,8 @@ use crate::machine::instance::InstanceId;
 use crate::machine::store::{AsContext, AsContextMut, StoreInner};
 use crate::values::containers::List;
 use crate::values::typed::{
-    ComponentType, Lift, LiftContext, Lower, LowerContext, ResourceType, TypeContext, resource_name,
+    CallOrigin, ComponentType, Lift, LiftContext, Lower, LowerContext, ResourceType, TypeContext,
+    resource_name,
 };
 use anyhow::{Result, bail, ensure};
 use std::any::TypeId;
@@ -118,15 +119,6 @@ pub struct ResourceAny {
     owner: Owner,
 }
 
-/// The instance that the handles of a call are of, in its store.
-#[derive(Clone, Copy)]
-pub(crate) struct Origin<'s> {
-    pub id: InstanceId,
-    pub store: &'s StoreInner,
-    /// What a [`ResourceAny`] of a call with Rust types is, if it is one of the host's.
-    pub host: Option<ResourceType>,
-}
-
 /// Who defines a resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Owner {
@@ -144,7 +136,7 @@ enum Owner {
 
 impl ResourceAny {
     /// A handle that a call has just given to the host.
-    pub(crate) fn guest(origin: Origin<'_>, handle: u32) -> ResourceAny {
+    pub(crate) fn guest(origin: CallOrigin<'_>, handle: u32) -> ResourceAny {
         let raw = origin.id.raw_in(origin.store);
         let generation = raw.map_or(0, |raw| raw.mark_host_handle(origin.store, handle));
         let found = raw.and_then(|raw| raw.host_handle(origin.store, handle));
@@ -166,7 +158,7 @@ impl ResourceAny {
     }
 
     /// The native form for a place of this type.
-    pub(crate) fn lower_as(&self, ty: ResourceType, origin: Option<Origin<'_>>) -> Result<u32> {
+    pub(crate) fn lower_as(&self, ty: ResourceType, origin: Option<CallOrigin<'_>>) -> Result<u32> {
         match (self.owner, ty) {
             (Owner::Guest { .. }, ResourceType::Guest(_)) => self.lower_guest(origin),
             (Owner::Host(host), ty) if host == ty => Ok(self.handle),
@@ -175,7 +167,7 @@ impl ResourceAny {
     }
 
     /// The resource as messages name it.
-    fn display(&self, origin: Option<Origin<'_>>) -> String {
+    fn display(&self, origin: Option<CallOrigin<'_>>) -> String {
         match (self.owner, origin) {
             (
                 Owner::Guest {
@@ -190,7 +182,7 @@ impl ResourceAny {
 
     /// The native form for a place whose resource type the component defines; compiled code checks
     /// that type.
-    fn lower_guest(&self, origin: Option<Origin<'_>>) -> Result<u32> {
+    fn lower_guest(&self, origin: Option<CallOrigin<'_>>) -> Result<u32> {
         match (self.owner, origin) {
             (
                 Owner::Guest {
@@ -332,7 +324,7 @@ unsafe impl Lift for ResourceAny {
 
     unsafe fn lift(native: &u32, cx: LiftContext<'_>) -> ResourceAny {
         match cx.origin {
-            Some(Origin { host: Some(ty), .. }) => ResourceAny::host(ty, *native),
+            Some(CallOrigin { host: Some(ty), .. }) => ResourceAny::host(ty, *native),
             Some(origin) => ResourceAny::guest(origin, *native),
             // No import's type can name a resource of its own component.
             None => ResourceAny::host(ResourceType::Unmatched, *native),

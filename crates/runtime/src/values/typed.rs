@@ -14,10 +14,10 @@
 //!
 //! The implementations for Rust's own types are in `scalars.rs` and `containers.rs`.
 
+use crate::machine::instance::InstanceId;
 use crate::machine::store::StoreInner;
 use crate::native::NativeSlice;
 use crate::values::keep::Keep;
-use crate::values::resource::Origin;
 use anyhow::{Context, Result, bail};
 use std::any::TypeId;
 use std::cell::Cell;
@@ -152,17 +152,26 @@ pub unsafe trait Params: ComponentType {
     fn describe_params() -> String;
 }
 
+/// The instance that the handles of a call are of, in its store.
+#[derive(Clone, Copy)]
+pub(crate) struct CallOrigin<'s> {
+    pub id: InstanceId,
+    pub store: &'s StoreInner,
+    /// What a [`ResourceAny`](crate::ResourceAny) of a call with Rust types is, if it is one of the host's.
+    pub host: Option<ResourceType>,
+}
+
 /// What values are lifted with.
 #[derive(Clone, Copy)]
 pub struct LiftContext<'a> {
     /// The instance that the value comes from, if handles of resources that it defines can occur.
-    pub(crate) origin: Option<Origin<'a>>,
+    pub(crate) origin: Option<CallOrigin<'a>>,
     /// The store that the value comes from, if error contexts can occur.
     pub(crate) store: Option<&'a StoreInner>,
 }
 
 impl<'a> LiftContext<'a> {
-    pub(crate) fn new(origin: Option<Origin<'a>>) -> Self {
+    pub(crate) fn new(origin: Option<CallOrigin<'a>>) -> Self {
         let store = origin.map(|origin| origin.store);
         LiftContext { origin, store }
     }
@@ -181,11 +190,11 @@ pub struct LowerContext<'k> {
     /// Owns what native values point to.
     keep: Keep<'k>,
     /// The instance that the value goes to, if handles of resources that it defines can occur.
-    pub(crate) origin: Option<Origin<'k>>,
+    pub(crate) origin: Option<CallOrigin<'k>>,
 }
 
 impl<'k> LowerContext<'k> {
-    pub(crate) fn new(keep: Keep<'k>, origin: Option<Origin<'k>>) -> Self {
+    pub(crate) fn new(keep: Keep<'k>, origin: Option<CallOrigin<'k>>) -> Self {
         LowerContext { keep, origin }
     }
 

@@ -8,8 +8,8 @@ use crate::machine::store::StoreInner;
 use crate::native::NativeSlice;
 use crate::values::error_context::ErrorContext;
 use crate::values::keep::Keep;
-use crate::values::resource::{Origin, ResourceAny};
-use crate::values::typed::{ResourceType, display_type};
+use crate::values::resource::ResourceAny;
+use crate::values::typed::{CallOrigin, ResourceType, display_type};
 use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::canonical::{discriminant_size, flags_size, variant_cases};
 use trampette_artifact::ids::ResourceId;
@@ -93,7 +93,7 @@ impl From<&str> for Val {
 pub(crate) struct NativeReader<'a> {
     metadata: &'a Metadata,
     resources: &'a [ResourceType],
-    origin: Option<Origin<'a>>,
+    origin: Option<CallOrigin<'a>>,
     store: Option<&'a StoreInner>,
 }
 
@@ -101,7 +101,7 @@ impl<'a> NativeReader<'a> {
     pub(crate) fn new(
         metadata: &'a Metadata,
         resources: &'a [ResourceType],
-        origin: Option<Origin<'a>>,
+        origin: Option<CallOrigin<'a>>,
     ) -> Self {
         NativeReader {
             metadata,
@@ -290,7 +290,7 @@ pub(crate) struct NativeWriter<'a, 'k> {
     metadata: &'a Metadata,
     resources: &'a [ResourceType],
     keep: Keep<'k>,
-    origin: Option<Origin<'a>>,
+    origin: Option<CallOrigin<'a>>,
 }
 
 impl<'a, 'k> NativeWriter<'a, 'k> {
@@ -298,7 +298,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
         metadata: &'a Metadata,
         resources: &'a [ResourceType],
         keep: Keep<'k>,
-        origin: Option<Origin<'a>>,
+        origin: Option<CallOrigin<'a>>,
     ) -> Self {
         NativeWriter {
             metadata,
