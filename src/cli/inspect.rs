@@ -20,7 +20,6 @@ use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::metadata::{
     CoreExportItem, CoreFuncType, CoreInterface, CoreValueType, ExportItem, Metadata, Resource,
 };
-use trampette_artifact::types::TypeTable;
 
 /// Arguments of `trampette inspect`.
 #[derive(Args)]
@@ -204,7 +203,7 @@ fn imports(out: &mut String, metadata: &Metadata) -> Result<()> {
         }
     }
     for import in &metadata.imports {
-        let ty = display_func(&metadata.types, &import.ty, &metadata.resources);
+        let ty = metadata.display_func(&import.ty);
         let unused = if import.used { "" } else { " (unused)" };
         writeln!(out, "  {}: {ty}{unused}", import.path.join(" / "))?;
     }
@@ -215,9 +214,7 @@ fn exports(out: &mut String, metadata: &Metadata) -> Result<()> {
     writeln!(out, "\nexports:")?;
     for export in &metadata.exports {
         let what = match &export.item {
-            ExportItem::Function { ty, .. } => {
-                display_func(&metadata.types, ty, &metadata.resources)
-            }
+            ExportItem::Function { ty, .. } => metadata.display_func(ty),
             ExportItem::HostFunc(id) => {
                 format!(
                     "the import {}",
@@ -225,7 +222,7 @@ fn exports(out: &mut String, metadata: &Metadata) -> Result<()> {
                 )
             }
             ExportItem::Resource(_) => "resource".to_string(),
-            ExportItem::Type(ty) => format!("type = {}", metadata.types.display(*ty)),
+            ExportItem::Type(ty) => format!("type = {}", metadata.display(*ty)),
             ExportItem::Instance => "instance".to_string(),
             ExportItem::CoreModule(id) => format!("core {id}"),
             ExportItem::Other(what) => what.clone(),
@@ -282,23 +279,6 @@ fn core_global(ty: CoreValueType, mutable: bool) -> String {
         true => format!("global (mut {ty})"),
         false => format!("global {ty}"),
     }
-}
-
-/// A function type with resources by name instead of by number.
-fn display_func(
-    types: &TypeTable,
-    ty: &trampette_artifact::types::FuncType,
-    resources: &[Resource],
-) -> String {
-    let mut text = types.display_func(ty);
-    for (index, resource) in resources.iter().enumerate() {
-        let name = match resource {
-            Resource::Imported { path } => path.last().map_or("resource", String::as_str),
-            Resource::Defined { name, .. } => name,
-        };
-        text = text.replace(&format!("<resource{index}>"), &format!("<{name}>"));
-    }
-    text
 }
 
 fn modules(out: &mut String, metadata: &Metadata) -> Result<()> {

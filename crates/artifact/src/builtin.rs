@@ -5,7 +5,7 @@
 //! marked `root` may trap, and first take the address of the caller's own slab's root
 //! ([`crate::layout::RootHeader`]): they are reached through a [`crate::key::FuncKey::Builtin`]
 //! trampoline, a wasm-call function that computes it from its context, and is compiled only when a
-//! relocation names it. Those that stand for missing instructions have trampolines too, for Cranelift.
+//! relocation names it.
 
 use serde::{Deserialize, Serialize};
 

@@ -62,7 +62,7 @@ impl RootOffset {
     }
 }
 
-/// The stack limit (`u64` address): read by every prologue, advisory as design §4 says.
+/// The stack limit (`u64` address), which every prologue compares the stack pointer with.
 pub const CONTEXT_STACK_LIMIT: ContextOffset = ContextOffset(-8);
 /// The length of the slab's memory in bytes (`u64`); advisory for a guard-page memory.
 pub const CONTEXT_MEMORY_LENGTH: ContextOffset = ContextOffset(-16);
@@ -209,7 +209,8 @@ pub struct HandleEntry {
     pub lends: u32,
     /// Representation; in a free entry, the index of the next free entry or 0.
     pub rep: u32,
-    /// Zero; room for what asynchronous entries need.
+    /// In the host's table: which call gave the host this handle, so that a later handle of the same index
+    /// is told from it. Zero elsewhere.
     pub extra: u32,
 }
 

@@ -17,7 +17,7 @@
 //! | [`metadata`] | what an artifact says about itself: imports, exports, slabs, modules |
 //! | [`names`] | function names, searched in place |
 //! | [`sites`] | places in code that a trap or a backtrace can name |
-//! | [`tables`] | raw sorted arrays read in place: functions, traps, address map, entries |
+//! | [`tables`] | raw sorted arrays read in place: functions, entries, inlined calls, handlers |
 //! | [`header`] | the identification section: versions, target, checksums |
 
 pub mod builtin;

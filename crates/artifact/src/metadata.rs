@@ -6,7 +6,7 @@
 use crate::canonical::PointerWidth;
 use crate::ids::*;
 use crate::layout::{ContextOffset, RootLayout};
-use crate::types::{FuncType, Type, TypeTable};
+use crate::types::{FuncType, Spelling, Type, TypeTable};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
@@ -426,6 +426,33 @@ impl Metadata {
             ExportItem::Function { ty, .. } => Some(ty),
             ExportItem::HostFunc(id) => self.imports.get(id.index()).map(|import| &import.ty),
             _ => None,
+        }
+    }
+
+    /// The name of a resource for messages, without those of its interfaces; its number if there is no
+    /// such resource.
+    pub fn resource_name(&self, id: ResourceId) -> String {
+        match self.resources.get(id.index()) {
+            Some(Resource::Imported { path }) => path.last().cloned().unwrap_or_default(),
+            Some(Resource::Defined { name, .. }) => name.clone(),
+            None => id.to_string(),
+        }
+    }
+
+    /// A type as WIT spells it, resources by their names: `list<own<output-stream>>`.
+    pub fn display(&self, ty: Type) -> String {
+        self.by_name().ty(ty)
+    }
+
+    /// A function type as WIT spells it: `func(x: u32) -> own<output-stream>`.
+    pub fn display_func(&self, ty: &FuncType) -> String {
+        self.by_name().func(ty)
+    }
+
+    fn by_name(&self) -> Spelling<'_, impl Fn(ResourceId) -> String> {
+        Spelling {
+            types: &self.types,
+            resource: |id| self.resource_name(id),
         }
     }
 

@@ -23,6 +23,7 @@ pub struct FunctionEntry {
     /// Byte distance from slab 0's context to the callee's home context.
     pub context: i64,
 }
+// SAFETY: `repr(C)`, only integers, and their sizes add up to that of the whole.
 unsafe impl Pod for FunctionEntry {}
 
 /// log2 of the size of a [`FunctionEntry`].
@@ -38,6 +39,7 @@ pub struct SealedEntry {
     /// Offset of its wasm-call code from the start of the sealed table.
     pub code: i32,
 }
+// SAFETY: `repr(C)`, only integers, and their sizes add up to that of the whole.
 unsafe impl Pod for SealedEntry {}
 
 /// log2 of the size of a [`SealedEntry`].
@@ -56,6 +58,7 @@ pub struct FunctionRange {
     /// Bytes of code.
     pub length: u32,
 }
+// SAFETY: `repr(C)`, only integers, and their sizes add up to that of the whole.
 unsafe impl Pod for FunctionRange {}
 
 /// An entry of `.trampette.entries`, sorted by return address: where a trap resumes. 16 bytes.
@@ -74,6 +77,7 @@ pub struct Entry {
     /// Zero.
     pub reserved: u32,
 }
+// SAFETY: `repr(C)`, only integers, and their sizes add up to that of the whole.
 unsafe impl Pod for Entry {}
 
 /// An entry of `.trampette.inlined`: a call that was replaced by the callee's body. A site names the
@@ -91,6 +95,7 @@ pub struct InlinedCall {
     /// comes before this one.
     pub parent: u32,
 }
+// SAFETY: `repr(C)`, only integers, and their sizes add up to that of the whole.
 unsafe impl Pod for InlinedCall {}
 
 impl InlinedCall {
@@ -103,6 +108,7 @@ impl InlinedCall {
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Catch(u32);
+// SAFETY: transparent over a `u32`, of which every bit pattern is valid here.
 unsafe impl Pod for Catch {}
 
 impl Catch {
@@ -180,6 +186,7 @@ pub struct Handler {
     /// What it catches.
     pub catch: Catch,
 }
+// SAFETY: `repr(C)`, only integers, and their sizes add up to that of the whole.
 unsafe impl Pod for Handler {}
 
 /// Bytes of each value of an exception; also its alignment.

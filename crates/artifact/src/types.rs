@@ -127,8 +127,34 @@ impl TypeTable {
         self.defined.iter()
     }
 
-    /// The type as WIT spells it, for messages and listings: `list<tuple<u32, string>>`.
+    /// The type as WIT spells it, for listings; resources by number: `list<own<resource0>>`. What users
+    /// read has their names ([`crate::metadata::Metadata::display`]).
     pub fn display(&self, ty: Type) -> String {
+        self.by_number().ty(ty)
+    }
+
+    /// A function type as WIT spells it, resources by number: `func(x: u32) -> string`.
+    pub fn display_func(&self, ty: &FuncType) -> String {
+        self.by_number().func(ty)
+    }
+
+    fn by_number(&self) -> Spelling<'_, impl Fn(ResourceId) -> String> {
+        Spelling {
+            types: self,
+            resource: |id: ResourceId| id.to_string(),
+        }
+    }
+}
+
+/// How types are spelled: as WIT does, but for resources, which `resource` spells.
+pub(crate) struct Spelling<'a, R: Fn(ResourceId) -> String> {
+    pub(crate) types: &'a TypeTable,
+    pub(crate) resource: R,
+}
+
+impl<R: Fn(ResourceId) -> String> Spelling<'_, R> {
+    /// A type.
+    pub(crate) fn ty(&self, ty: Type) -> String {
         let plain = match ty {
             Type::Bool => "bool",
             Type::S8 => "s8",
@@ -144,68 +170,65 @@ impl TypeTable {
             Type::Char => "char",
             Type::String => "string",
             Type::ErrorContext => "error-context",
-            Type::Defined(id) => return self.display_defined(id),
+            Type::Defined(id) => {
+                return match self.types.get(id) {
+                    Some(defined) => self.defined(defined),
+                    None => id.to_string(),
+                };
+            }
         };
         plain.to_string()
     }
 
-    fn display_defined(&self, id: TypeId) -> String {
-        let one = |ty: &Type| self.display(*ty);
-        let or_underscore = |ty: &Option<Type>| ty.map_or("_".to_string(), |ty| self.display(ty));
-        match &self[id] {
-            DefinedType::Record(fields) => format!("record {{ {} }}", self.display_fields(fields)),
+    /// A function type.
+    pub(crate) fn func(&self, ty: &FuncType) -> String {
+        let start = if ty.is_async { "async func" } else { "func" };
+        let params = self.fields(&ty.params);
+        match ty.result {
+            Some(result) => format!("{start}({params}) -> {}", self.ty(result)),
+            None => format!("{start}({params})"),
+        }
+    }
+
+    fn defined(&self, ty: &DefinedType) -> String {
+        let one = |ty: &Type| self.ty(*ty);
+        let or_underscore =
+            |ty: &Option<Type>| ty.map_or_else(|| "_".to_string(), |ty| self.ty(ty));
+        match ty {
+            DefinedType::Record(fields) => format!("record {{ {} }}", self.fields(fields)),
             DefinedType::Variant(cases) => {
                 let case = |case: &Case| match case.ty {
-                    Some(ty) => format!("{}({})", case.name, self.display(ty)),
+                    Some(ty) => format!("{}({})", case.name, self.ty(ty)),
                     None => case.name.clone(),
                 };
-                format!(
-                    "variant {{ {} }}",
-                    cases.iter().map(case).collect::<Vec<_>>().join(", ")
-                )
+                format!("variant {{ {} }}", join(cases, case))
             }
             DefinedType::List(element) => format!("list<{}>", one(element)),
             DefinedType::FixedLengthList(element, n) => format!("list<{}, {n}>", one(element)),
             DefinedType::Map(key, value) => format!("map<{}, {}>", one(key), one(value)),
-            DefinedType::Tuple(types) => {
-                format!(
-                    "tuple<{}>",
-                    types.iter().map(one).collect::<Vec<_>>().join(", ")
-                )
-            }
+            DefinedType::Tuple(types) => format!("tuple<{}>", join(types, one)),
             DefinedType::Flags(names) => format!("flags {{ {} }}", names.join(", ")),
             DefinedType::Enum(names) => format!("enum {{ {} }}", names.join(", ")),
             DefinedType::Option(ty) => format!("option<{}>", one(ty)),
-            DefinedType::Result {
-                ok: None,
-                err: None,
-            } => "result".to_string(),
-            DefinedType::Result {
-                ok: Some(ok),
-                err: None,
-            } => format!("result<{}>", one(ok)),
-            DefinedType::Result { ok, err } => {
-                format!("result<{}, {}>", or_underscore(ok), or_underscore(err))
-            }
-            DefinedType::Own(resource) => format!("own<{resource}>"),
-            DefinedType::Borrow(resource) => format!("borrow<{resource}>"),
+            DefinedType::Result { ok, err } => match (ok, err) {
+                (None, None) => "result".to_string(),
+                (Some(ok), None) => format!("result<{}>", one(ok)),
+                _ => format!("result<{}, {}>", or_underscore(ok), or_underscore(err)),
+            },
+            DefinedType::Own(id) => format!("own<{}>", (self.resource)(*id)),
+            DefinedType::Borrow(id) => format!("borrow<{}>", (self.resource)(*id)),
         }
     }
 
-    fn display_fields(&self, fields: &[Field]) -> String {
-        let field = |field: &Field| format!("{}: {}", field.name, self.display(field.ty));
-        fields.iter().map(field).collect::<Vec<_>>().join(", ")
+    fn fields(&self, fields: &[Field]) -> String {
+        join(fields, |field| {
+            format!("{}: {}", field.name, self.ty(field.ty))
+        })
     }
+}
 
-    /// A function type as WIT spells it: `func(x: u32) -> string`.
-    pub fn display_func(&self, ty: &FuncType) -> String {
-        let start = if ty.is_async { "async func" } else { "func" };
-        let params = self.display_fields(&ty.params);
-        match ty.result {
-            Some(result) => format!("{start}({params}) -> {}", self.display(result)),
-            None => format!("{start}({params})"),
-        }
-    }
+fn join<T>(items: &[T], spell: impl Fn(&T) -> String) -> String {
+    items.iter().map(spell).collect::<Vec<_>>().join(", ")
 }
 
 impl std::ops::Index<TypeId> for TypeTable {

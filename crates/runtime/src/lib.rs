@@ -41,7 +41,6 @@ pub use host::linker::{Linker, LinkerInstance};
 pub use load::backtrace::{Frame, Trap, WasmBacktrace};
 pub use load::component::Component;
 pub use load::dwarf::SourceLine;
-pub use machine::instance::{HostDestructor, HostHandle, HostImports, RawInstance};
 pub use machine::interrupt::InterruptHandle;
 pub use machine::limits::StoreLimits;
 pub use machine::store::{AsContext, AsContextMut, Caller, Store, StoreInner};

@@ -204,7 +204,7 @@ impl Callee {
     /// any case.
     ///
     /// # Safety
-    /// See [`RawInstance::call_export`] and [`InstanceData::call_import`].
+    /// See [`InstanceData::call`] and [`InstanceData::call_import`].
     #[inline]
     unsafe fn call<O>(
         &self,

@@ -8,7 +8,7 @@ use crate::host::definitions::{Definition, HostResource, Namespace};
 use crate::host::shims::HostFunc;
 use crate::machine::instance::HostDestructor;
 use crate::messages::{ItemKind, about, display_import, display_item, display_path};
-use crate::values::typed::{ResourceType, TypeContext, resource_name};
+use crate::values::typed::{ResourceType, TypeContext};
 use anyhow::{Result, anyhow, bail};
 use std::sync::Arc;
 use trampette_artifact::ids::ResourceId;
@@ -111,7 +111,7 @@ pub(crate) fn match_imports<'l>(root: &'l Namespace, metadata: &Metadata) -> Res
         match found {
             Definition::Resource(found) if resources.get(bound.index()) == Some(&found.ty) => {}
             Definition::Resource(_) => {
-                let bound = resource_name(metadata, *bound);
+                let bound = metadata.resource_name(*bound);
                 bail!(
                     "{}: expected resource `{bound}`, which the import is bound to, found another",
                     display_item("import", ItemKind::Resource, path)

@@ -1,4 +1,5 @@
-//! [`RawInstance`]: an instance whose exports are called with native-layout structs.
+//! [`InstanceData`]: an instance whose exports are called with native-layout structs, and its names:
+//! [`RawInstance`] in its store, [`InstanceId`] in any.
 //!
 //! What an instance is at run time is its slabs: roots that steer the host, contexts, memories. Making
 //! one maps them, writes the few fields that are not in the image, and runs the start-up code.
@@ -29,10 +30,10 @@ use trampette_artifact::trap::TrapCode;
 
 /// The host's destructor of an imported resource: called with the store and the representation when a
 /// guest drops its last owned handle.
-pub type HostDestructor = Arc<dyn Fn(&StoreInner, u32) -> Result<()> + Send + Sync>;
+pub(crate) type HostDestructor = Arc<dyn Fn(&StoreInner, u32) -> Result<()> + Send + Sync>;
 
 /// What the host supplies to an instance.
-pub struct HostImports {
+pub(crate) struct HostImports {
     /// A function for every [`ImportId`]; zeros for imports that are not used.
     pub functions: Vec<ImportSlot>,
     /// Destructors of imported resources, by [`ResourceId`]; `None` where there is none.
@@ -54,8 +55,6 @@ pub(crate) struct InstanceData {
     /// The memories that are shared between threads, by [`SharedMemoryId`].
     pub shared_memories: Vec<SharedMemory>,
     pub handles: HandleTables,
-    /// Where the arena was when the last [`RawInstance::call_export`] began.
-    arena_mark: Cell<u64>,
     /// What the contexts hold as stack limit.
     stack_limit: Cell<usize>,
 }
@@ -299,11 +298,17 @@ impl InstanceData {
         }
     }
 
-    /// See [`RawInstance::call_export`]. Gives what [`InstanceData::end_call`] takes: where the arena
-    /// was before the call.
+    /// Calls an export. After success its results are valid and, if it has a post-return, the instance is
+    /// locked until [`InstanceData::end_call`], which takes what this gives: where the arena was before
+    /// the call.
     ///
     /// # Safety
-    /// As there, and the code is that of an export of this instance's component.
+    /// The code is that of an export of this instance's component. `args` and `results` point to the
+    /// native structs of the export's parameters and result, and what the arguments point to is valid
+    /// during the call.
+    ///
+    /// # Errors
+    /// A [`crate::Trap`], or the host's own error with a [`crate::WasmBacktrace`] as context.
     #[inline(always)]
     pub unsafe fn call(&self, code: EntryCode, args: *const u8, results: *mut u8) -> Result<u64> {
         let store = self.store();
@@ -364,7 +369,11 @@ impl InstanceData {
         Ok(value)
     }
 
-    /// See [`RawInstance::post_return`].
+    /// Ends a call once its results were read: calls post-return, if the export has one, and gives back
+    /// what the results took from the arena.
+    ///
+    /// # Errors
+    /// As [`InstanceData::call`].
     #[inline]
     pub fn end_call(&self, code: EntryCode, arena_mark: u64) -> Result<()> {
         let result = match code.post_return {
@@ -447,9 +456,9 @@ impl Drop for InstanceData {
     }
 }
 
-/// An instance in a store, by number: plain data.
+/// An instance in its store, by number: plain data. Another store may have another of that number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct RawInstance {
+pub(crate) struct RawInstance {
     index: u32,
 }
 
@@ -489,7 +498,7 @@ pub(crate) fn foreign_store(what: impl FnOnce() -> String) -> anyhow::Error {
 
 /// An entry of the host's handle table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct HostHandle {
+pub(crate) struct HostHandle {
     /// The resource type.
     pub resource: ResourceId,
     /// Its representation in the guest.
@@ -564,7 +573,6 @@ impl RawInstance {
             imports,
             shared_memories,
             handles: HandleTables::new(metadata.root.instances as usize + 1),
-            arena_mark: Cell::new(0),
             stack_limit: Cell::new(0),
         });
         data.initialise(store);
@@ -585,51 +593,8 @@ impl RawInstance {
     }
 
     /// The component it is an instance of.
-    ///
-    /// # Panics
-    /// If the instance is of another store, here and below.
-    pub fn component<'a>(&self, store: &'a StoreInner) -> &'a Component {
+    pub(crate) fn component<'a>(&self, store: &'a StoreInner) -> &'a Component {
         &self.data(store).component
-    }
-
-    /// Calls an export. After success, if the export has a post-return, its results are valid and the
-    /// instance is locked until [`RawInstance::post_return`].
-    ///
-    /// # Safety
-    /// `args` and `results` point to the native structs of the export's parameters and result, and
-    /// what the arguments point to is valid during the call.
-    ///
-    /// # Errors
-    /// A [`crate::Trap`], or the host's own error with a [`crate::WasmBacktrace`] as context.
-    pub unsafe fn call_export(
-        &self,
-        store: &StoreInner,
-        export: ExportId,
-        args: *const u8,
-        results: *mut u8,
-    ) -> Result<()> {
-        let data = self.data(store);
-        let code = data.component.export(export).and_then(EntryCode::new);
-        let Some(code) = code else {
-            bail!("the component has no {export}");
-        };
-        // SAFETY: the caller's promise.
-        data.arena_mark
-            .set(unsafe { data.call(code, args, results) }?);
-        Ok(())
-    }
-
-    /// Ends a call once its results were read: calls post-return, if the export has one, and gives back
-    /// what the results took from the arena.
-    ///
-    /// # Errors
-    /// As [`RawInstance::call_export`].
-    pub fn post_return(&self, store: &StoreInner, export: ExportId) -> Result<()> {
-        let data = self.data(store);
-        match data.component.export(export).and_then(EntryCode::new) {
-            Some(code) => data.end_call(code, data.arena_mark.get()),
-            None => Ok(()),
-        }
     }
 
     /// Looks up a handle of the host's table.

@@ -2,6 +2,7 @@
 //! need no compiler.
 
 use crate::load::component::Component;
+use crate::machine::entry_code::EntryCode;
 use crate::machine::instance::{HostImports, RawInstance};
 use crate::machine::store::{Caller, Store, StoreInner};
 use crate::{StoreLimits, Trap, WasmBacktrace};
@@ -456,15 +457,15 @@ fn instantiate(store: &StoreInner, component: &Component) -> Result<RawInstance>
 fn call(store: &StoreInner, instance: RawInstance, operation: u32, operand: u32) -> Result<u32> {
     let args = [operation, operand];
     let mut result = 0u32;
+    let instance = instance.data(store);
+    let code = instance.component.export(ExportId(0));
+    let code = code.and_then(EntryCode::new).unwrap();
     // SAFETY: the native structs of the export.
-    unsafe {
-        instance.call_export(
-            store,
-            ExportId(0),
-            args.as_ptr().cast(),
-            (&raw mut result).cast(),
-        )?;
-    }
+    let mark = unsafe {
+        let result = (&raw mut result).cast();
+        instance.call(code, args.as_ptr().cast(), result)?
+    };
+    instance.end_call(code, mark)?;
     Ok(result)
 }
 

@@ -6,7 +6,6 @@ use crate::machine::store::{AsContext, AsContextMut, StoreInner};
 use crate::values::containers::List;
 use crate::values::typed::{
     CallOrigin, ComponentType, Lift, LiftContext, Lower, LowerContext, ResourceType, TypeContext,
-    resource_name,
 };
 use anyhow::{Result, bail, ensure};
 use std::any::TypeId;
@@ -275,7 +274,7 @@ impl ResourceAny {
 fn display_guest(store: &StoreInner, instance: InstanceId, resource: Option<ResourceId>) -> String {
     match (instance.raw_in(store), resource) {
         (Some(raw), Some(id)) => {
-            let name = resource_name(raw.component(store).metadata(), id);
+            let name = raw.component(store).metadata().resource_name(id);
             format!("resource `{name}`")
         }
         (None, _) => "a resource of another store".to_string(),

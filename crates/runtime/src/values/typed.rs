@@ -12,7 +12,8 @@
 //! [`List`](crate::List). Native values that come from a guest were validated by compiled code
 //! (UTF-8, characters, tags, bounds), so lifting cannot fail.
 //!
-//! The implementations for Rust's own types are in `scalars.rs` and `containers.rs`.
+//! The implementations for Rust's own types are in `scalars.rs`, `containers.rs` and `maps.rs`; for
+//! handles of resources in `resource.rs`; for error contexts in `error_context.rs`.
 
 use crate::machine::instance::InstanceId;
 use crate::machine::store::StoreInner;
@@ -24,7 +25,7 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use trampette_artifact::ids::ResourceId;
-use trampette_artifact::metadata::{Metadata, Resource};
+use trampette_artifact::metadata::Metadata;
 use trampette_artifact::types::{DefinedType, Field, FuncType, Type, TypeTable};
 
 /// A Rust type that stands for component-level types.
@@ -340,7 +341,7 @@ impl<'a> TypeContext<'a> {
 
     /// The name of a resource, without those of its interfaces.
     pub fn resource_name(&self, id: ResourceId) -> String {
-        resource_name(self.metadata, id)
+        self.metadata.resource_name(id)
     }
 
     /// The error for a type that is not the expected one.
@@ -350,71 +351,12 @@ impl<'a> TypeContext<'a> {
 
     /// A type as WIT spells it, resources by their names.
     pub fn display(&self, ty: Type) -> String {
-        display_type(self.metadata, ty)
+        self.metadata.display(ty)
     }
 
     /// A function type as WIT spells it: `func(x: u32) -> own<output-stream>`.
     pub fn display_func(&self, ty: &FuncType) -> String {
-        let start = if ty.is_async { "async func" } else { "func" };
-        let param = |param: &Field| format!("{}: {}", param.name, self.display(param.ty));
-        let params = ty.params.iter().map(param).collect::<Vec<_>>().join(", ");
-        match ty.result {
-            Some(result) => format!("{start}({params}) -> {}", self.display(result)),
-            None => format!("{start}({params})"),
-        }
-    }
-}
-
-/// The name of a resource for messages.
-pub(crate) fn resource_name(metadata: &Metadata, id: ResourceId) -> String {
-    match metadata.resources.get(id.index()) {
-        Some(Resource::Imported { path }) => path.last().cloned().unwrap_or_default(),
-        Some(Resource::Defined { name, .. }) => name.clone(),
-        None => id.to_string(),
-    }
-}
-
-/// A type as WIT spells it, resources by their names.
-pub(crate) fn display_type(metadata: &Metadata, ty: Type) -> String {
-    let types = &metadata.types;
-    let one = |ty: &Type| display_type(metadata, *ty);
-    let Type::Defined(id) = ty else {
-        return types.display(ty);
-    };
-    let Some(defined) = types.get(id) else {
-        return id.to_string();
-    };
-    let optional = |ty: &Option<Type>| ty.as_ref().map_or_else(|| "_".to_string(), one);
-    match defined {
-        DefinedType::Record(fields) => {
-            let field = |field: &Field| format!("{}: {}", field.name, one(&field.ty));
-            let fields: Vec<_> = fields.iter().map(field).collect();
-            format!("record {{ {} }}", fields.join(", "))
-        }
-        DefinedType::Variant(cases) => {
-            let case = |case: &trampette_artifact::types::Case| match &case.ty {
-                Some(ty) => format!("{}({})", case.name, one(ty)),
-                None => case.name.clone(),
-            };
-            let cases: Vec<_> = cases.iter().map(case).collect();
-            format!("variant {{ {} }}", cases.join(", "))
-        }
-        DefinedType::List(element) => format!("list<{}>", one(element)),
-        DefinedType::FixedLengthList(element, n) => format!("list<{}, {n}>", one(element)),
-        DefinedType::Map(key, value) => format!("map<{}, {}>", one(key), one(value)),
-        DefinedType::Tuple(types) => {
-            let types: Vec<_> = types.iter().map(one).collect();
-            format!("tuple<{}>", types.join(", "))
-        }
-        DefinedType::Flags(_) | DefinedType::Enum(_) => types.display(ty),
-        DefinedType::Option(ty) => format!("option<{}>", one(ty)),
-        DefinedType::Result { ok, err } => match (ok, err) {
-            (None, None) => "result".to_string(),
-            (Some(ok), None) => format!("result<{}>", one(ok)),
-            _ => format!("result<{}, {}>", optional(ok), optional(err)),
-        },
-        DefinedType::Own(id) => format!("own<{}>", resource_name(metadata, *id)),
-        DefinedType::Borrow(id) => format!("borrow<{}>", resource_name(metadata, *id)),
+        self.metadata.display_func(ty)
     }
 }
 
@@ -422,6 +364,7 @@ pub(crate) fn display_type(metadata: &Metadata, ty: Type) -> String {
 mod tests {
     use super::*;
     use crate::values::resource::ResourceAny;
+    use trampette_artifact::metadata::Resource;
 
     /// A component's resource and two of the host's, each owned: `f: func(a, b)`.
     #[test]

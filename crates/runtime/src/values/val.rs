@@ -9,7 +9,7 @@ use crate::native::NativeSlice;
 use crate::values::error_context::ErrorContext;
 use crate::values::keep::Keep;
 use crate::values::resource::ResourceAny;
-use crate::values::typed::{CallOrigin, ResourceType, display_type};
+use crate::values::typed::{CallOrigin, ResourceType};
 use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::canonical::{discriminant_size, flags_size, variant_cases};
 use trampette_artifact::ids::ResourceId;
@@ -364,7 +364,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
     }
 
     fn mismatch(&self, ty: Type, value: &Val) -> anyhow::Error {
-        let expected = display_type(self.metadata, ty);
+        let expected = self.metadata.display(ty);
         anyhow::anyhow!("expected `{expected}`, found `{}`", value.kind())
     }
 
@@ -446,7 +446,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                         let position = names.iter().position(|name| name == flag);
                         bits |= 1
                             << position.with_context(|| {
-                                let expected = display_type(self.metadata, ty);
+                                let expected = self.metadata.display(ty);
                                 format!("expected flags of `{expected}`, found `{flag}`")
                             })?;
                     }
@@ -455,7 +455,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                 (DefinedType::Enum(names), Val::Enum(name)) => {
                     let position = names.iter().position(|other| other == name);
                     let tag = position.with_context(|| {
-                        let expected = display_type(self.metadata, ty);
+                        let expected = self.metadata.display(ty);
                         format!("expected a case of `{expected}`, found `{name}`")
                     })?;
                     write_number(to, discriminant_size(names.len()), tag as u32);
@@ -463,15 +463,15 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                 (DefinedType::Own(id) | DefinedType::Borrow(id), Val::Resource(resource)) => {
                     let expected = self.resources.get(id.index());
                     let expected = *expected.context("a resource type is unknown")?;
-                    let handle = resource.lower_as(expected, self.origin).with_context(|| {
-                        format!("expected `{}`", display_type(self.metadata, ty))
-                    })?;
+                    let handle = resource
+                        .lower_as(expected, self.origin)
+                        .with_context(|| format!("expected `{}`", self.metadata.display(ty)))?;
                     to.cast::<u32>().write(handle);
                 }
                 (DefinedType::Variant(cases), Val::Variant(name, payload)) => {
                     let position = cases.iter().position(|case| case.name == *name);
                     let tag = position.with_context(|| {
-                        let expected = display_type(self.metadata, ty);
+                        let expected = self.metadata.display(ty);
                         format!("expected a case of `{expected}`, found `{name}`")
                     })?;
                     self.write_variant(ty, tag, payload.as_deref(), to)
@@ -547,7 +547,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                 (None, None) => Ok(()),
                 (Some(ty), None) => bail!(
                     "expected a payload of type `{}`, found none",
-                    display_type(self.metadata, ty)
+                    self.metadata.display(ty)
                 ),
                 (None, Some(value)) => bail!("expected no payload, found `{}`", value.kind()),
             }
