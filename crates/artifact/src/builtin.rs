@@ -146,9 +146,9 @@ builtins! {
     LendMark = "lend-mark": root () -> I64;
     /// Ends the lends recorded since the mark: `(mark)`.
     LendRelease = "lend-release": root (I64);
-    /// Ends an explicit debug message of an error context and similar texts towards the host:
-    /// `(address, bytes)`; prints to the store's diagnostics sink.
-    DebugMessage = "debug-message": root (I64, I64);
+    /// Validates discriminants of enums: `(address, count, bytes of each, cases) -> 0 if all are less than
+    /// the number of cases, 1 if not`.
+    EnumsValidate = "enums-validate": pure (I64, I64, I32, I32) -> I32;
     /// UTF-16LE to ASCII as far as it goes: `(source, code units, destination) -> units written`.
     Utf16ToAscii = "utf16-to-ascii": pure (I64, I64, I64) -> I64;
     /// Copies bytes as long as they are ASCII: `(source, bytes, destination) -> bytes written`.
@@ -188,7 +188,4 @@ builtins! {
     TableFillLong = "table-fill-long": root (I64, I32, I64) -> I32;
     /// Copies UTF-8 and checks it: `(source, bytes, destination) ->` as [`Builtin::Utf8Validate`].
     Utf8Copy = "utf8-copy": pure (I64, I64, I64) -> I32;
-    /// Validates discriminants of enums: `(address, count, bytes of each, cases) -> 0 if all are less than
-    /// the number of cases, 1 if not`.
-    EnumsValidate = "enums-validate": pure (I64, I64, I32, I32) -> I32;
 }

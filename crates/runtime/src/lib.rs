@@ -1,40 +1,112 @@
-//! Loads, instantiates and runs the artifacts that Trampette compiles. No compiler is in here.
+//! Runs WebAssembly components and core modules that Trampette compiled ahead of time. No compiler is in
+//! here: an artifact is one file, which this crate maps, links with what the host offers, and calls.
 //!
-//! | room | subject |
+//! # From a file to a call
+//!
+//! | what | is |
 //! | --- | --- |
-//! | `messages` | how messages name items |
-//! | `native` | the Rust forms of native layout |
-//! | `memory` | address space: the artifact's file and the memory that instances are made of |
-//! | `load` | from the bytes of an artifact to a [`Component`] with its look-up tables |
-//! | `machine` | stores, instances, entering and leaving guest code, services |
-//! | `values` | component-level values as Rust values |
-//! | `host` | linking, instances, calling what they export |
-//! | `core` | [`CoreInstance`]: core modules on their own |
+//! | [`Component`] | a loaded artifact; make it once and share it, also between threads |
+//! | [`Linker`] | what the host offers to components: functions and resource types, by name |
+//! | [`Store`] | your data, and everything that lives as long as the instances in it |
+//! | [`Instance`] | a component in a store, with its imports supplied |
+//! | [`TypedFunc`], [`Func`] | an export, called with Rust types, or with [`Val`]s |
+//!
+//! ```no_run
+//! use trampette_runtime::{Component, Linker, Store};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! // Made by `trampette compile greeter.wasm -o greeter.elf`.
+//! let component = Component::from_file("greeter.elf")?;
+//!
+//! // The component imports `log: func(message: string)`.
+//! let mut linker = Linker::<Vec<String>>::new();
+//! linker.root().func_wrap::<(String,), (), _>("log", |mut caller, (message,)| {
+//!     // The message borrows the guest's memory; the caller gives access to the store's data.
+//!     caller.data_mut().push(message.to_string());
+//!     Ok(())
+//! })?;
+//!
+//! // It exports `greet: func(name: string) -> string`.
+//! let mut store = Store::new(Vec::new());
+//! let instance = linker.instantiate(&mut store, &component)?;
+//! let greet = instance.get_typed_func::<(String,), String>(&mut store, "greet")?;
+//! println!("{}", greet.call(&mut store, ("Ada".to_string(),))?);
+//! println!("{:?}", store.data());
+//! # Ok(()) }
+//! ```
+//!
+//! To instantiate the same component many times, prepare it with [`Linker::instantiate_pre`]. When a call
+//! returns an error, [`Trap`] (by `downcast_ref`) says what the guest did; errors of host functions come
+//! back as they are, with a [`WasmBacktrace`] as context. [`StoreLimits`] bounds what guests may use,
+//! and an [`InterruptHandle`] stops a call from another thread.
+//!
+//! # Types
+//!
+//! Rust's numbers, `bool`, `char`, `String`, `Vec`, `Option`, `Result`, tuples and maps stand for the
+//! types of WIT that they resemble. Records, variants and enums are derived; flags are made by
+//! [`flags!`]; a resource of the host's is a [`Resource`] whose value lies in a [`ResourceTable`].
+//!
+//! ```
+//! use trampette_runtime::{ComponentType, Lift, Linker, Lower, Resource, ResourceTable};
+//!
+//! /// `record point { x: u32, y: u32 }`
+//! #[derive(ComponentType, Lift, Lower)]
+//! #[component(record)]
+//! struct Point {
+//!     x: u32,
+//!     y: u32,
+//! }
+//!
+//! /// What a guest's handles of the resource `canvas` stand for.
+//! struct Canvas(Vec<Point>);
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let mut linker = Linker::<ResourceTable>::new();
+//! let mut drawing = linker.instance("example:drawing/canvas@1.0.0")?;
+//! drawing.resource::<Canvas>("canvas", |mut caller, rep| {
+//!     caller.data_mut().delete(Resource::<Canvas>::new(rep))?;
+//!     Ok(())
+//! })?;
+//! drawing.func_wrap::<(), Resource<Canvas>, _>("new-canvas", |mut caller, ()| {
+//!     Ok(caller.data_mut().push(Canvas(Vec::new()))?)
+//! })?;
+//! drawing.func_wrap::<(Resource<Canvas>, Point), u32, _>("draw", |mut caller, (canvas, point)| {
+//!     let canvas = caller.data_mut().get_mut(&canvas)?;
+//!     canvas.0.push(point);
+//!     Ok(canvas.0.len() as u32)
+//! })?;
+//! # Ok(()) }
+//! ```
+//!
+//! The package `trampette-bindgen` makes all of this from WIT files; `trampette-wasi` offers WASI.
+//!
+//! # Core modules
+//!
+//! A core module on its own, without a component around it, is a [`CoreInstance`], made with a
+//! [`CoreHost`] and called with [`CoreVal`]s; [`SharedMemory`] is a memory that several threads use.
 
 // Generated code names this crate by its name; so do the crate's own tests of it.
 extern crate self as trampette_runtime;
 
-mod core;
-mod host;
-mod load;
-mod machine;
+// Rooms, bottom up: imports go downwards only.
 mod memory;
 mod messages;
 mod native;
-#[cfg(test)]
-mod tests;
+
+mod load;
+
+mod machine;
+
 mod values;
 
-#[doc(hidden)]
-pub use values::private as __private;
+mod host;
 
-pub use core::func::CoreFunc;
-pub use core::global::CoreGlobal;
-pub use core::host::CoreHost;
-pub use core::instance::{CoreExtern, CoreInstance};
-pub use core::memory::CoreMemory;
-pub use core::table::CoreTable;
-pub use core::values::CoreVal;
+mod core;
+
+#[cfg(test)]
+mod tests;
+
+// For embedders.
 pub use host::func::{Func, TypedFunc};
 pub use host::instance::{ExportPath, ExportRef, Instance, InstancePre};
 pub use host::linker::{Linker, LinkerInstance};
@@ -43,10 +115,7 @@ pub use load::component::Component;
 pub use load::dwarf::SourceLine;
 pub use machine::interrupt::InterruptHandle;
 pub use machine::limits::StoreLimits;
-pub use machine::store::{AsContext, AsContextMut, Caller, Store, StoreInner};
-pub use memory::shared_memory::SharedMemory;
-pub use native::{NativeOption, NativeResult, NativeResultPayload, NativeSlice};
-pub use trampette_artifact as artifact;
+pub use machine::store::{AsContext, AsContextMut, Caller, Store};
 pub use trampette_artifact::metadata::ExportItem;
 pub use trampette_artifact::trap::TrapCode;
 pub use trampette_macros::{ComponentType, Lift, Lower};
@@ -58,3 +127,22 @@ pub use values::typed::{
     ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
 };
 pub use values::val::Val;
+
+// For embedders who implement `Lift` and `Lower` for a type by hand.
+pub use native::{NativeOption, NativeResult, NativeResultPayload, NativeSlice};
+
+// For embedders of core modules.
+pub use core::func::CoreFunc;
+pub use core::global::CoreGlobal;
+pub use core::host::CoreHost;
+pub use core::instance::{CoreExtern, CoreInstance};
+pub use core::memory::CoreMemory;
+pub use core::table::CoreTable;
+pub use core::values::CoreVal;
+pub use memory::shared_memory::SharedMemory;
+
+// For generated code.
+#[doc(hidden)]
+pub use machine::store::StoreInner;
+#[doc(hidden)]
+pub use values::private as __private;

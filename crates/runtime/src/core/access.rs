@@ -1,4 +1,5 @@
-//! What everything in this room starts with: the instance behind a number, the interface of an artifact.
+//! What everything in this room starts with: the instance behind a number, the interface of an
+//! artifact.
 
 use crate::load::component::Component;
 use crate::machine::instance::{InstanceData, InstanceId};

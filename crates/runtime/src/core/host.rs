@@ -1,4 +1,4 @@
-//! [`CoreHost`]: what a host supplies to core modules, and its functions as compiled code calls them.
+//! [`CoreHost`]: what a host supplies to core modules; its functions as compiled code calls them.
 
 use crate::core::access::interface;
 use crate::core::global::address;
@@ -16,12 +16,12 @@ use trampette_artifact::ids::{CoreImportId, SharedMemoryId};
 use trampette_artifact::layout::ValRaw;
 use trampette_artifact::metadata::{CoreFuncType, CoreImport, CoreInterface};
 
-/// What a host supplies to core modules, by two names: functions, values of globals, and memories that
-/// are shared between threads.
+/// What a host supplies to core modules, by two names: functions, values of globals, and memories
+/// that are shared between threads.
 ///
-/// Of a lone module's other imports, those that are not bound to modules when it is compiled are made
-/// for the instance: tables and memories of their minimum sizes, mutable globals that are zero or null
-/// unless the host gives them a value. An immutable global must be given one.
+/// Of a lone module's other imports, those that are not bound to modules when it is compiled are
+/// made for the instance: tables and memories of their minimum sizes, mutable globals that are zero
+/// or null unless the host gives them a value. An immutable global must be given one.
 pub struct CoreHost<T: 'static> {
     functions: HashMap<(String, String), HostFunction<T>>,
     globals: HashMap<(String, String), CoreVal>,
@@ -49,8 +49,8 @@ impl<T: 'static> CoreHost<T> {
         Self::default()
     }
 
-    /// Supplies a function. Its type is that of the import: it gets values of the parameters' types,
-    /// and a call traps if what it returns does not have the results' types.
+    /// Supplies a function. Its type is that of the import: it gets values of the parameters'
+    /// types, and a call traps if what it returns does not have the results' types.
     pub fn func(
         &mut self,
         module: &str,
@@ -73,8 +73,8 @@ impl<T: 'static> CoreHost<T> {
         self.memories.insert(key, memory);
     }
 
-    /// Supplies all shared memories of an artifact, whether imported or not: those of another instance
-    /// of it ([`shared_memories`]). This is how a thread gets an instance of its own.
+    /// Supplies all shared memories of an artifact, whether imported or not: those of another
+    /// instance of it ([`shared_memories`]). This is how a thread gets an instance of its own.
     ///
     /// [`shared_memories`]: crate::CoreInstance::shared_memories
     pub fn share_memories(&mut self, memories: Vec<SharedMemory>) {

@@ -9,7 +9,7 @@ use crate::core::table::{self, CoreTable};
 use crate::load::component::Component;
 use crate::machine::entry_code::{ArrayEntry, CoreHostCode};
 use crate::machine::instance::{HostImports, InstanceData, InstanceId, RawInstance};
-use crate::machine::store::{AsContext, AsContextMut, Store, StoreInner};
+use crate::machine::store::{AsContext, AsContextMut, StoreInner};
 use crate::memory::shared_memory::SharedMemory;
 use anyhow::{Context, Result, bail, ensure};
 use std::sync::Arc;
@@ -28,10 +28,10 @@ impl CoreInstance {
     /// Instantiates a module: all steps, one after the other.
     ///
     /// # Errors
-    /// If the artifact is a component, an import is not supplied, a limit is exceeded, or a segment or
-    /// start function traps.
+    /// If the artifact is a component, an import is not supplied, a limit is exceeded, or a segment
+    /// or start function traps.
     pub fn new<T: 'static>(
-        store: &mut Store<T>,
+        store: &mut impl AsContextMut<Data = T>,
         component: &Component,
         host: CoreHost<T>,
     ) -> Result<CoreInstance> {
@@ -48,7 +48,7 @@ impl CoreInstance {
     /// # Errors
     /// As [`CoreInstance::new`], apart from traps.
     pub fn without_steps<T: 'static>(
-        store: &mut Store<T>,
+        store: &mut impl AsContextMut<Data = T>,
         component: &Component,
         host: CoreHost<T>,
     ) -> Result<CoreInstance> {
@@ -60,23 +60,18 @@ impl CoreInstance {
             destructors: Vec::new(),
             owner: bound.clone(),
         };
-        let inner = store.inner();
+        let inner = store.store_inner();
         let raw = RawInstance::map(inner, component, imports, &memories)?;
         let data = raw.data(inner);
         host.write_globals(data, interface)?;
         for (index, bound) in bound.iter().enumerate() {
-            let slot = component
-                .metadata()
-                .root
-                .core_import(CoreImportId::new(index));
+            let id = CoreImportId::new(index);
             let function: CoreHostCode = call_host::<T>;
-            // SAFETY: a field of the mapped root, by the validated layout.
-            unsafe {
-                data.root_field(slot).write(ImportSlot {
-                    function: (function as *const ()).expose_provenance() as u64,
-                    data: std::ptr::from_ref(bound).expose_provenance() as u64,
-                });
-            }
+            let slot = ImportSlot {
+                function: (function as *const ()).expose_provenance() as u64,
+                data: std::ptr::from_ref(bound).expose_provenance() as u64,
+            };
+            data.write_root(component.metadata().root.core_import(id), slot);
         }
         Ok(CoreInstance { id: raw.id(inner) })
     }

@@ -1,16 +1,18 @@
-//! [`CoreInstance`](crate::CoreInstance): core modules on their own, without a component around them.
+//! [`CoreInstance`](crate::CoreInstance): core modules on their own, without a component around
+//! them.
 //!
-//! An artifact of core modules ([`Component::metadata`](crate::Component::metadata) has a `core` interface) is instantiated step
-//! by step: each core instance in it comes to life by a step of its own, which writes its active
-//! segments and runs its start function. A lone module is instantiated by [`CoreInstance::new`](crate::CoreInstance::new), which
-//! runs all steps. Functions are called through array-call entries; memories, tables and globals are
-//! read and written in place. Core instances do not lock: after a trap they can be called again.
+//! An artifact of core modules ([`Component::metadata`](crate::Component::metadata) has a `core`
+//! interface) is instantiated step by step: each core instance in it comes to life by a step of its
+//! own, which writes its active segments and runs its start function. A lone module is instantiated
+//! by [`CoreInstance::new`](crate::CoreInstance::new), which runs all steps. Functions are called
+//! through array-call entries; memories, tables and globals are read and written in place. Core
+//! instances do not lock: after a trap they can be called again.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `values` | [`CoreVal`](crate::CoreVal), and how values lie in arrays and contexts |
-//! | `host` | [`CoreHost`](crate::CoreHost): what a host supplies |
-//! | `instance` | [`CoreInstance`](crate::CoreInstance), and what it exports |
+//! | `values` | `CoreVal`, and how values lie in arrays and contexts |
+//! | `host` | `CoreHost`: what a host supplies |
+//! | `instance` | `CoreInstance`, and what it exports |
 //! | `func`, `memory`, `table`, `global` | using what is exported |
 //! | `access` | the instance behind a number, the interface of an artifact |
 //!

@@ -4,7 +4,7 @@ use crate::core::access::instance_in;
 use crate::core::values::CoreVal;
 use crate::machine::instance::{InstanceData, InstanceId};
 use crate::machine::services;
-use crate::machine::store::{AsContext, AsContextMut};
+use crate::machine::store::{AsContext, AsContextMut, StoreInner};
 use anyhow::{Context, Result, ensure};
 use std::ptr::NonNull;
 use trampette_artifact::ids::TableId;
@@ -55,15 +55,15 @@ impl CoreTable {
 
     fn entry<'a>(
         &self,
-        store: &'a impl AsContext,
+        store: &'a StoreInner,
         index: u64,
     ) -> Result<(&'a InstanceData, NonNull<u32>)> {
-        let length = self.len(store)?;
+        let data = instance_in(self.instance, store)?;
+        let length = length(data, self.id);
         ensure!(
             index < length,
             "entry {index} is not in a table of {length} entries"
         );
-        let data = instance_in(self.instance, store.store_inner())?;
         let table = &data.component.metadata().tables[self.id.index()];
         // SAFETY: inside the table, which is inside its context.
         let entry = unsafe {
@@ -81,20 +81,20 @@ impl CoreTable {
     /// # Errors
     /// If it is out of bounds.
     pub fn get(&self, store: &impl AsContext, index: u64) -> Result<CoreVal> {
-        let (data, entry) = self.entry(store, index)?;
+        let (data, entry) = self.entry(store.store_inner(), index)?;
         // SAFETY: mapped and aligned.
         let funcref = unsafe { entry.read() };
         let raw = ValRaw { funcref };
         Ok(CoreVal::read(&raw, self.element_type(data)))
     }
 
-    /// Writes an entry. Functions cannot be written from outside unless the table holds functions of
-    /// any type.
+    /// Writes an entry. Functions cannot be written from outside unless the table holds functions
+    /// of any type.
     ///
     /// # Errors
     /// If it is out of bounds, or the value has another type.
     pub fn set(&self, store: &mut impl AsContextMut, index: u64, value: CoreVal) -> Result<()> {
-        let (data, entry) = self.entry(store, index)?;
+        let (data, entry) = self.entry(store.store_inner(), index)?;
         let raw = value.write(self.element_type(data), &data.component)?;
         // SAFETY: mapped and aligned; all references are 32 bits.
         unsafe { entry.write(raw.funcref) };

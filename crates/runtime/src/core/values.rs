@@ -21,7 +21,8 @@ pub enum CoreVal {
     V128([u8; 16]),
     /// A reference to a function, or null.
     FuncRef(Option<FunctionId>),
-    /// A reference to something of the host's, by a number that it chose (below `u32::MAX`), or null.
+    /// A reference to something of the host's, by a number that it chose (below `u32::MAX`), or
+    /// null.
     ExternRef(Option<u32>),
     /// A reference to an exception, or null; only guest code makes and uses them.
     ExnRef(Option<u32>),
@@ -29,7 +30,8 @@ pub enum CoreVal {
 
 impl CoreVal {
     pub(crate) fn read(raw: &ValRaw, ty: CoreValueType) -> CoreVal {
-        // SAFETY: every bit pattern is valid for every field; what a narrow field leaves out is ignored.
+        // SAFETY: every bit pattern is valid for every field; what a narrow field leaves out is
+        // ignored.
         unsafe {
             match ty {
                 CoreValueType::I32 => CoreVal::I32(raw.i32),

@@ -170,24 +170,20 @@ impl InstanceData {
             // SAFETY: roots are mapped and large enough.
             unsafe { self.header(SlabId::new(slab)).write(header) };
         }
-        // SAFETY (all below): fields of the mapped root, by the validated layout.
         for instance in 0..=layout.instances {
             let state = InstanceState {
                 flags: InstanceState::MAY_LEAVE | InstanceState::MAY_ENTER,
                 borrows: 0,
                 handles: HandleTables::EMPTY,
             };
-            let offset = layout.instance(ComponentInstanceId(instance));
-            unsafe { self.root_field(offset).write(state) };
+            self.write_root(layout.instance(ComponentInstanceId(instance)), state);
         }
         for (index, slot) in self.imports.functions.iter().enumerate() {
-            let offset = layout.import(ImportId::new(index));
-            unsafe { self.root_field(offset).write(*slot) };
+            self.write_root(layout.import(ImportId::new(index)), *slot);
         }
         for (index, table) in metadata.tables.iter().enumerate() {
-            let offset = layout.table(TableId::new(index));
             let length = table.minimum;
-            unsafe { self.root_field(offset).write(TableState { length }) };
+            self.write_root(layout.table(TableId::new(index)), TableState { length });
         }
         for (index, memory) in metadata.memories.iter().enumerate() {
             if let MemoryPlace::Slab(slab) = memory.place {
@@ -197,16 +193,22 @@ impl InstanceData {
         }
         for (index, memory) in self.shared_memories.iter().enumerate() {
             let offset = layout.shared_memory(SharedMemoryId::new(index));
-            unsafe { self.root_field(offset).write(memory.state()) };
+            self.write_root(offset, memory.state());
         }
         for (index, length) in metadata.data_segments.iter().enumerate() {
-            let offset = layout.data_segment(DataSegmentId::new(index));
-            unsafe { self.root_field(offset).write(*length) };
+            self.write_root(layout.data_segment(DataSegmentId::new(index)), *length);
         }
         for (index, length) in metadata.element_segments.iter().enumerate() {
             let offset = layout.element_segment(ElementSegmentId::new(index));
-            unsafe { self.root_field(offset).write(*length) };
+            self.write_root(offset, *length);
         }
+    }
+
+    /// Writes a field of slab 0's root before any code runs. `offset` is that of a field of this type in
+    /// the component's own layout.
+    pub(crate) fn write_root<T>(&self, offset: RootOffset, value: T) {
+        // SAFETY: the root is mapped, and has all fields of the validated layout, aligned.
+        unsafe { self.root_field(offset).write(value) };
     }
 
     /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a result.

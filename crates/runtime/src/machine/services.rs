@@ -75,7 +75,6 @@ fn address(builtin: Builtin) -> u64 {
         Builtin::LendPush => lend_push as *const (),
         Builtin::LendMark => lend_mark as *const (),
         Builtin::LendRelease => lend_release as *const (),
-        Builtin::DebugMessage => debug_message as *const (),
         Builtin::Utf16ToAscii => transcode::utf16_to_ascii as *const (),
         Builtin::AsciiCopy => transcode::ascii_copy as *const (),
         Builtin::Utf8Copy => transcode::utf8_copy as *const (),
@@ -360,12 +359,6 @@ unsafe extern "C" fn lend_mark(root: *const RootHeader) -> u64 {
 unsafe extern "C" fn lend_release(root: *const RootHeader, mark: u64) {
     // SAFETY: called by compiled code.
     unsafe { instance(root) }.0.release_lends(mark as usize);
-}
-
-unsafe extern "C" fn debug_message(_root: *const RootHeader, address: *const u8, bytes: u64) {
-    // SAFETY: compiled code checked the bounds.
-    let text = unsafe { transcode::bytes(address, bytes) };
-    eprintln!("{}", String::from_utf8_lossy(text));
 }
 
 unsafe extern "C" fn error_context_new(
