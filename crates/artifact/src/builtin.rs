@@ -1,8 +1,8 @@
 //! Services of the runtime that compiled code calls.
 //!
 //! Compiled code calls a builtin by the host address in `.got.trampette`, with the platform's C
-//! convention. Builtins never unwind. Every builtin takes the parameters listed here in order. Those
-//! marked `root` may trap, and first take the address of the caller's own slab's root
+//! convention. Builtins never unwind. Every builtin takes the parameters listed here in order.
+//! Those marked `root` may trap, and first take the address of the caller's own slab's root
 //! ([`crate::layout::RootHeader`]): they are reached through a [`crate::key::FuncKey::Builtin`]
 //! trampoline, a wasm-call function that computes it from its context, and is compiled only when a
 //! relocation names it.
@@ -29,11 +29,12 @@ pub struct Signature {
     pub result: Option<Scalar>,
 }
 
-/// What waiting without a timeout returns where no other thread can end it: no other has the memory.
+/// What waiting without a timeout returns where no other thread can end it: no other has the
+/// memory.
 pub const WAIT_FOREVER: u32 = 3;
 
-/// Copies and fills of more than this (bytes, or slots of tables) are called in the form that an interrupt
-/// ends, in steps of as much.
+/// Copies and fills of more than this (bytes, or slots of tables) are called in the form that an
+/// interrupt ends, in steps of as much.
 pub const LONG: u64 = 64 << 10;
 
 impl Builtin {
@@ -90,7 +91,8 @@ builtins! {
     MemoryGrow = "memory-grow": root (I32, I64) -> I64;
     /// `table.grow` of a growable table: `(table, initial value, delta) -> previous length, or -1`.
     TableGrow = "table-grow": root (I32, I32, I64) -> I64;
-    /// Fills 32-bit table slots: `(address of the first slot, value, count)`; bounds already checked.
+    /// Fills 32-bit table slots: `(address of the first slot, value, count)`; bounds already
+    /// checked.
     TableFill = "table-fill": pure (I64, I32, I64);
     /// `memmove(destination, source, bytes)`; bounds already checked.
     MemoryMove = "memmove": pure (I64, I64, I64);
@@ -114,12 +116,13 @@ builtins! {
     Utf8Validate = "utf8-validate": pure (I64, I64) -> I32;
     /// Whether all bytes are ASCII: `(address, bytes) -> 1 or 0`.
     AsciiValidate = "ascii-validate": pure (I64, I64) -> I32;
-    /// UTF-16LE to UTF-8: `(source, code units, destination with 3 bytes a unit) -> bytes written, or -1`.
+    /// UTF-16LE to UTF-8: `(source, code units, destination with 3 bytes a unit) -> bytes written,
+    /// or -1`.
     Utf16ToUtf8 = "utf16-to-utf8": pure (I64, I64, I64) -> I64;
     /// Latin-1 to UTF-8: `(source, bytes, destination with 2 bytes a byte) -> bytes written`.
     Latin1ToUtf8 = "latin1-to-utf8": pure (I64, I64, I64) -> I64;
-    /// UTF-8 to UTF-16LE: `(source, bytes, destination with 2 bytes a byte) -> code units written`, or
-    /// -1 if the source is not UTF-8, -2 if it ends inside a character.
+    /// UTF-8 to UTF-16LE: `(source, bytes, destination with 2 bytes a byte) -> code units written`,
+    /// or -1 if the source is not UTF-8, -2 if it ends inside a character.
     Utf8ToUtf16 = "utf8-to-utf16": pure (I64, I64, I64) -> I64;
     /// UTF-8 to Latin-1 as far as it goes: `(source, bytes, destination with a byte a byte) ->
     /// bytes of the source consumed << 32 | bytes written`; stops before the first character over
@@ -136,7 +139,8 @@ builtins! {
     Utf16ToLatin1 = "utf16-to-latin1": pure (I64, I64, I64) -> I64;
     /// Latin-1 to UTF-16LE: `(source, bytes, destination with 2 bytes a byte)`.
     Latin1ToUtf16 = "latin1-to-utf16": pure (I64, I64, I64);
-    /// Validates `char`s: `(address of u32s, count) -> 0 if all are Unicode scalar values, 1 if not`.
+    /// Validates `char`s: `(address of u32s, count) -> 0 if all are Unicode scalar values, 1 if
+    /// not`.
     CharsValidate = "chars-validate": pure (I64, I64) -> I32;
     /// Normalises `bool`s in place: `(address, count)`; every non-zero byte becomes 1.
     BoolsNormalise = "bools-normalise": pure (I64, I64);
@@ -146,8 +150,8 @@ builtins! {
     LendMark = "lend-mark": root () -> I64;
     /// Ends the lends recorded since the mark: `(mark)`.
     LendRelease = "lend-release": root (I64);
-    /// Validates discriminants of enums: `(address, count, bytes of each, cases) -> 0 if all are less than
-    /// the number of cases, 1 if not`.
+    /// Validates discriminants of enums: `(address, count, bytes of each, cases) -> 0 if all are
+    /// less than the number of cases, 1 if not`.
     EnumsValidate = "enums-validate": pure (I64, I64, I32, I32) -> I32;
     /// UTF-16LE to ASCII as far as it goes: `(source, code units, destination) -> units written`.
     Utf16ToAscii = "utf16-to-ascii": pure (I64, I64, I64) -> I64;
@@ -155,36 +159,39 @@ builtins! {
     AsciiCopy = "ascii-copy": pure (I64, I64, I64) -> I64;
     /// Clears bits in place: `(address, bytes, mask)`; the mask's 8 bytes are repeated.
     BitsMask = "bits-mask": pure (I64, I64, I64);
-    /// Throws an exception: `(tag, address of its values, number of values)`; never returns. The values
-    /// are in slots of [`crate::tables::EXCEPTION_SLOT`] bytes, and are copied. Control goes on in a
-    /// handler ([`crate::tables::Handler`]), or the call traps.
+    /// Throws an exception: `(tag, address of its values, number of values)`; never returns. The
+    /// values are in slots of [`crate::tables::EXCEPTION_SLOT`] bytes, and are copied. Control goes
+    /// on in a handler ([`crate::tables::Handler`]), or the call traps.
     Throw = "throw": root (I32, I64, I32);
     /// Throws an exception again: `(reference, not null)`; never returns.
     ThrowRef = "throw-ref": root (I32);
-    /// `memory.atomic.wait32` of a shared memory: `(memory, aligned address, expected value, timeout in
-    /// ns) -> 0 when notified, 1 if the value is another, 2 when the time is over`, or [`WAIT_FOREVER`].
+    /// `memory.atomic.wait32` of a shared memory: `(memory, aligned address, expected value,
+    /// timeout in ns) -> 0 when notified, 1 if the value is another, 2 when the time is over`, or
+    /// [`WAIT_FOREVER`].
     AtomicWait32 = "atomic-wait32": root (I32, I64, I32, I64) -> I32;
     /// `memory.atomic.wait64`; see [`Builtin::AtomicWait32`].
     AtomicWait64 = "atomic-wait64": root (I32, I64, I64, I64) -> I32;
-    /// `memory.atomic.notify` of a shared memory: `(memory, aligned address, most threads to wake) ->
-    /// threads that were woken`.
+    /// `memory.atomic.notify` of a shared memory: `(memory, aligned address, most threads to wake)
+    /// -> threads that were woken`.
     AtomicNotify = "atomic-notify": root (I32, I64, I32) -> I32;
-    /// Keeps the message of a new error context: `(address, bytes of UTF-8) -> representation`, which is
-    /// 0 if the message is discarded. It has one reference.
+    /// Keeps the message of a new error context: `(address, bytes of UTF-8) -> representation`,
+    /// which is 0 if the message is discarded. It has one reference.
     ErrorContextNew = "error-context-new": root (I64, I64) -> I32;
     /// Counts one more reference to the message of an error context: `(representation)`.
     ErrorContextShare = "error-context-share": root (I32);
     /// Counts one reference less: `(representation)`.
     ErrorContextDrop = "error-context-drop": root (I32);
-    /// Writes the native string of an error context's message: `(representation, address of the string)`.
-    /// It is valid until the last reference is gone.
+    /// Writes the native string of an error context's message: `(representation, address of the
+    /// string)`. It is valid until the last reference is gone.
     ErrorContextMessage = "error-context-message": root (I32, I64);
-    /// [`Builtin::MemoryMove`] that an interrupt ends: `(destination, source, bytes) -> 0, or 1 if it did`,
-    /// on which the trampoline traps.
+    /// [`Builtin::MemoryMove`] that an interrupt ends: `(destination, source, bytes) -> 0, or 1 if
+    /// it did`, on which the trampoline traps.
     MemoryMoveLong = "memmove-long": root (I64, I64, I64) -> I32;
-    /// [`Builtin::MemorySet`] that an interrupt ends: `(destination, byte, bytes) -> 0, or 1 if it did`.
+    /// [`Builtin::MemorySet`] that an interrupt ends: `(destination, byte, bytes) -> 0, or 1 if it
+    /// did`.
     MemorySetLong = "memset-long": root (I64, I32, I64) -> I32;
-    /// [`Builtin::TableFill`] that an interrupt ends: `(first slot, value, count) -> 0, or 1 if it did`.
+    /// [`Builtin::TableFill`] that an interrupt ends: `(first slot, value, count) -> 0, or 1 if it
+    /// did`.
     TableFillLong = "table-fill-long": root (I64, I32, I64) -> I32;
     /// Copies UTF-8 and checks it: `(source, bytes, destination) ->` as [`Builtin::Utf8Validate`].
     Utf8Copy = "utf8-copy": pure (I64, I64, I64) -> I32;

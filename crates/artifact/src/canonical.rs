@@ -193,8 +193,8 @@ pub fn record_layout(
     )
 }
 
-/// Appends the flat core types of a value. Returns false, leaving `out` longer than `limit`, as soon as there are
-/// more than `limit` in all (so hostile types cost nothing).
+/// Appends the flat core types of a value. Returns false, leaving `out` longer than `limit`, as
+/// soon as there are more than `limit` in all (so hostile types cost nothing).
 pub fn flatten(
     types: &TypeTable,
     ty: Type,

@@ -41,8 +41,8 @@ pub struct Identification {
     pub compiler_version: String,
     /// The target, for example `x86_64`.
     pub target: String,
-    /// Names of the CPU features that the code needs (`sse4.2`, `avx2`, …), as the standard library's
-    /// feature detection spells them.
+    /// Names of the CPU features that the code needs (`sse4.2`, `avx2`, …), as the standard
+    /// library's feature detection spells them.
     pub cpu_features: Vec<String>,
     /// The options that shaped the code, for listings.
     pub options: String,

@@ -1,7 +1,7 @@
 //! [`FuncKey`]: the identity of everything that is compiled.
 //!
-//! A key's order is the order in `.text`; relocations name keys; a symbol's name is derived from its
-//! key. Addresses of data that code refers to have keys of their own ([`DataKey`]).
+//! A key's order is the order in `.text`; relocations name keys; a symbol's name is derived from
+//! its key. Addresses of data that code refers to have keys of their own ([`DataKey`]).
 
 use crate::builtin::Builtin;
 use crate::ids::*;
@@ -105,8 +105,8 @@ impl Intrinsic {
     }
 }
 
-/// Identifies one compiled function. Ordered, as [`SymbolKey::encode`] orders them: modules together,
-/// trampolines together, what they share last.
+/// Identifies one compiled function. Ordered, as [`SymbolKey::encode`] orders them: modules
+/// together, trampolines together, what they share last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum FuncKey {
     /// A core function of a unit; the index counts the module's *defined* functions.
@@ -151,8 +151,8 @@ pub enum DataKey {
     /// The 32-bit function ids of an element segment that run-time code copies from.
     ElementSegment(ElementSegmentId),
     /// The entries of a table that never changes: [`crate::tables::SealedEntry`]s, or
-    /// [`crate::tables::FunctionEntry`]s if their functions take different contexts. `code` counts from
-    /// this table's start.
+    /// [`crate::tables::FunctionEntry`]s if their functions take different contexts. `code` counts
+    /// from this table's start.
     SealedTable(TableId),
 }
 

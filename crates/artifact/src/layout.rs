@@ -1,4 +1,5 @@
-//! Slabs, the context, the root and handle tables: every offset that compiled code and runtime share.
+//! Slabs, the context, the root and handle tables: every offset that compiled code and runtime
+//! share.
 //!
 //! ```text
 //! low   ┌──────────────────────────┐ ← root address = ctx - ROOT_DISTANCE
@@ -20,25 +21,26 @@ use crate::ids::{ComponentInstanceId, CoreImportId, ImportId, MemoryId, SharedMe
 use serde::{Deserialize, Serialize};
 
 /// Bytes between a slab's root and its context pointer: over 4 GiB plus the largest root and
-/// context. The odd mebibyte keeps the join of context and memory inside one 2 MiB page-table range.
+/// context. The odd mebibyte keeps the join of context and memory inside one 2 MiB page-table
+/// range.
 pub const ROOT_DISTANCE: u64 = (5 << 30) + (1 << 20);
 /// Largest size of a root plus a context, so that more than 4 GiB stay inaccessible between them.
 pub const ROOT_AND_CONTEXT_LIMIT: u64 = 1 << 30;
 /// Address space of a guard-page memory.
 pub const MEMORY_RESERVATION: u64 = 4 << 30;
-/// No memory grows beyond this many bytes; one is longer only if its minimum is. So an index near one that was
-/// accessed does not wrap around.
+/// No memory grows beyond this many bytes; one is longer only if its minimum is. So an index near
+/// one that was accessed does not wrap around.
 pub const MEMORY_GROWTH_LIMIT: u64 = MEMORY_RESERVATION - (64 << 10);
-/// Inaccessible bytes after it: accesses whose static offset plus width is at most this many bytes need no
-/// check; the others are checked explicitly.
+/// Inaccessible bytes after it: accesses whose static offset plus width is at most this many bytes
+/// need no check; the others are checked explicitly.
 pub const MEMORY_GUARD: u64 = 2 << 30;
 /// Distance between the contexts of neighbouring slabs of one component instance.
 pub const SLAB_STRIDE: u64 = ROOT_DISTANCE + MEMORY_RESERVATION + MEMORY_GUARD + (1 << 20);
 /// Alignment of the context pointer: works with any page size up to this.
 pub const CONTEXT_ALIGNMENT: u64 = 64 << 10;
-/// Alignment of the artifact's segments and of image extents, in the file and in slabs: the page size of
-/// x86-64, the only target so far. (A target with several page sizes takes its largest; padding
-/// every segment to 64 KiB here would make small artifacts several times larger.)
+/// Alignment of the artifact's segments and of image extents, in the file and in slabs: the page
+/// size of x86-64, the only target so far. (A target with several page sizes takes its largest;
+/// padding every segment to 64 KiB here would make small artifacts several times larger.)
 pub const PAGE_ALIGNMENT: u64 = 4 << 10;
 /// Bytes of a Wasm page.
 pub const WASM_PAGE: u64 = 64 << 10;
@@ -100,17 +102,17 @@ pub const HOST_ERROR: u32 = 1;
 pub struct RootHeader {
     /// The runtime's store; passed to host functions as `caller`.
     pub store: u64,
-    /// The address of slab 0's root.
-    pub component_root: u64,
-    /// The position of this slab (0, 1, …).
-    pub slab: u64,
+    /// Zero.
+    pub reserved_words: [u64; 2],
     /// *Slab 0.* The activation record: the stack pointer of the innermost entry at its `try_call`,
-    /// or 0. It is a component's lock too. 0: it may be entered; otherwise it is running, a result view
-    /// is live, or it has trapped. Set by [`crate::key::FuncKey::ExportEntry`]'s wrapper, cleared by it
-    /// (exports without post-return) or by [`crate::key::FuncKey::PostReturn`]; a trap leaves it set.
-    /// Entries of core instances, which do not lock, restore the previous value on every way out.
+    /// or 0. It is a component's lock too. 0: it may be entered; otherwise it is running, a result
+    /// view is live, or it has trapped. Set by [`crate::key::FuncKey::ExportEntry`]'s wrapper,
+    /// cleared by it (exports without post-return) or by [`crate::key::FuncKey::PostReturn`]; a
+    /// trap leaves it set. Entries of core instances, which do not lock, restore the previous value
+    /// on every way out.
     pub entry_sp: u64,
-    /// *Slab 0.* Non-zero: an interruption is pending; tested after unbounded builtins and host calls.
+    /// *Slab 0.* Non-zero: an interruption is pending; tested after unbounded builtins and host
+    /// calls.
     pub interrupt: u32,
     /// Zero.
     pub reserved_word: u32,
@@ -136,11 +138,6 @@ pub mod root {
 
     /// [`RootHeader::store`].
     pub const STORE: RootOffset = RootOffset(offset_of!(RootHeader, store) as u32);
-    /// [`RootHeader::component_root`].
-    pub const COMPONENT_ROOT: RootOffset =
-        RootOffset(offset_of!(RootHeader, component_root) as u32);
-    /// [`RootHeader::slab`].
-    pub const SLAB: RootOffset = RootOffset(offset_of!(RootHeader, slab) as u32);
     /// [`RootHeader::entry_sp`].
     pub const ENTRY_SP: RootOffset = RootOffset(offset_of!(RootHeader, entry_sp) as u32);
     /// [`RootHeader::interrupt`].
@@ -195,7 +192,8 @@ pub struct HandleTable {
     /// Number of entries, entry 0 included.
     pub capacity: u32,
     /// The most recently freed entry's index, or 0 when a growth is needed
-    /// ([`crate::builtin::Builtin::HandleTableGrow`], which links the new entries in ascending order).
+    /// ([`crate::builtin::Builtin::HandleTableGrow`], which links the new entries in ascending
+    /// order).
     pub free_head: u32,
 }
 
@@ -209,8 +207,8 @@ pub struct HandleEntry {
     pub lends: u32,
     /// Representation; in a free entry, the index of the next free entry or 0.
     pub rep: u32,
-    /// In the host's table: which call gave the host this handle, so that a later handle of the same index
-    /// is told from it. Zero elsewhere.
+    /// In the host's table: which call gave the host this handle, so that a later handle of the
+    /// same index is told from it. Zero elsewhere.
     pub extra: u32,
 }
 
@@ -337,8 +335,8 @@ impl RootLayout {
         RootOffset(self.instances_start() + id.0 * size_u32::<InstanceState>())
     }
 
-    /// The number that [`crate::builtin::Builtin::HandleTableGrow`] knows the host's handle table by:
-    /// one past the last component instance.
+    /// The number that [`crate::builtin::Builtin::HandleTableGrow`] knows the host's handle table
+    /// by: one past the last component instance.
     pub fn host_instance(&self) -> ComponentInstanceId {
         ComponentInstanceId(self.instances)
     }

@@ -17,8 +17,8 @@ pub struct Metadata {
     pub types: TypeTable,
     /// Resource types; the index is the [`ResourceId`].
     pub resources: Vec<Resource>,
-    /// Imported types that must be a certain resource type: the chain of names, and which one. Hosts
-    /// need not supply them; what they supply must be that resource type.
+    /// Imported types that must be a certain resource type: the chain of names, and which one.
+    /// Hosts need not supply them; what they supply must be that resource type.
     pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
     /// Functions imported from the host; the index is the [`ImportId`].
     pub imports: Vec<Import>,
@@ -32,18 +32,20 @@ pub struct Metadata {
     pub memories: Vec<Memory>,
     /// Tables; the index is the [`TableId`].
     pub tables: Vec<Table>,
-    /// Globals in contexts that hold references to exceptions: slab, offset from its context pointer.
+    /// Globals in contexts that hold references to exceptions: slab, offset from its context
+    /// pointer.
     pub exception_globals: Vec<(SlabId, ContextOffset)>,
     /// Initial lengths in bytes of run-time data segments; the index is the [`DataSegmentId`].
     pub data_segments: Vec<u64>,
-    /// Initial lengths in entries of run-time element segments; the index is the [`ElementSegmentId`].
+    /// Initial lengths in entries of run-time element segments; the index is the
+    /// [`ElementSegmentId`].
     pub element_segments: Vec<u64>,
     /// Static modules; the index is the [`ModuleId`].
     pub modules: Vec<StaticModule>,
     /// Units; the index is the [`UnitId`].
     pub units: Vec<Unit>,
-    /// Number of start-up steps ([`crate::key::FuncKey::Startup`]). A component has at most one, which
-    /// has code; of core modules, those steps that do nothing have none.
+    /// Number of start-up steps ([`crate::key::FuncKey::Startup`]). A component has at most one,
+    /// which has code; of core modules, those steps that do nothing have none.
     pub startup_steps: u32,
     /// Entries of the function table, a power of two; 0 if the component has no function values.
     pub function_table_length: u32,
@@ -242,12 +244,13 @@ pub enum ExportItem {
         /// Its type.
         ty: FuncType,
         /// Whether [`crate::key::FuncKey::PostReturn`] must be called after the results were read.
-        /// (If not, [`crate::key::FuncKey::ExportEntry`] ends the call itself; what its results point
-        /// to in the guest or the arena is valid until the next call, or until the arena is reset.)
+        /// (If not, [`crate::key::FuncKey::ExportEntry`] ends the call itself; what its results
+        /// point to in the guest or the arena is valid until the next call, or until the arena is
+        /// reset.)
         post_return: bool,
     },
-    /// A function of the host, imported and exported again: nothing of the component runs when it is
-    /// called. Its type is the import's.
+    /// A function of the host, imported and exported again: nothing of the component runs when it
+    /// is called. Its type is the import's.
     HostFunc(ImportId),
     /// A resource type.
     Resource(ResourceId),
@@ -284,8 +287,8 @@ pub struct Slab {
     pub memory: Option<MemoryId>,
     /// Initial contents, in order of `target`; everything else is zero.
     pub extents: Vec<Extent>,
-    /// Whether the memory, or what code keeps in the context, may ever be other than at first. (What the
-    /// runtime keeps in the context, it writes for every instance.)
+    /// Whether the memory, or what code keeps in the context, may ever be other than at first.
+    /// (What the runtime keeps in the context, it writes for every instance.)
     pub written: bool,
 }
 
@@ -365,8 +368,8 @@ pub struct Table {
     pub offset: i32,
     /// Initial length in entries.
     pub minimum: u64,
-    /// Entries there is room for; growth beyond returns -1. 0 for a table whose entries are constants of
-    /// the code: it has no place at all.
+    /// Entries there is room for; growth beyond returns -1. 0 for a table whose entries are
+    /// constants of the code: it has no place at all.
     pub capacity: u64,
     /// What it holds.
     pub element: TableElement,
@@ -385,14 +388,15 @@ pub struct StaticModule {
     pub imported_functions: u32,
     /// Defined functions.
     pub defined_functions: u32,
-    /// Offset and length in `.trampette.custom` of the names of its functions ([`crate::names`]), by
-    /// index in the module's function index space.
+    /// Offset and length in `.trampette.custom` of the names of its functions ([`crate::names`]),
+    /// by index in the module's function index space.
     pub function_names: (u64, u64),
     /// Names and sizes of memories, tables, globals and segments, for listings.
     pub counts: ModuleCounts,
     /// Kept custom sections (DWARF): name, and offset and length in `.trampette.custom`.
     pub custom_sections: Vec<(String, u64, u64)>,
-    /// Byte offset of the code section's content in the component: DWARF addresses are relative to it.
+    /// Byte offset of the code section's content in the component: DWARF addresses are relative to
+    /// it.
     pub code_section_start: u64,
 }
 
@@ -429,8 +433,8 @@ impl Metadata {
         }
     }
 
-    /// The name of a resource for messages, without those of its interfaces; its number if there is no
-    /// such resource.
+    /// The name of a resource for messages, without those of its interfaces; its number if there is
+    /// no such resource.
     pub fn resource_name(&self, id: ResourceId) -> String {
         match self.resources.get(id.index()) {
             Some(Resource::Imported { path }) => path.last().cloned().unwrap_or_default(),

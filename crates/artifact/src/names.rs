@@ -1,5 +1,6 @@
-//! Names of a module's functions, in `.trampette.custom`: a sorted table that is searched in place, so
-//! that loading an artifact costs nothing for them and a backtrace decodes only the names it prints.
+//! Names of a module's functions, in `.trampette.custom`: a sorted table that is searched in place,
+//! so that loading an artifact costs nothing for them and a backtrace decodes only the names it
+//! prints.
 //!
 //! The table is the number of names, then for each its function index and where its text ends (all
 //! 32-bit, little-endian, at any alignment), then the texts one after the other.

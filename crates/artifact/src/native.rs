@@ -2,7 +2,8 @@
 //!
 //! | WIT | native |
 //! | --- | --- |
-//! | `bool`, `u8`/`s8` … `u64`/`s64`, `f32`, `f64`, `char` | `u8` (0 or 1), the integer, the float, `u32` |
+//! | `u8`/`s8` … `u64`/`s64`, `f32`, `f64` | the integer, the float |
+//! | `bool`, `char` | `u8` (0 or 1), `u32` |
 //! | `string` | `{ptr, len}`, 16 bytes, valid UTF-8 |
 //! | `list<T>`, `map<K, V>` | `{ptr, len}` of native `T` (of native `(K, V)`) |
 //! | `list<T, N>` | `[T; N]` |
@@ -25,8 +26,8 @@ pub const SLICE_SIZE: u32 = 16;
 /// Offset of the length in a native string or list.
 pub const SLICE_LENGTH_OFFSET: u32 = 8;
 
-/// Host addresses are 64 bits wide, so native layout is the canonical layout of a 64-bit linear memory:
-/// the same sizes, alignments and offsets, and addresses where that has offsets.
+/// Host addresses are 64 bits wide, so native layout is the canonical layout of a 64-bit linear
+/// memory: the same sizes, alignments and offsets, and addresses where that has offsets.
 const WIDTH: PointerWidth = PointerWidth::P64;
 
 /// Size and alignment of a type in native memory.

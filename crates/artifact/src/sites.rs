@@ -1,22 +1,24 @@
 //! Sites: the places in code that a trap or a backtrace can name, in `.trampette.sites`.
 //!
-//! A site is an instruction that may fault, or the last byte of a call. There are several for every ten
-//! instructions, so they are packed: about two and a half bytes a site instead of sixteen. They are
-//! still found without decoding more than one block, without allocating, and so from a signal handler.
+//! A site is an instruction that may fault, or the last byte of a call. There are several for every
+//! ten instructions, so they are packed: about two and a half bytes a site instead of sixteen. They
+//! are still found without decoding more than one block, without allocating, and so from a signal
+//! handler.
 //!
 //! ```text
 //! count of blocks: u32
 //! blocks: { first offset: u32, start of the block's bytes: u32 } …   sorted
 //! bytes of the blocks, each of up to BLOCK sites:
-//!   head:   kind (2 bits) | has a source (1 bit) | delta of the offset (5 bits, DELTA_FOLLOWS: a varint)
+//!   head:   kind (2 bits) | has a source (1 bit) | delta of the offset (5 bits; DELTA_FOLLOWS:
+//!           a varint has it)
 //!   code:   one byte, if the kind is OTHER_TRAP
 //!   source: zigzag varint, relative to the source before it in the block, if it has one
 //! ```
 //!
-//! Offsets count from the start of `.text`, and from the block's first offset within a block. Where code
-//! of an inlined function begins or ends, a head with the kind INLINED (its other bits zero) and a varint
-//! come between two sites: the inlined call that the following sites of the block are part of, plus one,
-//! or 0 for none. Code without inlined calls pays nothing for them.
+//! Offsets count from the start of `.text`, and from the block's first offset within a block. Where
+//! code of an inlined function begins or ends, a head with the kind INLINED (its other bits zero)
+//! and a varint come between two sites: the inlined call that the following sites of the block are
+//! part of, plus one, or 0 for none. Code without inlined calls pays nothing for them.
 
 use crate::trap::TrapCode;
 
@@ -103,8 +105,8 @@ pub struct Sites<'a> {
 }
 
 impl<'a> Sites<'a> {
-    /// Reads a section; `None` if its index does not fit it. What the blocks hold is checked when they are
-    /// looked at.
+    /// Reads a section; `None` if its index does not fit it. What the blocks hold is checked when
+    /// they are looked at.
     pub fn parse(section: &'a [u8]) -> Option<Sites<'a>> {
         if section.is_empty() {
             return Some(Sites {

@@ -29,8 +29,8 @@ unsafe impl Pod for FunctionEntry {}
 /// log2 of the size of a [`FunctionEntry`].
 pub const FUNCTION_ENTRY_SIZE_LOG2: u32 = 4;
 
-/// An entry of a table that never changes ([`crate::key::DataKey::SealedTable`]) and whose functions all
-/// take the same context. 8 bytes.
+/// An entry of a table that never changes ([`crate::key::DataKey::SealedTable`]) and whose
+/// functions all take the same context. 8 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SealedEntry {
@@ -63,8 +63,8 @@ unsafe impl Pod for FunctionRange {}
 
 /// An entry of `.trampette.entries`, sorted by return address: where a trap resumes. 16 bytes.
 ///
-/// The runtime finds the entry by the return address that the `try_call` pushed
-/// (`[entry_sp - 8]`), sets SP to `entry_sp`, FP to `entry_sp + frame_offset`, and jumps to `handler`.
+/// The runtime finds the entry by the return address that the `try_call` pushed (`[entry_sp - 8]`),
+/// sets SP to `entry_sp`, FP to `entry_sp + frame_offset`, and jumps to `handler`.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
@@ -80,8 +80,8 @@ pub struct Entry {
 // SAFETY: `repr(C)`, only integers, and their sizes add up to that of the whole.
 unsafe impl Pod for Entry {}
 
-/// An entry of `.trampette.inlined`: a call that was replaced by the callee's body. A site names the
-/// innermost one that it is part of. 16 bytes.
+/// An entry of `.trampette.inlined`: a call that was replaced by the callee's body. A site names
+/// the innermost one that it is part of. 16 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct InlinedCall {
@@ -91,8 +91,8 @@ pub struct InlinedCall {
     pub index: u32,
     /// Byte offset in the component of the call; [`InlinedCall::NO_SOURCE`] in trampolines.
     pub source: u32,
-    /// The inlined call that this one is part of, plus one; 0 if it is the compiled function's own. It
-    /// comes before this one.
+    /// The inlined call that this one is part of, plus one; 0 if it is the compiled function's own.
+    /// It comes before this one.
     pub parent: u32,
 }
 // SAFETY: `repr(C)`, only integers, and their sizes add up to that of the whole.
@@ -166,13 +166,13 @@ pub enum CatchNeeds {
     Reference,
 }
 
-/// An entry of `.trampette.exceptions`: where control goes when the callee of a call in a core function
-/// is left by an exception. Sorted by return address; those of one call are in the order in which they
-/// are tried. 16 bytes.
+/// An entry of `.trampette.exceptions`: where control goes when the callee of a call in a core
+/// function is left by an exception. Sorted by return address; those of one call are in the order
+/// in which they are tried. 16 bytes.
 ///
-/// The runtime finds a frame's entries by the return address of the call that it is waiting for, sets
-/// SP to `FP - frame_offset`, and jumps to `handler` with the exception's id in the first and the
-/// address of its values in the second exception register. Values are in slots of
+/// The runtime finds a frame's entries by the return address of the call that it is waiting for,
+/// sets SP to `FP - frame_offset`, and jumps to `handler` with the exception's id in the first and
+/// the address of its values in the second exception register. Values are in slots of
 /// [`EXCEPTION_SLOT`] bytes.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

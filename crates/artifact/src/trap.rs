@@ -115,7 +115,8 @@ traps! {
     ArenaLimit = 53, "the limit of memory for values passed to the host is reached";
     /// A handle of the host that the store does not know; the payload is the index.
     UnknownHostHandle = 54, "unknown host handle {}";
-    /// A handle of another resource type, of which at least one is the host's; the payload is the index.
+    /// A handle of another resource type, of which at least one is the host's; the payload is the
+    /// index.
     HandleTypeMismatchHost = 55, "handle index {} used with the wrong type";
     /// A string's bytes reach beyond the memory after reallocation.
     StringContentOutOfBounds = 56, "string content out-of-bounds";

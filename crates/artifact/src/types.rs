@@ -86,8 +86,8 @@ pub struct FuncType {
 #[serde(transparent)]
 pub struct TypeTable {
     defined: Vec<DefinedType>,
-    /// The ids of all of them when the next one is interned, which a loaded table never sees: so loading
-    /// hashes nothing.
+    /// The ids of all of them when the next one is interned, which a loaded table never sees: so
+    /// loading hashes nothing.
     #[serde(skip)]
     ids: HashMap<DefinedType, TypeId>,
 }
@@ -127,8 +127,8 @@ impl TypeTable {
         self.defined.iter()
     }
 
-    /// The type as WIT spells it, for listings; resources by number: `list<own<resource0>>`. What users
-    /// read has their names ([`crate::metadata::Metadata::display`]).
+    /// The type as WIT spells it, for listings; resources by number: `list<own<resource0>>`. What
+    /// users read has their names ([`crate::metadata::Metadata::display`]).
     pub fn display(&self, ty: Type) -> String {
         self.by_number().ty(ty)
     }

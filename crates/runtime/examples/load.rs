@@ -1,4 +1,5 @@
-//! How long loading an artifact takes: `cargo run --release -p trampette-runtime --example load -- app.elf 1000`.
+//! How long loading an artifact takes:
+//! `cargo run --release -p trampette-runtime --example load -- app.elf 1000`.
 
 use anyhow::{Context, Result};
 use std::time::Instant;

@@ -1,5 +1,6 @@
-//! Runs WebAssembly components and core modules that Trampette compiled ahead of time. No compiler is in
-//! here: an artifact is one file, which this crate maps, links with what the host offers, and calls.
+//! Runs WebAssembly components and core modules that Trampette compiled ahead of time. No compiler
+//! is in here: an artifact is one file, which this crate maps, links with what the host offers, and
+//! calls.
 //!
 //! # From a file to a call
 //!
@@ -35,15 +36,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! To instantiate the same component many times, prepare it with [`Linker::instantiate_pre`]. When a call
-//! returns an error, [`Trap`] (by `downcast_ref`) says what the guest did; errors of host functions come
-//! back as they are, with a [`WasmBacktrace`] as context. [`StoreLimits`] bounds what guests may use,
-//! and an [`InterruptHandle`] stops a call from another thread.
+//! To instantiate the same component many times, prepare it with [`Linker::instantiate_pre`]. When
+//! a call returns an error, [`Trap`] (by `downcast_ref`) says what the guest did; errors of host
+//! functions come back as they are, with a [`WasmBacktrace`] as context. [`StoreLimits`] bounds
+//! what guests may use, and an [`InterruptHandle`] stops a call from another thread.
 //!
 //! # Types
 //!
-//! Rust's numbers, `bool`, `char`, `String`, `Vec`, `Option`, `Result`, tuples and maps stand for the
-//! types of WIT that they resemble. Records, variants and enums are derived; flags are made by
+//! Rust's numbers, `bool`, `char`, `String`, `Vec`, `Option`, `Result`, tuples and maps stand for
+//! the types of WIT that they resemble. Records, variants and enums are derived; flags are made by
 //! [`flags!`]; a resource of the host's is a [`Resource`] whose value lies in a [`ResourceTable`].
 //!
 //! ```
@@ -83,7 +84,8 @@
 //! # Core modules
 //!
 //! A core module on its own, without a component around it, is a [`CoreInstance`], made with a
-//! [`CoreHost`] and called with [`CoreVal`]s; [`SharedMemory`] is a memory that several threads use.
+//! [`CoreHost`] and called with [`CoreVal`]s; [`SharedMemory`] is a memory that several threads
+//! use.
 
 // Generated code names this crate by its name; so do the crate's own tests of it.
 extern crate self as trampette_runtime;

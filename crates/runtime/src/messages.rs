@@ -1,7 +1,7 @@
 //! How messages name items: by direction, kind and path.
 //!
-//! Every room that makes errors for the embedder spells imports and exports through here, so that one
-//! thing has one name in all of them.
+//! Every room that makes errors for the embedder spells imports and exports through here, so that
+//! one thing has one name in all of them.
 
 use anyhow::anyhow;
 use std::fmt::Display;

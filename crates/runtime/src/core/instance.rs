@@ -58,7 +58,7 @@ impl CoreInstance {
         let imports = HostImports {
             functions: Vec::new(),
             destructors: Vec::new(),
-            owner: bound.clone(),
+            _owner: bound.clone(),
         };
         let inner = store.store_inner();
         let raw = RawInstance::map(inner, component, imports, &memories)?;

@@ -26,7 +26,8 @@ use trampette_artifact::native;
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{FuncType, Type};
 
-/// A component with its imports matched: what all instances made from one [`crate::InstancePre`] share.
+/// A component with its imports matched: what all instances made from one [`crate::InstancePre`]
+/// share.
 pub(crate) struct Prepared {
     component: Component,
     resources: Arc<[ResourceType]>,
@@ -48,7 +49,8 @@ impl Prepared {
         &self.component
     }
 
-    /// What calling the export at a position needs, which is a function of the type that `ty` gives.
+    /// What calling the export at a position needs, which is a function of the type that `ty`
+    /// gives.
     fn call_layout<'t>(&self, index: usize, ty: impl FnOnce() -> &'t FuncType) -> &CallLayout {
         self.layouts[index].get_or_init(|| {
             let types = &self.component.metadata().types;
@@ -82,7 +84,8 @@ pub struct Func {
 
 /// What a dynamic call needs of a function's type, in one place.
 struct CallLayout {
-    /// The types of the parameters, and where they are in the native struct, which has this size in bytes.
+    /// The types of the parameters, and where they are in the native struct, which has this size in
+    /// bytes.
     params: Box<[(Type, u32)]>,
     params_size: u32,
     /// The type of the result, and its size in bytes.
@@ -155,7 +158,8 @@ impl Callee {
         what: impl FnOnce() -> String,
     ) -> Result<&'s InstanceData> {
         self.id.raw(store, what)?;
-        // SAFETY: instances live as long as their store, which this is: no two have the same number.
+        // SAFETY: instances live as long as their store, which this is: no two have the same
+        // number.
         Ok(unsafe { self.instance.as_ref() })
     }
 
@@ -200,8 +204,8 @@ impl Callee {
         }
     }
 
-    /// Calls the export of its `instance`, and then `read` while the results are valid; ends the call in
-    /// any case.
+    /// Calls the export of its `instance`, and then `read` while the results are valid; ends the
+    /// call in any case.
     ///
     /// # Safety
     /// See [`InstanceData::call`] and [`InstanceData::call_import`].
@@ -322,7 +326,8 @@ impl Func {
             .map_err(|error| about(self.display(), &error))?;
         let mut results = NativeBuffer::uninit(layout.result_size);
         let results = results.as_mut_ptr();
-        // SAFETY: both buffers have the function's native layout, and `keep` lives through the call.
+        // SAFETY: both buffers have the function's native layout, and `keep` lives through the
+        // call.
         let value = unsafe {
             self.callee.call(instance, arguments, results, || {
                 let reader = NativeReader::new(metadata, &self.shared.resources, Some(origin));
@@ -460,15 +465,15 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
             .map_err(|error| self.callee.parameter_error(store, &error))?;
         let mut results = MaybeUninit::<R::Native>::uninit();
         let results_address = results.as_mut_ptr().cast::<u8>();
-        // The closure holds no reference to the results: a reference that is passed to a function must not be
-        // written to while it runs, and the guest does.
+        // The closure holds no reference to the results: a reference that is passed to a function
+        // must not be written to while it runs, and the guest does.
         let read = move || {
             // SAFETY: after success the result is initialised; the struct outlives the call.
             let results = unsafe { &*results_address.cast::<R::Native>() };
             read(results, LiftContext::new(Some(origin)))
         };
-        // SAFETY: both have the native layout of the checked types; `params` and `keep` live through
-        // the call.
+        // SAFETY: both have the native layout of the checked types; `params` and `keep` live
+        // through the call.
         unsafe {
             self.callee
                 .call(instance, args.as_ptr().cast(), results_address, read)

@@ -81,7 +81,7 @@ impl<T: 'static> InstancePre<T> {
         let imports = HostImports {
             functions: self.slots.to_vec(),
             destructors: self.destructors.to_vec(),
-            owner: self.owner.clone(),
+            _owner: self.owner.clone(),
         };
         // SAFETY: every function was checked against its import's type, and takes a store of `T`,
         // as this one is.

@@ -1,7 +1,7 @@
 //! [`Linker`]: what a host offers to components, by name.
 //!
-//! Matching a component's imports with the definitions, and checking the types, is in `matching.rs`;
-//! what compiled code then calls is in `shims.rs`.
+//! Matching a component's imports with the definitions, and checking the types, is in
+//! `matching.rs`; what compiled code then calls is in `shims.rs`.
 
 use crate::host::definitions::{Definition, HostResource, Namespace, Shadowing};
 use crate::host::instance::{Instance, InstancePre};
@@ -50,8 +50,8 @@ impl<T: 'static> Linker<T> {
         }
     }
 
-    /// Whether a later definition may replace an earlier one of the same name; if not, which is how a
-    /// linker starts, it is an error.
+    /// Whether a later definition may replace an earlier one of the same name; if not, which is how
+    /// a linker starts, it is an error.
     pub fn allow_shadowing(&mut self, allow: bool) -> &mut Self {
         self.shadowing = match allow {
             true => Shadowing::Allowed,
@@ -90,8 +90,8 @@ impl<T: 'static> Linker<T> {
         self.define_unknown(component.metadata(), "")
     }
 
-    /// As [`Linker::define_unknown_imports_as_traps`], for imports from instances whose names start with
-    /// `prefix`: `wasi:sockets/`.
+    /// As [`Linker::define_unknown_imports_as_traps`], for imports from instances whose names start
+    /// with `prefix`: `wasi:sockets/`.
     ///
     /// # Errors
     /// See [`Linker::define_unknown_imports_as_traps`].
@@ -294,8 +294,8 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         self.insert(name, Definition::Func(func))
     }
 
-    /// Defines a resource type. `R` is what [`Resource<R>`](crate::Resource) in functions means; the
-    /// closure is called with the representation when a guest drops its owned handle.
+    /// Defines a resource type. `R` is what [`Resource<R>`](crate::Resource) in functions means;
+    /// the closure is called with the representation when a guest drops its owned handle.
     ///
     /// # Errors
     /// If the name is taken.
@@ -328,8 +328,8 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         destructor: impl for<'b> Fn(Caller<'b, T>, u32) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
         let destructor = move |store: &_, rep| {
-            // SAFETY: only called by a builtin, on a store that an `InstancePre<T>` made an instance
-            // in.
+            // SAFETY: only called by a builtin, on a store that an `InstancePre<T>` made an
+            // instance in.
             let caller = unsafe { Caller::from_raw(store) };
             destructor(caller, rep)
         };

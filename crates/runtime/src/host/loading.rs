@@ -1,7 +1,7 @@
 //! Loading artifacts: [`Component::from_bytes`] and its siblings.
 //!
-//! A loaded component calls the machine's services and relies on its fault handler. Both are fetched
-//! here, so that `load` knows neither.
+//! A loaded component calls the machine's services and relies on its fault handler. Both are
+//! fetched here, so that `load` knows neither.
 
 use crate::load::component::{Component, Verify};
 use crate::machine::{services, signals};
@@ -42,7 +42,8 @@ impl Component {
     }
 
     /// Maps an artifact's file as it is. Identification and metadata are verified; code, tables and
-    /// images are not read, so that the cost does not grow with their size, and processes share them.
+    /// images are not read, so that the cost does not grow with their size, and processes share
+    /// them.
     ///
     /// # Safety
     /// The file was written by Trampette's compiler, and nobody changes or truncates it while the

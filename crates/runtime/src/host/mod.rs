@@ -2,13 +2,13 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `loading` | [`Component::from_file`](crate::Component::from_file) and its siblings |
-//! | `linker` | [`Linker`](crate::Linker): what a host offers to components, by name |
+//! | `loading` | `Component::from_file` and its siblings |
+//! | `linker` | `Linker`: what a host offers to components, by name |
 //! | `definitions` | the tree of those definitions |
 //! | `versions`, `matching` | matching a component's imports with that, and checking their types |
 //! | `shims` | host functions as compiled code calls them |
-//! | `instance` | [`InstancePre`](crate::InstancePre), [`Instance`](crate::Instance) and its exports |
-//! | `func` | [`Func`](crate::Func), [`TypedFunc`](crate::TypedFunc): calling an export |
+//! | `instance` | `InstancePre`, `Instance` and its exports |
+//! | `func` | `Func`, `TypedFunc`: calling an export |
 
 pub(crate) mod definitions;
 pub(crate) mod func;

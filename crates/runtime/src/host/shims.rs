@@ -3,8 +3,8 @@
 //!
 //! A typed closure gets a shim of its own, monomorphised for its parameter and result types, which
 //! allocates nothing that the values do not own. A dynamic closure is called by one shim that
-//! interprets the same layout with the component's types. Panics do not unwind into guest code: they
-//! are kept in the store and resume when the guest's frames are gone.
+//! interprets the same layout with the component's types. Panics do not unwind into guest code:
+//! they are kept in the store and resume when the guest's frames are gone.
 
 use crate::load::component::Component;
 use crate::machine::entry_code::HostCode;

@@ -8,8 +8,8 @@ struct Version {
     patch: u64,
 }
 
-/// Takes `wasi:cli/run@0.2.6` apart. `None` without a version, or with one that only matches exactly
-/// (0.0.x, pre-releases).
+/// Takes `wasi:cli/run@0.2.6` apart. `None` without a version, or with one that only matches
+/// exactly (0.0.x, pre-releases).
 fn parse(name: &str) -> Option<(&str, Version)> {
     let (base, version) = name.rsplit_once('@')?;
     // Build metadata does not matter; a pre-release is compatible with nothing else.

@@ -66,8 +66,8 @@ impl fmt::Display for Trap {
 
 impl std::error::Error for Trap {}
 
-/// The guest's frames at a trap, innermost first. Host errors that passed through a guest carry it as
-/// context. Names and lines are looked up when they are first asked for.
+/// The guest's frames at a trap, innermost first. Host errors that passed through a guest carry it
+/// as context. Names and lines are looked up when they are first asked for.
 #[derive(Clone, Default)]
 pub struct WasmBacktrace {
     component: Option<Component>,
@@ -107,7 +107,8 @@ impl WasmBacktrace {
     }
 }
 
-/// The frames that code at an offset stands for: those of inlined functions, and the function's own.
+/// The frames that code at an offset stands for: those of inlined functions, and the function's
+/// own.
 fn frames_at(component: &Component, offset: u32) -> Vec<Frame> {
     let site = component.site_at(offset);
     let mut source = site.and_then(|site| site.source);

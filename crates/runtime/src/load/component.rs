@@ -1,9 +1,10 @@
 //! [`Component`]: a mapped artifact and its look-up tables.
 //!
-//! The whole file is mapped at one place, read-only; `.text` is made executable, and the process's page of
-//! builtins' addresses takes the place of `.got.trampette`. Tables are read in place; only the metadata is decoded.
-//! Nothing read from the file is used as an offset or a count before it was checked ([`crate::load::elf`]
-//! for sections, [`crate::load::validate`] for the metadata, the look-ups here for tables).
+//! The whole file is mapped at one place, read-only; `.text` is made executable, and the process's
+//! page of builtins' addresses takes the place of `.got.trampette`. Tables are read in place; only
+//! the metadata is decoded. Nothing read from the file is used as an offset or a count before it
+//! was checked ([`crate::load::elf`] for sections, [`crate::load::validate`] for the metadata, the
+//! look-ups here for tables).
 
 use crate::load::elf;
 use crate::load::validate;
@@ -82,8 +83,8 @@ pub(crate) enum Verify {
 }
 
 impl Component {
-    /// Maps an artifact's file and checks it. The page of the services' addresses takes the place of the
-    /// artifact's table of builtins.
+    /// Maps an artifact's file and checks it. The page of the services' addresses takes the place
+    /// of the artifact's table of builtins.
     ///
     /// # Errors
     /// If the artifact is damaged, or was compiled by another version or for another processor.
@@ -243,8 +244,8 @@ impl Component {
         ((entry.handler as usize) < self.0.text.len()).then_some(entry)
     }
 
-    /// The exception handlers of the call that returns to this offset, in the order in which they are
-    /// tried.
+    /// The exception handlers of the call that returns to this offset, in the order in which they
+    /// are tried.
     pub(crate) fn handlers_at(&self, return_address: u32) -> &[Handler] {
         let handlers = self.0.handlers.get();
         let start = handlers.partition_point(|h| h.return_address < return_address);
@@ -261,8 +262,9 @@ impl Component {
         offset < self.0.core_end
     }
 
-    /// Whether code at this offset may be left at any instruction: wasm-call code of core functions and
-    /// trampolines, but not entries and the stubs of builtins. Safe to call in a signal handler.
+    /// Whether code at this offset may be left at any instruction: wasm-call code of core functions
+    /// and trampolines, but not entries and the stubs of builtins. Safe to call in a signal
+    /// handler.
     pub(crate) fn is_guest_code(&self, offset: u32) -> bool {
         let Some((key, _)) = self.function_at(offset) else {
             return false;

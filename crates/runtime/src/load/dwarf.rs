@@ -1,7 +1,7 @@
 //! Source lines from a static module's DWARF, for backtraces.
 //!
-//! Addresses in a module's DWARF count from the start of its code section's content. The sections come
-//! from the guest's binary: damaged ones give no lines, never an error.
+//! Addresses in a module's DWARF count from the start of its code section's content. The sections
+//! come from the guest's binary: damaged ones give no lines, never an error.
 
 use crate::load::component::Component;
 use gimli::{
@@ -29,7 +29,8 @@ type Reader<'a> = EndianSlice<'a, LittleEndian>;
 const MAX_NAME_DEPTH: usize = 8;
 
 /// The positions of the code at `offset` of the component's binary: where it was written, then, if
-/// functions were inlined, where each was called, outwards. Empty if the module has no DWARF for it.
+/// functions were inlined, where each was called, outwards. Empty if the module has no DWARF for
+/// it.
 pub(crate) fn source_lines(
     component: &Component,
     module: &StaticModule,
@@ -76,7 +77,8 @@ fn lines_in_unit(
         return Ok(None);
     };
     let mut lines = Vec::new();
-    // Innermost first: each inlined function names the line reached so far, and where it was called.
+    // Innermost first: each inlined function names the line reached so far, and where it was
+    // called.
     for inlined in inlined_at(dwarf, unit, address)?.into_iter().rev() {
         position.function = inlined.name;
         lines.push(position);

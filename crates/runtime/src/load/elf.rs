@@ -1,7 +1,7 @@
 //! Finding an artifact's sections.
 //!
-//! The ELF's own headers have no checksum, so only the identification section (which checks itself) is
-//! found through them; every other section's place is taken from there.
+//! The ELF's own headers have no checksum, so only the identification section (which checks itself)
+//! is found through them; every other section's place is taken from there.
 
 use anyhow::{Context, Result, ensure};
 use object::read::elf::ElfFile64;
@@ -14,19 +14,19 @@ pub(crate) struct Image(pub Identification);
 
 impl Image {
     /// Name, checked place in the file, and expected checksum of each section.
-    pub fn sections(&self) -> impl Iterator<Item = (&str, Range<usize>, u64)> {
+    pub(crate) fn sections(&self) -> impl Iterator<Item = (&str, Range<usize>, u64)> {
         let sections = self.0.sections.iter();
         sections.map(|section| (section.name.as_str(), file_range(section), section.checksum))
     }
 
     /// A section's place in the file.
-    pub fn find(&self, name: &str) -> Option<Range<usize>> {
+    pub(crate) fn find(&self, name: &str) -> Option<Range<usize>> {
         let section = self.0.sections.iter().find(|section| section.name == name);
         section.map(file_range)
     }
 
     /// The place of a section that every artifact has.
-    pub fn required(&self, name: &str) -> Result<Range<usize>> {
+    pub(crate) fn required(&self, name: &str) -> Result<Range<usize>> {
         self.find(name)
             .with_context(|| format!("the artifact has no section {name}"))
     }

@@ -4,8 +4,8 @@
 //! | --- | --- |
 //! | `elf` | finding the sections |
 //! | `validate` | checking the metadata |
-//! | `component` | [`Component`](crate::Component): the mapped artifact and its look-up tables |
-//! | `backtrace`, `dwarf` | [`Trap`](crate::Trap) and [`WasmBacktrace`](crate::WasmBacktrace), source lines |
+//! | `component` | `Component`: the mapped artifact and its look-up tables |
+//! | `backtrace`, `dwarf` | `Trap` and `WasmBacktrace`, source lines |
 
 pub(crate) mod backtrace;
 pub(crate) mod component;

@@ -1,5 +1,5 @@
-//! Checks that decoded metadata is consistent, so that the rest of the runtime can rely on every id,
-//! size and extent in it.
+//! Checks that decoded metadata is consistent, so that the rest of the runtime can rely on every
+//! id, size and extent in it.
 
 use crate::memory::slab::memory_bytes;
 use anyhow::{Result, ensure};

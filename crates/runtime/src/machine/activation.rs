@@ -15,37 +15,37 @@ pub(crate) struct Activation {
 impl Activation {
     /// The first activation of a chain.
     #[inline]
-    pub fn outermost(instance: &InstanceData) -> Activation {
+    pub(crate) fn outermost(instance: &InstanceData) -> Activation {
         Activation::inside(instance, null())
     }
 
     /// An activation inside of `previous`, which may be null.
     #[inline]
-    pub fn inside(instance: &InstanceData, previous: *const Activation) -> Activation {
+    pub(crate) fn inside(instance: &InstanceData, previous: *const Activation) -> Activation {
         Activation { instance, previous }
     }
 
     /// The innermost activation of this thread, or null. Safe to call in a signal handler.
     #[inline]
-    pub fn current() -> *const Activation {
+    pub(crate) fn current() -> *const Activation {
         Thread::with(|thread| thread.activation.get())
     }
 
     /// The instance that was entered.
     #[inline]
-    pub fn instance(&self) -> &InstanceData {
+    pub(crate) fn instance(&self) -> &InstanceData {
         // SAFETY: instances live as long as their store, which the call borrows.
         unsafe { &*self.instance }
     }
 
     /// Its store.
     #[inline]
-    pub fn store(&self) -> &StoreInner {
+    pub(crate) fn store(&self) -> &StoreInner {
         self.instance().store()
     }
 
     /// The address of the outermost activation of this thread's chain: above all frames of guests.
-    pub fn outermost_address(&self) -> usize {
+    pub(crate) fn outermost_address(&self) -> usize {
         let mut outermost = self;
         // SAFETY: activations of a chain are live.
         while let Some(outer) = unsafe { outermost.previous.as_ref() } {
@@ -56,7 +56,7 @@ impl Activation {
 
     /// Runs `f`, which enters the guest, as the innermost activation of this thread.
     #[inline]
-    pub fn run<R>(&self, thread: &Thread, f: impl FnOnce() -> R) -> R {
+    pub(crate) fn run<R>(&self, thread: &Thread, f: impl FnOnce() -> R) -> R {
         struct Restore<'t>(&'t Thread, *const Activation);
         impl Drop for Restore<'_> {
             #[inline]

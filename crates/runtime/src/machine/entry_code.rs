@@ -1,7 +1,7 @@
 //! Addresses of code that the host calls, typed by what the code takes.
 //!
-//! An address becomes one of these types where it is looked up, and is called by the one method of its
-//! type: nothing else turns an address into a function.
+//! An address becomes one of these types where it is looked up, and is called by the one method of
+//! its type: nothing else turns an address into a function.
 
 use crate::load::component::ExportCode;
 use crate::machine::store::StoreInner;

@@ -1,7 +1,7 @@
 //! A store's table of the messages of error contexts.
 //!
-//! A guest holds a handle in its table; the handle's representation, which is also the native form, is
-//! the id of a message in the store, counted by handle. The id 0 is the empty message.
+//! A guest holds a handle in its table; the handle's representation, which is also the native form,
+//! is the id of a message in the store, counted by handle. The id 0 is the empty message.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -35,8 +35,9 @@ impl Entry {
 }
 
 impl ErrorContexts {
-    /// Keeps a message with one reference; 0, so that it is discarded, if `limit` bytes are reached.
-    pub fn add(&self, message: &str, limit: u64) -> u32 {
+    /// Keeps a message with one reference; 0, so that it is discarded, if `limit` bytes are
+    /// reached.
+    pub(crate) fn add(&self, message: &str, limit: u64) -> u32 {
         let mut messages = self.0.borrow_mut();
         let cost = message.len() as u64 + ENTRY_BYTES;
         if message.is_empty() || messages.bytes.saturating_add(cost) > limit {
@@ -64,7 +65,7 @@ impl ErrorContexts {
     }
 
     /// Counts one more reference.
-    pub fn share(&self, id: u32) {
+    pub(crate) fn share(&self, id: u32) {
         let mut messages = self.0.borrow_mut();
         if let Some(entry) = messages.entry(id) {
             // Handles are limited, so that this many do not exist.
@@ -73,7 +74,7 @@ impl ErrorContexts {
     }
 
     /// Counts one reference less; the last one frees the message.
-    pub fn release(&self, id: u32) {
+    pub(crate) fn release(&self, id: u32) {
         let mut messages = self.0.borrow_mut();
         let Some(entry) = messages.entry(id) else {
             return;
@@ -88,7 +89,7 @@ impl ErrorContexts {
     }
 
     /// The message of an id.
-    pub fn message(&self, id: u32) -> Option<Arc<str>> {
+    pub(crate) fn message(&self, id: u32) -> Option<Arc<str>> {
         let mut messages = self.0.borrow_mut();
         messages.entry(id).map(|entry| entry.message.clone())
     }

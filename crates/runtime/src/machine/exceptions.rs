@@ -1,10 +1,11 @@
 //! Exceptions of guests: where they live, how a thrown one finds its handler, and when it is freed.
 //!
-//! A reference to an exception (`exnref`) is a 32-bit id of an object of the store; 0 is null. A clause
-//! that catches only values reads them at once, so its exception is freed. One that was caught by
-//! reference lives until a [collection](Heap::collect) finds no reference to it: in the stack
-//! (searched conservatively), in tables and globals, in the values of other exceptions. Collections
-//! happen only when something is thrown, and bound what a store spends ([`StoreLimits`]).
+//! A reference to an exception (`exnref`) is a 32-bit id of an object of the store; 0 is null. A
+//! clause that catches only values reads them at once, so its exception is freed. One that was
+//! caught by reference lives until a [collection](Heap::collect) finds no reference to it: in the
+//! stack (searched conservatively), in tables and globals, in the values of other exceptions.
+//! Collections happen only when something is thrown, and bound what a store spends
+//! ([`StoreLimits`]).
 //!
 //! Throwing walks frame pointers from the throwing function towards the entry of the innermost
 //! activation. Only frames of core functions are passed: an exception never crosses the canonical
@@ -164,8 +165,8 @@ impl Heap {
     }
 
     /// Frees what nothing refers to: neither the stack, which is searched word by word from `stack`
-    /// to the outermost activation, nor tables and globals of instances, nor values of exceptions that are
-    /// referred to.
+    /// to the outermost activation, nor tables and globals of instances, nor values of exceptions
+    /// that are referred to.
     ///
     /// # Safety
     /// Guest code runs on this thread's stack, which starts at `stack` or below.
@@ -197,9 +198,9 @@ impl Heap {
 /// Calls `mark` with every word of an instance that may be a reference to an exception.
 fn each_stored(instance: &InstanceData, mut mark: impl FnMut(u32)) {
     let metadata = instance.component.metadata();
-    // SAFETY (both): in contexts, as loading has checked; contexts are mapped and initialised.
     for (slab, offset) in &metadata.exception_globals {
         let context = instance.slabs().context(*slab);
+        // SAFETY: in the context, as loading has checked; it is mapped and initialised.
         mark(unsafe { context.offset(offset.0 as isize).cast::<u32>().read() });
     }
     for (index, table) in metadata.tables.iter().enumerate() {
@@ -208,6 +209,8 @@ fn each_stored(instance: &InstanceData, mut mark: impl FnMut(u32)) {
         }
         let state = instance.root_field::<TableState>(metadata.root.table(TableId::new(index)));
         let context = instance.slabs().context(table.slab);
+        // SAFETY: the table is in the context, as loading has checked; it is mapped and
+        // initialised.
         unsafe {
             let length = state.read().length.min(table.capacity) as usize;
             let entries = context.offset(table.offset as isize).cast::<u32>();
@@ -395,8 +398,8 @@ macro_rules! leave {
 /// Registers that [`leave`] pushes.
 const PUSHED: usize = 5;
 
-/// The builtin [`trampette_artifact::builtin::Builtin::Throw`]. Like [`crate::machine::traps::raise`] it leaves
-/// frames of guest code without returning to them.
+/// The builtin [`trampette_artifact::builtin::Builtin::Throw`]. Like
+/// [`crate::machine::traps::raise`] it leaves frames of guest code without returning to them.
 #[unsafe(naked)]
 pub(crate) extern "C" fn throw(
     root: *mut RootHeader,

@@ -1,16 +1,16 @@
-//! Failures of the embedder's code: kept in the store while guest code is left, and taken out again by
-//! the call that returns them.
+//! Failures of the embedder's code: kept in the store while guest code is left, and taken out again
+//! by the call that returns them.
 //!
-//! Neither an error nor a panic can pass through guest code as itself. What compiled code called gives it
-//! [`HOST_ERROR`] instead, on which it traps.
+//! Neither an error nor a panic can pass through guest code as itself. What compiled code called
+//! gives it [`HOST_ERROR`] instead, on which it traps.
 
 use crate::machine::store::StoreInner;
 use anyhow::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use trampette_artifact::layout::{HOST_ERROR, HOST_OK};
 
-/// Runs code of the embedder's that compiled code has called, and gives what compiled code understands.
-/// An error is kept as `name` makes it.
+/// Runs code of the embedder's that compiled code has called, and gives what compiled code
+/// understands. An error is kept as `name` makes it.
 #[inline]
 pub(crate) fn contain(
     store: &StoreInner,

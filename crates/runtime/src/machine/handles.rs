@@ -1,5 +1,5 @@
-//! Handle tables as compiled code sees them: arrays of [`HandleEntry`] that the runtime owns and grows,
-//! with their heads in slab 0's root. Compiled code takes and frees entries by itself.
+//! Handle tables as compiled code sees them: arrays of [`HandleEntry`] that the runtime owns and
+//! grows, with their heads in slab 0's root. Compiled code takes and frees entries by itself.
 
 use crate::machine::instance::InstanceData;
 use std::cell::{Cell, UnsafeCell};
@@ -9,7 +9,8 @@ use trampette_artifact::layout::{HandleEntry, HandleTable, InstanceState};
 /// Entries of a table that grows for the first time.
 const FIRST_CAPACITY: usize = 16;
 
-/// The most entries that the Canonical ABI lets a table have, entry 0 included (`Table.MAX_LENGTH`).
+/// The most entries that the Canonical ABI lets a table have, entry 0 included
+/// (`Table.MAX_LENGTH`).
 const MAX_CAPACITY: usize = 1 << 28;
 
 /// The number of entries of a full table of `old` entries after it grows; `None` if it has `limit`
@@ -21,8 +22,8 @@ fn grown_capacity(old: usize, limit: u32) -> Option<usize> {
     (new > old.max(1)).then_some(new)
 }
 
-/// The entries of an instance's handle tables; the index is the component instance, and the last table
-/// is the host's.
+/// The entries of an instance's handle tables; the index is the component instance, and the last
+/// table is the host's.
 pub(crate) struct HandleTables {
     tables: Vec<Entries>,
 }
@@ -33,14 +34,14 @@ struct Entries(UnsafeCell<Vec<Cell<HandleEntry>>>);
 
 impl HandleTables {
     /// The head of a table without entries.
-    pub const EMPTY: HandleTable = HandleTable {
+    pub(crate) const EMPTY: HandleTable = HandleTable {
         entries: align_of::<HandleEntry>() as u64,
         capacity: 0,
         free_head: 0,
     };
 
     /// `count` empty tables.
-    pub fn new(count: usize) -> HandleTables {
+    pub(crate) fn new(count: usize) -> HandleTables {
         HandleTables {
             tables: std::iter::repeat_with(Entries::default)
                 .take(count)
@@ -55,7 +56,7 @@ impl HandleTables {
     }
 
     /// The entry of a handle; `None` if it is free or beyond the table.
-    pub fn get(&self, table: ComponentInstanceId, handle: u32) -> Option<HandleEntry> {
+    pub(crate) fn get(&self, table: ComponentInstanceId, handle: u32) -> Option<HandleEntry> {
         let entry = self.entries(table)?.get(handle as usize)?.get();
         (entry.tag & 0xff != HandleEntry::FREE).then_some(entry)
     }
@@ -68,7 +69,7 @@ impl HandleTables {
     }
 
     /// Frees an entry that is in use.
-    pub fn free(&self, instance: &InstanceData, table: ComponentInstanceId, handle: u32) {
+    pub(crate) fn free(&self, instance: &InstanceData, table: ComponentInstanceId, handle: u32) {
         let Some(entry) = self
             .entries(table)
             .and_then(|entries| entries.get(handle as usize))
@@ -89,7 +90,7 @@ impl HandleTables {
     }
 
     /// Notes which call gave the host a handle: a later handle of the same index is another one.
-    pub fn set_generation(&self, table: ComponentInstanceId, handle: u32, generation: u32) {
+    pub(crate) fn set_generation(&self, table: ComponentInstanceId, handle: u32, generation: u32) {
         let entry = self
             .entries(table)
             .and_then(|entries| entries.get(handle as usize));
@@ -101,7 +102,7 @@ impl HandleTables {
     }
 
     /// Ends one lend of an entry.
-    pub fn end_lend(&self, table: ComponentInstanceId, handle: u32) {
+    pub(crate) fn end_lend(&self, table: ComponentInstanceId, handle: u32) {
         let entry = self
             .entries(table)
             .and_then(|entries| entries.get(handle as usize));
@@ -112,9 +113,14 @@ impl HandleTables {
         }
     }
 
-    /// Adds free entries to a table that has none, up to `limit` handles; false if that is reached or
-    /// the host has no memory.
-    pub fn grow(&self, instance: &InstanceData, table: ComponentInstanceId, limit: u32) -> bool {
+    /// Adds free entries to a table that has none, up to `limit` handles; false if that is reached
+    /// or the host has no memory.
+    pub(crate) fn grow(
+        &self,
+        instance: &InstanceData,
+        table: ComponentInstanceId,
+        limit: u32,
+    ) -> bool {
         let Some(entries) = self.tables.get(table.index()) else {
             return false;
         };

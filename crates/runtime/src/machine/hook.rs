@@ -66,8 +66,8 @@ impl Hook {
         Ok(())
     }
 
-    /// Hands a signal to the handler that was there before; false if there was none. Safe in a signal
-    /// handler.
+    /// Hands a signal to the handler that was there before; false if there was none. Safe in a
+    /// signal handler.
     ///
     /// # Safety
     /// The arguments are those that the kernel gave with this signal.

@@ -1,8 +1,9 @@
-//! [`InstanceData`]: an instance whose exports are called with native-layout structs, and its names:
-//! [`RawInstance`] in its store, [`InstanceId`] in any.
+//! [`InstanceData`]: an instance whose exports are called with native-layout structs.
 //!
-//! What an instance is at run time is its slabs: roots that steer the host, contexts, memories. Making
-//! one maps them, writes the few fields that are not in the image, and runs the start-up code.
+//! What an instance is at run time is its slabs: roots that steer the host, contexts, memories.
+//! Making one maps them, writes the few fields that are not in the image, and runs the start-up
+//! code. It is named by [`RawInstance`] in its store, and by [`InstanceId`] where the store is not
+//! known.
 
 use crate::load::backtrace::{Trap, WasmBacktrace};
 use crate::load::component::Component;
@@ -28,8 +29,8 @@ use trampette_artifact::layout::{
 use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
 
-/// The host's destructor of an imported resource: called with the store and the representation when a
-/// guest drops its last owned handle.
+/// The host's destructor of an imported resource: called with the store and the representation when
+/// a guest drops its last owned handle.
 pub(crate) type HostDestructor = Arc<dyn Fn(&StoreInner, u32) -> Result<()> + Send + Sync>;
 
 /// What the host supplies to an instance.
@@ -39,7 +40,7 @@ pub(crate) struct HostImports {
     /// Destructors of imported resources, by [`ResourceId`]; `None` where there is none.
     pub destructors: Vec<Option<HostDestructor>>,
     /// Keeps alive what the slots point to.
-    pub owner: Arc<dyn Any + Send + Sync>,
+    pub(crate) _owner: Arc<dyn Any + Send + Sync>,
 }
 
 /// State of an instance that is in a store.
@@ -62,30 +63,30 @@ pub(crate) struct InstanceData {
 impl InstanceData {
     /// The store.
     #[inline]
-    pub fn store(&self) -> &StoreInner {
+    pub(crate) fn store(&self) -> &StoreInner {
         // SAFETY: instances live as long as their store, whose address is stable.
         unsafe { self.store.as_ref() }
     }
 
     /// The slabs.
     #[inline]
-    pub fn slabs(&self) -> &SlabSet {
+    pub(crate) fn slabs(&self) -> &SlabSet {
         self.slabs.as_ref().expect("only drop takes them")
     }
 
     /// A field of slab 0's root.
-    pub fn root_field<T>(&self, offset: RootOffset) -> NonNull<T> {
+    pub(crate) fn root_field<T>(&self, offset: RootOffset) -> NonNull<T> {
         // SAFETY: offsets come from the validated layout and are inside the root.
         unsafe { self.slabs().root(SlabId(0)).add(offset.0 as usize).cast() }
     }
 
     /// The header of a slab's root.
-    pub fn header(&self, slab: SlabId) -> NonNull<RootHeader> {
+    pub(crate) fn header(&self, slab: SlabId) -> NonNull<RootHeader> {
         self.slabs().root(slab).cast()
     }
 
     /// The current length of a memory in bytes.
-    pub fn memory_length(&self, id: MemoryId) -> u64 {
+    pub(crate) fn memory_length(&self, id: MemoryId) -> u64 {
         if let Some(memory) = self.shared_memory(id) {
             return memory.byte_len();
         }
@@ -95,13 +96,13 @@ impl InstanceData {
     }
 
     /// A memory that is shared between threads; `None` if it is not.
-    pub fn shared_memory(&self, id: MemoryId) -> Option<&SharedMemory> {
+    pub(crate) fn shared_memory(&self, id: MemoryId) -> Option<&SharedMemory> {
         let memory = &self.component.metadata().memories[id.index()];
         self.shared_memories.get(memory.shared()?.index())
     }
 
     /// The address of byte 0 of a memory.
-    pub fn memory_base(&self, id: MemoryId) -> NonNull<u8> {
+    pub(crate) fn memory_base(&self, id: MemoryId) -> NonNull<u8> {
         match self.component.metadata().memories[id.index()].place {
             MemoryPlace::Slab(slab) => self.slabs().context(slab),
             MemoryPlace::Shared(id) => self.shared_memories[id.index()].base(),
@@ -110,7 +111,7 @@ impl InstanceData {
 
     /// Whether an address is in a memory of this instance or the guard behind it. Safe in a signal
     /// handler.
-    pub fn in_memory_or_guard(&self, address: usize) -> bool {
+    pub(crate) fn in_memory_or_guard(&self, address: usize) -> bool {
         let plan = self.component.slab_plan();
         let mut shared = self.shared_memories.iter();
         self.slabs().in_memory_or_guard(plan, address)
@@ -118,7 +119,7 @@ impl InstanceData {
     }
 
     /// Writes the length of a slab's memory wherever code looks for it.
-    pub fn set_memory_length(&self, slab: SlabId, id: MemoryId, bytes: u64) {
+    pub(crate) fn set_memory_length(&self, slab: SlabId, id: MemoryId, bytes: u64) {
         let metadata = self.component.metadata();
         let field = self.root_field::<u64>(metadata.root.memory(id));
         // SAFETY: mapped, aligned fields of this instance.
@@ -151,12 +152,10 @@ impl InstanceData {
     fn initialise(&self, store: &StoreInner) {
         let metadata = self.component.metadata();
         let layout = &metadata.root;
-        let root = self.slabs().root(SlabId(0)).as_ptr() as u64;
         for slab in 0..metadata.slabs.len() {
             let header = RootHeader {
                 store: store as *const StoreInner as u64,
-                component_root: root,
-                slab: slab as u64,
+                reserved_words: [0; 2],
                 entry_sp: 0,
                 interrupt: 0,
                 reserved_word: 0,
@@ -204,14 +203,15 @@ impl InstanceData {
         }
     }
 
-    /// Writes a field of slab 0's root before any code runs. `offset` is that of a field of this type in
-    /// the component's own layout.
+    /// Writes a field of slab 0's root before any code runs. `offset` is that of a field of this
+    /// type in the component's own layout.
     pub(crate) fn write_root<T>(&self, offset: RootOffset, value: T) {
         // SAFETY: the root is mapped, and has all fields of the validated layout, aligned.
         unsafe { self.root_field(offset).write(value) };
     }
 
-    /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a result.
+    /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a
+    /// result.
     #[inline(always)]
     pub(crate) fn enter(&self, call: impl FnOnce(*mut u8) -> u32) -> Result<()> {
         Thread::with(|thread| {
@@ -230,8 +230,8 @@ impl InstanceData {
         })
     }
 
-    /// [`InstanceData::enter`] for a call inside another one, at another depth of the stack than the last
-    /// one, or that can be interrupted.
+    /// [`InstanceData::enter`] for a call inside another one, at another depth of the stack than
+    /// the last one, or that can be interrupted.
     #[inline(never)]
     fn prepare_and_enter(
         &self,
@@ -264,8 +264,8 @@ impl InstanceData {
         Err(self.failed(status, activation))
     }
 
-    /// The error of a call that returned another status than [`Status::Ok`]; what the call left in the
-    /// store is released.
+    /// The error of a call that returned another status than [`Status::Ok`]; what the call left in
+    /// the store is released.
     #[cold]
     fn failed(&self, status: u32, activation: &Activation) -> Error {
         const CANNOT_ENTER: u32 = Status::CannotEnter as u32;
@@ -300,19 +300,24 @@ impl InstanceData {
         }
     }
 
-    /// Calls an export. After success its results are valid and, if it has a post-return, the instance is
-    /// locked until [`InstanceData::end_call`], which takes what this gives: where the arena was before
-    /// the call.
+    /// Calls an export. After success its results are valid and, if it has a post-return, the
+    /// instance is locked until [`InstanceData::end_call`], which takes what this gives: where the
+    /// arena was before the call.
     ///
     /// # Safety
-    /// The code is that of an export of this instance's component. `args` and `results` point to the
-    /// native structs of the export's parameters and result, and what the arguments point to is valid
-    /// during the call.
+    /// The code is that of an export of this instance's component. `args` and `results` point to
+    /// the native structs of the export's parameters and result, and what the arguments point to is
+    /// valid during the call.
     ///
     /// # Errors
     /// A [`crate::Trap`], or the host's own error with a [`crate::WasmBacktrace`] as context.
     #[inline(always)]
-    pub unsafe fn call(&self, code: EntryCode, args: *const u8, results: *mut u8) -> Result<u64> {
+    pub(crate) unsafe fn call(
+        &self,
+        code: EntryCode,
+        args: *const u8,
+        results: *mut u8,
+    ) -> Result<u64> {
         let store = self.store();
         let mark = store.arena_mark();
         store.calls.set(store.calls.get().wrapping_add(1));
@@ -330,9 +335,10 @@ impl InstanceData {
         }
     }
 
-    /// Calls `read` while the results of a call are valid, and then [`InstanceData::end_call`] in any case.
+    /// Calls `read` while the results of a call are valid, and then [`InstanceData::end_call`] in
+    /// any case.
     #[inline]
-    pub fn read_results<O>(
+    pub(crate) fn read_results<O>(
         &self,
         code: EntryCode,
         arena_mark: u64,
@@ -371,13 +377,13 @@ impl InstanceData {
         Ok(value)
     }
 
-    /// Ends a call once its results were read: calls post-return, if the export has one, and gives back
-    /// what the results took from the arena.
+    /// Ends a call once its results were read: calls post-return, if the export has one, and gives
+    /// back what the results took from the arena.
     ///
     /// # Errors
     /// As [`InstanceData::call`].
     #[inline]
-    pub fn end_call(&self, code: EntryCode, arena_mark: u64) -> Result<()> {
+    pub(crate) fn end_call(&self, code: EntryCode, arena_mark: u64) -> Result<()> {
         let result = match code.post_return {
             Some(post_return) => self.call_post_return(post_return),
             None => Ok(()),
@@ -392,7 +398,7 @@ impl InstanceData {
     }
 
     /// Runs the code of a start-up step, if it has any.
-    pub fn run_step(&self, step: u32) -> Result<()> {
+    pub(crate) fn run_step(&self, step: u32) -> Result<()> {
         let Some(startup) = self.component.startup(step).and_then(StepEntry::at) else {
             return Ok(());
         };
@@ -413,7 +419,7 @@ impl InstanceData {
     ///
     /// # Errors
     /// The host's own error, or that of `read`.
-    pub unsafe fn call_import<O>(
+    pub(crate) unsafe fn call_import<O>(
         &self,
         import: ImportId,
         args: *const u8,
@@ -518,7 +524,7 @@ impl RawInstance {
     ///
     /// # Errors
     /// If a limit is exceeded, the host has no memory, or start-up code traps.
-    pub unsafe fn new(
+    pub(crate) unsafe fn new(
         store: &StoreInner,
         component: &Component,
         imports: HostImports,
@@ -600,7 +606,7 @@ impl RawInstance {
     }
 
     /// Looks up a handle of the host's table.
-    pub fn host_handle(&self, store: &StoreInner, handle: u32) -> Option<HostHandle> {
+    pub(crate) fn host_handle(&self, store: &StoreInner, handle: u32) -> Option<HostHandle> {
         let data = self.data(store);
         let table = data.component.metadata().root.host_instance();
         let entry = data.handles.get(table, handle)?;
@@ -633,12 +639,12 @@ impl RawInstance {
         Some(data.handles.get(table, handle)?.extra)
     }
 
-    /// Removes a handle from the host's table and, if it was owned and the resource has a destructor,
-    /// runs that.
+    /// Removes a handle from the host's table and, if it was owned and the resource has a
+    /// destructor, runs that.
     ///
     /// # Errors
     /// If there is no such handle, it is lent, or the destructor traps.
-    pub fn drop_resource(&self, store: &StoreInner, handle: u32) -> Result<()> {
+    pub(crate) fn drop_resource(&self, store: &StoreInner, handle: u32) -> Result<()> {
         let data = self.data(store);
         let trap = |code| Trap::new(code, u64::from(handle), WasmBacktrace::default());
         let Some(found) = self.host_handle(store, handle) else {
@@ -667,7 +673,7 @@ impl RawInstance {
 
     /// Whether the component is running, a result of it is still being read, or it has trapped: it
     /// cannot be entered then.
-    pub fn is_entered(&self, store: &StoreInner) -> bool {
+    pub(crate) fn is_entered(&self, store: &StoreInner) -> bool {
         let header = self.data(store).header(SlabId(0));
         // SAFETY: mapped and initialised.
         unsafe { (&raw const (*header.as_ptr()).entry_sp).read() != 0 }

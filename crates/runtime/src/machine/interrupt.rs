@@ -1,14 +1,15 @@
 //! [`InterruptHandle`]: stopping a call that runs on another thread.
 //!
-//! It costs guest code nothing: a signal is sent to the thread that runs the call. If it arrives in compiled
-//! guest code, the call traps there. Anywhere else — in an entry, a stub, the runtime or a host function —
-//! the innermost instance's `interrupt` flag is set, which compiled code tests when a host function
-//! returns and long copies and fills test as they go, and the signal is sent again a little later, until the
-//! call has ended. So a call that computes without end is stopped wherever it is, and one that waits in a
-//! host function is stopped when that returns.
+//! It costs guest code nothing: a signal is sent to the thread that runs the call. If it arrives in
+//! compiled guest code, the call traps there. Anywhere else — in an entry, a stub, the runtime or a
+//! host function — the innermost instance's `interrupt` flag is set, which compiled code tests when
+//! a host function returns and long copies and fills test as they go, and the signal is sent again
+//! a little later, until the call has ended. So a call that computes without end is stopped
+//! wherever it is, and one that waits in a host function is stopped when that returns.
 //!
-//! Trampolines are cut short like core functions, which may be inlined in them and they in core functions.
-//! Nothing sees that: the instance stays locked, and what the host owns is on lists that a trap drains.
+//! Trampolines are cut short like core functions, which may be inlined in them and they in core
+//! functions. Nothing sees that: the instance stays locked, and what the host owns is on lists that
+//! a trap drains.
 
 use crate::machine::activation::Activation;
 use crate::machine::hook::Hook;
@@ -24,8 +25,8 @@ use trampette_artifact::ids::SlabId;
 use trampette_artifact::layout::RootHeader;
 use trampette_artifact::trap::TrapCode;
 
-/// The signal: ignored by default, and hardly used otherwise. Whoever handled it before gets those that
-/// are not ours.
+/// The signal: ignored by default, and hardly used otherwise. Whoever handled it before gets those
+/// that are not ours.
 const SIGNAL: libc::c_int = libc::SIGURG;
 /// Between two signals to a call that has not ended.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -56,8 +57,8 @@ impl InterruptHandle {
     }
 
     /// Stops the call that runs now, with every call inside it: each returns a trap of kind
-    /// [`TrapCode::Interrupt`], as soon as its guest code runs. Returns whether there was one. Calls that
-    /// begin later are not affected.
+    /// [`TrapCode::Interrupt`], as soon as its guest code runs. Returns whether there was one.
+    /// Calls that begin later are not affected.
     pub fn interrupt(&self) -> bool {
         let call = self.shared.running.load(Ordering::Acquire);
         if call == 0 {
@@ -85,13 +86,13 @@ impl Interrupts {
 
     fn signal(&self) {
         let thread = self.thread.load(Ordering::Acquire);
-        // SAFETY: a system call on numbers. The thread may be gone, and another have its number: the
-        // handler then finds no call of this store.
+        // SAFETY: a system call on numbers. The thread may be gone, and another have its number:
+        // the handler then finds no call of this store.
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
     }
 
-    /// Makes a call in this thread that can be interrupted. A call inside another one of the same store
-    /// is part of that.
+    /// Makes a call in this thread that can be interrupted. A call inside another one of the same
+    /// store is part of that.
     #[inline(never)]
     pub(crate) fn run<R>(&self, instance: &InstanceData, call: impl FnOnce() -> R) -> R {
         let _running = self.enter(instance);
@@ -126,7 +127,8 @@ impl Drop for Running<'_> {
         if self.is_outermost {
             self.shared.running.store(0, Ordering::Release);
         }
-        // Left set by a signal that came too late; a call inside a wanted one is stopped by the next.
+        // Left set by a signal that came too late; a call inside a wanted one is stopped by the
+        // next.
         flag(self.instance).store(0, Ordering::Relaxed);
     }
 }
@@ -157,7 +159,8 @@ fn thread_number() -> libc::pid_t {
     })
 }
 
-/// Sends signals again to calls that have not ended: a thread that is started when it is first needed.
+/// Sends signals again to calls that have not ended: a thread that is started when it is first
+/// needed.
 struct Watcher {
     calls: Mutex<Vec<Arc<Interrupts>>>,
     arrived: Condvar,
@@ -235,7 +238,8 @@ unsafe extern "C" fn handler(
         let wanted = activation.filter(|activation| is_wanted(activation.store()));
         match wanted {
             Some(activation) => stop(activation, &mut *context.cast::<libc::ucontext_t>()),
-            // The default is to ignore it, so that nothing is left to do if nobody handled it before.
+            // The default is to ignore it, so that nothing is left to do if nobody handled it
+            // before.
             None => {
                 HOOK.chain(info, context);
             }
@@ -259,7 +263,7 @@ unsafe fn stop(activation: &Activation, ucontext: &mut libc::ucontext_t) {
         return;
     }
     let code = u32::from(TrapCode::Interrupt.number());
-    // SAFETY: guest code of the innermost activation was running, as its program counter says. If its
-    // entry cannot be found, the signal is sent again.
+    // SAFETY: guest code of the innermost activation was running, as its program counter says. If
+    // its entry cannot be found, the signal is sent again.
     unsafe { leave_by_signal(activation, registers, code) };
 }

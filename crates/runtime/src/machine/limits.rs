@@ -11,13 +11,13 @@ pub struct StoreLimits {
     pub handles: u32,
     /// Bytes of the arena that holds values on their way from the guest to the host.
     pub arena_bytes: u64,
-    /// Bytes of native stack that guest code may use, counted from where the host enters it. What is
-    /// really available is less when the thread's own stack ends sooner.
+    /// Bytes of native stack that guest code may use, counted from where the host enters it. What
+    /// is really available is less when the thread's own stack ends sooner.
     pub stack_bytes: usize,
     /// Bytes of exceptions that are referred to. Throwing beyond traps.
     pub exception_bytes: u64,
-    /// Bytes of debug messages of error contexts that guests and the host refer to. Messages beyond are
-    /// discarded, as the specification lets a host do.
+    /// Bytes of debug messages of error contexts that guests and the host refer to. Messages beyond
+    /// are discarded, as the specification lets a host do.
     pub error_context_bytes: u64,
     /// Component instances that may live in the store.
     pub instances: u32,

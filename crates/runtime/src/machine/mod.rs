@@ -1,17 +1,18 @@
 //! The machine that guest code runs on: stores, instances, entering and leaving, services.
 //!
-//! The files of this room refer to each other in a circle, since they are the parts of one mechanism.
+//! The files of this room refer to each other in a circle, since they are the parts of one
+//! mechanism.
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `store`, `limits` | [`Store`](crate::Store): the embedder's data and what instances share |
+//! | `store`, `limits` | `Store`: the embedder's data and what instances share |
 //! | `instance` | an instance: roots filled, entries called with native-layout structs |
 //! | `entry_code` | addresses of code, typed by what the code takes |
 //! | `failure` | errors and panics of the embedder's code, on their way past guest code |
 //! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
 //! | `activation`, `traps` | entering guest code, and leaving it by a trap |
 //! | `signals`, `hook` | the fault handler, and whoever handled the signals before |
-//! | `interrupt` | [`InterruptHandle`](crate::InterruptHandle): stopping a call from another thread |
+//! | `interrupt` | `InterruptHandle`: stopping a call from another thread |
 //! | `exceptions` | objects that guest code throws, and finding who catches them |
 //! | `error_contexts` | the messages of a store's error contexts |
 //! | `handles` | handle tables as compiled code sees them |

@@ -27,7 +27,8 @@ use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId
 use trampette_artifact::layout::{HOST_OK, RootHeader, TableState};
 use trampette_artifact::metadata::{MemoryPlace, Resource};
 
-/// A file of one page that begins with the addresses of all builtins in this process, in the order of
+/// A file of one page that begins with the addresses of all builtins in this process, in the order
+/// of
 /// [`Builtin::ALL`]: what every artifact's `.got.trampette` holds here.
 ///
 /// # Errors

@@ -1,12 +1,12 @@
 //! Faults of guest code become traps.
 //!
-//! A fault is a trap only if the instruction is in the trap table of the component that runs innermost
-//! on this thread, and, for a memory fault, if the address lies in the memory or guard of one of the
-//! instance's slabs. Everything else goes to whoever handled the signal before: a fault in the guard
-//! page of the stack, or in host code, ends the process as it would without us.
+//! A fault is a trap only if the instruction is in the trap table of the component that runs
+//! innermost on this thread, and, for a memory fault, if the address lies in the memory or guard of
+//! one of the instance's slabs. Everything else goes to whoever handled the signal before: a fault
+//! in the guard page of the stack, or in host code, ends the process as it would without us.
 //!
-//! `SIGBUS` is not handled on purpose: on this platform guards raise `SIGSEGV`, and a bus error means
-//! that a mapped file was truncated.
+//! `SIGBUS` is not handled on purpose: on this platform guards raise `SIGSEGV`, and a bus error
+//! means that a mapped file was truncated.
 
 use crate::machine::activation::Activation;
 use crate::machine::hook::Hook;
@@ -108,8 +108,8 @@ unsafe fn default_action(signal: libc::c_int) {
     }
 }
 
-/// Makes sure that this thread has an alternate signal stack that is large enough, so that a fault is
-/// handled even where its own stack has little left.
+/// Makes sure that this thread has an alternate signal stack that is large enough, so that a fault
+/// is handled even where its own stack has little left.
 pub(crate) fn ensure_alternate_stack() -> Result<()> {
     thread_local! {
         static STACK: OnceLock<Option<AlternateStack>> = const { OnceLock::new() };

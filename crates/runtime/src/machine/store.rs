@@ -1,10 +1,10 @@
 //! [`Store`]: the embedder's data and everything that lives as long as the instances in it.
 //!
 //! [`StoreInner`] is the part that does not depend on the data's type. Compiled code carries its
-//! address (`RootHeader::store`) and hands it back to builtins and host functions, in the middle of a
-//! call that the embedder began with a `&mut` borrow. So its address is stable, it is only ever used
-//! through shared references, and its state is in cells; no borrow of a cell is held while guest code
-//! or the embedder's code runs.
+//! address (`RootHeader::store`) and hands it back to builtins and host functions, in the middle of
+//! a call that the embedder began with a `&mut` borrow. So its address is stable, it is only ever
+//! used through shared references, and its state is in cells; no borrow of a cell is held while
+//! guest code or the embedder's code runs.
 
 use crate::machine::activation::Activation;
 use crate::machine::error_contexts::ErrorContexts;
@@ -26,11 +26,11 @@ use trampette_artifact::ids::ComponentInstanceId;
 
 /// The embedder's data and all instances made in it. Movable between threads when the data is.
 ///
-/// Everything made in a store lives as long as the store. When it is dropped, no destructor of a resource
-/// runs, neither a guest's nor one of the host's, for the handles that guests or the host still have: the
-/// Canonical ABI runs destructors only for handles that are dropped one by one. What the
-/// representations of the host's resources stand for is in the embedder's data, most often a
-/// [`ResourceTable`](crate::ResourceTable), which is dropped with the store, or given back with
+/// Everything made in a store lives as long as the store. When it is dropped, no destructor of a
+/// resource runs, neither a guest's nor one of the host's, for the handles that guests or the host
+/// still have: the Canonical ABI runs destructors only for handles that are dropped one by one.
+/// What the representations of the host's resources stand for is in the embedder's data, most often
+/// a [`ResourceTable`](crate::ResourceTable), which is dropped with the store, or given back with
 /// everything that is still in it by [`Store::into_data`].
 pub struct Store<T: 'static> {
     inner: NonNull<StoreInner>,
@@ -123,8 +123,8 @@ impl<'a, T: 'static> Caller<'a, T> {
     /// The caller that compiled code passed to a host function.
     ///
     /// # Safety
-    /// `store` is the `caller` argument of a host function that runs now, its store is a `Store<T>`,
-    /// and no other `Caller` for the same host call is alive.
+    /// `store` is the `caller` argument of a host function that runs now, its store is a
+    /// `Store<T>`, and no other `Caller` for the same host call is alive.
     pub(crate) unsafe fn from_raw(store: *const StoreInner) -> Caller<'a, T> {
         Caller {
             // SAFETY: promised by the caller; the store outlives the call.
@@ -135,7 +135,8 @@ impl<'a, T: 'static> Caller<'a, T> {
 
     /// The embedder's data.
     pub fn data(&self) -> &T {
-        // SAFETY: the store is a `Store<T>`; its `&mut` borrow by the running call is passed on here.
+        // SAFETY: the store is a `Store<T>`; its `&mut` borrow by the running call is passed on
+        // here.
         unsafe { self.inner.data.cast().as_ref() }
     }
 
@@ -223,8 +224,8 @@ impl<S: AsContextMut> AsContextMut for &mut S {
     }
 }
 
-/// A value that owns what a host function's results point to: a box or a vector, taken apart so that
-/// keeping it allocates nothing.
+/// A value that owns what a host function's results point to: a box or a vector, taken apart so
+/// that keeping it allocates nothing.
 struct KeptValue {
     pointer: NonNull<()>,
     length: usize,
@@ -263,10 +264,11 @@ pub struct StoreInner {
     /// Boxed by [`StoreInner::add_instance`], freed when the store is dropped.
     instances: RefCell<Vec<NonNull<InstanceData>>>,
     arena: RefCell<Arena>,
-    /// [`Arena::mark`] now, so that a call which takes nothing from the arena need not look into it.
+    /// [`Arena::mark`] now, so that a call which takes nothing from the arena need not look into
+    /// it.
     arena_mark: Cell<u64>,
-    /// What the results of the host function that returned last point to. While they are copied into
-    /// the guest no other host function can be called.
+    /// What the results of the host function that returned last point to. While they are copied
+    /// into the guest no other host function can be called.
     host_results: RefCell<Vec<KeptValue>>,
     host_error: RefCell<Option<Error>>,
     host_panic: RefCell<Option<Box<dyn Any + Send>>>,

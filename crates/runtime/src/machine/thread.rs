@@ -1,5 +1,6 @@
-//! What the runtime knows about a thread: the innermost call that it runs, and how much of its stack
-//! guest code may use. Every call of the host looks here, so all of it is behind one thread local.
+//! What the runtime knows about a thread: the innermost call that it runs, and how much of its
+//! stack guest code may use. Every call of the host looks here, so all of it is behind one thread
+//! local.
 
 use crate::machine::activation::Activation;
 use crate::memory::mapping::page_size;
@@ -8,8 +9,8 @@ use std::cell::Cell;
 use std::ptr::null;
 use trampette_artifact::layout::STACK_RESERVE_FOR_HOST;
 
-/// Calls that begin in the same aligned block of this many bytes of a stack have the same limit, so that
-/// contexts are written only when the host's own depth really changes.
+/// Calls that begin in the same aligned block of this many bytes of a stack have the same limit, so
+/// that contexts are written only when the host's own depth really changes.
 const WINDOW: usize = 4 << 10;
 
 thread_local! {
@@ -40,21 +41,21 @@ pub(crate) struct Thread {
 impl Thread {
     /// Calls `f` with the running thread's state. Safe in a signal handler.
     #[inline]
-    pub fn with<R>(f: impl FnOnce(&Thread) -> R) -> R {
+    pub(crate) fn with<R>(f: impl FnOnce(&Thread) -> R) -> R {
         THREAD.with(f)
     }
 
     /// What [`Thread::find_stack_limit`] has found for these before, if nothing else since.
     #[inline]
-    pub fn known_stack_limit(&self, here: usize, bytes: usize) -> Option<usize> {
+    pub(crate) fn known_stack_limit(&self, here: usize, bytes: usize) -> Option<usize> {
         let is_known = here / WINDOW == self.window.get() && bytes == self.stack_bytes.get();
         is_known.then(|| self.limit.get())
     }
 
-    /// The stack limit for guest code that is entered by a frame that has the address `here` in it, and
-    /// may use `bytes`: always with room below for the runtime and host functions. The first call in a
-    /// thread also prepares it for guest code's faults.
-    pub fn find_stack_limit(&self, here: usize, bytes: usize) -> Result<usize> {
+    /// The stack limit for guest code that is entered by a frame that has the address `here` in it,
+    /// and may use `bytes`: always with room below for the runtime and host functions. The first
+    /// call in a thread also prepares it for guest code's faults.
+    pub(crate) fn find_stack_limit(&self, here: usize, bytes: usize) -> Result<usize> {
         if self.lowest.get() == 0 {
             self.prepare()?;
         }
@@ -73,7 +74,8 @@ impl Thread {
         Ok(limit)
     }
 
-    /// Finds the end of the thread's stack, without its guard, and gives the thread a stack for signals.
+    /// Finds the end of the thread's stack, without its guard, and gives the thread a stack for
+    /// signals.
     fn prepare(&self) -> Result<()> {
         crate::machine::signals::ensure_alternate_stack()?;
         // SAFETY: the attributes are initialised by the first call and destroyed once.

@@ -1,9 +1,9 @@
 //! Leaving guest code: the record of a trap, and the raise stub.
 //!
-//! A native-call entry stores its stack pointer in the root and makes one `try_call`. A trap resumes
-//! at that call's handler: the return address just below the stored stack pointer names the entry in
-//! `.trampette.entries`, which gives the handler and the frame pointer. Explicit traps get here by a
-//! call of [`raise`]; faults by the signal handler ([`crate::machine::signals`]).
+//! A native-call entry stores its stack pointer in the root and makes one `try_call`. A trap
+//! resumes at that call's handler: the return address just below the stored stack pointer names the
+//! entry in `.trampette.entries`, which gives the handler and the frame pointer. Explicit traps get
+//! here by a call of [`raise`]; faults by the signal handler ([`crate::machine::signals`]).
 
 use crate::load::component::Component;
 use crate::machine::activation::Activation;
@@ -27,12 +27,13 @@ pub(crate) struct Resume {
 /// The direction flag.
 const EFLAGS_DF: i64 = 1 << 10;
 
-/// Makes a signal that came in guest code return into the handler of the innermost entry, with a trap of
-/// that code; false, and the registers are left as they are, if its entry record is not one of ours.
+/// Makes a signal that came in guest code return into the handler of the innermost entry, with a
+/// trap of that code; false, and the registers are left as they are, if its entry record is not one
+/// of ours.
 ///
 /// # Safety
-/// The signal interrupted guest code of `activation`, the innermost one of this thread; the registers
-/// are those that the kernel restores.
+/// The signal interrupted guest code of `activation`, the innermost one of this thread; the
+/// registers are those that the kernel restores.
 pub(crate) unsafe fn leave_by_signal(
     activation: &Activation,
     registers: &mut [libc::greg_t],
@@ -103,7 +104,7 @@ impl TrapRecord {
     ///
     /// # Safety
     /// Guest code of `activation` is running on this thread, or called the runtime directly.
-    pub unsafe fn record(
+    pub(crate) unsafe fn record(
         &self,
         activation: &Activation,
         code: u32,
@@ -117,7 +118,8 @@ impl TrapRecord {
         if sp == 0 || !sp.is_multiple_of(8) {
             return None;
         }
-        // SAFETY: the entry's frame is live, and its call's return address is below its stack pointer.
+        // SAFETY: the entry's frame is live, and its call's return address is below its stack
+        // pointer.
         let return_address = unsafe { ((sp - 8) as *const usize).read() };
         let component = &instance.component;
         let entry = component.entry_at(return_address)?;
@@ -162,9 +164,9 @@ impl TrapRecord {
         self.count.set(count);
     }
 
-    /// Takes the recorded trap: code, payload, and the frames as offsets in the component's code, each
-    /// with whether it is exact.
-    pub fn take(&self, component: &Component) -> (TrapCode, u64, Vec<(u32, bool)>) {
+    /// Takes the recorded trap: code, payload, and the frames as offsets in the component's code,
+    /// each with whether it is exact.
+    pub(crate) fn take(&self, component: &Component) -> (TrapCode, u64, Vec<(u32, bool)>) {
         let code = self.code.replace(0);
         let code = u8::try_from(code).ok().and_then(TrapCode::from_number);
         let frames = self.frames[..self.count.replace(0)].iter().enumerate();

@@ -45,10 +45,10 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
-    /// `size` bytes aligned to `align`, a power of two, uninitialised; `None` if all chunks together
-    /// would exceed `limit` bytes or the host has no memory. A size of 0 gives a dangling but aligned
-    /// address.
-    pub fn allocate(&mut self, size: u64, align: u64, limit: u64) -> Option<NonNull<u8>> {
+    /// `size` bytes aligned to `align`, a power of two, uninitialised; `None` if all chunks
+    /// together would exceed `limit` bytes or the host has no memory. A size of 0 gives a dangling
+    /// but aligned address.
+    pub(crate) fn allocate(&mut self, size: u64, align: u64, limit: u64) -> Option<NonNull<u8>> {
         let size = usize::try_from(size).ok()?;
         let align = usize::try_from(align).ok()?.max(1);
         if !align.is_power_of_two() || align > 4096 {
@@ -98,13 +98,14 @@ impl Arena {
 
     /// The current position.
     #[inline]
-    pub fn mark(&self) -> u64 {
+    pub(crate) fn mark(&self) -> u64 {
         (self.chunks.len() as u64) << POSITION_BITS | self.used as u64
     }
 
-    /// Frees what was allocated since `mark` was taken. A mark that the arena never gave out, or that
-    /// lies ahead, frees nothing or everything, but never gives out memory twice that is in use.
-    pub fn reset(&mut self, mark: u64) {
+    /// Frees what was allocated since `mark` was taken. A mark that the arena never gave out, or
+    /// that lies ahead, frees nothing or everything, but never gives out memory twice that is in
+    /// use.
+    pub(crate) fn reset(&mut self, mark: u64) {
         let count = (mark >> POSITION_BITS) as usize;
         let used = (mark & ((1 << POSITION_BITS) - 1)) as usize;
         if count == 0 {
@@ -143,7 +144,9 @@ mod tests {
         // SAFETY: just allocated.
         unsafe { big.write_bytes(7, 100_000) };
         arena.reset(inner);
-        assert_eq!(arena.allocate(8, 8, 1 << 20).unwrap(), unsafe { b.add(8) });
+        // SAFETY: just behind an allocation of 8 bytes.
+        let behind = unsafe { b.add(8) };
+        assert_eq!(arena.allocate(8, 8, 1 << 20).unwrap(), behind);
         arena.reset(outer);
         assert_eq!(arena.allocate(3, 1, 1 << 20).unwrap(), a);
     }

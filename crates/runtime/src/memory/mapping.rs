@@ -46,7 +46,7 @@ pub(crate) struct FileMapping {
 }
 
 impl FileMapping {
-    pub fn new(file: OwnedFd) -> Result<FileMapping> {
+    pub(crate) fn new(file: OwnedFd) -> Result<FileMapping> {
         let size = rustix::fs::fstat(file.as_fd())
             .context("cannot find the artifact's size")?
             .st_size;
@@ -74,17 +74,17 @@ impl FileMapping {
     }
 
     /// The file.
-    pub fn file(&self) -> &OwnedFd {
+    pub(crate) fn file(&self) -> &OwnedFd {
         &self.file
     }
 
     /// Where the file's first byte is.
-    pub fn base(&self) -> usize {
+    pub(crate) fn base(&self) -> usize {
         self.base.expose_provenance()
     }
 
     /// The file's contents.
-    pub fn file_bytes(&self) -> &[u8] {
+    pub(crate) fn file_bytes(&self) -> &[u8] {
         // SAFETY: mapped readable, and (see the loaders' contracts) nobody changes the file.
         unsafe { std::slice::from_raw_parts(self.base, self.length) }
     }
@@ -98,16 +98,16 @@ impl FileMapping {
     }
 
     /// Makes the pages of a part of the file executable.
-    pub fn make_executable(&mut self, range: Range<usize>) -> Result<()> {
+    pub(crate) fn make_executable(&mut self, range: Range<usize>) -> Result<()> {
         if range.is_empty() {
             return Ok(());
         }
         self.protect(&range, MprotectFlags::READ | MprotectFlags::EXEC)
     }
 
-    /// Maps the first page of another file, read-only, in the place of the page at `offset`, which must not
-    /// be one of `text`.
-    pub fn replace_page(
+    /// Maps the first page of another file, read-only, in the place of the page at `offset`, which
+    /// must not be one of `text`.
+    pub(crate) fn replace_page(
         &mut self,
         offset: usize,
         page: &OwnedFd,
@@ -134,7 +134,8 @@ impl FileMapping {
 
 impl Drop for FileMapping {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new`; nothing that refers to it outlives this. Failure would only leak.
+        // SAFETY: mapped by `new`; nothing that refers to it outlives this. Failure would only
+        // leak.
         let _ = unsafe { rustix::mm::munmap(self.base.cast(), self.length) };
     }
 }

@@ -7,7 +7,7 @@
 //! | `pagemap` | which pages were written, so that slabs can be reset |
 //! | `growth` | how far a memory may grow |
 //! | `arena` | memory for values on their way between guest and host |
-//! | `shared_memory` | [`SharedMemory`](crate::SharedMemory): growing, waiting and notifying between threads |
+//! | `shared_memory` | `SharedMemory`: growing, waiting and notifying between threads |
 
 pub(crate) mod arena;
 pub(crate) mod growth;

@@ -45,8 +45,9 @@ struct ScanArguments {
 /// This process's `/proc/self/pagemap`.
 struct Pagemap {
     file: File,
-    /// Not 0 in the process that opened the file, which shows the memory of that one also in a child: in a
-    /// page that the kernel clears when a process forks, in whatever way. So telling takes no system call.
+    /// Not 0 in the process that opened the file, which shows the memory of that one also in a
+    /// child: in a page that the kernel clears when a process forks, in whatever way. So telling
+    /// takes no system call.
     process: &'static AtomicU8,
 }
 
@@ -76,8 +77,8 @@ fn pagemap() -> Option<&'static File> {
 }
 
 /// Finds the pages between two page addresses that were written since they were mapped privately
-/// (also if they are swapped out now), in runs. `None` if the kernel cannot tell, there are more than
-/// `max_pages`, or more runs than `runs` has room for.
+/// (also if they are swapped out now), in runs. `None` if the kernel cannot tell, there are more
+/// than `max_pages`, or more runs than `runs` has room for.
 pub(crate) fn written(
     start: usize,
     end: usize,

@@ -1,11 +1,11 @@
 //! [`SharedMemory`]: a linear memory that several stores use at once, each on its own thread.
 //!
-//! The mapping is reference-counted and never moves: the address space of the largest size is reserved
-//! at once, with a guard behind it. The length only grows. Growing is serialised by a lock; everyone
-//! else reads the length as an atomic, and sees bytes become accessible before it.
+//! The mapping is reference-counted and never moves: the address space of the largest size is
+//! reserved at once, with a guard behind it. The length only grows. Growing is serialised by a
+//! lock; everyone else reads the length as an atomic, and sees bytes become accessible before it.
 //!
-//! Threads that wait are in a queue of their own memory. A waiting thread is notified in the order of
-//! arrival at its address, as the threads proposal demands.
+//! Threads that wait are in a queue of their own memory. A waiting thread is notified in the order
+//! of arrival at its address, as the threads proposal demands.
 
 use crate::memory::growth::grown;
 use crate::memory::mapping::round_to_pages;
@@ -22,12 +22,12 @@ use trampette_artifact::ids::SharedMemoryId;
 use trampette_artifact::layout::{MEMORY_GUARD, MEMORY_RESERVATION, SharedMemoryState};
 use trampette_artifact::metadata::{Memory, MemoryPlace};
 
-/// A linear memory shared between threads. Clones are the same memory, which lives as long as any of
-/// them and any instance that uses it.
+/// A linear memory shared between threads. Clones are the same memory, which lives as long as any
+/// of them and any instance that uses it.
 ///
-/// Guest code of other threads may read and write while the host does. The host's copies are therefore
-/// made byte by byte with relaxed atomic accesses, and may see some bytes from before a write and some
-/// from after it.
+/// Guest code of other threads may read and write while the host does. The host's copies are
+/// therefore made byte by byte with relaxed atomic accesses, and may see some bytes from before a
+/// write and some from after it.
 #[derive(Clone)]
 pub struct SharedMemory {
     inner: Arc<Inner>,
@@ -44,8 +44,8 @@ struct Inner {
     waiters: Waiters,
 }
 
-// SAFETY: the mapping belongs to the memory; it is only accessed by atomics here, and otherwise by guest
-// code, whose races are defined by its own memory model.
+// SAFETY: the mapping belongs to the memory; it is only accessed by atomics here, and otherwise by
+// guest code, whose races are defined by its own memory model.
 unsafe impl Send for Inner {}
 // SAFETY: as above.
 unsafe impl Sync for Inner {}
@@ -127,7 +127,8 @@ impl SharedMemory {
         let end = round_to_pages(new as usize);
         if end > start {
             let flags = MprotectFlags::READ | MprotectFlags::WRITE;
-            // SAFETY: inside the reservation (lengths are limited by the declaration), beyond what is in use.
+            // SAFETY: inside the reservation (lengths are limited by the declaration), beyond what
+            // is in use.
             unsafe {
                 let address = self.base().add(start).as_ptr().cast();
                 rustix::mm::mprotect(address, end - start, flags)?;

@@ -1,8 +1,9 @@
 //! Slabs: the address space of a component instance (`trampette_artifact::layout` has the picture).
 //!
-//! All slabs of an instance are one reservation. A [`SlabSet`] is such a reservation with the initial
-//! image mapped; sets go back to their component's [`Pool`] when an instance is dropped, and are reset
-//! first (few written pages are restored in place and stay resident), so that nothing of one instance is visible to the next.
+//! All slabs of an instance are one reservation. A [`SlabSet`] is such a reservation with the
+//! initial image mapped; sets go back to their component's [`Pool`] when an instance is dropped,
+//! and are reset first (few written pages are restored in place and stay resident), so that nothing
+//! of one instance is visible to the next.
 
 use crate::memory::mapping::round_to_pages;
 use crate::memory::pagemap::{self, Pages};
@@ -53,7 +54,7 @@ struct OneSlab {
 
 impl SlabPlan {
     /// The plan of a component; its metadata was validated.
-    pub fn new(metadata: &Metadata) -> SlabPlan {
+    pub(crate) fn new(metadata: &Metadata) -> SlabPlan {
         let slabs: Vec<_> = metadata
             .slabs
             .iter()
@@ -90,7 +91,7 @@ impl SlabPlan {
     }
 
     /// Number of slabs.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slabs.len()
     }
 }
@@ -108,7 +109,7 @@ pub(crate) struct Reservation {
 
 impl Reservation {
     /// Inaccessible address space of at least `size` bytes.
-    pub fn new(size: usize) -> Result<Reservation> {
+    pub(crate) fn new(size: usize) -> Result<Reservation> {
         let size = round_to_pages(size);
         let slack = size + RESERVATION_ALIGNMENT;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
@@ -136,14 +137,15 @@ impl Reservation {
     }
 
     /// Its lowest address.
-    pub fn start(&self) -> NonNull<u8> {
+    pub(crate) fn start(&self) -> NonNull<u8> {
         NonNull::new(self.start).expect("the kernel does not map address 0")
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new`; nothing that refers to it outlives this. Failure would only leak.
+        // SAFETY: mapped by `new`; nothing that refers to it outlives this. Failure would only
+        // leak.
         let _ = unsafe { rustix::mm::munmap(self.start.cast(), self.size) };
     }
 }
@@ -153,7 +155,7 @@ unsafe impl Send for SlabSet {}
 
 impl SlabSet {
     /// Reserves address space and maps the initial image.
-    pub fn map(plan: &SlabPlan, file: &OwnedFd) -> Result<SlabSet> {
+    pub(crate) fn map(plan: &SlabPlan, file: &OwnedFd) -> Result<SlabSet> {
         let set = SlabSet {
             reservation: Reservation::new(plan.size)?,
         };
@@ -188,7 +190,7 @@ impl SlabSet {
     }
 
     /// The address of a slab's root.
-    pub fn root(&self, id: SlabId) -> NonNull<u8> {
+    pub(crate) fn root(&self, id: SlabId) -> NonNull<u8> {
         // SAFETY: inside the reservation.
         let root = unsafe {
             self.reservation
@@ -199,13 +201,13 @@ impl SlabSet {
     }
 
     /// A slab's context pointer, which is also the base of its memory.
-    pub fn context(&self, id: SlabId) -> NonNull<u8> {
+    pub(crate) fn context(&self, id: SlabId) -> NonNull<u8> {
         // SAFETY: inside the reservation, or one past its end for a last slab without memory.
         unsafe { self.root(id).add(ROOT_DISTANCE as usize) }
     }
 
     /// Whether `address` is in the memory of any slab or the guard after it.
-    pub fn in_memory_or_guard(&self, plan: &SlabPlan, address: usize) -> bool {
+    pub(crate) fn in_memory_or_guard(&self, plan: &SlabPlan, address: usize) -> bool {
         let Some(offset) = address.checked_sub(self.reservation.start.addr()) else {
             return false;
         };
@@ -219,7 +221,7 @@ impl SlabSet {
 
     /// Makes a memory's bytes from `old` to `new` accessible; both are lengths in bytes within its
     /// reservation.
-    pub fn grow_memory(&self, slab: SlabId, old: u64, new: u64) -> Result<()> {
+    pub(crate) fn grow_memory(&self, slab: SlabId, old: u64, new: u64) -> Result<()> {
         let start = round_to_pages(old as usize);
         let end = round_to_pages(new as usize);
         if new > MEMORY_RESERVATION || end < start {
@@ -236,8 +238,9 @@ impl SlabSet {
         Ok(())
     }
 
-    /// Makes contexts and memories what [`SlabSet::map`] made. Roots, and the fields of contexts that the
-    /// runtime keeps, may stay as they are: whoever takes the set writes all of them before guest code runs. `file` is the artifact's first byte, mapped.
+    /// Makes contexts and memories what [`SlabSet::map`] made. Roots, and the fields of contexts
+    /// that the runtime keeps, may stay as they are: whoever takes the set writes all of them
+    /// before guest code runs. `file` is the artifact's first byte, mapped.
     fn reset(&mut self, plan: &SlabPlan, file: *const u8) -> Result<()> {
         let slabs = plan.slabs.iter().enumerate();
         for (index, slab) in slabs.filter(|(_, slab)| slab.written) {
@@ -297,8 +300,8 @@ unsafe fn restore(slab: &OneSlab, context: *mut u8, run: &Pages, file: *const u8
             continue;
         }
         zero(at, from);
-        // SAFETY: whole pages of the extent, which the file's mapping has as well: beyond the file's
-        // end, the last page is zero in both.
+        // SAFETY: whole pages of the extent, which the file's mapping has as well: beyond the
+        // file's end, the last page is zero in both.
         unsafe {
             let source = file.add(extent.file_offset as usize + (from - extent.target) as usize);
             let target = context.offset(from as isize);
@@ -317,7 +320,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// A pristine set: a warm one, or a new one.
-    pub fn take(&self, plan: &SlabPlan, file: &OwnedFd) -> Result<SlabSet> {
+    pub(crate) fn take(&self, plan: &SlabPlan, file: &OwnedFd) -> Result<SlabSet> {
         let warm = self.sets.lock().ok().and_then(|mut sets| sets.pop());
         match warm {
             Some(set) => Ok(set),
@@ -326,7 +329,7 @@ impl Pool {
     }
 
     /// Resets a set and keeps it, or gives it back to the system.
-    pub fn put(&self, mut set: SlabSet, plan: &SlabPlan, file: *const u8) {
+    pub(crate) fn put(&self, mut set: SlabSet, plan: &SlabPlan, file: *const u8) {
         let room = |sets: &Vec<SlabSet>| sets.len() < POOL_SIZE;
         if !self.sets.lock().is_ok_and(|sets| room(&sets)) {
             return;

@@ -1,5 +1,5 @@
-//! Tests of loading, calls and traps with an artifact whose code is written by hand here, so that they
-//! need no compiler.
+//! Tests of loading, calls and traps with an artifact whose code is written by hand here, so that
+//! they need no compiler.
 
 use crate::load::component::Component;
 use crate::machine::entry_code::EntryCode;
@@ -448,7 +448,7 @@ fn instantiate(store: &StoreInner, component: &Component) -> Result<RawInstance>
             data: 99,
         }],
         destructors: vec![],
-        owner: Arc::new(()),
+        _owner: Arc::new(()),
     };
     // SAFETY: `host` has the signature of the import.
     unsafe { RawInstance::new(store, component, imports) }

@@ -1,5 +1,5 @@
-//! Tests that Rust's native forms are the ones that `artifact::native` describes, and that typed and
-//! dynamic values agree on them.
+//! Tests that Rust's native forms are the ones that `artifact::native` describes, and that typed
+//! and dynamic values agree on them.
 
 use crate::values::keep::{Keep, KeepAlive};
 use crate::values::val::{NativeReader, NativeWriter};
@@ -301,8 +301,7 @@ where
     let reader = NativeReader::new(&metadata, &resources, None);
     let cx = LiftContext::new(None);
     let mut keep = KeepAlive::default();
-    // SAFETY (all below): what is read was written with the same type, and `keep` and the values
-    // live until the end.
+    // What is read was written with the same type, and `keep` and the values live until the end.
     for owned in [true, false] {
         let mut place = MaybeUninit::<T::Native>::uninit();
         let mut lower = LowerContext::new(Keep::Arguments(&mut keep), None);
@@ -310,14 +309,24 @@ where
             true => value.clone().lower(&mut lower, &mut place).unwrap(),
             false => value.lower_ref(&mut lower, &mut place).unwrap(),
         }
-        let read = unsafe { reader.read(ty, place.as_ptr().cast()) };
+        // SAFETY: as above.
+        let (read, lifted) = unsafe {
+            (
+                reader.read(ty, place.as_ptr().cast()),
+                T::lift(place.assume_init_ref(), cx),
+            )
+        };
         assert_eq!(read.unwrap(), val);
-        assert_eq!(unsafe { T::lift(place.assume_init_ref(), cx) }, value);
+        assert_eq!(lifted, value);
     }
     let mut place = MaybeUninit::<T::Native>::uninit();
     let mut writer = NativeWriter::new(&metadata, &resources, Keep::Arguments(&mut keep), None);
-    unsafe { writer.write(ty, &val, place.as_mut_ptr().cast()) }.unwrap();
-    assert_eq!(unsafe { T::lift(place.assume_init_ref(), cx) }, value);
+    // SAFETY: the place has room for a value of the type, and is read after it was written.
+    let lifted = unsafe {
+        writer.write(ty, &val, place.as_mut_ptr().cast()).unwrap();
+        T::lift(place.assume_init_ref(), cx)
+    };
+    assert_eq!(lifted, value);
 }
 
 fn boxed(val: Val) -> Option<Box<Val>> {

@@ -38,7 +38,7 @@ macro_rules! flags {
             bits: u32,
         }
 
-        #[allow(dead_code)]
+        #[allow(dead_code, unreachable_pub)]
         impl $name {
             $crate::flags! { @constants 0; $($(#[$flag_meta])* const $flag = $label;)+ }
 

@@ -1,7 +1,8 @@
-//! [`guest_resource!`](crate::guest_resource): types for handles of resources that components define.
+//! [`guest_resource!`](crate::guest_resource): types for handles of resources that components
+//! define.
 
-/// Defines a type for handles of a resource that a component defines: a [`ResourceAny`] of which the
-/// resource's name is checked.
+/// Defines a type for handles of a resource that a component defines: a [`ResourceAny`] of which
+/// the resource's name is checked.
 ///
 /// [`ResourceAny`]: crate::ResourceAny
 ///

@@ -2,13 +2,13 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `typed` | [`Lift`](crate::Lift) and [`Lower`](crate::Lower): Rust types as component-level types |
+//! | `typed` | `Lift` and `Lower`: Rust types as component-level types |
 //! | `scalars`, `containers`, `maps` | those traits for Rust's own types |
-//! | `resource`, `resource_table` | [`Resource`](crate::Resource), [`ResourceAny`](crate::ResourceAny), [`ResourceTable`](crate::ResourceTable) |
-//! | `error_context` | [`ErrorContext`](crate::ErrorContext) |
+//! | `resource`, `resource_table` | `Resource`, `ResourceAny`, `ResourceTable` |
+//! | `error_context` | `ErrorContext` |
 //! | `keep` | who owns what native values point to |
-//! | `val` | [`Val`](crate::Val): any component-level value |
-//! | `flags`, `guest_resource` | [`flags!`](crate::flags), [`guest_resource!`](crate::guest_resource) |
+//! | `val` | `Val`: any component-level value |
+//! | `flags`, `guest_resource` | `flags!`, `guest_resource!` |
 //! | `private` | what generated code for an embedder's own types uses |
 
 pub(crate) mod containers;

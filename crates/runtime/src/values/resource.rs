@@ -222,9 +222,9 @@ impl ResourceAny {
         handle.is_some_and(|handle| handle.owned)
     }
 
-    /// Gives up a resource that a component defines: takes the handle out of the host's table and, if
-    /// the host owned the resource, runs the guest's destructor. For a resource that the host defines
-    /// there is nothing to do.
+    /// Gives up a resource that a component defines: takes the handle out of the host's table and,
+    /// if the host owned the resource, runs the guest's destructor. For a resource that the host
+    /// defines there is nothing to do.
     ///
     /// # Errors
     /// If the handle is gone already, or the destructor traps.

@@ -78,8 +78,8 @@ pub unsafe trait Lift: ComponentType + Sized + 'static {
     /// Views a value.
     ///
     /// # Safety
-    /// `native` is a valid value of a type that [`ComponentType::check`] accepted; what it points to
-    /// lives and does not change during `'a`.
+    /// `native` is a valid value of a type that [`ComponentType::check`] accepted; what it points
+    /// to lives and does not change during `'a`.
     unsafe fn view<'a>(native: &'a Self::Native, cx: LiftContext<'a>) -> Self::View<'a>;
 
     /// Makes an owned value.
@@ -112,8 +112,8 @@ pub unsafe trait Lift: ComponentType + Sized + 'static {
 ///
 /// # Safety
 /// On success `destination` is a valid native value. What it points to lives as long as what the
-/// context keeps, or as long as whatever `Self` borrows ([`Lower::lower`]) or `self` lives unchanged
-/// ([`Lower::lower_ref`]).
+/// context keeps, or as long as whatever `Self` borrows ([`Lower::lower`]) or `self` lives
+/// unchanged ([`Lower::lower_ref`]).
 pub unsafe trait Lower: ComponentType {
     /// Writes a value, giving what it owns to the context.
     ///
@@ -158,7 +158,8 @@ pub unsafe trait Params: ComponentType {
 pub(crate) struct CallOrigin<'s> {
     pub id: InstanceId,
     pub store: &'s StoreInner,
-    /// What a [`ResourceAny`](crate::ResourceAny) of a call with Rust types is, if it is one of the host's.
+    /// What a [`ResourceAny`](crate::ResourceAny) of a call with Rust types is, if it is one of the
+    /// host's.
     pub host: Option<ResourceType>,
 }
 

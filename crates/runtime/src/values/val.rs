@@ -111,7 +111,8 @@ impl<'a> NativeReader<'a> {
         }
     }
 
-    /// The same for values that come from this store, but no instance whose resources they could be of.
+    /// The same for values that come from this store, but no instance whose resources they could be
+    /// of.
     pub(crate) fn in_store(self, store: &'a StoreInner) -> Self {
         NativeReader {
             store: Some(store),
@@ -338,7 +339,8 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
         Ok(())
     }
 
-    /// [`NativeWriter::write`] for what is not a scalar, apart from what is; also says what does not fit.
+    /// [`NativeWriter::write`] for what is not a scalar, apart from what is; also says what does
+    /// not fit.
     #[inline(never)]
     unsafe fn write_other(&mut self, ty: Type, value: &Val, to: *mut u8) -> Result<()> {
         // SAFETY: the caller's promise, for every write below.

@@ -1,17 +1,17 @@
 //! Conversions between encodings of different lengths, as AVX2 code.
 //!
-//! No crate has these at a few bytes a cycle without a C++ compiler and library, so they are here. All
-//! go by the same plan: a block of the source, always of one size, becomes vector lanes that each
-//! hold all of what a unit of the source may give; then a shuffle, which a table chooses by the lanes'
-//! lengths, moves what is wanted to the front. So neither reading nor computing waits for what the
-//! block before held. Only how far to write does.
+//! No crate has these at a few bytes a cycle without a C++ compiler and library, so they are here.
+//! All go by the same plan: a block of the source, always of one size, becomes vector lanes that
+//! each hold all of what a unit of the source may give; then a shuffle, which a table chooses by
+//! the lanes' lengths, moves what is wanted to the front. So neither reading nor computing waits
+//! for what the block before held. Only how far to write does.
 //!
-//! A store writes a whole vector, whatever of it is wanted, but never leaves the destination: see each
-//! function. The last block of a source, and one that would read before its start, goes through a
-//! copy with zeros around it. Memory safety does not depend on the text's validity.
+//! A store writes a whole vector, whatever of it is wanted, but never leaves the destination: see
+//! each function. The last block of a source, and one that would read before its start, goes
+//! through a copy with zeros around it. Memory safety does not depend on the text's validity.
 //!
-//! Loops count instead of iterating, and closures are few: what of the standard library is not inlined is
-//! not compiled for AVX2.
+//! Loops count instead of iterating, and closures are few: what of the standard library is not
+//! inlined is not compiled for AVX2.
 //!
 //! Callers make sure of [`available`].
 
@@ -96,8 +96,8 @@ static ONE_OR_TWO: Shuffles = {
     Shuffles(table)
 };
 
-/// Joins 4 lanes of 4 bytes: the first byte; the second of those with a bit in the mask's lower half;
-/// the third of those with one in its upper half as well.
+/// Joins 4 lanes of 4 bytes: the first byte; the second of those with a bit in the mask's lower
+/// half; the third of those with one in its upper half as well.
 static ONE_TO_THREE: Shuffles = {
     let mut table = [[NOTHING; 16]; 256];
     let mut mask = 0;
@@ -232,8 +232,8 @@ fn window(source: &[u8], at: usize) -> Option<&Window> {
     source.get(at.checked_sub(BEFORE)?..)?.first_chunk()
 }
 
-/// Converts UTF-8 from the byte `start`, where a character starts; the bytes before are ASCII and as
-/// many units are written. Returns how many are in the end. `target` has two bytes a byte.
+/// Converts UTF-8 from the byte `start`, where a character starts; the bytes before are ASCII and
+/// as many units are written. Returns how many are in the end. `target` has two bytes a byte.
 #[target_feature(enable = "avx2,popcnt")]
 pub(super) fn utf8_to_utf16(source: &[u8], start: usize, target: &mut [u8]) -> usize {
     assert!(target.len() / 2 >= source.len());
@@ -243,8 +243,8 @@ pub(super) fn utf8_to_utf16(source: &[u8], start: usize, target: &mut [u8]) -> u
         read += BLOCK;
     }
     while let Some(window) = window(source, read) {
-        // SAFETY: a byte gives at most a unit, so `written <= read`; and there are 32 bytes more, so
-        // there is room for 32 units more.
+        // SAFETY: a byte gives at most a unit, so `written <= read`; and there are 32 bytes more,
+        // so there is room for 32 units more.
         unsafe {
             let to = target.as_mut_ptr().add(written * 2);
             written += utf16_of_block(window, u32::MAX, to);
@@ -258,7 +258,8 @@ pub(super) fn utf8_to_utf16(source: &[u8], start: usize, target: &mut [u8]) -> u
     written
 }
 
-/// [`utf16_of_block`] for one that has not all around it. Apart, so that the others keep to registers.
+/// [`utf16_of_block`] for one that has not all around it. Apart, so that the others keep to
+/// registers.
 #[inline(never)]
 #[target_feature(enable = "avx2,popcnt")]
 fn utf16_at_edge(source: &[u8], read: usize, target: &mut [u8]) -> usize {
@@ -313,7 +314,8 @@ unsafe fn utf16_of_block(window: &Window, valid: u32, to: *mut u8) -> usize {
         sums(middle)
     } else {
         let back2 = load(part::<{ BEFORE - 2 }>(window));
-        // The third last byte counts only if the second last is no lead byte. Its bits are at the top.
+        // The third last byte counts only if the second last is no lead byte. Its bits are at the
+        // top.
         let continuation = _mm256_cmpgt_epi8(each_byte(0xc0), block.back1);
         let continued = _mm256_andnot_si256(block.ascii, continuation);
         let top = _mm256_and_si256(_mm256_slli_epi16::<4>(back2), each_byte(0xf0));
@@ -362,9 +364,9 @@ unsafe fn utf16_of_block(window: &Window, valid: u32, to: *mut u8) -> usize {
     written
 }
 
-/// Converts valid UTF-8 from the byte `start`, as [`utf8_to_utf16`], to Latin-1 until near a character
-/// over U+00FF. Returns how many bytes it took, which is where a character starts, and how many it
-/// wrote. `target` is as long as the source.
+/// Converts valid UTF-8 from the byte `start`, as [`utf8_to_utf16`], to Latin-1 until near a
+/// character over U+00FF. Returns how many bytes it took, which is where a character starts, and
+/// how many it wrote. `target` is as long as the source.
 #[target_feature(enable = "avx2,popcnt")]
 pub(super) fn utf8_to_latin1(source: &[u8], start: usize, target: &mut [u8]) -> (usize, usize) {
     assert!(target.len() >= source.len());
@@ -515,8 +517,8 @@ unsafe fn utf8_of_latin1(block: &[u8; BLOCK], to: *mut u8) -> usize {
     written
 }
 
-/// Converts UTF-16LE, whose length is even; returns how many bytes it wrote, or nothing if a surrogate
-/// has no other half. `target` has three bytes a unit.
+/// Converts UTF-16LE, whose length is even; returns how many bytes it wrote, or nothing if a
+/// surrogate has no other half. `target` has three bytes a unit.
 #[target_feature(enable = "avx2,popcnt")]
 pub(super) fn utf16_to_utf8(source: &[u8], target: &mut [u8]) -> Option<usize> {
     assert!(target.len() / 3 >= source.len() / 2);
@@ -525,8 +527,8 @@ pub(super) fn utf16_to_utf8(source: &[u8], target: &mut [u8]) -> Option<usize> {
         open: false,
     };
     let (mut blocks, mut rest) = source.as_chunks::<BLOCK>();
-    // A unit gives at most three bytes, and the last store of a block ends at most 4 bytes after what
-    // its units give at most: two more units must follow.
+    // A unit gives at most three bytes, and the last store of a block ends at most 4 bytes after
+    // what its units give at most: two more units must follow.
     if rest.len() < 4
         && let Some((_, others)) = blocks.split_last()
     {

@@ -1,7 +1,8 @@
-//! UTF-8, validated and widened by AVX-512: blocks of 64 bytes, whose properties are bits of a mask.
+//! UTF-8, validated and widened by AVX-512: blocks of 64 bytes, whose properties are bits of a
+//! mask.
 //!
-//! A load may be masked, so that the first and last blocks of a text need no copy: what is outside is
-//! neither read nor faults, and gives zeros.
+//! A load may be masked, so that the first and last blocks of a text need no copy: what is outside
+//! is neither read nor faults, and gives zeros.
 //!
 //! Callers make sure of [`available`].
 
@@ -22,16 +23,17 @@ pub(super) fn available() -> bool {
 /// Bytes in a block.
 pub(super) const BLOCK: usize = 64;
 
-/// Why a byte cannot follow another, as bits in three tables: by the upper and the lower four bits of
-/// the first, and the upper four of the second. What is wrong is set in all three. (J. Keiser, D. Lemire:
-/// Validating UTF-8 in less than one instruction per byte.)
+/// Why a byte cannot follow another, as bits in three tables: by the upper and the lower four bits
+/// of the first, and the upper four of the second. What is wrong is set in all three. (J. Keiser,
+/// D. Lemire: Validating UTF-8 in less than one instruction per byte.)
 struct PairTables {
     first_upper: [u8; 16],
     first_lower: [u8; 16],
     second_upper: [u8; 16],
 }
 
-/// Two continuation bytes: not wrong after the first byte of a character of three or four, and that alone.
+/// Two continuation bytes: not wrong after the first byte of a character of three or four, and that
+/// alone.
 const TWO_CONTINUATIONS: u8 = 0x80;
 
 static PAIRS: PairTables = {
@@ -271,9 +273,9 @@ unsafe fn check<const COPY: bool>(source: &[u8], copy: *mut u8) -> bool {
     _mm512_test_epi8_mask(wrong, wrong) == 0
 }
 
-/// Converts characters of one and two bytes to UTF-16LE, in whole blocks, until another one or what is
-/// not UTF-8 comes. Returns how many bytes it took, which is where a character starts, and how many
-/// units it wrote. `target` has a unit for each byte.
+/// Converts characters of one and two bytes to UTF-16LE, in whole blocks, until another one or what
+/// is not UTF-8 comes. Returns how many bytes it took, which is where a character starts, and how
+/// many units it wrote. `target` has a unit for each byte.
 #[target_feature(enable = "avx512bw,avx512vbmi2,popcnt")]
 pub(super) fn short_utf8_to_utf16(source: &[u8], target: &mut [[u8; 2]]) -> (usize, usize) {
     assert!(target.len() >= source.len());
@@ -305,7 +307,8 @@ pub(super) fn short_utf8_to_utf16(source: &[u8], target: &mut [[u8; 2]]) -> (usi
         if others != 0 || leads << 1 | open != continued {
             break;
         }
-        // Each byte but the leads ends a character; a continuation takes five bits of the byte before.
+        // Each byte but the leads ends a character; a continuation takes five bits of the byte
+        // before.
         let [back1, ..] = before(previous, current);
         let low = _mm512_mask_sub_epi8(current, continued, current, each_byte(0x80));
         let lead = _mm512_maskz_sub_epi8(continued, back1, each_byte(0xc0));

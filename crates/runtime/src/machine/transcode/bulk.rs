@@ -1,11 +1,11 @@
-//! Loops over whole buffers that the compiler turns into vector code: conversions where every unit has
-//! one length, and checks of plain values.
+//! Loops over whole buffers that the compiler turns into vector code: conversions where every unit
+//! has one length, and checks of plain values.
 //!
 //! Each is compiled twice, the second time for AVX2, which runs where the processor has it. For the
-//! compiler to see vectors, what a loop does with a block has no early exit: functions that stop look
-//! at a whole block first, and find the place in it afterwards. Blocks are arrays, and loops over them
-//! count: whether the adapters of iterators and closures are inlined depends on how the crate is built,
-//! and where they are not, they are not compiled for AVX2 either.
+//! compiler to see vectors, what a loop does with a block has no early exit: functions that stop
+//! look at a whole block first, and find the place in it afterwards. Blocks are arrays, and loops
+//! over them count: whether the adapters of iterators and closures are inlined depends on how the
+//! crate is built, and where they are not, they are not compiled for AVX2 either.
 
 /// Defines functions that are compiled for AVX2 as well.
 macro_rules! vectorised {
@@ -174,8 +174,8 @@ vectorised! {
         }
     }
 
-    /// Narrows UTF-16LE until a unit is greater than `most`, a number of ones in binary, at most 0xff;
-    /// returns how many.
+    /// Narrows UTF-16LE until a unit is greater than `most`, a number of ones in binary, at most
+    /// 0xff; returns how many.
     fn narrow(source: &[[u8; 2]], target: &mut [u8], most: u16) -> usize {
         let mut done = 0;
         while let Some((block, target)) = blocks_at::<_, _, BLOCK>(source, target, done)

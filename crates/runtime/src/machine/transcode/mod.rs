@@ -198,8 +198,8 @@ pub(crate) unsafe extern "C" fn utf8_to_utf16(
     written as u64
 }
 
-/// Converts the shortest characters of UTF-8 until another one comes. Returns how many bytes it took
-/// and how many units it wrote.
+/// Converts the shortest characters of UTF-8 until another one comes. Returns how many bytes it
+/// took and how many units it wrote.
 fn short_utf8_to_utf16(source: &[u8], target: &mut [u8]) -> (usize, usize) {
     let (target, _) = target.as_chunks_mut();
     #[cfg(target_arch = "x86_64")]
@@ -214,7 +214,8 @@ fn short_utf8_to_utf16(source: &[u8], target: &mut [u8]) -> (usize, usize) {
 /// Bytes that are validated and converted before the ones after them, while they are in the cache.
 const PIECE: usize = 4096;
 
-/// The start of UTF-8 up to the last character that starts in its first [`PIECE`] bytes; never nothing.
+/// The start of UTF-8 up to the last character that starts in its first [`PIECE`] bytes; never
+/// nothing.
 fn piece_of_utf8(text: &[u8]) -> &[u8] {
     if text.len() <= PIECE {
         return text;
@@ -224,7 +225,8 @@ fn piece_of_utf8(text: &[u8]) -> &[u8] {
     &text[..end.unwrap_or(PIECE)]
 }
 
-/// What transcoders of UTF-8 return for a source that is not: -1, or -2 if it ends inside a character.
+/// What transcoders of UTF-8 return for a source that is not: -1, or -2 if it ends inside a
+/// character.
 fn not_utf8(source: &[u8]) -> u64 {
     (-i64::from(fault_of_utf8(source))) as u64
 }

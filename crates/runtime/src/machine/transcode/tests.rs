@@ -8,6 +8,7 @@ fn utf16(text: &str) -> Vec<u8> {
 
 #[test]
 fn utf8_is_told_from_incomplete_and_invalid() {
+    // SAFETY: the values are as many as it says.
     let check = |text: &[u8]| unsafe { utf8_validate(text.as_ptr(), text.len() as u64) };
     assert_eq!(check("häuser €😀".as_bytes()), 0);
     assert_eq!(check(b""), 0);
@@ -22,15 +23,19 @@ fn encodings_round_trip() {
         let wide = utf16(text);
         let count = wide.len() as u64 / 2;
         let mut narrow = vec![0; count as usize * 3];
+        // SAFETY: the source is as long as it says, and the target has room for all of it.
         let written = unsafe { utf16_to_utf8(wide.as_ptr(), count, narrow.as_mut_ptr()) };
         assert_eq!(&narrow[..written as usize], text.as_bytes());
         let mut back = vec![0; text.len() * 2];
+        // SAFETY: the source is as long as it says, and the target has room for all of it.
         let written = unsafe { utf8_to_utf16(text.as_ptr(), text.len() as u64, back.as_mut_ptr()) };
         assert_eq!(&back[..written as usize * 2], &wide[..]);
+        // SAFETY: the values are as many as it says.
         assert_eq!(unsafe { utf16_validate(wide.as_ptr(), count) }, 0);
     }
     let unpaired = [0x00, 0xd8, 0x41, 0x00];
     let mut target = [0; 6];
+    // SAFETY: the source is as long as it says, and the target has room for all of it.
     unsafe {
         assert_eq!(utf16_validate(unpaired.as_ptr(), 2), 1);
         assert_eq!(
@@ -44,14 +49,17 @@ fn encodings_round_trip() {
 fn latin1_is_written_as_far_as_it_goes() {
     let text = "aäÿ€x";
     let mut target = [0; 16];
+    // SAFETY: the source is as long as it says, and the target has room for all of it.
     let result = unsafe { utf8_to_latin1(text.as_ptr(), text.len() as u64, target.as_mut_ptr()) };
     assert_eq!((result >> 32, result & 0xffff_ffff), (5, 3));
     assert_eq!(&target[..3], b"a\xe4\xff");
     let mut utf8 = [0; 6];
+    // SAFETY: the source is as long as it says, and the target has room for all of it.
     let written = unsafe { latin1_to_utf8(target.as_ptr(), 3, utf8.as_mut_ptr()) };
     assert_eq!(&utf8[..written as usize], "aäÿ".as_bytes());
     let wide = utf16(text);
     let mut narrow = [0; 5];
+    // SAFETY: the source is as long as it says, and the target has room for all of it.
     let written = unsafe { utf16_to_latin1(wide.as_ptr(), 5, narrow.as_mut_ptr()) };
     assert_eq!((written, &narrow[..3]), (3, &b"a\xe4\xff"[..]));
 }
@@ -68,6 +76,7 @@ fn narrowing_stops_where_it_must() {
             let mut narrow = vec![0; length];
             let count = length as u64;
             let (source, target) = (wide.as_ptr(), narrow.as_mut_ptr());
+            // SAFETY: the source is as long as it says, and the target has room for all of it.
             assert_eq!(unsafe { utf16_to_latin1(source, count, target) }, count);
             assert!(
                 narrow
@@ -75,10 +84,12 @@ fn narrowing_stops_where_it_must() {
                     .zip(&text)
                     .all(|(byte, c)| *byte as char == *c)
             );
+            // SAFETY: the source is as long as it says, and the target has room for all of it.
             assert_eq!(unsafe { utf16_to_ascii(source, count, target) }, at as u64);
         }
     }
     let mut target = *b"....";
+    // SAFETY: the source is as long as it says, and the target has room for all of it.
     let copied = unsafe { ascii_copy(b"ab\xe9c".as_ptr(), 4, target.as_mut_ptr()) };
     assert_eq!((copied, &target), (2, b"ab.."));
 }
@@ -86,6 +97,7 @@ fn narrowing_stops_where_it_must() {
 #[test]
 fn bits_are_masked() {
     let mut flags = [0xff_u8; 11];
+    // SAFETY: the buffer is as long as the builtin may write.
     unsafe { bits_mask(flags.as_mut_ptr(), 11, 0x0102_0304_0506_0708) };
     assert_eq!(flags, [8, 7, 6, 5, 4, 3, 2, 1, 8, 7, 6]);
 }
@@ -93,6 +105,7 @@ fn bits_are_masked() {
 #[test]
 fn in_place_conversions() {
     let mut buffer = *b"a\xe4z\0\0\0";
+    // SAFETY: the buffer is as long as the builtin may write.
     unsafe {
         latin1_widen_in_place(buffer.as_mut_ptr(), 3);
         assert_eq!(buffer, *b"a\0\xe4\0z\0");
@@ -109,6 +122,7 @@ fn in_place_conversions() {
 
 #[test]
 fn chars_are_scalar_values() {
+    // SAFETY: the values are as many as it says.
     let check =
         |values: &[u32]| unsafe { chars_validate(values.as_ptr().cast(), values.len() as u64) };
     assert_eq!(check(&[0, 0xd7ff, 0xe000, 0x10_ffff]), 0);
@@ -182,6 +196,7 @@ fn convert(
 ) -> (u64, Vec<u8>) {
     const GUARD: [u8; 64] = [0xa5; 64];
     let mut target = vec![0xa5; room + GUARD.len()];
+    // SAFETY: the target has the room that the builtin asks for, and a guard behind it.
     let result = unsafe { builtin(source.as_ptr(), units as u64, target.as_mut_ptr()) };
     assert_eq!(target[room..], GUARD, "{source:x?}");
     target.truncate(room);
@@ -206,7 +221,9 @@ fn check_utf8_to_utf16(source: &[u8]) {
 fn check_utf8_copy(source: &[u8]) {
     let mut target = vec![0xa5; source.len() + 1];
     let length = source.len() as u64;
+    // SAFETY: the source is as long as it says, and the target has room for all of it.
     let found = unsafe { utf8_copy(source.as_ptr(), length, target.as_mut_ptr()) };
+    // SAFETY: the values are as many as it says.
     assert_eq!(found, unsafe { utf8_validate(source.as_ptr(), length) });
     assert_eq!(target.pop(), Some(0xa5));
     assert_eq!(target, source);
@@ -241,6 +258,7 @@ fn check_utf16(source: &[u16]) {
         }
         Err(_) => assert_eq!(result, u64::MAX, "{source:x?}"),
     }
+    // SAFETY: the values are as many as it says.
     let invalid = unsafe { utf16_validate(bytes.as_ptr(), source.len() as u64) };
     assert_eq!(invalid, u32::from(expected.is_err()), "{source:x?}");
     for (builtin, most) in [
@@ -278,6 +296,7 @@ fn every_character_is_converted() {
         let wide = utf16(&text);
         let mut units = [0; 128];
         let mut bytes = [0; 128];
+        // SAFETY: the source is as long as it says, and the target has room for all of it.
         let (count, length) = unsafe {
             (
                 utf8_to_utf16(utf8.as_ptr(), utf8.len() as u64, units.as_mut_ptr()),
@@ -328,6 +347,7 @@ fn invalid_utf8_is_told_everywhere() {
                     Err(error) if error.error_len().is_some() => 1,
                     Err(_) => 2,
                 };
+                // SAFETY: the values are as many as it says.
                 let found = unsafe { utf8_validate(text.as_ptr(), text.len() as u64) };
                 assert_eq!(found, expected, "{text:x?}");
             }
@@ -360,6 +380,7 @@ fn every_pair_of_bytes_is_told() {
                     text.extend([first, second]);
                     text.extend_from_slice(rest);
                     text.resize(before + 66, b'a');
+                    // SAFETY: the values are as many as it says.
                     let found = unsafe { utf8_validate(text.as_ptr(), text.len() as u64) };
                     let expected = u32::from(std::str::from_utf8(&text).is_err());
                     assert_eq!(found, expected, "{first:x} {second:x} {rest:x?}");
@@ -489,16 +510,20 @@ fn latin1_of_every_length_is_converted() {
                 (ascii, &source[..ascii])
             );
             let (address, count) = (source.as_ptr(), length as u64);
+            // SAFETY: the values are as many as it says.
             let all = unsafe { ascii_validate(address, count) };
             assert_eq!(all, u32::from(ascii == length));
             let wide = utf16(&text);
             let mut target = vec![0; length * 2];
+            // SAFETY: the source is as long as it says, and the target has room for all of it.
             unsafe { latin1_to_utf16(address, count, target.as_mut_ptr()) };
             assert_eq!(target, wide);
             target[..length].copy_from_slice(&source);
+            // SAFETY: the buffer is as long as the builtin may write.
             unsafe { latin1_widen_in_place(target.as_mut_ptr(), count) };
             assert_eq!(target, wide);
             assert_eq!(
+                // SAFETY: the buffer is as long as the builtin may write.
                 unsafe { utf16_narrow_in_place(target.as_mut_ptr(), count) },
                 1
             );
@@ -508,6 +533,7 @@ fn latin1_of_every_length_is_converted() {
                 over[random.below(length) * 2 + 1] = 1;
                 let before = over.clone();
                 assert_eq!(
+                    // SAFETY: the buffer is as long as the builtin may write.
                     unsafe { utf16_narrow_in_place(over.as_mut_ptr(), count) },
                     0
                 );
@@ -549,6 +575,7 @@ fn bad_discriminants_are_found_anywhere() {
                 .iter()
                 .flat_map(|value| value.to_le_bytes().into_iter().take(size));
             let bytes: Vec<u8> = bytes.collect();
+            // SAFETY: the values are as many as it says.
             unsafe { enums_validate(bytes.as_ptr(), values.len() as u64, size as u32, cases) }
         };
         for length in 0..140 {
@@ -570,6 +597,7 @@ fn bad_chars_are_found_anywhere() {
     for length in 0..70_usize {
         let good = vec![0x10_ffff_u32; length];
         assert_eq!(
+            // SAFETY: the values are as many as it says.
             unsafe { chars_validate(good.as_ptr().cast(), length as u64) },
             0
         );
@@ -578,6 +606,7 @@ fn bad_chars_are_found_anywhere() {
                 let mut values = good.clone();
                 values[at] = bad;
                 assert_eq!(
+                    // SAFETY: the values are as many as it says.
                     unsafe { chars_validate(values.as_ptr().cast(), length as u64) },
                     1
                 );
@@ -585,6 +614,7 @@ fn bad_chars_are_found_anywhere() {
         }
         let mut bools: Vec<u8> = (0..length).map(|index| (index * 37) as u8).collect();
         let expected: Vec<u8> = bools.iter().map(|byte| u8::from(*byte != 0)).collect();
+        // SAFETY: the buffer is as long as the builtin may write.
         unsafe { bools_normalise(bools.as_mut_ptr(), length as u64) };
         assert_eq!(bools, expected);
     }
