@@ -51,7 +51,7 @@ macro_rules! features {
 }
 
 /// Every feature, by level.
-pub const FEATURES: &[CpuFeature] = features! {
+pub static FEATURES: &[CpuFeature] = features! {
     "sse3", "has_sse3", Some(CpuLevel::V2);
     "ssse3", "has_ssse3", Some(CpuLevel::V2);
     "sse4.1", "has_sse41", Some(CpuLevel::V2);
