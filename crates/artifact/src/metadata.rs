@@ -483,3 +483,50 @@ impl Metadata {
         Ok(metadata)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{DefinedType, Field};
+
+    #[test]
+    fn resources_are_spelt_by_name() {
+        let mut metadata = Metadata {
+            resources: vec![
+                Resource::Imported {
+                    path: vec!["wasi:io/streams@0.2.6".into(), "output-stream".into()],
+                },
+                Resource::Defined {
+                    instance: ComponentInstanceId(0),
+                    has_destructor: false,
+                    name: "resource0".into(),
+                },
+            ],
+            ..Metadata::default()
+        };
+        let types = &mut metadata.types;
+        let [stream, counter, missing] =
+            [0, 1, 2].map(|id| types.intern(DefinedType::Borrow(ResourceId(id))));
+        let func = FuncType {
+            params: vec![Field {
+                name: "to".into(),
+                ty: stream,
+            }],
+            result: Some(types.intern(DefinedType::Result {
+                ok: None,
+                err: Some(counter),
+            })),
+            is_async: false,
+        };
+        assert_eq!(
+            metadata.display_func(&func),
+            "func(to: borrow<output-stream>) -> result<_, borrow<resource0>>"
+        );
+        assert_eq!(
+            metadata.types.display_func(&func),
+            "func(to: borrow<resource0>) -> result<_, borrow<resource1>>"
+        );
+        assert_eq!(metadata.display(missing), "borrow<resource2>");
+        assert_eq!(metadata.display(Type::Defined(TypeId(9))), "type9");
+    }
+}
