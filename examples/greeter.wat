@@ -1,10 +1,4 @@
-;; A component with one import and one export, in the text format:
-;;
-;;   package example:greeter;
-;;   world greeter {
-;;     import log: func(message: string);
-;;     export greet: func(name: string) -> string;
-;;   }
+;; A component with one import and one export, of the world in `wit/greeter.wit`.
 ;;
 ;; `greet("Ada")` logs its argument and returns `Hello, Ada!`.
 (component

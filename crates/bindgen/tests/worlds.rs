@@ -513,7 +513,7 @@ mod keywords {
 /// Two versions of one package, packages with several files, and types used over several steps.
 mod versions {
     trampette_bindgen::bindgen!({
-        path: ["tests/wit/clock.wit", "tests/wit/clock-next.wit"],
+        path: ["wit/fixtures/clock.wit", "wit/fixtures/clock-next.wit"],
         inline: "
             package test:user;
             interface relay { use dep:clock/types@0.2.0.{instant}; type moment = instant; }
@@ -553,7 +553,7 @@ mod versions {
 /// Interfaces whose bindings exist: those of another world.
 mod shared_interfaces {
     trampette_bindgen::bindgen!({
-        path: "tests/wit/clock.wit",
+        path: "wit/fixtures/clock.wit",
         world: "with-clock",
         with: { "dep:clock/types": super::versions::dep::clock_0_2_0::types },
     });
