@@ -20,9 +20,11 @@ pub struct Bindings<'a> {
     pub imports: Vec<Interface>,
     /// Exported interfaces, in order.
     pub exports: Vec<Interface>,
-    /// Rust types of imported resources.
+    /// Rust types of imported resources, and the host's own errors in place of WIT's.
     mapped: HashMap<TypeId, Type>,
-    /// The names by which generated code knows them.
+    /// Imported resources that the host never makes.
+    absent: HashSet<TypeId>,
+    /// The names by which generated code knows what is mapped.
     aliases: RefCell<Vec<(Ident, TypeId)>>,
     /// Types that are the error of some function's result.
     errors: HashSet<TypeId>,
@@ -69,6 +71,13 @@ impl Scope<'_> {
     }
 }
 
+/// The result of a function whose error the host replaces by one of its own.
+pub struct Trappable<'a> {
+    pub ok: Option<&'a WitType>,
+    /// The error in WIT, no alias of it.
+    pub error: TypeId,
+}
+
 /// A function with where it belongs.
 pub struct Item<'a> {
     /// The name in the component: `[method]counter.get`.
@@ -85,6 +94,7 @@ impl<'a> Bindings<'a> {
             imports: Vec::new(),
             exports: Vec::new(),
             mapped: HashMap::new(),
+            absent: HashSet::new(),
             aliases: RefCell::default(),
             errors: HashSet::new(),
         };
@@ -105,6 +115,9 @@ impl<'a> Bindings<'a> {
             bindings.apply(with)?;
         }
         bindings.find_errors();
+        for with in &input.trappable {
+            bindings.apply_trappable(with)?;
+        }
         Ok(bindings)
     }
 
@@ -169,24 +182,12 @@ impl<'a> Bindings<'a> {
             self.imports[position].place = Place::Existing(with.rust.clone());
             return Ok(());
         }
-        let resource = match with.name.rsplit_once('/') {
-            Some((interface, resource)) => self
-                .imports
-                .iter()
-                .find(|candidate| self.is_named(candidate, interface))
-                .and_then(|found| self.resolve.interfaces[found.id].types.get(resource))
-                .copied(),
-            None => match self.resolve.worlds[self.world]
-                .imports
-                .get(&WorldKey::Name(with.name.clone()))
-            {
-                Some(WorldItem::Type { id, .. }) => Some(*id),
-                _ => None,
-            },
-        };
-        match resource {
+        match self.imported_type(&with.name) {
             Some(id) if matches!(self.resolve.types[id].kind, TypeDefKind::Resource) => {
-                self.mapped.insert(id, with.rust.clone());
+                match &with.rust {
+                    Type::Never(_) => drop(self.absent.insert(id)),
+                    rust => drop(self.mapped.insert(id, rust.clone())),
+                }
                 Ok(())
             }
             _ => Err(Error::new(
@@ -196,7 +197,73 @@ impl<'a> Bindings<'a> {
         }
     }
 
-    /// The alias, at the place where the macro is, of the Rust type that a resource is said to be.
+    fn apply_trappable(&mut self, with: &With) -> Result<()> {
+        let error = self.imported_type(&with.name).map(|id| self.resolved(id));
+        match error.filter(|id| self.is_error(*id)) {
+            Some(id) => {
+                self.mapped.insert(id, with.rust.clone());
+                Ok(())
+            }
+            None => Err(Error::new(
+                with.span,
+                format!(
+                    "the world imports no type `{}` that functions fail with",
+                    with.name
+                ),
+            )),
+        }
+    }
+
+    /// The type of that name: `package:name/interface/type`, or one of the world itself.
+    fn imported_type(&self, name: &str) -> Option<TypeId> {
+        match name.rsplit_once('/') {
+            Some((interface, name)) => self
+                .imports
+                .iter()
+                .find(|candidate| self.is_named(candidate, interface))
+                .and_then(|found| self.resolve.interfaces[found.id].types.get(name))
+                .copied(),
+            None => match self.resolve.worlds[self.world]
+                .imports
+                .get(&WorldKey::Name(name.to_string()))
+            {
+                Some(WorldItem::Type { id, .. }) => Some(*id),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether the host never makes such a resource.
+    pub fn is_absent(&self, resource: TypeId) -> bool {
+        self.absent.contains(&resource)
+    }
+
+    /// What an imported function succeeds and fails with, if the host has an error of its own for it.
+    pub fn trappable(&self, function: &Function) -> Option<Trappable<'a>> {
+        let WitType::Id(result) = function.result? else {
+            return None;
+        };
+        let TypeDefKind::Result(result) = &self.resolve.types[self.resolved(result)].kind else {
+            return None;
+        };
+        let Some(WitType::Id(error)) = result.err else {
+            return None;
+        };
+        let error = self.resolved(error);
+        self.mapped.contains_key(&error).then_some(Trappable {
+            ok: result.ok.as_ref(),
+            error,
+        })
+    }
+
+    /// The types among these that the host has errors of its own for.
+    pub fn trappable_errors(&self, types: impl IntoIterator<Item = TypeId>) -> Vec<TypeId> {
+        let is_trappable = |id: &TypeId| self.is_error(*id) && self.mapped.contains_key(id);
+        types.into_iter().filter(is_trappable).collect()
+    }
+
+    /// The alias, at the place where the macro is, of the Rust type that a resource or error is said
+    /// to be.
     pub fn mapped(&self, id: TypeId) -> Option<Ident> {
         self.mapped.get(&id)?;
         let mut aliases = self.aliases.borrow_mut();
@@ -288,8 +355,13 @@ impl<'a> Bindings<'a> {
 
     /// The path of a named type, seen from a scope.
     pub fn path(&self, id: TypeId, scope: Scope<'_>) -> TokenStream {
+        let name = camel(self.resolve.types[id].name.as_deref().unwrap_or("unnamed"));
+        self.beside(id, name, scope)
+    }
+
+    /// The path of what has a name in the module that a type is in, seen from a scope.
+    pub fn beside(&self, id: TypeId, name: Ident, scope: Scope<'_>) -> TokenStream {
         let definition = &self.resolve.types[id];
-        let name = camel(definition.name.as_deref().unwrap_or("unnamed"));
         let TypeOwner::Interface(owner) = definition.owner else {
             let root = scope.root();
             return quote!(#root #name);

@@ -11,9 +11,16 @@ use wit_parser::{Docs, Enum, Flags, Record, Type, TypeDefKind, TypeId, Variant};
 /// Documentation from the WIT, or a sentence if there is none.
 pub fn docs(docs: &Docs, otherwise: &str) -> TokenStream {
     let text = docs.contents.as_deref().unwrap_or(otherwise);
-    let lines = text.trim_end().lines().map(|line| match line.is_empty() {
-        true => String::new(),
-        false => format!(" {line}"),
+    let mut in_code = false;
+    let lines = text.trim_end().lines().map(|line| {
+        let fence = line.trim_start().starts_with("```");
+        in_code ^= fence;
+        match line {
+            "" => String::new(),
+            // Code that says no language is not Rust, and must not be tested as such.
+            line if fence && in_code && line.trim_start() == "```" => format!(" {line}text"),
+            line => format!(" {line}"),
+        }
     });
     quote!(#(#[doc = #lines])*)
 }
@@ -21,13 +28,14 @@ pub fn docs(docs: &Docs, otherwise: &str) -> TokenStream {
 fn derives(traits: Traits, more: &TokenStream) -> TokenStream {
     let clone = traits.clone.then(|| quote!(Clone, PartialEq,));
     let copy = (traits.clone && traits.copy).then(|| quote!(Copy,));
+    let eq = (traits.clone && traits.eq).then(|| quote!(Eq,));
     let debug = traits.debug.then(|| quote!(Debug,));
     quote! {
         #[derive(
             ::trampette_runtime::ComponentType,
             ::trampette_runtime::Lift,
             ::trampette_runtime::Lower,
-            #clone #copy #debug #more
+            #clone #copy #eq #debug #more
         )]
     }
 }
@@ -181,13 +189,7 @@ impl Bindings<'_> {
 }
 
 fn enumeration(name: &Ident, cases: &Enum) -> TokenStream {
-    let more = quote!(Eq, Hash, PartialOrd, Ord,);
-    let traits = Traits {
-        clone: true,
-        copy: true,
-        debug: true,
-    };
-    let derives = derives(traits, &more);
+    let derives = derives(Traits::ALL, &quote!(Hash, PartialOrd, Ord,));
     let mut taken = Taken::default();
     let cases = cases.cases.iter().map(|case| {
         let (label, ident) = (&case.name, taken.unique(camel(&case.name)));

@@ -141,7 +141,7 @@ impl<'a> Bindings<'a> {
         let mut accessors = TokenStream::new();
         let mut holders = TokenStream::new();
         for resource in self.resources(types.iter().copied()) {
-            let wit_name = self.resource_name(resource);
+            let wit_name = self.type_name(resource);
             let holder = format_ident!("Guest{}", crate::names::camel(wit_name));
             let holder = taken.unique(holder);
             let accessor = methods.unique(snake(wit_name));

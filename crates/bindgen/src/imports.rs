@@ -3,13 +3,13 @@
 //! An interface gives one trait for its functions and one for each of its resources, which the first
 //! requires, so that a host type that implements it implements everything.
 
-use crate::bindings::{Bindings, Item, Scope};
+use crate::bindings::{Bindings, Item, Scope, Trappable};
 use crate::definitions::docs;
 use crate::names::{Taken, camel, snake};
 use crate::types::{Form, check_function};
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
-use syn::Result;
+use syn::{Error, Result};
 use wit_parser::{FunctionKind, TypeDefKind, TypeId};
 
 /// What a host provides: an interface, or what the world imports directly.
@@ -63,8 +63,8 @@ impl<'a> Bindings<'a> {
         functions.iter().filter(belongs).collect()
     }
 
-    /// The name of a resource in WIT.
-    pub fn resource_name(&self, id: TypeId) -> &'a str {
+    /// The name of a type in WIT.
+    pub fn type_name(&self, id: TypeId) -> &'a str {
         self.resolve.types[id].name.as_deref().unwrap_or("unnamed")
     }
 
@@ -88,8 +88,17 @@ impl<'a> Bindings<'a> {
         let mut define = TokenStream::new();
         let mut required = Vec::new();
         for &resource in &provided.resources {
-            let wit_name = self.resource_name(resource);
+            let wit_name = self.type_name(resource);
             let ty = self.path(resource, scope);
+            if self.is_absent(resource) {
+                // No handle of one can exist, so that nothing is ever dropped.
+                define.extend(quote! {
+                    instance.resource::<#ty>(#wit_name, |_, _| {
+                        ::trampette_runtime::__private::Result::Ok(())
+                    })?;
+                });
+                continue;
+            }
             let name = taken.unique(format_ident!("Host{}", camel(wit_name)));
             let functions = self.functions_of(&provided.functions, Some(resource));
             let mut methods = Taken::new(["drop"]);
@@ -119,7 +128,7 @@ impl<'a> Bindings<'a> {
                 })?;
                 #(#definitions)*
             });
-            required.push(name);
+            required.push(quote!(#name));
         }
         let functions = self.functions_of(&provided.functions, None);
         let mut methods = Taken::default();
@@ -129,6 +138,7 @@ impl<'a> Bindings<'a> {
             .collect::<Result<Vec<_>>>()?;
         let signatures = methods.iter().map(|method| &method.signature);
         let definitions = methods.iter().map(|method| &method.define);
+        required.extend(self.conversions(provided, scope));
         let required = (!required.is_empty()).then(|| quote!(: #(#required)+*));
         traits.extend(quote! {
             /// What the host provides.
@@ -166,23 +176,120 @@ impl<'a> Bindings<'a> {
         }
         let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
         let result = self.result(item, scope)?;
+        let returned = match self.trappable(item.function) {
+            Some(trappable) => {
+                let ok = self.optional(trappable.ok, Form::Owned, scope)?;
+                let error = self.own_error(trappable.error, scope);
+                quote!(::core::result::Result<#ok, #error>)
+            }
+            None => quote!(::trampette_runtime::__private::Result<#result>),
+        };
+        let call = quote!(#host::#name(host, #(#values,)*));
+        let call = match self.trappable(item.function) {
+            Some(trappable) => {
+                let conversion = self.conversion(trappable.error, scope);
+                let convert = self.conversion_method(trappable.error);
+                quote! {
+                    match #call {
+                        ::core::result::Result::Ok(value) => {
+                            ::core::result::Result::Ok(::core::result::Result::Ok(value))
+                        }
+                        ::core::result::Result::Err(error) => #conversion::#convert(host, error)
+                            .map(::core::result::Result::Err),
+                    }
+                }
+            }
+            None => call,
+        };
         Ok(Method {
             signature: quote! {
                 #docs
-                fn #name(
-                    &mut self,
-                    #(#names: #views,)*
-                ) -> ::trampette_runtime::__private::Result<#result>;
+                fn #name(&mut self, #(#names: #views,)*) -> #returned;
             },
             define: quote! {
                 instance.func_wrap::<(#(#owned,)*), #result, _>(
                     #wit_name,
                     move |mut caller, (#(#values,)*)| {
-                        #host::#name(get(caller.data_mut()), #(#values,)*)
+                        let host = get(caller.data_mut());
+                        #call
                     },
                 )?;
             },
         })
+    }
+
+    /// The traits that turn the errors of functions into those of WIT, each once.
+    fn conversions(&self, provided: &Provided<'_>, scope: Scope<'_>) -> Vec<TokenStream> {
+        let mut errors = Vec::new();
+        for item in &provided.functions {
+            let resource = item.function.kind.resource();
+            if resource.is_some_and(|resource| self.is_absent(resource)) {
+                continue;
+            }
+            if let Some(Trappable { error, .. }) = self.trappable(item.function)
+                && !errors.contains(&error)
+            {
+                errors.push(error);
+            }
+        }
+        let path = |error: TypeId| self.conversion(error, scope);
+        errors.into_iter().map(path).collect()
+    }
+
+    /// The path of the trait that turns the host's error into that of WIT.
+    fn conversion(&self, error: TypeId, scope: Scope<'_>) -> TokenStream {
+        self.beside(error, self.conversion_name(error), scope)
+    }
+
+    fn conversion_name(&self, error: TypeId) -> Ident {
+        format_ident!("Convert{}", camel(self.type_name(error)))
+    }
+
+    fn conversion_method(&self, error: TypeId) -> Ident {
+        snake(&format!("convert-{}", self.type_name(error)))
+    }
+
+    /// The host's error in place of one of WIT.
+    fn own_error(&self, error: TypeId, scope: Scope<'_>) -> TokenStream {
+        let root = scope.root();
+        let alias = self.mapped(error);
+        quote!(#root #alias)
+    }
+
+    /// The traits that turn the host's errors into those of WIT, for types of one module.
+    pub fn conversion_traits(
+        &self,
+        types: impl IntoIterator<Item = TypeId>,
+        taken: &mut Taken,
+        scope: Scope<'_>,
+    ) -> Result<TokenStream> {
+        let errors = self.trappable_errors(types).into_iter();
+        let traits = errors.map(|error| {
+            let wit_name = self.type_name(error);
+            let name = self.conversion_name(error);
+            if taken.unique(name.clone()) != name {
+                let text = format!("the type `{wit_name}` has a neighbour whose name is `{name}`");
+                return Err(Error::new(Span::call_site(), text));
+            }
+            let method = self.conversion_method(error);
+            let own = self.own_error(error, scope);
+            let ty = self.path(error, scope);
+            let docs = format!(" Turns the host's error into `{wit_name}`, or into a trap.");
+            Ok(quote! {
+                #[doc = #docs]
+                pub trait #name {
+                    #[doc = #docs]
+                    ///
+                    /// # Errors
+                    /// A trap.
+                    fn #method(
+                        &mut self,
+                        error: #own,
+                    ) -> ::trampette_runtime::__private::Result<#ty>;
+                }
+            })
+        });
+        traits.collect()
     }
 
     /// The result of a function, owned; `()` if there is none.

@@ -1,6 +1,7 @@
 //! The macro's arguments, and the WIT that they name.
 
 use proc_macro2::{Span, TokenStream};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
@@ -16,15 +17,17 @@ pub struct Input {
     pub world: WorldId,
     /// What exists already.
     pub with: Vec<With>,
+    /// The host's own errors.
+    pub trappable: Vec<With>,
     /// The files that were read.
     pub files: Vec<PathBuf>,
 }
 
-/// An entry of `with`.
+/// An entry of `with` or `trappable`.
 pub struct With {
-    /// `package:name/interface`, or `package:name/interface/resource`.
+    /// `package:name/interface`, or `package:name/interface/type`.
     pub name: String,
-    /// The Rust type of the resource, or the path of the interface's module.
+    /// The Rust type of the resource or error, `!`, or the path of the interface's module.
     pub rust: Type,
     /// Where it is written.
     pub span: Span,
@@ -34,8 +37,11 @@ pub struct With {
 struct Arguments {
     paths: Vec<LitStr>,
     inline: Option<LitStr>,
+    interfaces: Option<LitStr>,
     world: Option<LitStr>,
+    features: Option<Vec<LitStr>>,
     with: Vec<With>,
+    trappable: Vec<With>,
 }
 
 impl Parse for Arguments {
@@ -46,29 +52,59 @@ impl Parse for Arguments {
         let body;
         braced!(body in input);
         let mut arguments = Arguments::default();
+        let mut given = HashSet::new();
         while !body.is_empty() {
             let name = body.call(Ident::parse_any)?;
             body.parse::<Token![:]>()?;
             match name.to_string().as_str() {
-                "path" if arguments.paths.is_empty() => arguments.paths = paths(&body)?,
-                "inline" if arguments.inline.is_none() => arguments.inline = Some(body.parse()?),
-                "world" if arguments.world.is_none() => arguments.world = Some(body.parse()?),
-                "with" if arguments.with.is_empty() => arguments.with = with(&body)?,
-                "path" | "inline" | "world" | "with" => {
-                    return Err(Error::new(name.span(), format!("`{name}` is given twice")));
-                }
+                "path" => arguments.paths = paths(&body)?,
+                "inline" => arguments.inline = Some(body.parse()?),
+                "interfaces" => arguments.interfaces = Some(body.parse()?),
+                "world" => arguments.world = Some(body.parse()?),
+                "features" => arguments.features = Some(list(&body)?),
+                "with" => arguments.with = map(&body)?,
+                "trappable" => arguments.trappable = map(&body)?,
                 _ => {
                     return Err(Error::new(
                         name.span(),
-                        "expected `path`, `inline`, `world` or `with`",
+                        "expected `path`, `inline`, `interfaces`, `world`, `features`, `with` or \
+                         `trappable`",
                     ));
                 }
+            }
+            if !given.insert(name.to_string()) {
+                return Err(Error::new(name.span(), format!("`{name}` is given twice")));
             }
             if !body.is_empty() {
                 body.parse::<Token![,]>()?;
             }
         }
+        if let (Some(_), Some(second)) = (&arguments.interfaces, arguments.conflict()) {
+            let text = "`interfaces` is a world of its own; `inline` and `world` name another";
+            return Err(Error::new(second.span(), text));
+        }
         Ok(arguments)
+    }
+}
+
+impl Arguments {
+    /// What cannot be given with `interfaces`.
+    fn conflict(&self) -> Option<&LitStr> {
+        self.inline.as_ref().or(self.world.as_ref())
+    }
+
+    /// The WIT that is written in the arguments, and where.
+    fn inline_text(&self) -> Option<(String, Span)> {
+        if let Some(items) = &self.interfaces {
+            let text = format!(
+                "package trampette:bindgen; world interfaces {{ {} }}",
+                items.value()
+            );
+            return Some((text, items.span()));
+        }
+        self.inline
+            .as_ref()
+            .map(|inline| (inline.value(), inline.span()))
     }
 }
 
@@ -76,13 +112,17 @@ fn paths(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
     if !input.peek(syn::token::Bracket) {
         return Ok(vec![input.parse()?]);
     }
-    let list;
-    bracketed!(list in input);
-    let paths = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
-    Ok(paths.into_iter().collect())
+    list(input)
 }
 
-fn with(input: ParseStream<'_>) -> Result<Vec<With>> {
+fn list(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
+    let list;
+    bracketed!(list in input);
+    let strings = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
+    Ok(strings.into_iter().collect())
+}
+
+fn map(input: ParseStream<'_>) -> Result<Vec<With>> {
     let map;
     braced!(map in input);
     let entry = |input: ParseStream<'_>| {
@@ -103,10 +143,14 @@ impl Input {
     pub fn parse(tokens: TokenStream) -> Result<Input> {
         let arguments: Arguments = syn::parse2(tokens)?;
         let mut resolve = Resolve::new();
-        resolve.all_features = true;
+        match &arguments.features {
+            None => resolve.all_features = true,
+            Some(features) => resolve.features.extend(features.iter().map(LitStr::value)),
+        }
         let mut files = Vec::new();
         let mut packages = Vec::new();
         let default = [LitStr::new("wit", Span::call_site())];
+        let inline = arguments.inline_text();
         let paths = match (&arguments.paths[..], &arguments.inline) {
             ([], None) => &default[..],
             (paths, _) => paths,
@@ -120,9 +164,9 @@ impl Input {
             packages.push(package);
             files.extend(sources.paths().map(Path::to_path_buf));
         }
-        if let Some(inline) = &arguments.inline {
-            let read = resolve.push_str("inline WIT", &inline.value());
-            let package = read.map_err(|error| wit_error(&resolve, &error, inline.span()))?;
+        if let Some((text, span)) = inline {
+            let read = resolve.push_str("inline WIT", &text);
+            let package = read.map_err(|error| wit_error(&resolve, &error, span))?;
             // The world is in the inline package unless another is named.
             packages = vec![package];
         }
@@ -131,6 +175,7 @@ impl Input {
             resolve,
             world,
             with: arguments.with,
+            trappable: arguments.trappable,
             files,
         })
     }

@@ -66,16 +66,102 @@ use proc_macro::TokenStream;
 ///   several is read in order. Without `path` and `inline` it is `"wit"`.
 /// - `inline: "…"` — WIT; it may use packages that `path` names.
 /// - `world: "…"` — the world's name, with or without its package; needed if there are several.
+/// - `interfaces: "…"` — what a world contains (`import …; export …; include …;`), in place of
+///   `inline` and `world`; the struct is then `Interfaces`.
+/// - `features: ["…"]` — the features that are on, of those that WIT calls unstable. Without it all
+///   are.
 /// - `with: { "…": …, }` — what exists already: `"package:name/interface/resource": Type` says which
-///   Rust type an imported resource is, so that functions take `Resource<Type>`;
+///   Rust type an imported resource is, so that functions take `Resource<Type>`; `!` in place of the
+///   type says that the host never makes such a resource;
 ///   `"package:name/interface": path` uses the module of other bindings for a whole imported
 ///   interface, which the `add_to_linker` of that module then defines.
+/// - `trappable: { "package:name/interface/type": Type, }` — the host's own type for an error.
+///
+/// # Errors of the host's own
+/// A function that returns a `result` is in Rust a `Result<Result<T, E>>`: the outer error is a trap.
+/// With `trappable` for the type `e` it is a `Result<T, Type>`, so that `?` works for both, and the
+/// trait `ConvertE` of the type's interface makes an `E` or a trap of a `Type` — with the host at
+/// hand, that an error may become a resource. Traits of interfaces with such functions require it.
+///
+/// ```
+/// mod bindings {
+///     trampette_bindgen::bindgen!({
+///         inline: "
+///             package example:store@1.0.0;
+///             interface files {
+///                 enum code { missing, denied }
+///                 resource file { read: func() -> result<list<u8>, code>; }
+///                 open: func(path: string) -> result<file, code>;
+///             }
+///             world host { import files; }
+///         ",
+///         with: { "example:store/files/file": super::File },
+///         trappable: { "example:store/files/code": super::Failure },
+///     });
+/// }
+/// use bindings::example::store::files::{self, Code};
+/// use trampette_runtime::{Resource, ResourceTable, ResourceTableError};
+///
+/// pub struct File(Vec<u8>);
+///
+/// pub enum Failure {
+///     Code(Code),
+///     Trap(anyhow::Error),
+/// }
+///
+/// impl From<ResourceTableError> for Failure {
+///     fn from(error: ResourceTableError) -> Self {
+///         Failure::Trap(error.into())
+///     }
+/// }
+///
+/// impl files::ConvertCode for ResourceTable {
+///     fn convert_code(&mut self, failure: Failure) -> anyhow::Result<Code> {
+///         match failure {
+///             Failure::Code(code) => Ok(code),
+///             Failure::Trap(error) => Err(error),
+///         }
+///     }
+/// }
+///
+/// impl files::HostFile for ResourceTable {
+///     fn read(&mut self, file: Resource<File>) -> Result<Vec<u8>, Failure> {
+///         Ok(self.get(&file)?.0.clone())
+///     }
+///     fn drop(&mut self, file: Resource<File>) -> anyhow::Result<()> {
+///         self.delete(file)?;
+///         Ok(())
+///     }
+/// }
+///
+/// impl files::Host for ResourceTable {
+///     fn open(&mut self, path: &str) -> Result<Resource<File>, Failure> {
+///         match path {
+///             "greeting" => Ok(self.push(File(b"hello".to_vec()))?),
+///             _ => Err(Failure::Code(Code::Missing)),
+///         }
+///     }
+/// }
+///
+/// fn main() -> anyhow::Result<()> {
+///     let mut linker = trampette_runtime::Linker::new();
+///     bindings::Host::add_to_linker(&mut linker, |table: &mut ResourceTable| table)
+/// }
+/// ```
+///
+/// # Resources that never exist
+/// Components of language runtimes import whole interfaces, of which a host may refuse to make a
+/// resource at all. With `"…": !` the resource is defined, so that its handles have a type; no trait
+/// asks for its functions, and they are left out of the linker, where
+/// [`define_unknown_imports_as_traps_in`](../trampette_runtime/struct.Linker.html) finds them.
 ///
 /// # What is generated
 /// - For every imported interface a module `package::name::interface` with its types, a trait `Host`
 ///   for its functions, a trait `HostThing` for each resource `thing`, and `add_to_linker`. Methods
 ///   get strings, and lists of numbers, as views of the guest's memory (`&str`, `&[u8]`); other lists
 ///   are `List<'_, T>`. They return what the WIT says inside of `Result`, whose error is a trap.
+///   `add_to_linker` takes what finds the implementation in the store's data; it is compiled into
+///   each function, like a call by hand.
 ///   A resource is represented by a `Resource<Thing>`, a number that the host chooses.
 /// - For every exported interface a module `exports::package::name::interface` with its types, a
 ///   struct `Guest` with a `call_…` method for each function, and a struct `GuestThing` for those of
@@ -100,12 +186,20 @@ mod tests {
     /// The error of bindings for a world with these items.
     fn refused(items: &str, with: proc_macro2::TokenStream) -> String {
         let wit = format!("package test:refused; world w {{ {items} }}");
-        let arguments = quote!({ inline: #wit, with: { #with } });
-        let generated = input::Input::parse(arguments).and_then(|input| world::generate(&input));
-        match generated {
+        outcome(quote!({ inline: #wit, with: { #with } }))
+    }
+
+    /// The error of bindings with these arguments.
+    fn outcome(arguments: proc_macro2::TokenStream) -> String {
+        match generated(arguments) {
             Ok(_) => "accepted".to_string(),
             Err(error) => error.to_string(),
         }
+    }
+
+    fn generated(arguments: proc_macro2::TokenStream) -> syn::Result<String> {
+        let code = input::Input::parse(arguments).and_then(|input| world::generate(&input))?;
+        Ok(code.to_string())
     }
 
     #[test]
@@ -147,5 +241,91 @@ mod tests {
             refused(imported, quote!("i/s": Mine)),
             "the world imports no interface or resource `i/s`"
         );
+    }
+
+    #[test]
+    fn only_errors_of_imported_functions_are_trappable() {
+        let world = "
+            import i: interface {
+                enum code { a }
+                type alias = code;
+                record other { a: u8 }
+                f: func(o: other) -> result<u8, alias>;
+            }
+            export j: interface { enum code { a } f: func() -> result<u8, code>; }
+        ";
+        let wit = format!("package test:refused; world w {{ {world} }}");
+        let trappable = |name| outcome(quote!({ inline: #wit, trappable: { #name: Mine } }));
+        assert_eq!(trappable("i/code"), "accepted");
+        assert_eq!(trappable("i/alias"), "accepted");
+        for name in ["i/other", "i/none", "j/code", "code", "i"] {
+            assert_eq!(
+                trappable(name),
+                format!("the world imports no type `{name}` that functions fail with")
+            );
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_conversion_must_be_free() {
+        let wit = "package test:refused; world w { import i: interface {
+            enum code { a } record convert-code { a: u8 } f: func() -> result<_, code>;
+        } }";
+        assert_eq!(
+            outcome(quote!({ inline: #wit, trappable: { "i/code": Mine } })),
+            "the type `code` has a neighbour whose name is `ConvertCode`"
+        );
+    }
+
+    #[test]
+    fn unstable_items_are_there_if_their_feature_is_on() {
+        let wit = "package test:refused@1.0.0; interface i {
+            @unstable(feature = fresh) new: func();
+            @since(version = 1.0.0) old: func();
+        } world w { import i; }";
+        let has_new = |code: String| code.contains("fn new (& mut self");
+        let all = generated(quote!({ inline: #wit })).unwrap();
+        let none = generated(quote!({ inline: #wit, features: [] })).unwrap();
+        let named = generated(quote!({ inline: #wit, features: ["fresh"] })).unwrap();
+        assert!(has_new(all));
+        assert!(has_new(named));
+        assert!(!has_new(none));
+    }
+
+    #[test]
+    fn arguments_must_not_contradict_each_other() {
+        let second = |rest| outcome(quote!({ path: [], interfaces: "", #rest }));
+        let message = "`interfaces` is a world of its own; `inline` and `world` name another";
+        assert_eq!(second(quote!(inline: "")), message);
+        assert_eq!(second(quote!(world: "w")), message);
+        assert_eq!(
+            second(quote!(features: [], path: "wit")),
+            "`path` is given twice"
+        );
+        assert_eq!(
+            second(quote!(worlds: "w")),
+            "expected `path`, `inline`, `interfaces`, `world`, `features`, `with` or `trappable`"
+        );
+    }
+
+    /// Fenced code without a language would be compiled as Rust by `rustdoc`.
+    #[test]
+    fn code_in_documentation_is_text() {
+        let wit = "package test:docs; world w {
+            /// Like this:
+            ///
+            /// ```
+            /// f()
+            /// ```
+            ///
+            /// ```wit
+            /// f()
+            /// ```
+            import f: func();
+        }";
+        let code = generated(quote!({ inline: #wit })).unwrap();
+        assert_eq!(code.matches("\" ```text\"").count(), 1);
+        assert_eq!(code.matches("\" ```wit\"").count(), 1);
+        assert_eq!(code.matches("\" ```\"").count(), 2);
     }
 }

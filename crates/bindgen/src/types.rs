@@ -27,14 +27,17 @@ pub struct Traits {
     pub clone: bool,
     /// `Copy` too.
     pub copy: bool,
+    /// `Eq`, where there is `PartialEq`: not for floating-point numbers.
+    pub eq: bool,
     /// `Debug`: the standard library has it for tuples of up to twelve fields.
     pub debug: bool,
 }
 
 impl Traits {
-    const ALL: Traits = Traits {
+    pub const ALL: Traits = Traits {
         clone: true,
         copy: true,
+        eq: true,
         debug: true,
     };
 
@@ -42,6 +45,7 @@ impl Traits {
         Traits {
             clone: self.clone && other.clone,
             copy: self.copy && other.copy,
+            eq: self.eq && other.eq,
             debug: self.debug && other.debug,
         }
     }
@@ -85,7 +89,8 @@ impl Bindings<'_> {
         })
     }
 
-    fn optional(&self, ty: Option<&Type>, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
+    /// A type in some form; `()` for none.
+    pub fn optional(&self, ty: Option<&Type>, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
         ty.map_or(Ok(quote!(())), |ty| self.ty(ty, form, scope))
     }
 
@@ -205,6 +210,12 @@ impl Bindings<'_> {
         let id = match ty {
             Type::Id(id) => *id,
             Type::String | Type::ErrorContext => return owned,
+            Type::F32 | Type::F64 => {
+                return Traits {
+                    eq: false,
+                    ..Traits::ALL
+                };
+            }
             _ => return Traits::ALL,
         };
         let all = |types: &mut dyn Iterator<Item = &Type>| {
@@ -225,6 +236,7 @@ impl Bindings<'_> {
                     false => Traits {
                         clone: false,
                         copy: false,
+                        eq: false,
                         debug: false,
                     },
                 }
@@ -247,6 +259,7 @@ impl Bindings<'_> {
         Traits {
             clone: guest,
             copy: guest,
+            eq: guest,
             debug: true,
         }
     }

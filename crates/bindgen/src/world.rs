@@ -34,7 +34,11 @@ impl ToTokens for Module {
         tokens.extend(self.code.clone());
         for (name, module) in self.modules.values() {
             tokens.extend(quote! {
-                #[allow(missing_docs, dead_code, unused_imports, clippy::all)]
+                // What the WIT says is documented as it is, and what it does not use is there too.
+                #[allow(
+                    missing_docs, dead_code, unused_imports, unused_variables, private_interfaces,
+                    rustdoc::all, clippy::all
+                )]
                 pub mod #name { #module }
             });
         }
@@ -108,6 +112,7 @@ impl<'a> Bindings<'a> {
         };
         let type_names = self.type_names(&types);
         let mut taken = Taken::new(type_names.iter().map(String::as_str));
+        let conversions = self.conversion_traits(types, &mut taken, scope)?;
         let host = self.host(&provided, format_ident!("Host"), &mut taken, scope)?;
         let (host_traits, define, name) = (&host.traits, &host.define, &interface.name);
         let adder = host.name.as_ref().map(|host| {
@@ -119,7 +124,7 @@ impl<'a> Bindings<'a> {
                 /// If a name is taken.
                 pub fn add_to_linker<T: 'static, U: #host + 'static>(
                     linker: &mut ::trampette_runtime::Linker<T>,
-                    get: fn(&mut T) -> &mut U,
+                    get: impl Fn(&mut T) -> &mut U + Copy + Send + Sync + 'static,
                 ) -> ::trampette_runtime::__private::Result<()> {
                     let mut instance = linker.instance(#name)?;
                     #define
@@ -141,6 +146,7 @@ impl<'a> Bindings<'a> {
             path,
             quote! {
                 #definitions
+                #conversions
                 #host_traits
                 #adder
             },
@@ -160,6 +166,8 @@ impl<'a> Bindings<'a> {
         let definitions = self.definitions(types.iter().copied(), scope(Side::Import))?;
         let type_names = self.type_names(&types);
         let mut taken = Taken::new(type_names.iter().map(String::as_str));
+        let conversions =
+            self.conversion_traits(types.iter().copied(), &mut taken, scope(Side::Import))?;
         let name = taken.unique(camel(&world.name));
 
         let provided = Provided {
@@ -185,7 +193,7 @@ impl<'a> Bindings<'a> {
                 /// If a name is taken.
                 pub fn add_to_linker<T: 'static, U: #(#traits)+* + 'static>(
                     linker: &mut ::trampette_runtime::Linker<T>,
-                    get: fn(&mut T) -> &mut U,
+                    get: impl Fn(&mut T) -> &mut U + Copy + Send + Sync + 'static,
                 ) -> ::trampette_runtime::__private::Result<()> {
                     #add
                     ::trampette_runtime::__private::Result::Ok(())
@@ -231,6 +239,7 @@ impl<'a> Bindings<'a> {
         let docs = docs(&world.docs, &format!("The world `{}`.", world.name));
         Ok(quote! {
             #definitions
+            #conversions
             #host_traits
 
             #docs
