@@ -1,12 +1,12 @@
 //! `wasi:cli`: arguments, environment, exit, standard streams, terminals.
 
-use crate::context::{Stdio, WasiView};
-use crate::interface;
+use crate::bindings::wasi::cli;
+use crate::context::{Stdio, WasiCtx};
 use crate::streams::{InputStream, OutputStream};
 use anyhow::Result;
 use std::fmt;
 use std::io::IsTerminal;
-use trampette_runtime::{Linker, Resource};
+use trampette_runtime::Resource;
 
 /// The guest asked to exit: what a call returns as its error's cause then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,115 +25,102 @@ pub struct TerminalInput;
 /// `terminal-output`; it has no methods.
 pub struct TerminalOutput;
 
-pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    let mut environment = linker.instance(&interface("cli/environment"))?;
-    environment
-        .func_wrap::<(), Vec<(String, String)>, _>("get-environment", |mut caller, ()| {
-            Ok(caller.data_mut().wasi().environment.clone())
-        })?;
-    environment.func_wrap::<(), Vec<String>, _>("get-arguments", |mut caller, ()| {
-        Ok(caller.data_mut().wasi().arguments.clone())
-    })?;
-    environment.func_wrap::<(), Option<String>, _>("initial-cwd", |_, ()| Ok(None))?;
+impl cli::environment::Host for WasiCtx {
+    fn get_environment(&mut self) -> Result<Vec<(String, String)>> {
+        Ok(self.environment.clone())
+    }
 
-    let mut exit = linker.instance(&interface("cli/exit"))?;
-    exit.func_wrap::<(Result<(), ()>,), (), _>("exit", |_, (status,)| {
+    fn get_arguments(&mut self) -> Result<Vec<String>> {
+        Ok(self.arguments.clone())
+    }
+
+    fn initial_cwd(&mut self) -> Result<Option<String>> {
+        Ok(None)
+    }
+}
+
+impl cli::exit::Host for WasiCtx {
+    fn exit(&mut self, status: Result<(), ()>) -> Result<()> {
         Err(Exit(u8::from(status.is_err())).into())
-    })?;
-    exit.func_wrap::<(u8,), (), _>("exit-with-code", |_, (code,)| Err(Exit(code).into()))?;
+    }
 
-    streams(linker)?;
-    terminals(linker)
+    fn exit_with_code(&mut self, status_code: u8) -> Result<()> {
+        Err(Exit(status_code).into())
+    }
 }
 
-fn streams<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    linker
-        .instance(&interface("cli/stdin"))?
-        .func_wrap::<(), Resource<InputStream>, _>("get-stdin", |mut caller, ()| {
-            let wasi = caller.data_mut().wasi();
-            let stream = match wasi.stdio {
-                Stdio::Inherited => InputStream::Stdin,
-                Stdio::Null => InputStream::Empty,
-            };
-            Ok(wasi.table.push(stream)?)
-        })?;
-    linker
-        .instance(&interface("cli/stdout"))?
-        .func_wrap::<(), Resource<OutputStream>, _>("get-stdout", |mut caller, ()| {
-            let wasi = caller.data_mut().wasi();
-            let stream = match wasi.stdio {
-                Stdio::Inherited => OutputStream::Stdout,
-                Stdio::Null => OutputStream::Null,
-            };
-            Ok(wasi.table.push(stream)?)
-        })?;
-    linker
-        .instance(&interface("cli/stderr"))?
-        .func_wrap::<(), Resource<OutputStream>, _>("get-stderr", |mut caller, ()| {
-            let wasi = caller.data_mut().wasi();
-            let stream = match wasi.stdio {
-                Stdio::Inherited => OutputStream::Stderr,
-                Stdio::Null => OutputStream::Null,
-            };
-            Ok(wasi.table.push(stream)?)
-        })
+impl cli::stdin::Host for WasiCtx {
+    fn get_stdin(&mut self) -> Result<Resource<InputStream>> {
+        let stream = match self.stdio {
+            Stdio::Inherited => InputStream::Stdin,
+            Stdio::Null => InputStream::Empty,
+        };
+        Ok(self.table.push(stream)?)
+    }
 }
 
-fn terminals<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    linker
-        .instance(&interface("cli/terminal-input"))?
-        .resource::<TerminalInput>("terminal-input", |mut caller, rep| {
-            caller
-                .data_mut()
-                .wasi()
-                .table
-                .delete(Resource::<TerminalInput>::new(rep))?;
-            Ok(())
-        })?;
-    linker
-        .instance(&interface("cli/terminal-output"))?
-        .resource::<TerminalOutput>("terminal-output", |mut caller, rep| {
-            caller
-                .data_mut()
-                .wasi()
-                .table
-                .delete(Resource::<TerminalOutput>::new(rep))?;
-            Ok(())
-        })?;
-    linker
-        .instance(&interface("cli/terminal-stdin"))?
-        .func_wrap::<(), Option<Resource<TerminalInput>>, _>(
-            "get-terminal-stdin",
-            |mut caller, ()| {
-                let wasi = caller.data_mut().wasi();
-                let terminal = wasi.stdio == Stdio::Inherited && std::io::stdin().is_terminal();
-                Ok(terminal
-                    .then(|| wasi.table.push(TerminalInput))
-                    .transpose()?)
-            },
-        )?;
-    linker
-        .instance(&interface("cli/terminal-stdout"))?
-        .func_wrap::<(), Option<Resource<TerminalOutput>>, _>(
-            "get-terminal-stdout",
-            |mut caller, ()| {
-                let wasi = caller.data_mut().wasi();
-                let terminal = wasi.stdio == Stdio::Inherited && std::io::stdout().is_terminal();
-                Ok(terminal
-                    .then(|| wasi.table.push(TerminalOutput))
-                    .transpose()?)
-            },
-        )?;
-    linker
-        .instance(&interface("cli/terminal-stderr"))?
-        .func_wrap::<(), Option<Resource<TerminalOutput>>, _>(
-            "get-terminal-stderr",
-            |mut caller, ()| {
-                let wasi = caller.data_mut().wasi();
-                let terminal = wasi.stdio == Stdio::Inherited && std::io::stderr().is_terminal();
-                Ok(terminal
-                    .then(|| wasi.table.push(TerminalOutput))
-                    .transpose()?)
-            },
-        )
+impl cli::stdout::Host for WasiCtx {
+    fn get_stdout(&mut self) -> Result<Resource<OutputStream>> {
+        self.output(OutputStream::Stdout)
+    }
+}
+
+impl cli::stderr::Host for WasiCtx {
+    fn get_stderr(&mut self) -> Result<Resource<OutputStream>> {
+        self.output(OutputStream::Stderr)
+    }
+}
+
+impl cli::terminal_input::Host for WasiCtx {}
+impl cli::terminal_input::HostTerminalInput for WasiCtx {
+    fn drop(&mut self, terminal: Resource<TerminalInput>) -> Result<()> {
+        self.give_up(terminal)
+    }
+}
+
+impl cli::terminal_output::Host for WasiCtx {}
+impl cli::terminal_output::HostTerminalOutput for WasiCtx {
+    fn drop(&mut self, terminal: Resource<TerminalOutput>) -> Result<()> {
+        self.give_up(terminal)
+    }
+}
+
+impl cli::terminal_stdin::Host for WasiCtx {
+    fn get_terminal_stdin(&mut self) -> Result<Option<Resource<TerminalInput>>> {
+        self.terminal(std::io::stdin(), TerminalInput)
+    }
+}
+
+impl cli::terminal_stdout::Host for WasiCtx {
+    fn get_terminal_stdout(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
+        self.terminal(std::io::stdout(), TerminalOutput)
+    }
+}
+
+impl cli::terminal_stderr::Host for WasiCtx {
+    fn get_terminal_stderr(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
+        self.terminal(std::io::stderr(), TerminalOutput)
+    }
+}
+
+impl WasiCtx {
+    /// One of the process's streams, if the guest may have them.
+    fn output(&mut self, inherited: OutputStream) -> Result<Resource<OutputStream>> {
+        let stream = match self.stdio {
+            Stdio::Inherited => inherited,
+            Stdio::Null => OutputStream::Null,
+        };
+        Ok(self.table.push(stream)?)
+    }
+
+    /// A terminal, if the guest may have the stream and it is one.
+    fn terminal<R: Send + 'static>(
+        &mut self,
+        stream: impl IsTerminal,
+        terminal: R,
+    ) -> Result<Option<Resource<R>>> {
+        let is_terminal = self.stdio == Stdio::Inherited && stream.is_terminal();
+        let terminal = is_terminal.then(|| self.table.push(terminal));
+        Ok(terminal.transpose()?)
+    }
 }

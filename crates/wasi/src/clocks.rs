@@ -1,21 +1,12 @@
 //! `wasi:clocks`: monotonic time since the context was made, and the wall clock.
 
-use crate::context::WasiView;
-use crate::interface;
+use crate::bindings::wasi::clocks::wall_clock::Datetime;
+use crate::bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use crate::context::WasiCtx;
 use crate::io::Pollable;
 use anyhow::Result;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use trampette_runtime::{ComponentType, Lift, Linker, Lower, Resource};
-
-/// `datetime`: time since 1970, without leap seconds.
-#[derive(ComponentType, Lift, Lower, Clone, Copy, PartialEq, Eq, Debug)]
-#[component(record)]
-pub struct Datetime {
-    /// Whole seconds.
-    pub seconds: u64,
-    /// Less than 1,000,000,000.
-    pub nanoseconds: u32,
-}
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use trampette_runtime::Resource;
 
 impl From<SystemTime> for Datetime {
     fn from(time: SystemTime) -> Self {
@@ -30,7 +21,7 @@ impl From<SystemTime> for Datetime {
 
 impl Datetime {
     /// The time, if the system can express it.
-    pub fn system_time(self) -> Option<SystemTime> {
+    pub(crate) fn system_time(self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(Duration::new(self.seconds, self.nanoseconds))
     }
 }
@@ -38,41 +29,37 @@ impl Datetime {
 /// The clocks' resolution that we promise.
 const RESOLUTION_NANOSECONDS: u32 = 1;
 
-pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    let mut monotonic = linker.instance(&interface("clocks/monotonic-clock"))?;
-    monotonic.func_wrap::<(), u64, _>("now", |mut caller, ()| {
-        Ok(nanoseconds(caller.data_mut().wasi().start.elapsed()))
-    })?;
-    monotonic
-        .func_wrap::<(), u64, _>("resolution", |_, ()| Ok(u64::from(RESOLUTION_NANOSECONDS)))?;
-    monotonic.func_wrap::<(u64,), Resource<Pollable>, _>(
-        "subscribe-instant",
-        |mut caller, (when,)| {
-            let wasi = caller.data_mut().wasi();
-            let deadline = wasi.start.checked_add(Duration::from_nanos(when));
-            Ok(wasi.table.push(Pollable::at(deadline))?)
-        },
-    )?;
-    monotonic.func_wrap::<(u64,), Resource<Pollable>, _>(
-        "subscribe-duration",
-        |mut caller, (time,)| {
-            let deadline = std::time::Instant::now().checked_add(Duration::from_nanos(time));
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .push(Pollable::at(deadline))?)
-        },
-    )?;
+impl monotonic_clock::Host for WasiCtx {
+    fn now(&mut self) -> Result<u64> {
+        Ok(nanoseconds(self.start.elapsed()))
+    }
 
-    let mut wall = linker.instance(&interface("clocks/wall-clock"))?;
-    wall.func_wrap::<(), Datetime, _>("now", |_, ()| Ok(SystemTime::now().into()))?;
-    wall.func_wrap::<(), Datetime, _>("resolution", |_, ()| {
+    fn resolution(&mut self) -> Result<u64> {
+        Ok(u64::from(RESOLUTION_NANOSECONDS))
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> Result<Resource<Pollable>> {
+        let deadline = self.start.checked_add(Duration::from_nanos(when));
+        Ok(self.table.push(Pollable::at(deadline))?)
+    }
+
+    fn subscribe_duration(&mut self, when: u64) -> Result<Resource<Pollable>> {
+        let deadline = Instant::now().checked_add(Duration::from_nanos(when));
+        Ok(self.table.push(Pollable::at(deadline))?)
+    }
+}
+
+impl wall_clock::Host for WasiCtx {
+    fn now(&mut self) -> Result<Datetime> {
+        Ok(SystemTime::now().into())
+    }
+
+    fn resolution(&mut self) -> Result<Datetime> {
         Ok(Datetime {
             seconds: 0,
             nanoseconds: RESOLUTION_NANOSECONDS,
         })
-    })
+    }
 }
 
 /// Nanoseconds, which last for 584 years.

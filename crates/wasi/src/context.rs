@@ -6,7 +6,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use std::path::Path;
 use std::time::Instant;
-use trampette_runtime::ResourceTable;
+use trampette_runtime::{Resource, ResourceTable};
 
 /// Where a store keeps its [`WasiCtx`].
 pub trait WasiView: Send + 'static {
@@ -44,6 +44,12 @@ impl WasiCtx {
     /// The table of the guest's resources.
     pub fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
+    }
+
+    /// Deletes what a guest gave up.
+    pub(crate) fn give_up<R: Send + 'static>(&mut self, resource: Resource<R>) -> Result<()> {
+        self.table.delete(resource)?;
+        Ok(())
     }
 
     /// New descriptors of the preopened directories.

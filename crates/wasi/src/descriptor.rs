@@ -3,8 +3,11 @@
 //! Everything a path can do goes through [`cap_std::fs::Dir`], which resolves `..`, absolute paths
 //! and symbolic links without ever leaving the directory.
 
-use crate::clocks::Datetime;
-use crate::error_code::ErrorCode;
+use crate::bindings::wasi::clocks::wall_clock::Datetime;
+use crate::bindings::wasi::filesystem::types::{
+    Advice as WasiAdvice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
+    ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+};
 use crate::streams::{InputStream, OutputStream};
 use cap_fs_ext::{
     DirExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt,
@@ -15,62 +18,6 @@ use cap_std::fs::{Dir, File, FileTypeExt, Metadata, OpenOptions};
 use cap_std::time::SystemTime;
 use rustix::fs::Advice;
 use std::sync::Arc;
-use trampette_runtime::{ComponentType, Lift, Lower, flags};
-
-flags! {
-    /// `descriptor-flags`.
-    pub struct DescriptorFlags {
-        /// May be read.
-        const READ = "read";
-        /// May be written.
-        const WRITE = "write";
-        /// Writes of data and metadata are synchronous.
-        const FILE_INTEGRITY_SYNC = "file-integrity-sync";
-        /// Writes of data are synchronous.
-        const DATA_INTEGRITY_SYNC = "data-integrity-sync";
-        /// Reads are as synchronous as writes.
-        const REQUESTED_WRITE_SYNC = "requested-write-sync";
-        /// Entries of the directory may be changed.
-        const MUTATE_DIRECTORY = "mutate-directory";
-    }
-}
-
-flags! {
-    /// `path-flags`.
-    pub struct PathFlags {
-        /// A symbolic link at the end of the path is followed.
-        const SYMLINK_FOLLOW = "symlink-follow";
-    }
-}
-
-flags! {
-    /// `open-flags`.
-    pub struct OpenFlags {
-        /// Create the file if it is not there.
-        const CREATE = "create";
-        /// Fail if it is no directory.
-        const DIRECTORY = "directory";
-        /// Fail if it is there.
-        const EXCLUSIVE = "exclusive";
-        /// Empty the file.
-        const TRUNCATE = "truncate";
-    }
-}
-
-/// `descriptor-type`.
-#[derive(ComponentType, Lift, Lower, Clone, Copy, PartialEq, Eq, Debug)]
-#[component(enum)]
-#[allow(missing_docs)]
-pub enum DescriptorType {
-    Unknown,
-    BlockDevice,
-    CharacterDevice,
-    Directory,
-    Fifo,
-    SymbolicLink,
-    RegularFile,
-    Socket,
-}
 
 impl From<cap_std::fs::FileType> for DescriptorType {
     fn from(ty: cap_std::fs::FileType) -> Self {
@@ -87,32 +34,13 @@ impl From<cap_std::fs::FileType> for DescriptorType {
     }
 }
 
-/// `descriptor-stat`.
-#[derive(ComponentType, Lift, Lower, Clone, Copy, PartialEq, Eq, Debug)]
-#[component(record)]
-pub struct DescriptorStat {
-    /// What it is.
-    #[component(name = "type")]
-    pub kind: DescriptorType,
-    /// Number of hard links.
-    pub link_count: u64,
-    /// Bytes.
-    pub size: u64,
-    /// Last access.
-    pub data_access_timestamp: Option<Datetime>,
-    /// Last change of the data.
-    pub data_modification_timestamp: Option<Datetime>,
-    /// Last change of data or status.
-    pub status_change_timestamp: Option<Datetime>,
-}
-
 impl From<Metadata> for DescriptorStat {
     fn from(metadata: Metadata) -> Self {
         let time = |time: std::io::Result<SystemTime>| time.ok().map(|time| time.into_std().into());
         let changed = u64::try_from(cap_std::fs::MetadataExt::ctime(&metadata)).ok();
         let nanoseconds = cap_std::fs::MetadataExt::ctime_nsec(&metadata) as u32;
         DescriptorStat {
-            kind: metadata.file_type().into(),
+            type_: metadata.file_type().into(),
             link_count: MetadataExt::nlink(&metadata),
             size: metadata.len(),
             data_access_timestamp: time(metadata.accessed()),
@@ -123,16 +51,6 @@ impl From<Metadata> for DescriptorStat {
             }),
         }
     }
-}
-
-/// `metadata-hash-value`.
-#[derive(ComponentType, Lift, Lower, Clone, Copy, PartialEq, Eq, Debug)]
-#[component(record)]
-pub struct MetadataHashValue {
-    /// 64 bits.
-    pub lower: u64,
-    /// 64 more.
-    pub upper: u64,
 }
 
 impl From<Metadata> for MetadataHashValue {
@@ -158,18 +76,6 @@ impl From<Metadata> for MetadataHashValue {
     }
 }
 
-/// `new-timestamp`.
-#[derive(ComponentType, Lift, Lower, Clone, Copy, PartialEq, Eq, Debug)]
-#[component(variant)]
-pub enum NewTimestamp {
-    /// Leave it.
-    NoChange,
-    /// The time of the call.
-    Now,
-    /// This time.
-    Timestamp(Datetime),
-}
-
 impl NewTimestamp {
     fn spec(self) -> FsResult<Option<SystemTimeSpec>> {
         Ok(match self {
@@ -181,30 +87,6 @@ impl NewTimestamp {
             }
         })
     }
-}
-
-/// `advice`.
-#[derive(ComponentType, Lift, Lower, Clone, Copy, PartialEq, Eq, Debug)]
-#[component(enum)]
-#[allow(missing_docs)]
-pub enum FileAdvice {
-    Normal,
-    Sequential,
-    Random,
-    WillNeed,
-    DontNeed,
-    NoReuse,
-}
-
-/// `directory-entry`.
-#[derive(ComponentType, Lift, Lower, Clone, PartialEq, Eq, Debug)]
-#[component(record)]
-pub struct DirectoryEntry {
-    /// What it is.
-    #[component(name = "type")]
-    pub kind: DescriptorType,
-    /// Its name.
-    pub name: String,
 }
 
 /// `directory-entry-stream`: the entries that were there when it was opened, without `.` and `..`.
@@ -395,14 +277,14 @@ impl Descriptor {
     }
 
     /// `advise`.
-    pub fn advise(&self, position: u64, length: u64, advice: FileAdvice) -> FsResult<()> {
+    pub fn advise(&self, position: u64, length: u64, advice: WasiAdvice) -> FsResult<()> {
         let advice = match advice {
-            FileAdvice::Normal => Advice::Normal,
-            FileAdvice::Sequential => Advice::Sequential,
-            FileAdvice::Random => Advice::Random,
-            FileAdvice::WillNeed => Advice::WillNeed,
-            FileAdvice::DontNeed => Advice::DontNeed,
-            FileAdvice::NoReuse => Advice::NoReuse,
+            WasiAdvice::Normal => Advice::Normal,
+            WasiAdvice::Sequential => Advice::Sequential,
+            WasiAdvice::Random => Advice::Random,
+            WasiAdvice::WillNeed => Advice::WillNeed,
+            WasiAdvice::DontNeed => Advice::DontNeed,
+            WasiAdvice::NoReuse => Advice::NoReuse,
         };
         Ok(rustix::fs::fadvise(
             self.file()?,
@@ -505,7 +387,7 @@ impl Descriptor {
                 .into_string()
                 .map_err(|_| ErrorCode::IllegalByteSequence)?;
             Ok(DirectoryEntry {
-                kind: entry.file_type()?.into(),
+                type_: entry.file_type()?.into(),
                 name,
             })
         };

@@ -1,52 +1,8 @@
-//! `error-code` of `wasi:filesystem/types`, and how the system's errors map to it.
+//! How the system's errors map to the `error-code` of `wasi:filesystem/types`.
 
+use crate::bindings::wasi::filesystem::types::ErrorCode;
 use rustix::io::Errno;
 use std::io::ErrorKind;
-use trampette_runtime::{ComponentType, Lift, Lower};
-
-/// `error-code`.
-#[derive(ComponentType, Lift, Lower, Clone, Copy, PartialEq, Eq, Debug)]
-#[component(enum)]
-#[allow(missing_docs)]
-pub enum ErrorCode {
-    Access,
-    WouldBlock,
-    Already,
-    BadDescriptor,
-    Busy,
-    Deadlock,
-    Quota,
-    Exist,
-    FileTooLarge,
-    IllegalByteSequence,
-    InProgress,
-    Interrupted,
-    Invalid,
-    Io,
-    IsDirectory,
-    Loop,
-    TooManyLinks,
-    MessageSize,
-    NameTooLong,
-    NoDevice,
-    NoEntry,
-    NoLock,
-    InsufficientMemory,
-    InsufficientSpace,
-    NotDirectory,
-    NotEmpty,
-    NotRecoverable,
-    Unsupported,
-    NoTty,
-    NoSuchDevice,
-    Overflow,
-    NotPermitted,
-    Pipe,
-    ReadOnly,
-    InvalidSeek,
-    TextFileBusy,
-    CrossDevice,
-}
 
 /// The system's numbers and our codes.
 const BY_NUMBER: &[(Errno, ErrorCode)] = &[

@@ -1,292 +1,242 @@
 //! `wasi:filesystem`: the interfaces over [`Descriptor`].
 
-use crate::context::WasiView;
-use crate::descriptor::*;
-use crate::error_code::ErrorCode;
-use crate::interface;
+use crate::bindings::wasi::filesystem::preopens;
+use crate::bindings::wasi::filesystem::types::{self, *};
+use crate::context::WasiCtx;
+use crate::descriptor::{Descriptor, DirectoryEntryStream, FsResult};
 use crate::io::IoError;
 use crate::streams::{InputStream, OutputStream};
 use anyhow::Result;
-use trampette_runtime::{Linker, LinkerInstance, Resource, ResourceTable};
+use trampette_runtime::{Resource, ResourceTableError};
+
+/// Why a function of `wasi:filesystem` fails.
+pub(crate) enum Failure {
+    /// With a code for the guest.
+    Code(ErrorCode),
+    /// With a trap.
+    Trap(anyhow::Error),
+}
+
+impl From<ErrorCode> for Failure {
+    fn from(code: ErrorCode) -> Self {
+        Failure::Code(code)
+    }
+}
+
+impl From<ResourceTableError> for Failure {
+    fn from(error: ResourceTableError) -> Self {
+        Failure::Trap(error.into())
+    }
+}
+
+impl ConvertErrorCode for WasiCtx {
+    fn convert_error_code(&mut self, failure: Failure) -> Result<ErrorCode> {
+        match failure {
+            Failure::Code(code) => Ok(code),
+            Failure::Trap(error) => Err(error),
+        }
+    }
+}
+
+impl preopens::Host for WasiCtx {
+    fn get_directories(&mut self) -> Result<Vec<(Handle, String)>> {
+        let mut directories = Vec::new();
+        for (descriptor, name) in self.open_preopens()? {
+            directories.push((self.table.push(descriptor)?, name));
+        }
+        Ok(directories)
+    }
+}
+
+impl types::Host for WasiCtx {
+    fn filesystem_error_code(&mut self, error: Resource<IoError>) -> Result<Option<ErrorCode>> {
+        Ok(Some(self.table.get(&error)?.code()))
+    }
+}
+
+impl HostDirectoryEntryStream for WasiCtx {
+    fn read_directory_entry(
+        &mut self,
+        this: Resource<DirectoryEntryStream>,
+    ) -> Fallible<Option<DirectoryEntry>> {
+        Ok(self.table.get_mut(&this)?.next_entry()?)
+    }
+
+    fn drop(&mut self, this: Resource<DirectoryEntryStream>) -> Result<()> {
+        self.give_up(this)
+    }
+}
 
 type Handle = Resource<Descriptor>;
+type Fallible<R> = Result<R, Failure>;
 
-pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    let mut types = linker.instance(&interface("filesystem/types"))?;
-    types.resource::<Descriptor>("descriptor", |mut caller, rep| {
-        caller
-            .data_mut()
-            .wasi()
-            .table
-            .delete(Resource::<Descriptor>::new(rep))?;
-        Ok(())
-    })?;
-    types.resource::<DirectoryEntryStream>("directory-entry-stream", |mut caller, rep| {
-        caller
-            .data_mut()
-            .wasi()
-            .table
-            .delete(Resource::<DirectoryEntryStream>::new(rep))?;
-        Ok(())
-    })?;
-    types.func_wrap::<(Resource<IoError>,), Option<ErrorCode>, _>(
-        "filesystem-error-code",
-        |mut caller, (error,)| Ok(Some(caller.data_mut().wasi().table.get(&error)?.code())),
-    )?;
-    contents(&mut types)?;
-    status(&mut types)?;
-    paths(&mut types)?;
-    directories(&mut types)?;
-    linker
-        .instance(&interface("filesystem/preopens"))?
-        .func_wrap::<(), Vec<(Handle, String)>, _>("get-directories", |mut caller, ()| {
-            let wasi = caller.data_mut().wasi();
-            let mut directories = Vec::new();
-            for (descriptor, name) in wasi.open_preopens()? {
-                directories.push((wasi.table.push(descriptor)?, name));
-            }
-            Ok(directories)
+impl WasiCtx {
+    /// Keeps what a descriptor opens in the table.
+    fn open<R: Send + 'static>(
+        &mut self,
+        descriptor: &Handle,
+        open: impl FnOnce(&Descriptor) -> FsResult<R>,
+    ) -> Fallible<Resource<R>> {
+        let opened = open(self.table.get(descriptor)?)?;
+        Ok(self.table.push(opened)?)
+    }
+}
+
+impl HostDescriptor for WasiCtx {
+    fn drop(&mut self, this: Handle) -> Result<()> {
+        self.give_up(this)
+    }
+
+    // Reading and writing.
+
+    fn read_via_stream(&mut self, this: Handle, offset: u64) -> Fallible<Resource<InputStream>> {
+        self.open(&this, |descriptor| descriptor.read_stream(offset))
+    }
+
+    fn write_via_stream(&mut self, this: Handle, offset: u64) -> Fallible<Resource<OutputStream>> {
+        self.open(&this, |descriptor| descriptor.write_stream(offset))
+    }
+
+    fn append_via_stream(&mut self, this: Handle) -> Fallible<Resource<OutputStream>> {
+        self.open(&this, Descriptor::append_stream)
+    }
+
+    fn read(&mut self, this: Handle, length: u64, offset: u64) -> Fallible<(Vec<u8>, bool)> {
+        Ok(self.table.get(&this)?.read(length, offset)?)
+    }
+
+    fn write(&mut self, this: Handle, buffer: &[u8], offset: u64) -> Fallible<u64> {
+        Ok(self.table.get(&this)?.write(buffer, offset)?)
+    }
+
+    fn advise(&mut self, this: Handle, offset: u64, length: u64, advice: Advice) -> Fallible<()> {
+        Ok(self.table.get(&this)?.advise(offset, length, advice)?)
+    }
+
+    fn sync_data(&mut self, this: Handle) -> Fallible<()> {
+        Ok(self.table.get(&this)?.sync_data()?)
+    }
+
+    fn sync(&mut self, this: Handle) -> Fallible<()> {
+        Ok(self.table.get(&this)?.sync()?)
+    }
+
+    fn set_size(&mut self, this: Handle, size: u64) -> Fallible<()> {
+        Ok(self.table.get(&this)?.set_size(size)?)
+    }
+
+    // What is known of an open descriptor.
+
+    fn get_flags(&mut self, this: Handle) -> Fallible<DescriptorFlags> {
+        Ok(self.table.get(&this)?.flags())
+    }
+
+    fn get_type(&mut self, this: Handle) -> Fallible<DescriptorType> {
+        Ok(self.table.get(&this)?.kind()?)
+    }
+
+    fn stat(&mut self, this: Handle) -> Fallible<DescriptorStat> {
+        Ok(self.table.get(&this)?.stat()?)
+    }
+
+    fn set_times(
+        &mut self,
+        this: Handle,
+        access: NewTimestamp,
+        modification: NewTimestamp,
+    ) -> Fallible<()> {
+        let descriptor = self.table.get(&this)?;
+        Ok(descriptor.set_times(access, modification)?)
+    }
+
+    fn is_same_object(&mut self, this: Handle, other: Handle) -> Result<bool> {
+        Ok(self.table.get(&this)?.is_same(self.table.get(&other)?))
+    }
+
+    fn metadata_hash(&mut self, this: Handle) -> Fallible<MetadataHashValue> {
+        Ok(self.table.get(&this)?.metadata_hash()?)
+    }
+
+    // Operations on paths below a directory.
+
+    fn open_at(
+        &mut self,
+        this: Handle,
+        path_flags: PathFlags,
+        path: &str,
+        open: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> Fallible<Handle> {
+        self.open(&this, |descriptor| {
+            descriptor.open_at(path_flags, path, open, flags)
         })
-}
+    }
 
-/// Keeps what was opened in the table.
-fn push<R: Send + 'static>(
-    table: &mut ResourceTable,
-    opened: FsResult<R>,
-) -> Result<FsResult<Resource<R>>> {
-    Ok(match opened {
-        Ok(resource) => Ok(table.push(resource)?),
-        Err(code) => Err(code),
-    })
-}
+    fn stat_at(&mut self, this: Handle, flags: PathFlags, path: &str) -> Fallible<DescriptorStat> {
+        Ok(self.table.get(&this)?.stat_at(flags, path)?)
+    }
 
-/// Reading and writing.
-fn contents<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
-    types.func_wrap::<(Handle, u64), FsResult<Resource<InputStream>>, _>(
-        "[method]descriptor.read-via-stream",
-        |mut caller, (this, position)| {
-            let table = caller.data_mut().wasi().table();
-            let opened = table.get(&this)?.read_stream(position);
-            push(table, opened)
-        },
-    )?;
-    types.func_wrap::<(Handle, u64), FsResult<Resource<OutputStream>>, _>(
-        "[method]descriptor.write-via-stream",
-        |mut caller, (this, position)| {
-            let table = caller.data_mut().wasi().table();
-            let opened = table.get(&this)?.write_stream(position);
-            push(table, opened)
-        },
-    )?;
-    types.func_wrap::<(Handle,), FsResult<Resource<OutputStream>>, _>(
-        "[method]descriptor.append-via-stream",
-        |mut caller, (this,)| {
-            let table = caller.data_mut().wasi().table();
-            let opened = table.get(&this)?.append_stream();
-            push(table, opened)
-        },
-    )?;
-    types.func_wrap::<(Handle, u64, u64), FsResult<(Vec<u8>, bool)>, _>(
-        "[method]descriptor.read",
-        |mut caller, (this, length, position)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .read(length, position))
-        },
-    )?;
-    types.func_wrap::<(Handle, Vec<u8>, u64), FsResult<u64>, _>(
-        "[method]descriptor.write",
-        |mut caller, (this, bytes, position)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .write(bytes, position))
-        },
-    )?;
-    types.func_wrap::<(Handle, u64, u64, FileAdvice), FsResult<()>, _>(
-        "[method]descriptor.advise",
-        |mut caller, (this, position, length, advice)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .advise(position, length, advice))
-        },
-    )?;
-    types.func_wrap::<(Handle,), FsResult<()>, _>(
-        "[method]descriptor.sync-data",
-        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get(&this)?.sync_data()),
-    )?;
-    types.func_wrap::<(Handle,), FsResult<()>, _>(
-        "[method]descriptor.sync",
-        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get(&this)?.sync()),
-    )?;
-    types.func_wrap::<(Handle, u64), FsResult<()>, _>(
-        "[method]descriptor.set-size",
-        |mut caller, (this, size)| Ok(caller.data_mut().wasi().table.get(&this)?.set_size(size)),
-    )
-}
+    fn set_times_at(
+        &mut self,
+        this: Handle,
+        flags: PathFlags,
+        path: &str,
+        access: NewTimestamp,
+        modification: NewTimestamp,
+    ) -> Fallible<()> {
+        let descriptor = self.table.get(&this)?;
+        Ok(descriptor.set_times_at(flags, path, access, modification)?)
+    }
 
-/// What is known of an open descriptor.
-fn status<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
-    types.func_wrap::<(Handle,), FsResult<DescriptorFlags>, _>(
-        "[method]descriptor.get-flags",
-        |mut caller, (this,)| Ok(Ok(caller.data_mut().wasi().table.get(&this)?.flags())),
-    )?;
-    types.func_wrap::<(Handle,), FsResult<DescriptorType>, _>(
-        "[method]descriptor.get-type",
-        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get(&this)?.kind()),
-    )?;
-    types.func_wrap::<(Handle,), FsResult<DescriptorStat>, _>(
-        "[method]descriptor.stat",
-        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get(&this)?.stat()),
-    )?;
-    types.func_wrap::<(Handle, NewTimestamp, NewTimestamp), FsResult<()>, _>(
-        "[method]descriptor.set-times",
-        |mut caller, (this, access, modification)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .set_times(access, modification))
-        },
-    )?;
-    types.func_wrap::<(Handle, Handle), bool, _>(
-        "[method]descriptor.is-same-object",
-        |mut caller, (this, other)| {
-            let table = caller.data_mut().wasi().table();
-            Ok(table.get(&this)?.is_same(table.get(&other)?))
-        },
-    )?;
-    types.func_wrap::<(Handle,), FsResult<MetadataHashValue>, _>(
-        "[method]descriptor.metadata-hash",
-        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get(&this)?.metadata_hash()),
-    )
-}
+    fn metadata_hash_at(
+        &mut self,
+        this: Handle,
+        flags: PathFlags,
+        path: &str,
+    ) -> Fallible<MetadataHashValue> {
+        Ok(self.table.get(&this)?.metadata_hash_at(flags, path)?)
+    }
 
-/// Operations on paths below a directory.
-fn paths<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
-    types
-        .func_wrap::<(Handle, PathFlags, String, OpenFlags, DescriptorFlags), FsResult<Handle>, _>(
-            "[method]descriptor.open-at",
-            |mut caller, (this, path_flags, path, open, flags)| {
-                let table = caller.data_mut().wasi().table();
-                let opened = table.get(&this)?.open_at(path_flags, path, open, flags);
-                push(table, opened)
-            },
-        )?;
-    types.func_wrap::<(Handle, PathFlags, String), FsResult<DescriptorStat>, _>(
-        "[method]descriptor.stat-at",
-        |mut caller, (this, flags, path)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .stat_at(flags, path))
-        },
-    )?;
-    types.func_wrap::<(Handle, PathFlags, String, NewTimestamp, NewTimestamp), FsResult<()>, _>(
-        "[method]descriptor.set-times-at",
-        |mut caller, (this, flags, path, access, modification)| {
-            let descriptor = caller.data_mut().wasi().table.get(&this)?;
-            Ok(descriptor.set_times_at(flags, path, access, modification))
-        },
-    )?;
-    types.func_wrap::<(Handle, PathFlags, String), FsResult<MetadataHashValue>, _>(
-        "[method]descriptor.metadata-hash-at",
-        |mut caller, (this, flags, path)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .metadata_hash_at(flags, path))
-        },
-    )?;
-    types.func_wrap::<(Handle, PathFlags, String, Handle, String), FsResult<()>, _>(
-        "[method]descriptor.link-at",
-        |mut caller, (this, flags, path, to, new)| {
-            let table = caller.data_mut().wasi().table();
-            Ok(table.get(&this)?.link_at(flags, path, table.get(&to)?, new))
-        },
-    )?;
-    types.func_wrap::<(Handle, String), FsResult<String>, _>(
-        "[method]descriptor.readlink-at",
-        |mut caller, (this, path)| Ok(caller.data_mut().wasi().table.get(&this)?.readlink_at(path)),
-    )?;
-    types.func_wrap::<(Handle, String, Handle, String), FsResult<()>, _>(
-        "[method]descriptor.rename-at",
-        |mut caller, (this, path, to, new)| {
-            let table = caller.data_mut().wasi().table();
-            Ok(table.get(&this)?.rename_at(path, table.get(&to)?, new))
-        },
-    )?;
-    types.func_wrap::<(Handle, String, String), FsResult<()>, _>(
-        "[method]descriptor.symlink-at",
-        |mut caller, (this, target, path)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .symlink_at(target, path))
-        },
-    )?;
-    types.func_wrap::<(Handle, String), FsResult<()>, _>(
-        "[method]descriptor.unlink-file-at",
-        |mut caller, (this, path)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .unlink_file_at(path))
-        },
-    )
-}
+    fn link_at(
+        &mut self,
+        this: Handle,
+        flags: PathFlags,
+        path: &str,
+        to: Handle,
+        new: &str,
+    ) -> Fallible<()> {
+        let descriptor = self.table.get(&this)?;
+        Ok(descriptor.link_at(flags, path, self.table.get(&to)?, new)?)
+    }
 
-/// Directories and their entries.
-fn directories<T: WasiView>(types: &mut LinkerInstance<'_, T>) -> Result<()> {
-    types.func_wrap::<(Handle, String), FsResult<()>, _>(
-        "[method]descriptor.create-directory-at",
-        |mut caller, (this, path)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .create_directory_at(path))
-        },
-    )?;
-    types.func_wrap::<(Handle, String), FsResult<()>, _>(
-        "[method]descriptor.remove-directory-at",
-        |mut caller, (this, path)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .remove_directory_at(path))
-        },
-    )?;
-    types.func_wrap::<(Handle,), FsResult<Resource<DirectoryEntryStream>>, _>(
-        "[method]descriptor.read-directory",
-        |mut caller, (this,)| {
-            let table = caller.data_mut().wasi().table();
-            let opened = table.get(&this)?.read_directory();
-            push(table, opened)
-        },
-    )?;
-    types.func_wrap::<(Resource<DirectoryEntryStream>,), FsResult<Option<DirectoryEntry>>, _>(
-        "[method]directory-entry-stream.read-directory-entry",
-        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get_mut(&this)?.next_entry()),
-    )
+    fn readlink_at(&mut self, this: Handle, path: &str) -> Fallible<String> {
+        Ok(self.table.get(&this)?.readlink_at(path)?)
+    }
+
+    fn rename_at(&mut self, this: Handle, path: &str, to: Handle, new: &str) -> Fallible<()> {
+        let descriptor = self.table.get(&this)?;
+        Ok(descriptor.rename_at(path, self.table.get(&to)?, new)?)
+    }
+
+    fn symlink_at(&mut self, this: Handle, target: &str, path: &str) -> Fallible<()> {
+        Ok(self.table.get(&this)?.symlink_at(target, path)?)
+    }
+
+    fn unlink_file_at(&mut self, this: Handle, path: &str) -> Fallible<()> {
+        Ok(self.table.get(&this)?.unlink_file_at(path)?)
+    }
+
+    // Directories and their entries.
+
+    fn create_directory_at(&mut self, this: Handle, path: &str) -> Fallible<()> {
+        Ok(self.table.get(&this)?.create_directory_at(path)?)
+    }
+
+    fn remove_directory_at(&mut self, this: Handle, path: &str) -> Fallible<()> {
+        Ok(self.table.get(&this)?.remove_directory_at(path)?)
+    }
+
+    fn read_directory(&mut self, this: Handle) -> Fallible<Resource<DirectoryEntryStream>> {
+        self.open(&this, Descriptor::read_directory)
+    }
 }

@@ -1,13 +1,14 @@
 //! `wasi:io`: errors, pollables, and the methods of streams.
 
-use crate::context::WasiView;
-use crate::error_code::ErrorCode;
-use crate::interface;
-use crate::streams::{Blocking, InputStream, Outcome, OutputStream, WRITE_PERMIT, stdin_ready};
-use anyhow::{Result, bail};
+use crate::bindings::wasi::filesystem::types::ErrorCode;
+use crate::bindings::wasi::io;
+use crate::bindings::wasi::io::streams::{ConvertStreamError, StreamError};
+use crate::context::WasiCtx;
+use crate::streams::{Blocking, InputStream, OutputStream, WRITE_PERMIT, stdin_ready};
+use anyhow::{Result, anyhow, bail};
 use rustix::event::Timespec;
 use std::time::Instant;
-use trampette_runtime::{Caller, ComponentType, Lift, Linker, Lower, Resource, ResourceTable};
+use trampette_runtime::{List, Resource, ResourceTableError};
 
 /// `error`: why an operation on a stream failed.
 pub struct IoError(pub std::io::Error);
@@ -19,14 +20,33 @@ impl IoError {
     }
 }
 
-/// `stream-error`.
-#[derive(ComponentType, Lift, Lower)]
-#[component(variant)]
-pub enum StreamError {
-    /// The last operation failed.
-    LastOperationFailed(Resource<IoError>),
+/// Why a function of a stream fails.
+pub(crate) enum Failure {
     /// The stream has ended.
     Closed,
+    /// The operation failed, which the guest gets as a resource.
+    Failed(std::io::Error),
+    /// With a trap.
+    Trap(anyhow::Error),
+}
+
+impl From<ResourceTableError> for Failure {
+    fn from(error: ResourceTableError) -> Self {
+        Failure::Trap(error.into())
+    }
+}
+
+impl ConvertStreamError for WasiCtx {
+    fn convert_stream_error(&mut self, failure: Failure) -> Result<StreamError> {
+        match failure {
+            Failure::Closed => Ok(StreamError::Closed),
+            Failure::Failed(error) => {
+                let error = self.table.push(IoError(error))?;
+                Ok(StreamError::LastOperationFailed(error))
+            }
+            Failure::Trap(error) => Err(error),
+        }
+    }
 }
 
 /// `pollable`.
@@ -90,212 +110,165 @@ fn wait(pollables: &[&Pollable]) -> Result<Vec<u32>> {
     }
 }
 
-pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    let mut error = linker.instance(&interface("io/error"))?;
-    error.resource::<IoError>("error", |mut caller, rep| {
-        caller
-            .data_mut()
-            .wasi()
-            .table
-            .delete(Resource::<IoError>::new(rep))?;
-        Ok(())
-    })?;
-    error.func_wrap::<(Resource<IoError>,), String, _>(
-        "[method]error.to-debug-string",
-        |mut caller, (this,)| Ok(caller.data_mut().wasi().table.get(&this)?.0.to_string()),
-    )?;
-    poll_functions(linker)?;
-    input_stream(linker)?;
-    output_stream(linker)
+impl io::error::Host for WasiCtx {}
+impl io::error::HostError for WasiCtx {
+    fn to_debug_string(&mut self, this: Resource<IoError>) -> Result<String> {
+        Ok(self.table.get(&this)?.0.to_string())
+    }
+
+    fn drop(&mut self, this: Resource<IoError>) -> Result<()> {
+        self.give_up(this)
+    }
 }
 
-fn poll_functions<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    let mut poll = linker.instance(&interface("io/poll"))?;
-    poll.resource::<Pollable>("pollable", |mut caller, rep| {
-        caller
-            .data_mut()
-            .wasi()
-            .table
-            .delete(Resource::<Pollable>::new(rep))?;
-        Ok(())
-    })?;
-    poll.func_wrap::<(Resource<Pollable>,), bool, _>(
-        "[method]pollable.ready",
-        |mut caller, (this,)| {
-            Ok(caller
-                .data_mut()
-                .wasi()
-                .table
-                .get(&this)?
-                .is_ready(Instant::now()))
-        },
-    )?;
-    poll.func_wrap::<(Resource<Pollable>,), (), _>(
-        "[method]pollable.block",
-        |mut caller, (this,)| {
-            wait(&[caller.data_mut().wasi().table.get(&this)?])?;
-            Ok(())
-        },
-    )?;
-    poll.func_wrap::<(Vec<Resource<Pollable>>,), Vec<u32>, _>("poll", |mut caller, (list,)| {
-        let table = &caller.data_mut().wasi().table;
+impl io::poll::Host for WasiCtx {
+    fn poll(&mut self, list: List<'_, Resource<Pollable>>) -> Result<Vec<u32>> {
         let pollables = list
             .iter()
-            .map(|pollable| Ok(table.get(&pollable)?))
+            .map(|pollable| Ok(self.table.get(&pollable)?))
             .collect::<Result<Vec<_>>>()?;
         if pollables.is_empty() {
             bail!("poll was called with an empty list");
         }
         wait(&pollables)
-    })
+    }
 }
 
-/// What a stream function returns.
-type StreamResult<R> = Result<R, StreamError>;
+impl io::poll::HostPollable for WasiCtx {
+    fn ready(&mut self, this: Resource<Pollable>) -> Result<bool> {
+        Ok(self.table.get(&this)?.is_ready(Instant::now()))
+    }
 
-fn stream_result<R>(table: &mut ResourceTable, outcome: Outcome<R>) -> Result<StreamResult<R>> {
-    Ok(match outcome {
-        Outcome::Done(value) => Ok(value),
-        Outcome::Closed => Err(StreamError::Closed),
-        Outcome::Failed(error) => Err(StreamError::LastOperationFailed(
-            table.push(IoError(error))?,
-        )),
-    })
-}
-
-fn read<T: WasiView>(
-    caller: &mut Caller<'_, T>,
-    stream: Resource<InputStream>,
-    length: u64,
-    blocking: Blocking,
-) -> Result<StreamResult<Vec<u8>>> {
-    let table = &mut caller.data_mut().wasi().table;
-    let outcome = table.get_mut(&stream)?.read(length, blocking);
-    stream_result(table, outcome)
-}
-
-fn input_stream<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    let mut streams = linker.instance(&interface("io/streams"))?;
-    streams.resource::<InputStream>("input-stream", |mut caller, rep| {
-        caller
-            .data_mut()
-            .wasi()
-            .table
-            .delete(Resource::<InputStream>::new(rep))?;
+    fn block(&mut self, this: Resource<Pollable>) -> Result<()> {
+        wait(&[self.table.get(&this)?])?;
         Ok(())
-    })?;
-    for (name, blocking) in [("read", Blocking::No), ("blocking-read", Blocking::Yes)] {
-        streams.func_wrap::<(Resource<InputStream>, u64), StreamResult<Vec<u8>>, _>(
-            &format!("[method]input-stream.{name}"),
-            move |mut caller, (this, length)| read(&mut caller, this, length, blocking),
-        )?;
     }
-    for (name, blocking) in [("skip", Blocking::No), ("blocking-skip", Blocking::Yes)] {
-        streams.func_wrap::<(Resource<InputStream>, u64), StreamResult<u64>, _>(
-            &format!("[method]input-stream.{name}"),
-            move |mut caller, (this, length)| {
-                let bytes = read(&mut caller, this, length, blocking)?;
-                Ok(bytes.map(|bytes| bytes.len() as u64))
-            },
-        )?;
+
+    fn drop(&mut self, this: Resource<Pollable>) -> Result<()> {
+        self.give_up(this)
     }
-    streams.func_wrap::<(Resource<InputStream>,), Resource<Pollable>, _>(
-        "[method]input-stream.subscribe",
-        |mut caller, (this,)| {
-            let table = &mut caller.data_mut().wasi().table;
-            let pollable = table.get(&this)?.subscribe();
-            Ok(table.push(pollable)?)
-        },
-    )
 }
 
-fn write<T: WasiView>(
-    caller: &mut Caller<'_, T>,
-    stream: Resource<OutputStream>,
-    bytes: &[u8],
-) -> Result<StreamResult<()>> {
-    let table = &mut caller.data_mut().wasi().table;
-    let outcome = table.get_mut(&stream)?.write(bytes);
-    stream_result(table, outcome)
-}
+type Input = Resource<InputStream>;
+type Output = Resource<OutputStream>;
+type Fallible<R> = Result<R, Failure>;
 
-/// Writes zeros.
-fn write_zeroes<T: WasiView>(
-    caller: &mut Caller<'_, T>,
-    stream: Resource<OutputStream>,
-    length: u64,
-) -> Result<StreamResult<()>> {
-    if length > WRITE_PERMIT {
-        bail!("a guest wrote {length} zero bytes; check-write permitted {WRITE_PERMIT}");
+/// What every function of streams is made of.
+impl WasiCtx {
+    fn read_input(&mut self, this: &Input, length: u64, blocking: Blocking) -> Fallible<Vec<u8>> {
+        self.table.get_mut(this)?.read(length, blocking)
     }
-    write(caller, stream, &vec![0; length as usize])
-}
 
-/// Moves bytes from one stream to another.
-fn splice<T: WasiView>(
-    caller: &mut Caller<'_, T>,
-    (to, from, length): (Resource<OutputStream>, Resource<InputStream>, u64),
-    blocking: Blocking,
-) -> Result<StreamResult<u64>> {
-    let bytes = match read(caller, from, length.min(WRITE_PERMIT), blocking)? {
-        Ok(bytes) => bytes,
-        Err(error) => return Ok(Err(error)),
-    };
-    Ok(write(caller, to, &bytes)?.map(|()| bytes.len() as u64))
-}
+    fn skip_input(&mut self, this: &Input, length: u64, blocking: Blocking) -> Fallible<u64> {
+        Ok(self.read_input(this, length, blocking)?.len() as u64)
+    }
 
-fn output_stream<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    let mut streams = linker.instance(&interface("io/streams"))?;
-    streams.resource::<OutputStream>("output-stream", |mut caller, rep| {
-        caller
-            .data_mut()
-            .wasi()
-            .table
-            .delete(Resource::<OutputStream>::new(rep))?;
+    fn write_output(&mut self, this: &Output, bytes: &[u8]) -> Fallible<()> {
+        self.table.get_mut(this)?.write(bytes)
+    }
+
+    fn write_zeros(&mut self, this: &Output, length: u64) -> Fallible<()> {
+        if length > WRITE_PERMIT {
+            return Err(Failure::Trap(anyhow!(
+                "a guest wrote {length} zero bytes; check-write permitted {WRITE_PERMIT}"
+            )));
+        }
+        self.write_output(this, &vec![0; length as usize])
+    }
+
+    /// Writes are never buffered here, so there is nothing to flush.
+    fn flush_output(&mut self, this: &Output) -> Fallible<()> {
+        self.table.get(this)?;
         Ok(())
-    })?;
-    streams.func_wrap::<(Resource<OutputStream>,), StreamResult<u64>, _>(
-        "[method]output-stream.check-write",
-        |mut caller, (this,)| {
-            caller.data_mut().wasi().table.get(&this)?;
-            Ok(Ok(WRITE_PERMIT))
-        },
-    )?;
-    for name in ["write", "blocking-write-and-flush"] {
-        streams.func_wrap::<(Resource<OutputStream>, Vec<u8>), StreamResult<()>, _>(
-            &format!("[method]output-stream.{name}"),
-            |mut caller, (this, bytes)| write(&mut caller, this, bytes),
-        )?;
     }
-    for name in ["write-zeroes", "blocking-write-zeroes-and-flush"] {
-        streams.func_wrap::<(Resource<OutputStream>, u64), StreamResult<()>, _>(
-            &format!("[method]output-stream.{name}"),
-            |mut caller, (this, length)| write_zeroes(&mut caller, this, length),
-        )?;
+
+    /// Moves bytes from one stream to another.
+    fn splice_streams(
+        &mut self,
+        to: &Output,
+        from: &Input,
+        length: u64,
+        blocking: Blocking,
+    ) -> Fallible<u64> {
+        let bytes = self.read_input(from, length.min(WRITE_PERMIT), blocking)?;
+        self.write_output(to, &bytes)?;
+        Ok(bytes.len() as u64)
     }
-    // Writes are never buffered here, so there is nothing to flush.
-    for name in ["flush", "blocking-flush"] {
-        streams.func_wrap::<(Resource<OutputStream>,), StreamResult<()>, _>(
-            &format!("[method]output-stream.{name}"),
-            |mut caller, (this,)| {
-                caller.data_mut().wasi().table.get(&this)?;
-                Ok(Ok(()))
-            },
-        )?;
+}
+
+impl io::streams::Host for WasiCtx {}
+
+impl io::streams::HostInputStream for WasiCtx {
+    fn read(&mut self, this: Input, length: u64) -> Fallible<Vec<u8>> {
+        self.read_input(&this, length, Blocking::No)
     }
-    streams.func_wrap::<(Resource<OutputStream>,), Resource<Pollable>, _>(
-        "[method]output-stream.subscribe",
-        |mut caller, (this,)| {
-            let table = &mut caller.data_mut().wasi().table;
-            table.get(&this)?;
-            Ok(table.push(Pollable::Ready)?)
-        },
-    )?;
-    for (name, blocking) in [("splice", Blocking::No), ("blocking-splice", Blocking::Yes)] {
-        streams.func_wrap::<(Resource<OutputStream>, Resource<InputStream>, u64), StreamResult<u64>, _>(
-            &format!("[method]output-stream.{name}"),
-            move |mut caller, parameters| splice(&mut caller, parameters, blocking),
-        )?;
+
+    fn blocking_read(&mut self, this: Input, length: u64) -> Fallible<Vec<u8>> {
+        self.read_input(&this, length, Blocking::Yes)
     }
-    Ok(())
+
+    fn skip(&mut self, this: Input, length: u64) -> Fallible<u64> {
+        self.skip_input(&this, length, Blocking::No)
+    }
+
+    fn blocking_skip(&mut self, this: Input, length: u64) -> Fallible<u64> {
+        self.skip_input(&this, length, Blocking::Yes)
+    }
+
+    fn subscribe(&mut self, this: Input) -> Result<Resource<Pollable>> {
+        let pollable = self.table.get(&this)?.subscribe();
+        Ok(self.table.push(pollable)?)
+    }
+
+    fn drop(&mut self, this: Input) -> Result<()> {
+        self.give_up(this)
+    }
+}
+
+impl io::streams::HostOutputStream for WasiCtx {
+    fn check_write(&mut self, this: Output) -> Fallible<u64> {
+        self.table.get(&this)?;
+        Ok(WRITE_PERMIT)
+    }
+
+    fn write(&mut self, this: Output, contents: &[u8]) -> Fallible<()> {
+        self.write_output(&this, contents)
+    }
+
+    fn blocking_write_and_flush(&mut self, this: Output, contents: &[u8]) -> Fallible<()> {
+        self.write_output(&this, contents)
+    }
+
+    fn write_zeroes(&mut self, this: Output, length: u64) -> Fallible<()> {
+        self.write_zeros(&this, length)
+    }
+
+    fn blocking_write_zeroes_and_flush(&mut self, this: Output, length: u64) -> Fallible<()> {
+        self.write_zeros(&this, length)
+    }
+
+    fn flush(&mut self, this: Output) -> Fallible<()> {
+        self.flush_output(&this)
+    }
+
+    fn blocking_flush(&mut self, this: Output) -> Fallible<()> {
+        self.flush_output(&this)
+    }
+
+    fn subscribe(&mut self, this: Output) -> Result<Resource<Pollable>> {
+        self.table.get(&this)?;
+        Ok(self.table.push(Pollable::Ready)?)
+    }
+
+    fn splice(&mut self, this: Output, from: Input, length: u64) -> Fallible<u64> {
+        self.splice_streams(&this, &from, length, Blocking::No)
+    }
+
+    fn blocking_splice(&mut self, this: Output, from: Input, length: u64) -> Fallible<u64> {
+        self.splice_streams(&this, &from, length, Blocking::Yes)
+    }
+
+    fn drop(&mut self, this: Output) -> Result<()> {
+        self.give_up(this)
+    }
 }

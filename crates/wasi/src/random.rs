@@ -1,11 +1,10 @@
 //! `wasi:random`. The insecure interfaces are as good as the secure ones.
 
-use crate::context::WasiView;
-use crate::interface;
+use crate::bindings::wasi::random::{insecure, insecure_seed, random};
+use crate::context::WasiCtx;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use rustix::rand::GetRandomFlags;
-use trampette_runtime::Linker;
 
 /// The most bytes that one call gives; a guest's length must not size the host's memory.
 const LIMIT: u64 = 64 << 20;
@@ -37,15 +36,28 @@ fn fill(mut rest: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    let mut random = linker.instance(&interface("random/random"))?;
-    random.func_wrap::<(u64,), Vec<u8>, _>("get-random-bytes", |_, (length,)| bytes(length))?;
-    random.func_wrap::<(), u64, _>("get-random-u64", |_, ()| number())?;
-    let mut insecure = linker.instance(&interface("random/insecure"))?;
-    insecure.func_wrap::<(u64,), Vec<u8>, _>("get-insecure-random-bytes", |_, (length,)| {
-        bytes(length)
-    })?;
-    insecure.func_wrap::<(), u64, _>("get-insecure-random-u64", |_, ()| number())?;
-    let mut seed = linker.instance(&interface("random/insecure-seed"))?;
-    seed.func_wrap::<(), (u64, u64), _>("insecure-seed", |_, ()| Ok((number()?, number()?)))
+impl random::Host for WasiCtx {
+    fn get_random_bytes(&mut self, len: u64) -> Result<Vec<u8>> {
+        bytes(len)
+    }
+
+    fn get_random_u64(&mut self) -> Result<u64> {
+        number()
+    }
+}
+
+impl insecure::Host for WasiCtx {
+    fn get_insecure_random_bytes(&mut self, len: u64) -> Result<Vec<u8>> {
+        bytes(len)
+    }
+
+    fn get_insecure_random_u64(&mut self) -> Result<u64> {
+        number()
+    }
+}
+
+impl insecure_seed::Host for WasiCtx {
+    fn insecure_seed(&mut self) -> Result<(u64, u64)> {
+        Ok((number()?, number()?))
+    }
 }

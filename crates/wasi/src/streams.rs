@@ -1,6 +1,6 @@
 //! Byte streams: the standard ones, and files at a position.
 
-use crate::io::Pollable;
+use crate::io::{Failure, Pollable};
 use cap_std::fs::{File, FileExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind};
@@ -12,22 +12,11 @@ const READ_LIMIT: u64 = 1 << 20;
 /// How many bytes `check-write` permits.
 pub(crate) const WRITE_PERMIT: u64 = 1 << 20;
 
-/// What came of a read or write.
-pub(crate) enum Outcome<T> {
-    /// It succeeded.
-    Done(T),
-    /// The stream has ended.
-    Closed,
-    /// It failed.
-    Failed(io::Error),
-}
-
-impl<T> From<io::Result<T>> for Outcome<T> {
-    fn from(result: io::Result<T>) -> Self {
-        match result {
-            Ok(value) => Outcome::Done(value),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => Outcome::Closed,
-            Err(error) => Outcome::Failed(error),
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::BrokenPipe => Failure::Closed,
+            _ => Failure::Failed(error),
         }
     }
 }
@@ -48,11 +37,11 @@ pub enum InputStream {
 }
 
 impl InputStream {
-    /// Reads what is there, at most `limit` bytes. `Done` with nothing only if `blocking` is not asked
-    /// for, or the limit is 0.
-    pub(crate) fn read(&mut self, limit: u64, blocking: Blocking) -> Outcome<Vec<u8>> {
+    /// Reads what is there, at most `limit` bytes. Gives nothing only if `blocking` is not asked for,
+    /// or the limit is 0.
+    pub(crate) fn read(&mut self, limit: u64, blocking: Blocking) -> Result<Vec<u8>, Failure> {
         if limit == 0 {
-            return Outcome::Done(Vec::new());
+            return Ok(Vec::new());
         }
         let mut buffer = vec![0; limit.min(READ_LIMIT) as usize];
         let result = match self {
@@ -60,7 +49,7 @@ impl InputStream {
             InputStream::Stdin
                 if blocking == Blocking::No && !stdin_ready(Some(&Timespec::default())) =>
             {
-                return Outcome::Done(Vec::new());
+                return Ok(Vec::new());
             }
             InputStream::Stdin => {
                 retry(|| Ok(rustix::io::read(rustix::stdio::stdin(), &mut buffer)?))
@@ -74,12 +63,13 @@ impl InputStream {
             }
         };
         match result {
-            Ok(0) => Outcome::Closed,
+            Ok(0) => Err(Failure::Closed),
             Ok(count) => {
                 buffer.truncate(count);
-                Outcome::Done(buffer)
+                Ok(buffer)
             }
-            Err(error) => Outcome::Failed(error),
+            // Unlike that of a write, no failure of a read is the end of the stream.
+            Err(error) => Err(Failure::Failed(error)),
         }
     }
 
@@ -125,7 +115,7 @@ pub enum OutputStream {
 
 impl OutputStream {
     /// Writes everything.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Outcome<()> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let written = retry(|| match self {
@@ -145,13 +135,12 @@ impl OutputStream {
                     position: None,
                 } => append(file, rest),
             });
-            match written {
-                Ok(0) => return Outcome::Failed(ErrorKind::WriteZero.into()),
-                Ok(count) => rest = &rest[count..],
-                Err(error) => return Err(error).into(),
+            match written? {
+                0 => return Err(Failure::Failed(ErrorKind::WriteZero.into())),
+                count => rest = &rest[count..],
             }
         }
-        Outcome::Done(())
+        Ok(())
     }
 }
 
