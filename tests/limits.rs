@@ -92,7 +92,7 @@ fn a_branch_table_with_ten_thousand_cases() -> Result<()> {
 
 #[test]
 fn a_function_too_large_for_the_backtracking_register_allocator() -> Result<()> {
-    // `examples/compile_curve.rs` shows that the time is linear.
+    // `bench/src/bin/compile_curve.rs` shows that the time is linear.
     let mut fields = String::from("(func (export \"run\") (result i32) (local i32 i32 i32)");
     for i in 0..15_000 {
         write!(

@@ -1,17 +1,20 @@
-//! How compile time grows with what is in one function, and with the number of functions:
+//! How compile time grows with what is in one function, and with the number of functions; in
+//! `bench`:
 //!
 //! ```text
-//! cargo run --release --example compile_curve
+//! cargo run --release --bin compile_curve
 //! ```
 //!
 //! Each line is one program compiled on one thread. `growth` is the exponent from the line before:
 //! 1 is linear, 2 quadratic.
 //!
-//! Nested loops are quadratic in their depth, and refused beyond 5,000. Blocks in a row are quadratic up to 25,000
-//! basic blocks; functions with more get a register allocator that is linear.
+//! Nested loops are quadratic in their depth, and refused beyond 5,000. Blocks in a row are
+//! quadratic up to 25,000 basic blocks; functions with more get a register allocator that is
+//! linear.
 //!
-//! Without `--release` nested blocks are quadratic as well: Cranelift and its register allocator then check
-//! their own work (`debug_assert` in `egraph`, `validate_ssa`) by walking the dominator tree.
+//! Without `--release` nested blocks are quadratic as well: Cranelift and its register allocator
+//! then check their own work (`debug_assert` in `egraph`, `validate_ssa`) by walking the dominator
+//! tree.
 
 use anyhow::Result;
 use std::time::{Duration, Instant};

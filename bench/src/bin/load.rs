@@ -1,5 +1,5 @@
-//! How long loading an artifact takes:
-//! `cargo run --release -p trampette-runtime --example load -- app.elf 1000`.
+//! How long loading an artifact takes, in `bench`:
+//! `cargo run --release --bin load -- app.elf 1000`.
 
 use anyhow::{Context, Result};
 use std::time::Instant;
@@ -11,7 +11,7 @@ fn main() -> Result<()> {
     let times: u32 = arguments.next().map_or(Ok(100), |times| times.parse())?;
     let start = Instant::now();
     for _ in 0..times {
-        // SAFETY: whoever runs this example leaves the file alone meanwhile.
+        // SAFETY: whoever runs this leaves the file alone meanwhile.
         drop(unsafe { Component::from_file_unchecked(&path) }?);
     }
     println!("{:?} a load", start.elapsed() / times);
