@@ -1,5 +1,5 @@
-//! Compiling once and running many times, as a fleet of hosts would: the file is compiled to an artifact,
-//! and each "machine" only loads it. `cargo run --example precompile`.
+//! Compiling once and running many times, as a fleet of hosts would: the file is compiled to an
+//! artifact, and each "machine" only loads it. `cargo run --example precompile`.
 
 use anyhow::Result;
 use std::path::Path;
