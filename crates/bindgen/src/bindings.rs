@@ -238,7 +238,8 @@ impl<'a> Bindings<'a> {
         self.absent.contains(&resource)
     }
 
-    /// What an imported function succeeds and fails with, if the host has an error of its own for it.
+    /// What an imported function succeeds and fails with, if the host has an error of its own for
+    /// it.
     pub fn trappable(&self, function: &Function) -> Option<Trappable<'a>> {
         let WitType::Id(result) = function.result? else {
             return None;
@@ -262,8 +263,8 @@ impl<'a> Bindings<'a> {
         types.into_iter().filter(is_trappable).collect()
     }
 
-    /// The alias, at the place where the macro is, of the Rust type that a resource or error is said
-    /// to be.
+    /// The alias, at the place where the macro is, of the Rust type that a resource or error is
+    /// said to be.
     pub fn mapped(&self, id: TypeId) -> Option<Ident> {
         self.mapped.get(&id)?;
         let mut aliases = self.aliases.borrow_mut();
@@ -275,8 +276,8 @@ impl<'a> Bindings<'a> {
         Some(alias)
     }
 
-    /// The definitions of those aliases that were used. They are where the macro is, because that is
-    /// where the types' paths mean something.
+    /// The definitions of those aliases that were used. They are where the macro is, because that
+    /// is where the types' paths mean something.
     pub fn alias_definitions(&self) -> TokenStream {
         let aliases = self.aliases.borrow();
         let define = |(alias, id): &(Ident, TypeId)| {

@@ -1,7 +1,7 @@
 //! Host traits and `add_to_linker`.
 //!
-//! An interface gives one trait for its functions and one for each of its resources, which the first
-//! requires, so that a host type that implements it implements everything.
+//! An interface gives one trait for its functions and one for each of its resources, which the
+//! first requires, so that a host type that implements it implements everything.
 
 use crate::bindings::{Bindings, Item, Scope, Trappable};
 use crate::definitions::docs;

@@ -62,26 +62,27 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// # Arguments
-/// - `path: "wit"` — a WIT file or a folder with a `deps` folder, relative to `Cargo.toml`; a list of
-///   several is read in order. Without `path` and `inline` it is `"wit"`.
+/// - `path: "wit"` — a WIT file or a folder with a `deps` folder, relative to `Cargo.toml`; a list
+///   of several is read in order. Without `path` and `inline` it is `"wit"`.
 /// - `inline: "…"` — WIT; it may use packages that `path` names.
 /// - `world: "…"` — the world's name, with or without its package; needed if there are several.
 /// - `interfaces: "…"` — what a world contains (`import …; export …; include …;`), in place of
 ///   `inline` and `world`; the struct is then `Interfaces`.
 /// - `features: ["…"]` — the features that are on, of those that WIT calls unstable. Without it all
 ///   are.
-/// - `with: { "…": …, }` — what exists already: `"package:name/interface/resource": Type` says which
-///   Rust type an imported resource is, so that functions take `Resource<Type>`; `!` in place of the
-///   type says that the host never makes such a resource;
-///   `"package:name/interface": path` uses the module of other bindings for a whole imported
-///   interface, which the `add_to_linker` of that module then defines.
+/// - `with: { "…": …, }` — what exists already: `"package:name/interface/resource": Type` says
+///   which Rust type an imported resource is, so that functions take `Resource<Type>`; `!` in place
+///   of the type says that the host never makes such a resource; `"package:name/interface": path`
+///   uses the module of other bindings for a whole imported interface, which the `add_to_linker` of
+///   that module then defines.
 /// - `trappable: { "package:name/interface/type": Type, }` — the host's own type for an error.
 ///
 /// # Errors of the host's own
-/// A function that returns a `result` is in Rust a `Result<Result<T, E>>`: the outer error is a trap.
-/// With `trappable` for the type `e` it is a `Result<T, Type>`, so that `?` works for both, and the
-/// trait `ConvertE` of the type's interface makes an `E` or a trap of a `Type` — with the host at
-/// hand, that an error may become a resource. Traits of interfaces with such functions require it.
+/// A function that returns a `result` is in Rust a `Result<Result<T, E>>`: the outer error is a
+/// trap. With `trappable` for the type `e` it is a `Result<T, Type>`, so that `?` works for both,
+/// and the trait `ConvertE` of the type's interface makes an `E` or a trap of a `Type` — with the
+/// host at hand, that an error may become a resource. Traits of interfaces with such functions
+/// require it.
 ///
 /// ```
 /// mod bindings {
@@ -151,25 +152,26 @@ use proc_macro::TokenStream;
 ///
 /// # Resources that never exist
 /// Components of language runtimes import whole interfaces, of which a host may refuse to make a
-/// resource at all. With `"…": !` the resource is defined, so that its handles have a type; no trait
-/// asks for its functions, and they are left out of the linker, where
+/// resource at all. With `"…": !` the resource is defined, so that its handles have a type; no
+/// trait asks for its functions, and they are left out of the linker, where
 /// [`define_unknown_imports_as_traps_in`](../trampette_runtime/struct.Linker.html) finds them.
 ///
 /// # What is generated
-/// - For every imported interface a module `package::name::interface` with its types, a trait `Host`
-///   for its functions, a trait `HostThing` for each resource `thing`, and `add_to_linker`. Methods
-///   get strings, and lists of numbers, as views of the guest's memory (`&str`, `&[u8]`); other lists
-///   are `List<'_, T>`. They return what the WIT says inside of `Result`, whose error is a trap.
-///   `add_to_linker` takes what finds the implementation in the store's data; it is compiled into
-///   each function, like a call by hand.
-///   A resource is represented by a `Resource<Thing>`, a number that the host chooses.
+/// - For every imported interface a module `package::name::interface` with its types, a trait
+///   `Host` for its functions, a trait `HostThing` for each resource `thing`, and `add_to_linker`.
+///   Methods get strings, and lists of numbers, as views of the guest's memory (`&str`, `&[u8]`);
+///   other lists are `List<'_, T>`. They return what the WIT says inside of `Result`, whose error
+///   is a trap. `add_to_linker` takes what finds the implementation in the store's data; it is
+///   compiled into each function, like a call by hand. A resource is represented by a
+///   `Resource<Thing>`, a number that the host chooses.
 /// - For every exported interface a module `exports::package::name::interface` with its types, a
-///   struct `Guest` with a `call_…` method for each function, and a struct `GuestThing` for those of
-///   a resource. The resource itself is a `Thing`, a typed `ResourceAny`. An interface that is
+///   struct `Guest` with a `call_…` method for each function, and a struct `GuestThing` for those
+///   of a resource. The resource itself is a `Thing`, a typed `ResourceAny`. An interface that is
 ///   imported too has two modules, and its resources are two types.
 /// - For the world a struct of its name: `instantiate`, `new` for an existing instance,
-///   `add_to_linker` for all imports, `call_…` for its own functions, and a method for each exported
-///   interface; and a trait of its name with `Imports` for functions that it imports directly.
+///   `add_to_linker` for all imports, `call_…` for its own functions, and a method for each
+///   exported interface; and a trait of its name with `Imports` for functions that it imports
+///   directly.
 #[proc_macro]
 pub fn bindgen(input: TokenStream) -> TokenStream {
     input::Input::parse(input.into())

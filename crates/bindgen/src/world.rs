@@ -186,8 +186,8 @@ impl<'a> Bindings<'a> {
         }
         let adder = (!traits.is_empty()).then(|| {
             quote! {
-                /// Defines everything that the world imports in a linker; `get` finds what implements
-                /// it in the store's data.
+                /// Defines everything that the world imports in a linker; `get` finds what
+                /// implements it in the store's data.
                 ///
                 /// # Errors
                 /// If a name is taken.
@@ -202,8 +202,8 @@ impl<'a> Bindings<'a> {
         });
 
         let functions = self.world_functions(Side::Export);
-        // A resource in a world is imported: WIT has no way to say that the world exports one, other
-        // than in an interface.
+        // A resource in a world is imported: WIT has no way to say that the world exports one,
+        // other than in an interface.
         if let Some(item) = functions
             .iter()
             .find(|item| item.function.kind.resource().is_some())

@@ -1,5 +1,5 @@
-//! Worlds whose hosts want something of their own: errors that may be traps, resources that they never
-//! make, some of the unstable functions. Their bindings must compile, and link.
+//! Worlds whose hosts want something of their own: errors that may be traps, resources that they
+//! never make, some of the unstable functions. Their bindings must compile, and link.
 
 #![allow(dead_code)]
 

@@ -1,5 +1,5 @@
-//! What `bindgen!` makes of the world `wasi:cli/imports`: types, and a trait for every interface and
-//! resource, which the other files implement for [`WasiCtx`](crate::WasiCtx).
+//! What `bindgen!` makes of the world `wasi:cli/imports`: types, and a trait for every interface
+//! and resource, which the other files implement for [`WasiCtx`](crate::WasiCtx).
 //!
 //! Functions that may fail do so with a type of the host's: a code of the interface, or a trap.
 //! Unstable functions are left out, and so is what could only be called on a socket.

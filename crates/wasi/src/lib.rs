@@ -1,5 +1,5 @@
-//! WASI 0.2 for hosts of `trampette-runtime`: the imports of the `wasi:cli/command` world; sockets are
-//! refused.
+//! WASI 0.2 for hosts of `trampette-runtime`: the imports of the `wasi:cli/command` world; sockets
+//! are refused.
 //!
 //! The interfaces and their types are those of `wit/`, by way of `bindgen!` (`bindings.rs`); a host
 //! serves components that import any 0.2 version of them.

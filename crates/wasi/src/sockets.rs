@@ -1,9 +1,10 @@
-//! `wasi:sockets`, refused: a guest gets the network as a value, and an error whenever it wants to use it.
+//! `wasi:sockets`, refused: a guest gets the network as a value, and an error whenever it wants to
+//! use it.
 //!
-//! Language runtimes import sockets whether the program uses them or not; so that such programs run,
-//! what makes sockets or looks up names answers `not-supported` or `access-denied`. Methods of sockets
-//! are left to [`trampette_runtime::Linker::define_unknown_imports_as_traps_in`]: there are no sockets
-//! to call them on.
+//! Language runtimes import sockets whether the program uses them or not; so that such programs
+//! run, what makes sockets or looks up names answers `not-supported` or `access-denied`. Methods of
+//! sockets are left to [`trampette_runtime::Linker::define_unknown_imports_as_traps_in`]: there are
+//! no sockets to call them on.
 
 use crate::bindings::wasi::sockets;
 use crate::bindings::wasi::sockets::ip_name_lookup::ResolveAddressStream;

@@ -37,8 +37,8 @@ pub enum InputStream {
 }
 
 impl InputStream {
-    /// Reads what is there, at most `limit` bytes. Gives nothing only if `blocking` is not asked for,
-    /// or the limit is 0.
+    /// Reads what is there, at most `limit` bytes. Gives nothing only if `blocking` is not asked
+    /// for, or the limit is 0.
     pub(crate) fn read(&mut self, limit: u64, blocking: Blocking) -> Result<Vec<u8>, Failure> {
         if limit == 0 {
             return Ok(Vec::new());
