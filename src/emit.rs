@@ -7,7 +7,7 @@ use crate::component::ParseOptions;
 use crate::inline::heuristics::Tunables;
 use crate::layout::lay_out;
 use crate::modules::validate::validate_unreachable;
-use crate::program::Program;
+use crate::program::{Program, TrampolineKind};
 use crate::program::symbols::symbol;
 use crate::{CompileOptions, in_thread_pool};
 use anyhow::Result;
@@ -22,6 +22,11 @@ pub enum Emit {
     Clif,
     /// Machine code of every compiled function.
     Assembly,
+}
+
+/// The kinds of component trampolines, by the words that end their symbols.
+pub fn trampoline_kinds() -> &'static [&'static str] {
+    TrampolineKind::NAMES
 }
 
 /// Prints a stage's result for a component. Of functions, those whose symbol contains `filter`.

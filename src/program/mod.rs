@@ -406,19 +406,32 @@ pub(crate) enum ErrorContextBuiltIn {
 }
 
 impl TrampolineKind {
+    /// All that [`TrampolineKind::name`] says.
+    pub(crate) const NAMES: &[&str] = &[
+        "lower-import",
+        "adapter",
+        "resource-new",
+        "resource-rep",
+        "resource-drop",
+        "error-context-new",
+        "error-context-debug-message",
+        "error-context-drop",
+    ];
+
     /// A word for symbols and listings.
     pub(crate) fn name(&self) -> &'static str {
-        match self {
-            TrampolineKind::LowerImport { .. } => "lower-import",
-            TrampolineKind::Adapter { .. } => "adapter",
-            TrampolineKind::ResourceNew { .. } => "resource-new",
-            TrampolineKind::ResourceRep { .. } => "resource-rep",
-            TrampolineKind::ResourceDrop { .. } => "resource-drop",
+        let position = match self {
+            TrampolineKind::LowerImport { .. } => 0,
+            TrampolineKind::Adapter { .. } => 1,
+            TrampolineKind::ResourceNew { .. } => 2,
+            TrampolineKind::ResourceRep { .. } => 3,
+            TrampolineKind::ResourceDrop { .. } => 4,
             TrampolineKind::ErrorContext { built_in, .. } => match built_in {
-                ErrorContextBuiltIn::New => "error-context-new",
-                ErrorContextBuiltIn::DebugMessage => "error-context-debug-message",
-                ErrorContextBuiltIn::Drop => "error-context-drop",
+                ErrorContextBuiltIn::New => 5,
+                ErrorContextBuiltIn::DebugMessage => 6,
+                ErrorContextBuiltIn::Drop => 7,
             },
-        }
+        };
+        Self::NAMES[position]
     }
 }

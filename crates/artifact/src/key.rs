@@ -165,6 +165,36 @@ pub enum SymbolKey {
     Data(DataKey),
 }
 
+impl FuncKey {
+    /// One key of every kind, in every convention that the kind has: of builtins and of unsafe
+    /// intrinsics each one. What lists or tests all kinds takes them from here.
+    pub fn one_of_each() -> Vec<FuncKey> {
+        let export = ExportId(0);
+        let mut keys = vec![
+            FuncKey::ModuleFunction(UnitId(0), 0),
+            FuncKey::ArrayToWasm(UnitId(0), 0),
+            FuncKey::WasmToArray(CoreImportId(0)),
+            FuncKey::StringRoute(StringRouteId(0)),
+        ];
+        for abi in [Abi::Wasm, Abi::Array] {
+            keys.push(FuncKey::ComponentTrampoline(abi, TrampolineId(0)));
+            let intrinsics = Intrinsic::ALL.iter();
+            keys.extend(intrinsics.map(|(it, _)| FuncKey::UnsafeIntrinsic(abi, *it)));
+        }
+        for abi in [Abi::Wasm, Abi::Array, Abi::Native] {
+            keys.push(FuncKey::ResourceDrop(abi, ResourceId(0)));
+        }
+        for abi in [Abi::Wasm, Abi::Native] {
+            keys.push(FuncKey::ExportEntry(abi, export));
+            keys.push(FuncKey::PostReturn(abi, export));
+            keys.push(FuncKey::Startup(abi, 0));
+        }
+        keys.extend(Builtin::ALL.iter().map(|it| FuncKey::Builtin(*it)));
+        keys.sort();
+        keys
+    }
+}
+
 const KIND_SHIFT: u32 = 26;
 const LOW: u32 = (1 << KIND_SHIFT) - 1;
 
@@ -293,6 +323,19 @@ impl fmt::Display for SymbolKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
+    /// A kind that has a number has a key in the list.
+    #[test]
+    fn the_list_of_kinds_is_complete() {
+        let kind = |key: &FuncKey| SymbolKey::Func(*key).encode().0 >> KIND_SHIFT;
+        let listed: BTreeSet<u32> = FuncKey::one_of_each().iter().map(kind).collect();
+        let known = (0..1 << (32 - KIND_SHIFT)).filter(|kind| {
+            let key = SymbolKey::decode(kind << KIND_SHIFT, 0);
+            matches!(key, Some(SymbolKey::Func(_)))
+        });
+        assert_eq!(listed, known.collect());
+    }
 
     #[test]
     fn encoding_round_trips_and_order_is_the_text_order() {
