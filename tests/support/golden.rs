@@ -4,9 +4,14 @@ use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use std::path::Path;
 
+/// Whether golden files are written instead of compared.
+pub fn blesses() -> bool {
+    std::env::var_os("BLESS").is_some()
+}
+
 /// Fails if the file holds something else, and shows where; with `BLESS=1` writes it instead.
 pub fn check(golden: &Path, found: &str) -> Result<()> {
-    if std::env::var_os("BLESS").is_some() {
+    if blesses() {
         return Ok(std::fs::write(golden, found)?);
     }
     let expected = std::fs::read_to_string(golden)

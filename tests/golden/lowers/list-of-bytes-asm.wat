@@ -1,6 +1,6 @@
 ;;! emit = "asm"
 ;;! function = "lower-import"
-;; As `lower-list-of-bytes`, in machine code.
+;; As `list-of-bytes`, in machine code.
 (component
   (import "write" (func $write (param "bytes" (list u8))))
   (core module $libc (memory (export "memory") 1))

@@ -1,0 +1,3 @@
+;; What the host cannot provide.
+(component
+  (import "c" (component (export "f" (func)))))
