@@ -1,26 +1,20 @@
-//! Bad input: every one gives one clear error and a non-zero exit; nothing panics, nothing crashes, and no
-//! half-written file stays behind.
+//! Bad input that no file can say: components and artifacts that are cut off or damaged. Every one
+//! gives an error; nothing panics, nothing crashes. What the command line says of bad input is in
+//! `tests/cli`.
 
 #[path = "support/suites.rs"]
 mod suites;
 
 use anyhow::Result;
 use object::{Object, ObjectSection};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use tempfile::TempDir;
+use std::path::Path;
 use trampette::CompileOptions;
 use trampette_artifact::header::{Identification, section};
 use trampette_runtime::{Component, Linker, Store};
 
-fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("examples")
-        .join(name)
-}
-
 fn greeter() -> Vec<u8> {
-    wat::parse_file(example("greeter.wat")).unwrap()
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    wat::parse_file(examples.join("greeter.wat")).unwrap()
 }
 
 fn artifact() -> Vec<u8> {
@@ -28,80 +22,6 @@ fn artifact() -> Vec<u8> {
     trampette::compile_component(&wasm, &CompileOptions::default())
         .unwrap()
         .into_bytes()
-}
-
-fn trampette(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_trampette"))
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-/// Checks that a command failed with one clear error that contains `expected`.
-#[track_caller]
-fn expect_error(output: &Output, expected: &str) {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(errors.starts_with("error: "), "{errors}");
-    assert_eq!(errors.matches("error: ").count(), 1, "{errors}");
-    assert!(!errors.contains("panicked"), "{errors}");
-    assert!(
-        errors.contains(expected),
-        "{errors:?} does not contain {expected:?}"
-    );
-    assert!(output.stdout.is_empty());
-}
-
-/// Compiles bytes by the command line, which must fail and leave nothing behind.
-#[track_caller]
-fn expect_compile_error(bytes: &[u8], expected: &str) {
-    let folder = TempDir::new().unwrap();
-    let input = folder.path().join("input.wasm");
-    std::fs::write(&input, bytes).unwrap();
-    for command in ["compile", "run", "inspect"] {
-        let output = trampette(&[command, input.to_str().unwrap()]);
-        expect_error(&output, expected);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            errors.contains("input.wasm"),
-            "the error does not name the file: {errors}"
-        );
-    }
-    let left: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|e| e.unwrap().file_name())
-        .collect();
-    assert_eq!(left, ["input.wasm"]);
-}
-
-#[test]
-fn files_that_are_no_components() {
-    expect_compile_error(b"", "the file is empty");
-    expect_compile_error(
-        b"\x17\x80random\xffbytes",
-        "neither a WebAssembly component",
-    );
-    expect_compile_error(b"\0asm\x01\0\0\0\x0a\x01\x01", "at offset 0x");
-    expect_compile_error(b"\x7fELF", "");
-    expect_compile_error(b"(component (import", "cannot assemble");
-}
-
-#[test]
-fn a_missing_file_is_named() {
-    let output = trampette(&["run", "no-such-file.wasm"]);
-    expect_error(&output, "cannot read no-such-file.wasm");
-}
-
-#[test]
-fn an_unwritable_output_is_named_and_nothing_stays() {
-    let input = example("answer.wat");
-    let output = trampette(&[
-        "compile",
-        input.to_str().unwrap(),
-        "-o",
-        "/no/such/folder/out.elf",
-    ]);
-    expect_error(&output, "cannot write /no/such/folder/out.elf");
 }
 
 #[test]
@@ -126,66 +46,6 @@ fn truncated_components_give_errors() {
             );
         }
     }
-}
-
-#[test]
-fn a_component_that_imports_what_the_linker_lacks() {
-    let input = example("greeter.wat");
-    let output = trampette(&["run", "--invoke", "greet(\"Ada\")", input.to_str().unwrap()]);
-    expect_error(&output, "log");
-}
-
-#[test]
-fn a_call_of_what_is_not_exported_or_with_wrong_arguments() {
-    let input = example("answer.wat");
-    let input = input.to_str().unwrap();
-    expect_error(
-        &trampette(&["run", "--invoke", "nothing()", input]),
-        "no function `nothing`",
-    );
-    expect_error(
-        &trampette(&["run", "--invoke", "sum([\"x\"])", input]),
-        "sum",
-    );
-    expect_error(
-        &trampette(&["run", "--invoke", "sum(", input]),
-        "no call in WAVE",
-    );
-    expect_error(&trampette(&["run", input]), "wasi:cli/run");
-}
-
-#[test]
-fn an_endless_guest_ends_after_its_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let spin = "(func (export \"spin\") (result i32) (loop (br 0)) unreachable)";
-    let module = format!("(module {spin})");
-    let component = format!(
-        "(component (core module $m {spin}) (core instance $i (instantiate $m)) \
-         (func (export \"spin\") (result s32) (canon lift (core func $i \"spin\"))))"
-    );
-    for text in [module, component] {
-        let input = folder.path().join("spin.wat");
-        std::fs::write(&input, text).unwrap();
-        let input = input.to_str().unwrap();
-        let output = trampette(&["run", "--timeout", "0.05", "--invoke", "spin()", input]);
-        assert_eq!(output.status.code(), Some(134));
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(error.contains("interrupt"), "{error}");
-    }
-}
-
-#[test]
-fn a_missing_preopen_is_named() {
-    let input = example("answer.wat");
-    let arguments = [
-        "run",
-        "--dir",
-        "/no/such/folder",
-        "--invoke",
-        "sum([])",
-        input.to_str().unwrap(),
-    ];
-    expect_error(&trampette(&arguments), "/no/such/folder");
 }
 
 /// The sections of an artifact that have contents: name and range.
@@ -231,8 +91,8 @@ fn truncated_artifacts_are_refused() {
     }
 }
 
-/// Flips one byte at a time. Whatever has a checksum must be refused; in the rest (headers and symbols) a
-/// flip may also do no harm, but never more than that.
+/// Flips one byte at a time. Whatever has a checksum must be refused; in the rest (headers and
+/// symbols) a flip may also do no harm, but never more than that.
 #[test]
 fn damaged_artifacts_are_refused() -> Result<()> {
     let bytes = artifact();

@@ -1,0 +1,2 @@
+;; RUN: compile --emit clif %
+(module (func (export "f") (result i32) (i32.const 42)))

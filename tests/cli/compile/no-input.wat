@@ -1,0 +1,2 @@
+;; RUN(2): compile
+;; RUN(2): no-such-command

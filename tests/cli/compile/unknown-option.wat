@@ -1,0 +1,2 @@
+;; RUN(2): compile --no-such-option %
+(component)

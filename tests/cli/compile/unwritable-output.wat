@@ -1,0 +1,3 @@
+;; RUN(1): compile % -o %tmp/no/such/folder/app.elf
+;; LEAVES:
+(component)

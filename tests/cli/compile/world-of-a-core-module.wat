@@ -1,0 +1,3 @@
+;; FILE: w.wit package a:b; world w {}
+;; RUN(1): compile --wit %tmp/w.wit % -o %tmp/app.elf
+(module)

@@ -1,0 +1,5 @@
+;; RUN: --help
+;; RUN: compile --help
+;; RUN: run --help
+;; RUN: inspect --help
+;; RUN: wast --help

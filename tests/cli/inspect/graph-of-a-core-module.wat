@@ -1,0 +1,3 @@
+;; RUN(1): inspect --graph %tmp/plan.svg %
+;; LEAVES:
+(module)

@@ -1,0 +1,8 @@
+;; RUN: inspect %
+;; RUN: compile % -o %tmp/app.elf
+;; RUN: inspect %tmp/app.elf
+;; WIT cannot use a type of an interface that has no name: there is no world.
+(component
+  (import "one" (instance $one (export "r" (type (sub resource)))))
+  (alias export $one "r" (type $r))
+  (import "two" (instance (export "again" (type (eq $r))))))

@@ -1,0 +1,7 @@
+;; RUN(134): run --timeout 0.05 --invoke 'spin()' %
+;; RUN(2): run --timeout -1 --invoke 'spin()' %
+;; RUN(2): run --timeout soon --invoke 'spin()' %
+(component
+  (core module $m (func (export "spin") (result i32) (loop (br 0)) (unreachable)))
+  (core instance $m (instantiate $m))
+  (func (export "spin") (result s32) (canon lift (core func $m "spin"))))

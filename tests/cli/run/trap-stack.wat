@@ -1,0 +1,2 @@
+;; RUN(134): run --no-inline --invoke 'f()' %
+(module (func $f (export "f") (call $f)))

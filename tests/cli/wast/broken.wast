@@ -1,0 +1,2 @@
+;; RUN(1): wast %
+(module (func
