@@ -30,6 +30,8 @@ enum Directives {
     All,
     /// The one whose keyword is on that line.
     At(usize),
+    /// Those whose keyword is on that line or below.
+    From(usize),
 }
 
 impl Directives {
@@ -37,6 +39,7 @@ impl Directives {
         match self {
             Directives::All => true,
             Directives::At(only) => line == only,
+            Directives::From(first) => line >= first,
         }
     }
 }
@@ -53,6 +56,14 @@ const fn at(script: &'static str, line: usize) -> Listed {
     Listed {
         script,
         directives: Directives::At(line),
+        needs: ASYNC,
+    }
+}
+
+const fn from(script: &'static str, line: usize) -> Listed {
+    Listed {
+        script,
+        directives: Directives::From(line),
         needs: ASYNC,
     }
 }
@@ -90,7 +101,7 @@ const LISTED: &[Listed] = &[
     all("async/idle-drop"),
     all("async/partial-stream-copies"),
     all("async/passing-resources"),
-    all("async/reentrance"),
+    from("async/reentrance", 202),
     all("async/same-component-stream-future"),
     all("async/self-switch-traps"),
     all("async/switch-to-ready-callback"),

@@ -3,8 +3,8 @@
 //! Edges of core functions come from a quick look at their operators, without validation; trampolines are
 //! built for it, and kept until they are compiled. Builtins are no nodes: nothing is inlined from them.
 
-use super::components;
 use crate::codegen::Session;
+use crate::layout::strong_components::strongly_connected;
 use crate::program::CoreFunc;
 use anyhow::Result;
 use cranelift_codegen::ir;
@@ -127,7 +127,7 @@ impl CallGraph {
                 built: Mutex::new(built),
             });
         }
-        let components = components::strongly_connected(nodes.len(), |node| &nodes[node].callees);
+        let components = strongly_connected(nodes.len(), |node| &nodes[node].callees);
         for (at, node) in nodes.iter_mut().enumerate() {
             (node.call_sites, node.callers) = std::mem::take(&mut counts[at]);
             node.component = components[at];

@@ -3,21 +3,19 @@
 //! | file | subject |
 //! | --- | --- |
 //! | [`graph`] | who calls whom, among everything that is reachable |
-//! | [`components`] | strongly connected components: calls within one are never inlined |
 //! | [`heuristics`] | whether a call is worth it |
 //! | [`apply`] | putting bodies in the place of calls |
 //! | [`positions`] | source positions that survive it |
 //!
 //! A function is inlined into only when everything that it calls (outside its own strongly connected
 //! component) has been, so each decision depends on finished callees and on counts in the graph, never on
-//! which thread came first. `compile` drives it. Core functions, adapters, lowered imports, resource
+//! which thread came first, and calls within one are never inlined. `compile` drives it. Core functions, adapters, lowered imports, resource
 //! trampolines and unsafe intrinsics take part alike; entries and the trampolines of builtins stay whole.
 //!
 //! An exception must not cross a canonical boundary: the runtime knows one by the frame of its trampoline.
 //! In programs with tags, therefore, trampolines neither inline nor are inlined.
 
 pub(crate) mod apply;
-pub(crate) mod components;
 pub(crate) mod graph;
 pub(crate) mod heuristics;
 pub(crate) mod positions;

@@ -17,6 +17,8 @@
 //! | `settled` | tables that only instantiation writes, as constants |
 //! | `images` | pieces of the initial images |
 //! | `leaving` | which instances can be found unable to leave |
+//! | `reentrance` | which instances can run again during a call of theirs |
+//! | `strong_components` | strongly connected components of a graph |
 //! | `string_routes` | between which memories adapters carry strings |
 //! | `print` | all of it as text |
 
@@ -29,15 +31,18 @@ mod images;
 mod instantiate;
 mod leaving;
 mod print;
+mod reentrance;
 mod settled;
 mod slabs;
 mod string_routes;
+pub(crate) mod strong_components;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
 use facts::Facts;
+pub(crate) use reentrance::Reentrance;
 pub(crate) use settled::SettledTable;
 pub(crate) use string_routes::StringRoutes;
 
@@ -91,6 +96,8 @@ pub(crate) struct Layout {
     pub startup: Vec<Vec<StartupAction>>,
     /// For each component instance, whether code can observe that its `may_leave` is cleared.
     pub observes_leaving: Vec<bool>,
+    /// Which component instances can run again during a call of theirs.
+    pub reentrance: Reentrance,
     /// What adapters share to carry strings.
     pub string_routes: StringRoutes,
 }
@@ -373,6 +380,7 @@ pub(crate) fn lay_out(program: &Program<'_>) -> Result<Layout> {
     instantiate::instantiate(program, &constants, &mut layout)?;
     let count = |length: usize| u32::try_from(length).expect("index spaces are limited to 32 bits");
     layout.observes_leaving = leaving::observable(program, &layout);
+    layout.reentrance = Reentrance::of(program);
     layout.string_routes = StringRoutes::of(program);
     layout.root = RootLayout {
         instances: count(program.component_instances.len()),

@@ -6,11 +6,14 @@
 //! cannot observe that lifting and lowering alternate: while a value is lowered its instance cannot
 //! leave, so nothing changes the other side.
 //!
-//! Bookkeeping is emitted only where something can observe it: see `reentrance` for entering, and
-//! `observed_lends` for lends.
+//! Bookkeeping is emitted only where something can observe it: see `observed_lends` for lends,
+//! `borrows` for borrowed handles, `flags` for `may_leave`. Only code that runs during the call could
+//! observe it: what it is is a fact of the program (`layout/reentrance.rs`). Nothing else
+//! depends on whether an instance is running when it is called: what a call needs is in its frame,
+//! and what is in the store (the arena, lends) is given back in the order of calls.
 
-use super::flags;
-use super::reentrance::{Crossing, can_be_reentered, check_may_leave, contains};
+use super::borrows::BorrowScope;
+use super::flags::{self, check_may_leave};
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
@@ -28,7 +31,6 @@ use trampette_artifact::canonical::{
 use trampette_artifact::ids::{ComponentInstanceId, ResourceId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::metadata::Resource;
-use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{Type, TypeTable};
 
 /// The wasm-call code of a fused adapter.
@@ -87,9 +89,8 @@ impl<'p> Adapter<'p> {
     fn emit(&self, e: &mut Emitter<'_, '_>, params: Vec<Value>) -> Result<Vec<Value>> {
         let (caller, callee) = (self.caller.instance(), self.callee.instance());
         check_may_leave(e, caller);
-        let crossing = Crossing::new(self.program, Some(caller), callee);
-        crossing.enter(e, TrapCode::CannotEnter);
-        let lends = self.observed_lends();
+        let called_back = e.session.layout.reentrance.can_call_back(caller, callee);
+        let lends = self.observed_lends(called_back);
         let lend_mark = match lends.is_empty() {
             true => None,
             false => e.builtin(Builtin::LendMark, &[]),
@@ -98,41 +99,32 @@ impl<'p> Adapter<'p> {
             true => e.builtin(Builtin::ArenaMark, &[]),
             false => None,
         };
-        // A task of the callee that waits for this call may hold borrowed handles of its own.
-        let counts_borrows = self.lowers_borrows();
-        let borrows_before = match counts_borrows && contains(self.program, callee, caller) {
-            true => Some(flags::borrows(e, callee)),
-            false => None,
-        };
+        let borrows = self.lowers_borrows().then(|| BorrowScope::begin(e, callee));
 
         let mut params = FlatValues::new(params);
-        let args = self.pass_params(e, &mut params, lends)?;
+        let args = self.pass_params(e, &mut params, lends, borrows)?;
         let flat = e.call_core(self.lift.func, &self.callee_signature(), &args);
-        if counts_borrows {
-            flags::trap_if_borrows_remain(e, callee, borrows_before);
+        if let Some(borrows) = borrows {
+            borrows.trap_if_any_remain(e);
         }
         let results = self.pass_result(e, flat.clone(), params)?;
         if let Some(mark) = arena_mark {
             e.builtin(Builtin::ArenaReset, &[mark]);
         }
         self.call_post_return(e, &flat);
-        crossing.leave(e);
         if let Some(mark) = lend_mark {
             e.builtin(Builtin::LendRelease, &[mark]);
         }
         Ok(results)
     }
 
-    /// Resources whose lends something can observe before they end. Code of the caller that runs
-    /// during the call can: that is only possible if the callee is inside the caller, and calls back.
+    /// Resources whose lends something can observe before they end: code of the caller that runs
+    /// during the call, because the caller is `called_back`, may drop or pass on what is lent.
     /// Otherwise only parameters can that pass on ownership of what was lent before.
-    fn observed_lends(&self) -> Vec<ResourceId> {
+    fn observed_lends(&self, called_back: bool) -> Vec<ResourceId> {
         let types = &self.program.types;
-        let (caller, callee) = (self.caller.instance(), self.callee.instance());
         let mut lends = facts::borrowed_resources(types, &self.param_types);
-        let by_the_caller = caller == callee
-            || contains(self.program, caller, callee) && can_be_reentered(self.program, caller);
-        if !by_the_caller {
+        if !called_back {
             let owned = facts::owned_resources(types, &self.param_types);
             lends.retain(|resource| owned.contains(resource));
         }
@@ -190,6 +182,7 @@ impl<'p> Adapter<'p> {
         e: &mut Emitter<'_, '_>,
         params: &mut FlatValues,
         lends: Vec<ResourceId>,
+        borrows: Option<BorrowScope>,
     ) -> Result<Vec<Value>> {
         let types = &self.program.types;
         let (from, to) = (Side::Guest(self.caller), Side::Guest(self.callee));
@@ -222,6 +215,7 @@ impl<'p> Adapter<'p> {
         };
         let mut transfer = Transfer::new(e, from, to)?;
         transfer.observe_lends(lends);
+        transfer.count_borrows(borrows);
         transfer.shape(&tuple, &mut source, &mut destination)?;
         if let Some(saved) = saved {
             flags::restore_flags(e, saved);

@@ -4,11 +4,11 @@
 //! The store keeps the messages, up to a limit beyond which they are discarded; a handle's
 //! representation says which one, and is counted as a reference to it.
 
-use super::reentrance::check_may_leave;
+use super::flags::{self, check_may_leave};
+use super::handles;
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
-use super::{flags, handles};
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
 use crate::program::{CanonicalOptions, ErrorContextBuiltIn, TrampolineKind};

@@ -2,10 +2,10 @@
 //! core function, lifts its result; and what runs after the host has read the result.
 //!
 //! CanonicalABI.md, *canon lift*. These are the wasm-call bodies; the native-call wrappers around
-//! them enter and leave guest code and guard against re-entrance.
+//! them enter and leave guest code, and refuse to while the component runs.
 
+use super::borrows::BorrowScope;
 use super::flags;
-use super::reentrance::Crossing;
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
@@ -24,7 +24,6 @@ use trampette_artifact::ids::ExportId;
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::root;
 use trampette_artifact::metadata::Resource;
-use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{Type, TypeTable};
 
 /// The wasm-call body of a lifted export: `tail fn(ctx, args, results)`, pointers to the native-layout
@@ -129,15 +128,14 @@ impl<'p> Lifting<'p> {
     }
 
     fn emit(&self, e: &mut Emitter<'_, '_>, args: Value, results: Value) -> Result<()> {
-        // While a result waits to be read, the whole component is locked, and post-return cannot
-        // leave: so the instance can be left at once.
-        let crossing = Crossing::new(e.session.program, None, self.guest.instance());
-        crossing.enter(e, TrapCode::CannotEnter);
         if self.result_uses_arena {
             let mark = e.builtin(Builtin::ArenaMark, &[]).expect("it has a result");
             e.store_root(mark, root::POST_RETURN_ARENA_MARK);
         }
-        let flat_args = self.lower_params(e, args)?;
+        let borrows = self
+            .lowers_borrows(e)
+            .then(|| BorrowScope::begin(e, self.guest.instance()));
+        let flat_args = self.lower_params(e, args, borrows)?;
         let flat_results = e.call_core(self.lift.func, &self.signature(), &flat_args);
         if let Some(value) = flat_results.first()
             && self.lift.options.post_return.is_some()
@@ -146,10 +144,9 @@ impl<'p> Lifting<'p> {
             e.store_root(value, root::POST_RETURN_VALUE);
         }
         self.lift_result(e, flat_results, results)?;
-        if self.lowers_borrows(e) {
-            flags::trap_if_borrows_remain(e, self.lift.options.instance, None);
+        if let Some(borrows) = borrows {
+            borrows.trap_if_any_remain(e);
         }
-        crossing.leave(e);
         Ok(())
     }
 
@@ -167,7 +164,12 @@ impl<'p> Lifting<'p> {
     }
 
     /// Lowers the native parameters; returns the core function's arguments.
-    fn lower_params(&self, e: &mut Emitter<'_, '_>, args: Value) -> Result<Vec<Value>> {
+    fn lower_params(
+        &self,
+        e: &mut Emitter<'_, '_>,
+        args: Value,
+        borrows: Option<BorrowScope>,
+    ) -> Result<Vec<Value>> {
         let component_types = &e.session.program.types;
         let to = Side::Guest(self.guest);
         let tuple = Shape::Tuple(self.param_types.clone());
@@ -187,6 +189,7 @@ impl<'p> Lifting<'p> {
             }
         };
         let mut transfer = Transfer::new(e, Side::Host, to)?;
+        transfer.count_borrows(borrows);
         let mut source = Source::Native(Place::new(args));
         transfer.shape(&tuple, &mut source, &mut destination)?;
         if let Some(saved) = saved {

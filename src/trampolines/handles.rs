@@ -73,6 +73,16 @@ pub(crate) fn table_new(
     tag: u32,
     rep: Value,
 ) -> Value {
+    table_new_entry(e, table, tag, rep).0
+}
+
+/// The same; returns the address of the entry too.
+pub(crate) fn table_new_entry(
+    e: &mut Emitter<'_, '_>,
+    table: ComponentInstanceId,
+    tag: u32,
+    rep: Value,
+) -> (Value, Value) {
     let free_head = table_field(e, table, offset_of!(HandleTable, free_head));
     let grow = e.builder.create_block();
     let fill = e.builder.create_block();
@@ -102,7 +112,7 @@ pub(crate) fn table_new(
     e.store_root(next, free_head);
     set_tag_and_lends(e, address, tag);
     e.builder.ins().store(flags, rep, address, REP);
-    index
+    (index, address)
 }
 
 /// Writes an entry's tag and zeroes its lends, which are neighbours, with one store.

@@ -3,6 +3,7 @@
 //! [`build`] is the one way in: every key that is no core function becomes CLIF here.
 
 pub(crate) mod adapter;
+pub(crate) mod borrows;
 pub(crate) mod builtins;
 pub(crate) mod entry;
 pub(crate) mod error_context;
@@ -11,7 +12,6 @@ pub(crate) mod flags;
 pub(crate) mod handles;
 pub(crate) mod host_core;
 pub(crate) mod lower_import;
-pub(crate) mod reentrance;
 pub(crate) mod resources;
 pub(crate) mod startup;
 pub(crate) mod string_route;

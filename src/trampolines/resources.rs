@@ -1,12 +1,13 @@
 //! `canon resource.new`, `resource.rep` and `resource.drop`, and the drop that the host drives
 //! (CanonicalABI.md, sections of those names).
 //!
-//! A guest's destructor is called directly. It is a call between components like any other when
-//! another instance defines the resource, so the flags of `reentrance` are kept around it. The host
-//! is called only for the destructors of resources that it defines.
+//! A guest's destructor is called directly, whether or not its instance is running: when another
+//! instance defines the resource, it is a call between components like any other. The handle is gone
+//! from its table before. The host is called only for the destructors of resources that it defines.
 
+use super::borrows;
+use super::flags::check_may_leave;
 use super::handles::{self, Allowed};
-use super::reentrance::{Crossing, check_may_leave};
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
 use crate::program::TrampolineKind;
@@ -15,11 +16,10 @@ use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 use cranelift_frontend::FunctionBuilderContext;
-use std::mem::offset_of;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{ComponentInstanceId, ResourceId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
-use trampette_artifact::layout::{HandleEntry, InstanceState, RootOffset, root};
+use trampette_artifact::layout::{HandleEntry, root};
 use trampette_artifact::metadata::Resource;
 use trampette_artifact::trap::TrapCode;
 
@@ -82,7 +82,7 @@ fn resource_drop(
     handles::trap_if_lent(e, &entry);
     handles::table_free(e, instance, index, entry.address);
     if defined_here {
-        destroy(e, Some(instance), resource, entry.rep);
+        destroy(e, resource, entry.rep);
         return;
     }
 
@@ -95,34 +95,23 @@ fn resource_drop(
 
     e.builder.switch_to_block(borrowed);
     e.builder.seal_block(borrowed);
-    let state = session.layout.root.instance(instance);
-    let field = RootOffset(state.0 + offset_of!(InstanceState, borrows) as u32);
-    let borrows = e.load_root(types::I32, field);
-    let one = e.i32(1);
-    let borrows = e.builder.ins().isub(borrows, one);
-    e.store_root(borrows, field);
+    borrows::drop_borrow(e, instance, &entry);
     e.builder.ins().jump(done, &[]);
 
     e.builder.switch_to_block(owned);
     e.builder.seal_block(owned);
-    destroy(e, Some(instance), resource, entry.rep);
+    destroy(e, resource, entry.rep);
     e.builder.ins().jump(done, &[]);
 
     e.builder.switch_to_block(done);
     e.builder.seal_block(done);
 }
 
-/// Emits the end of an owned resource, whose handle `caller` (the host: `None`) has given up.
+/// Emits the end of an owned resource, whose handle is gone.
 ///
 /// `pub` for whoever must drop handles on the way, such as a trampoline that cannot deliver them.
-pub(crate) fn destroy(
-    e: &mut Emitter<'_, '_>,
-    caller: Option<ComponentInstanceId>,
-    resource: ResourceId,
-    rep: Value,
-) {
-    let session = e.session;
-    let definition = &session.program.resources[resource.index()];
+pub(crate) fn destroy(e: &mut Emitter<'_, '_>, resource: ResourceId, rep: Value) {
+    let definition = &e.session.program.resources[resource.index()];
     match definition.info {
         Resource::Imported { .. } => {
             let number = e.i32(resource.0);
@@ -134,16 +123,9 @@ pub(crate) fn destroy(
             let interrupt = e.load_root(types::I32, root::INTERRUPT);
             e.trap_if(interrupt, TrapCode::Interrupt, None);
         }
-        Resource::Defined { instance, .. } => {
-            let crossing = Crossing::new(session.program, caller, instance);
-            match definition.destructor {
-                // Entering is checked although nothing runs.
-                None => crossing.check(e, TrapCode::CannotEnterDestructor),
-                Some(destructor) => {
-                    crossing.enter(e, TrapCode::CannotEnterDestructor);
-                    e.call_core(destructor, &destructor_signature(), &[rep]);
-                    crossing.leave(e);
-                }
+        Resource::Defined { .. } => {
+            if let Some(destructor) = definition.destructor {
+                e.call_core(destructor, &destructor_signature(), &[rep]);
             }
         }
     }
@@ -179,7 +161,7 @@ pub(crate) fn resource_drop_body(
     codegen::set_stack_limit(&mut func);
     let mut builder_context = FunctionBuilderContext::new();
     let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    destroy(&mut e, None, resource, params[0]);
+    destroy(&mut e, resource, params[0]);
     e.builder.ins().return_(&[]);
     e.finish();
     Ok(func)

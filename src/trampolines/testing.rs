@@ -4,7 +4,7 @@ mod machine;
 mod running;
 
 use crate::codegen::Session;
-use crate::layout::{Layout, SlabLayout, UnitBinding};
+use crate::layout::{Layout, Reentrance, SlabLayout, UnitBinding};
 use crate::options::{CompileOptions, OptLevel};
 use crate::program::module::{CoreSignature, CoreType, Module, RefKind};
 use crate::program::*;
@@ -189,6 +189,7 @@ pub(crate) fn layout() -> Layout {
             ..RootLayout::default()
         },
         units: vec![unit(0), unit(1)],
+        reentrance: Reentrance::of(&program()),
         ..Layout::default()
     }
 }

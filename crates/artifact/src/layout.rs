@@ -48,6 +48,12 @@ pub const WASM_PAGE: u64 = 64 << 10;
 pub const HOT_CONTEXT_SIZE: i32 = 128;
 /// Guard bytes a guest stack keeps below its limit for the runtime's builtins and host functions.
 pub const STACK_RESERVE_FOR_HOST: u64 = 256 << 10;
+/// Most bytes of a native stack that guest code uses, whatever the store's limit: distances on it
+/// have names of 32 bits (see [`HandleEntry::extra`]).
+pub const GUEST_STACK_LIMIT: u64 = 16 << 30;
+/// log2 of the steps in which those distances are counted.
+pub const BORROW_SCOPE_STEP_LOG2: u32 = 3;
+const _: () = assert!(GUEST_STACK_LIMIT >> BORROW_SCOPE_STEP_LOG2 < u32::MAX as u64);
 
 /// Offset of a field from the context pointer; always negative.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -168,9 +174,10 @@ pub struct ImportSlot {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct InstanceState {
-    /// [`InstanceState::MAY_LEAVE`] and [`InstanceState::MAY_ENTER`].
+    /// [`InstanceState::MAY_LEAVE`].
     pub flags: u32,
-    /// Borrowed handles that the current task of this instance still holds.
+    /// Borrowed handles that the current task of this instance still holds; 0 in an instance that can
+    /// be called back, where each task has a count of its own (see [`HandleEntry::extra`]).
     pub borrows: u32,
     /// The instance's handle table.
     pub handles: HandleTable,
@@ -179,8 +186,6 @@ pub struct InstanceState {
 impl InstanceState {
     /// Flag: canonical built-ins and lowered imports may be called.
     pub const MAY_LEAVE: u32 = 1;
-    /// Flag: the instance may be entered by a lifted function.
-    pub const MAY_ENTER: u32 = 2;
 }
 
 /// Header of a handle table. Entries are [`HandleEntry`]s; index 0 is never handed out.
@@ -203,12 +208,14 @@ pub struct HandleTable {
 pub struct HandleEntry {
     /// What the entry is: kind in the low 8 bits, [`crate::ids::ResourceId`] above for resources.
     pub tag: u32,
-    /// Own handles: how often it is lent now. Borrow handles: unused in a synchronous component.
+    /// How often a resource's handle is lent now, where something can see it.
     pub lends: u32,
     /// Representation; in a free entry, the index of the next free entry or 0.
     pub rep: u32,
     /// In the host's table: which call gave the host this handle, so that a later handle of the
-    /// same index is told from it. Zero elsewhere.
+    /// same index is told from it. Of a borrowed handle in an instance that can be called back:
+    /// where its task counts it, as the distance below [`RootHeader::entry_sp`] in steps of
+    /// 2^[`BORROW_SCOPE_STEP_LOG2`] bytes.
     pub extra: u32,
 }
 

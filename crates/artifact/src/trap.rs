@@ -70,7 +70,7 @@ traps! {
 
     /// A call out of a component instance whose `may_leave` is false.
     CannotLeave = 32, "cannot leave component instance";
-    /// A call into a component instance that is running or has trapped.
+    /// A call of the host into a component that is running or has trapped.
     CannotEnter = 33, "cannot enter component instance";
     /// A pointer of the guest that is not aligned for its type.
     UnalignedPointer = 34, "unaligned pointer";
@@ -103,7 +103,7 @@ traps! {
     /// A handle of another resource type (guest-defined where another guest-defined is expected);
     /// the payload is the index.
     HandleTypeMismatch = 48, "handle index {} used with the wrong type, expected guest-defined resource but found a different guest-defined resource";
-    /// An owned handle that is lent was passed on or dropped.
+    /// A handle that is lent was passed on or dropped.
     HandleLent = 49, "cannot remove owned resource while borrowed";
     /// An owned handle was expected, a borrowed one found; the payload is the index.
     HandleNotOwned = 50, "handle index {} is a borrow where an owned handle is needed";
@@ -122,8 +122,6 @@ traps! {
     StringContentOutOfBounds = 56, "string content out-of-bounds";
     /// A checked native access of an unsafe intrinsic out of its bounds.
     NativeOutOfBounds = 57, "native access out of bounds";
-    /// A resource destructor ran into `may_enter` of its instance being false.
-    CannotEnterDestructor = 58, "cannot enter component instance for a resource's destructor";
     /// The store's memory for exceptions is full of exceptions that are still referred to.
     ExceptionLimit = 59, "the limit of memory for exceptions is reached";
 }

@@ -130,8 +130,7 @@ impl Machine {
             functions: BTreeMap::new(),
         };
         for instance in 0..=session.layout.root.instances {
-            machine.state(ComponentInstanceId(instance)).flags =
-                InstanceState::MAY_LEAVE | InstanceState::MAY_ENTER;
+            machine.state(ComponentInstanceId(instance)).flags = InstanceState::MAY_LEAVE;
         }
         for import in 0..session.layout.root.core_imports {
             let slot = session.layout.root.core_import(CoreImportId(import));

@@ -7,9 +7,8 @@
 
 use super::scalars::Integer;
 use super::{Destination, Side, Source, Transfer};
-use crate::trampolines::flags;
 use crate::trampolines::handles::{self, Allowed};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::Value;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{ComponentInstanceId, ResourceId};
@@ -94,8 +93,11 @@ impl Transfer<'_, '_, '_> {
             Side::Guest(guest) if self.definer(resource) == Some(guest.instance()) => rep,
             Side::Guest(guest) => {
                 let tag = HandleEntry::tag(HandleEntry::BORROW, resource);
-                let handle = handles::table_new(self.e, guest.instance(), tag, rep);
-                flags::count_borrow(self.e, guest.instance());
+                let task = self
+                    .borrows
+                    .context("only parameters have borrowed handles")?;
+                let (handle, entry) = handles::table_new_entry(self.e, guest.instance(), tag, rep);
+                task.add(self.e, entry);
                 handle
             }
             Side::Host if self.definer(resource).is_none() => rep,
@@ -108,7 +110,7 @@ impl Transfer<'_, '_, '_> {
         Ok(())
     }
 
-    /// Looks the handle up, and records the lend if something later in the transfer could see it.
+    /// Looks the handle up, and records the lend if something could see it before it ends.
     fn lift_borrow(
         &mut self,
         table: ComponentInstanceId,

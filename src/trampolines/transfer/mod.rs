@@ -44,6 +44,7 @@ mod variants;
 
 pub(crate) use checks::{allocate, allocate_tuple, checked_tuple};
 
+use super::borrows::BorrowScope;
 use crate::codegen::emitter::Emitter;
 use crate::program::{CanonicalOptions, CoreFunc, StringEncoding};
 use anyhow::{Context, Result, bail};
@@ -271,6 +272,8 @@ pub(crate) struct Transfer<'t, 'a, 'f> {
     to: Side<'t>,
     /// Resources whose lends the rest of the transfer can observe.
     observed_lends: Vec<ResourceId>,
+    /// Where borrowed handles of the destination are counted, if there can be any.
+    borrows: Option<BorrowScope>,
     /// In-line string checks emitted so far: each is some hundred bytes of code.
     inline_strings: u32,
     /// Strings that are passed on in line so far.
@@ -299,16 +302,22 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
             from,
             to,
             observed_lends: Vec::new(),
+            borrows: None,
             inline_strings: 0,
             passed_strings: 0,
             cases: 0,
         })
     }
 
-    /// Records lends of these resources' handles, because the same parameters may pass on ownership
-    /// of a handle that was lent before.
+    /// Records lends of these resources' handles, because the same parameters, or code that runs
+    /// during the call, may give up a handle that was lent before.
     pub(crate) fn observe_lends(&mut self, resources: Vec<ResourceId>) {
         self.observed_lends = resources;
+    }
+
+    /// Counts borrowed handles that are lowered as those of a task.
+    pub(crate) fn count_borrows(&mut self, task: Option<BorrowScope>) {
+        self.borrows = task;
     }
 
     /// Whether neither side is the host. The traps of what `realloc` returns are named differently

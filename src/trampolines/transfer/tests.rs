@@ -2,7 +2,7 @@
 //! calls and loops than it needs.
 
 use crate::codegen::Session;
-use crate::layout::{Layout, SlabLayout, UnitBinding};
+use crate::layout::{Layout, Reentrance, SlabLayout, UnitBinding};
 use crate::options::{CompileOptions, OptLevel};
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::*;
@@ -278,6 +278,7 @@ impl Example {
                 data_segments: vec![],
                 element_segments: vec![],
             }],
+            reentrance: Reentrance::of(&self.program()),
             ..Layout::default()
         }
     }

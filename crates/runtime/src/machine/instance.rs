@@ -171,7 +171,7 @@ impl InstanceData {
         }
         for instance in 0..=layout.instances {
             let state = InstanceState {
-                flags: InstanceState::MAY_LEAVE | InstanceState::MAY_ENTER,
+                flags: InstanceState::MAY_LEAVE,
                 borrows: 0,
                 handles: HandleTables::EMPTY,
             };

@@ -12,7 +12,7 @@ pub struct StoreLimits {
     /// Bytes of the arena that holds values on their way from the guest to the host.
     pub arena_bytes: u64,
     /// Bytes of native stack that guest code may use, counted from where the host enters it. What
-    /// is really available is less when the thread's own stack ends sooner.
+    /// is really available is less when the thread's own stack ends sooner, and 16 GiB at most.
     pub stack_bytes: usize,
     /// Bytes of exceptions that are referred to. Throwing beyond traps.
     pub exception_bytes: u64,

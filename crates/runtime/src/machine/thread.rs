@@ -7,7 +7,7 @@ use crate::memory::mapping::page_size;
 use anyhow::{Result, ensure};
 use std::cell::Cell;
 use std::ptr::null;
-use trampette_artifact::layout::STACK_RESERVE_FOR_HOST;
+use trampette_artifact::layout::{GUEST_STACK_LIMIT, STACK_RESERVE_FOR_HOST};
 
 /// Calls that begin in the same aligned block of this many bytes of a stack have the same limit, so
 /// that contexts are written only when the host's own depth really changes.
@@ -61,7 +61,8 @@ impl Thread {
         }
         let lowest = self.lowest.get();
         let window = here / WINDOW;
-        let below = (window * WINDOW).saturating_sub(bytes);
+        let most = bytes.min(GUEST_STACK_LIMIT as usize);
+        let below = (window * WINDOW).saturating_sub(most);
         let limit = if here < lowest {
             // Not the thread's own stack (a fiber's): its end is its owner's business.
             below

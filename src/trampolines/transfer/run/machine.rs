@@ -306,7 +306,7 @@ fn core_function(index: u32) -> *const u8 {
         let flags = state.memory as u64 - ROOT_DISTANCE + instance_state(0);
         // SAFETY: the root is mapped.
         let flags = unsafe { (flags as *const u32).read() };
-        assert_eq!(flags, InstanceState::MAY_ENTER, "`may_leave` is cleared");
+        assert_eq!(flags, 0, "`may_leave` is cleared");
         if let Some(result) = state.realloc_result {
             return result;
         }
@@ -435,7 +435,7 @@ impl Machine {
         };
         let root = session.layout.root;
         machine.set_root(root.memory(MemoryId(0)), MEMORY as u64);
-        let flags = InstanceState::MAY_LEAVE | InstanceState::MAY_ENTER;
+        let flags = InstanceState::MAY_LEAVE;
         machine.set_root(root.instance(ComponentInstanceId(0)), flags.into());
         machine.set_root(root.import(ImportId(0)), host as *const u8 as u64);
         let state = state();
