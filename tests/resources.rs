@@ -6,7 +6,7 @@ use std::rc::Rc;
 use trampette::CompileOptions;
 use trampette_runtime::{
     Component, ErrorContext, Instance, Linker, Resource, ResourceAny, ResourceTable, Store, Trap,
-    TrapCode, Val,
+    TrapCode, TypedFunc, Val,
 };
 
 fn compile(text: &str) -> Result<Component> {
@@ -423,5 +423,86 @@ fn messages_beyond_the_limit_are_discarded() -> Result<()> {
     assert_eq!(relay.call(&mut store, ())?.debug_message(), "");
     let report = instance.get_typed_func::<(&str,), ()>(&mut store, "report")?;
     report.call(&mut store, ("too much to keep",))?;
+    Ok(())
+}
+
+/// A circle of two siblings: `a` calls `b`, which calls `a` back, which calls the host.
+const CALLS_BACK: &str = r#"
+(component
+  (import "host" (func $host (result u32)))
+  (core module $Switch
+    (table (export "table") 1 funcref)
+    (func (export "back") (result i32) (call_indirect (result i32) (i32.const 0))))
+  (core instance $switch (instantiate $Switch))
+  (func $back (result u32) (canon lift (core func $switch "back")))
+  (component $B
+    (import "back" (func $back (result u32)))
+    (core func $back (canon lower (func $back)))
+    (core module $m
+      (import "" "back" (func $back (result i32)))
+      (func (export "call") (result i32) (i32.add (call $back) (i32.const 1))))
+    (core instance $m (instantiate $m (with "" (instance (export "back" (func $back))))))
+    (func (export "call") (result u32) (canon lift (core func $m "call"))))
+  (instance $b (instantiate $B (with "back" (func $back))))
+  (component $A
+    (import "b" (func $b (result u32)))
+    (import "host" (func $host (result u32)))
+    (core func $b (canon lower (func $b)))
+    (core func $host (canon lower (func $host)))
+    (core module $m
+      (import "" "b" (func $b (result i32)))
+      (import "" "host" (func $host (result i32)))
+      (global $depth (mut i32) (i32.const 0))
+      (func (export "call") (result i32) (local $result i32)
+        (global.set $depth (i32.add (global.get $depth) (i32.const 1)))
+        (if (i32.eq (global.get $depth) (i32.const 3))
+          (then (local.set $result (call $host)))
+          (else (local.set $result (call $b))))
+        (global.set $depth (i32.sub (global.get $depth) (i32.const 1)))
+        (local.get $result)))
+    (core instance $m (instantiate $m (with "" (instance
+      (export "b" (func $b)) (export "host" (func $host))))))
+    (func (export "call") (result u32) (canon lift (core func $m "call"))))
+  (instance $a (instantiate $A (with "b" (func $b "call")) (with "host" (func $host))))
+  (core func $a-call (canon lower (func $a "call")))
+  (core module $Fill
+    (import "" "table" (table 1 funcref))
+    (import "" "call" (func $call (result i32)))
+    (elem (i32.const 0) func $call))
+  (core instance (instantiate $Fill (with "" (instance
+    (export "table" (table $switch "table")) (export "call" (func $a-call))))))
+  (type $R' (resource (rep i32)))
+  (export $R "r" (type $R'))
+  (export "a" (func $a "call"))
+  (export "b" (func $b "call")))
+"#;
+
+/// Instances may call each other back, the host may not: not the one that waits, nor any other of the
+/// component. A host function that copes with the refusal changes nothing.
+#[test]
+fn the_host_cannot_call_a_component_that_waits_for_it() -> Result<()> {
+    let component = compile(CALLS_BACK)?;
+    type Exports = Vec<TypedFunc<(), u32>>;
+    let mut linker = Linker::<Exports>::new();
+    linker
+        .root()
+        .func_wrap::<(), u32, _>("host", |mut caller, ()| {
+            for export in caller.data().clone() {
+                let refused = trap_code(export.call(&mut caller, ()));
+                assert_eq!(refused, Some(TrapCode::CannotEnter));
+            }
+            Ok(40)
+        })?;
+    let mut store = Store::new(Exports::new());
+    let instance = linker.instantiate(&mut store, &component)?;
+    for name in ["a", "b"] {
+        let export = instance.get_typed_func(&mut store, name)?;
+        store.data_mut().push(export);
+    }
+    let exports = store.data().clone();
+    for _ in 0..2 {
+        assert_eq!(exports[0].call(&mut store, ())?, 42);
+        assert_eq!(exports[1].call(&mut store, ())?, 43);
+    }
     Ok(())
 }
