@@ -1,26 +1,35 @@
 //! Values of random types go through compiled components and come back equal: from the host to a guest
 //! and back, through an import of the host, and from one guest to another, with every string encoding
-//! and pointer width. Values that are corrupted in memory trap as the Canonical ABI says.
+//! and pointer width; around circles of guests too, which are called while they wait. Values that are
+//! corrupted in memory trap as the Canonical ABI says, and so do handles in random graphs of guests that
+//! call each other back.
 //!
 //! `TRAMPETTE_PROPERTY_CASES` is about how many pairs of type and value each test tries,
 //! `TRAMPETTE_PROPERTY_SEED` where the random numbers start. A failure says the seed of its component.
 
 #[path = "property/allocations.rs"]
 mod allocations;
+#[path = "property/circle.rs"]
+mod circle;
 #[path = "property/flat.rs"]
 mod flat;
+#[path = "property/graphs.rs"]
+mod graphs;
 #[path = "property/guest.rs"]
 mod guest;
 #[path = "property/hostile.rs"]
 mod hostile;
 #[path = "property/image.rs"]
 mod image;
+#[path = "property/model.rs"]
+mod model;
 #[path = "property/random.rs"]
 mod random;
 #[path = "property/types.rs"]
 mod types;
 
 use anyhow::{Context, Result, ensure};
+use graphs::Graph;
 use guest::{Abi, Body, Function, Guest, composition};
 use hostile::{Realloc, Way, instantiate};
 use random::Random;
@@ -102,6 +111,8 @@ enum Route {
     Import(Abi),
     /// Through one guest to another and back.
     Guests(Abi, Abi),
+    /// Around a circle of three guests, several times, and back.
+    Circle([Abi; 3]),
 }
 
 impl Route {
@@ -121,6 +132,10 @@ impl Route {
             Route::Guest(abi) => guest(abi, Body::Echo).component(),
             Route::Import(abi) => guest(abi, Body::Forward).component(),
             Route::Guests(a, b) => composition(&guest(a, Body::Forward), &guest(b, Body::Echo)),
+            Route::Circle([a, b, c]) => circle::circle(
+                &guest(a, Body::Turn),
+                &[guest(b, Body::Forward), guest(c, Body::Forward)],
+            ),
         }
     }
 
@@ -132,12 +147,21 @@ impl Route {
             Route::Import(_) => types.len(),
             _ => 0,
         };
-        let instance = instantiate(&mut store, &component, imports)?;
+        let mut instance = instantiate(&mut store, &component, imports)?;
         for (index, ty) in types.iter().enumerate() {
+            if let Route::Circle(_) = self {
+                // Its memories only fill up.
+                store = Store::new(());
+                instance = instantiate(&mut store, &component, imports)?;
+            }
             let func = instance.get_func(&mut store, format!("f{index}"));
             let func = func.context("no such function")?;
             for _ in 0..values {
                 let value = random.value(ty);
+                if let Route::Circle(_) = self {
+                    let turns = Val::U32(random.below(6) as u32);
+                    hostile::call(&mut store, &instance, "turns", &[turns])?;
+                }
                 let results = func.call(&mut store, std::slice::from_ref(&value));
                 let context = || format!("f{index}: {ty:?}\nof {value:?}");
                 let results = results.with_context(context)?;
@@ -145,6 +169,10 @@ impl Route {
                     results.len() == 1 && same(&results[0], &value),
                     "f{index}: {ty:?}\nof {value:?}\nreturned {results:?}"
                 );
+                if let Route::Circle(_) = self {
+                    let left = hostile::call(&mut store, &instance, "left", &[])?;
+                    ensure!(left == [Val::U32(0)], "{left:?} turns are left");
+                }
             }
         }
         Ok(())
@@ -196,6 +224,36 @@ fn guest_to_guest_and_back() {
         .map(|(a, b)| Route::Guests(a, b))
         .collect();
     check_all(&routes, cases(250));
+}
+
+#[test]
+fn around_a_circle_of_guests_and_back() {
+    let routes: Vec<Route> = all_pairs()
+        .into_iter()
+        .enumerate()
+        .map(|(index, (a, b))| {
+            let all = Abi::all();
+            Route::Circle([a, b, all[(index + index / all.len()) % all.len()]])
+        })
+        .collect();
+    check_all(&routes, cases(30));
+}
+
+#[test]
+fn handles_in_graphs_of_guests_follow_the_model() {
+    const SCRIPTS: usize = 25;
+    let start = setting("TRAMPETTE_PROPERTY_SEED", 1) as u64;
+    for batch in 0..cases(200).div_ceil(SCRIPTS) as u64 {
+        let seed = start << 32 | 1 << 30 | batch;
+        let mut random = Random::new(seed);
+        let graph = Graph::random(&mut random);
+        if let Err(error) = model::check(&graph, SCRIPTS, &mut random) {
+            let path =
+                std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{seed:x}.wat"));
+            std::fs::write(&path, graph.text()).unwrap();
+            panic!("seed {seed:#x}, {graph:?}, {}: {error:?}", path.display());
+        }
+    }
 }
 
 /// Every pair of canonical options.

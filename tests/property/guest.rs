@@ -61,6 +61,9 @@ pub enum Body {
     Send(u64),
     /// Without a parameter: returns what the import of the same name does, without one too.
     Fetch,
+    /// Passes its parameter to the function of the same number in a table, and returns the result, while
+    /// turns are left; else returns its parameter.
+    Turn,
 }
 
 /// An exported function.
@@ -135,13 +138,22 @@ impl Guest {
         self.functions.iter().any(|function| needs(function.body))
     }
 
-    fn definitions(&self) -> String {
-        let mut text = String::new();
-        let out = &mut text;
-        let options = format!(
+    fn takes_turns(&self) -> bool {
+        let turns = |function: &Function| function.body == Body::Turn;
+        self.functions.iter().any(turns)
+    }
+
+    pub(super) fn options(&self) -> String {
+        format!(
             "(memory $memory) (realloc (core func $realloc)) {}",
             self.abi.encoding.option()
-        );
+        )
+    }
+
+    pub(super) fn definitions(&self) -> String {
+        let mut text = String::new();
+        let out = &mut text;
+        let options = self.options();
         let mut references = Vec::new();
         if self.imports() {
             let mut declarations = Declarations::new(Scope::Instance);
@@ -205,14 +217,14 @@ impl Guest {
         .unwrap();
         for (index, (function, ty)) in self.functions.iter().zip(&references).enumerate() {
             let param = match function.body {
-                Body::Echo | Body::Forward => format!("(param \"v\" {ty})"),
+                Body::Echo | Body::Forward | Body::Turn => format!("(param \"v\" {ty})"),
                 _ => String::new(),
             };
             let result = self.results(&function.ty);
             writeln!(
                 out,
                 "(alias core export $main \"f{index}\" (core func $main{index}))\n\
-                 (func (export \"f{index}\") {param} (result {ty}) (canon lift \
+                 (func $f{index} (export \"f{index}\") {param} (result {ty}) (canon lift \
                  (core func $main{index}) {options} (post-return (core func $post-{}))))",
                 result.name()
             )
@@ -246,29 +258,31 @@ impl Guest {
         }
     }
 
+    /// The core type of what a function calls.
+    pub(super) fn lowered(&self, function: &Function) -> String {
+        let mut params = match function.body {
+            Body::Fetch => Vec::new(),
+            _ => self.params(&function.ty),
+        };
+        let mut result = format!("(result {})", self.results(&function.ty).name());
+        if function.ty.flat(self.abi.width).len() > 1 {
+            params.push(self.abi.width.flat());
+            result.clear();
+        }
+        format!("(param {}) {result}", names(&params))
+    }
+
     fn main(&self) -> String {
         let mut text = String::new();
         let out = &mut text;
         let pointer = self.abi.width.flat().name();
         for (index, function) in self.functions.iter().enumerate() {
-            if !self.imports() {
-                break;
+            let ty = self.lowered(function);
+            if self.imports() {
+                writeln!(out, "(import \"b\" \"f{index}\" (func $low{index} {ty}))").unwrap();
+            } else if self.takes_turns() {
+                writeln!(out, "(type $low{index} (func {ty}))").unwrap();
             }
-            let mut params = match function.body {
-                Body::Fetch => Vec::new(),
-                _ => self.params(&function.ty),
-            };
-            let mut result = format!("(result {})", self.results(&function.ty).name());
-            if function.ty.flat(self.abi.width).len() > 1 {
-                params.push(self.abi.width.flat());
-                result.clear();
-            }
-            let params = names(&params);
-            writeln!(
-                out,
-                "(import \"b\" \"f{index}\" (func $low{index} (param {params}) {result}))"
-            )
-            .unwrap();
         }
         let index_type = if pointer == "i64" { "i64" } else { "" };
         writeln!(
@@ -281,6 +295,17 @@ impl Guest {
             "(import \"libc\" \"allocate\" (func $allocate (param {pointer} {pointer} {pointer} {pointer}) (result {pointer})))"
         )
         .unwrap();
+        if self.takes_turns() {
+            write!(
+                out,
+                "(table (export \"table\") {} funcref)\n\
+                 (global $left (mut i32) (i32.const 0))\n\
+                 (func (export \"turns\") (param i32) (global.set $left (local.get 0)))\n\
+                 (func (export \"left\") (result i32) (global.get $left))\n",
+                self.functions.len()
+            )
+            .unwrap();
+        }
         for (index, function) in self.functions.iter().enumerate() {
             self.function(index, function, out);
         }
@@ -293,7 +318,7 @@ impl Guest {
         let ty = &function.ty;
         let flat = ty.flat(width);
         let params = match function.body {
-            Body::Echo | Body::Forward => self.params(ty),
+            Body::Echo | Body::Forward | Body::Turn => self.params(ty),
             _ => Vec::new(),
         };
         writeln!(
@@ -315,25 +340,47 @@ impl Guest {
         };
         let forward = |arguments: &[String], out: &mut String| {
             let arguments = arguments.join(" ");
+            let call = |arguments: &str| match function.body {
+                Body::Turn => {
+                    format!("(call_indirect (type $low{index}) {arguments} (i32.const {index}))")
+                }
+                _ => format!("(call $low{index} {arguments})"),
+            };
             match flat.len() {
-                1 => writeln!(out, "(call $low{index} {arguments})").unwrap(),
+                1 => writeln!(out, "{}", call(&arguments)).unwrap(),
                 _ => {
                     out.push_str(&allocate);
-                    writeln!(out, "(call $low{index} {arguments} (local.get $at))").unwrap();
-                    writeln!(out, "(local.get $at)").unwrap();
+                    let arguments = format!("{arguments} (local.get $at)");
+                    writeln!(out, "{}\n(local.get $at)", call(&arguments)).unwrap();
                 }
             }
+        };
+        let echo = |locals: &[String], out: &mut String| {
+            if self.spilled(ty) || flat.len() == 1 {
+                return out.push_str("(local.get 0)\n");
+            }
+            out.push_str(&allocate);
+            let mut values = locals.iter().cloned().zip(flat.iter().copied());
+            store(ty, 0, width, &mut values, out);
+            out.push_str("(local.get $at)\n");
         };
         let locals: Vec<String> = (0..params.len())
             .map(|index| format!("(local.get {index})"))
             .collect();
         match function.body {
-            Body::Echo if self.spilled(ty) || flat.len() == 1 => out.push_str("(local.get 0)\n"),
-            Body::Echo => {
-                out.push_str(&allocate);
-                let mut values = locals.into_iter().zip(flat.iter().copied());
-                store(ty, 0, width, &mut values, out);
-                out.push_str("(local.get $at)\n");
+            Body::Echo => echo(&locals, out),
+            Body::Turn => {
+                let result = self.results(ty).name();
+                writeln!(
+                    out,
+                    "(if (result {result}) (global.get $left)\n(then\n\
+                     (global.set $left (i32.sub (global.get $left) (i32.const 1)))"
+                )
+                .unwrap();
+                forward(&locals, out);
+                out.push_str(")\n(else\n");
+                echo(&locals, out);
+                out.push_str("))\n");
             }
             Body::Return(address) if flat.len() == 1 => {
                 writeln!(out, "{}", load(ty, address, width)[0]).unwrap();
@@ -604,7 +651,7 @@ fn coerce(value: &str, have: Flat, want: Flat) -> String {
 
 /// Where types are declared.
 #[derive(Clone, Copy, PartialEq)]
-enum Scope {
+pub enum Scope {
     /// In a component that exports them.
     Component,
     /// In the type of an imported instance.
@@ -615,23 +662,26 @@ enum Scope {
 
 /// Declarations of types, `$t0`, `$t1`, … in the order in which they are needed. What has labels must
 /// have a name to be used in an exported function.
-struct Declarations {
+pub struct Declarations {
     scope: Scope,
     count: usize,
+    /// Which of them are exported as `t0`, `t1`, …
+    pub named: Vec<usize>,
     text: String,
 }
 
 impl Declarations {
-    fn new(scope: Scope) -> Self {
+    pub fn new(scope: Scope) -> Self {
         Declarations {
             scope,
             count: 0,
+            named: Vec::new(),
             text: String::new(),
         }
     }
 
     /// Declares the type and returns how to refer to it.
-    fn reference(&mut self, ty: &Ty) -> String {
+    pub fn reference(&mut self, ty: &Ty) -> String {
         let mut all = |types: &mut dyn Iterator<Item = &Ty>| -> Vec<String> {
             types.map(|ty| self.reference(ty)).collect()
         };
@@ -693,6 +743,9 @@ impl Declarations {
         };
         let n = self.count;
         self.count += 1;
+        if named {
+            self.named.push(n);
+        }
         let out = &mut self.text;
         match (named, self.scope) {
             (false, _) => writeln!(out, "(type $t{n} {definition})"),
