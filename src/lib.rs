@@ -18,6 +18,7 @@
 // `ARCHITECTURE.md` is the map of this crate; the stages of `compile_component` are its phases.
 // Nothing is `pub` that no user of the library can name.
 #![cfg_attr(not(test), warn(unreachable_pub))]
+#![cfg_attr(test, allow(clippy::undocumented_unsafe_blocks))]
 
 mod artifact;
 #[cfg(feature = "cli")]

@@ -188,7 +188,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             Some(name) => name.to_string(),
             None => "component".to_string(),
         };
-        let instance = ComponentInstance { parent: None, name };
+        let instance = ComponentInstance { name };
         let exports = self.instantiate(root, instance, &Supply::Host)?;
         self.export_all(exports)?;
         Ok(self.program)
@@ -398,7 +398,6 @@ impl<'p, 'a> Flattener<'p, 'a> {
             .ok()
             .and_then(|index| component.instance_names.get(&index));
         ComponentInstance {
-            parent: Some(scope.component_instance),
             name: match name {
                 Some(name) => format!("{}/{name}", parent.name),
                 None => format!("{}/{index}", parent.name),

@@ -85,10 +85,6 @@ fn lifted_functions_become_adapters_and_exports() -> Result<()> {
         .map(|instance| instance.name.as_str())
         .collect();
     assert_eq!(names, ["linked", "linked/server", "linked/client"]);
-    assert_eq!(
-        program.component_instances[1].parent,
-        Some(ComponentInstanceId(0))
-    );
     // Equal trampolines are shared.
     assert_eq!(program.trampolines.len(), 1);
     assert_eq!(

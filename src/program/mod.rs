@@ -280,8 +280,6 @@ impl CoreFunc {
 /// A component instance of the flattened component.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ComponentInstance {
-    /// The instance that instantiated it; `None` for the component itself.
-    pub parent: Option<ComponentInstanceId>,
     /// A name for listings: the chain of instantiations.
     pub name: String,
 }

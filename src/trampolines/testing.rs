@@ -151,11 +151,9 @@ pub(crate) fn program() -> Program<'static> {
         core_instances: vec![core_instance(0), core_instance(1)],
         component_instances: vec![
             ComponentInstance {
-                parent: None,
                 name: "root".into(),
             },
             ComponentInstance {
-                parent: Some(PARENT),
                 name: "child".into(),
             },
         ],

@@ -20,6 +20,8 @@
 //! | [`tables`] | raw sorted arrays read in place: functions, entries, inlined calls, handlers |
 //! | [`header`] | the identification section: versions, target, checksums |
 
+#![cfg_attr(not(test), warn(unreachable_pub))]
+
 pub mod builtin;
 pub mod canonical;
 pub mod cpu;

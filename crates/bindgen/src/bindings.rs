@@ -13,7 +13,7 @@ use wit_parser::{
 };
 
 /// Everything that generating one world needs to know.
-pub struct Bindings<'a> {
+pub(crate) struct Bindings<'a> {
     pub resolve: &'a Resolve,
     pub world: WorldId,
     /// Imported interfaces, in order.
@@ -31,7 +31,7 @@ pub struct Bindings<'a> {
 }
 
 /// An interface of the world.
-pub struct Interface {
+pub(crate) struct Interface {
     pub id: InterfaceId,
     /// Its name in the component.
     pub name: String,
@@ -40,7 +40,7 @@ pub struct Interface {
 }
 
 /// Where the module of an interface is.
-pub enum Place {
+pub(crate) enum Place {
     /// Generated, below the place where the macro is.
     Module(Vec<Ident>),
     /// The path of a module that exists.
@@ -49,14 +49,14 @@ pub enum Place {
 
 /// Who provides an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     Import,
     Export,
 }
 
 /// Where code is generated.
 #[derive(Clone, Copy)]
-pub struct Scope<'s> {
+pub(crate) struct Scope<'s> {
     pub side: Side,
     /// The interface, unless it is the world itself.
     pub interface: Option<InterfaceId>,
@@ -66,27 +66,27 @@ pub struct Scope<'s> {
 
 impl Scope<'_> {
     /// `super::super` …, to the place where the macro is; empty there.
-    pub fn root(&self) -> TokenStream {
+    pub(crate) fn root(&self) -> TokenStream {
         self.path.iter().map(|_| quote!(super::)).collect()
     }
 }
 
 /// The result of a function whose error the host replaces by one of its own.
-pub struct Trappable<'a> {
+pub(crate) struct Trappable<'a> {
     pub ok: Option<&'a WitType>,
     /// The error in WIT, no alias of it.
     pub error: TypeId,
 }
 
 /// A function with where it belongs.
-pub struct Item<'a> {
+pub(crate) struct Item<'a> {
     /// The name in the component: `[method]counter.get`.
     pub name: &'a str,
     pub function: &'a Function,
 }
 
 impl<'a> Bindings<'a> {
-    pub fn new(input: &'a Input) -> Result<Bindings<'a>> {
+    pub(crate) fn new(input: &'a Input) -> Result<Bindings<'a>> {
         let resolve = &input.resolve;
         let mut bindings = Bindings {
             resolve,
@@ -234,13 +234,13 @@ impl<'a> Bindings<'a> {
     }
 
     /// Whether the host never makes such a resource.
-    pub fn is_absent(&self, resource: TypeId) -> bool {
+    pub(crate) fn is_absent(&self, resource: TypeId) -> bool {
         self.absent.contains(&resource)
     }
 
     /// What an imported function succeeds and fails with, if the host has an error of its own for
     /// it.
-    pub fn trappable(&self, function: &Function) -> Option<Trappable<'a>> {
+    pub(crate) fn trappable(&self, function: &Function) -> Option<Trappable<'a>> {
         let WitType::Id(result) = function.result? else {
             return None;
         };
@@ -258,14 +258,14 @@ impl<'a> Bindings<'a> {
     }
 
     /// The types among these that the host has errors of its own for.
-    pub fn trappable_errors(&self, types: impl IntoIterator<Item = TypeId>) -> Vec<TypeId> {
+    pub(crate) fn trappable_errors(&self, types: impl IntoIterator<Item = TypeId>) -> Vec<TypeId> {
         let is_trappable = |id: &TypeId| self.is_error(*id) && self.mapped.contains_key(id);
         types.into_iter().filter(is_trappable).collect()
     }
 
     /// The alias, at the place where the macro is, of the Rust type that a resource or error is
     /// said to be.
-    pub fn mapped(&self, id: TypeId) -> Option<Ident> {
+    pub(crate) fn mapped(&self, id: TypeId) -> Option<Ident> {
         self.mapped.get(&id)?;
         let mut aliases = self.aliases.borrow_mut();
         if let Some((alias, _)) = aliases.iter().find(|(_, other)| *other == id) {
@@ -278,7 +278,7 @@ impl<'a> Bindings<'a> {
 
     /// The definitions of those aliases that were used. They are where the macro is, because that
     /// is where the types' paths mean something.
-    pub fn alias_definitions(&self) -> TokenStream {
+    pub(crate) fn alias_definitions(&self) -> TokenStream {
         let aliases = self.aliases.borrow();
         let define = |(alias, id): &(Ident, TypeId)| {
             let ty = &self.mapped[id];
@@ -292,7 +292,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// Functions that the world imports or exports itself.
-    pub fn world_functions(&self, side: Side) -> Vec<Item<'a>> {
+    pub(crate) fn world_functions(&self, side: Side) -> Vec<Item<'a>> {
         let world = &self.resolve.worlds[self.world];
         let items = match side {
             Side::Import => &world.imports,
@@ -311,7 +311,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// Types that the world itself has.
-    pub fn world_types(&self) -> Vec<TypeId> {
+    pub(crate) fn world_types(&self) -> Vec<TypeId> {
         let world = &self.resolve.worlds[self.world];
         let items = world.imports.values().chain(world.exports.values());
         items
@@ -322,7 +322,7 @@ impl<'a> Bindings<'a> {
             .collect()
     }
 
-    pub fn interface_functions(&self, id: InterfaceId) -> Vec<Item<'a>> {
+    pub(crate) fn interface_functions(&self, id: InterfaceId) -> Vec<Item<'a>> {
         let functions = self.resolve.interfaces[id].functions.values();
         functions
             .map(|function| Item {
@@ -333,7 +333,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// The type that a chain of aliases ends at.
-    pub fn resolved(&self, mut id: TypeId) -> TypeId {
+    pub(crate) fn resolved(&self, mut id: TypeId) -> TypeId {
         while let TypeDefKind::Type(WitType::Id(next)) = self.resolve.types[id].kind {
             id = next;
         }
@@ -343,7 +343,7 @@ impl<'a> Bindings<'a> {
     /// Whether a resource (no alias of one) is one that the component defines, seen from a scope.
     /// What the world itself uses of an interface is always imported, also where a function that it
     /// exports uses it.
-    pub fn is_guest_resource(&self, id: TypeId, scope: Scope<'_>) -> bool {
+    pub(crate) fn is_guest_resource(&self, id: TypeId, scope: Scope<'_>) -> bool {
         match self.resolve.types[id].owner {
             TypeOwner::Interface(owner) => {
                 scope.side == Side::Export
@@ -355,13 +355,13 @@ impl<'a> Bindings<'a> {
     }
 
     /// The path of a named type, seen from a scope.
-    pub fn path(&self, id: TypeId, scope: Scope<'_>) -> TokenStream {
+    pub(crate) fn path(&self, id: TypeId, scope: Scope<'_>) -> TokenStream {
         let name = camel(self.resolve.types[id].name.as_deref().unwrap_or("unnamed"));
         self.beside(id, name, scope)
     }
 
     /// The path of what has a name in the module that a type is in, seen from a scope.
-    pub fn beside(&self, id: TypeId, name: Ident, scope: Scope<'_>) -> TokenStream {
+    pub(crate) fn beside(&self, id: TypeId, name: Ident, scope: Scope<'_>) -> TokenStream {
         let definition = &self.resolve.types[id];
         let TypeOwner::Interface(owner) = definition.owner else {
             let root = scope.root();
@@ -391,7 +391,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// The path of a module, seen from a scope.
-    pub fn place(&self, place: &Place, scope: Scope<'_>) -> TokenStream {
+    pub(crate) fn place(&self, place: &Place, scope: Scope<'_>) -> TokenStream {
         let root = scope.root();
         match place {
             Place::Module(path) if scope.path.is_empty() => quote!(self::#(#path)::*),
@@ -408,7 +408,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// Whether the type is the error of some function's result.
-    pub fn is_error(&self, id: TypeId) -> bool {
+    pub(crate) fn is_error(&self, id: TypeId) -> bool {
         self.errors.contains(&id)
     }
 

@@ -9,7 +9,7 @@ use syn::Result;
 use wit_parser::{Docs, Enum, Flags, Record, Type, TypeDefKind, TypeId, Variant};
 
 /// Documentation from the WIT, or a sentence if there is none.
-pub fn docs(docs: &Docs, otherwise: &str) -> TokenStream {
+pub(crate) fn docs(docs: &Docs, otherwise: &str) -> TokenStream {
     let text = docs.contents.as_deref().unwrap_or(otherwise);
     let mut in_code = false;
     let lines = text.trim_end().lines().map(|line| {
@@ -42,7 +42,7 @@ fn derives(traits: Traits, more: &TokenStream) -> TokenStream {
 
 impl Bindings<'_> {
     /// The definitions of types; `scope` is that of the module that they are for.
-    pub fn definitions(
+    pub(crate) fn definitions(
         &self,
         types: impl IntoIterator<Item = TypeId>,
         scope: Scope<'_>,

@@ -11,7 +11,7 @@ use syn::Result;
 use wit_parser::FunctionKind;
 
 /// Code for the exported functions of one struct.
-pub struct Calls {
+pub(crate) struct Calls {
     /// Its fields.
     pub fields: TokenStream,
     /// Their values, given `store` and `instance`.
@@ -22,7 +22,7 @@ pub struct Calls {
 
 impl<'a> Bindings<'a> {
     /// The fields for functions; `interface` is the one that exports them.
-    pub fn calls(
+    pub(crate) fn calls(
         &self,
         functions: &[Item<'a>],
         interface: Option<&str>,
@@ -107,7 +107,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// The `call_…` methods of functions that belong to no resource.
-    pub fn call_methods(
+    pub(crate) fn call_methods(
         &self,
         functions: &[Item<'a>],
         calls: &Calls,
@@ -121,7 +121,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// The contents of the module of an exported interface.
-    pub fn exported(&self, interface: &Interface, scope: Scope<'_>) -> Result<TokenStream> {
+    pub(crate) fn exported(&self, interface: &Interface, scope: Scope<'_>) -> Result<TokenStream> {
         let types: Vec<_> = self.resolve.interfaces[interface.id]
             .types
             .values()
@@ -199,7 +199,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// The Rust names of types.
-    pub fn type_names(&self, types: &[wit_parser::TypeId]) -> Vec<String> {
+    pub(crate) fn type_names(&self, types: &[wit_parser::TypeId]) -> Vec<String> {
         let name = |id: &wit_parser::TypeId| {
             let name = self.resolve.types[*id].name.as_deref()?;
             Some(crate::names::camel(name).to_string())

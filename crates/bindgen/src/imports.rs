@@ -13,7 +13,7 @@ use syn::{Error, Result};
 use wit_parser::{FunctionKind, TypeDefKind, TypeId};
 
 /// What a host provides: an interface, or what the world imports directly.
-pub struct Provided<'a> {
+pub(crate) struct Provided<'a> {
     /// The functions.
     pub functions: Vec<Item<'a>>,
     /// The resources, by their definitions.
@@ -21,7 +21,7 @@ pub struct Provided<'a> {
 }
 
 /// Code for what a host provides.
-pub struct HostCode {
+pub(crate) struct HostCode {
     /// The traits.
     pub traits: TokenStream,
     /// The name of the one that requires the others; `None` if there is nothing to provide.
@@ -31,7 +31,7 @@ pub struct HostCode {
 }
 
 /// The Rust name of a function, without its resource.
-pub fn function_name(item: &Item<'_>) -> Ident {
+pub(crate) fn function_name(item: &Item<'_>) -> Ident {
     let name = item.function.item_name();
     match &item.function.kind {
         FunctionKind::Constructor(_) => snake("new"),
@@ -47,14 +47,14 @@ pub fn function_name(item: &Item<'_>) -> Ident {
 
 impl<'a> Bindings<'a> {
     /// Those of some types that are resources, not aliases of ones.
-    pub fn resources(&self, types: impl IntoIterator<Item = TypeId>) -> Vec<TypeId> {
+    pub(crate) fn resources(&self, types: impl IntoIterator<Item = TypeId>) -> Vec<TypeId> {
         let is_resource =
             |id: &TypeId| matches!(self.resolve.types[*id].kind, TypeDefKind::Resource);
         types.into_iter().filter(is_resource).collect()
     }
 
     /// The functions of a resource, or those of none.
-    pub fn functions_of<'i>(
+    pub(crate) fn functions_of<'i>(
         &self,
         functions: &'i [Item<'a>],
         resource: Option<TypeId>,
@@ -64,12 +64,12 @@ impl<'a> Bindings<'a> {
     }
 
     /// The name of a type in WIT.
-    pub fn type_name(&self, id: TypeId) -> &'a str {
+    pub(crate) fn type_name(&self, id: TypeId) -> &'a str {
         self.resolve.types[id].name.as_deref().unwrap_or("unnamed")
     }
 
     /// Traits and definitions; `name` is that of the main trait.
-    pub fn host(
+    pub(crate) fn host(
         &self,
         provided: &Provided<'a>,
         name: Ident,
@@ -257,7 +257,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// The traits that turn the host's errors into those of WIT, for types of one module.
-    pub fn conversion_traits(
+    pub(crate) fn conversion_traits(
         &self,
         types: impl IntoIterator<Item = TypeId>,
         taken: &mut Taken,
@@ -293,7 +293,7 @@ impl<'a> Bindings<'a> {
     }
 
     /// The result of a function, owned; `()` if there is none.
-    pub fn result(&self, item: &Item<'_>, scope: Scope<'_>) -> Result<TokenStream> {
+    pub(crate) fn result(&self, item: &Item<'_>, scope: Scope<'_>) -> Result<TokenStream> {
         match &item.function.result {
             Some(ty) => self.ty(ty, Form::Owned, scope),
             None => Ok(quote!(())),

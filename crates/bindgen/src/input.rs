@@ -10,7 +10,7 @@ use syn::{Error, Ident, LitStr, Result, Token, Type, braced, bracketed};
 use wit_parser::{PackageId, Resolve, WorldId};
 
 /// What `bindgen!` was called with, read.
-pub struct Input {
+pub(crate) struct Input {
     /// All packages.
     pub resolve: Resolve,
     /// The world.
@@ -24,7 +24,7 @@ pub struct Input {
 }
 
 /// An entry of `with` or `trappable`.
-pub struct With {
+pub(crate) struct With {
     /// `package:name/interface`, or `package:name/interface/type`.
     pub name: String,
     /// The Rust type of the resource or error, `!`, or the path of the interface's module.
@@ -140,7 +140,7 @@ fn map(input: ParseStream<'_>) -> Result<Vec<With>> {
 
 impl Input {
     /// Parses the arguments and reads the WIT.
-    pub fn parse(tokens: TokenStream) -> Result<Input> {
+    pub(crate) fn parse(tokens: TokenStream) -> Result<Input> {
         let arguments: Arguments = syn::parse2(tokens)?;
         let mut resolve = Resolve::new();
         match &arguments.features {

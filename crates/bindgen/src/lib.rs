@@ -14,6 +14,8 @@
 //! | `exports` | what calls exported functions |
 //! | `world` | the struct of the world, and all modules |
 
+#![cfg_attr(not(test), warn(unreachable_pub))]
+
 mod bindings;
 mod definitions;
 mod exports;

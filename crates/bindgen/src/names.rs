@@ -24,12 +24,12 @@ fn words(name: &str) -> impl Iterator<Item = String> {
 }
 
 /// `snake_case`, with `_` appended to keywords.
-pub fn snake(name: &str) -> Ident {
+pub(crate) fn snake(name: &str) -> Ident {
     identifier(words(name).collect::<Vec<_>>().join("_"))
 }
 
 /// `UpperCamelCase`, with `_` appended to `Self`.
-pub fn camel(name: &str) -> Ident {
+pub(crate) fn camel(name: &str) -> Ident {
     let mut out = String::new();
     for word in words(name) {
         let mut chars = word.chars();
@@ -46,22 +46,22 @@ pub fn camel(name: &str) -> Ident {
 }
 
 /// `UPPER_CASE`.
-pub fn upper(name: &str) -> Ident {
+pub(crate) fn upper(name: &str) -> Ident {
     identifier(words(name).collect::<Vec<_>>().join("_").to_uppercase())
 }
 
 /// Names of one Rust scope, each of which is given once: `_` is appended to those that are taken.
 #[derive(Default)]
-pub struct Taken(HashSet<String>);
+pub(crate) struct Taken(HashSet<String>);
 
 impl Taken {
     /// A scope in which these are taken.
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Taken {
+    pub(crate) fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Taken {
         Taken(names.into_iter().map(ToString::to_string).collect())
     }
 
     /// The name, or if it is taken the next one that is not.
-    pub fn unique(&mut self, name: Ident) -> Ident {
+    pub(crate) fn unique(&mut self, name: Ident) -> Ident {
         let mut name = name.to_string();
         while !self.0.insert(name.clone()) {
             name.push('_');

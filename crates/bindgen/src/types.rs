@@ -14,7 +14,7 @@ use wit_parser::{Function, Handle, Type, TypeDefKind, TypeId};
 
 /// How a type is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     Owned,
     View,
     Argument,
@@ -22,7 +22,7 @@ pub enum Form {
 
 /// What can be derived for a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Traits {
+pub(crate) struct Traits {
     /// `Clone` and `PartialEq`: not for handles of the host's resources.
     pub clone: bool,
     /// `Copy` too.
@@ -34,7 +34,7 @@ pub struct Traits {
 }
 
 impl Traits {
-    pub const ALL: Traits = Traits {
+    pub(crate) const ALL: Traits = Traits {
         clone: true,
         copy: true,
         eq: true,
@@ -59,7 +59,7 @@ fn unsupported(what: &str) -> Error {
 }
 
 /// Refuses functions that cannot be called yet.
-pub fn check_function(function: &Function) -> Result<()> {
+pub(crate) fn check_function(function: &Function) -> Result<()> {
     match function.kind.is_async() {
         true => Err(unsupported(&format!("the function `{}`", function.name))),
         false => Ok(()),
@@ -68,7 +68,7 @@ pub fn check_function(function: &Function) -> Result<()> {
 
 impl Bindings<'_> {
     /// A type in some form.
-    pub fn ty(&self, ty: &Type, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
+    pub(crate) fn ty(&self, ty: &Type, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
         Ok(match ty {
             Type::Bool => quote!(bool),
             Type::U8 => quote!(u8),
@@ -90,7 +90,12 @@ impl Bindings<'_> {
     }
 
     /// A type in some form; `()` for none.
-    pub fn optional(&self, ty: Option<&Type>, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
+    pub(crate) fn optional(
+        &self,
+        ty: Option<&Type>,
+        form: Form,
+        scope: Scope<'_>,
+    ) -> Result<TokenStream> {
         ty.map_or(Ok(quote!(())), |ty| self.ty(ty, form, scope))
     }
 
@@ -119,7 +124,12 @@ impl Bindings<'_> {
     }
 
     /// A type that has no name, or whose name is looked through.
-    pub fn structural(&self, id: TypeId, form: Form, scope: Scope<'_>) -> Result<TokenStream> {
+    pub(crate) fn structural(
+        &self,
+        id: TypeId,
+        form: Form,
+        scope: Scope<'_>,
+    ) -> Result<TokenStream> {
         Ok(match &self.resolve.types[id].kind {
             TypeDefKind::Type(ty) => self.ty(ty, form, scope)?,
             TypeDefKind::Handle(Handle::Own(resource)) => self.handle(*resource, scope),
@@ -202,7 +212,7 @@ impl Bindings<'_> {
     }
 
     /// What can be derived for a type.
-    pub fn traits(&self, ty: &Type, scope: Scope<'_>) -> Traits {
+    pub(crate) fn traits(&self, ty: &Type, scope: Scope<'_>) -> Traits {
         let owned = Traits {
             copy: false,
             ..Traits::ALL

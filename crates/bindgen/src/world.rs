@@ -46,7 +46,7 @@ impl ToTokens for Module {
 }
 
 /// Generates everything.
-pub fn generate(input: &Input) -> Result<TokenStream> {
+pub(crate) fn generate(input: &Input) -> Result<TokenStream> {
     let bindings = Bindings::new(input)?;
     let mut root = Module::default();
     // What the world adds to a linker: the traits, and the calls of `add_to_linker`.

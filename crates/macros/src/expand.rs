@@ -55,7 +55,7 @@ fn number(index: usize) -> proc_macro2::Literal {
     proc_macro2::Literal::usize_unsuffixed(index)
 }
 
-pub fn component_type(input: &Input) -> TokenStream {
+pub(crate) fn component_type(input: &Input) -> TokenStream {
     let name = &input.name;
     let bitwise = match &input.shape {
         Shape::Record(fields) => bitwise_record(fields),
@@ -178,7 +178,7 @@ fn enum_type(cases: &[Case]) -> TypeParts {
     )
 }
 
-pub fn lift(input: &Input) -> TokenStream {
+pub(crate) fn lift(input: &Input) -> TokenStream {
     let name = &input.name;
     let body = match &input.shape {
         Shape::Record(fields) => {
@@ -254,7 +254,7 @@ pub fn lift(input: &Input) -> TokenStream {
     })
 }
 
-pub fn lower(input: &Input) -> TokenStream {
+pub(crate) fn lower(input: &Input) -> TokenStream {
     let name = &input.name;
     let owned = lower_body(input, &format_ident!("lower"));
     let borrowed = lower_body(input, &format_ident!("lower_ref"));

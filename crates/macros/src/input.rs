@@ -5,7 +5,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Error, Fields, Ident, LitStr, Result, Token, Type};
 
 /// A type that derives.
-pub struct Input {
+pub(crate) struct Input {
     /// Its name.
     pub name: Ident,
     /// Its shape.
@@ -13,21 +13,21 @@ pub struct Input {
 }
 
 /// The kind of component-level type, with its parts.
-pub enum Shape {
+pub(crate) enum Shape {
     Record(Vec<Field>),
     Variant(Vec<Case>),
     Enum(Vec<Case>),
 }
 
 /// A field of a record.
-pub struct Field {
+pub(crate) struct Field {
     pub ident: Ident,
     pub label: String,
     pub ty: Type,
 }
 
 /// A case of a variant or enum.
-pub struct Case {
+pub(crate) struct Case {
     pub ident: Ident,
     pub label: String,
     pub ty: Option<Type>,
@@ -41,7 +41,7 @@ enum Kind {
 }
 
 impl Input {
-    pub fn new(input: DeriveInput) -> Result<Input> {
+    pub(crate) fn new(input: DeriveInput) -> Result<Input> {
         if let Some(parameter) = input.generics.params.first() {
             return Err(Error::new(
                 parameter.span(),

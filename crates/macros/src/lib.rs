@@ -19,6 +19,8 @@
 //! most one unnamed field, and say which of the two they are. Labels are the Rust names in kebab-case
 //! unless `name` says otherwise.
 
+#![cfg_attr(not(test), warn(unreachable_pub))]
+
 mod expand;
 mod input;
 

@@ -13,7 +13,7 @@ use wasm_wave::wasm::WasmValue;
 /// # Errors
 /// If the module needs something of a host, `call` is no call of an exported function with numbers, or
 /// the guest traps.
-pub fn invoke(component: &Component, store: &mut Store<()>, call: &str) -> Result<String> {
+pub(crate) fn invoke(component: &Component, store: &mut Store<()>, call: &str) -> Result<String> {
     let call = Call::parse(call)?;
     let instance = CoreInstance::new(store, component, CoreHost::new())?;
     let func = instance.get_func(store, call.name())?;

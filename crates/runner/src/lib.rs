@@ -2,6 +2,8 @@
 //!
 //! This is what `trampette run` and the compiler-free `trampette-run` share.
 
+#![cfg_attr(not(test), warn(unreachable_pub))]
+
 mod core_wave;
 pub mod wave;
 

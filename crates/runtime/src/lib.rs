@@ -87,6 +87,8 @@
 //! [`CoreHost`] and called with [`CoreVal`]s; [`SharedMemory`] is a memory that several threads
 //! use.
 
+#![cfg_attr(not(test), warn(unreachable_pub))]
+
 // Generated code names this crate by its name; so do the crate's own tests of it.
 extern crate self as trampette_runtime;
 

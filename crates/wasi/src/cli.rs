@@ -21,9 +21,9 @@ impl fmt::Display for Exit {
 impl std::error::Error for Exit {}
 
 /// `terminal-input`; it has no methods.
-pub struct TerminalInput;
+pub(crate) struct TerminalInput;
 /// `terminal-output`; it has no methods.
-pub struct TerminalOutput;
+pub(crate) struct TerminalOutput;
 
 impl cli::environment::Host for WasiCtx {
     fn get_environment(&mut self) -> Result<Vec<(String, String)>> {

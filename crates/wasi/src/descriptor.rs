@@ -100,7 +100,7 @@ impl DirectoryEntryStream {
 }
 
 /// The result of an operation of the filesystem.
-pub type FsResult<R> = Result<R, ErrorCode>;
+pub(crate) type FsResult<R> = Result<R, ErrorCode>;
 
 /// What a guest may do with a preopened directory and everything below it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

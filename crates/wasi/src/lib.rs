@@ -17,6 +17,8 @@
 //! | `sockets.rs` | `wasi:sockets`, every use of which fails |
 //! | `filesystem.rs`, `descriptor.rs` | `wasi:filesystem`, confined by `cap-std` |
 
+#![cfg_attr(not(test), warn(unreachable_pub))]
+
 mod bindings;
 mod cli;
 mod clocks;

@@ -16,7 +16,7 @@ use anyhow::Result;
 use trampette_runtime::Resource;
 
 /// `network`: it gives access to nothing.
-pub struct Network;
+pub(crate) struct Network;
 
 /// The result of a function that would make an `R`.
 type Refused<R> = Result<Result<Resource<R>, ErrorCode>>;
