@@ -78,7 +78,7 @@ fn call(
             Some((options.instance, lift.options.instance))
         }
         TrampolineKind::ResourceDrop { resource, instance } => {
-            let definition = &program.resources[resource.index()];
+            let definition = program.resources.get(resource.index())?;
             definition.destructor?;
             match definition.info {
                 Resource::Defined {
