@@ -89,8 +89,8 @@ impl Graph {
     /// A graph of two to four instances.
     pub fn random(random: &mut Random) -> Graph {
         let count = 2 + random.below(3);
-        let density = random.pick(&[30, 60, 90]);
-        let switch = random.pick(&[0, 30, 80]);
+        let density = random.pick(&[50, 80, 100]);
+        let switch = random.pick(&[0, 50, 100]);
         let mut route = |caller: usize, callee: usize| {
             if !random.percent(density) {
                 return None;

@@ -91,13 +91,14 @@ impl Model<'_> {
         self.script.extend([op, operand]);
     }
 
-    /// One of these handles; now and then any index.
+    /// One of these handles; now and then another one, or any index.
     fn choose(&mut self, at: usize, which: impl Fn(&Handle) -> bool) -> Option<u32> {
-        if self.random.percent(self.mistakes) {
+        let mistake = self.random.percent(self.mistakes);
+        if mistake && self.random.percent(8) {
             let any = self.tables[at].handles.len() + 2;
             return Some(self.random.below(any) as u32);
         }
-        match &self.tables[at].indices(which)[..] {
+        match &self.tables[at].indices(|handle| mistake || which(handle))[..] {
             [] => None,
             all => Some(self.random.pick(all)),
         }
@@ -107,7 +108,7 @@ impl Model<'_> {
     fn exec(&mut self, at: usize, task: usize, depth: usize, returns: bool) -> Outcome<u32> {
         let steps = match depth {
             0 => 30,
-            _ if depth < DEPTH => self.random.below(6),
+            _ if depth < DEPTH => self.random.below(8),
             _ => 0,
         };
         for _ in 0..steps {
@@ -117,7 +118,7 @@ impl Model<'_> {
             self.left -= 1;
             self.step(at, depth)?;
         }
-        while !self.random.percent(self.mistakes) {
+        while !self.random.percent(2 * self.mistakes) {
             let own = self.tables[at].indices(|h| !h.own && h.scope == task);
             let Some(index) = own.first() else { break };
             self.op(DROP, *index);
@@ -137,8 +138,8 @@ impl Model<'_> {
     fn step(&mut self, at: usize, depth: usize) -> Outcome<()> {
         let callees = self.graph.callees(at);
         match self.random.below(100) {
-            0..20 => drop(self.new_handle(at)),
-            20..35 => {
+            0..15 => drop(self.new_handle(at)),
+            15..35 => {
                 let free = |handle: &Handle| handle.lends == 0;
                 if let Some(index) = self.choose(at, free) {
                     self.op(DROP, index);
@@ -336,8 +337,8 @@ pub fn check(graph: &Graph, scripts: usize, random: &mut Random) -> Result<()> {
             Ok(())
         })?;
     for _ in 0..scripts {
-        let first = random.below(graph.count());
-        let mistakes = random.pick(&[0, 0, 2, 5]);
+        let first = graph.count() - 1 - random.below(graph.count()) / 2;
+        let mistakes = random.pick(&[0, 1, 3, 8]);
         let mut model = Model {
             graph,
             random: &mut *random,
@@ -347,7 +348,7 @@ pub fn check(graph: &Graph, scripts: usize, random: &mut Random) -> Result<()> {
                 .take(graph.count() + 1)
                 .collect(),
             tasks: Vec::new(),
-            left: 150,
+            left: 250,
             mistakes,
             rep: 100,
         };
