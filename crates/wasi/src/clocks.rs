@@ -30,10 +30,12 @@ impl Datetime {
 const RESOLUTION_NANOSECONDS: u32 = 1;
 
 impl monotonic_clock::Host for WasiCtx {
+    #[inline]
     fn now(&mut self) -> Result<u64> {
         Ok(nanoseconds(self.start.elapsed()))
     }
 
+    #[inline]
     fn resolution(&mut self) -> Result<u64> {
         Ok(u64::from(RESOLUTION_NANOSECONDS))
     }
@@ -50,10 +52,12 @@ impl monotonic_clock::Host for WasiCtx {
 }
 
 impl wall_clock::Host for WasiCtx {
+    #[inline]
     fn now(&mut self) -> Result<Datetime> {
         Ok(SystemTime::now().into())
     }
 
+    #[inline]
     fn resolution(&mut self) -> Result<Datetime> {
         Ok(Datetime {
             seconds: 0,

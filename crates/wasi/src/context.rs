@@ -15,6 +15,7 @@ pub trait WasiView: Send + 'static {
 }
 
 impl WasiView for WasiCtx {
+    #[inline]
     fn wasi(&mut self) -> &mut WasiCtx {
         self
     }

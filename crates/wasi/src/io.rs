@@ -135,6 +135,7 @@ impl io::poll::Host for WasiCtx {
 }
 
 impl io::poll::HostPollable for WasiCtx {
+    #[inline]
     fn ready(&mut self, this: Resource<Pollable>) -> Result<bool> {
         Ok(self.table.get(&this)?.is_ready(Instant::now()))
     }
@@ -199,10 +200,12 @@ impl WasiCtx {
 impl io::streams::Host for WasiCtx {}
 
 impl io::streams::HostInputStream for WasiCtx {
+    #[inline]
     fn read(&mut self, this: Input, length: u64) -> Fallible<Vec<u8>> {
         self.read_input(&this, length, Blocking::No)
     }
 
+    #[inline]
     fn blocking_read(&mut self, this: Input, length: u64) -> Fallible<Vec<u8>> {
         self.read_input(&this, length, Blocking::Yes)
     }
@@ -226,15 +229,18 @@ impl io::streams::HostInputStream for WasiCtx {
 }
 
 impl io::streams::HostOutputStream for WasiCtx {
+    #[inline]
     fn check_write(&mut self, this: Output) -> Fallible<u64> {
         self.table.get(&this)?;
         Ok(WRITE_PERMIT)
     }
 
+    #[inline]
     fn write(&mut self, this: Output, contents: &[u8]) -> Fallible<()> {
         self.write_output(&this, contents)
     }
 
+    #[inline]
     fn blocking_write_and_flush(&mut self, this: Output, contents: &[u8]) -> Fallible<()> {
         self.write_output(&this, contents)
     }
