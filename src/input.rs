@@ -89,7 +89,8 @@ fn assemble(bytes: &[u8]) -> Result<Vec<u8>> {
 /// Makes a component from a core module that targets WASI preview 1.
 ///
 /// # Errors
-/// If the module imports nothing of preview 1 (then it is simply no component), or cannot be wrapped.
+/// If the module imports nothing of preview 1 (then it is simply no component), or cannot be
+/// wrapped.
 pub fn component_from_module(module: &[u8]) -> Result<Vec<u8>> {
     use wasi_preview1_component_adapter_provider as adapters;
     let (imports, exports) = module_interface(module)?;

@@ -185,3 +185,8 @@ fn in_thread_pool<R: Send>(
         .context("cannot start the compiler's threads")?;
     pool.install(work)
 }
+
+/// The sample in `README.md`, as a test.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

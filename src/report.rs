@@ -38,7 +38,8 @@ pub struct Statistics {
     pub calls_of_imports: usize,
     /// Indirect calls that became direct calls, or traps.
     pub calls_devirtualised: usize,
-    /// Indirect calls through a table that only instantiation writes, by its copy in read-only data.
+    /// Indirect calls through a table that only instantiation writes, by its copy in read-only
+    /// data.
     pub calls_through_sealed_tables: usize,
     /// Calls through other tables, and of function references.
     pub calls_through_values: usize,

@@ -1,9 +1,9 @@
 //! Libraries of the corpus, called through hosts that `bindgen!` generates, and their resources
 //! dynamically too.
 //!
-//! The corpus lies beside the repository; without it the tests say so and pass.
-//! Every call that `cases.json` lists for a library is made in `cases`; the tests here are about more
-//! than one call, and about what bindings look like.
+//! The corpus lies beside the repository; without it the tests say so and pass. Every call that
+//! `cases.json` lists for a library is made in `cases`; the tests here are about more than one
+//! call, and about what bindings look like.
 
 #[path = "bindgen_corpus/cases.rs"]
 mod cases;

@@ -5,7 +5,7 @@
 //! ;; RUN: run --invoke 'f(1)' %       arguments of `trampette`; several lines: one after the other
 //! ;; RUN(134): run %                  the exit code that it must have, if not 0
 //! ;; FILE: bad.wasm \00asm\01         a file in the temporary folder; `\` and two digits: a byte
-//! ;; LEAVES: app.elf                  what the temporary folder holds in the end, if that is checked
+//! ;; LEAVES: app.elf                  what the temporary folder holds in the end
 //! ```
 //!
 //! Words are split at blanks outside of `'…'`. `%` is the file itself, `%tmp` the temporary folder,

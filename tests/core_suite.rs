@@ -88,7 +88,8 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-/// The suite beside the repository; `None` if it is not there or the environment asks for the package.
+/// The suite beside the repository; `None` if it is not there or the environment asks for the
+/// package.
 fn suite_folder() -> Option<PathBuf> {
     if std::env::var_os("TRAMPETTE_CORE_SUITE").is_some_and(|suite| suite == "package") {
         return None;
@@ -111,8 +112,8 @@ fn read_folder(suite: &Path) -> Result<Vec<Script>> {
     paths.into_iter().map(script).collect()
 }
 
-/// The scripts of the package: WebAssembly 3.0, and every proposal's folder. Those of proposals that are
-/// part of 3.0 repeat some.
+/// The scripts of the package: WebAssembly 3.0, and every proposal's folder. Those of proposals
+/// that are part of 3.0 repeat some.
 fn package() -> Vec<Script> {
     let mut scripts: Vec<Script> = Vec::new();
     let mut add = |folder: &str, file: TestFile<'static>| {

@@ -1,6 +1,6 @@
-//! Real programs with verified expectations, run twice: straight from the `.wasm`, and from an ELF that
-//! one process compiles and another, without a compiler, runs. All but the largest programs and inputs are run without
-//! inlining and without optimisation too.
+//! Real programs with verified expectations, run twice: straight from the `.wasm`, and from an ELF
+//! that one process compiles and another, without a compiler, runs. All but the largest programs
+//! and inputs are run without inlining and without optimisation too.
 //!
 //! The corpus lies beside the repository; without it the harness says so and passes. Each case is a
 //! test of its own; those that wait for something are ignored, with what it is as their kind.
@@ -184,8 +184,8 @@ fn run_case(shared: &Shared, case: &Value, mode: Mode) -> Result<()> {
     }
 }
 
-/// `trampette-run`, beside the compiler. Cargo builds binaries of other packages only when it is asked to,
-/// so this asks, once a process: a stale one would refuse what a newer compiler makes.
+/// `trampette-run`, beside the compiler. Cargo builds binaries of other packages only when it is
+/// asked to, so this asks, once a process: a stale one would refuse what a newer compiler makes.
 fn runner() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let built = BUILT.get_or_init(|| {

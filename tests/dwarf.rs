@@ -11,8 +11,8 @@ use trampette::options::Inline;
 use trampette_runtime::{Component, Linker, Store, Trap};
 use wasm_encoder::{ComponentSectionId, Encode, RawSection};
 
-/// The sections of a unit whose code is line 7, column 3 of `/src/demo.c` up to `middle`, and line 9, column 5
-/// from there to `length`.
+/// The sections of a unit whose code is line 7, column 3 of `/src/demo.c` up to `middle`, and line
+/// 9, column 5 from there to `length`.
 fn dwarf(middle: u64, length: u64) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let encoding = Encoding {
         format: Format::Dwarf32,

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! ;;! emit = "clif"            "plan", "clif" or "asm"; "asm" if left out
-//! ;;! function = "unit[0]"     only functions whose symbol contains this; several lines: any of them
+//! ;;! function = "unit[0]"     only functions whose symbol contains this (or another)
 //! ;;! names = "symbols"        in CLIF: names of functions and builtins for their numbers
 //! ;;! covers = "a, b"          items (see `tests/golden/README.md`) that this file is there for
 //! ;;! alone = "yes"            a core module is compiled on its own, not in a component

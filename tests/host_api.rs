@@ -366,7 +366,8 @@ fn failing(inner: Option<Component>) -> Result<Linker<()>> {
     Ok(linker)
 }
 
-/// Host, guest, guest, host, and once more around: the error that comes out is the one that went in.
+/// Host, guest, guest, host, and once more around: the error that comes out is the one that went
+/// in.
 #[test]
 fn errors_of_the_host_travel_through_guests() -> Result<()> {
     let component = load("through");

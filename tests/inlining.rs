@@ -5,7 +5,8 @@ use trampette::CompileOptions;
 use trampette::options::Inline;
 use trampette_runtime::{Component, Linker, Store, Trap, TrapCode, WasmBacktrace};
 
-/// A parent in one component calls a child in another through two core functions; every level can trap.
+/// A parent in one component calls a child in another through two core functions; every level can
+/// trap.
 const CHAIN: &str = r#"
 (component
   (component $child
@@ -118,7 +119,8 @@ fn functions_whose_calls_are_all_replaced_are_not_compiled() {
     assert_eq!(symbols(Inline::Worthwhile), [false; 3]);
 }
 
-/// An exception must not reach the parent's handler: where it crosses the canonical boundary it is a trap.
+/// An exception must not reach the parent's handler: where it crosses the canonical boundary it is
+/// a trap.
 const THROWING: &str = r#"
 (component
   (component $child

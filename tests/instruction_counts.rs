@@ -1,19 +1,20 @@
 //! How many instructions compiled code executes for a call on each kind of path, with and without
 //! inlining: exact numbers, the same on every machine.
 //!
-//! Each `tests/instruction-counts/<name>.wat` is a component whose first lines name calls (in WAVE):
+//! Each `tests/instruction-counts/<name>.wat` is a component whose first lines name calls (in
+//! WAVE):
 //!
 //! ```text
 //! ;;! call = add(1, 2)
 //! ```
 //!
-//! `<name>.expected` lists for each call how many instructions of which function it executes; `BLESS=1`
-//! writes it. Only the artifact's code counts, not the Rust runtime, whose instructions depend on how it
-//! was built.
+//! `<name>.expected` lists for each call how many instructions of which function it executes;
+//! `BLESS=1` writes it. Only the artifact's code counts, not the Rust runtime, whose instructions
+//! depend on how it was built.
 //!
-//! Callgrind counts (without valgrind the test says so and passes): this program runs itself under it,
-//! loads every artifact twice, at two places, and makes another number of calls of each. The difference is
-//! what calls cost once everything is warm.
+//! Callgrind counts (without valgrind the test says so and passes): this program runs itself under
+//! it, loads every artifact twice, at two places, and makes another number of calls of each. The
+//! difference is what calls cost once everything is warm.
 
 #[path = "support/golden.rs"]
 mod golden;
@@ -190,8 +191,8 @@ fn count(jobs: &[Job], folder: &Path) -> Result<Counts> {
     })
 }
 
-/// How often which instruction was executed, from callgrind's output: lines of an address, a source line and
-/// a number. The line after `calls=` is what the callee cost, which its own lines say too.
+/// How often which instruction was executed, from callgrind's output: lines of an address, a source
+/// line and a number. The line after `calls=` is what the callee cost, which its own lines say too.
 fn executed(text: &str) -> Result<BTreeMap<u64, u64>> {
     let mut executed = BTreeMap::new();
     let mut lines = text.lines();

@@ -1,5 +1,5 @@
-//! Programs at the specification's limits: compiled in reasonable time and right, or refused with a clear
-//! error, never a crash.
+//! Programs at the specification's limits: compiled in reasonable time and right, or refused with a
+//! clear error, never a crash.
 
 use anyhow::Result;
 use std::fmt::Write;
@@ -9,7 +9,8 @@ use trampette_runtime::{
     Caller, Component, CoreHost, CoreInstance, CoreVal, Linker, Store, StoreLimits, Trap,
 };
 
-/// A component whose export `run: func() -> u32` is the core export of the module with these fields.
+/// A component whose export `run: func() -> u32` is the core export of the module with these
+/// fields.
 fn component(fields: &str) -> Result<Vec<u8>> {
     Ok(wat::parse_str(format!(
         r#"(component

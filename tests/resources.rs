@@ -302,8 +302,8 @@ fn handles_travel_through_three_components() -> Result<()> {
     Ok(())
 }
 
-/// Passes error contexts on: `relay` asks the host for one and returns it, `report` gives the host its own
-/// with the text that it is called with, `text` reads the message of what it is given.
+/// Passes error contexts on: `relay` asks the host for one and returns it, `report` gives the host
+/// its own with the text that it is called with, `text` reads the message of what it is given.
 const ERRORS: &str = r#"(component
     (import "latest" (func $latest (result error-context)))
     (import "report" (func $report (param "e" error-context) (param "also" (option error-context))))
@@ -477,8 +477,8 @@ const CALLS_BACK: &str = r#"
   (export "b" (func $b "call")))
 "#;
 
-/// Instances may call each other back, the host may not: not the one that waits, nor any other of the
-/// component. A host function that copes with the refusal changes nothing.
+/// Instances may call each other back, the host may not: not the one that waits, nor any other of
+/// the component. A host function that copes with the refusal changes nothing.
 #[test]
 fn the_host_cannot_call_a_component_that_waits_for_it() -> Result<()> {
     let component = compile(CALLS_BACK)?;

@@ -6,8 +6,8 @@ use trampette::options::TargetCpu;
 use trampette_artifact::cpu;
 use trampette_runtime::{Component, Linker, Store};
 
-/// Instructions for which newer processors have shorter forms: rounding, counting bits, shifts, fused
-/// and wide vector arithmetic.
+/// Instructions for which newer processors have shorter forms: rounding, counting bits, shifts,
+/// fused and wide vector arithmetic.
 const PROGRAM: &str = r#"(component
   (core module $m
     (func (export "mix") (param $x i32) (result i32) (local $v v128)

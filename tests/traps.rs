@@ -1,5 +1,5 @@
-//! Traps of compiled components: each kind returns an error with its text and the guest's frames, and
-//! locks the instance but not its store.
+//! Traps of compiled components: each kind returns an error with its text and the guest's frames,
+//! and locks the instance but not its store.
 
 use trampette_runtime::{Component, Linker, Store, Trap, TrapCode};
 

@@ -8,8 +8,8 @@ use anyhow::Result;
 use std::path::Path;
 use trampette::CompileOptions;
 
-/// Inlining only makes the peer slower to compile and its code larger; the rest of its configuration does not
-/// matter here.
+/// Inlining only makes the peer slower to compile and its code larger; the rest of its
+/// configuration does not matter here.
 const COMPILED_BY: [Contender; 2] = [Contender::Ours, Contender::PeerDefault];
 
 /// Runs the section.

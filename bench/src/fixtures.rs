@@ -5,7 +5,7 @@
 //!
 //! | line | stands for |
 //! | --- | --- |
-//! | `@loop NAME BODY` | a core function that runs `BODY` `$n` times, and has `$len`, `$ptr` and `$sum` |
+//! | `@loop NAME BODY` | a core function: `BODY` `$n` times, with `$len`, `$ptr` and `$sum` |
 //! | `@lift NAME` | an export that lifts it from the core instance `$main` |
 //! | `@export NAME` | an export of what the instance `$b` exports |
 

@@ -203,8 +203,8 @@ pub fn peer_run_export(
     component.get_export_index(Some(&interface), "run")
 }
 
-/// The time of a call that traps less that of one that does nothing, each the smallest of its samples: a
-/// difference within a sample would be as often too small as too large.
+/// The time of a call that traps less that of one that does nothing, each the smallest of its
+/// samples: a difference within a sample would be as often too small as too large.
 fn trap_over_nop(session: &Session, bench: &str, export: &'static str) {
     if !session.wants(bench) {
         return;

@@ -41,8 +41,8 @@ struct Arguments {
     /// Folder of kernels in C, instead of the package's own.
     #[arg(long, value_name = "DIR")]
     kernels: Option<PathBuf>,
-    /// Folder with `hello.wasm`, `lua.wasm` and `js-library.wasm`; sections that need them leave out
-    /// what is missing.
+    /// Folder with `hello.wasm`, `lua.wasm` and `js-library.wasm`; sections that need them leave
+    /// out what is missing.
     #[arg(long, value_name = "DIR")]
     inputs: Option<PathBuf>,
     /// `trampette-run`; by default the release build of this checkout.

@@ -1,8 +1,8 @@
-//! Components of several random core modules, generated or crafted, that import each other's functions, memories, tables,
-//! globals and tags, some of them instantiated twice. Functions whose types are numbers are lifted.
-//! A module of our own observes what components do not export: memories, tables and globals. Some
-//! compositions have two such components, of which the second imports functions of the first instead of the
-//! host's.
+//! Components of several random core modules, generated or crafted, that import each other's
+//! functions, memories, tables, globals and tags, some of them instantiated twice. Functions whose
+//! types are numbers are lifted. A module of our own observes what components do not export:
+//! memories, tables and globals. Some compositions have two such components, of which the second
+//! imports functions of the first instead of the host's.
 
 use crate::crafted;
 use crate::generate::{self, FUEL, ImportNames};
@@ -284,8 +284,8 @@ fn crafted(interfaces: &[Interface], random: &mut Random) -> Result<Vec<u8>> {
     crafted::module(HOST, &host, &earlier, random)
 }
 
-/// A module that imports everything that a next module may import: the host's functions, and what the
-/// modules so far export.
+/// A module that imports everything that a next module may import: the host's functions, and what
+/// the modules so far export.
 fn offered(interfaces: &[Interface], random: &mut Random) -> Result<Vec<u8>> {
     let mut types = TypeSection::new();
     let mut imports = ImportSection::new();

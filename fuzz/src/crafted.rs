@@ -1,9 +1,9 @@
-//! Random core modules with the shapes that linking is about, which wasm-smith seldom finds: many small
-//! functions, calls of imported functions, indirect calls that succeed, tables that are filled by one
-//! module and used by another, memories and tags that several modules share.
+//! Random core modules with the shapes that linking is about, which wasm-smith seldom finds: many
+//! small functions, calls of imported functions, indirect calls that succeed, tables that are
+//! filled by one module and used by another, memories and tags that several modules share.
 //!
-//! Functions have one of few types, so that indirect calls match across modules. Only functions that call
-//! take part in counting fuel; the others are as small as they look.
+//! Functions have one of few types, so that indirect calls match across modules. Only functions
+//! that call take part in counting fuel; the others are as small as they look.
 
 use crate::generate::FUEL;
 use crate::interface::{Interface, Item};
@@ -76,8 +76,8 @@ struct Module {
     exported: usize,
 }
 
-/// A random module that may import from earlier ones, and functions of the host's, whose module name is
-/// `host`.
+/// A random module that may import from earlier ones, and functions of the host's, whose module
+/// name is `host`.
 ///
 /// # Errors
 /// If the text made here is wrong.
@@ -122,6 +122,13 @@ fn signature(params: &[Type], result: Option<Type>) -> String {
         let _ = write!(all, "(result {}) ", text(ty));
     }
     all
+}
+
+/// What a global is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
 }
 
 impl Module {
@@ -442,9 +449,10 @@ impl Body<'_> {
         ))
     }
 
-    fn global(&mut self, ty: Type, written: bool) -> Option<String> {
+    fn global(&mut self, ty: Type, access: Access) -> Option<String> {
         let all = self.module.globals.iter();
-        let all = all.filter(|(_, found, mutable)| *found == ty && (*mutable || !written));
+        let all =
+            all.filter(|(_, found, mutable)| *found == ty && (*mutable || access == Access::Read));
         let all: Vec<_> = all.map(|(name, ..)| name.clone()).collect();
         (!all.is_empty()).then(|| self.random.pick(&all))
     }
@@ -537,7 +545,7 @@ impl Body<'_> {
         let name = text(ty);
         match self.random.below(4) {
             0 => {
-                if let Some(global) = self.global(ty, false) {
+                if let Some(global) = self.global(ty, Access::Read) {
                     return format!("(global.get {global})");
                 }
             }
@@ -617,7 +625,7 @@ impl Body<'_> {
                 let value = self.expression(ty);
                 format!("({name}.store {offset} {address} {value})")
             }
-            2 | 3 => match self.global(ty, true) {
+            2 | 3 => match self.global(ty, Access::Write) {
                 Some(global) => {
                     let value = self.expression(ty);
                     format!("(global.set {global} {value})")

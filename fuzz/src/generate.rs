@@ -1,8 +1,8 @@
-//! Random core modules: what wasm-smith makes under a random configuration, made to end and given names
-//! that the harness knows.
+//! Random core modules: what wasm-smith makes under a random configuration, made to end and given
+//! names that the harness knows.
 //!
-//! Exports are renamed to `e` and their number. The global that holds how long the module may still run
-//! is exported as [`FUEL`].
+//! Exports are renamed to `e` and their number. The global that holds how long the module may still
+//! run is exported as [`FUEL`].
 
 use crate::random::Random;
 use anyhow::{Context, Result};
@@ -11,8 +11,8 @@ use wasm_encoder::{ExportKind, ExportSection, ImportSection, RawSection};
 use wasm_smith::{Config, MemoryOffsetChoices};
 use wasmparser::{Parser, Payload};
 
-/// The export that holds how many more function entries, loop iterations and bytes of bulk operations
-/// the module may execute.
+/// The export that holds how many more function entries, loop iterations and bytes of bulk
+/// operations the module may execute.
 pub const FUEL: &str = "fuel";
 /// Bytes that a memory may have, including those it grows by.
 pub const MEMORY_LIMIT: usize = 4 << 20;

@@ -1,5 +1,5 @@
-//! Differential fuzzing: random core modules and components are run by Trampette and by another engine,
-//! and what can be observed is compared.
+//! Differential fuzzing: random core modules and components are run by Trampette and by another
+//! engine, and what can be observed is compared.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -8,7 +8,7 @@
 //! | `generate` | random core modules |
 //! | `interface` | what a module imports and exports, and which calls to make |
 //! | `crafted` | random core modules for linking: small functions, tables that are shared |
-//! | `compose`, `observer` | components of several such modules, and a module that reads their state |
+//! | `compose`, `observer` | several such modules as components, and a module that reads their state |
 //! | `options` | the ways in which Trampette compiles |
 //! | `ours`, `peer` | running a case in each engine, which gives a trace |
 //! | `trace` | traces, and comparing them |
@@ -33,7 +33,7 @@ use anyhow::{Context, Result, bail};
 use case::{Mode, Source};
 use clap::Parser;
 use peer::Peer;
-use report::Report;
+use report::{Report, Saved};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -58,8 +58,8 @@ struct Arguments {
     /// What to generate; `both` alternates.
     #[arg(long, value_enum, default_value_t = Mode::Both)]
     mode: Mode,
-    /// Run this module or component, which was saved before, instead of generating; seeds choose the
-    /// calls.
+    /// Run this module or component, which was saved before, instead of generating; seeds choose
+    /// the calls.
     #[arg(long)]
     replay: Option<PathBuf>,
     /// Write divergent modules and components to this folder.
@@ -108,7 +108,12 @@ impl Run {
                 println!("seed {seed}: {result:#?}");
             }
             let mut report = self.report.lock().expect("no thread panics with it");
-            report.add(seed, &result, save, self.arguments.save_all)?;
+            let saved = match save {
+                Some(folder) if self.arguments.save_all => Saved::All(folder),
+                Some(folder) => Saved::Divergent(folder),
+                None => Saved::Nothing,
+            };
+            report.add(seed, &result, saved)?;
             if report.cases.is_multiple_of(1000) {
                 println!("{:?}: {report}", self.start.elapsed());
             }

@@ -1,5 +1,5 @@
-//! A core module that looks at the memories, tables and globals of others, for components, which do not
-//! export them.
+//! A core module that looks at the memories, tables and globals of others, for components, which do
+//! not export them.
 
 use crate::generate::FUEL;
 use crate::interface::Item;

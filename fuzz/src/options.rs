@@ -5,8 +5,8 @@ use crate::random::Random;
 use trampette::CompileOptions;
 use trampette::options::{Bounds, Inline, NanBits, OptLevel, Spectre};
 
-/// Two ways, with and without inlining, that differ in every other axis too: but that without may be
-/// optimised all the same, as inlining is only ever done together with optimisation.
+/// Two ways, with and without inlining, that differ in every other axis too: but that without may
+/// be optimised all the same, as inlining is only ever done together with optimisation.
 pub fn variants(random: &mut Random) -> [CompileOptions; 2] {
     let optimised = random.percent(50);
     let explicit = random.percent(50);

@@ -1,5 +1,5 @@
-//! Running cases with the peer. Its code is not optimised, so that what its optimiser shares with ours
-//! does not hide anything.
+//! Running cases with the peer. Its code is not optimised, so that what its optimiser shares with
+//! ours does not hide anything.
 
 use crate::compose::{Composition, SIGNATURES, host_name};
 use crate::generate::{FUEL, MEMORY_LIMIT, TABLE_LIMIT};

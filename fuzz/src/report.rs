@@ -16,7 +16,8 @@ pub struct Report {
     pub divergences: u64,
     /// Runs of Trampette.
     runs: u64,
-    /// Calls of exported functions in runs of Trampette that were compared, and what else was compared.
+    /// Calls of exported functions in runs of Trampette that were compared, and what else was
+    /// compared.
     calls: u64,
     reads: u64,
     /// Steps that trapped, of those, by kind.
@@ -27,18 +28,20 @@ pub struct Report {
     peer_refused: BTreeMap<String, u64>,
 }
 
+/// Which cases are written to a folder.
+#[derive(Clone, Copy)]
+pub enum Saved<'f> {
+    Nothing,
+    Divergent(&'f Path),
+    All(&'f Path),
+}
+
 impl Report {
     /// Adds a case, and writes it to the folder if it is divergent or every case is wanted.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn add(
-        &mut self,
-        seed: u64,
-        result: &CaseResult,
-        save: Option<&Path>,
-        save_all: bool,
-    ) -> Result<()> {
+    pub fn add(&mut self, seed: u64, result: &CaseResult, save: Saved<'_>) -> Result<()> {
         self.cases += 1;
         self.runs += result.runs as u64;
         let runs = result.runs as u64;
@@ -69,9 +72,12 @@ impl Report {
                 text = Some(how);
             }
         }
-        if let Some(folder) = save
-            && (text.is_some() || save_all)
-        {
+        let folder = match save {
+            Saved::All(folder) => Some(folder),
+            Saved::Divergent(folder) => text.and(Some(folder)),
+            Saved::Nothing => None,
+        };
+        if let Some(folder) = folder {
             let write = |extension: &str, bytes: &[u8]| {
                 let path = folder.join(format!("{seed}.{extension}"));
                 std::fs::write(&path, bytes)

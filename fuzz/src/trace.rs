@@ -12,8 +12,8 @@ pub enum Outcome {
     Trapped(TrapCode),
     /// A host function failed on purpose.
     HostFailed,
-    /// The stack, or another resource that engines limit differently, was exhausted: nothing after it
-    /// can be compared.
+    /// The stack, or another resource that engines limit differently, was exhausted: nothing after
+    /// it can be compared.
     Exhausted,
     /// With an error that is no trap.
     Failed(String),

@@ -129,8 +129,8 @@ impl std::fmt::Display for HostFailure {
 
 impl std::error::Error for HostFailure {}
 
-/// What the host function of that number does: its results depend on nothing but its arguments. A few
-/// calls fail.
+/// What the host function of that number does: its results depend on nothing but its arguments. A
+/// few calls fail.
 pub fn host_function(
     number: usize,
     arguments: &[Value],

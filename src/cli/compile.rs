@@ -39,9 +39,9 @@ pub(super) struct CodeArguments {
     /// The import that provides unsafe intrinsics (raw access to the host's memory).
     #[arg(long, value_name = "IMPORT")]
     unsafe_intrinsics: Option<String>,
-    /// A core module that the component imports: the import's name, and the module (binary or text).
-    /// For a module of an imported instance the name is the chain of names with `#` between them; for
-    /// what a core module on its own imports, the first of the two names.
+    /// A core module that the component imports: the import's name, and the module (binary or
+    /// text). For a module of an imported instance the name is the chain of names with `#` between
+    /// them; for what a core module on its own imports, the first of the two names.
     #[arg(long = "core-module", value_name = "IMPORT=FILE", value_parser = core_module)]
     core_modules: Vec<(String, Vec<u8>)>,
 }

@@ -343,8 +343,8 @@ fn functions<'a>(out: &mut String, file: &ElfFile64<'a, object::Endianness>) -> 
     Ok(())
 }
 
-/// `component-trampolines[3]-wasm-call-lower-import` → `component-trampolines-wasm-call-lower-import`;
-/// everything after `::name` is dropped.
+/// `component-trampolines[3]-wasm-call-lower-import` →
+/// `component-trampolines-wasm-call-lower-import`; everything after `::name` is dropped.
 fn symbol_kind(symbol: &str) -> String {
     let own = match symbol
         .strip_prefix("wasm[")

@@ -67,7 +67,8 @@ pub(crate) struct Outcome {
     pub kept: Vec<FuncKey>,
 }
 
-/// Replaces calls of `caller`, the body of `key`, by the bodies that `inlinable` has, where it is worth it.
+/// Replaces calls of `caller`, the body of `key`, by the bodies that `inlinable` has, where it is
+/// worth it.
 ///
 /// # Errors
 /// If Cranelift gives up, or numbers instructions otherwise than is expected.
@@ -280,8 +281,8 @@ impl<'i, F: Fn(FuncKey) -> Option<&'i Arc<Inlinable>>> Inline for Decisions<'_, 
     }
 }
 
-/// Makes the symbols that came with a callee name what they named there: the inliner copies global values
-/// in order, but leaves names as numbers of the callee's.
+/// Makes the symbols that came with a callee name what they named there: the inliner copies global
+/// values in order, but leaves names as numbers of the callee's.
 fn restore_symbols(func: &mut ir::Function, event: &Event<'_>) {
     let callee = &event.callee.body.func;
     for (number, value) in callee.global_values.iter() {
@@ -304,9 +305,10 @@ fn restore_symbols(func: &mut ir::Function, event: &Event<'_>) {
 
 /// Gives the instructions that replaced a call their locations.
 ///
-/// The inliner makes them in the order of a depth-first walk over the callee's blocks, one for each; before
-/// them, for a `try_call`, perhaps a jump; after a tail call, which becomes a call, another jump. Opcodes are
-/// compared on the way, so that a Cranelift that does it otherwise is noticed.
+/// The inliner makes them in the order of a depth-first walk over the callee's blocks, one for
+/// each; before them, for a `try_call`, perhaps a jump; after a tail call, which becomes a call,
+/// another jump. Opcodes are compared on the way, so that a Cranelift that does it otherwise is
+/// noticed.
 fn restore_positions(
     func: &mut ir::Function,
     positions: &mut Positions,

@@ -1,7 +1,8 @@
 //! The call graph of everything that is reachable by calls from the roots.
 //!
-//! Edges of core functions come from a quick look at their operators, without validation; trampolines are
-//! built for it, and kept until they are compiled. Builtins are no nodes: nothing is inlined from them.
+//! Edges of core functions come from a quick look at their operators, without validation;
+//! trampolines are built for it, and kept until they are compiled. Builtins are no nodes: nothing
+//! is inlined from them.
 
 use crate::codegen::Session;
 use crate::layout::strong_components::strongly_connected;
@@ -36,7 +37,8 @@ pub(crate) struct Node {
     pub callers: Vec<NodeId>,
     /// How many calls name it.
     pub call_sites: u32,
-    /// Whether it must be compiled on its own, whoever calls it: it is called from outside or is a value.
+    /// Whether it must be compiled on its own, whoever calls it: it is called from outside or is a
+    /// value.
     pub is_root: bool,
     /// Its strongly connected component. Callees have smaller or equal numbers.
     pub component: u32,
@@ -60,8 +62,8 @@ impl Edges {
 }
 
 impl CallGraph {
-    /// The graph of what `roots` reach. `produce` makes the CLIF of functions that only their CLIF tells
-    /// about.
+    /// The graph of what `roots` reach. `produce` makes the CLIF of functions that only their CLIF
+    /// tells about.
     pub(crate) fn new(
         session: &Session<'_>,
         roots: &[FuncKey],
@@ -141,8 +143,8 @@ impl CallGraph {
     }
 }
 
-/// What a function calls; its CLIF if it had to be built. A function that cannot be looked at has no edges
-/// here: compiling it reports what is wrong.
+/// What a function calls; its CLIF if it had to be built. A function that cannot be looked at has
+/// no edges here: compiling it reports what is wrong.
 fn look_at(
     session: &Session<'_>,
     key: FuncKey,

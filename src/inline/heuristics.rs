@@ -1,16 +1,16 @@
 //! Whether a call is worth inlining.
 //!
-//! Sizes are weights of CLIF instructions before optimisation ([`size`]). A callee is worth it when it is
-//! not larger than a limit:
+//! Sizes are weights of CLIF instructions before optimisation ([`size`]). A callee is worth it when
+//! it is not larger than a limit:
 //!
 //! ```text
 //! limit = (small + parameter × parameters + constant × constant arguments) × (loop if in a loop)
 //! limit = max(limit, once)   if this is the only call, and nothing else needs the callee
 //! ```
 //!
-//! Most modules come from a compiler that has inlined within them what it thought worth it, so a call within
-//! one has a smaller factor for loops, and a smaller limit for only calls, than one that crosses modules
-//! or components, which no compiler has seen as a whole before.
+//! Most modules come from a compiler that has inlined within them what it thought worth it, so a
+//! call within one has a smaller factor for loops, and a smaller limit for only calls, than one
+//! that crosses modules or components, which no compiler has seen as a whole before.
 //!
 //! A call is inlined while what a caller takes in stays within its budget.
 
@@ -122,8 +122,8 @@ impl Tunables {
     }
 }
 
-/// The size of a function: what its instructions weigh. Constants and jumps are free, a call weighs as
-/// much as its arguments make it.
+/// The size of a function: what its instructions weigh. Constants and jumps are free, a call weighs
+/// as much as its arguments make it.
 pub(crate) fn size(func: &ir::Function) -> u32 {
     let blocks = func.layout.blocks();
     let insts = blocks.flat_map(|block| func.layout.block_insts(block));

@@ -1,9 +1,9 @@
 //! Source positions that survive inlining.
 //!
-//! Cranelift keeps one 32-bit [`SourceLoc`] an instruction, and its inliner drops even that. A position
-//! of ours is the byte offset of an instruction in the component, and the inlined calls around it. While a
-//! function has no inlined calls a `SourceLoc` is the offset itself; with the highest bit set it is an index
-//! into the function's [`Positions`].
+//! Cranelift keeps one 32-bit [`SourceLoc`] an instruction, and its inliner drops even that. A
+//! position of ours is the byte offset of an instruction in the component, and the inlined calls
+//! around it. While a function has no inlined calls a `SourceLoc` is the offset itself; with the
+//! highest bit set it is an index into the function's [`Positions`].
 
 use crate::codegen::OFFSET_LIMIT;
 use crate::program::compiled::CompiledFunction;
@@ -68,8 +68,8 @@ impl Positions {
         SourceLoc::new(OFFSET_LIMIT + index)
     }
 
-    /// Begins an inlined call of `callee`, at the location of the call. The result turns the callee's
-    /// locations into this function's.
+    /// Begins an inlined call of `callee`, at the location of the call. The result turns the
+    /// callee's locations into this function's.
     pub(crate) fn inline<'p>(
         &'p mut self,
         callee: FuncKey,
@@ -93,8 +93,8 @@ impl Positions {
         }
     }
 
-    /// Puts places on compiled code: gives each site its source and inlined call, and keeps the calls that
-    /// sites name. `places` are the sites without sources, and their locations.
+    /// Puts places on compiled code: gives each site its source and inlined call, and keeps the
+    /// calls that sites name. `places` are the sites without sources, and their locations.
     pub(crate) fn put_on(&self, function: &mut CompiledFunction, places: &[(Site, SourceLoc)]) {
         let positions: Vec<Position> = places.iter().map(|(_, at)| self.decode(*at)).collect();
         let mut used = vec![false; self.calls.len()];

@@ -1,8 +1,8 @@
 //! The ELF file: `ET_DYN` for x86-64 with program headers, `p_vaddr == p_offset == sh_addr`, so
 //! that `readelf`, `objdump`, `nm`, `gdb` and `perf` just work on it.
 //!
-//! Segments, each page-aligned: headers, note and read-only data; code; builtin addresses; slab images;
-//! tables and metadata. Symbols and section names follow, outside every segment.
+//! Segments, each page-aligned: headers, note and read-only data; code; builtin addresses; slab
+//! images; tables and metadata. Symbols and section names follow, outside every segment.
 
 use anyhow::{Context, Result, bail, ensure};
 use object::elf;

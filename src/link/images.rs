@@ -5,8 +5,8 @@ use anyhow::{Result, ensure};
 use trampette_artifact::layout::PAGE_ALIGNMENT;
 use trampette_artifact::metadata::Extent;
 
-/// The contents of `.trampette.image` and the extents of each slab. File offsets are relative to the
-/// section until it is placed.
+/// The contents of `.trampette.image` and the extents of each slab. File offsets are relative to
+/// the section until it is placed.
 pub(crate) struct Images {
     /// Page-aligned pieces.
     pub bytes: Vec<u8>,

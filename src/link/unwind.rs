@@ -58,7 +58,8 @@ pub(crate) fn build(
     Ok(Unwind { frame, header })
 }
 
-/// The binary search table: encodings, then `(function, entry)` pairs relative to the header, sorted.
+/// The binary search table: encodings, then `(function, entry)` pairs relative to the header,
+/// sorted.
 fn header(frame: &[u8], frame_address: u64, header_address: u64) -> Result<Vec<u8>> {
     let word = |at: usize| -> Result<i32> {
         let bytes = frame.get(at..at + 4).context("a truncated .eh_frame")?;

@@ -1,13 +1,14 @@
 //! Accesses near one that has succeeded share its index.
 //!
-//! `load (x + 16)` adds modulo 2^32, while an instruction's displacement adds to the whole address, so the sum
-//! is an instruction of its own. But no memory is longer than [`MEMORY_GROWTH_LIMIT`], 64 KiB less than 4 GiB
-//! (programs with a memory whose minimum is longer are left alone): where an access at `x` has succeeded, `x`
-//! is smaller, and `x + 16` does not wrap around. So it is a displacement. The same holds for
-//! `x + 24` and `x + 40`, and any `x`.
+//! `load (x + 16)` adds modulo 2^32, while an instruction's displacement adds to the whole address,
+//! so the sum is an instruction of its own. But no memory is longer than [`MEMORY_GROWTH_LIMIT`],
+//! 64 KiB less than 4 GiB (programs with a memory whose minimum is longer are left alone): where an
+//! access at `x` has succeeded, `x` is smaller, and `x + 16` does not wrap around. So it is a
+//! displacement. The same holds for `x + 24` and `x + 40`, and any `x`.
 //!
-//! Instruction selection may move a load down to its use, but not past a store; should the first access
-//! be out of bounds, so is the second one with its displacement, and they cannot be told apart.
+//! Instruction selection may move a load down to its use, but not past a store; should the first
+//! access be out of bounds, so is the second one with its displacement, and they cannot be told
+//! apart.
 
 use super::plus_constant;
 use cranelift_codegen::dominator_tree::DominatorTree;
@@ -33,8 +34,8 @@ struct Access {
     address: Value,
 }
 
-/// Gives accesses the addresses of earlier ones, where they differ by a constant. `domtree` is the function's;
-/// no block may have been added since.
+/// Gives accesses the addresses of earlier ones, where they differ by a constant. `domtree` is the
+/// function's; no block may have been added since.
 pub(super) fn share_indices(func: &mut ir::Function, domtree: &DominatorTree) {
     let context = func.special_param(ArgumentPurpose::VMContext);
     let Some(context) = context else { return };

@@ -1,19 +1,21 @@
-//! Loops that compare two runs of bytes, as every library's `memcmp` does, skip what is equal in steps of
-//! [`STEP`] bytes:
+//! Loops that compare two runs of bytes, as every library's `memcmp` does, skip what is equal in
+//! steps of [`STEP`] bytes:
 //!
 //! ```text
 //! header(l, r, n):  a = load8 l; b = load8 r; branch a != b → found, else → latch
 //! latch:            branch n - 1 != 0 → header(l + 1, r + 1, n - 1), else → end
 //! ```
 //!
-//! What is jumped over is iterations that would have changed nothing but the parameters of the header, by
-//! constants. The loop stays, to end itself: at the byte that differs or in the last [`STEP`] iterations. So the
-//! result, and what is read of either run outside of the pages of bytes that the loop reads, are as before:
+//! What is jumped over is iterations that would have changed nothing but the parameters of the
+//! header, by constants. The loop stays, to end itself: at the byte that differs or in the last
+//! [`STEP`] iterations. So the result, and what is read of either run outside of the pages of bytes
+//! that the loop reads, are as before:
 //!
 //! - a step is made only if more than [`STEP`] iterations are left should no byte differ;
-//! - and only if neither of its loads crosses a page, so that all of their bytes can be accessed if the first
-//!   one can, which the loop reads next. (Pages of the machine: addresses start from the context
-//!   pointer, which is aligned to more. Nor can the index wrap around in a step, since 2^32 ends a page.)
+//! - and only if neither of its loads crosses a page, so that all of their bytes can be accessed if
+//!   the first one can, which the loop reads next. (Pages of the machine: addresses start from the
+//!   context pointer, which is aligned to more. Nor can the index wrap around in a step, since 2^32
+//!   ends a page.)
 
 use super::{constant, index_from, plus_constant};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -146,9 +148,9 @@ impl Candidate {
         }
         let (condition, taken, not_taken) = branch_of(func, branch)?;
         let pool = &func.dfg.value_lists;
-        let (again, while_true) = match [taken, not_taken].map(|to| to.block(pool) == header) {
-            [true, false] => (taken, true),
-            [false, true] => (not_taken, false),
+        let (again, goes_on) = match [taken, not_taken].map(|to| to.block(pool) == header) {
+            [true, false] => (taken, While::NonZero),
+            [false, true] => (not_taken, While::Zero),
             _ => return None,
         };
         let params = func.dfg.block_params(header);
@@ -164,7 +166,7 @@ impl Candidate {
             steps: &steps,
             in_loop: &in_loop,
         };
-        let counter = view.counter(condition, while_true)?;
+        let counter = view.counter(condition, goes_on)?;
         let advance = |load: &ByteLoad| view.advance(load.index) == Some(1);
         loads.iter().all(advance).then_some(ByteLoop {
             header,
@@ -174,6 +176,15 @@ impl Candidate {
             counter,
         })
     }
+}
+
+/// When a loop goes on.
+#[derive(Clone, Copy)]
+enum While {
+    /// While the condition is zero.
+    Zero,
+    /// While it is not.
+    NonZero,
 }
 
 /// A loop, while it is looked at.
@@ -208,7 +219,7 @@ impl View<'_> {
     }
 
     /// The counter that the latch's condition tests.
-    fn counter(&self, condition: Value, while_true: bool) -> Option<Counter> {
+    fn counter(&self, condition: Value, goes_on: While) -> Option<Counter> {
         let compare = |value: Value| {
             let inst = self.func.dfg.value_def(value).inst()?;
             match self.func.dfg.insts[inst] {
@@ -220,12 +231,12 @@ impl View<'_> {
                 _ => None,
             }
         };
-        match (compare(condition), while_true) {
-            (Some((IntCC::NotEqual, [left, right])), true)
-            | (Some((IntCC::Equal, [left, right])), false) => self
+        match (compare(condition), goes_on) {
+            (Some((IntCC::NotEqual, [left, right])), While::NonZero)
+            | (Some((IntCC::Equal, [left, right])), While::Zero) => self
                 .counter_until(left, right)
                 .or_else(|| self.counter_until(right, left)),
-            (None, true) => self.ends_at(condition, End::Constant(0)),
+            (None, While::NonZero) => self.ends_at(condition, End::Constant(0)),
             _ => None,
         }
     }
@@ -247,7 +258,8 @@ impl View<'_> {
         if step.abs() != 1 {
             return None;
         }
-        // The loop ends when the parameter plus `plus` is `end`; its next value is then `step - plus` more.
+        // The loop ends when the parameter plus `plus` is `end`; its next value is then `step -
+        // plus` more.
         let end = match end {
             End::Constant(end) => End::Constant(end.wrapping_sub(plus).wrapping_add(step)),
             end if plus == step => end,
@@ -258,7 +270,8 @@ impl View<'_> {
 }
 
 impl ByteLoop {
-    /// Puts the steps before the loop's header. Returns the blocks that go elsewhere now, and the new ones.
+    /// Puts the steps before the loop's header. Returns the blocks that go elsewhere now, and the
+    /// new ones.
     fn add_steps(
         &self,
         func: &mut ir::Function,

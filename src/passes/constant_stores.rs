@@ -1,5 +1,5 @@
-//! Constants are stored as integers, from the instruction itself unless they are longer than 32 bits: selection would
-//! make narrow integers and floats in a register first.
+//! Constants are stored as integers, from the instruction itself unless they are longer than 32
+//! bits: selection would make narrow integers and floats in a register first.
 
 use super::constant;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};

@@ -1,6 +1,6 @@
-//! Constants are made where they are used: a register that holds one over a whole loop or a call is worth
-//! more than the instruction that makes it, and to load it from the stack again is as much work. (Integers that
-//! need an instruction of ten bytes stay where they are.)
+//! Constants are made where they are used: a register that holds one over a whole loop or a call is
+//! worth more than the instruction that makes it, and to load it from the stack again is as much
+//! work. (Integers that need an instruction of ten bytes stay where they are.)
 
 use cranelift_codegen::ir::{self, Inst, InstructionData, Opcode, Value};
 use rustc_hash::FxHashMap;

@@ -1,15 +1,16 @@
 //! The test of a loop's counter takes its next value.
 //!
-//! Cranelift turns `i + 1 == n` into `i == n - 1`. At the end of a loop both `i` and `i + 1` are then live: the
-//! counter needs two registers and a move between them, which is on the way back to the loop's start and
-//! costs a jump too.
+//! Cranelift turns `i + 1 == n` into `i == n - 1`. At the end of a loop both `i` and `i + 1` are
+//! then live: the counter needs two registers and a move between them, which is on the way back to
+//! the loop's start and costs a jump too.
 
 use super::{constant, plus_constant};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, Block, InstBuilder, InstructionData, Opcode, Value};
 
-/// Makes branches that compare `x` with a constant, and pass on `x + c` but not `x`, compare `x + c`.
+/// Makes branches that compare `x` with a constant, and pass on `x + c` but not `x`, compare `x +
+/// c`.
 pub(super) fn test_next_values(func: &mut ir::Function) {
     let blocks: Vec<_> = func.layout.blocks().collect();
     for block in blocks {

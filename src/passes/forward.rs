@@ -1,13 +1,14 @@
 //! Loads of what the same function has just stored: the stored value takes their place.
 //!
-//! Inlining brings stores and loads together. The results of one component's function are the parameters of
-//! what the adapter does with them, by way of memory; discriminants among them are often constants. Cranelift
-//! forwards only between addresses that are one value, and only what was stored last. Here an address is a
-//! value and a constant distance from it, what several stores wrote is known, and branches on constants
-//! are decided on the way, since nothing is known after two ways meet.
+//! Inlining brings stores and loads together. The results of one component's function are the
+//! parameters of what the adapter does with them, by way of memory; discriminants among them are
+//! often constants. Cranelift forwards only between addresses that are one value, and only what was
+//! stored last. Here an address is a value and a constant distance from it, what several stores
+//! wrote is known, and branches on constants are decided on the way, since nothing is known after
+//! two ways meet.
 //!
-//! One walk in reverse post-order: what is known at the start of a block is what is known at the end of the
-//! only block before it, or nothing.
+//! One walk in reverse post-order: what is known at the start of a block is what is known at the
+//! end of the only block before it, or nothing.
 
 use anyhow::{Context as _, Result};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
@@ -405,7 +406,8 @@ mod tests {
     use cranelift_codegen::isa::CallConv;
     use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-    /// Forwards in a function of a pointer and three `i32`s that returns `i32`s; what is left of it.
+    /// Forwards in a function of a pointer and three `i32`s that returns `i32`s; what is left of
+    /// it.
     fn forwarded(build: impl Fn(&mut FunctionBuilder<'_>, &[Value]) -> Value) -> String {
         let mut signature = ir::Signature::new(CallConv::Tail);
         let types = [types::I64, types::I32, types::I32, types::I32];
@@ -559,7 +561,8 @@ mod tests {
         assert!(!left.contains("load"), "{left}");
     }
 
-    /// Stores 2 as a byte, branches on the byte that is there, and loads in the block where ways meet.
+    /// Stores 2 as a byte, branches on the byte that is there, and loads in the block where ways
+    /// meet.
     fn branching(between: impl Fn(&mut FunctionBuilder<'_>, &[Value])) -> String {
         forwarded(|builder, params| {
             let flags = region(builder, 0);

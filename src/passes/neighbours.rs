@@ -1,6 +1,8 @@
-//! Constants that are stored next to each other are one store: the fields of a record, a variant's case and its payload.
+//! Constants that are stored next to each other are one store: the fields of a record, a variant's
+//! case and its payload.
 //!
-//! Only stores that cannot trap: of two that could, the first one may be seen after a trap of the second.
+//! Only stores that cannot trap: of two that could, the first one may be seen after a trap of the
+//! second.
 
 use super::constant;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};

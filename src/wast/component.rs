@@ -13,8 +13,8 @@ pub(super) struct ComponentRunner {
     options: CompileOptions,
     /// The host's items.
     linker: Result<Linker<()>>,
-    /// Resource types that named instances export: by the instance's name the export's name, and the
-    /// number that the linker knows the type by.
+    /// Resource types that named instances export: by the instance's name the export's name, and
+    /// the number that the linker knows the type by.
     resources: BTreeMap<String, Vec<(String, u64)>>,
     /// The next such number.
     next_resource: u64,
@@ -30,8 +30,8 @@ struct Live {
     instance: Instance,
 }
 
-/// A component that is valid. It is compiled at the first instantiation, since what it imports may be
-/// defined only then.
+/// A component that is valid. It is compiled at the first instantiation, since what it imports may
+/// be defined only then.
 struct Definition {
     wasm: Vec<u8>,
     compiled: Option<Component>,
@@ -173,8 +173,8 @@ impl ComponentRunner {
         Ok(Live { store, instance })
     }
 
-    /// Makes the core modules and resource types that a named instance exports importable. Its other
-    /// exports cannot be used from another store.
+    /// Makes the core modules and resource types that a named instance exports importable. Its
+    /// other exports cannot be used from another store.
     fn register(&mut self, name: Option<&str>, wasm: &[u8], component: &Component) -> Result<()> {
         let Some(name) = name else { return Ok(()) };
         let prefix = format!("{name}#");

@@ -1,9 +1,9 @@
 //! Directives about core modules. A script is compiled as a closed world before its first directive
-//! runs: names and imports are resolved ahead, all its modules are core instances of one program, and
-//! each instantiation is a step of that program, run when the script gets there.
+//! runs: names and imports are resolved ahead, all its modules are core instances of one program,
+//! and each instantiation is a step of that program, run when the script gets there.
 //!
-//! A thread of a script is a thread of the system with a store of its own: another instance of the same
-//! program, which shares its shared memories.
+//! A thread of a script is a thread of the system with a store of its own: another instance of the
+//! same program, which shares its shared memories.
 
 use super::core_plan::{self, Excluded, Plan, Planner, SPECTEST};
 use super::script::{Action, Directive, Execute, Instantiate, Invoke, Rejection, Source, Space};
@@ -107,7 +107,8 @@ impl<'scope, 's: 'scope> ScriptRunner<'scope, 's> {
         result.with_context(|| format!("in thread `${name}`"))
     }
 
-    /// Compiles the script; modules that cannot be compiled are left out, and their directives fail.
+    /// Compiles the script; modules that cannot be compiled are left out, and their directives
+    /// fail.
     fn compile(&mut self, script: &[Directive<'_>]) -> Result<()> {
         let spectest = wat::parse_str(SPECTEST)?;
         let mut excluded = Excluded::new();
@@ -306,8 +307,8 @@ fn encoded(source: &Source) -> Result<&[u8]> {
     }
 }
 
-/// The features of the time when a script expected an error. Scripts of early proposals demand limits
-/// that WebAssembly 3.0 has lifted.
+/// The features of the time when a script expected an error. Scripts of early proposals demand
+/// limits that WebAssembly 3.0 has lifted.
 fn features_when(message: &str) -> WasmFeatures {
     let later = match message {
         "multiple memories" => WasmFeatures::MULTI_MEMORY,

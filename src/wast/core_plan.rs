@@ -45,8 +45,8 @@ pub(super) const SPECTEST: &str = r#"(module $spectest
     (memory (export "memory") 1 2)
     (memory (export "shared_memory") 1 1 shared))"#;
 
-/// Directives whose modules cannot be compiled, and why. Directives are numbered in the order of the
-/// text, those of threads included.
+/// Directives whose modules cannot be compiled, and why. Directives are numbered in the order of
+/// the text, those of threads included.
 pub(super) type Excluded = BTreeMap<usize, String>;
 
 /// Resolves a script.
@@ -127,8 +127,8 @@ impl<'s, 'w> Planner<'s, 'w> {
         plans
     }
 
-    /// Resolves a thread's directives, which see the definitions so far and the shared memories of one
-    /// instance.
+    /// Resolves a thread's directives, which see the definitions so far and the shared memories of
+    /// one instance.
     fn thread(&mut self, shared: Option<&'s str>, directives: &'w [Directive<'s>]) -> Plan {
         let mut names = Names {
             definitions: self.names.definitions.clone(),

@@ -1,5 +1,5 @@
-//! Custom sections that have a specification: names, and hints for branches. They never make a module
-//! invalid; only scripts ask whether they are as specified.
+//! Custom sections that have a specification: names, and hints for branches. They never make a
+//! module invalid; only scripts ask whether they are as specified.
 
 use anyhow::{Context, Result, ensure};
 use wasmparser::{BranchHint, FunctionBody, KnownCustom, Operator, Parser, Payload};

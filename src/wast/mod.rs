@@ -115,8 +115,8 @@ impl std::ops::AddAssign for Totals {
 
 /// Runs the core directives of one script.
 ///
-/// A directive is a core one if it defines or instantiates a core module, if it is about an instance
-/// of one, or if it is one that only core scripts have (`register`, `get`, `thread`, …).
+/// A directive is a core one if it defines or instantiates a core module, if it is about an
+/// instance of one, or if it is one that only core scripts have (`register`, `get`, `thread`, …).
 pub trait CoreRunner<'s> {
     /// Sees the whole script, before its first directive runs.
     ///

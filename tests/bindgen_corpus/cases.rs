@@ -1,6 +1,6 @@
-//! Every call that `cases.json` lists for a library, made through the bindings: the arguments and the
-//! result travel as the Rust types that `bindgen!` chose. A case or a call that nothing here makes is
-//! a failure.
+//! Every call that `cases.json` lists for a library, made through the bindings: the arguments and
+//! the result travel as the Rust types that `bindgen!` chose. A case or a call that nothing here
+//! makes is a failure.
 
 use super::corpus::{self, text};
 use super::values::Dynamic;

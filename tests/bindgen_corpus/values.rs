@@ -1,5 +1,5 @@
-//! Rust values of the bindings as [`Val`]s and back, so that a call written in WAVE can be made with
-//! them.
+//! Rust values of the bindings as [`Val`]s and back, so that a call written in WAVE can be made
+//! with them.
 
 use super::worlds::alltypes::exports::trampette::alltypes::shapes::*;
 use super::worlds::compose::trampette::compose::types::*;

@@ -1,4 +1,5 @@
-//! The corpus of real programs: its folder, its cases, and which of them wait for what is not built.
+//! The corpus of real programs: its folder, its cases, and which of them wait for what is not
+//! built.
 
 use super::suites;
 use anyhow::{Context, Result};

@@ -1,5 +1,5 @@
-//! Features of processors that compiled code may use: one table, from which the compiler takes what a
-//! level means and the loader whether this machine has what an artifact asks for.
+//! Features of processors that compiled code may use: one table, from which the compiler takes what
+//! a level means and the loader whether this machine has what an artifact asks for.
 
 /// A level of the x86-64 psABI; each contains those before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -176,8 +176,8 @@ pub struct ImportSlot {
 pub struct InstanceState {
     /// [`InstanceState::MAY_LEAVE`].
     pub flags: u32,
-    /// Borrowed handles that the current task of this instance still holds; 0 in an instance that can
-    /// be called back, where each task has a count of its own (see [`HandleEntry::extra`]).
+    /// Borrowed handles that the current task of this instance still holds; 0 in an instance that
+    /// can be called back, where each task has a count of its own (see [`HandleEntry::extra`]).
     pub borrows: u32,
     /// The instance's handle table.
     pub handles: HandleTable,

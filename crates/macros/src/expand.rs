@@ -69,8 +69,8 @@ pub(crate) fn component_type(input: &Input) -> TokenStream {
     wrap(quote! {
         #definition
 
-        // SAFETY: `repr(C)` structs and unions of native forms, or the integer, that the checked kind
-        // of type has.
+        // SAFETY: `repr(C)` structs and unions of native forms, or the integer, that the checked
+        // kind of type has.
         unsafe impl __ComponentType for #name {
             type Native = #native;
 

@@ -16,8 +16,8 @@
 //! ```
 //!
 //! Records are structs with named fields; variants and enums are Rust enums, whose cases have at
-//! most one unnamed field, and say which of the two they are. Labels are the Rust names in kebab-case
-//! unless `name` says otherwise.
+//! most one unnamed field, and say which of the two they are. Labels are the Rust names in
+//! kebab-case unless `name` says otherwise.
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 

@@ -7,12 +7,12 @@ use trampette_runtime::{Component, CoreHost, CoreInstance, CoreVal, Store};
 use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::WasmValue;
 
-/// Instantiates a core module, which may import nothing from the host, and calls one of its exports.
-/// Gives the results in WAVE: several as a tuple.
+/// Instantiates a core module, which may import nothing from the host, and calls one of its
+/// exports. Gives the results in WAVE: several as a tuple.
 ///
 /// # Errors
-/// If the module needs something of a host, `call` is no call of an exported function with numbers, or
-/// the guest traps.
+/// If the module needs something of a host, `call` is no call of an exported function with numbers,
+/// or the guest traps.
 pub(crate) fn invoke(component: &Component, store: &mut Store<()>, call: &str) -> Result<String> {
     let call = Call::parse(call)?;
     let instance = CoreInstance::new(store, component, CoreHost::new())?;

@@ -1,4 +1,5 @@
-//! Running compiled components from a command line: WASI commands, and single exports by WAVE calls.
+//! Running compiled components from a command line: WASI commands, and single exports by WAVE
+//! calls.
 //!
 //! This is what `trampette run` and the compiler-free `trampette-run` share.
 
@@ -78,8 +79,8 @@ impl GuestArguments {
     }
 }
 
-/// Runs a component: its `wasi:cli/run`, or what `--invoke` says; of a core module on its own an export
-/// that `--invoke` names, with numbers as arguments. Gives the process's exit code; what
+/// Runs a component: its `wasi:cli/run`, or what `--invoke` says; of a core module on its own an
+/// export that `--invoke` names, with numbers as arguments. Gives the process's exit code; what
 /// went wrong in the guest is on standard error.
 ///
 /// # Errors

@@ -242,9 +242,12 @@ impl SharedMemory {
     fn wait(&self, address: NonNull<u8>, equal: impl Fn() -> bool, timeout: i64) -> u32 {
         let timeout = u64::try_from(timeout).ok().map(Duration::from_nanos);
         // Who could notify holds a clone; this one's owner is waiting here.
-        let alone = Arc::strong_count(&self.inner) == 1;
+        let notifiers = match Arc::strong_count(&self.inner) {
+            1 => Notifiers::None,
+            _ => Notifiers::Possible,
+        };
         let offset = self.offset(address);
-        self.inner.waiters.wait(offset, equal, timeout, alone)
+        self.inner.waiters.wait(offset, equal, timeout, notifiers)
     }
 
     /// `memory.atomic.notify`, likewise.
@@ -285,6 +288,15 @@ struct Waiter {
     wake: Condvar,
 }
 
+/// Who may notify a waiting thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Notifiers {
+    /// Nobody: no other thread has the memory.
+    None,
+    /// Other threads may.
+    Possible,
+}
+
 impl Waiters {
     /// Compares and, if equal, waits: one step as far as `notify` can see.
     fn wait(
@@ -292,13 +304,13 @@ impl Waiters {
         offset: u64,
         equal: impl Fn() -> bool,
         timeout: Option<Duration>,
-        alone: bool,
+        notifiers: Notifiers,
     ) -> u32 {
         let mut queue = locked(&self.queue);
         if !equal() {
             return NOT_EQUAL;
         }
-        if alone && timeout.is_none() {
+        if notifiers == Notifiers::None && timeout.is_none() {
             return WAIT_FOREVER;
         }
         // A time too far away for the clock is never.
@@ -373,7 +385,7 @@ mod tests {
         thread::scope(|scope| {
             let mut threads = Vec::new();
             for number in 0..3 {
-                threads.push(scope.spawn(|| waiters.wait(8, || true, None, false)));
+                threads.push(scope.spawn(|| waiters.wait(8, || true, None, Notifiers::Possible)));
                 while waiting() <= number {
                     thread::yield_now();
                 }
@@ -389,9 +401,12 @@ mod tests {
             }
         });
         let soon = Some(Duration::from_millis(2));
-        assert_eq!(waiters.wait(8, || true, soon, true), TIMED_OUT);
-        assert_eq!(waiters.wait(8, || false, None, true), NOT_EQUAL);
-        assert_eq!(waiters.wait(8, || true, None, true), WAIT_FOREVER);
+        assert_eq!(waiters.wait(8, || true, soon, Notifiers::None), TIMED_OUT);
+        assert_eq!(waiters.wait(8, || false, None, Notifiers::None), NOT_EQUAL);
+        assert_eq!(
+            waiters.wait(8, || true, None, Notifiers::None),
+            WAIT_FOREVER
+        );
         assert_eq!(waiting(), 0);
     }
 }
