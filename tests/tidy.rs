@@ -1,0 +1,217 @@
+//! Rules about the repository itself: what a file looks like, where imports may point, and that the
+//! documents name what is there.
+
+#[path = "tidy/documents.rs"]
+mod documents;
+#[path = "tidy/rooms.rs"]
+mod rooms;
+#[path = "tidy/source.rs"]
+mod source;
+
+use source::{Token, rust_files, text_files};
+use std::path::Path;
+
+/// Lines that a file of Rust may have.
+const LONGEST_FILE: usize = 800;
+
+/// Columns of a comment, and of prose in Markdown.
+const WIDEST_LINE: usize = 100;
+
+/// Functions with a parameter of type `bool`: the flag is the thing itself, not a choice of behaviour.
+const BOOL_PARAMETERS: &[&str] = &[
+    // The embedder's own setting.
+    "allow_shadowing",
+    // Whether a global is mutable, as metadata has it.
+    "core_global",
+    // Parameters of the type `bool` of WIT.
+    "prims",
+    "many",
+    // To mend.
+    "guarded",
+    "observed_lends",
+    "interpreter",
+    "exec",
+];
+
+/// Fails with all that is wrong, a line each.
+fn expect_nothing(wrong: Vec<String>) {
+    assert!(wrong.is_empty(), "{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn files_are_short_and_say_what_they_are_for() {
+    let mut wrong = Vec::new();
+    for file in rust_files() {
+        let lines = file.text.lines().count();
+        if lines > LONGEST_FILE {
+            wrong.push(format!(
+                "{}: {lines} lines; is there a second subject in it?",
+                file.path
+            ));
+        }
+        if !file.text.starts_with("//!") {
+            wrong.push(format!("{}: does not open with `//!`", file.path));
+        }
+    }
+    expect_nothing(wrong);
+}
+
+#[test]
+fn prose_is_narrow() {
+    let mut wrong = Vec::new();
+    for file in text_files() {
+        let markdown = file.path.ends_with(".md");
+        if !markdown && !file.path.ends_with(".rs") {
+            continue;
+        }
+        for (index, line) in file.text.lines().enumerate() {
+            let prose = markdown || line.trim_start().starts_with("//");
+            if prose && line.chars().count() > WIDEST_LINE {
+                wrong.push(format!(
+                    "{}:{}: wider than {WIDEST_LINE}",
+                    file.path,
+                    index + 1
+                ));
+            }
+        }
+    }
+    expect_nothing(wrong);
+}
+
+#[test]
+fn imports_go_down() {
+    let mut wrong = Vec::new();
+    for house in rooms::HOUSES {
+        let (edges, unknown) = rooms::imports(house);
+        wrong.extend(unknown);
+        for edge in edges {
+            if !house.may_import(&edge.from, &edge.to) {
+                wrong.push(format!(
+                    "{}:{}: `{}` imports `{}`, which is not below it",
+                    edge.path, edge.line, edge.from, edge.to
+                ));
+            }
+        }
+    }
+    expect_nothing(wrong);
+}
+
+#[test]
+fn every_room_is_on_a_floor_and_on_the_map() {
+    let mut wrong = Vec::new();
+    let map = documents::read("ARCHITECTURE.md");
+    for house in rooms::HOUSES {
+        let (described, standing) = (documents::rooms(&map, house.folder), house.rooms_on_disk());
+        for room in &standing {
+            if !house.has(room) {
+                wrong.push(format!(
+                    "{}: `{room}` stands on no floor of the test",
+                    house.folder
+                ));
+            }
+            if !described.contains(room) {
+                wrong.push(format!(
+                    "ARCHITECTURE.md: no row for `{room}` of {}",
+                    house.folder
+                ));
+            }
+        }
+        for room in described.difference(&standing) {
+            wrong.push(format!(
+                "ARCHITECTURE.md: `{room}` is not in {}",
+                house.folder
+            ));
+        }
+        for room in house.floors.iter().copied().flatten() {
+            if !standing.contains(*room) {
+                wrong.push(format!(
+                    "the test's floor `{room}` is not in {}",
+                    house.folder
+                ));
+            }
+        }
+    }
+    expect_nothing(wrong);
+}
+
+#[test]
+fn documents_name_what_is_there() {
+    let mut wrong = Vec::new();
+    for file in text_files()
+        .iter()
+        .filter(|file| file.path.ends_with(".md"))
+    {
+        wrong.extend(documents::dangling_names(file));
+    }
+    expect_nothing(wrong);
+}
+
+#[test]
+fn no_parameter_is_a_bool() {
+    let mut wrong = Vec::new();
+    for file in rust_files() {
+        source::functions(&source::tokens(&file), &mut |name, line, parameters| {
+            let is_bool = |window: &[Token]| {
+                let ends = window.get(2).is_none_or(|token| token.is_punct(','));
+                window[0].is_punct(':') && window[1].is_ident("bool") && ends
+            };
+            let found = (0..parameters.len().saturating_sub(1))
+                .any(|start| is_bool(&parameters[start..(start + 3).min(parameters.len())]));
+            if found && !BOOL_PARAMETERS.contains(&name) {
+                wrong.push(format!("{}:{line}: `{name}` takes a `bool`", file.path));
+            }
+        });
+    }
+    expect_nothing(wrong);
+}
+
+#[test]
+fn no_path_of_a_machine() {
+    // Spelt in two parts, so that this file is no example of it.
+    let roots = [
+        concat!("/ho", "me/"),
+        concat!("/ro", "ot/"),
+        concat!("/wo", "rk/"),
+        concat!("/Us", "ers/"),
+    ];
+    let mut wrong = Vec::new();
+    for file in text_files() {
+        for (index, line) in file.text.lines().enumerate() {
+            let found = roots.iter().find(|root| {
+                line.match_indices(**root).any(|(at, _)| {
+                    // A longer relative path, as in `tests/work/`, is none.
+                    at == 0
+                        || !line[..at]
+                            .ends_with(|c: char| c.is_alphanumeric() || "._-)".contains(c))
+                })
+            });
+            if let Some(root) = found {
+                wrong.push(format!("{}:{}: a path below {root}", file.path, index + 1));
+            }
+        }
+    }
+    expect_nothing(wrong);
+}
+
+#[test]
+fn every_package_has_the_lints() {
+    let workspace = documents::read("Cargo.toml");
+    for lint in ["missing_docs", "undocumented_unsafe_blocks"] {
+        let on = workspace
+            .lines()
+            .any(|line| line == format!("{lint} = \"warn\""));
+        assert!(on, "Cargo.toml: {lint} is not in the workspace's lints");
+    }
+    for file in text_files() {
+        let name = Path::new(&file.path).file_name();
+        let apart = file.path.starts_with("bench/") || file.path.starts_with("fuzz/");
+        if name.is_some_and(|name| name == "Cargo.toml") && !apart {
+            let lints = file.text.contains("[lints]\nworkspace = true");
+            assert!(lints, "{}: the workspace's lints are not on", file.path);
+            // Not for all targets: tests are crates of which nothing can be reached.
+            let library = file.path.replace("Cargo.toml", "src/lib.rs");
+            let closed = documents::read(&library).contains("warn(unreachable_pub)");
+            assert!(closed, "{library}: unreachable_pub is not on");
+        }
+    }
+}
