@@ -1,4 +1,5 @@
-//! Functions from text: every one is verified and compiled; some are looked at, some are run.
+//! Functions from text: every one is verified and compiled; some are looked at. What they do is
+//! tested by `tests/scripts/control.wast` and the official suite.
 
 use super::translate_function;
 use crate::codegen::Session;
@@ -133,7 +134,6 @@ fn lay_out(module: &Module<'_>) -> Layout {
 struct Compiled {
     clif: String,
     asm: String,
-    code: Vec<u8>,
     relocations: usize,
 }
 
@@ -169,7 +169,6 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
             Ok(Compiled {
                 clif,
                 asm: compiled.vcode.clone().unwrap(),
-                code: compiled.code_buffer().to_vec(),
                 relocations: compiled.buffer.relocs().len(),
             })
         })
@@ -409,157 +408,6 @@ fn deep_nesting_does_not_recurse() {
         "end ".repeat(depth)
     );
     compile(&text);
-}
-
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-mod run {
-    //! Functions that call nothing, run in a slab made by hand.
-
-    use super::*;
-    use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
-    use std::ffi::c_void;
-    use std::ptr::null_mut;
-    use trampette_artifact::layout::{CONTEXT_ALIGNMENT, ROOT_DISTANCE, WASM_PAGE};
-
-    /// Runs functions `(i32, i32) -> i32` on the pairs of arguments.
-    fn run(text: &str, cases: &[(u32, u32)]) -> Vec<u32> {
-        let compiled = compile(text).pop().unwrap();
-        assert_eq!(compiled.relocations, 0, "{}", compiled.clif);
-        let root = ROOT_DISTANCE as usize;
-        let size = root + (5 << 30);
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-        // SAFETY: fresh mappings, used only here; the code is a function of this very type, since
-        // the tail convention passes up to six integers as the platform's convention does.
-        unsafe {
-            let code = mmap_anonymous(null_mut(), 1 << 20, protection, flags).unwrap();
-            code.cast::<u8>()
-                .copy_from(compiled.code.as_ptr(), compiled.code.len());
-            mprotect(code, 1 << 20, MprotectFlags::READ | MprotectFlags::EXEC).unwrap();
-            let slab = mmap_anonymous(null_mut(), size, protection, flags).unwrap();
-            let slab_start = slab.addr().next_multiple_of(CONTEXT_ALIGNMENT as usize) - slab.addr();
-            let context = slab.byte_add(slab_start + root);
-            // The length of memory 0.
-            let field = RootLayout {
-                memories: 1,
-                ..RootLayout::default()
-            };
-            let field = field.memory(MemoryId(0)).0 as usize;
-            context
-                .byte_sub(root)
-                .byte_add(field)
-                .cast::<u64>()
-                .write(WASM_PAGE);
-            let function: extern "sysv64" fn(*mut c_void, u32, u32) -> u32 =
-                std::mem::transmute(code);
-            let results = cases.iter().map(|(a, b)| function(context, *a, *b));
-            let results = results.collect();
-            munmap(slab, size).unwrap();
-            munmap(code, 1 << 20).unwrap();
-            results
-        }
-    }
-
-    #[test]
-    fn loops_and_branches() {
-        // The sum of a..b, leaving in three ways.
-        let text = "(module (func (param i32 i32) (result i32) (local i32)
-            block
-                loop
-                    local.get 0 local.get 1 i32.ge_u br_if 1
-                    local.get 2 local.get 0 i32.add local.set 2
-                    local.get 0 i32.const 1 i32.add local.set 0
-                    local.get 2 i32.const 1000 i32.gt_u if i32.const 77 return end
-                    br 0
-                end
-            end
-            local.get 2))";
-        assert_eq!(
-            run(text, &[(0, 5), (7, 8), (9, 9), (1, 500)]),
-            [10, 7, 0, 77]
-        );
-    }
-
-    #[test]
-    fn multi_value_blocks() {
-        let text = "(module (func (param i32 i32) (result i32)
-            local.get 0 local.get 1
-            local.get 0 local.get 1 i32.lt_u
-            if (param i32 i32) (result i32 i32)
-                i32.const 100 i32.add
-            else
-                i32.sub i32.const 1
-            end
-            block (param i32 i32) (result i32)
-                i32.mul
-                local.get 0 i32.const 3 i32.eq br_if 0
-                i32.const 1 i32.add
-            end
-            local.get 1
-            if (param i32) (result i32) i32.const 2 i32.mul end))";
-        assert_eq!(
-            run(text, &[(2, 5), (5, 2), (3, 5), (4, 0)]),
-            [(2 * 105 + 1) * 2, (3 + 1) * 2, 3 * 105 * 2, 4 + 1]
-        );
-    }
-
-    #[test]
-    fn loops_with_parameters() {
-        // Factorial of a, plus b.
-        let text = "(module (func (param i32 i32) (result i32)
-            i32.const 1 local.get 0
-            loop (param i32 i32) (result i32)
-                local.set 0
-                local.get 0 i32.mul
-                local.get 0 i32.const 1 i32.sub local.tee 0
-                local.get 0 i32.const 0 i32.gt_s br_if 0
-                drop
-            end
-            local.get 1 i32.add))";
-        assert_eq!(run(text, &[(5, 0), (1, 4), (6, 1)]), [120, 5, 721]);
-    }
-
-    #[test]
-    fn branch_tables_with_operands() {
-        let text = "(module (func (param i32 i32) (result i32)
-            block $a (result i32)
-                block $b (result i32)
-                    block $c (result i32)
-                        local.get 1 local.get 0 br_table $c $b $c $a
-                    end
-                    i32.const 10 i32.add
-                end
-                i32.const 100 i32.add
-            end))";
-        assert_eq!(
-            run(text, &[(0, 1), (1, 1), (2, 1), (3, 1), (u32::MAX, 2)]),
-            [111, 101, 111, 1, 2]
-        );
-    }
-
-    #[test]
-    fn memory_accesses() {
-        let text = "(module (memory 1) (func (param i32 i32) (result i32)
-            local.get 0 local.get 1 i32.store offset=4
-            local.get 0 i32.load16_s offset=4
-            local.get 0 i32.load8_u offset=7
-            i32.add
-            memory.size i32.add))";
-        assert_eq!(run(text, &[(8, 0x0500_ffff)]), [5]);
-    }
-
-    #[test]
-    fn small_copies_and_fills() {
-        // Fills 31 bytes at 100, copies them one byte up (overlapping), reads around the end.
-        let text = "(module (memory 1) (func (param i32 i32) (result i32)
-            i32.const 100 local.get 0 i32.const 31 memory.fill
-            i32.const 100 local.get 1 i32.store8
-            i32.const 101 i32.const 100 i32.const 31 memory.copy
-            i32.const 101 i32.load8_u
-            i32.const 131 i32.load8_u i32.const 8 i32.shl i32.add
-            i32.const 132 i32.load8_u i32.const 16 i32.shl i32.add))";
-        assert_eq!(run(text, &[(0xfff7, 9)]), [0xf709]);
-    }
 }
 
 #[test]

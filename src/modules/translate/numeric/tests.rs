@@ -1,4 +1,5 @@
-//! Every numeric and vector operator: it compiles, and does what the specification says.
+//! Every numeric and vector operator compiles, for every processor, to the code that it should.
+//! What it does is tested by `tests/scripts/{numeric,vectors}.wast` and the official suite.
 
 use super::super::translate_function;
 use crate::codegen::{Session, trap_from_clif};
@@ -517,5 +518,3 @@ fn comparisons_reach_what_consumes_them() -> Result<()> {
     ensure!(disassembly.contains("pblendvb"), "{disassembly}");
     Ok(())
 }
-
-mod execution;
