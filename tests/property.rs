@@ -34,6 +34,7 @@ use guest::{Abi, Body, Function, Guest, composition};
 use hostile::{Realloc, Way, instantiate};
 use random::Random;
 use trampette::CompileOptions;
+use trampette::options::OptLevel;
 use trampette_runtime::{Component, Store, Val};
 use types::Ty;
 
@@ -50,8 +51,15 @@ fn cases(share: usize) -> usize {
 
 /// Compiles a component in the text format.
 fn compile(text: &str) -> Result<Component> {
-    let wasm = wat::parse_str(text)?;
-    let artifact = trampette::compile_component(&wasm, &CompileOptions::default())?;
+    compile_at(OptLevel::Speed, text)
+}
+
+fn compile_at(opt_level: OptLevel, text: &str) -> Result<Component> {
+    let options = CompileOptions {
+        opt_level,
+        ..CompileOptions::default()
+    };
+    let artifact = trampette::compile_component(&wat::parse_str(text)?, &options)?;
     Component::from_bytes(artifact.bytes())
 }
 
@@ -142,17 +150,27 @@ impl Route {
     /// Sends values of some types; says which of them does not come back.
     fn check(self, types: &[Ty], values: usize, random: &mut Random) -> Result<()> {
         let component = compile(&self.text(types))?;
+        self.check_compiled(&component, types, values, random)
+    }
+
+    fn check_compiled(
+        self,
+        component: &Component,
+        types: &[Ty],
+        values: usize,
+        random: &mut Random,
+    ) -> Result<()> {
         let mut store = Store::new(());
         let imports = match self {
             Route::Import(_) => types.len(),
             _ => 0,
         };
-        let mut instance = instantiate(&mut store, &component, imports)?;
+        let mut instance = instantiate(&mut store, component, imports)?;
         for (index, ty) in types.iter().enumerate() {
             if let Route::Circle(_) = self {
                 // Its memories only fill up.
                 store = Store::new(());
-                instance = instantiate(&mut store, &component, imports)?;
+                instance = instantiate(&mut store, component, imports)?;
             }
             let func = instance.get_func(&mut store, format!("f{index}"));
             let func = func.context("no such function")?;
@@ -201,6 +219,26 @@ fn check_all(routes: &[Route], pairs: usize) {
             }
             left -= count;
             batch += 1;
+        }
+    }
+}
+
+/// A type of every kind in every encoding, width and direction, compiled without optimisation: in
+/// registers, and all of them together in memory.
+#[test]
+fn every_kind_of_type_goes_and_comes_back() {
+    let all = types::every_kind();
+    let mut batches: Vec<Vec<Ty>> = all.chunks(24).map(<[Ty]>::to_vec).collect();
+    batches.push(vec![Ty::Tuple(all)]);
+    let all = Abi::all().into_iter();
+    let routes = all.flat_map(|abi| [Route::Guest(abi), Route::Import(abi)]);
+    let mut random = Random::new(setting("TRAMPETTE_PROPERTY_SEED", 1) as u64);
+    for route in routes {
+        for types in &batches {
+            let component = compile_at(OptLevel::None, &route.text(types)).unwrap();
+            if let Err(error) = route.check_compiled(&component, types, 3, &mut random) {
+                panic!("{route:?}: {error:?}");
+            }
         }
     }
 }

@@ -33,6 +33,54 @@ pub enum Ty {
     Result(Option<Box<Ty>>, Option<Box<Ty>>),
 }
 
+/// A type of every kind, and of every size that matters, each alone and as the element of a list.
+pub fn every_kind() -> Vec<Ty> {
+    use Ty::*;
+    let boxed = |ty: &Ty| Some(Box::new(ty.clone()));
+    let scalars = [
+        Bool, S8, U8, S16, U16, S32, U32, S64, U64, F32, F64, Char, String,
+    ];
+    let small = Record(vec![U8, U64, F32]);
+    let seven = Variant(vec![
+        None,
+        Some(F32),
+        Some(U32),
+        Some(F64),
+        Some(S64),
+        Some(String),
+        None,
+    ]);
+    let many = (0..300).map(|index| (index % 100 == 7).then_some(U32));
+    let mut all = scalars.to_vec();
+    all.extend([
+        small.clone(),
+        Record(scalars.to_vec()),
+        Tuple(vec![Char, String]),
+        FixedLengthList(Box::new(U16), 3),
+        FixedLengthList(Box::new(Char), 100),
+        FixedLengthList(Box::new(String), 20),
+        Map(Box::new(String), Box::new(U32)),
+        Map(Box::new(U32), Box::new(F32)),
+        seven.clone(),
+        Variant(vec![Some(seven), Some(small.clone())]),
+        Variant(many.collect()),
+    ]);
+    all.extend([1, 7, 8, 16, 20, 32].map(Flags));
+    all.extend([1, 2, 256, 300].map(Enum));
+    all.extend([U8, F64, String, small].map(|some| Option(Box::new(some))));
+    all.extend([
+        Result(None, None),
+        Result(boxed(&F32), None),
+        Result(None, boxed(&String)),
+        Result(boxed(&F64), boxed(&F32)),
+        Result(boxed(&String), boxed(&U64)),
+    ]);
+    let lists: Vec<Ty> = all.iter().map(|ty| List(Box::new(ty.clone()))).collect();
+    all.extend(lists);
+    all.push(List(Box::new(List(Box::new(String)))));
+    all
+}
+
 /// Width of a memory's addresses.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Width {

@@ -33,8 +33,6 @@ mod handles;
 pub(crate) mod kind;
 mod lists;
 mod records;
-#[cfg(test)]
-mod run;
 mod scalars;
 mod strings;
 mod strings_between;

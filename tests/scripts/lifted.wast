@@ -1,0 +1,56 @@
+;; Lifted functions: what post-return gets, and memories other than the function's own.
+
+(component
+  (core module $m
+    (global $posted (mut i32) (i32.const 0))
+    (func (export "add") (param i32) (result i32) (i32.add (local.get 0) (i32.const 9)))
+    (func (export "post") (param i32) (global.set $posted (local.get 0)))
+    (func (export "posted") (result i32) (global.get $posted)))
+  (core instance $m (instantiate $m))
+  (func (export "add") (param "x" u32) (result u32)
+    (canon lift (core func $m "add") (post-return (core func $m "post"))))
+  (func (export "posted") (result u32) (canon lift (core func $m "posted"))))
+(assert_return (invoke "posted") (u32.const 0))
+(assert_return (invoke "add" (u32.const 7)) (u32.const 16))
+(assert_return (invoke "posted") (u32.const 16))
+(assert_return (invoke "add" (u32.const 1234)) (u32.const 1243))
+(assert_return (invoke "posted") (u32.const 1243))
+
+;; The function has a memory of its own, `realloc` another, and strings are in a third.
+(component
+  (core module $own
+    (import "strings" "pair" (func $pair (param i32 i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "nothing of this is to be seen")
+    (func (export "echo") (param $at i32) (param $length i32) (result i32)
+      (i32.store (i32.const 8) (local.get $at))
+      (i32.store (i32.const 12) (local.get $length))
+      (call $pair (local.get $at) (local.get $length))
+      (i32.const 100))
+    (func (export "post") (param i32)
+      (if (i32.ne (local.get 0) (i32.const 100)) (then unreachable))
+      (i32.store (i32.const 8) (i32.const 0)))
+    (func (export "left") (result i32) (i32.load (i32.const 8))))
+  (core module $strings
+    (memory (export "memory") 1)
+    (func (export "pair") (param i32 i32)
+      (i32.store (i32.const 100) (local.get 0))
+      (i32.store (i32.const 104) (local.get 1))))
+  (core module $allocator
+    (memory 1)
+    (global $next (mut i32) (i32.const 1024))
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (i32.store (i32.const 0) (local.get 3))
+      (global.set $next (i32.add (global.get $next) (i32.const 256)))
+      (global.get $next)))
+  (core instance $strings (instantiate $strings))
+  (core instance $allocator (instantiate $allocator))
+  (core instance $own (instantiate $own (with "strings" (instance $strings))))
+  (func (export "echo") (param "s" string) (result string)
+    (canon lift (core func $own "echo") (memory (core memory $strings "memory"))
+      (realloc (core func $allocator "realloc")) (post-return (core func $own "post"))))
+  (func (export "left") (result u32) (canon lift (core func $own "left"))))
+(assert_return (invoke "echo" (str.const "from memory to memory")) (str.const "from memory to memory"))
+(assert_return (invoke "left") (u32.const 0))
+(assert_return (invoke "echo" (str.const "")) (str.const ""))
+(assert_return (invoke "echo" (str.const "grüße")) (str.const "grüße"))
