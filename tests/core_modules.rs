@@ -6,6 +6,12 @@ use trampette_runtime::{
     Component, CoreHost, CoreInstance, CoreVal, SharedMemory, Store, Trap, TrapCode,
 };
 
+/// The text of a module of `tests/components/core-modules`.
+fn fixture(name: &str) -> Result<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/components/core-modules");
+    Ok(std::fs::read_to_string(format!("{folder}/{name}.wat"))?)
+}
+
 fn load(text: &str) -> Result<Component> {
     let wasm = wat::parse_str(text)?;
     let artifact = compile_module(&wasm, &CompileOptions::default())?;
@@ -34,21 +40,7 @@ fn instantiate(text: &str) -> Result<(Store<u32>, CoreInstance)> {
 
 #[test]
 fn functions_are_called_and_call_the_host() -> Result<()> {
-    let (mut store, instance) = instantiate(
-        r#"(module
-            (import "env" "add" (func $add (param i32 i64) (result i64)))
-            (import "env" "fail" (func $fail))
-            (import "env" "wrong" (func $wrong (result i32)))
-            (export "add" (func $add))
-            (func (export "twice") (param i32 i64) (result i64 f32)
-                (call $add (local.get 0) (call $add (local.get 0) (local.get 1)))
-                (f32.const 1.5))
-            (func (export "fail") (call $fail))
-            (func (export "wrong") (result i32) (call $wrong))
-            (func (export "trap") unreachable)
-            (func (export "vector") (param v128) (result v128)
-                (i8x16.add (local.get 0) (local.get 0))))"#,
-    )?;
+    let (mut store, instance) = instantiate(&fixture("calls")?)?;
     let arguments = [CoreVal::I32(5), CoreVal::I64(30)];
     let twice = instance.get_func(&store, "twice")?;
     let results = twice.call(&mut store, &arguments)?;
@@ -86,23 +78,7 @@ fn functions_are_called_and_call_the_host() -> Result<()> {
 
 #[test]
 fn memories_tables_and_globals_are_shared_with_the_host() -> Result<()> {
-    let (mut store, instance) = instantiate(
-        r#"(module
-            (memory (export "memory") 1 3)
-            (data (i32.const 8) "hello")
-            (table (export "table") 2 5 funcref)
-            (elem (i32.const 1) func $seven)
-            (table (export "externs") 1 externref)
-            (global (export "counter") (mut i32) (i32.const 41))
-            (global (export "constant") f64 (f64.const 2.5))
-            (func $seven (result i32) (i32.const 7))
-            (func (export "call") (param i32) (result i32)
-                (call_indirect (result i32) (local.get 0)))
-            (func (export "count") (result i32) (global.get 5) (drop) (global.get 0))
-            (global i32 (i32.const 1)) (global i32 (i32.const 1))
-            (global i32 (i32.const 1)) (global i32 (i32.const 1))
-            (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0))))"#,
-    )?;
+    let (mut store, instance) = instantiate(&fixture("shared")?)?;
     let memory = instance.get_memory(&store, "memory")?;
     let mut bytes = [0; 5];
     memory.read(&store, 8, &mut bytes)?;
@@ -152,14 +128,7 @@ fn memories_tables_and_globals_are_shared_with_the_host() -> Result<()> {
 
 #[test]
 fn errors_name_the_export_and_the_place() -> Result<()> {
-    let (mut store, instance) = instantiate(
-        r#"(module
-            (memory (export "memory") 1 1) (table (export "table") 2 2 funcref)
-            (global (export "constant") i32 (i32.const 1))
-            (global (export "variable") (mut i32) (i32.const 1))
-            (tag (export "tag"))
-            (func (export "f") (param i32 i64) (result i32) (i32.const 0)))"#,
-    )?;
+    let (mut store, instance) = instantiate(&fixture("exports")?)?;
     let text = |error: anyhow::Error| format!("{error:#}");
     let lookups = [
         (
@@ -253,15 +222,7 @@ fn errors_name_the_export_and_the_place() -> Result<()> {
 
 #[test]
 fn imported_memories_and_tables_are_made() -> Result<()> {
-    let (mut store, instance) = instantiate(
-        r#"(module
-            (import "a" "memory" (memory $m 2 4)) (export "memory" (memory $m))
-            (import "a" "table" (table 3 funcref))
-            (import "a" "global" (global $g (mut i64))) (export "global" (global $g))
-            (func $f) (elem (i32.const 2) func $f)
-            (data (i32.const 0x1ffff) "z")
-            (func (export "size") (result i32 i32) (memory.size) (table.size)))"#,
-    )?;
+    let (mut store, instance) = instantiate(&fixture("imports")?)?;
     let size = instance.get_func(&store, "size")?.call(&mut store, &[])?;
     assert_eq!(size, [CoreVal::I32(2), CoreVal::I32(3)]);
     let mut byte = [0];
@@ -305,30 +266,9 @@ fn bound_error(text: &str, bound: &[(&str, &str)]) -> String {
 
 #[test]
 fn imports_are_bound_to_modules_when_compiling() -> Result<()> {
-    let library = r#"(module
-        (import "base" "seed" (global $seed i32))
-        (import "host" "log" (func $log (param i32)))
-        (memory (export "memory") 2 4) (data (i32.const 10) "hi")
-        (table (export "table") 3 funcref) (elem (i32.const 0) $seven)
-        (global (export "count") (mut i32) (global.get $seed))
-        (func $seven (result i32) (call $log (i32.const 7)) (i32.const 7))
-        (func (export "add") (param i32) (result i32)
-            (i32.add (local.get 0) (global.get $seed)))
-        (export "log" (func $log)))"#;
+    let library = &fixture("library")?;
     let base = r#"(module (global (export "seed") i32 (i32.const 100)))"#;
-    let text = r#"(module
-        (import "library" "memory" (memory 1))
-        (import "library" "table" (table 3 funcref))
-        (import "library" "count" (global $count (mut i32)))
-        (import "library" "add" (func $add (param i32) (result i32)))
-        (import "library" "log" (func $log (param i32)))
-        (import "base" "seed" (global $seed i32))
-        (global $sum i32 (i32.add (global.get $seed) (i32.const 5)))
-        (func (export "run") (result i32 i32 i32 i32)
-            (call $log (global.get $sum))
-            (global.set $count (i32.add (global.get $count) (i32.const 1)))
-            (i32.load16_u (i32.const 10)) (call $add (i32.const 1)) (global.get $count)
-            (call_indirect (result i32) (i32.const 0))))"#;
+    let text = &fixture("program")?;
     let component = load_bound(text, &[("library", library), ("base", base)])?;
     let mut store = Store::new(Vec::new());
     let mut host = CoreHost::new();
@@ -378,27 +318,7 @@ fn bound_modules_must_fit() {
 
 #[test]
 fn hosts_give_imported_globals_their_values() -> Result<()> {
-    // As position-independent modules are made: everything depends on two imported bases.
-    let component = load(
-        r#"(module
-            (import "env" "memory" (memory $memory 1)) (export "memory" (memory $memory))
-            (import "env" "table" (table 9 funcref))
-            (import "env" "__memory_base" (global $base i32))
-            (import "env" "__table_base" (global $table i32))
-            (import "env" "v" (global $v v128))
-            (import "env" "ref" (global $ref externref))
-            (import "env" "stack" (global $stack (mut i64)))
-            (import "env" "unset" (global $unset (mut f64)))
-            (global $end i32 (i32.add (global.get $base) (i32.const 4)))
-            (global $end2 (mut i32) (i32.mul (global.get $end) (i32.const 2)))
-            (data (global.get $base) "data")
-            (elem (i32.add (global.get $table) (i32.const 1)) func $f)
-            (func $f (result i32) (i32.const 3))
-            (func (export "run") (result i32 i32 v128 i64 f64 i32)
-                (call_indirect (result i32) (i32.add (global.get $table) (i32.const 1)))
-                (global.get $end2) (global.get $v) (global.get $stack) (global.get $unset)
-                (ref.is_null (global.get $ref))))"#,
-    )?;
+    let component = load(&fixture("relocated")?)?;
     let mut store = Store::new(());
     let host = |without: &str| {
         let mut host = CoreHost::new();
@@ -447,19 +367,7 @@ fn hosts_give_imported_globals_their_values() -> Result<()> {
 
 #[test]
 fn stores_on_several_threads_share_a_memory() -> Result<()> {
-    let component = load(
-        r#"(module
-            (import "env" "memory" (memory 1 2 shared))
-            (memory $other (export "other") 1 1 shared)
-            (func (export "run") (param i32) (result i32)
-                (loop
-                    (drop (i32.atomic.rmw.add (i32.const 8) (i32.const 1)))
-                    (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
-                (i32.atomic.load $other (i32.const 0)))
-            (func (export "wait") (result i32)
-                (memory.atomic.wait32 (i32.const 16) (i32.const 0) (i64.const -1)))
-            (data (memory $other) (i32.const 0) "\05"))"#,
-    )?;
+    let component = load(&fixture("threads")?)?;
     let memory = SharedMemory::new(1, 2)?;
     let instantiate = |memories: &[SharedMemory]| -> Result<(Store<()>, CoreInstance)> {
         let mut store = Store::new(());
@@ -529,24 +437,15 @@ fn trampette(arguments: &[&str]) -> Result<String> {
 #[test]
 fn the_command_line_compiles_calls_and_inspects_core_modules() -> Result<()> {
     let folder = tempfile::TempDir::new()?;
+    let file = |name: &str| {
+        format!(
+            "{}/tests/components/core-modules/{name}.wat",
+            env!("CARGO_MANIFEST_DIR")
+        )
+    };
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let (module, library, artifact) = (path("m.wat"), path("lib.wat"), path("m.elf"));
-    std::fs::write(
-        &library,
-        r#"(module (func (export "twice") (param i32) (result i32)
-            (i32.mul (local.get 0) (i32.const 2))))"#,
-    )?;
-    std::fs::write(
-        &module,
-        r#"(module (import "lib" "twice" (func $twice (param i32) (result i32)))
-            (memory (export "memory") 1)
-            (global (export "count") (mut i64) (i64.const 1))
-            (func (export "f") (param i32 i64 f32 f64) (result i32 i64 f32 f64)
-                (call $twice (local.get 0)) (local.get 1) (local.get 2) (local.get 3))
-            (func (export "one") (param i32) (result i32) (local.get 0))
-            (func (export "none"))
-            (func (export "trap") unreachable))"#,
-    )?;
+    let (module, library, artifact) = (path("m.wat"), file("twice"), path("m.elf"));
+    std::fs::copy(file("command"), &module)?;
     let bound = format!("lib={library}");
     trampette(&["compile", "--core-module", &bound, &module])?;
     let run = |call: &str| trampette(&["run", "--invoke", call, &artifact]);

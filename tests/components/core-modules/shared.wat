@@ -1,0 +1,16 @@
+;; What the host reads and writes beside the module.
+(module
+  (memory (export "memory") 1 3)
+  (data (i32.const 8) "hello")
+  (table (export "table") 2 5 funcref)
+  (elem (i32.const 1) func $seven)
+  (table (export "externs") 1 externref)
+  (global (export "counter") (mut i32) (i32.const 41))
+  (global (export "constant") f64 (f64.const 2.5))
+  (func $seven (result i32) (i32.const 7))
+  (func (export "call") (param i32) (result i32)
+    (call_indirect (result i32) (local.get 0)))
+  (func (export "count") (result i32) (global.get 5) (drop) (global.get 0))
+  (global i32 (i32.const 1)) (global i32 (i32.const 1))
+  (global i32 (i32.const 1)) (global i32 (i32.const 1))
+  (func (export "load") (param i32) (result i32) (i32.load8_u (local.get 0))))

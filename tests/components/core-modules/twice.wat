@@ -1,0 +1,4 @@
+;; Bound to an import of `command.wat`.
+(module
+  (func (export "twice") (param i32) (result i32)
+    (i32.mul (local.get 0) (i32.const 2))))
