@@ -1,8 +1,9 @@
 //! Runs trampolines in the test's own process: a root and a context at their real distance, code
-//! linked into one mapping, and a few lines that stand in for the runtime (the raise stub, the growth
-//! of handle tables, host functions).
+//! linked into one mapping, and a few lines that stand in for the runtime (the raise stub, the
+//! growth of handle tables, host functions).
 //!
-//! State is per thread: a test makes one machine.
+//! State is per thread: a test makes one machine. It is for states that no component can bring
+//! about, or that cannot be seen from outside; everything else is tested through artifacts.
 
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
@@ -47,9 +48,11 @@ extern "C" fn raise(root: u64, code: u32, payload: u64) -> *const Resume {
     TRAP.set(Some((code, payload)));
     // SAFETY: the machine's root is mapped, and an entry has stored its stack pointer there.
     let sp = unsafe { *((root + u64::from(root::ENTRY_SP.0)) as *const u64) };
+    // SAFETY: as above; below the stack pointer is where the entry's call returns to.
     let return_address = unsafe { *((sp - 8) as *const u64) };
     let (frame, handler) = ENTRIES.with_borrow(|entries| entries[&return_address]);
     let resume = RESUME.get();
+    // SAFETY: the thread's own, leaked; read by the stub before anything else runs.
     unsafe {
         *resume = Resume {
             sp,
@@ -99,6 +102,7 @@ extern "C" fn host_core(data: u64, _store: u64, values: *mut ValRaw, length: usi
     assert_eq!(length, 9);
     // SAFETY: the trampoline passes nine values.
     let values = unsafe { std::slice::from_raw_parts_mut(values, length) };
+    // SAFETY: 32 bits are always there.
     let first = unsafe { values[0].i32 };
     values[1] = values[4];
     values[0].i32 = first + data as i32;
@@ -232,39 +236,24 @@ impl Machine {
         }
     }
 
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "the mapping is shared with compiled code"
-    )]
-    fn at<T>(&self, field: RootOffset) -> &mut T {
-        // SAFETY: the root is mapped; tests hold one such reference at a time.
+    fn at<T>(&mut self, field: RootOffset) -> &mut T {
+        // SAFETY: the root is mapped, and nobody else refers to it while the machine is borrowed:
+        // compiled code runs only in functions that borrow it.
         unsafe { &mut *((self.context - ROOT_DISTANCE + u64::from(field.0)) as *mut T) }
     }
 
     /// The root's header.
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "the mapping is shared with compiled code"
-    )]
-    pub(super) fn header(&self) -> &mut RootHeader {
+    pub(super) fn header(&mut self) -> &mut RootHeader {
         self.at(RootOffset(0))
     }
 
     /// The state of an instance.
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "the mapping is shared with compiled code"
-    )]
-    pub(super) fn state(&self, instance: ComponentInstanceId) -> &mut InstanceState {
+    pub(super) fn state(&mut self, instance: ComponentInstanceId) -> &mut InstanceState {
         self.at(layout().root.instance(instance))
     }
 
     /// An entry of an instance's handle table.
-    #[allow(
-        clippy::mut_from_ref,
-        reason = "the mapping is shared with compiled code"
-    )]
-    pub(super) fn handle(&self, instance: ComponentInstanceId, index: u32) -> &mut HandleEntry {
+    pub(super) fn handle(&mut self, instance: ComponentInstanceId, index: u32) -> &mut HandleEntry {
         let table = self.state(instance).handles;
         assert!(index < table.capacity);
         // SAFETY: the table has that many entries.
@@ -277,7 +266,7 @@ impl Machine {
     }
 
     /// What guest functions saw since the last call of this.
-    pub(super) fn take_seen(&self) -> u32 {
+    pub(super) fn take_seen(&mut self) -> u32 {
         let at = self.context.wrapping_add_signed(SEEN.into()) as *mut u32;
         // SAFETY: the context is mapped.
         unsafe { std::mem::take(&mut *at) }
@@ -290,7 +279,7 @@ impl Machine {
 
     /// Calls an array-call entry.
     pub(super) fn call_array(
-        &self,
+        &mut self,
         key: FuncKey,
         values: &mut [ValRaw],
     ) -> Result<(), (TrapCode, u64)> {
@@ -310,7 +299,7 @@ impl Machine {
     }
 
     /// Calls an array-call entry with one 32-bit parameter, and perhaps a result.
-    pub(super) fn call(&self, key: FuncKey, operand: u32) -> Result<u32, (TrapCode, u64)> {
+    pub(super) fn call(&mut self, key: FuncKey, operand: u32) -> Result<u32, (TrapCode, u64)> {
         let mut values = [ValRaw {
             i32: operand as i32,
         }];
@@ -320,7 +309,7 @@ impl Machine {
     }
 
     /// Calls a native entry that takes one 32-bit parameter or none.
-    pub(super) fn call_native(&self, key: FuncKey, operand: u32) -> u32 {
+    pub(super) fn call_native(&mut self, key: FuncKey, operand: u32) -> u32 {
         type Function = extern "C" fn(u64, u32) -> u32;
         // SAFETY: the entry was compiled with this signature, or ignores the parameter.
         let function: Function = unsafe { std::mem::transmute(self.functions[&key]) };

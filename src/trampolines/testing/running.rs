@@ -18,12 +18,17 @@ const DROP_CHILDS: FuncKey = trampoline(3);
 const DROP_PLAIN: FuncKey = trampoline(4);
 const DROP_IMPORTED: FuncKey = trampoline(5);
 
-fn with_machine(entries: &[FuncKey], test: impl Fn(&Machine)) {
-    with_session(|session| test(&Machine::new(session, entries)));
+fn with_machine(entries: &[FuncKey], test: impl Fn(&mut Machine)) {
+    with_session(|session| test(&mut Machine::new(session, entries)));
 }
 
 /// Makes the handle at `index`, which is in use, another.
-fn forge(machine: &Machine, index: u32, kind: u32, resource: trampette_artifact::ids::ResourceId) {
+fn forge(
+    machine: &mut Machine,
+    index: u32,
+    kind: u32,
+    resource: trampette_artifact::ids::ResourceId,
+) {
     machine.handle(PARENT, index).tag = HandleEntry::tag(kind, resource);
 }
 
@@ -228,7 +233,7 @@ fn intrinsics_reach_native_memory_in_bounds() {
         let mut native = [0xffu8; 24];
         let base = native.as_mut_ptr() as i64;
         machine.header().store_data = base as u64;
-        let call = |key, operands: &[i64]| {
+        let mut call = |key, operands: &[i64]| {
             let mut values: Vec<_> = operands.iter().map(|v| ValRaw { i64: *v }).collect();
             values.resize(4, ValRaw { i64: 0 });
             let result = machine.call_array(key, &mut values);
