@@ -1,9 +1,9 @@
 //! Copies and fills whose length only the run knows: short ones as fast as can be, long ones so that an
 //! interrupt ends them. No signal stops the host's own code, and one operation may take a second.
 
-use super::{call_builtin, call_service};
+use super::{call_builtin, call_service, known, start_block};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{self, InstBuilder, InstructionData, types};
+use cranelift_codegen::ir::{self, InstBuilder, types};
 use cranelift_frontend::FunctionBuilder;
 use trampette_artifact::builtin::{Builtin, LONG};
 
@@ -20,7 +20,7 @@ pub(crate) fn call_bulk(
 ) {
     let long = builtin.long().expect("a copy or a fill");
     let count = *args.last().expect("it takes a count");
-    let is_long = match constant(builder.func, count) {
+    let is_long = match known::extended(&builder.func.dfg, count) {
         Some(count) if count <= LONG => {
             call_service(builder, context, builtin, args);
             return;
@@ -35,37 +35,14 @@ pub(crate) fn call_bulk(
     builder.set_cold_block(in_steps);
     builder.ins().brif(is_long, in_steps, &[], at_once, &[]);
 
-    builder.switch_to_block(in_steps);
-    builder.seal_block(in_steps);
+    start_block(builder, in_steps);
     // Its trampoline traps after an interrupt.
     call_builtin(builder, context, long, args);
     builder.ins().jump(done, &[]);
 
-    builder.switch_to_block(at_once);
-    builder.seal_block(at_once);
+    start_block(builder, at_once);
     call_service(builder, context, builtin, args);
     builder.ins().jump(done, &[]);
 
-    builder.switch_to_block(done);
-    builder.seal_block(done);
-}
-
-/// The value of an `i64` that is a constant, extended or not.
-fn constant(func: &ir::Function, value: ir::Value) -> Option<u64> {
-    let dfg = &func.dfg;
-    let inst = dfg.value_def(dfg.resolve_aliases(value)).inst()?;
-    match dfg.insts[inst] {
-        InstructionData::UnaryImm {
-            opcode: ir::Opcode::Iconst,
-            imm,
-        } => Some(match dfg.value_type(value) {
-            types::I64 => imm.bits().cast_unsigned(),
-            _ => u64::from(imm.bits() as u32),
-        }),
-        InstructionData::Unary {
-            opcode: ir::Opcode::Uextend,
-            arg,
-        } => constant(func, arg),
-        _ => None,
-    }
+    start_block(builder, done);
 }

@@ -3,8 +3,8 @@
 //! Every trampoline is emitted through it. The function's first parameter is the context of slab 0;
 //! roots and other slabs are at constant distances.
 
+use crate::codegen::reach::Reach;
 use crate::codegen::{self, Region, Session};
-use crate::layout::Layout;
 use crate::program::CoreFunc;
 use crate::program::module::CoreSignature;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Type, Value, types};
@@ -12,7 +12,6 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{MemoryId, SlabId};
 use trampette_artifact::layout::RootOffset;
-use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
 
 /// Emits one trampoline.
@@ -23,7 +22,7 @@ pub(crate) struct Emitter<'a, 'f> {
     pub builder: FunctionBuilder<'f>,
     /// The context of slab 0.
     pub context: Value,
-    root: Value,
+    reach: Reach,
 }
 
 impl<'a, 'f> Emitter<'a, 'f> {
@@ -37,21 +36,20 @@ impl<'a, 'f> Emitter<'a, 'f> {
         let mut builder = FunctionBuilder::new(func, builder_context);
         let block = builder.create_block();
         builder.append_block_params_for_function_params(block);
-        builder.switch_to_block(block);
-        builder.seal_block(block);
+        codegen::start_block(&mut builder, block);
+        builder.ensure_inserted_block();
         let params = builder.block_params(block).to_vec();
         let context = params[0];
+        let mut reach = Reach::new(SlabId(0), context, block);
         // Dead if nothing uses it: Cranelift removes it.
-        let root = codegen::root_address(&mut builder, context);
-        (
-            Emitter {
-                session,
-                builder,
-                context,
-                root,
-            },
-            params[1..].to_vec(),
-        )
+        reach.root(&mut builder);
+        let e = Emitter {
+            session,
+            builder,
+            context,
+            reach,
+        };
+        (e, params[1..].to_vec())
     }
 
     /// Seals what is left and ends the function.
@@ -62,59 +60,36 @@ impl<'a, 'f> Emitter<'a, 'f> {
     }
 
     /// The address of slab 0's root.
-    pub(crate) fn root(&self) -> Value {
-        self.root
+    pub(crate) fn root(&mut self) -> Value {
+        self.reach.root(&mut self.builder)
     }
 
     /// Loads a field of slab 0's root.
     pub(crate) fn load_root(&mut self, ty: Type, field: RootOffset) -> Value {
-        let flags = Region::Root.trusted(self.builder.func);
-        self.builder
-            .ins()
-            .load(ty, flags, self.root, root_displacement(field))
+        self.reach.load_root(&mut self.builder, ty, field)
     }
 
     /// Stores a field of slab 0's root.
     pub(crate) fn store_root(&mut self, value: Value, field: RootOffset) {
-        let flags = Region::Root.trusted(self.builder.func);
-        self.builder
-            .ins()
-            .store(flags, value, self.root, root_displacement(field));
+        self.reach.store_root(&mut self.builder, value, field);
     }
 
     /// The context pointer of a slab, which is also the base of its memory.
     pub(crate) fn slab_context(&mut self, slab: SlabId) -> Value {
-        match Layout::distance(SlabId(0), slab) {
-            0 => self.context,
-            distance => {
-                let distance = self.builder.ins().iconst(types::I64, distance);
-                self.builder.ins().iadd(self.context, distance)
-            }
-        }
+        self.reach.slab_context(&mut self.builder, slab)
     }
 
     /// The base address of a memory.
     pub(crate) fn memory_base(&mut self, memory: MemoryId) -> Value {
-        match self.session.layout.memories[memory.index()].place {
-            MemoryPlace::Slab(slab) => self.slab_context(slab),
-            MemoryPlace::Shared(id) => {
-                let session = self.session;
-                codegen::shared_memory_base(&mut self.builder, session, self.root, id)
-            }
-        }
+        self.reach
+            .memory_base(&mut self.builder, self.session, memory)
     }
 
-    /// The current length of a memory in bytes, as `i64`; trusted, and a constant if no code grows it.
+    /// The current length of a memory in bytes, as `i64`: trusted, and a constant if nothing grows
+    /// it.
     pub(crate) fn memory_length(&mut self, memory: MemoryId) -> Value {
-        if let Some(id) = self.session.layout.memories[memory.index()].shared() {
-            let session = self.session;
-            return codegen::shared_memory_length(&mut self.builder, session, self.root, id);
-        }
-        if let Some(length) = self.session.layout.constant_memory_length(memory) {
-            return self.i64(length.cast_signed());
-        }
-        let field = self.session.layout.root.memory(memory);
-        self.load_root(types::I64, field)
+        self.reach
+            .memory_length(&mut self.builder, self.session, memory)
     }
 
     /// Flags of an access to a memory whose bounds were checked.
@@ -187,8 +162,4 @@ impl<'a, 'f> Emitter<'a, 'f> {
         let slot = self.builder.create_sized_stack_slot(data);
         self.builder.ins().stack_addr(types::I64, slot, 0)
     }
-}
-
-fn root_displacement(field: RootOffset) -> i32 {
-    i32::try_from(field.0).expect("roots are smaller than 2 GiB")
 }

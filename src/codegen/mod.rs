@@ -1,5 +1,6 @@
 //! What every producer of CLIF shares: the session, the target ([`isa`]), signatures, symbols,
-//! alias regions, traps, and [`emitter`], the function builder of all that is not a core function.
+//! alias regions, traps, where things are ([`reach`]) and which values are constants ([`known`]), and
+//! [`emitter`], the function builder of all that is not a core function.
 //!
 //! Deciding *what* to emit is not here: core functions are `modules`, trampolines are
 //! `trampolines`, intrinsics are `intrinsics`. They all turn a [`FuncKey`] into an [`ir::Function`]
@@ -8,7 +9,9 @@
 mod bulk;
 pub(crate) mod emitter;
 pub(crate) mod isa;
+pub(crate) mod known;
 mod raise;
+pub(crate) mod reach;
 mod regions;
 mod symbols;
 mod traps;
@@ -27,15 +30,12 @@ use crate::options::{Bounds, CompileOptions};
 use crate::program::Program;
 use crate::program::module::{CoreSignature, CoreType};
 use anyhow::Result;
-use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, InstBuilder, types};
+use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::FunctionBuilder;
 use std::cell::RefCell;
-use std::mem::offset_of;
 use std::sync::atomic::AtomicUsize;
-use trampette_artifact::ids::SharedMemoryId;
 use trampette_artifact::key::{FuncKey, SymbolKey};
-use trampette_artifact::layout::{RootOffset, SharedMemoryState};
 
 /// Everything that producers of CLIF read. Shared by all threads.
 pub(crate) struct Session<'a> {
@@ -179,54 +179,8 @@ pub(crate) fn set_stack_limit(func: &mut ir::Function) {
     func.stack_limit = Some(limit);
 }
 
-/// The address of slab 0's root, from the context pointer of slab 0.
-///
-/// The distance does not fit a displacement, so it is materialised once; the fields are then
-/// reached with small displacements ([`RootOffset`] as the offset of a load or store).
-pub(crate) fn root_address(builder: &mut FunctionBuilder<'_>, context: ir::Value) -> ir::Value {
-    let distance = builder
-        .ins()
-        .iconst(types::I64, RootOffset(0).from_context());
-    builder.ins().iadd(context, distance)
-}
-
-/// The address of byte 0 of a memory that is shared between threads; `root` is slab 0's.
-pub(crate) fn shared_memory_base(
-    builder: &mut FunctionBuilder<'_>,
-    session: &Session<'_>,
-    root: ir::Value,
-    id: SharedMemoryId,
-) -> ir::Value {
-    let field = offset_of!(SharedMemoryState, base);
-    load_shared_memory_state(builder, session, root, id, field)
-}
-
-/// The current length in bytes of a memory that is shared between threads, which others may let
-/// grow; `root` is slab 0's.
-pub(crate) fn shared_memory_length(
-    builder: &mut FunctionBuilder<'_>,
-    session: &Session<'_>,
-    root: ir::Value,
-    id: SharedMemoryId,
-) -> ir::Value {
-    let field = offset_of!(SharedMemoryState, length);
-    let length = load_shared_memory_state(builder, session, root, id, field);
-    let flags = Region::Root.trusted(builder.func);
-    builder.ins().atomic_load(types::I64, flags, length)
-}
-
-fn load_shared_memory_state(
-    builder: &mut FunctionBuilder<'_>,
-    session: &Session<'_>,
-    root: ir::Value,
-    id: SharedMemoryId,
-    field: usize,
-) -> ir::Value {
-    // The runtime writes it once, before any code runs.
-    let flags = Region::Root.trusted(builder.func).with_readonly();
-    let offset = session.layout.root.shared_memory(id).0 + field as u32;
-    let offset = i32::try_from(offset).expect("roots are smaller than 2 GiB");
-    builder
-        .ins()
-        .load(types::I64, flags.with_can_move(), root, offset)
+/// Goes on in a block that nothing else will jump to.
+pub(crate) fn start_block(builder: &mut FunctionBuilder<'_>, block: ir::Block) {
+    builder.switch_to_block(block);
+    builder.seal_block(block);
 }

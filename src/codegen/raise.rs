@@ -1,7 +1,7 @@
 //! Explicit traps that leave by compiled code: a cold call that records the code and resumes at the
 //! entry frame. Far cheaper than a faulting instruction, whose signal costs microseconds.
 
-use super::{call_builtin, clif_trap};
+use super::{call_builtin, clif_trap, start_block};
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use cranelift_frontend::FunctionBuilder;
 use trampette_artifact::builtin::Builtin;
@@ -38,9 +38,7 @@ pub(crate) fn emit_trap_if(
     let go_on = builder.create_block();
     builder.set_cold_block(raise);
     builder.ins().brif(condition, raise, &[], go_on, &[]);
-    builder.switch_to_block(raise);
-    builder.seal_block(raise);
+    start_block(builder, raise);
     emit_raise(builder, context, code, payload);
-    builder.switch_to_block(go_on);
-    builder.seal_block(go_on);
+    start_block(builder, go_on);
 }

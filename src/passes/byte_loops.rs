@@ -17,7 +17,8 @@
 //!   context pointer, which is aligned to more. Nor can the index wrap around in a step, since 2^32
 //!   ends a page.)
 
-use super::{constant, index_from, plus_constant};
+use super::{index_from, plus_constant};
+use crate::codegen::known;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::flowgraph::ControlFlowGraph;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -201,7 +202,7 @@ impl View<'_> {
         if let Some(at) = self.params.iter().position(|param| *param == value) {
             return Some(self.steps[at]);
         }
-        if !(self.in_loop)(value) || constant(self.func, value).is_some() {
+        if !(self.in_loop)(value) || known::signed(&self.func.dfg, value).is_some() {
             return Some(0);
         }
         let inst = self.func.dfg.value_def(value).inst()?;
@@ -242,7 +243,7 @@ impl View<'_> {
     }
 
     fn counter_until(&self, value: Value, end: Value) -> Option<Counter> {
-        let end = match constant(self.func, end) {
+        let end = match known::signed(&self.func.dfg, end) {
             Some(constant) => End::Constant(constant),
             None if !(self.in_loop)(end) => End::Value(end),
             None => return None,

@@ -1,7 +1,7 @@
 //! Constants are stored as integers, from the instruction itself unless they are longer than 32
 //! bits: selection would make narrow integers and floats in a register first.
 
-use super::constant;
+use crate::codegen::known;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::immediates::Imm64;
 use cranelift_codegen::ir::{self, Inst, InstBuilder, InstructionData, Opcode, Type, Value, types};
@@ -32,7 +32,7 @@ fn stored_constant(func: &ir::Function, inst: Inst) -> Option<(Type, i64)> {
         Opcode::Istore32 => types::I32,
         _ => return float_bits(func, value),
     };
-    Some((ty, constant(func, value)?))
+    Some((ty, known::signed(&func.dfg, value)?))
 }
 
 /// The bits of a float constant as an integer of its width.

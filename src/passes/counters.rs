@@ -4,7 +4,8 @@
 //! then live: the counter needs two registers and a move between them, which is on the way back to
 //! the loop's start and costs a jump too.
 
-use super::{constant, plus_constant};
+use super::plus_constant;
+use crate::codegen::known;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, Block, InstBuilder, InstructionData, Opcode, Value};
@@ -48,7 +49,7 @@ fn find(func: &ir::Function, block: Block) -> Option<Test> {
     else {
         return None;
     };
-    let limit = constant(func, limit)?;
+    let limit = known::signed(&func.dfg, limit)?;
     let passed = |block: &ir::BlockCall| {
         let args = block.args(&dfg.value_lists);
         args.filter_map(|arg| arg.as_value()).collect::<Vec<_>>()

@@ -10,6 +10,7 @@
 //! One walk in reverse post-order: what is known at the start of a block is what is known at the
 //! end of the only block before it, or nothing.
 
+use crate::codegen::known;
 use anyhow::{Context as _, Result};
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::entity::SecondaryMap;
@@ -360,8 +361,8 @@ impl Walk<'_> {
         let result = match dfg.insts[inst] {
             InstructionData::UnaryImm {
                 opcode: Opcode::Iconst,
-                imm,
-            } => imm.bits() as u64,
+                ..
+            } => known::unsigned(dfg, value)?,
             InstructionData::Unary {
                 opcode: Opcode::Uextend | Opcode::Ireduce,
                 arg,

@@ -21,22 +21,8 @@ mod counters;
 mod forward;
 mod neighbours;
 
+use crate::codegen::known;
 use cranelift_codegen::ir::{self, InstructionData, Opcode, Value};
-
-/// The value of an integer constant, sign-extended from its type.
-fn constant(func: &ir::Function, value: Value) -> Option<i64> {
-    let inst = func.dfg.value_def(value).inst()?;
-    match func.dfg.insts[inst] {
-        InstructionData::UnaryImm {
-            opcode: Opcode::Iconst,
-            imm,
-        } => {
-            let unused = 64 - func.dfg.value_type(value).bits();
-            Some((imm.bits() << unused) >> unused)
-        }
-        _ => None,
-    }
-}
 
 /// A value that is another one plus a constant.
 fn plus_constant(func: &ir::Function, value: Value) -> Option<(Value, i64)> {
@@ -44,7 +30,7 @@ fn plus_constant(func: &ir::Function, value: Value) -> Option<(Value, i64)> {
     let InstructionData::Binary { opcode, args } = func.dfg.insts[inst] else {
         return None;
     };
-    match (opcode, args.map(|arg| constant(func, arg))) {
+    match (opcode, args.map(|arg| known::signed(&func.dfg, arg))) {
         (Opcode::Iadd, [None, Some(constant)]) => Some((args[0], constant)),
         (Opcode::Iadd, [Some(constant), None]) => Some((args[1], constant)),
         (Opcode::Isub, [None, Some(constant)]) => Some((args[0], constant.wrapping_neg())),

@@ -4,7 +4,7 @@
 //! Only stores that cannot trap: of two that could, the first one may be seen after a trap of the
 //! second.
 
-use super::constant;
+use crate::codegen::known;
 use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::immediates::Imm64;
 use cranelift_codegen::ir::{
@@ -106,7 +106,7 @@ fn constant_store(func: &ir::Function, inst: Inst) -> Option<(Value, Option<Alia
         order: 0,
         offset: i64::from(offset),
         bytes: ty.bytes(),
-        bits: constant(func, value)?.cast_unsigned() & (u64::MAX >> (64 - ty.bits())),
+        bits: known::signed(&func.dfg, value)?.cast_unsigned() & (u64::MAX >> (64 - ty.bits())),
     };
     Some((base, flags.alias_region(), part))
 }

@@ -4,6 +4,7 @@ use super::lock::lock;
 use anyhow::Result;
 use std::fmt;
 use std::ops::Range;
+use trampette_artifact::canonical::PointerWidth;
 
 /// A core value type, as far as code generation tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -54,6 +55,14 @@ impl fmt::Display for CoreSignature {
 }
 
 impl CoreType {
+    /// The type of addresses of a width.
+    pub(crate) fn pointer(width: PointerWidth) -> CoreType {
+        match width {
+            PointerWidth::P32 => CoreType::I32,
+            PointerWidth::P64 => CoreType::I64,
+        }
+    }
+
     /// The type as the text format spells it.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -154,14 +154,12 @@ impl Translator<'_, '_> {
         let right = self.builder.create_block();
         self.builder.set_cold_block(wrong);
         self.builder.ins().brif(matches, right, &[], wrong, &[]);
-        self.builder.switch_to_block(wrong);
-        self.builder.seal_block(wrong);
+        codegen::start_block(&mut self.builder, wrong);
         self.builder
             .ins()
             .trapz(entry, clif_trap(TrapCode::IndirectCallToNull));
         self.builder.ins().trap(clif_trap(TrapCode::BadSignature));
-        self.builder.switch_to_block(right);
-        self.builder.seal_block(right);
+        codegen::start_block(&mut self.builder, right);
     }
 
     /// Calls an entry of a sealed table whose index is a constant: directly, or it traps.

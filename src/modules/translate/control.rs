@@ -166,8 +166,7 @@ impl Translator<'_, '_> {
             .brif(condition, then, &[], otherwise, &args);
         self.block_args = args;
         self.open(FrameKind::If { branch, otherwise }, ty);
-        self.builder.switch_to_block(then);
-        self.builder.seal_block(then);
+        codegen::start_block(&mut self.builder, then);
         Ok(())
     }
 

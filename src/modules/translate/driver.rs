@@ -4,6 +4,7 @@ use super::{
     Translator, atomics, calls, control, entities, exceptions, globals, memory, numeric,
     references, simd, tables,
 };
+use crate::codegen::reach::Reach;
 use crate::codegen::{self, OFFSET_LIMIT, Session};
 use crate::program::module::core_type;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -77,8 +78,7 @@ fn translate_with(
     let mut builder = FunctionBuilder::new(&mut func, &mut scratch.builder);
     let entry = builder.create_block();
     builder.append_block_params_for_function_params(entry);
-    builder.switch_to_block(entry);
-    builder.seal_block(entry);
+    codegen::start_block(&mut builder, entry);
     builder.ensure_inserted_block();
     let context = builder.block_params(entry)[0];
     let Buffers {
@@ -97,6 +97,7 @@ fn translate_with(
         stack,
         context,
         locals,
+        reach: Reach::new(binding.slab, context, entry),
         entry,
         frames,
         exceptions: exceptions::State::default(),

@@ -5,28 +5,24 @@
 //! tables, segments) is in the root of slab 0, which is at a constant distance too.
 
 use super::{Address, Translator};
-use crate::codegen::{self, Region};
+use crate::codegen::{self, Region, known};
 use crate::layout::{GlobalPlace, Layout};
 use crate::options::Bounds;
 use crate::program::module::CoreType;
-use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{
-    self, FuncRef, InstBuilder, InstructionData, MemFlagsData, SigRef, Type, Value, types,
-};
+use cranelift_codegen::ir::{self, FuncRef, InstBuilder, MemFlagsData, SigRef, Type, Value, types};
 use rustc_hash::FxHashMap;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{GlobalId, MemoryId, SlabId, TableId};
 use trampette_artifact::key::DataKey;
 use trampette_artifact::layout::{ContextOffset, MEMORY_GUARD, RootOffset, WASM_PAGE};
-use trampette_artifact::metadata::{self, MemoryPlace};
+use trampette_artifact::metadata;
 use trampette_artifact::trap::TrapCode;
 
 /// What a function has declared or materialised already.
 #[derive(Default)]
 pub(super) struct Cache {
-    root: Option<Value>,
     /// Callable functions by the module's index.
     functions: FxHashMap<u32, FuncRef>,
     /// Signatures by the module's type index.
@@ -40,48 +36,17 @@ pub(super) const TABLE_ENTRY_SIZE_LOG2: u32 = 2;
 impl Translator<'_, '_> {
     /// The context pointer of a slab, which is also the base of its memory.
     pub(super) fn slab_context(&mut self, slab: SlabId) -> Value {
-        self.at_distance(Layout::distance(self.unit.slab, slab))
-    }
-
-    /// The address at a constant distance from the context.
-    fn at_distance(&mut self, distance: i64) -> Value {
-        if distance == 0 {
-            return self.context;
-        }
-        let distance = self.builder.ins().iconst(types::I64, distance);
-        self.builder.ins().iadd(self.context, distance)
-    }
-
-    /// The address of slab 0's root. It is computed in the entry block, on first use.
-    fn root(&mut self) -> Value {
-        if let Some(root) = self.entities.root {
-            return root;
-        }
-        let distance = Layout::distance(self.unit.slab, SlabId(0)) + RootOffset(0).from_context();
-        let entry = self.entry;
-        let mut cursor = FuncCursor::new(self.builder.func).at_first_insertion_point(entry);
-        let distance = cursor.ins().iconst(types::I64, distance);
-        let root = cursor.ins().iadd(self.context, distance);
-        self.entities.root = Some(root);
-        root
+        self.reach.slab_context(&mut self.builder, slab)
     }
 
     /// Loads a `u64` of slab 0's root.
     pub(super) fn load_root(&mut self, field: RootOffset) -> Value {
-        let root = self.root();
-        let flags = Region::Root.trusted(self.builder.func);
-        self.builder
-            .ins()
-            .load(types::I64, flags, root, root_displacement(field))
+        self.reach.load_root(&mut self.builder, types::I64, field)
     }
 
     /// Stores a `u64` of slab 0's root.
     pub(super) fn store_root(&mut self, value: Value, field: RootOffset) {
-        let root = self.root();
-        let flags = Region::Root.trusted(self.builder.func);
-        self.builder
-            .ins()
-            .store(flags, value, root, root_displacement(field));
+        self.reach.store_root(&mut self.builder, value, field);
     }
 
     /// A function of the unit by the module's index, callable, and the context that it takes.
@@ -133,25 +98,14 @@ impl Translator<'_, '_> {
 
     /// The address of a memory's byte 0.
     pub(super) fn memory_base(&mut self, memory: MemoryId) -> Value {
-        match self.session.layout.memories[memory.index()].place {
-            MemoryPlace::Slab(slab) => self.slab_context(slab),
-            MemoryPlace::Shared(id) => {
-                let root = self.root();
-                codegen::shared_memory_base(&mut self.builder, self.session, root, id)
-            }
-        }
+        self.reach
+            .memory_base(&mut self.builder, self.session, memory)
     }
 
     /// The current length of a memory in bytes, an `i64`.
     pub(super) fn memory_length(&mut self, memory: MemoryId) -> Value {
-        if let Some(length) = self.session.layout.constant_memory_length(memory) {
-            return self.builder.ins().iconst(types::I64, length.cast_signed());
-        }
-        if let Some(id) = self.session.layout.memories[memory.index()].shared() {
-            let root = self.root();
-            return codegen::shared_memory_length(&mut self.builder, self.session, root, id);
-        }
-        self.load_root(self.session.layout.root.memory(memory))
+        self.reach
+            .memory_length(&mut self.builder, self.session, memory)
     }
 
     /// Flags of accesses to a memory: they trap.
@@ -197,7 +151,7 @@ impl Translator<'_, '_> {
         let guarded = has_guard_pages(memory) && self.session.bounds == Bounds::Guard;
         let smallest = memory.minimum.checked_mul(1 << memory.page_size_log2);
         let flags = self.memory_flags(id);
-        let constant_index = self.constant_index(index);
+        let constant_index = self.known_index(index);
         let index = self.index64(index);
         let end = memarg.offset.checked_add(access_bytes.into());
         let immediate = i32::try_from(memarg.offset).ok();
@@ -256,21 +210,6 @@ impl Translator<'_, '_> {
             base,
             offset,
             flags,
-        }
-    }
-
-    /// The value of an index, unsigned, if it is a constant.
-    fn constant_index(&self, index: Value) -> Option<u64> {
-        let dfg = &self.builder.func.dfg;
-        match dfg.insts[dfg.value_def(index).inst()?] {
-            ir::InstructionData::UnaryImm {
-                opcode: ir::Opcode::Iconst,
-                imm,
-            } => {
-                let unused = 64 - dfg.value_type(index).bits();
-                Some((imm.bits().cast_unsigned() << unused) >> unused)
-            }
-            _ => None,
         }
     }
 
@@ -379,18 +318,7 @@ impl Translator<'_, '_> {
 
     /// The unsigned value of an index that is a constant.
     pub(super) fn known_index(&self, index: Value) -> Option<u64> {
-        let dfg = &self.builder.func.dfg;
-        let inst = dfg.value_def(dfg.resolve_aliases(index)).inst()?;
-        match dfg.insts[inst] {
-            InstructionData::UnaryImm {
-                opcode: ir::Opcode::Iconst,
-                imm,
-            } => Some(match dfg.value_type(index) {
-                types::I64 => imm.bits().cast_unsigned(),
-                _ => u64::from(imm.bits() as u32),
-            }),
-            _ => None,
-        }
+        known::unsigned(&self.builder.func.dfg, index)
     }
 
     /// Where entry `index` of a table is, of any index type; traps with `trap` if there is none.
@@ -421,7 +349,7 @@ impl Translator<'_, '_> {
         let outside = self.check_range(start, count, length, TrapCode::TableAccessOutOfBounds);
         let (_, layout) = self.table(table);
         let distance = Layout::distance(self.unit.slab, layout.slab) + i64::from(layout.offset);
-        let base = self.at_distance(distance);
+        let base = self.reach.at_distance(&mut self.builder, distance);
         let bytes = self.scaled(start, TABLE_ENTRY_SIZE_LOG2);
         let address = self.builder.ins().iadd(base, bytes);
         let mitigated = self.session.isa.flags();
@@ -468,14 +396,7 @@ pub(super) fn has_guard_pages(memory: &metadata::Memory) -> bool {
     memory.width == PointerWidth::P32 && 1 << memory.page_size_log2 == WASM_PAGE
 }
 
-fn root_displacement(field: RootOffset) -> i32 {
-    i32::try_from(field.0).expect("roots are smaller than 2 GiB")
-}
-
 /// The CLIF type of memory and table indices of a width.
 pub(super) fn index_type(width: PointerWidth) -> Type {
-    match width {
-        PointerWidth::P32 => types::I32,
-        PointerWidth::P64 => types::I64,
-    }
+    codegen::clif_type(CoreType::pointer(width))
 }

@@ -117,8 +117,7 @@ impl<'a> Translator<'a, '_> {
     }
 
     fn emit_landing(&mut self, clause: &Clause, landing: Block) -> Result<()> {
-        self.builder.switch_to_block(landing);
-        self.builder.seal_block(landing);
+        codegen::start_block(&mut self.builder, landing);
         let [exception, values] = *self.builder.block_params(landing) else {
             unreachable!("landings are made with two parameters");
         };
@@ -256,8 +255,7 @@ impl<'a> Translator<'a, '_> {
             Callee::Direct(function) => self.builder.ins().try_call(function, args, table),
             Callee::Indirect(_, code) => self.builder.ins().try_call_indirect(code, args, table),
         };
-        self.builder.switch_to_block(returned);
-        self.builder.seal_block(returned);
+        codegen::start_block(&mut self.builder, returned);
         self.stack
             .extend_from_slice(self.builder.block_params(returned));
         Ok(())

@@ -24,6 +24,7 @@ mod tables;
 mod tests;
 
 use crate::codegen::Session;
+use crate::codegen::reach::Reach;
 use crate::layout::UnitBinding;
 use crate::program::module::Module;
 use anyhow::Result;
@@ -57,6 +58,8 @@ pub(crate) struct Translator<'a, 'f> {
     pub stack: Vec<Value>,
     /// The context of the unit's slab.
     pub context: Value,
+    /// How other slabs and the root are reached.
+    reach: Reach,
     /// CLIF variables of the locals, parameters first.
     locals: Vec<Variable>,
     /// The entry block.
