@@ -7,10 +7,12 @@ use crate::codegen::reach::Reach;
 use crate::codegen::{self, Region, Session};
 use crate::program::CoreFunc;
 use crate::program::module::CoreSignature;
+use anyhow::Result;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Type, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{MemoryId, SlabId};
+use trampette_artifact::key::FuncKey;
 use trampette_artifact::layout::RootOffset;
 use trampette_artifact::trap::TrapCode;
 
@@ -26,6 +28,48 @@ pub(crate) struct Emitter<'a, 'f> {
 }
 
 impl<'a, 'f> Emitter<'a, 'f> {
+    /// Builds wasm-call code, which checks the stack limit first: `body` gets the parameters after
+    /// the context, and ends all blocks.
+    ///
+    /// # Errors
+    /// Those of `body`.
+    pub(crate) fn build(
+        session: &'a Session<'a>,
+        key: FuncKey,
+        signature: ir::Signature,
+        body: impl FnOnce(&mut Emitter<'a, '_>, Vec<Value>) -> Result<()>,
+    ) -> Result<ir::Function> {
+        let mut func = codegen::new_function(key, signature);
+        codegen::set_stack_limit(&mut func);
+        Emitter::fill(session, func, body)
+    }
+
+    /// The same without a look at the stack: for entries, which must not trap, and for what needs
+    /// next to no stack of its own.
+    ///
+    /// # Errors
+    /// Those of `body`.
+    pub(crate) fn build_unlimited(
+        session: &'a Session<'a>,
+        key: FuncKey,
+        signature: ir::Signature,
+        body: impl FnOnce(&mut Emitter<'a, '_>, Vec<Value>) -> Result<()>,
+    ) -> Result<ir::Function> {
+        Emitter::fill(session, codegen::new_function(key, signature), body)
+    }
+
+    fn fill(
+        session: &'a Session<'a>,
+        mut func: ir::Function,
+        body: impl FnOnce(&mut Emitter<'a, '_>, Vec<Value>) -> Result<()>,
+    ) -> Result<ir::Function> {
+        let mut builder_context = FunctionBuilderContext::new();
+        let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
+        body(&mut e, params)?;
+        e.finish();
+        Ok(func)
+    }
+
     /// Starts in the entry block of `func`, whose signature is set; returns the emitter and the
     /// function's parameters after the context.
     pub(crate) fn new(
@@ -57,6 +101,11 @@ impl<'a, 'f> Emitter<'a, 'f> {
         self.builder.seal_all_blocks();
         let config = self.session.isa.frontend_config();
         self.builder.finalize(config);
+    }
+
+    /// Goes on in a block that nothing else will jump to.
+    pub(crate) fn start(&mut self, block: ir::Block) {
+        codegen::start_block(&mut self.builder, block);
     }
 
     /// The address of slab 0's root.
@@ -127,6 +176,14 @@ impl<'a, 'f> Emitter<'a, 'f> {
     /// Calls a builtin, as directly as it can be.
     pub(crate) fn builtin(&mut self, builtin: Builtin, args: &[Value]) -> Option<Value> {
         codegen::call_service(&mut self.builder, self.context, builtin, args)
+    }
+
+    /// Calls a builtin that gives a value.
+    ///
+    /// # Panics
+    /// If it gives none.
+    pub(crate) fn value_of(&mut self, builtin: Builtin, args: &[Value]) -> Value {
+        self.builtin(builtin, args).expect("it has a result")
     }
 
     /// Calls a copy or a fill of any length.

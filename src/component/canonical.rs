@@ -5,14 +5,11 @@ use super::flatten::{Flattener, Func, ScopeIndex, entry};
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::{
     CanonicalOptions, CoreFunc, ErrorContextBuiltIn, LiftedFunction, Program, StringEncoding,
-    Trampoline, TrampolineKind,
+    Trampoline, TrampolineKind, flatten,
 };
 use anyhow::{Result, bail, ensure};
-use trampette_artifact::canonical::{
-    Flat, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, PointerWidth, flatten_all,
-};
+use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
-use trampette_artifact::types::{FuncType, TypeTable};
 use wasmparser::{CanonicalFunction, CanonicalOption};
 
 /// What makes two trampolines the same: the same work for the same component instance.
@@ -25,55 +22,6 @@ pub(super) enum TrampolineIdentity {
     ResourceRep(ResourceId, ComponentInstanceId),
     ResourceDrop(ResourceId, ComponentInstanceId),
     ErrorContext(ErrorContextBuiltIn, CanonicalOptions),
-}
-
-/// On which side of a call core values are flattened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum FlattenContext {
-    /// The core function is lifted: results in memory are returned as a pointer.
-    Lift,
-    /// The core function is a lowered one: results in memory go where a last parameter points.
-    Lower,
-}
-
-/// The core type of a component-level function type (CanonicalABI.md, `flatten_functype`).
-pub(super) fn core_signature(
-    types: &TypeTable,
-    ty: &FuncType,
-    width: PointerWidth,
-    context: FlattenContext,
-) -> CoreSignature {
-    let pointer = match width {
-        PointerWidth::P32 => CoreType::I32,
-        PointerWidth::P64 => CoreType::I64,
-    };
-    let core = |flat: Vec<Flat>| -> Vec<CoreType> { flat.into_iter().map(flat_type).collect() };
-    let params = ty.params.iter().map(|param| param.ty);
-    let mut params = match flatten_all(types, params, width, MAX_FLAT_PARAMS) {
-        Some(flat) => core(flat),
-        None => vec![pointer],
-    };
-    let results = match flatten_all(types, ty.result, width, MAX_FLAT_RESULTS) {
-        Some(flat) => core(flat),
-        None if context == FlattenContext::Lift => vec![pointer],
-        None => {
-            params.push(pointer);
-            Vec::new()
-        }
-    };
-    CoreSignature {
-        params: params.into(),
-        results: results.into(),
-    }
-}
-
-fn flat_type(flat: Flat) -> CoreType {
-    match flat {
-        Flat::I32 => CoreType::I32,
-        Flat::I64 => CoreType::I64,
-        Flat::F32 => CoreType::F32,
-        Flat::F64 => CoreType::F64,
-    }
 }
 
 impl CanonicalOptions {
@@ -161,10 +109,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         built_in: ErrorContextBuiltIn,
         options: CanonicalOptions,
     ) -> CoreFunc {
-        let pointer = match options.width() {
-            PointerWidth::P32 => CoreType::I32,
-            PointerWidth::P64 => CoreType::I64,
-        };
+        let pointer = CoreType::pointer(options.width());
         let (params, results) = match built_in {
             ErrorContextBuiltIn::New => (vec![pointer; 2], vec![CoreType::I32]),
             ErrorContextBuiltIn::DebugMessage => (vec![CoreType::I32, pointer], Vec::new()),
@@ -192,7 +137,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         let ty = self.func_type_at(scope, ty)?;
         let options = self.options(scope, options)?;
         let program = &self.program;
-        let expected = core_signature(&program.types, &ty, options.width(), FlattenContext::Lift);
+        let expected = flatten::lifted(&program.types, &ty, options.width());
         let actual = program.signature(func)?;
         ensure!(
             actual == expected,
@@ -203,13 +148,14 @@ impl<'p, 'a> Flattener<'p, 'a> {
         if let Some(post_return) = options.post_return {
             let actual = program.signature(post_return)?;
             ensure!(
-                actual.params == expected.results && actual.results.is_empty(),
+                actual == expected.post_return(),
                 "the post-return function must take the results of {expected}, but it has the \
                  type {actual}"
             );
         }
         Ok(LiftedFunction {
             func,
+            signature: expected,
             ty,
             options,
             name: String::new(),
@@ -229,7 +175,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             Func::Lifted(lift) => self.lifts[lift].ty.clone(),
         };
         let types = &self.program.types;
-        let signature = core_signature(types, &ty, options.width(), FlattenContext::Lower);
+        let signature = flatten::lowered(types, &ty, options.width());
         Ok(match func {
             Func::Imported(import) => {
                 self.program.imports[import.index()].used = true;
@@ -316,14 +262,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
 }
 
 fn check_realloc(program: &Program<'_>, realloc: CoreFunc, width: PointerWidth) -> Result<()> {
-    let pointer = match width {
-        PointerWidth::P32 => CoreType::I32,
-        PointerWidth::P64 => CoreType::I64,
-    };
-    let expected = CoreSignature {
-        params: vec![pointer; 4].into(),
-        results: vec![pointer].into(),
-    };
+    let expected = CoreSignature::realloc(width);
     let actual = program.signature(realloc)?;
     ensure!(
         actual == expected,

@@ -9,7 +9,6 @@ use crate::program::intrinsic::intrinsic_signature;
 use anyhow::Result;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
-use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::key::{Abi, FuncKey, Intrinsic};
 use trampette_artifact::layout::root;
 use trampette_artifact::trap::TrapCode;
@@ -76,37 +75,35 @@ fn operation(intrinsic: Intrinsic) -> Operation {
 /// Never; the result is uniform over all producers.
 pub(crate) fn intrinsic(session: &Session<'_>, intrinsic: Intrinsic) -> Result<ir::Function> {
     let key = FuncKey::UnsafeIntrinsic(Abi::Wasm, intrinsic);
-    let core = intrinsic_signature(intrinsic);
-    let mut func = codegen::new_function(key, codegen::wasm_call_signature(&core));
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    let result = match operation(intrinsic) {
-        Operation::StoreDataAddress => Some(e.load_root(types::I64, root::STORE_DATA)),
-        Operation::Access {
-            direction,
-            width,
-            bounds,
-        } => {
-            let address = match bounds {
-                Bounds::Unchecked => params[0],
-                Bounds::Checked => checked_address(&mut e, &params[..3], width),
-            };
-            // Not aligned: an address is whatever the module makes it.
-            let flags = MemFlagsData::new().with_notrap();
-            let flags = Region::Native.flags(e.builder.func, flags);
-            match direction {
-                Direction::Load => Some(load(&mut e, width, flags, address)),
-                Direction::Store => {
-                    let value = *params.last().expect("stores take a value");
-                    store(&mut e, width, flags, address, value);
-                    None
+    let signature = codegen::wasm_call_signature(&intrinsic_signature(intrinsic));
+    Emitter::build_unlimited(session, key, signature, |e, params| {
+        let result = match operation(intrinsic) {
+            Operation::StoreDataAddress => Some(e.load_root(types::I64, root::STORE_DATA)),
+            Operation::Access {
+                direction,
+                width,
+                bounds,
+            } => {
+                let address = match bounds {
+                    Bounds::Unchecked => params[0],
+                    Bounds::Checked => checked_address(e, &params[..3], width),
+                };
+                // Not aligned: an address is whatever the module makes it.
+                let flags = MemFlagsData::new().with_notrap();
+                let flags = Region::Native.flags(e.builder.func, flags);
+                match direction {
+                    Direction::Load => Some(load(e, width, flags, address)),
+                    Direction::Store => {
+                        let value = *params.last().expect("stores take a value");
+                        store(e, width, flags, address, value);
+                        None
+                    }
                 }
             }
-        }
-    };
-    e.builder.ins().return_(result.as_slice());
-    e.finish();
-    Ok(func)
+        };
+        e.builder.ins().return_(result.as_slice());
+        Ok(())
+    })
 }
 
 /// `base + offset`, after raising unless `offset + width <= length` without overflow.

@@ -8,7 +8,7 @@
 
 use super::UnitBinding;
 use crate::program::module::SegmentMode;
-use crate::program::{CanonicalOptions, CoreItem, Instantiation, Program, Step, TrampolineKind};
+use crate::program::{CoreItem, Instantiation, Program, Step};
 
 /// Most entries of a table whose contents are constants.
 const SEALED_TABLE_LIMIT: u64 = 1 << 20;
@@ -149,26 +149,10 @@ impl Facts {
 
     /// Values are lowered into the memories that canonical options name.
     fn canonical_definitions(&mut self, program: &Program<'_>) {
-        let mut mark = |options: &CanonicalOptions| {
+        for options in program.canonical_options() {
             if let Some((memory, _)) = options.memory {
                 self.memories[memory.index()].written = true;
             }
-        };
-        for trampoline in &program.trampolines {
-            match &trampoline.kind {
-                TrampolineKind::LowerImport { options, .. }
-                | TrampolineKind::ErrorContext { options, .. } => mark(options),
-                TrampolineKind::Adapter { lift, options, .. } => {
-                    mark(&lift.options);
-                    mark(options);
-                }
-                TrampolineKind::ResourceNew { .. }
-                | TrampolineKind::ResourceRep { .. }
-                | TrampolineKind::ResourceDrop { .. } => {}
-            }
-        }
-        for lift in &program.lifts {
-            mark(&lift.options);
         }
     }
 

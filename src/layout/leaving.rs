@@ -8,7 +8,7 @@
 //! calls may reach anything.
 
 use super::{Layout, UnitBinding};
-use crate::program::{CanonicalOptions, CoreFunc, Program, TrampolineKind};
+use crate::program::{CoreFunc, Program};
 use std::collections::HashSet;
 use trampette_artifact::ids::{SignatureId, TableId};
 use wasmparser::Operator;
@@ -16,25 +16,9 @@ use wasmparser::Operator;
 /// For each component instance, whether code can run in it that would observe `may_leave` cleared.
 pub(super) fn observable(program: &Program<'_>, layout: &Layout) -> Vec<bool> {
     let mut roots = vec![HashSet::new(); program.component_instances.len()];
-    let mut note = |options: &CanonicalOptions| {
+    for options in program.canonical_options() {
         let functions = [options.realloc, options.post_return];
         roots[options.instance.index()].extend(functions.into_iter().flatten());
-    };
-    for lift in &program.lifts {
-        note(&lift.options);
-    }
-    for trampoline in &program.trampolines {
-        match &trampoline.kind {
-            TrampolineKind::LowerImport { options, .. }
-            | TrampolineKind::ErrorContext { options, .. } => note(options),
-            TrampolineKind::Adapter { lift, options, .. } => {
-                note(&lift.options);
-                note(options);
-            }
-            TrampolineKind::ResourceNew { .. }
-            | TrampolineKind::ResourceRep { .. }
-            | TrampolineKind::ResourceDrop { .. } => {}
-        }
     }
     roots
         .into_iter()
@@ -113,7 +97,8 @@ mod tests {
     use super::*;
     use crate::layout::lay_out;
     use crate::layout::testing::TestProgram;
-    use crate::program::{LiftedFunction, StringEncoding};
+    use crate::program::module::CoreSignature;
+    use crate::program::{CanonicalOptions, LiftedFunction, StringEncoding};
     use std::sync::Arc;
     use trampette_artifact::ids::{ComponentInstanceId, CoreInstanceId};
     use trampette_artifact::key::Intrinsic;
@@ -139,6 +124,7 @@ mod tests {
         let func = CoreFunc::Module(CoreInstanceId(0), 0);
         test.program.lifts.push(LiftedFunction {
             func,
+            signature: CoreSignature::default(),
             ty: Arc::new(FuncType {
                 params: Vec::new(),
                 result: None,

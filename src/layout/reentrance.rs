@@ -131,6 +131,7 @@ mod tests {
         TrampolineKind::Adapter {
             lift: LiftedFunction {
                 func: CoreFunc::Module(CoreInstanceId(0), 0),
+                signature: CoreSignature::default(),
                 ty: ty.clone(),
                 options: options(callee),
                 name: String::new(),

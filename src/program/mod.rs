@@ -9,6 +9,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | [`module`] | a parsed core module |
+//! | [`flatten`] | core types of component-level function types |
 //! | [`types`] | canonical function types of core modules |
 //! | [`intrinsic`] | the types of unsafe intrinsics |
 //! | [`compiled`] | machine code on its way to the linker |
@@ -17,6 +18,7 @@
 //! | [`lock`] | locks between threads of the compiler |
 
 pub(crate) mod compiled;
+pub(crate) mod flatten;
 #[cfg(feature = "cli")]
 mod graph;
 pub(crate) mod intrinsic;
@@ -133,6 +135,13 @@ impl<'a> Program<'a> {
             true => PointerWidth::P64,
             false => PointerWidth::P32,
         })
+    }
+
+    /// All canonical options, those of lifted and those of lowered functions.
+    pub(crate) fn canonical_options(&self) -> impl Iterator<Item = &CanonicalOptions> {
+        let lifts = self.lifts.iter().map(|lift| &lift.options);
+        let trampolines = self.trampolines.iter();
+        lifts.chain(trampolines.flat_map(|trampoline| trampoline.kind.options()))
     }
 
     /// The module of a core instance.
@@ -324,8 +333,10 @@ pub(crate) struct CanonicalOptions {
 /// A core function lifted to component level.
 #[derive(Clone, Debug)]
 pub(crate) struct LiftedFunction {
-    /// The core function; its type is the flattening of `ty`, validated.
+    /// The core function.
     pub func: CoreFunc,
+    /// Its type: the flattening of `ty`, validated.
+    pub signature: CoreSignature,
     /// The component-level type.
     pub ty: Arc<FuncType>,
     /// How values travel.
@@ -415,6 +426,19 @@ impl TrampolineKind {
         "error-context-debug-message",
         "error-context-drop",
     ];
+
+    /// The canonical options in it: of the side that is lifted, and of the one that is lowered.
+    fn options(&self) -> impl Iterator<Item = &CanonicalOptions> {
+        let (lifted, lowered) = match self {
+            TrampolineKind::LowerImport { options, .. }
+            | TrampolineKind::ErrorContext { options, .. } => (None, Some(options)),
+            TrampolineKind::Adapter { lift, options, .. } => (Some(&lift.options), Some(options)),
+            TrampolineKind::ResourceNew { .. }
+            | TrampolineKind::ResourceRep { .. }
+            | TrampolineKind::ResourceDrop { .. } => (None, None),
+        };
+        lifted.into_iter().chain(lowered)
+    }
 
     /// A word for symbols and listings.
     pub(crate) fn name(&self) -> &'static str {

@@ -4,7 +4,7 @@ use super::lock::lock;
 use anyhow::Result;
 use std::fmt;
 use std::ops::Range;
-use trampette_artifact::canonical::PointerWidth;
+use trampette_artifact::canonical::{Flat, PointerWidth};
 
 /// A core value type, as far as code generation tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -38,6 +38,25 @@ pub(crate) struct CoreSignature {
     pub results: Box<[CoreType]>,
 }
 
+impl CoreSignature {
+    /// The type of a `realloc` of a memory of a width: `(ptr, ptr, ptr, ptr) -> ptr`.
+    pub(crate) fn realloc(width: PointerWidth) -> CoreSignature {
+        let pointer = CoreType::pointer(width);
+        CoreSignature {
+            params: [pointer; 4].into(),
+            results: [pointer].into(),
+        }
+    }
+
+    /// The type of the `post-return` of a lifted function of this type, whose results it takes.
+    pub(crate) fn post_return(&self) -> CoreSignature {
+        CoreSignature {
+            params: self.results.clone(),
+            results: [].into(),
+        }
+    }
+}
+
 impl fmt::Display for CoreSignature {
     /// `(i32, i64) -> i32`; the arrow is left out when there are no results.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,6 +69,17 @@ impl fmt::Display for CoreSignature {
             [] => Ok(()),
             [one] => write!(f, " -> {}", one.name()),
             more => write!(f, " -> ({})", all(more)),
+        }
+    }
+}
+
+impl From<Flat> for CoreType {
+    fn from(flat: Flat) -> CoreType {
+        match flat {
+            Flat::I32 => CoreType::I32,
+            Flat::I64 => CoreType::I64,
+            Flat::F32 => CoreType::F32,
+            Flat::F64 => CoreType::F64,
         }
     }
 }

@@ -19,18 +19,12 @@ use super::transfer::{
 };
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
-use crate::program::module::{CoreSignature, CoreType};
 use crate::program::{CanonicalOptions, LiftedFunction, Program, TrampolineKind};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Value};
-use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::builtin::Builtin;
-use trampette_artifact::canonical::{
-    Flat, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, PointerWidth, flatten_all,
-};
 use trampette_artifact::ids::{ComponentInstanceId, ResourceId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
-use trampette_artifact::metadata::Resource;
 use trampette_artifact::types::{Type, TypeTable};
 
 /// The wasm-call code of a fused adapter.
@@ -44,22 +38,19 @@ pub(crate) fn adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir::Fun
     };
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&trampoline.signature);
-    let mut func = codegen::new_function(key, signature);
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    let results = Adapter::new(session.program, lift, options)
-        .emit(&mut e, params)
-        .with_context(|| {
-            let name = |instance: ComponentInstanceId| {
-                &session.program.component_instances[instance.index()].name
-            };
-            let (callee, caller) = (name(lift.options.instance), name(options.instance));
-            format!("cannot adapt `{}` of `{callee}` to `{caller}`", lift.name)
-        })?;
-    e.builder.ins().return_(&results);
-    e.finish();
-    Ok(func)
+    Emitter::build(session, key, signature, |e, params| {
+        let results = Adapter::new(session.program, lift, options)
+            .emit(e, params)
+            .with_context(|| {
+                let name = |instance: ComponentInstanceId| {
+                    &session.program.component_instances[instance.index()].name
+                };
+                let (callee, caller) = (name(lift.options.instance), name(options.instance));
+                format!("cannot adapt `{}` of `{callee}` to `{caller}`", lift.name)
+            })?;
+        e.builder.ins().return_(&results);
+        Ok(())
+    })
 }
 
 struct Adapter<'p> {
@@ -99,11 +90,12 @@ impl<'p> Adapter<'p> {
             true => e.builtin(Builtin::ArenaMark, &[]),
             false => None,
         };
-        let borrows = self.lowers_borrows().then(|| BorrowScope::begin(e, callee));
+        let borrows = facts::lowers_borrows(self.program, &self.param_types, callee)
+            .then(|| BorrowScope::begin(e, callee));
 
         let mut params = FlatValues::new(params);
         let args = self.pass_params(e, &mut params, lends, borrows)?;
-        let flat = e.call_core(self.lift.func, &self.callee_signature(), &args);
+        let flat = e.call_core(self.lift.func, &self.lift.signature, &args);
         if let Some(borrows) = borrows {
             borrows.trap_if_any_remain(e);
         }
@@ -131,49 +123,11 @@ impl<'p> Adapter<'p> {
         lends
     }
 
-    /// Whether lowering the parameters adds borrowed handles to the callee's table.
-    fn lowers_borrows(&self) -> bool {
-        let callee = self.callee.instance();
-        let borrowed = facts::borrowed_resources(&self.program.types, &self.param_types);
-        borrowed.iter().any(|resource| {
-            !matches!(
-                self.program.resources[resource.index()].info,
-                Resource::Defined { instance, .. } if instance == callee
-            )
-        })
-    }
-
     /// Whether strings go through the arena: within one memory.
     fn uses_arena(&self) -> bool {
         let types = &self.program.types;
         let mut all = self.param_types.iter().chain(&self.lift.ty.result);
         self.caller.shares_memory(self.callee) && all.any(|ty| facts::contains_string(types, *ty))
-    }
-
-    fn flat_params(&self, guest: Guest<'_>) -> Option<Vec<Flat>> {
-        let all = self.param_types.iter().copied();
-        flatten_all(&self.program.types, all, guest.width(), MAX_FLAT_PARAMS)
-    }
-
-    fn flat_results(&self, guest: Guest<'_>) -> Option<Vec<Flat>> {
-        let types = &self.program.types;
-        flatten_all(types, self.lift.ty.result, guest.width(), MAX_FLAT_RESULTS)
-    }
-
-    /// `flatten_functype` of the callee, for `lift`.
-    fn callee_signature(&self) -> CoreSignature {
-        let pointer = match self.callee.width() {
-            PointerWidth::P32 => CoreType::I32,
-            PointerWidth::P64 => CoreType::I64,
-        };
-        let core = |flat: Option<Vec<Flat>>| match flat {
-            Some(flat) => flat.into_iter().map(core_type).collect(),
-            None => vec![pointer].into(),
-        };
-        CoreSignature {
-            params: core(self.flat_params(self.callee)),
-            results: core(self.flat_results(self.callee)),
-        }
     }
 
     /// Moves the parameters; returns the core function's arguments.
@@ -187,15 +141,15 @@ impl<'p> Adapter<'p> {
         let types = &self.program.types;
         let (from, to) = (Side::Guest(self.caller), Side::Guest(self.callee));
         let tuple = Shape::Tuple(self.param_types.clone());
-        let spilled_from = match self.flat_params(self.caller) {
-            Some(_) => None,
-            None => {
+        let spilled_from = match facts::flat_params(types, &self.param_types, self.caller) {
+            true => None,
+            false => {
                 let layout = from.size_align(types, &tuple);
                 let pointer = params.take();
                 Some(transfer::checked_tuple(e, self.caller, pointer, layout)?)
             }
         };
-        let spills = self.flat_params(self.callee).is_none();
+        let spills = !facts::flat_params(types, &self.param_types, self.callee);
         let calls_realloc = spills || contain_pointer(types, &self.param_types);
         let saved = calls_realloc.then(|| flags::forbid_leaving(e, self.callee.instance()));
 
@@ -238,21 +192,21 @@ impl<'p> Adapter<'p> {
         let (from, to) = (Side::Guest(self.callee), Side::Guest(self.caller));
         let shape = Shape::Value(ty);
         let mut values;
-        let mut source = match self.flat_results(self.callee) {
-            Some(_) => {
+        let mut source = match facts::flat_result(types, ty, self.callee) {
+            true => {
                 values = FlatValues::new(flat);
                 Source::Flat(&mut values)
             }
-            None => {
+            false => {
                 let layout = from.size_align(types, &shape);
                 let address = transfer::checked_tuple(e, self.callee, flat[0], layout)?;
                 Source::Guest(Place::new(address))
             }
         };
         let mut results = Vec::new();
-        let mut destination = match self.flat_results(self.caller) {
-            Some(_) => Destination::Flat(&mut results),
-            None => {
+        let mut destination = match facts::flat_result(types, ty, self.caller) {
+            true => Destination::Flat(&mut results),
+            false => {
                 let layout = to.size_align(types, &shape);
                 let address = transfer::checked_tuple(e, self.caller, params.take(), layout)?;
                 Destination::Guest(Place::new(address))
@@ -272,10 +226,7 @@ impl<'p> Adapter<'p> {
         let Some(post_return) = self.lift.options.post_return else {
             return;
         };
-        let signature = CoreSignature {
-            params: self.callee_signature().results,
-            results: Vec::new().into(),
-        };
+        let signature = self.lift.signature.post_return();
         let saved = flags::forbid_leaving(e, self.callee.instance());
         e.call_core(post_return, &signature, flat);
         flags::restore_flags(e, saved);
@@ -284,13 +235,4 @@ impl<'p> Adapter<'p> {
 
 fn contain_pointer(types: &TypeTable, all: &[Type]) -> bool {
     all.iter().any(|ty| facts::contains_pointer(types, *ty))
-}
-
-fn core_type(flat: Flat) -> CoreType {
-    match flat {
-        Flat::I32 => CoreType::I32,
-        Flat::I64 => CoreType::I64,
-        Flat::F32 => CoreType::F32,
-        Flat::F64 => CoreType::F64,
-    }
 }

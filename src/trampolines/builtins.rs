@@ -10,7 +10,6 @@ use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
 use anyhow::Result;
 use cranelift_codegen::ir::{self, InstBuilder, types};
-use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::key::FuncKey;
 use trampette_artifact::trap::TrapCode;
@@ -33,26 +32,24 @@ pub(crate) fn builtin_trampoline(session: &Session<'_>, builtin: Builtin) -> Res
     }
     let host = codegen::native_signature(&params, &types_of(&signature.returns));
 
-    let mut func = codegen::new_function(key, signature);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, mut args) = Emitter::new(session, &mut func, &mut builder_context);
-    if builtin.signature().root {
-        args.insert(0, e.root());
-    }
-    let address = codegen::builtin_address(&mut e.builder, builtin);
-    let host = e.builder.import_signature(host);
-    let call = e.builder.ins().call_indirect(host, address, &args);
-    let results = e.builder.inst_results(call).to_vec();
-    if Builtin::ALL
-        .iter()
-        .any(|short| short.long() == Some(builtin))
-    {
-        // Here rather than at every call, which would have to keep its context.
-        e.trap_if(results[0], TrapCode::Interrupt, None);
-    }
-    e.builder.ins().return_(&results);
-    e.finish();
-    Ok(func)
+    Emitter::build_unlimited(session, key, signature, |e, mut args| {
+        if builtin.signature().root {
+            args.insert(0, e.root());
+        }
+        let address = codegen::builtin_address(&mut e.builder, builtin);
+        let host = e.builder.import_signature(host);
+        let call = e.builder.ins().call_indirect(host, address, &args);
+        let results = e.builder.inst_results(call).to_vec();
+        if Builtin::ALL
+            .iter()
+            .any(|short| short.long() == Some(builtin))
+        {
+            // Here rather than at every call, which would have to keep its context.
+            e.trap_if(results[0], TrapCode::Interrupt, None);
+        }
+        e.builder.ins().return_(&results);
+        Ok(())
+    })
 }
 
 #[cfg(test)]

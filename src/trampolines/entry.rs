@@ -22,7 +22,6 @@ use cranelift_codegen::ir::{
     types,
 };
 use cranelift_codegen::isa::CallConv;
-use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::ids::{CoreInstanceId, ExportId, UnitId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::{Status, root};
@@ -78,19 +77,17 @@ pub(crate) fn native_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Fu
     let params: Vec<_> = signature.params.iter().map(|p| p.value_type).collect();
     let native = codegen::native_signature(&params, &[types::I32]);
 
-    let mut func = codegen::new_function(key, native);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    if matches!(lock, Lock::Hold | Lock::Take) {
-        refuse_if_locked(&mut e);
-    }
-    let mut args = vec![e.context];
-    args.extend(params);
-    call_body(&mut e, body, signature, &args, lock, Status::Trap as u32);
-    let status = e.i32(Status::Ok as u32);
-    e.builder.ins().return_(&[status]);
-    e.finish();
-    Ok(func)
+    Emitter::build_unlimited(session, key, native, |e, params| {
+        if matches!(lock, Lock::Hold | Lock::Take) {
+            refuse_if_locked(e);
+        }
+        let mut args = vec![e.context];
+        args.extend(params);
+        call_body(e, body, signature, &args, lock, Status::Trap as u32);
+        let status = e.i32(Status::Ok as u32);
+        e.builder.ins().return_(&[status]);
+        Ok(())
+    })
 }
 
 /// The parameters after the context of a native entry's body; bodies have no results.
@@ -137,7 +134,8 @@ pub(crate) fn array_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Fun
     let (body, signature, home) = match key {
         FuncKey::ArrayToWasm(UnitId(instance), func) => {
             let callee = CoreFunc::Module(CoreInstanceId(instance), func);
-            let signature = defined_function_signature(session, CoreInstanceId(instance), func)
+            let signature = program
+                .signature(callee)
                 .with_context(|| format!("{key}: the program has no such function"))?;
             (callee.key(), signature, Some(callee))
         }
@@ -164,37 +162,22 @@ pub(crate) fn array_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Fun
 
     // A C `bool` is the low byte of the result.
     let array = codegen::native_signature(&[types::I64; 4], &[types::I32]);
-    let mut func = codegen::new_function(key, array);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    let [_caller, values, _length] = params[..] else {
-        bail!("{key}: array-call entries have four parameters");
-    };
-    let mut args = vec![match home {
-        Some(callee) => e.slab_context(session.layout.home(callee)),
-        None => e.context,
-    }];
-    args.extend(load_values(&mut e, values, &signature.params));
-    let callee = codegen::wasm_call_signature(&signature);
-    let results = call_body(&mut e, body, callee, &args, Lock::None, 0);
-    store_values(&mut e, values, &results);
-    let success = e.i32(1);
-    e.builder.ins().return_(&[success]);
-    e.finish();
-    Ok(func)
-}
-
-/// The type of a defined function of a core instance.
-fn defined_function_signature(
-    session: &Session<'_>,
-    instance: CoreInstanceId,
-    func: u32,
-) -> Option<CoreSignature> {
-    let instance = session.program.core_instances.get(instance.index())?;
-    let module = session.program.modules.get(instance.module.index())?;
-    let index = module.imported_functions.checked_add(func)?;
-    let ty = *module.functions.get(index as usize)?;
-    module.types.get(ty as usize).cloned()
+    Emitter::build_unlimited(session, key, array, |e, params| {
+        let [_caller, values, _length] = params[..] else {
+            bail!("{key}: array-call entries have four parameters");
+        };
+        let mut args = vec![match home {
+            Some(callee) => e.slab_context(session.layout.home(callee)),
+            None => e.context,
+        }];
+        args.extend(load_values(e, values, &signature.params));
+        let callee = codegen::wasm_call_signature(&signature);
+        let results = call_body(e, body, callee, &args, Lock::None, 0);
+        store_values(e, values, &results);
+        let success = e.i32(1);
+        e.builder.ins().return_(&[success]);
+        Ok(())
+    })
 }
 
 /// Returns [`Status::CannotEnter`] if the component is locked.
@@ -205,13 +188,11 @@ fn refuse_if_locked(e: &mut Emitter<'_, '_>) {
     let record = e.load_root(types::I64, root::ENTRY_SP);
     e.builder.ins().brif(record, locked, &[], free, &[]);
 
-    e.builder.switch_to_block(locked);
-    e.builder.seal_block(locked);
+    e.start(locked);
     let status = e.i32(Status::CannotEnter as u32);
     e.builder.ins().return_(&[status]);
 
-    e.builder.switch_to_block(free);
-    e.builder.seal_block(free);
+    e.start(free);
 }
 
 /// Stores the activation record, calls the body, and does with the record what `lock` says. Goes on where
@@ -242,8 +223,7 @@ fn call_body(
     e.builder.set_cold_block(handler);
     e.builder.ins().jump(call, &[]);
 
-    e.builder.switch_to_block(call);
-    e.builder.seal_block(call);
+    e.start(call);
     let callee = codegen::declare_function(e.builder.func, body, signature);
     let dfg = &mut e.builder.func.dfg;
     let normal_args = (0..results.len() as u32).map(BlockArg::TryCallRet);
@@ -258,16 +238,14 @@ fn call_body(
     let table = dfg.exception_tables.push(table);
     e.builder.ins().try_call(callee, args, table);
 
-    e.builder.switch_to_block(handler);
-    e.builder.seal_block(handler);
+    e.start(handler);
     if let Some(previous) = previous {
         e.store_root(previous, root::ENTRY_SP);
     }
     let failure = e.i32(failure);
     e.builder.ins().return_(&[failure]);
 
-    e.builder.switch_to_block(returned);
-    e.builder.seal_block(returned);
+    e.start(returned);
     let after = match lock {
         Lock::Hold | Lock::Release => Some(e.i64(0)),
         Lock::Take => None,
@@ -473,10 +451,6 @@ mod tests {
             assert!(error.contains("calling convention"), "{error}");
 
             // A second call, a trap, an access that may fault, and no call at all.
-            let native = || {
-                let signature = codegen::native_signature(&[types::I64; 3], &[types::I32]);
-                codegen::new_function(NATIVE[0], signature)
-            };
             type Emit = fn(&mut Emitter<'_, '_>, &[Value]);
             let cases: [(Emit, &str); 4] = [
                 (
@@ -502,13 +476,14 @@ mod tests {
                 (|_, _| {}, "has one `try_call`, this has 0"),
             ];
             for (emit, text) in cases {
-                let mut func = native();
-                let mut builder_context = FunctionBuilderContext::new();
-                let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-                emit(&mut e, &params);
-                let status = e.i32(0);
-                e.builder.ins().return_(&[status]);
-                e.finish();
+                let signature = codegen::native_signature(&[types::I64; 3], &[types::I32]);
+                let func = Emitter::build_unlimited(session, NATIVE[0], signature, |e, params| {
+                    emit(e, &params);
+                    let status = e.i32(0);
+                    e.builder.ins().return_(&[status]);
+                    Ok(())
+                })
+                .unwrap();
                 let error = verify_entry(&func).unwrap_err().to_string();
                 assert!(error.contains(text), "{error}");
             }

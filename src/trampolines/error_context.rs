@@ -14,7 +14,6 @@ use crate::codegen::{self, Session};
 use crate::program::{CanonicalOptions, ErrorContextBuiltIn, TrampolineKind};
 use anyhow::{Result, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
-use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::TrampolineId;
 use trampette_artifact::key::{Abi, FuncKey};
@@ -35,34 +34,31 @@ pub(crate) fn error_context_trampoline(
         bail!("{key} is no error-context built-in");
     };
     let signature = codegen::wasm_call_signature(&trampoline.signature);
-    let mut func = codegen::new_function(key, signature);
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    let instance = options.instance;
-    check_may_leave(&mut e, instance);
-    match (built_in, &params[..]) {
-        (ErrorContextBuiltIn::New, _) => {
-            let rep = keep_message(&mut e, options, params)?;
-            let tag = HandleEntry::ERROR_CONTEXT;
-            let index = handles::table_new(&mut e, instance, tag, rep);
-            e.builder.ins().return_(&[index]);
+    Emitter::build(session, key, signature, |e, params| {
+        let instance = options.instance;
+        check_may_leave(e, instance);
+        match (built_in, &params[..]) {
+            (ErrorContextBuiltIn::New, _) => {
+                let rep = keep_message(e, options, params)?;
+                let tag = HandleEntry::ERROR_CONTEXT;
+                let index = handles::table_new(e, instance, tag, rep);
+                e.builder.ins().return_(&[index]);
+            }
+            (ErrorContextBuiltIn::DebugMessage, [index, pointer]) => {
+                let (_, rep) = handles::error_context(e, instance, *index);
+                store_message(e, options, rep, *pointer)?;
+                e.builder.ins().return_(&[]);
+            }
+            (ErrorContextBuiltIn::Drop, [index]) => {
+                let (entry, rep) = handles::error_context(e, instance, *index);
+                e.builtin(Builtin::ErrorContextDrop, &[rep]);
+                handles::table_free(e, instance, *index, entry);
+                e.builder.ins().return_(&[]);
+            }
+            _ => bail!("{key} has the wrong parameters"),
         }
-        (ErrorContextBuiltIn::DebugMessage, [index, pointer]) => {
-            let (_, rep) = handles::error_context(&mut e, instance, *index);
-            store_message(&mut e, options, rep, *pointer)?;
-            e.builder.ins().return_(&[]);
-        }
-        (ErrorContextBuiltIn::Drop, [index]) => {
-            let (entry, rep) = handles::error_context(&mut e, instance, *index);
-            e.builtin(Builtin::ErrorContextDrop, &[rep]);
-            handles::table_free(&mut e, instance, *index, entry);
-            e.builder.ins().return_(&[]);
-        }
-        _ => bail!("{key} has the wrong parameters"),
-    }
-    e.finish();
-    Ok(func)
+        Ok(())
+    })
 }
 
 /// Bytes and alignment of a native string.
@@ -95,9 +91,7 @@ fn keep_message(
     let flags = e.native_flags();
     let address = e.builder.ins().load(types::I64, flags, slice, 0);
     let bytes = e.builder.ins().load(types::I64, flags, slice, LENGTH);
-    let rep = e
-        .builtin(Builtin::ErrorContextNew, &[address, bytes])
-        .expect("it has a result");
+    let rep = e.value_of(Builtin::ErrorContextNew, &[address, bytes]);
     if let Some(mark) = mark {
         e.builtin(Builtin::ArenaReset, &[mark]);
     }

@@ -5,6 +5,7 @@
 //! them enter and leave guest code, and refuse to while the component runs.
 
 use super::borrows::BorrowScope;
+use super::entry::body_signature;
 use super::flags;
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
@@ -12,18 +13,12 @@ use super::transfer::{
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
 use crate::program::LiftedFunction;
-use crate::program::module::{CoreSignature, CoreType};
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
-use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::builtin::Builtin;
-use trampette_artifact::canonical::{
-    Flat, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, PointerWidth, flatten_all,
-};
 use trampette_artifact::ids::ExportId;
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::root;
-use trampette_artifact::metadata::Resource;
 use trampette_artifact::types::{Type, TypeTable};
 
 /// The wasm-call body of a lifted export: `tail fn(ctx, args, results)`, pointers to the native-layout
@@ -36,52 +31,39 @@ use trampette_artifact::types::{Type, TypeTable};
 /// If its type has values that cannot be transferred yet.
 pub(crate) fn export_body(session: &Session<'_>, id: ExportId) -> Result<ir::Function> {
     let lift = &session.program.lifts[id.index()];
-    let signature = CoreSignature {
-        params: vec![CoreType::I64; 2].into(),
-        results: Vec::new().into(),
-    };
     let key = FuncKey::ExportEntry(Abi::Wasm, id);
-    let mut func = codegen::new_function(key, codegen::wasm_call_signature(&signature));
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    let lifting = Lifting::new(lift, &session.program.types);
-    lifting
-        .emit(&mut e, params[0], params[1])
-        .with_context(|| format!("cannot lift the export `{}`", lift.name))?;
-    e.builder.ins().return_(&[]);
-    e.finish();
-    Ok(func)
+    let signature = codegen::wasm_call_signature(&body_signature(key)?);
+    Emitter::build(session, key, signature, |e, params| {
+        let lifting = Lifting::new(lift, &session.program.types);
+        lifting
+            .emit(e, params[0], params[1])
+            .with_context(|| format!("cannot lift the export `{}`", lift.name))?;
+        e.builder.ins().return_(&[]);
+        Ok(())
+    })
 }
 
 /// The wasm-call body of what runs after an export's result was read: `tail fn(ctx)`. Calls the
 /// post-return function, if there is one, and gives back what the result took from the arena.
 ///
 /// # Errors
-/// None at present; the type leaves room for options that cannot be compiled.
+/// None at present; the result is uniform over all producers.
 pub(crate) fn post_return_body(session: &Session<'_>, id: ExportId) -> Result<ir::Function> {
     let lift = &session.program.lifts[id.index()];
     let key = FuncKey::PostReturn(Abi::Wasm, id);
-    let signature = codegen::wasm_call_signature(&CoreSignature::default());
-    let mut func = codegen::new_function(key, signature);
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, _) = Emitter::new(session, &mut func, &mut builder_context);
-    let lifting = Lifting::new(lift, &session.program.types);
-    lifting.emit_post_return(&mut e);
-    e.builder.ins().return_(&[]);
-    e.finish();
-    Ok(func)
+    let signature = codegen::wasm_call_signature(&body_signature(key)?);
+    Emitter::build(session, key, signature, |e, _| {
+        let lifting = Lifting::new(lift, &session.program.types);
+        lifting.emit_post_return(e);
+        e.builder.ins().return_(&[]);
+        Ok(())
+    })
 }
 
 struct Lifting<'p> {
     lift: &'p LiftedFunction,
     guest: Guest<'p>,
     param_types: Vec<Type>,
-    /// Flat parameters; `None` if they are passed in memory.
-    params: Option<Vec<Flat>>,
-    /// Flat results; `None` if they are returned in memory.
-    results: Option<Vec<Flat>>,
     /// Whether the result takes memory from the arena, which lives until post-return.
     result_uses_arena: bool,
 }
@@ -89,11 +71,7 @@ struct Lifting<'p> {
 impl<'p> Lifting<'p> {
     fn new(lift: &'p LiftedFunction, types: &TypeTable) -> Self {
         let guest = Guest::new(&lift.options);
-        let width = guest.width();
-        let param_types: Vec<Type> = lift.ty.params.iter().map(|param| param.ty).collect();
-        let all = param_types.iter().copied();
-        let params = flatten_all(types, all, width, MAX_FLAT_PARAMS);
-        let results = flatten_all(types, lift.ty.result, width, MAX_FLAT_RESULTS);
+        let param_types = lift.ty.params.iter().map(|param| param.ty).collect();
         let mut result = lift.ty.result.iter();
         let uses_arena = result.any(|ty| facts::uses_arena(types, *ty, guest));
         // Without a post-return function the runtime gives it back.
@@ -102,41 +80,20 @@ impl<'p> Lifting<'p> {
             lift,
             guest,
             param_types,
-            params,
-            results,
             result_uses_arena,
-        }
-    }
-
-    fn pointer_type(&self) -> CoreType {
-        match self.guest.width() {
-            PointerWidth::P32 => CoreType::I32,
-            PointerWidth::P64 => CoreType::I64,
-        }
-    }
-
-    /// `flatten_functype` for `lift`.
-    fn signature(&self) -> CoreSignature {
-        let core = |flat: &Option<Vec<Flat>>| match flat {
-            Some(flat) => flat.iter().map(|ty| core_type(*ty)).collect(),
-            None => vec![self.pointer_type()].into(),
-        };
-        CoreSignature {
-            params: core(&self.params),
-            results: core(&self.results),
         }
     }
 
     fn emit(&self, e: &mut Emitter<'_, '_>, args: Value, results: Value) -> Result<()> {
         if self.result_uses_arena {
-            let mark = e.builtin(Builtin::ArenaMark, &[]).expect("it has a result");
+            let mark = e.value_of(Builtin::ArenaMark, &[]);
             e.store_root(mark, root::POST_RETURN_ARENA_MARK);
         }
-        let borrows = self
-            .lowers_borrows(e)
-            .then(|| BorrowScope::begin(e, self.guest.instance()));
+        let (program, instance) = (e.session.program, self.guest.instance());
+        let borrows = facts::lowers_borrows(program, &self.param_types, instance)
+            .then(|| BorrowScope::begin(e, instance));
         let flat_args = self.lower_params(e, args, borrows)?;
-        let flat_results = e.call_core(self.lift.func, &self.signature(), &flat_args);
+        let flat_results = e.call_core(self.lift.func, &self.lift.signature, &flat_args);
         if let Some(value) = flat_results.first()
             && self.lift.options.post_return.is_some()
         {
@@ -150,19 +107,6 @@ impl<'p> Lifting<'p> {
         Ok(())
     }
 
-    /// Whether lowering the parameters adds borrowed handles to the instance's table.
-    fn lowers_borrows(&self, e: &Emitter<'_, '_>) -> bool {
-        let program = e.session.program;
-        let instance = self.lift.options.instance;
-        let borrowed = facts::borrowed_resources(&program.types, &self.param_types);
-        borrowed.iter().any(|resource| {
-            !matches!(
-                program.resources[resource.index()].info,
-                Resource::Defined { instance: definer, .. } if definer == instance
-            )
-        })
-    }
-
     /// Lowers the native parameters; returns the core function's arguments.
     fn lower_params(
         &self,
@@ -174,13 +118,14 @@ impl<'p> Lifting<'p> {
         let to = Side::Guest(self.guest);
         let tuple = Shape::Tuple(self.param_types.clone());
         let pointers = |ty: &Type| facts::contains_pointer(component_types, *ty);
-        let calls_guest = self.params.is_none() || self.param_types.iter().any(pointers);
+        let spills = !facts::flat_params(component_types, &self.param_types, self.guest);
+        let calls_guest = spills || self.param_types.iter().any(pointers);
         let saved = calls_guest.then(|| flags::forbid_leaving(e, self.guest.instance()));
 
         let mut flat = Vec::new();
-        let mut destination = match self.params {
-            Some(_) => Destination::Flat(&mut flat),
-            None => {
+        let mut destination = match spills {
+            false => Destination::Flat(&mut flat),
+            true => {
                 let layout = to.size_align(component_types, &tuple);
                 let bytes = e.i64(i64::from(layout.size));
                 let block = transfer::allocate(e, self.guest, layout.align, bytes)?;
@@ -206,12 +151,12 @@ impl<'p> Lifting<'p> {
         let component_types = &e.session.program.types;
         let from = Side::Guest(self.guest);
         let mut values;
-        let mut source = match self.results {
-            Some(_) => {
+        let mut source = match facts::flat_result(component_types, ty, self.guest) {
+            true => {
                 values = FlatValues::new(flat);
                 Source::Flat(&mut values)
             }
-            None => {
+            false => {
                 let layout = from.size_align(component_types, &Shape::Value(ty));
                 let address = transfer::checked_tuple(e, self.guest, flat[0], layout)?;
                 Source::Guest(Place::new(address))
@@ -224,10 +169,7 @@ impl<'p> Lifting<'p> {
 
     fn emit_post_return(&self, e: &mut Emitter<'_, '_>) {
         if let Some(post_return) = self.lift.options.post_return {
-            let signature = CoreSignature {
-                params: self.signature().results,
-                results: Vec::new().into(),
-            };
+            let signature = self.lift.signature.post_return();
             let mut args = Vec::new();
             if let Some(ty) = signature.params.first() {
                 let bits = e.load_root(types::I64, root::POST_RETURN_VALUE);
@@ -269,14 +211,5 @@ fn from_bits(e: &mut Emitter<'_, '_>, bits: Value, ty: ir::Type) -> Value {
     match ty {
         types::F32 | types::F64 => e.builder.ins().bitcast(ty, raw, bits),
         _ => bits,
-    }
-}
-
-fn core_type(flat: Flat) -> CoreType {
-    match flat {
-        Flat::I32 => CoreType::I32,
-        Flat::I64 => CoreType::I64,
-        Flat::F32 => CoreType::F32,
-        Flat::F64 => CoreType::F64,
     }
 }

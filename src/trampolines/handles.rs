@@ -94,18 +94,14 @@ pub(crate) fn table_new_entry(
         .ins()
         .brif(first, fill, &[BlockArg::Value(first)], grow, &[]);
 
-    e.builder.switch_to_block(grow);
-    e.builder.seal_block(grow);
+    e.start(grow);
     let number = e.i32(table.0);
-    let full = e
-        .builtin(Builtin::HandleTableGrow, &[number])
-        .expect("it has a result");
+    let full = e.value_of(Builtin::HandleTableGrow, &[number]);
     e.trap_if(full, TrapCode::HandleTableFull, None);
     let linked = e.load_root(types::I32, free_head);
     e.builder.ins().jump(fill, &[BlockArg::Value(linked)]);
 
-    e.builder.switch_to_block(fill);
-    e.builder.seal_block(fill);
+    e.start(fill);
     let address = entry_address(e, table, index);
     let flags = Region::Root.trusted(e.builder.func);
     let next = e.builder.ins().load(types::I32, flags, address, REP);
@@ -156,8 +152,7 @@ pub(crate) fn table_rep(
         .ins()
         .brif(inside, in_bounds, &[], wrong, &[BlockArg::Value(free)]);
 
-    e.builder.switch_to_block(in_bounds);
-    e.builder.seal_block(in_bounds);
+    e.start(in_bounds);
     let address = entry_address(e, table, index);
     let flags = Region::Root.trusted(e.builder.func);
     let tag = e.builder.ins().load(types::I32, flags, address, TAG);
@@ -175,12 +170,10 @@ pub(crate) fn table_rep(
         .ins()
         .brif(matches, right, &[], wrong, &[BlockArg::Value(tag)]);
 
-    e.builder.switch_to_block(wrong);
-    e.builder.seal_block(wrong);
+    e.start(wrong);
     raise_wrong_handle(e, table, resource, borrow, found, index);
 
-    e.builder.switch_to_block(right);
-    e.builder.seal_block(right);
+    e.start(right);
     let rep = e.builder.ins().load(types::I32, flags, address, REP);
     Entry { address, rep, tag }
 }
@@ -366,7 +359,6 @@ mod tests {
     use crate::program::module::CoreType;
     use crate::trampolines::testing::{self, CHILD, CHILDS, IMPORTED, compile, with_session};
     use cranelift_codegen::ir::Function;
-    use cranelift_frontend::FunctionBuilderContext;
     use trampette_artifact::ids::TrampolineId;
     use trampette_artifact::key::{Abi, FuncKey};
 
@@ -377,12 +369,12 @@ mod tests {
         let signature = testing::signature(&[CoreType::I32], &[CoreType::I32]);
         let signature = codegen::wasm_call_signature(&signature);
         let key = FuncKey::ComponentTrampoline(Abi::Wasm, TrampolineId(0));
-        let mut func = codegen::new_function(key, signature);
-        let mut builder_context = FunctionBuilderContext::new();
-        let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-        let result = body(&mut e, params[0]);
-        e.builder.ins().return_(&[result]);
-        e.finish();
+        let func = Emitter::build_unlimited(session, key, signature, |e, params| {
+            let result = body(e, params[0]);
+            e.builder.ins().return_(&[result]);
+            Ok(())
+        })
+        .unwrap();
         compile(session, &func);
         func
     }

@@ -8,7 +8,6 @@ use crate::codegen::values::{VALUE_SIZE, load_values, store_values};
 use crate::codegen::{self, Session};
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::{self, InstBuilder, types};
-use cranelift_frontend::FunctionBuilderContext;
 use std::mem::offset_of;
 use trampette_artifact::ids::CoreImportId;
 use trampette_artifact::key::FuncKey;
@@ -33,36 +32,33 @@ pub(crate) fn wasm_to_array(session: &Session<'_>, import: CoreImportId) -> Resu
         .get(import.index())
         .with_context(|| format!("{key}: the program has no such import"))?;
     let core = &core.signature;
-    let mut func = codegen::new_function(key, codegen::wasm_call_signature(core));
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
+    let signature = codegen::wasm_call_signature(core);
+    Emitter::build(session, key, signature, |e, params| {
+        let length = core.params.len().max(core.results.len());
+        let bytes = u32::try_from(length).context("function types are limited")? * VALUE_SIZE;
+        let values = e.stack_slot(bytes, VALUE_SIZE);
+        store_values(e, values, &params);
 
-    let length = core.params.len().max(core.results.len());
-    let bytes = u32::try_from(length).context("function types are limited")? * VALUE_SIZE;
-    let values = e.stack_slot(bytes, VALUE_SIZE);
-    store_values(&mut e, values, &params);
+        let slot = session.layout.root.core_import(import);
+        let field = |field: usize| RootOffset(slot.0 + field as u32);
+        let function = e.load_root(types::I64, field(offset_of!(ImportSlot, function)));
+        let data = e.load_root(types::I64, field(offset_of!(ImportSlot, data)));
+        let store = e.load_root(types::I64, root::STORE);
+        let length = e.i64(length as i64);
+        let host = codegen::native_signature(&[types::I64; 4], &[types::I32]);
+        let host = e.builder.import_signature(host);
+        let args = [data, store, values, length];
+        let call = e.builder.ins().call_indirect(host, function, &args);
+        let status = e.builder.inst_results(call)[0];
+        e.trap_if(status, TrapCode::HostError, None);
+        // The host may have run for long.
+        let interrupt = e.load_root(types::I32, root::INTERRUPT);
+        e.trap_if(interrupt, TrapCode::Interrupt, None);
 
-    let slot = session.layout.root.core_import(import);
-    let field = |field: usize| RootOffset(slot.0 + field as u32);
-    let function = e.load_root(types::I64, field(offset_of!(ImportSlot, function)));
-    let data = e.load_root(types::I64, field(offset_of!(ImportSlot, data)));
-    let store = e.load_root(types::I64, root::STORE);
-    let length = e.i64(length as i64);
-    let host = codegen::native_signature(&[types::I64; 4], &[types::I32]);
-    let host = e.builder.import_signature(host);
-    let args = [data, store, values, length];
-    let call = e.builder.ins().call_indirect(host, function, &args);
-    let status = e.builder.inst_results(call)[0];
-    e.trap_if(status, TrapCode::HostError, None);
-    // The host may have run for long.
-    let interrupt = e.load_root(types::I32, root::INTERRUPT);
-    e.trap_if(interrupt, TrapCode::Interrupt, None);
-
-    let results = load_values(&mut e, values, &core.results);
-    e.builder.ins().return_(&results);
-    e.finish();
-    Ok(func)
+        let results = load_values(e, values, &core.results);
+        e.builder.ins().return_(&results);
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -14,10 +14,9 @@ use crate::codegen::{self, Session};
 use crate::program::{CanonicalOptions, TrampolineKind};
 use anyhow::{Context, Result, bail, ensure};
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
-use cranelift_frontend::FunctionBuilderContext;
 use std::mem::offset_of;
 use trampette_artifact::builtin::Builtin;
-use trampette_artifact::canonical::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, SizeAlign, flatten_all};
+use trampette_artifact::canonical::SizeAlign;
 use trampette_artifact::ids::{ImportId, ResourceId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::{ImportSlot, RootOffset, root};
@@ -46,22 +45,19 @@ pub(crate) fn lower_import(session: &Session<'_>, id: TrampolineId) -> Result<ir
     let path = &session.program.imports[import.index()].path;
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&trampoline.signature);
-    let mut func = codegen::new_function(key, signature);
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    let lowering = Lowering {
-        import: *import,
-        ty,
-        options,
-        param_types: ty.params.iter().map(|param| param.ty).collect(),
-    };
-    let results = lowering
-        .emit(&mut e, params)
-        .with_context(|| format!("cannot lower the import `{}`", path.join("#")))?;
-    e.builder.ins().return_(&results);
-    e.finish();
-    Ok(func)
+    Emitter::build(session, key, signature, |e, params| {
+        let lowering = Lowering {
+            import: *import,
+            ty,
+            options,
+            param_types: ty.params.iter().map(|param| param.ty).collect(),
+        };
+        let results = lowering
+            .emit(e, params)
+            .with_context(|| format!("cannot lower the import `{}`", path.join("#")))?;
+        e.builder.ins().return_(&results);
+        Ok(())
+    })
 }
 
 struct Lowering<'p> {
@@ -82,9 +78,9 @@ impl Lowering<'_> {
             .param_types
             .iter()
             .any(|ty| facts::uses_arena(component_types, *ty, guest));
-        let arena_mark = uses_arena.then(|| builtin_value(e, Builtin::ArenaMark));
+        let arena_mark = uses_arena.then(|| e.value_of(Builtin::ArenaMark, &[]));
         let lends = self.observed_lends(e);
-        let lend_mark = (!lends.is_empty()).then(|| builtin_value(e, Builtin::LendMark));
+        let lend_mark = (!lends.is_empty()).then(|| e.value_of(Builtin::LendMark, &[]));
 
         let mut params = FlatValues::new(params);
         let args = self.lift_params(e, guest, &mut params, lends)?;
@@ -122,8 +118,7 @@ impl Lowering<'_> {
         lends: Vec<ResourceId>,
     ) -> Result<Value> {
         let component_types = &e.session.program.types;
-        let all = self.param_types.iter().copied();
-        let spilled = flatten_all(component_types, all, guest.width(), MAX_FLAT_PARAMS).is_none();
+        let spilled = !facts::flat_params(component_types, &self.param_types, guest);
         let layout = native::record_layout(component_types, self.param_types.iter().copied()).0;
         let from = Side::Guest(guest);
 
@@ -193,8 +188,7 @@ impl Lowering<'_> {
             return Ok(Vec::new());
         };
         let component_types = &e.session.program.types;
-        let width = guest.width();
-        let spilled = flatten_all(component_types, [ty], width, MAX_FLAT_RESULTS).is_none();
+        let spilled = !facts::flat_result(component_types, ty, guest);
         let calls_guest = facts::contains_pointer(component_types, ty);
         let to = Side::Guest(guest);
 
@@ -218,10 +212,6 @@ impl Lowering<'_> {
         }
         Ok(flat)
     }
-}
-
-fn builtin_value(e: &mut Emitter<'_, '_>, builtin: Builtin) -> Value {
-    e.builtin(builtin, &[]).expect("it has a result")
 }
 
 /// What is passed where there are no parameters or no result: nothing is read or written there, but

@@ -6,6 +6,7 @@
 //! from its table before. The host is called only for the destructors of resources that it defines.
 
 use super::borrows;
+use super::entry::body_signature;
 use super::flags::check_may_leave;
 use super::handles::{self, Allowed};
 use crate::codegen::emitter::Emitter;
@@ -15,7 +16,6 @@ use crate::program::module::{CoreSignature, CoreType};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
-use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{ComponentInstanceId, ResourceId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
@@ -31,33 +31,30 @@ pub(crate) fn resource_trampoline(session: &Session<'_>, id: TrampolineId) -> Re
     let trampoline = &session.program.trampolines[id.index()];
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&trampoline.signature);
-    let mut func = codegen::new_function(key, signature);
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    let [operand] = params[..] else {
-        bail!("{key}: a resource built-in has one parameter");
-    };
-    match trampoline.kind {
-        TrampolineKind::ResourceNew { resource, instance } => {
-            check_may_leave(&mut e, instance);
-            let tag = HandleEntry::tag(HandleEntry::OWN, resource);
-            let index = handles::table_new(&mut e, instance, tag, operand);
-            e.builder.ins().return_(&[index]);
+    Emitter::build(session, key, signature, |e, params| {
+        let [operand] = params[..] else {
+            bail!("{key}: a resource built-in has one parameter");
+        };
+        match trampoline.kind {
+            TrampolineKind::ResourceNew { resource, instance } => {
+                check_may_leave(e, instance);
+                let tag = HandleEntry::tag(HandleEntry::OWN, resource);
+                let index = handles::table_new(e, instance, tag, operand);
+                e.builder.ins().return_(&[index]);
+            }
+            TrampolineKind::ResourceRep { resource, instance } => {
+                let entry = handles::table_rep(e, instance, resource, operand, Allowed::Own);
+                e.builder.ins().return_(&[entry.rep]);
+            }
+            TrampolineKind::ResourceDrop { resource, instance } => {
+                check_may_leave(e, instance);
+                resource_drop(e, resource, instance, operand);
+                e.builder.ins().return_(&[]);
+            }
+            _ => bail!("{key} is no resource built-in"),
         }
-        TrampolineKind::ResourceRep { resource, instance } => {
-            let entry = handles::table_rep(&mut e, instance, resource, operand, Allowed::Own);
-            e.builder.ins().return_(&[entry.rep]);
-        }
-        TrampolineKind::ResourceDrop { resource, instance } => {
-            check_may_leave(&mut e, instance);
-            resource_drop(&mut e, resource, instance, operand);
-            e.builder.ins().return_(&[]);
-        }
-        _ => bail!("{key} is no resource built-in"),
-    }
-    e.finish();
-    Ok(func)
+        Ok(())
+    })
 }
 
 /// Emits the removal of the handle at `index` and what follows from it.
@@ -93,18 +90,15 @@ fn resource_drop(
     let is_owned = e.builder.ins().icmp(IntCC::Equal, entry.tag, tag);
     e.builder.ins().brif(is_owned, owned, &[], borrowed, &[]);
 
-    e.builder.switch_to_block(borrowed);
-    e.builder.seal_block(borrowed);
+    e.start(borrowed);
     borrows::drop_borrow(e, instance, &entry);
     e.builder.ins().jump(done, &[]);
 
-    e.builder.switch_to_block(owned);
-    e.builder.seal_block(owned);
+    e.start(owned);
     destroy(e, resource, entry.rep);
     e.builder.ins().jump(done, &[]);
 
-    e.builder.switch_to_block(done);
-    e.builder.seal_block(done);
+    e.start(done);
 }
 
 /// Emits the end of an owned resource, whose handle is gone.
@@ -115,9 +109,7 @@ pub(crate) fn destroy(e: &mut Emitter<'_, '_>, resource: ResourceId, rep: Value)
     match definition.info {
         Resource::Imported { .. } => {
             let number = e.i32(resource.0);
-            let failed = e
-                .builtin(Builtin::HostResourceDrop, &[number, rep])
-                .expect("it has a result");
+            let failed = e.value_of(Builtin::HostResourceDrop, &[number, rep]);
             e.trap_if(failed, TrapCode::HostError, None);
             // The host may have run for long.
             let interrupt = e.load_root(types::I32, root::INTERRUPT);
@@ -156,15 +148,12 @@ pub(crate) fn resource_drop_body(
     if let Resource::Imported { path } = &definition.info {
         bail!("{key}: {} is the host's own resource", path.join("#"));
     }
-    let signature = codegen::wasm_call_signature(&destructor_signature());
-    let mut func = codegen::new_function(key, signature);
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    destroy(&mut e, resource, params[0]);
-    e.builder.ins().return_(&[]);
-    e.finish();
-    Ok(func)
+    let signature = codegen::wasm_call_signature(&body_signature(key)?);
+    Emitter::build(session, key, signature, |e, params| {
+        destroy(e, resource, params[0]);
+        e.builder.ins().return_(&[]);
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The dynamic part of instantiation: what [`StartupAction`]s say, in order, in one wasm-call
 //! function. Its native entry is a wrapper like any other.
 
+use super::entry::body_signature;
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Region, Session};
 use crate::layout::{ConstOperand, ConstOperator, ConstValue, GlobalPlace, StartupAction};
@@ -10,7 +11,6 @@ use anyhow::{Context, Result, ensure};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
-use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{GlobalId, TableId};
 use trampette_artifact::key::{Abi, DataKey, FuncKey};
@@ -23,26 +23,23 @@ use trampette_artifact::trap::TrapCode;
 pub(crate) fn startup_body(session: &Session<'_>, step: u32) -> Result<ir::Function> {
     let actions = session.layout.startup.get(step as usize);
     let actions = actions.with_context(|| format!("there is no start-up step {step}"))?;
-    let signature = codegen::wasm_call_signature(&CoreSignature::default());
-    let mut func = codegen::new_function(FuncKey::Startup(Abi::Wasm, step), signature);
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut emitter, _) = Emitter::new(session, &mut func, &mut builder_context);
-    for action in actions {
-        if let StartupAction::Trap(code) = action {
-            // Nothing after it happens.
-            emitter.raise(*code, None);
-            emitter.finish();
-            return Ok(func);
+    let key = FuncKey::Startup(Abi::Wasm, step);
+    let signature = codegen::wasm_call_signature(&body_signature(key)?);
+    Emitter::build(session, key, signature, |e, _| {
+        for action in actions {
+            if let StartupAction::Trap(code) = action {
+                // Nothing after it happens.
+                e.raise(*code, None);
+                return Ok(());
+            }
+            carry_out(e, action)?;
         }
-        emit_action(&mut emitter, action)?;
-    }
-    emitter.builder.ins().return_(&[]);
-    emitter.finish();
-    Ok(func)
+        e.builder.ins().return_(&[]);
+        Ok(())
+    })
 }
 
-fn emit_action(emitter: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
+fn carry_out(e: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
     match action {
         StartupAction::CopyData {
             segment,
@@ -50,17 +47,12 @@ fn emit_action(emitter: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<
             memory,
             offset,
         } => {
-            let offset = emit_offset(emitter, offset);
-            let limit = emitter.memory_length(*memory);
-            emit_bounds_check(emitter, offset, *length, limit, TrapCode::MemoryOutOfBounds);
-            let base = emitter.memory_base(*memory);
-            let destination = emitter.builder.ins().iadd(base, offset);
-            emit_copy(
-                emitter,
-                destination,
-                DataKey::DataSegment(*segment),
-                *length,
-            );
+            let offset = evaluate_offset(e, offset);
+            let limit = e.memory_length(*memory);
+            check_bounds(e, offset, *length, limit, TrapCode::MemoryOutOfBounds);
+            let base = e.memory_base(*memory);
+            let destination = e.builder.ins().iadd(base, offset);
+            copy(e, destination, DataKey::DataSegment(*segment), *length);
         }
         StartupAction::CopyElements {
             segment,
@@ -68,31 +60,31 @@ fn emit_action(emitter: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<
             table,
             offset,
         } => {
-            let offset = emit_offset(emitter, offset);
-            let limit = emit_table_length(emitter, *table);
+            let offset = evaluate_offset(e, offset);
+            let limit = table_length(e, *table);
             let code = TrapCode::TableAccessOutOfBounds;
-            emit_bounds_check(emitter, offset, *length, limit, code);
-            let place = &emitter.session.layout.tables[table.index()];
-            let context = emitter.slab_context(place.slab);
-            let entries = emitter.i64(place.offset.into());
-            let base = emitter.builder.ins().iadd(context, entries);
-            let entry_size = emitter.i64(4);
-            let bytes = emitter.builder.ins().imul(offset, entry_size);
-            let destination = emitter.builder.ins().iadd(base, bytes);
+            check_bounds(e, offset, *length, limit, code);
+            let place = &e.session.layout.tables[table.index()];
+            let context = e.slab_context(place.slab);
+            let entries = e.i64(place.offset.into());
+            let base = e.builder.ins().iadd(context, entries);
+            let entry_size = e.i64(4);
+            let bytes = e.builder.ins().imul(offset, entry_size);
+            let destination = e.builder.ins().iadd(base, bytes);
             let key = DataKey::ElementSegment(*segment);
-            emit_copy(emitter, destination, key, *length * 4);
+            copy(e, destination, key, *length * 4);
         }
         StartupAction::InitGlobal { global, value } => {
-            let value = emit_operand(emitter, value);
+            let value = evaluate(e, value);
             // A global that is a constant has its value already.
-            if let Some((address, offset)) = emit_global_address(emitter, *global) {
-                let flags = Region::Global(*global).trusted(emitter.builder.func);
-                emitter.builder.ins().store(flags, value, address, offset);
+            if let Some((address, offset)) = global_address(e, *global) {
+                let flags = Region::Global(*global).trusted(e.builder.func);
+                e.builder.ins().store(flags, value, address, offset);
             }
         }
         StartupAction::Call(func) => {
-            let signature = start_signature(emitter.session.program, *func)?;
-            emitter.call_core(*func, &signature, &[]);
+            let signature = start_signature(e.session.program, *func)?;
+            e.call_core(*func, &signature, &[]);
         }
         StartupAction::Trap(_) => unreachable!("it ends the function"),
     }
@@ -100,17 +92,9 @@ fn emit_action(emitter: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<
 }
 
 /// The type of a start function: the validator has seen that it is `() -> ()`; code with another type
-/// would be miscompiled silently, so it is looked at again where that can be done.
+/// would be miscompiled silently, so it is looked at again.
 fn start_signature(program: &Program<'_>, func: CoreFunc) -> Result<CoreSignature> {
-    let signature = match func {
-        CoreFunc::Module(instance, index) => {
-            let instance = &program.core_instances[instance.index()];
-            let module = &program.modules[instance.module.index()];
-            module.signature(module.imported_functions + index).clone()
-        }
-        CoreFunc::Trampoline(id) => program.trampolines[id.index()].signature.clone(),
-        CoreFunc::Intrinsic(_) | CoreFunc::Host(_) => CoreSignature::default(),
-    };
+    let signature = program.signature(func)?;
     ensure!(
         signature == CoreSignature::default(),
         "the start function {func:?} takes or returns something: {signature:?}"
@@ -119,76 +103,70 @@ fn start_signature(program: &Program<'_>, func: CoreFunc) -> Result<CoreSignatur
 }
 
 /// Raises `code` unless `offset + length <= limit`.
-fn emit_bounds_check(
-    emitter: &mut Emitter<'_, '_>,
-    offset: Value,
-    length: u64,
-    limit: Value,
-    code: TrapCode,
-) {
+fn check_bounds(e: &mut Emitter<'_, '_>, offset: Value, length: u64, limit: Value, code: TrapCode) {
     // No segment is longer than the component, so that only a 64-bit offset makes the sum wrap.
-    let length = emitter.i64(length as i64);
-    let ins = &mut emitter.builder;
+    let length = e.i64(length as i64);
+    let ins = &mut e.builder;
     let end = ins.ins().iadd(offset, length);
     let beyond = ins.ins().icmp(IntCC::UnsignedGreaterThan, end, limit);
     let wrapped = ins.ins().icmp(IntCC::UnsignedLessThan, end, offset);
     let outside = ins.ins().bor(beyond, wrapped);
-    emitter.trap_if(outside, code, None);
+    e.trap_if(outside, code, None);
 }
 
-fn emit_copy(emitter: &mut Emitter<'_, '_>, destination: Value, source: DataKey, bytes: u64) {
+fn copy(e: &mut Emitter<'_, '_>, destination: Value, source: DataKey, bytes: u64) {
     // An empty segment is only checked; it may have no data symbol.
     if bytes == 0 {
         return;
     }
-    let source = codegen::data_address(&mut emitter.builder, source);
-    let bytes = emitter.i64(bytes as i64);
-    emitter.builtin(Builtin::MemoryMove, &[destination, source, bytes]);
+    let source = codegen::data_address(&mut e.builder, source);
+    let bytes = e.i64(bytes as i64);
+    e.builtin(Builtin::MemoryMove, &[destination, source, bytes]);
 }
 
 /// The current length of a table in entries, as `i64`.
-fn emit_table_length(emitter: &mut Emitter<'_, '_>, table: TableId) -> Value {
-    let layout = emitter.session.layout;
+fn table_length(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
+    let layout = e.session.layout;
     let place = &layout.tables[table.index()];
     match place.growable {
-        true => emitter.load_root(types::I64, layout.root.table(table)),
-        false => emitter.i64(place.minimum as i64),
+        true => e.load_root(types::I64, layout.root.table(table)),
+        false => e.i64(place.minimum as i64),
     }
 }
 
 /// The context pointer of a global's slab and the global's displacement; none for constants.
-fn emit_global_address(emitter: &mut Emitter<'_, '_>, global: GlobalId) -> Option<(Value, i32)> {
-    match emitter.session.layout.globals[global.index()] {
+fn global_address(e: &mut Emitter<'_, '_>, global: GlobalId) -> Option<(Value, i32)> {
+    match e.session.layout.globals[global.index()] {
         GlobalPlace::Constant(_) => None,
-        GlobalPlace::Context { slab, offset, .. } => Some((emitter.slab_context(slab), offset.0)),
+        GlobalPlace::Context { slab, offset, .. } => Some((e.slab_context(slab), offset.0)),
     }
 }
 
 /// An operand as an unsigned 64-bit number.
-fn emit_offset(emitter: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
-    let value = emit_operand(emitter, operand);
-    match emitter.builder.func.dfg.value_type(value) {
-        types::I32 => emitter.builder.ins().uextend(types::I64, value),
+fn evaluate_offset(e: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
+    let value = evaluate(e, operand);
+    match e.builder.func.dfg.value_type(value) {
+        types::I32 => e.builder.ins().uextend(types::I64, value),
         _ => value,
     }
 }
 
-fn emit_operand(emitter: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
+fn evaluate(e: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
     match operand {
-        ConstOperand::Value(value) => emit_constant(emitter, *value),
-        ConstOperand::Global(global) => match emitter.session.layout.globals[global.index()] {
-            GlobalPlace::Constant(value) => emit_constant(emitter, value),
+        ConstOperand::Value(value) => constant(e, *value),
+        ConstOperand::Global(global) => match e.session.layout.globals[global.index()] {
+            GlobalPlace::Constant(value) => constant(e, value),
             GlobalPlace::Context { slab, offset, ty } => {
-                let address = emitter.slab_context(slab);
-                let flags = Region::Global(*global).trusted(emitter.builder.func);
+                let address = e.slab_context(slab);
+                let flags = Region::Global(*global).trusted(e.builder.func);
                 let ty = codegen::clif_type(ty);
-                emitter.builder.ins().load(ty, flags, address, offset.0)
+                e.builder.ins().load(ty, flags, address, offset.0)
             }
         },
         ConstOperand::Binary(operator, operands) => {
-            let left = emit_operand(emitter, &operands.0);
-            let right = emit_operand(emitter, &operands.1);
-            let ins = emitter.builder.ins();
+            let left = evaluate(e, &operands.0);
+            let right = evaluate(e, &operands.1);
+            let ins = e.builder.ins();
             match operator {
                 ConstOperator::Add => ins.iadd(left, right),
                 ConstOperator::Sub => ins.isub(left, right),
@@ -198,17 +176,17 @@ fn emit_operand(emitter: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value 
     }
 }
 
-fn emit_constant(emitter: &mut Emitter<'_, '_>, value: ConstValue) -> Value {
+fn constant(e: &mut Emitter<'_, '_>, value: ConstValue) -> Value {
     match value {
-        ConstValue::I32(value) => emitter.i32(value as u32),
-        ConstValue::Ref(id) => emitter.i32(id),
-        ConstValue::I64(value) => emitter.i64(value),
-        ConstValue::F32(bits) => emitter.builder.ins().f32const(Ieee32::with_bits(bits)),
-        ConstValue::F64(bits) => emitter.builder.ins().f64const(Ieee64::with_bits(bits)),
+        ConstValue::I32(value) => e.i32(value as u32),
+        ConstValue::Ref(id) => e.i32(id),
+        ConstValue::I64(value) => e.i64(value),
+        ConstValue::F32(bits) => e.builder.ins().f32const(Ieee32::with_bits(bits)),
+        ConstValue::F64(bits) => e.builder.ins().f64const(Ieee64::with_bits(bits)),
         ConstValue::V128(bytes) => {
-            let constants = &mut emitter.builder.func.dfg.constants;
+            let constants = &mut e.builder.func.dfg.constants;
             let constant = constants.insert(bytes.to_vec().into());
-            emitter.builder.ins().vconst(types::I8X16, constant)
+            e.builder.ins().vconst(types::I8X16, constant)
         }
     }
 }

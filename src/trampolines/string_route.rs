@@ -6,7 +6,6 @@ use crate::codegen::{self, Session};
 use crate::program::module::{CoreSignature, CoreType};
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::{self, InstBuilder};
-use cranelift_frontend::FunctionBuilderContext;
 use trampette_artifact::ids::StringRouteId;
 use trampette_artifact::key::FuncKey;
 
@@ -26,14 +25,11 @@ pub(crate) fn string_route(session: &Session<'_>, id: StringRouteId) -> Result<i
     let key = FuncKey::StringRoute(id);
     let route = session.layout.string_routes.get(id);
     let route = route.with_context(|| format!("{key}: no adapter takes such a route"))?;
-    let mut func = codegen::new_function(key, signature());
-    codegen::set_stack_limit(&mut func);
-    let mut builder_context = FunctionBuilderContext::new();
-    let (mut e, params) = Emitter::new(session, &mut func, &mut builder_context);
-    let (from, to) = (Guest::new(&route.from), Guest::new(&route.to));
-    let mut transfer = Transfer::new(&mut e, Side::Guest(from), Side::Guest(to))?;
-    let (pointer, length) = transfer.string_between(from, to, params[0], params[1])?;
-    e.builder.ins().return_(&[pointer, length]);
-    e.finish();
-    Ok(func)
+    Emitter::build(session, key, signature(), |e, params| {
+        let (from, to) = (Guest::new(&route.from), Guest::new(&route.to));
+        let mut transfer = Transfer::new(e, Side::Guest(from), Side::Guest(to))?;
+        let (pointer, length) = transfer.string_between(from, to, params[0], params[1])?;
+        e.builder.ins().return_(&[pointer, length]);
+        Ok(())
+    })
 }

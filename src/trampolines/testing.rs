@@ -119,6 +119,7 @@ pub(crate) fn program() -> Program<'static> {
             TrampolineKind::Adapter {
                 lift: LiftedFunction {
                     func: CoreFunc::Module(CoreInstanceId(1), 2),
+                    signature: signature(&[], &[]),
                     ty: Arc::new(ty.clone()),
                     options: options(CHILD),
                     name: "run".into(),

@@ -8,7 +8,7 @@
 
 use super::{Guest, Side};
 use crate::codegen::emitter::Emitter;
-use crate::program::module::{CoreSignature, CoreType};
+use crate::program::module::CoreSignature;
 use anyhow::Result;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -205,14 +205,7 @@ fn call_realloc(
     traps: RangeTraps,
 ) -> Result<Block> {
     let realloc = guest.realloc()?;
-    let pointer_type = match guest.width() {
-        PointerWidth::P32 => CoreType::I32,
-        PointerWidth::P64 => CoreType::I64,
-    };
-    let signature = CoreSignature {
-        params: vec![pointer_type; 4].into(),
-        results: vec![pointer_type].into(),
-    };
+    let signature = CoreSignature::realloc(guest.width());
     let alignment = e.i64(i64::from(align));
     let args = [old[0], old[1], alignment, bytes].map(|value| wrap_pointer(e, guest, value));
     let result = e.call_core(realloc, &signature, &args)[0];
@@ -241,9 +234,7 @@ pub(super) fn wrap_pointer(e: &mut Emitter<'_, '_>, guest: Guest<'_>, value: Val
 pub(super) fn arena_allocate(e: &mut Emitter<'_, '_>, bytes: Value, align: u32) -> Value {
     use trampette_artifact::builtin::Builtin;
     let align = e.i64(i64::from(align));
-    let address = e
-        .builtin(Builtin::ArenaAllocate, &[bytes, align])
-        .expect("it has a result");
+    let address = e.value_of(Builtin::ArenaAllocate, &[bytes, align]);
     let zero = e.i64(0);
     let full = e.builder.ins().icmp(IntCC::Equal, address, zero);
     e.trap_if(full, TrapCode::ArenaLimit, None);

@@ -3,9 +3,12 @@
 
 use super::lists::Bulk;
 use super::{Guest, Shape};
-use crate::program::StringEncoding;
-use trampette_artifact::canonical::{record_fields, variant_cases};
-use trampette_artifact::ids::ResourceId;
+use crate::program::{Program, StringEncoding};
+use trampette_artifact::canonical::{
+    MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, flatten_all, record_fields, variant_cases,
+};
+use trampette_artifact::ids::{ComponentInstanceId, ResourceId};
+use trampette_artifact::metadata::Resource;
 use trampette_artifact::types::{DefinedType, Type, TypeTable};
 
 /// Whether `predicate` holds for the type or any type in it.
@@ -28,6 +31,33 @@ fn any(types: &TypeTable, ty: Type, predicate: &mut impl FnMut(Type) -> bool) ->
             parts.into_iter().any(|ty| any(types, ty, predicate))
         }
     }
+}
+
+/// Whether a guest passes parameters of these types as core values, and not in memory.
+pub(crate) fn flat_params(types: &TypeTable, params: &[Type], guest: Guest<'_>) -> bool {
+    let params = params.iter().copied();
+    flatten_all(types, params, guest.width(), MAX_FLAT_PARAMS).is_some()
+}
+
+/// Whether a guest returns a result of this type as core values, and not in memory.
+pub(crate) fn flat_result(types: &TypeTable, result: Type, guest: Guest<'_>) -> bool {
+    flatten_all(types, [result], guest.width(), MAX_FLAT_RESULTS).is_some()
+}
+
+/// Whether lowering parameters of these types adds borrowed handles to the table of an instance: it
+/// gets representations of the resources that it defines itself.
+pub(crate) fn lowers_borrows(
+    program: &Program<'_>,
+    params: &[Type],
+    instance: ComponentInstanceId,
+) -> bool {
+    let borrowed = borrowed_resources(&program.types, params);
+    borrowed.iter().any(|resource| {
+        !matches!(
+            program.resources[resource.index()].info,
+            Resource::Defined { instance: definer, .. } if definer == instance
+        )
+    })
 }
 
 /// Whether values contain pointers: strings, lists, maps. Lowering them calls `realloc`.

@@ -174,8 +174,7 @@ impl Transfer<'_, '_, '_> {
             .ins()
             .brif(count, fill, &[], done, &[BlockArg::Value(dangling)]);
 
-        self.e.builder.switch_to_block(fill);
-        self.e.builder.seal_block(fill);
+        self.e.start(fill);
         // At most 2^28 elements of less than 2^32 bytes: the product cannot overflow.
         let bytes = self.times(count, layout.size);
         let allocated = checks::arena_allocate(self.e, bytes, layout.align);
@@ -185,8 +184,7 @@ impl Transfer<'_, '_, '_> {
             .ins()
             .jump(done, &[BlockArg::Value(allocated)]);
 
-        self.e.builder.switch_to_block(done);
-        self.e.builder.seal_block(done);
+        self.e.start(done);
         Ok(address)
     }
 
@@ -221,10 +219,7 @@ impl Transfer<'_, '_, '_> {
                 self.e.builtin(Builtin::BoolsNormalise, &[address, count]);
             }
             Bulk::Chars => {
-                let invalid = self
-                    .e
-                    .builtin(Builtin::CharsValidate, &[address, count])
-                    .expect("it has a result");
+                let invalid = self.e.value_of(Builtin::CharsValidate, &[address, count]);
                 self.e.trap_if(invalid, TrapCode::InvalidChar, None);
             }
             Bulk::Enums(cases) => {
@@ -232,8 +227,7 @@ impl Transfer<'_, '_, '_> {
                 let cases = self.e.i32(u32::try_from(cases).unwrap_or(u32::MAX));
                 let invalid = self
                     .e
-                    .builtin(Builtin::EnumsValidate, &[address, count, size, cases])
-                    .expect("it has a result");
+                    .value_of(Builtin::EnumsValidate, &[address, count, size, cases]);
                 self.e.trap_if(invalid, TrapCode::InvalidDiscriminant, None);
             }
             Bulk::Flags(labels) => {
@@ -290,8 +284,7 @@ impl Transfer<'_, '_, '_> {
             &[],
         );
         self.e.builder.seal_block(body);
-        self.e.builder.switch_to_block(done);
-        self.e.builder.seal_block(done);
+        self.e.start(done);
         Ok(())
     }
 

@@ -138,12 +138,12 @@ impl Transfer<'_, '_, '_> {
         let valid = self.e.builder.create_block();
         self.e.builder.set_cold_block(raise);
         self.e.builder.ins().brif(invalid, raise, &[], valid, &[]);
-        self.start(raise);
+        self.e.start(raise);
         let incomplete = self.e.i64(NOT_UTF8_INCOMPLETE);
         let incomplete = self.e.builder.ins().icmp(IntCC::Equal, result, incomplete);
         self.e.trap_if(incomplete, TrapCode::IncompleteUtf8, None);
         self.e.raise(TrapCode::InvalidUtf8, None);
-        self.start(valid);
+        self.e.start(valid);
     }
 
     // Guest to host.
@@ -166,12 +166,9 @@ impl Transfer<'_, '_, '_> {
         if self.checks_in_line() {
             let check = self.e.builder.create_block();
             self.branch_if_short_ascii(guest, address, bytes, done, check);
-            self.start(check);
+            self.e.start(check);
         }
-        let result = self
-            .e
-            .builtin(Builtin::Utf8Validate, &[address, bytes])
-            .expect("it has a result");
+        let result = self.e.value_of(Builtin::Utf8Validate, &[address, bytes]);
         self.finish_check_of_utf8(result, done);
     }
 
@@ -181,15 +178,12 @@ impl Transfer<'_, '_, '_> {
         if self.checks_in_line() {
             let [ascii, other] = std::array::from_fn(|_| self.e.builder.create_block());
             self.branch_if_short_ascii(guest, address, bytes, ascii, other);
-            self.start(ascii);
+            self.e.start(ascii);
             self.e.builtin(Builtin::MemoryMove, &[to, address, bytes]);
             self.e.builder.ins().jump(done, &[]);
-            self.start(other);
+            self.e.start(other);
         }
-        let result = self
-            .e
-            .builtin(Builtin::Utf8Copy, &[address, bytes, to])
-            .expect("it has a result");
+        let result = self.e.value_of(Builtin::Utf8Copy, &[address, bytes, to]);
         self.finish_check_of_utf8(result, done);
     }
 
@@ -204,12 +198,12 @@ impl Transfer<'_, '_, '_> {
         let invalid = self.e.builder.create_block();
         self.e.builder.set_cold_block(invalid);
         self.e.builder.ins().brif(result, invalid, &[], done, &[]);
-        self.start(invalid);
+        self.e.start(invalid);
         let one = self.e.i32(1);
         let incomplete = self.e.builder.ins().icmp(IntCC::NotEqual, result, one);
         self.e.trap_if(incomplete, TrapCode::IncompleteUtf8, None);
         self.e.raise(TrapCode::InvalidUtf8, None);
-        self.start(done);
+        self.e.start(done);
     }
 
     /// Goes to `ascii` if there are at most 32 bytes, all ASCII, and to `other` if not. Loads overlap
@@ -245,12 +239,12 @@ impl Transfer<'_, '_, '_> {
             .icmp(IntCC::UnsignedLessThanOrEqual, bytes, most);
         self.e.builder.ins().brif(is_short, short, &[], other, &[]);
 
-        self.start(short);
+        self.e.start(short);
         self.branch_if_at_least(bytes, 8, at_least_8, below_8);
 
         // 8 to 32 bytes: the first and last 8, and the second and second last, which overlap those
         // of a shorter string.
-        self.start(at_least_8);
+        self.e.start(at_least_8);
         let end = last(self, 8);
         let eight = self.e.i64(8);
         let second = self.e.builder.ins().umin(eight, end);
@@ -262,10 +256,10 @@ impl Transfer<'_, '_, '_> {
         let all = self.or(&words);
         self.e.builder.ins().jump(verdict, &[BlockArg::Value(all)]);
 
-        self.start(below_8);
+        self.e.start(below_8);
         self.branch_if_at_least(bytes, 4, at_least_4, below_4);
 
-        self.start(at_least_4);
+        self.e.start(at_least_4);
         let end = last(self, 4);
         let zero = self.e.i64(0);
         let words = [zero, end].map(|at| self.load_at(guest, types::I32, address, at));
@@ -273,9 +267,9 @@ impl Transfer<'_, '_, '_> {
         self.e.builder.ins().jump(verdict, &[BlockArg::Value(all)]);
 
         // 1 to 3 bytes: the first, the middle, the last.
-        self.start(below_4);
+        self.e.start(below_4);
         self.e.builder.ins().brif(bytes, some, &[], ascii, &[]);
-        self.start(some);
+        self.e.start(some);
         let end = last(self, 1);
         let zero = self.e.i64(0);
         let one = self.e.i64(1);
@@ -284,15 +278,10 @@ impl Transfer<'_, '_, '_> {
         let all = self.or(&words);
         self.e.builder.ins().jump(verdict, &[BlockArg::Value(all)]);
 
-        self.start(verdict);
+        self.e.start(verdict);
         let mask = self.e.i64(HIGH_BITS);
         let high = self.e.builder.ins().band(found, mask);
         self.e.builder.ins().brif(high, other, &[], ascii, &[]);
-    }
-
-    pub(super) fn start(&mut self, block: cranelift_codegen::ir::Block) {
-        self.e.builder.switch_to_block(block);
-        self.e.builder.seal_block(block);
     }
 
     fn branch_if_at_least(
@@ -341,9 +330,7 @@ impl Transfer<'_, '_, '_> {
     /// Transcodes UTF-16 at a checked address. An empty string borrows its own address.
     fn utf16_in_arena(&mut self, address: Value, units: Value) -> (Value, Value) {
         self.transcode_in_arena(address, units, 3, |t, to| {
-            let bytes =
-                t.e.builtin(Builtin::Utf16ToUtf8, &[address, units, to])
-                    .expect("it has a result");
+            let bytes = t.e.value_of(Builtin::Utf16ToUtf8, &[address, units, to]);
             let zero = t.e.i64(0);
             let ins = t.e.builder.ins();
             let invalid = ins.icmp(IntCC::SignedLessThan, bytes, zero);
@@ -357,23 +344,19 @@ impl Transfer<'_, '_, '_> {
         let transcode = self.e.builder.create_block();
         let done = self.e.builder.create_block();
         let results = [types::I64; 2].map(|ty| self.e.builder.append_block_param(done, ty));
-        let ascii = self
-            .e
-            .builtin(Builtin::AsciiValidate, &[address, bytes])
-            .expect("it has a result");
+        let ascii = self.e.value_of(Builtin::AsciiValidate, &[address, bytes]);
         let borrowed = [address, bytes].map(BlockArg::Value);
         self.e
             .builder
             .ins()
             .brif(ascii, done, &borrowed, transcode, &[]);
-        self.start(transcode);
+        self.e.start(transcode);
         let (to, length) = self.transcode_in_arena(address, bytes, 2, |t, to| {
-            t.e.builtin(Builtin::Latin1ToUtf8, &[address, bytes, to])
-                .expect("it has a result")
+            t.e.value_of(Builtin::Latin1ToUtf8, &[address, bytes, to])
         });
         let transcoded = [to, length].map(BlockArg::Value);
         self.e.builder.ins().jump(done, &transcoded);
-        self.start(done);
+        self.e.start(done);
         (results[0], results[1])
     }
 
@@ -390,14 +373,14 @@ impl Transfer<'_, '_, '_> {
         let results = [types::I64; 2].map(|ty| self.e.builder.append_block_param(done, ty));
         let empty = [address, units].map(BlockArg::Value);
         self.e.builder.ins().brif(units, fill, &[], done, &empty);
-        self.start(fill);
+        self.e.start(fill);
         // At most 2^28 units: the product cannot overflow.
         let room = self.times(units, growth);
         let to = checks::arena_allocate(self.e, room, 1);
         let bytes = transcode(self, to);
         let full = [to, bytes].map(BlockArg::Value);
         self.e.builder.ins().jump(done, &full);
-        self.start(done);
+        self.e.start(done);
         (results[0], results[1])
     }
 
@@ -415,7 +398,7 @@ impl Transfer<'_, '_, '_> {
         let is_utf16 = self.e.builder.ins().band(tagged, tag);
         self.e.builder.ins().brif(is_utf16, utf16, &[], latin1, &[]);
 
-        self.start(utf16);
+        self.e.start(utf16);
         let units = self.e.builder.ins().bxor(tagged, tag);
         self.limit_units(units, MAX_STRING_BYTE_LENGTH / 2);
         let address = self.string_range(guest, pointer, units, 2)?;
@@ -423,14 +406,14 @@ impl Transfer<'_, '_, '_> {
         let pair = [to, bytes].map(BlockArg::Value);
         self.e.builder.ins().jump(done, &pair);
 
-        self.start(latin1);
+        self.e.start(latin1);
         self.limit_units(tagged, MAX_STRING_BYTE_LENGTH);
         let address = self.string_range(guest, pointer, tagged, 1)?;
         let (to, bytes) = self.latin1_in_arena(address, tagged);
         let pair = [to, bytes].map(BlockArg::Value);
         self.e.builder.ins().jump(done, &pair);
 
-        self.start(done);
+        self.e.start(done);
         Ok((results[0], results[1]))
     }
 
@@ -461,8 +444,7 @@ impl Transfer<'_, '_, '_> {
         let block = self.string_allocate(guest, 2, worst)?;
         let units = self
             .e
-            .builtin(Builtin::Utf8ToUtf16, &[source, bytes, block.address])
-            .expect("it has a result");
+            .value_of(Builtin::Utf8ToUtf16, &[source, bytes, block.address]);
         self.trap_if_not_utf8(units);
         let used = self.times(units, 2);
         let pointer = self.shrink(guest, block, worst, 2, used)?;
@@ -485,11 +467,11 @@ impl Transfer<'_, '_, '_> {
         let less = ins.icmp(IntCC::UnsignedLessThan, used, allocated);
         let same = [BlockArg::Value(block.pointer)];
         self.e.builder.ins().brif(less, shrink, &[], done, &same);
-        self.start(shrink);
+        self.e.start(shrink);
         let moved = self.string_reallocate(guest, block, allocated, align, used)?;
         let moved = [BlockArg::Value(moved.pointer)];
         self.e.builder.ins().jump(done, &moved);
-        self.start(done);
+        self.e.start(done);
         Ok(result)
     }
 
@@ -508,8 +490,7 @@ impl Transfer<'_, '_, '_> {
         let block = self.string_allocate(guest, 2, bytes)?;
         let progress = self
             .e
-            .builtin(Builtin::Utf8ToLatin1, &[source, bytes, block.address])
-            .expect("it has a result");
+            .value_of(Builtin::Utf8ToLatin1, &[source, bytes, block.address]);
         self.trap_if_not_utf8(progress);
         let half = self.e.i64(32);
         let consumed = self.e.builder.ins().ushr(progress, half);
@@ -518,12 +499,12 @@ impl Transfer<'_, '_, '_> {
         let all = self.e.builder.ins().icmp(IntCC::Equal, consumed, bytes);
         self.e.builder.ins().brif(all, latin1, &[], utf16, &[]);
 
-        self.start(latin1);
+        self.e.start(latin1);
         let pointer = self.shrink(guest, block, bytes, 2, written)?;
         let pair = [pointer, written].map(BlockArg::Value);
         self.e.builder.ins().jump(done, &pair);
 
-        self.start(utf16);
+        self.e.start(utf16);
         let worst = self.times(bytes, 2);
         let block = self.string_reallocate(guest, block, bytes, 2, worst)?;
         self.e
@@ -536,8 +517,7 @@ impl Transfer<'_, '_, '_> {
         let to = self.e.builder.ins().iadd(block.address, widened);
         let more = self
             .e
-            .builtin(Builtin::Utf8ToUtf16, &[rest, rest_bytes, to])
-            .expect("it has a result");
+            .value_of(Builtin::Utf8ToUtf16, &[rest, rest_bytes, to]);
         self.trap_if_not_utf8(more);
         let units = self.e.builder.ins().iadd(written, more);
         let used = self.times(units, 2);
@@ -547,7 +527,7 @@ impl Transfer<'_, '_, '_> {
         let pair = [pointer, tagged].map(BlockArg::Value);
         self.e.builder.ins().jump(done, &pair);
 
-        self.start(done);
+        self.e.start(done);
         Ok((results[0], results[1]))
     }
 }

@@ -107,13 +107,13 @@ impl Transfer<'_, '_, '_> {
         let results = [types::I64; 2].map(|ty| self.e.builder.append_block_param(done, ty));
         let ins = self.e.builder.ins();
         ins.brif(condition, if_yes, &[], if_no, &[]);
-        self.start(if_yes);
+        self.e.start(if_yes);
         let pair = yes(self)?;
         self.finish_with(pair, done);
-        self.start(if_no);
+        self.e.start(if_no);
         let pair = no(self)?;
         self.finish_with(pair, done);
-        self.start(done);
+        self.e.start(done);
         Ok((results[0], results[1]))
     }
 
@@ -135,10 +135,6 @@ impl Transfer<'_, '_, '_> {
         let copy = checks::arena_allocate(self.e, bytes, 1);
         self.e.builtin(Builtin::MemoryMove, &[copy, address, bytes]);
         copy
-    }
-
-    fn call(&mut self, builtin: Builtin, arguments: &[Value]) -> Value {
-        self.e.builtin(builtin, arguments).expect("it has a result")
     }
 
     fn pass_utf8(
@@ -249,7 +245,7 @@ impl Transfer<'_, '_, '_> {
         rest: impl FnOnce(&mut Self, Value) -> (Value, u32, Builtin),
     ) -> Result<Pair> {
         let block = self.string_allocate(target, 1, units)?;
-        let written = self.call(ascii, &[address, units, block.address]);
+        let written = self.e.value_of(ascii, &[address, units, block.address]);
         let all = self.e.builder.ins().icmp(IntCC::Equal, written, units);
         self.either(
             all,
@@ -260,7 +256,7 @@ impl Transfer<'_, '_, '_> {
                 let block = t.string_reallocate(target, block, units, 1, worst)?;
                 let count = t.e.builder.ins().isub(units, written);
                 let to = t.e.builder.ins().iadd(block.address, written);
-                let more = t.call(transcoder, &[rest, count, to]);
+                let more = t.e.value_of(transcoder, &[rest, count, to]);
                 if transcoder == Builtin::Utf16ToUtf8 {
                     let zero = t.e.i64(0);
                     let ins = t.e.builder.ins();
@@ -285,7 +281,7 @@ impl Transfer<'_, '_, '_> {
     }
 
     fn validate_utf16(&mut self, address: Value, units: Value) {
-        let invalid = self.call(Builtin::Utf16Validate, &[address, units]);
+        let invalid = self.e.value_of(Builtin::Utf16Validate, &[address, units]);
         self.e.trap_if(invalid, TrapCode::InvalidUtf16, None);
     }
 
@@ -298,7 +294,7 @@ impl Transfer<'_, '_, '_> {
     ) -> Result<Pair> {
         let block = self.string_allocate(target, 2, units)?;
         let arguments = [address, units, block.address];
-        let written = self.call(Builtin::Utf16ToLatin1, &arguments);
+        let written = self.e.value_of(Builtin::Utf16ToLatin1, &arguments);
         let all = self.e.builder.ins().icmp(IntCC::Equal, written, units);
         self.either(
             all,
@@ -330,7 +326,9 @@ impl Transfer<'_, '_, '_> {
         let arguments = [block.address, address, bytes];
         self.e.builtin(Builtin::MemoryMove, &arguments);
         self.validate_utf16(block.address, units);
-        let narrowed = self.call(Builtin::Utf16NarrowInPlace, &[block.address, units]);
+        let narrowed = self
+            .e
+            .value_of(Builtin::Utf16NarrowInPlace, &[block.address, units]);
         self.either(
             narrowed,
             |t| {

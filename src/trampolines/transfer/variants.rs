@@ -75,8 +75,7 @@ impl Transfer<'_, '_, '_> {
         let blocks = self.switch(discriminant, cases);
 
         for (case, block) in &blocks {
-            self.e.builder.switch_to_block(*block);
-            self.e.builder.seal_block(*block);
+            self.e.start(*block);
             let mut flat_to = Vec::new();
             if let Some(ty) = case {
                 let mut flat_from = self.case_values(*ty, &joined_from, from);
@@ -96,8 +95,7 @@ impl Transfer<'_, '_, '_> {
             self.e.builder.ins().jump(join, &arguments);
         }
 
-        self.e.builder.switch_to_block(join);
-        self.e.builder.seal_block(join);
+        self.e.start(join);
         if let Destination::Flat(values) = to {
             values.extend(self.e.builder.block_params(join));
         }
@@ -139,8 +137,7 @@ impl Transfer<'_, '_, '_> {
             }
             switch.emit(&mut self.e.builder, discriminant, invalid);
         }
-        self.e.builder.switch_to_block(invalid);
-        self.e.builder.seal_block(invalid);
+        self.e.start(invalid);
         self.e.raise(TrapCode::InvalidDiscriminant, None);
         blocks
     }
@@ -157,8 +154,7 @@ impl Transfer<'_, '_, '_> {
             };
             self.e.builder.ins().brif(is_case, *target, &[], next, &[]);
             if index > 0 {
-                self.e.builder.switch_to_block(next);
-                self.e.builder.seal_block(next);
+                self.e.start(next);
             }
         }
     }
