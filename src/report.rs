@@ -61,9 +61,7 @@ impl Statistics {
             .core_instances
             .iter()
             .map(|instance| instance.module);
-        let core_functions = modules
-            .map(|id| program.modules[id.index()].bodies.len())
-            .sum();
+        let core_functions = modules.map(|id| program.modules[id].bodies.len()).sum();
         let compiled_core_functions = compiled.functions.keys().filter(|key| is_core(key)).count();
         let types = program
             .trampolines

@@ -216,10 +216,7 @@ fn exports(out: &mut String, metadata: &Metadata) -> Result<()> {
         let what = match &export.item {
             ExportItem::Function { ty, .. } => metadata.display_func(ty),
             ExportItem::HostFunc(id) => {
-                format!(
-                    "the import {}",
-                    metadata.imports[id.index()].path.join(" / ")
-                )
+                format!("the import {}", metadata.imports[*id].path.join(" / "))
             }
             ExportItem::Resource(_) => "resource".to_string(),
             ExportItem::Type(ty) => format!("type = {}", metadata.display(*ty)),
@@ -254,7 +251,7 @@ fn core_interface(out: &mut String, core: &CoreInterface) -> Result<()> {
     for export in &core.exports {
         let what = match &export.item {
             CoreExportItem::Func { ty, .. } => core_func(ty),
-            CoreExportItem::HostFunc(id) => core_func(&core.imports[id.index()].ty),
+            CoreExportItem::HostFunc(id) => core_func(&core.imports[*id].ty),
             CoreExportItem::Memory(id) => id.to_string(),
             CoreExportItem::Table(id) => id.to_string(),
             CoreExportItem::Global { ty, mutable, .. } => core_global(*ty, *mutable),
@@ -314,7 +311,7 @@ fn slabs(out: &mut String, metadata: &Metadata) -> Result<()> {
     for (index, slab) in metadata.slabs.iter().enumerate() {
         let image: u64 = slab.extents.iter().map(|extent| extent.length).sum();
         let memory = match slab.memory {
-            Some(id) => format!("{id} of {} pages", metadata.memories[id.index()].minimum),
+            Some(id) => format!("{id} of {} pages", metadata.memories[id].minimum),
             None => "no memory".to_string(),
         };
         writeln!(

@@ -98,7 +98,7 @@ impl Reach {
         session: &Session<'_>,
         memory: MemoryId,
     ) -> Value {
-        match session.layout.memories[memory.index()].place {
+        match session.layout.memories[memory].place {
             MemoryPlace::Slab(slab) => self.slab_context(builder, slab),
             MemoryPlace::Shared(id) => {
                 self.load_shared(builder, session, id, offset_of!(SharedMemoryState, base))
@@ -117,7 +117,7 @@ impl Reach {
         if let Some(length) = session.layout.constant_memory_length(memory) {
             return builder.ins().iconst(types::I64, length.cast_signed());
         }
-        if let Some(id) = session.layout.memories[memory.index()].shared() {
+        if let Some(id) = session.layout.memories[memory].shared() {
             // Others may let it grow.
             let field = offset_of!(SharedMemoryState, length);
             let length = self.load_shared(builder, session, id, field);

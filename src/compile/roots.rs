@@ -1,8 +1,7 @@
 //! What the host can reach of a program: where compiling starts.
 
 use crate::codegen::Session;
-use crate::program::{CoreFunc, CoreItem};
-use trampette_artifact::ids::{ResourceId, UnitId};
+use crate::program::{CoreFunc, CoreItem, unit_of};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
 
@@ -22,7 +21,7 @@ pub(super) fn roots(session: &Session<'_>) -> Vec<FuncKey> {
             }
         }
     }
-    for (index, resource) in program.resources.iter().enumerate() {
+    for (id, resource) in program.resources.iter_with_ids() {
         let drops = matches!(
             resource.info,
             Resource::Defined {
@@ -31,7 +30,7 @@ pub(super) fn roots(session: &Session<'_>) -> Vec<FuncKey> {
             }
         );
         if drops {
-            keys.push(FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index)));
+            keys.push(FuncKey::ResourceDrop(Abi::Native, id));
         }
     }
     for (step, actions) in session.layout.startup.iter().enumerate() {
@@ -41,7 +40,7 @@ pub(super) fn roots(session: &Session<'_>) -> Vec<FuncKey> {
     }
     for export in &program.core_exports {
         if let CoreItem::Func(CoreFunc::Module(instance, func)) = export.item {
-            keys.push(FuncKey::ArrayToWasm(UnitId(instance.0), func));
+            keys.push(FuncKey::ArrayToWasm(unit_of(instance), func));
         }
     }
     keys

@@ -31,10 +31,8 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 Ok(module)
             })
             .with_context(|| format!("the core module given for `{name}`"))?;
-        let id = ModuleId::new(self.program.modules.len());
         self.module_names.push(module_names(&module));
-        self.program.modules.push(module);
-        Ok(id)
+        Ok(self.program.modules.push(module))
     }
 
     fn check_module(&self, module: &Module<'a>, path: &[&'a str]) -> Result<()> {

@@ -171,14 +171,14 @@ impl<'p, 'a> Flattener<'p, 'a> {
         let options = self.options(scope, options)?;
         let ty = match func {
             Func::Intrinsic(intrinsic) => return Ok(CoreFunc::Intrinsic(intrinsic)),
-            Func::Imported(import) => self.import_types[import.index()].clone(),
+            Func::Imported(import) => self.import_types[import].clone(),
             Func::Lifted(lift) => self.lifts[lift].ty.clone(),
         };
         let types = &self.program.types;
         let signature = flatten::lowered(types, &ty, options.width());
         Ok(match func {
             Func::Imported(import) => {
-                self.program.imports[import.index()].used = true;
+                self.program.imports[import].used = true;
                 self.trampoline(
                     TrampolineIdentity::LowerImport(import, options.clone()),
                     signature,
@@ -212,10 +212,9 @@ impl<'p, 'a> Flattener<'p, 'a> {
         if let Some(id) = self.trampolines.get(&identity) {
             return CoreFunc::Trampoline(*id);
         }
-        let id = TrampolineId::new(self.program.trampolines.len());
         let kind = kind(self);
         let trampoline = Trampoline { kind, signature };
-        self.program.trampolines.push(trampoline);
+        let id = self.program.trampolines.push(trampoline);
         self.trampolines.insert(identity, id);
         CoreFunc::Trampoline(id)
     }

@@ -8,7 +8,7 @@ use crate::program::module::Module;
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::HashMap;
 use std::ops::Range;
-use trampette_artifact::ids::ModuleId;
+use trampette_artifact::ids::{IdVec, ModuleId};
 use wasmparser::types::Types;
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExport, ComponentImport, ComponentInstance,
@@ -23,8 +23,8 @@ pub(super) type DefinitionIndex = usize;
 pub(super) struct Definitions<'a> {
     /// Components in order of appearance.
     pub components: Vec<ComponentDefinition<'a>>,
-    /// Core modules in order of appearance; the index is the [`ModuleId`].
-    pub modules: Vec<Module<'a>>,
+    /// Core modules in order of appearance.
+    pub modules: IdVec<ModuleId, Module<'a>>,
     /// The types of the outermost component's imports and exports.
     pub types: Option<Types>,
 }
@@ -65,7 +65,7 @@ impl<'a> Definitions<'a> {
             validator: Validator::new_with_features(features()),
             result: Definitions {
                 components: vec![ComponentDefinition::default()],
-                modules: Vec::new(),
+                modules: IdVec::new(),
                 types: None,
             },
             open: vec![0],
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
                 unchecked_range, ..
             } => {
                 let range = self.range(&unchecked_range)?;
-                let id = ModuleId::new(self.result.modules.len());
+                let id = self.result.modules.next_id();
                 self.push(unchecked_range.start, Definition::CoreModule(id))?;
                 return Ok(Some(ModuleBuilder::new(self.bytes, range)));
             }

@@ -3,7 +3,6 @@
 use super::flatten::{Flattener, Func, InstanceIndex, Item};
 use super::types::TypeValue;
 use anyhow::{Context, Result};
-use trampette_artifact::ids::ExportId;
 use trampette_artifact::metadata::{Export, ExportItem};
 use trampette_artifact::types::FuncType;
 use wasmparser::component_types::{ComponentEntityType, ComponentInstanceTypeId};
@@ -79,7 +78,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             Item::CoreModule(module) => ExportItem::CoreModule(module),
             Item::Func(Func::Lifted(lift)) => self.export_lifted(lift, path),
             Item::Func(Func::Imported(import)) => {
-                self.program.imports[import.index()].used = true;
+                self.program.imports[import].used = true;
                 ExportItem::HostFunc(import)
             }
             Item::Func(Func::Intrinsic(_)) => {
@@ -104,13 +103,11 @@ impl<'p, 'a> Flattener<'p, 'a> {
     fn export_lifted(&mut self, lift: usize, path: &[&'a str]) -> ExportItem {
         let mut lift = self.lifts[lift].clone();
         lift.name = path.join("#");
-        let item = ExportItem::Function {
-            id: ExportId::new(self.program.lifts.len()),
+        ExportItem::Function {
             ty: FuncType::clone(&lift.ty),
             post_return: lift.options.post_return.is_some(),
-        };
-        self.program.lifts.push(lift);
-        item
+            id: self.program.lifts.push(lift),
+        }
     }
 
     fn push_export(&mut self, item: ExportItem, path: &[&'a str]) {

@@ -14,7 +14,7 @@ use super::parse::ParseOptions;
 use super::types::TypeValue;
 use crate::program::module::{EntityKind, Module};
 use crate::program::{
-    ComponentInstance, CoreFunc, CoreInstance, CoreItem, LiftedFunction, Program, Step,
+    ComponentInstance, CoreFunc, CoreInstance, CoreItem, LiftedFunction, Program, Step, define,
 };
 use anyhow::{Context, Result, bail};
 use indexmap::{IndexMap, IndexSet};
@@ -130,11 +130,10 @@ pub(super) struct Flattener<'p, 'a> {
     /// Function types that [`TypeValue::Func`] names.
     pub func_types: IndexSet<Arc<FuncType>>,
     /// Types of `program.imports`.
-    pub import_types: Vec<Arc<FuncType>>,
+    pub import_types: IdVec<ImportId, Arc<FuncType>>,
     /// Trampolines made so far, by what makes them equal.
     pub trampolines: HashMap<super::canonical::TrampolineIdentity, TrampolineId>,
-    /// By [`ModuleId`].
-    pub module_names: Vec<ModuleNames<'a>>,
+    pub module_names: IdVec<ModuleId, ModuleNames<'a>>,
     interpreted: usize,
     depth: usize,
 }
@@ -153,7 +152,7 @@ pub(super) fn entry<T: Clone>(space: &[T], index: u32, what: &str) -> Result<T> 
 impl<'p, 'a> Flattener<'p, 'a> {
     pub(super) fn new(
         definitions: &'p Definitions<'a>,
-        modules: Vec<Module<'a>>,
+        modules: IdVec<ModuleId, Module<'a>>,
         bytes: &'a [u8],
         options: &'p ParseOptions,
     ) -> Self {
@@ -171,7 +170,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             instances: Vec::new(),
             lifts: Vec::new(),
             func_types: IndexSet::new(),
-            import_types: Vec::new(),
+            import_types: IdVec::new(),
             trampolines: HashMap::new(),
             interpreted: 0,
             depth: 0,
@@ -263,8 +262,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         supply: &Supply<'p, 'a>,
     ) -> Result<InstanceIndex> {
         self.check_instance_limit()?;
-        let id = ComponentInstanceId::new(self.program.component_instances.len());
-        self.program.component_instances.push(instance);
+        let id = self.program.component_instances.push(instance);
         let scope = self.new_scope(closure.outer, id);
         let definitions = self.definitions;
         let component = definitions
@@ -280,7 +278,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
                     Err(error) => anyhow::Error::new(Located {
                         message: format!("{error:#}"),
                         offset: *offset,
-                        instance: self.program.component_instances[id.index()].name.clone(),
+                        instance: self.program.component_instances[id].name.clone(),
                     }),
                 })?;
         }
@@ -392,7 +390,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     /// A component instance about to be made by the next definition of `scope`.
     fn child(&self, scope: ScopeIndex, component: &ComponentDefinition<'a>) -> ComponentInstance {
         let scope = &self.scopes[scope];
-        let parent = &self.program.component_instances[scope.component_instance.index()];
+        let parent = &self.program.component_instances[scope.component_instance];
         let index = scope.instances.len();
         let name = u32::try_from(index)
             .ok()
@@ -419,11 +417,11 @@ impl<'p, 'a> Flattener<'p, 'a> {
         match item {
             Item::Func(Func::Lifted(lift)) if self.lifts[lift].name.is_empty() => {
                 let instance = self.lifts[lift].options.instance;
-                let instance = &self.program.component_instances[instance.index()].name;
+                let instance = &self.program.component_instances[instance].name;
                 self.lifts[lift].name = format!("{instance}#{name}");
             }
             Item::Type(TypeValue::Resource(resource)) => {
-                let definition = &mut self.program.resources[resource.index()];
+                let definition = &mut self.program.resources[resource];
                 if let Resource::Defined { name: known, .. } = &mut definition.info
                     && known == UNNAMED_RESOURCE
                 {
@@ -548,8 +546,8 @@ impl<'p, 'a> Flattener<'p, 'a> {
             CoreInstanceValue::Exports(items) => return items.get(name).copied(),
             CoreInstanceValue::Instantiated(id) => *id,
         };
-        let instance = self.program.core_instances.get(id.index())?;
-        let names = self.module_names.get(instance.module.index())?;
+        let instance = self.program.core_instances.get(id)?;
+        let names = self.module_names.get(instance.module)?;
         let (kind, index) = *names.exports.get(name)?;
         let imports = &names.imports[kind as usize];
         if let Some(position) = imports.get(index as usize) {
@@ -576,7 +574,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         let module = self
             .program
             .modules
-            .get(module_id.index())
+            .get(module_id)
             .context("unknown core module")?;
         let defined = |all: usize, imported: u32| all.saturating_sub(imported as usize);
         let memories = defined(module.memories.len(), module.imported_memories);
@@ -586,7 +584,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         let imported = module.imports.len();
         self.count(imported + memories + tables + globals + tags)?;
 
-        let module = &self.program.modules[module_id.index()];
+        let module = &self.program.modules[module_id];
         let mut imports = Vec::with_capacity(imported);
         for import in &module.imports {
             let item = arguments
@@ -603,36 +601,20 @@ impl<'p, 'a> Flattener<'p, 'a> {
         }
 
         let program = &mut self.program;
-        let id = CoreInstanceId::new(program.core_instances.len());
+        let id = program.core_instances.next_id();
         let instance = CoreInstance {
             module: module_id,
             component_instance: self.scopes[scope].component_instance,
             imports,
-            memories: define_all(&mut program.memories, id, memories, MemoryId::new),
-            tables: define_all(&mut program.tables, id, tables, TableId::new),
-            globals: define_all(&mut program.globals, id, globals, GlobalId::new),
-            tags: define_all(&mut program.tags, id, tags, TagId::new),
+            memories: define(&mut program.memories, id, memories),
+            tables: define(&mut program.tables, id, tables),
+            globals: define(&mut program.globals, id, globals),
+            tags: define(&mut program.tags, id, tags),
         };
         program.core_instances.push(instance);
         program.steps.push(Step::InstantiateCore(id));
         Ok(id)
     }
-}
-
-/// Registers the entities that a new core instance defines.
-fn define_all<T>(
-    all: &mut Vec<crate::program::Definition>,
-    instance: CoreInstanceId,
-    count: usize,
-    id: fn(usize) -> T,
-) -> Vec<T> {
-    let first = all.len();
-    all.extend((0..count).map(|index| crate::program::Definition {
-        instance,
-        // Validation limits every index space to far less than 2^32.
-        index: index as u32,
-    }));
-    (first..all.len()).map(id).collect()
 }
 
 pub(super) fn module_names<'a>(module: &Module<'a>) -> ModuleNames<'a> {

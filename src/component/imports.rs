@@ -7,7 +7,6 @@ use crate::program::ResourceDefinition;
 use crate::program::intrinsic::intrinsic_type;
 use anyhow::{Context, Result, bail, ensure};
 use std::sync::Arc;
-use trampette_artifact::ids::*;
 use trampette_artifact::key::Intrinsic;
 use trampette_artifact::metadata::{Import, Resource};
 use trampette_artifact::types::{FuncType, Type};
@@ -57,13 +56,12 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 if provider == Provider::Intrinsics {
                     return self.intrinsic(path.last().copied().unwrap_or_default(), &ty);
                 }
-                self.program.imports.push(Import {
+                let id = self.program.imports.push(Import {
                     path: owned_path(),
                     ty: FuncType::clone(&ty),
                     used: false,
                 });
                 self.import_types.push(ty);
-                let id = ImportId::new(self.program.imports.len() - 1);
                 Item::Func(Func::Imported(id))
             }
             ComponentTypeRef::Type(TypeBounds::Eq(index)) => {
@@ -74,11 +72,10 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 Item::Type(bound)
             }
             ComponentTypeRef::Type(TypeBounds::SubResource) => {
-                self.program.resources.push(ResourceDefinition {
+                let id = self.program.resources.push(ResourceDefinition {
                     info: Resource::Imported { path: owned_path() },
                     destructor: None,
                 });
-                let id = ResourceId::new(self.program.resources.len() - 1);
                 Item::Type(TypeValue::Resource(id))
             }
             ComponentTypeRef::Instance(index) => {

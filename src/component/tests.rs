@@ -88,10 +88,11 @@ fn lifted_functions_become_adapters_and_exports() -> Result<()> {
     // Equal trampolines are shared.
     assert_eq!(program.trampolines.len(), 1);
     assert_eq!(
-        program.trampolines[0].signature.to_string(),
+        program.trampolines[TrampolineId(0)].signature.to_string(),
         "(i32, i32, i32)"
     );
-    let TrampolineKind::Adapter { lift, options, .. } = &program.trampolines[0].kind else {
+    let TrampolineKind::Adapter { lift, options, .. } = &program.trampolines[TrampolineId(0)].kind
+    else {
         panic!("not an adapter");
     };
     assert_eq!(lift.name, "linked/server#greet");
@@ -106,9 +107,12 @@ fn lifted_functions_become_adapters_and_exports() -> Result<()> {
     assert_eq!(options.encoding, StringEncoding::Utf16);
     assert_eq!(options.memory, Some((MemoryId(1), PointerWidth::P32)));
     let trampoline = CoreItem::Func(CoreFunc::Trampoline(TrampolineId(0)));
-    assert_eq!(program.core_instances[2].imports, [trampoline; 2]);
     assert_eq!(
-        program.core_instances[2].component_instance,
+        program.core_instances[CoreInstanceId(2)].imports,
+        [trampoline; 2]
+    );
+    assert_eq!(
+        program.core_instances[CoreInstanceId(2)].component_instance,
         ComponentInstanceId(2)
     );
 
@@ -185,7 +189,7 @@ fn aliases_of_aliases_dissolve() -> Result<()> {
                 (export "g" (global $through "g2")) (export "e" (tag $through "e2")))))))"#,
     )?;
     assert_eq!(
-        program.core_instances[3].imports,
+        program.core_instances[CoreInstanceId(3)].imports,
         [
             CoreItem::Memory(MemoryId(3)),
             CoreItem::Func(CoreFunc::Module(CoreInstanceId(1), 1)),
@@ -199,7 +203,7 @@ fn aliases_of_aliases_dissolve() -> Result<()> {
         instance: CoreInstanceId(1),
         index: 1,
     };
-    assert_eq!(program.memories[3], place);
+    assert_eq!(program.memories[MemoryId(3)], place);
     assert_eq!(program.steps.len(), 4);
     let signature = program.signature(CoreFunc::Module(CoreInstanceId(1), 1))?;
     assert_eq!(signature.params[..], [CoreType::I64]);
@@ -257,7 +261,7 @@ fn imports_are_evaluated_from_instance_types() -> Result<()> {
         ]
     );
     assert_eq!(program.resources.len(), 1);
-    let Resource::Imported { path } = &program.resources[0].info else {
+    let Resource::Imported { path } = &program.resources[ResourceId(0)].info else {
         panic!("not imported");
     };
     assert_eq!(path.join("#"), "a:b/types@0.2.0#stream");
@@ -309,13 +313,13 @@ fn each_instance_has_resources_of_its_own() -> Result<()> {
         ["thing instance1", "thing instance2", "resource instance0"]
     );
     assert_eq!(
-        program.resources[1].destructor,
+        program.resources[ResourceId(1)].destructor,
         Some(CoreFunc::Module(CoreInstanceId(1), 0))
     );
     // Three for each instance, and the root's.
     assert_eq!(program.trampolines.len(), 7);
     assert!(matches!(
-        program.trampolines[6].kind,
+        program.trampolines[TrampolineId(6)].kind,
         TrampolineKind::ResourceDrop {
             resource: ResourceId(1),
             instance: ComponentInstanceId(0)
@@ -340,9 +344,12 @@ fn long_signatures_go_through_memory() -> Result<()> {
             (core func (canon lower (func $many) (memory $memory) (realloc $realloc)))
             (core func (canon lower (func $one) (memory $memory) (realloc $realloc))))"#
     ))?;
-    assert_eq!(program.trampolines[0].signature.to_string(), "(i32, i32)");
     assert_eq!(
-        program.trampolines[1].signature.to_string(),
+        program.trampolines[TrampolineId(0)].signature.to_string(),
+        "(i32, i32)"
+    );
+    assert_eq!(
+        program.trampolines[TrampolineId(1)].signature.to_string(),
         "(i32, i64) -> f64"
     );
     Ok(())
@@ -361,7 +368,7 @@ fn memory64_options_have_wide_addresses() -> Result<()> {
                 (realloc (core func $libc "realloc")))))"#,
     )?;
     assert_eq!(
-        program.trampolines[0].signature.to_string(),
+        program.trampolines[TrampolineId(0)].signature.to_string(),
         "(i64, i64, i64)"
     );
     Ok(())
@@ -391,7 +398,10 @@ fn unsafe_intrinsics_need_the_option() -> Result<()> {
     let program = parse_component(&bytes, &options)?;
     assert_eq!((program.imports.len(), program.trampolines.len()), (0, 0));
     let load = CoreFunc::Intrinsic(Intrinsic::U8NativeLoad);
-    assert_eq!(program.core_instances[0].imports[1], CoreItem::Func(load));
+    assert_eq!(
+        program.core_instances[CoreInstanceId(0)].imports[1],
+        CoreItem::Func(load)
+    );
     assert_eq!(program.signature(load)?.to_string(), "(i64) -> i32");
 
     for (text, expected) in [
@@ -684,7 +694,7 @@ fn parses_the_corpus() -> Result<()> {
         assert!(!program.print().is_empty());
         assert!(!program.exports.is_empty(), "{name}");
         for instance in &program.core_instances {
-            let module = &program.modules[instance.module.index()];
+            let module = &program.modules[instance.module];
             assert_eq!(module.imports.len(), instance.imports.len());
         }
         for lift in &program.lifts {

@@ -119,15 +119,14 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 Some(func)
             }
         };
-        self.program.resources.push(ResourceDefinition {
+        Ok(self.program.resources.push(ResourceDefinition {
             info: Resource::Defined {
                 instance: self.scopes[scope].component_instance,
                 has_destructor: destructor.is_some(),
                 name: UNNAMED_RESOURCE.to_string(),
             },
             destructor,
-        });
-        Ok(ResourceId::new(self.program.resources.len() - 1))
+        }))
     }
 
     fn func_type(&self, scope: ScopeIndex, ty: &ComponentFuncType<'a>) -> Result<FuncType> {

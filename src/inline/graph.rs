@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use trampette_artifact::ids::{FunctionId, TableId, UnitId};
+use trampette_artifact::ids::{TableId, UnitId};
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use wasmparser::Operator;
 
@@ -163,8 +163,8 @@ fn look_at(
 }
 
 fn core_edges(session: &Session<'_>, unit: UnitId, function: u32) -> Option<Edges> {
-    let binding = session.layout.units.get(unit.index())?;
-    let module = &session.program.modules[binding.module.index()];
+    let binding = session.layout.units.get(unit)?;
+    let module = &session.program.modules[binding.module];
     let body = module.bodies.get(function as usize)?;
     let mut edges = Edges::default();
     let mut reader = body.body.get_operators_reader().ok()?;
@@ -185,7 +185,7 @@ fn core_edges(session: &Session<'_>, unit: UnitId, function: u32) -> Option<Edge
                     // Translated as a direct call.
                     (Some(index), Some(settled)) => {
                         let id = settled.entries.get(usize::try_from(index).ok()?);
-                        let callee = id.and_then(|id| session.layout.function(FunctionId(*id)));
+                        let callee = id.and_then(|id| session.layout.function((*id)?));
                         if let Some(callee) = callee {
                             edges.call(callee.key());
                         }

@@ -7,11 +7,10 @@ use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::ids::*;
 
 /// One unit per core instance. Slabs, signatures and run-time segments are not assigned yet.
-pub(super) fn bind_units(program: &Program<'_>) -> Result<Vec<UnitBinding>> {
-    let instances = program.core_instances.iter().enumerate();
+pub(super) fn bind_units(program: &Program<'_>) -> Result<IdVec<UnitId, UnitBinding>> {
+    let instances = program.core_instances.iter_with_ids();
     instances
-        .map(|(index, instance)| {
-            let id = CoreInstanceId::new(index);
+        .map(|(id, instance)| {
             bind_unit(program, id, instance).with_context(|| format!("cannot bind {id}"))
         })
         .collect()
@@ -24,7 +23,7 @@ fn bind_unit(
 ) -> Result<UnitBinding> {
     let module = program
         .modules
-        .get(instance.module.index())
+        .get(instance.module)
         .with_context(|| format!("there is no {}", instance.module))?;
     let mut unit = UnitBinding {
         module: instance.module,
@@ -89,8 +88,8 @@ pub(super) fn defining_module<'p, 'a>(
 ) -> Result<(&'p Module<'a>, usize)> {
     let module = program
         .core_instances
-        .get(definition.instance.index())
-        .and_then(|instance| program.modules.get(instance.module.index()))
+        .get(definition.instance)
+        .and_then(|instance| program.modules.get(instance.module))
         .with_context(|| format!("there is no {}", definition.instance))?;
     Ok((module, (imported(module) + definition.index) as usize))
 }

@@ -4,9 +4,10 @@
 //! that exist already, all of which some core instance of the component defines. Of a lone module, what
 //! depends on a global whose value the host supplies is evaluated at start-up.
 
+use super::functions::{id_at, index_of, reference_bits, reference_from_bits};
 use super::{ConstOperand, ConstOperator, ConstValue, Layout};
 use crate::program::module::{ElementItems, ElementSegment, Module, SegmentMode};
-use crate::program::{CoreFunc, CoreItem, Program, Step};
+use crate::program::{CoreFunc, CoreItem, Program, Step, unit_of};
 use anyhow::{Context, Result, bail};
 use indexmap::IndexSet;
 use trampette_artifact::ids::*;
@@ -15,10 +16,10 @@ use wasmparser::{ConstExpr, Operator};
 /// The values of a program's constant expressions.
 #[derive(Debug, Default)]
 pub(super) struct Constants {
-    /// Initial values of globals by [`GlobalId`].
-    pub globals: Vec<Option<ConstOperand>>,
-    /// Values in each unit, by [`UnitId`].
-    pub units: Vec<UnitConstants>,
+    /// Initial values of globals.
+    pub globals: IdVec<GlobalId, Option<ConstOperand>>,
+    /// Values in each unit.
+    pub units: IdVec<UnitId, UnitConstants>,
     /// Whether each of the layout's functions escapes.
     escaping: Vec<bool>,
 }
@@ -27,9 +28,9 @@ pub(super) struct Constants {
 #[derive(Debug, Default)]
 pub(super) struct UnitConstants {
     /// Initial value of the entries of each defined table.
-    pub tables: Vec<u32>,
+    pub tables: Vec<Option<FunctionId>>,
     /// The entries of each element segment; none of those that nothing can read.
-    pub elements: Vec<Vec<u32>>,
+    pub elements: Vec<Vec<Option<FunctionId>>>,
     /// Where active element segments go.
     pub element_offsets: Vec<Option<ConstOperand>>,
     /// Where active data segments go.
@@ -41,7 +42,7 @@ pub(super) struct UnitConstants {
 /// name them whose entries never become references.
 pub(super) fn evaluate(program: &Program<'_>, layout: &mut Layout) -> Result<Constants> {
     let mut constants = Constants {
-        globals: vec![None; program.globals.len()],
+        globals: vec![None; program.globals.len()].into(),
         units: (0..layout.units.len())
             .map(|_| UnitConstants::default())
             .collect(),
@@ -66,21 +67,27 @@ fn order_functions(layout: &mut Layout, constants: &mut Constants) {
         return; // They do already.
     }
     order.extend(kept);
-    let mut ids = vec![0; order.len() + 1];
+    let mut ids = vec![FunctionId(0); order.len()];
     for (new, old) in order.iter().enumerate() {
-        ids[old + 1] = new as u32 + 1;
+        ids[*old] = id_at(new);
     }
+    let renumber = |id: &mut FunctionId| {
+        if let Some(index) = index_of(*id) {
+            *id = ids[index];
+        }
+    };
     layout.functions = order.iter().map(|old| layout.functions[*old]).collect();
     for value in constants.globals.iter_mut().flatten() {
-        if let ConstOperand::Value(ConstValue::Ref(id)) = value {
-            *id = ids[*id as usize];
+        if let ConstOperand::Value(ConstValue::Ref(bits)) = value {
+            let mut id = reference_from_bits(*bits);
+            id.iter_mut().for_each(renumber);
+            *bits = reference_bits(id);
         }
     }
     for unit in &mut constants.units {
         let tables = unit.tables.iter_mut();
-        for id in tables.chain(unit.elements.iter_mut().flatten()) {
-            *id = ids[*id as usize];
-        }
+        let all = tables.chain(unit.elements.iter_mut().flatten());
+        all.flatten().for_each(renumber);
     }
 }
 
@@ -92,10 +99,10 @@ fn evaluate_unit(
 ) -> Result<()> {
     let unit = layout
         .units
-        .get(id.index())
+        .get(unit_of(id))
         .with_context(|| format!("there is no {id}"))?;
-    let module = &program.modules[unit.module.index()];
-    let instance = &program.core_instances[id.index()];
+    let module = &program.modules[unit.module];
+    let instance = &program.core_instances[id];
     let mut evaluator = Evaluator {
         functions: &mut layout.functions,
         escaping: &mut constants.escaping,
@@ -113,16 +120,16 @@ fn evaluate_unit(
                 0 => evaluator.value(init)?,
                 _ => ConstOperand::Global(id),
             };
-            evaluator.globals[id.index()] = Some(value);
+            evaluator.globals[id] = Some(value);
         }
     }
     let mut values = UnitConstants::default();
     let tables = &module.tables[module.imported_tables as usize..];
     for (table, id) in tables.iter().zip(&instance.tables) {
-        evaluator.escape = !layout.facts.tables[id.index()].is_constant();
+        evaluator.escape = !layout.facts.tables[*id].is_constant();
         let value = match &table.init {
             Some(init) => evaluator.reference(init)?,
-            None => 0,
+            None => None,
         };
         values.tables.push(value);
     }
@@ -130,7 +137,7 @@ fn evaluate_unit(
         evaluator.escape = match segment.mode {
             SegmentMode::Active { index, .. } => {
                 let table = unit.tables[index as usize];
-                !layout.facts.tables[table.index()].is_constant()
+                !layout.facts.tables[table].is_constant()
             }
             _ => true,
         };
@@ -156,7 +163,7 @@ fn evaluate_unit(
             evaluator.function(*function)?;
         }
     }
-    constants.units[id.index()] = values;
+    constants.units[unit_of(id)] = values;
     Ok(())
 }
 
@@ -176,11 +183,11 @@ struct Evaluator<'e> {
     escape: bool,
     unit_functions: &'e [CoreFunc],
     unit_globals: &'e [GlobalId],
-    globals: &'e mut Vec<Option<ConstOperand>>,
+    globals: &'e mut IdVec<GlobalId, Option<ConstOperand>>,
 }
 
 impl Evaluator<'_> {
-    fn function(&mut self, index: u32) -> Result<u32> {
+    fn function(&mut self, index: u32) -> Result<FunctionId> {
         let func = self
             .unit_functions
             .get(index as usize)
@@ -188,21 +195,22 @@ impl Evaluator<'_> {
         let index = self.functions.insert_full(*func).0;
         self.escaping.resize(self.functions.len(), false);
         self.escaping[index] |= self.escape;
-        Ok(u32::try_from(index + 1)?)
+        Ok(id_at(index))
     }
 
-    fn items(&mut self, items: &ElementItems<'_>) -> Result<Vec<u32>> {
+    fn items(&mut self, items: &ElementItems<'_>) -> Result<Vec<Option<FunctionId>>> {
         match items {
-            ElementItems::Functions(functions) => {
-                functions.iter().map(|f| self.function(*f)).collect()
-            }
+            ElementItems::Functions(functions) => functions
+                .iter()
+                .map(|f| self.function(*f).map(Some))
+                .collect(),
             ElementItems::Expressions(all) => all.iter().map(|e| self.reference(e)).collect(),
         }
     }
 
-    fn reference(&mut self, expr: &ConstExpr<'_>) -> Result<u32> {
+    fn reference(&mut self, expr: &ConstExpr<'_>) -> Result<Option<FunctionId>> {
         match self.value(expr)? {
-            ConstOperand::Value(ConstValue::Ref(id)) => Ok(id),
+            ConstOperand::Value(ConstValue::Ref(bits)) => Ok(reference_from_bits(bits)),
             ConstOperand::Global(_) => bail!(
                 "a reference in a table or element segment is that of an imported global, \
                  which must be bound to a module"
@@ -225,11 +233,11 @@ impl Evaluator<'_> {
                 Operator::V128Const { value } => ConstValue::V128(*value.bytes()),
                 Operator::RefNull { .. } => ConstValue::Ref(0),
                 Operator::RefFunc { function_index } => {
-                    ConstValue::Ref(self.function(function_index)?)
+                    ConstValue::Ref(self.function(function_index)?.0)
                 }
                 Operator::GlobalGet { global_index } => {
                     let id = self.unit_globals.get(global_index as usize).copied();
-                    let global = id.and_then(|id| Some((id, self.globals[id.index()].as_ref()?)));
+                    let global = id.and_then(|id| Some((id, self.globals[id].as_ref()?)));
                     let (id, value) = global.with_context(|| {
                         format!("global {global_index} has no value yet at byte offset {offset:#x}")
                     })?;

@@ -7,8 +7,8 @@
 use super::bind::defining_module;
 use super::consts::Constants;
 use super::{GlobalPlace, Layout};
-use crate::program::Program;
 use crate::program::module::{CoreType, RefKind};
+use crate::program::{Program, unit_of};
 use anyhow::{Context, Result, ensure};
 use std::cmp::Reverse;
 use trampette_artifact::ids::*;
@@ -60,15 +60,16 @@ pub(super) fn place(
         hot: CONTEXT_HOT_GLOBALS_END.into(),
         cold: -i64::from(HOT_CONTEXT_SIZE),
     };
-    let mut cursors = vec![start; layout.slabs.len()];
+    let mut cursors = vec![start; layout.slabs.len()].into();
     place_globals(program, constants, layout, &mut cursors)?;
     place_tables(program, layout, &mut cursors)?;
-    for (index, (slab, cursor)) in layout.slabs.iter_mut().zip(&cursors).enumerate() {
+    let ids = layout.slabs.ids();
+    for (id, (slab, cursor)) in ids.zip(layout.slabs.iter_mut().zip(&cursors)) {
         let size = -Cursor::below(cursor.cold, 0, TABLE_ALIGNMENT);
         slab.context_size = u32::try_from(size)
             .ok()
             .filter(|size| u64::from(*size) <= ROOT_AND_CONTEXT_LIMIT)
-            .with_context(|| too_large(SlabId::new(index), size as u64))?;
+            .with_context(|| too_large(id, size as u64))?;
     }
     Ok(())
 }
@@ -88,31 +89,30 @@ fn place_globals(
     program: &Program<'_>,
     constants: &Constants,
     layout: &mut Layout,
-    cursors: &mut [Cursor],
+    cursors: &mut IdVec<SlabId, Cursor>,
 ) -> Result<()> {
     let count = program.globals.len();
-    layout.globals = vec![GlobalPlace::Constant(super::ConstValue::I32(0)); count];
+    layout.globals = vec![GlobalPlace::Constant(super::ConstValue::I32(0)); count].into();
     let mut variable = Vec::new();
-    for (index, definition) in program.globals.iter().enumerate() {
+    for (id, definition) in program.globals.iter_with_ids() {
         let (module, at) = defining_module(program, *definition, |m| m.imported_globals)?;
-        let id = GlobalId::new(index);
         let global = module
             .globals
             .get(at)
             .with_context(|| format!("{id} is not defined by its module"))?;
-        let value = constants.globals[index].as_ref();
+        let value = constants.globals[id].as_ref();
         let value = value.with_context(|| format!("no step of the plan initialises {id}"))?;
-        let changes = global.mutable && layout.facts.globals[index].written;
+        let changes = global.mutable && layout.facts.globals[id].written;
         match (value.value(), changes) {
-            (Some(value), false) => layout.globals[index] = GlobalPlace::Constant(value),
+            (Some(value), false) => layout.globals[id] = GlobalPlace::Constant(value),
             _ => variable.push((id, definition.instance, global.ty)),
         }
     }
     // The most used first; the order of definition (the stack pointer is usually global 0) among equals.
-    variable.sort_by_key(|(id, ..)| (Reverse(layout.facts.globals[id.index()].accesses), *id));
+    variable.sort_by_key(|(id, ..)| (Reverse(layout.facts.globals[*id].accesses), *id));
     for (id, instance, ty) in variable {
-        let slab = layout.units[instance.index()].slab;
-        let cursor = &mut cursors[slab.index()];
+        let slab = layout.units[unit_of(instance)].slab;
+        let cursor = &mut cursors[slab];
         let size = match ty {
             CoreType::V128 => 16,
             _ => 8,
@@ -121,7 +121,7 @@ fn place_globals(
             Some(at) => at,
             None => cursor.take_cold(size, size),
         };
-        layout.globals[id.index()] = GlobalPlace::Context {
+        layout.globals[id] = GlobalPlace::Context {
             slab,
             offset: ContextOffset(offset(at)?),
             ty,
@@ -130,18 +130,22 @@ fn place_globals(
     Ok(())
 }
 
-fn place_tables(program: &Program<'_>, layout: &mut Layout, cursors: &mut [Cursor]) -> Result<()> {
-    for (index, definition) in program.tables.iter().enumerate() {
+fn place_tables(
+    program: &Program<'_>,
+    layout: &mut Layout,
+    cursors: &mut IdVec<SlabId, Cursor>,
+) -> Result<()> {
+    for (id, definition) in program.tables.iter_with_ids() {
         let (module, at) = defining_module(program, *definition, |m| m.imported_tables)?;
         let table = module
             .tables
             .get(at)
-            .with_context(|| format!("{} is not defined by its module", TableId::new(index)))?;
+            .with_context(|| format!("{id} is not defined by its module"))?;
         let minimum = table.ty.initial;
-        let facts = layout.facts.tables[index];
+        let facts = layout.facts.tables[id];
         let maximum = table.ty.maximum.unwrap_or(u64::MAX);
         layout.tables.push(Table {
-            slab: layout.units[definition.instance.index()].slab,
+            slab: layout.units[unit_of(definition.instance)].slab,
             offset: 0,
             minimum,
             capacity: match facts.grows {
@@ -162,18 +166,17 @@ fn place_tables(program: &Program<'_>, layout: &mut Layout, cursors: &mut [Curso
         });
     }
     // Room to grow is the farthest away: the rest of the context stays together.
-    let mut order: Vec<usize> = (0..layout.tables.len()).collect();
-    order.sort_by_key(|index| (layout.tables[*index].growable, *index));
-    for index in order {
-        let table = &mut layout.tables[index];
-        let id = TableId::new(index);
+    let mut order: Vec<TableId> = layout.tables.ids().collect();
+    order.sort_by_key(|id| (layout.tables[*id].growable, *id));
+    for id in order {
+        let table = &mut layout.tables[id];
         let too_many = || format!("{id} has {} entries, too many", table.capacity);
         ensure!(
             table.capacity <= ROOT_AND_CONTEXT_LIMIT / TABLE_ENTRY_SIZE,
             too_many()
         );
         let size = (table.capacity * TABLE_ENTRY_SIZE) as i64;
-        let at = cursors[table.slab.index()].take_cold(size, TABLE_ALIGNMENT);
+        let at = cursors[table.slab].take_cold(size, TABLE_ALIGNMENT);
         table.offset = offset(at)?;
     }
     Ok(())

@@ -8,7 +8,8 @@
 
 use super::UnitBinding;
 use crate::program::module::SegmentMode;
-use crate::program::{CoreItem, Instantiation, Program, Step};
+use crate::program::{CoreItem, Instantiation, Program, Step, unit_of};
+use trampette_artifact::ids::{GlobalId, IdVec, MemoryId, TableId, UnitId};
 
 /// Most entries of a table whose contents are constants.
 const SEALED_TABLE_LIMIT: u64 = 1 << 20;
@@ -16,12 +17,12 @@ const SEALED_TABLE_LIMIT: u64 = 1 << 20;
 /// What can change in a program.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// By [`TableId`](trampette_artifact::ids::TableId).
-    pub tables: Vec<TableFacts>,
-    /// By [`MemoryId`](trampette_artifact::ids::MemoryId).
-    pub memories: Vec<MemoryFacts>,
-    /// By [`GlobalId`](trampette_artifact::ids::GlobalId).
-    pub globals: Vec<GlobalFacts>,
+    /// Of each table.
+    pub tables: IdVec<TableId, TableFacts>,
+    /// Of each memory.
+    pub memories: IdVec<MemoryId, MemoryFacts>,
+    /// Of each global.
+    pub globals: IdVec<GlobalId, GlobalFacts>,
 }
 
 /// What can happen to a table.
@@ -68,11 +69,11 @@ pub(crate) struct GlobalFacts {
 }
 
 /// Finds the facts of a program whose units are bound.
-pub(super) fn find(program: &Program<'_>, units: &[UnitBinding]) -> Facts {
+pub(super) fn find(program: &Program<'_>, units: &IdVec<UnitId, UnitBinding>) -> Facts {
     let mut facts = Facts {
-        tables: vec![TableFacts::default(); program.tables.len()],
-        memories: vec![MemoryFacts::default(); program.memories.len()],
-        globals: vec![GlobalFacts::default(); program.globals.len()],
+        tables: vec![TableFacts::default(); program.tables.len()].into(),
+        memories: vec![MemoryFacts::default(); program.memories.len()].into(),
+        globals: vec![GlobalFacts::default(); program.globals.len()].into(),
     };
     facts.instructions(program, units);
     facts.late_segments(program, units);
@@ -91,22 +92,22 @@ pub(super) fn find(program: &Program<'_>, units: &[UnitBinding]) -> Facts {
 }
 
 impl Facts {
-    fn instructions(&mut self, program: &Program<'_>, units: &[UnitBinding]) {
+    fn instructions(&mut self, program: &Program<'_>, units: &IdVec<UnitId, UnitBinding>) {
         for unit in units {
-            let uses = &program.modules[unit.module.index()].uses;
+            let uses = &program.modules[unit.module].uses;
             for (index, table) in unit.tables.iter().enumerate() {
-                let facts = &mut self.tables[table.index()];
+                let facts = &mut self.tables[*table];
                 facts.grows |= uses.grown_tables[index];
                 facts.changes |= uses.written_tables[index];
                 facts.read |= uses.read_tables[index];
             }
             for (index, memory) in unit.memories.iter().enumerate() {
-                let facts = &mut self.memories[memory.index()];
+                let facts = &mut self.memories[*memory];
                 facts.grows |= uses.grown_memories[index];
                 facts.written |= uses.written_memories[index];
             }
             for (index, global) in unit.globals.iter().enumerate() {
-                let facts = &mut self.globals[global.index()];
+                let facts = &mut self.globals[*global];
                 facts.written |= uses.written_globals[index];
                 facts.accesses += u64::from(uses.global_accesses[index]);
             }
@@ -115,33 +116,33 @@ impl Facts {
 
     /// Active segments that are written when a start function has run since their table or memory
     /// came to life. (That an earlier one may not fit is left out of account: then no more code runs.)
-    fn late_segments(&mut self, program: &Program<'_>, units: &[UnitBinding]) {
-        let mut tables_seen = vec![false; self.tables.len()];
-        let mut memories_seen = vec![false; self.memories.len()];
+    fn late_segments(&mut self, program: &Program<'_>, units: &IdVec<UnitId, UnitBinding>) {
+        let mut tables_seen: IdVec<TableId, bool> = vec![false; self.tables.len()].into();
+        let mut memories_seen: IdVec<MemoryId, bool> = vec![false; self.memories.len()].into();
         let mut created = Vec::new();
         for step in &program.steps {
             let Step::InstantiateCore(id) = *step;
-            let (instance, unit) = (&program.core_instances[id.index()], &units[id.index()]);
-            let module = &program.modules[unit.module.index()];
+            let (instance, unit) = (&program.core_instances[id], &units[unit_of(id)]);
+            let module = &program.modules[unit.module];
             created.push(instance);
             for segment in &module.elements {
                 if let SegmentMode::Active { index, .. } = segment.mode {
-                    let table = unit.tables[index as usize].index();
+                    let table = unit.tables[index as usize];
                     self.tables[table].late |= tables_seen[table];
                 }
             }
             for segment in &module.data {
                 if let SegmentMode::Active { index, .. } = segment.mode {
-                    let memory = unit.memories[index as usize].index();
+                    let memory = unit.memories[index as usize];
                     self.memories[memory].written |= memories_seen[memory];
                 }
             }
             if module.start.is_some() {
                 for instance in created.drain(..) {
                     let tables = instance.tables.iter();
-                    tables.for_each(|table| tables_seen[table.index()] = true);
+                    tables.for_each(|table| tables_seen[*table] = true);
                     let memories = instance.memories.iter();
-                    memories.for_each(|memory| memories_seen[memory.index()] = true);
+                    memories.for_each(|memory| memories_seen[*memory] = true);
                 }
             }
         }
@@ -151,7 +152,7 @@ impl Facts {
     fn canonical_definitions(&mut self, program: &Program<'_>) {
         for options in program.canonical_options() {
             if let Some((memory, _)) = options.memory {
-                self.memories[memory.index()].written = true;
+                self.memories[memory].written = true;
             }
         }
     }
@@ -162,7 +163,7 @@ impl Facts {
         for export in &program.core_exports {
             match export.item {
                 CoreItem::Table(id) => {
-                    self.tables[id.index()] = TableFacts {
+                    self.tables[id] = TableFacts {
                         grows: true,
                         changes: true,
                         late: true,
@@ -170,12 +171,12 @@ impl Facts {
                     };
                 }
                 CoreItem::Memory(id) => {
-                    self.memories[id.index()] = MemoryFacts {
+                    self.memories[id] = MemoryFacts {
                         grows: true,
                         written: true,
                     };
                 }
-                CoreItem::Global(id) => self.globals[id.index()].written = true,
+                CoreItem::Global(id) => self.globals[id].written = true,
                 CoreItem::Func(_) | CoreItem::Tag(_) => {}
             }
         }

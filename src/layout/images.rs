@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use trampette_artifact::canonical::PointerWidth;
-use trampette_artifact::ids::SlabId;
+use trampette_artifact::ids::{IdVec, SlabId};
 use trampette_artifact::layout::CONTEXT_ALIGNMENT;
 
 /// Runs of at least this many zeros are left out of images.
@@ -27,8 +27,8 @@ pub(super) struct Write<'a> {
 
 type Pieces = Vec<(i64, Vec<u8>)>;
 
-/// Fills in the images; `writes` are in order, by slab.
-pub(super) fn prepare(writes: Vec<Vec<Write<'_>>>, layout: &mut Layout) {
+/// Fills in the images; `writes` are in order.
+pub(super) fn prepare(writes: IdVec<SlabId, Vec<Write<'_>>>, layout: &mut Layout) {
     for (slab, writes) in layout.slabs.iter_mut().zip(writes) {
         slab.image = pieces(&writes);
     }
@@ -186,8 +186,8 @@ fn groups(slab: SlabId, image: &Pieces) -> Vec<Group> {
 /// others, since what they write is there before any code runs.
 fn move_sparse_groups(layout: &mut Layout) {
     let mut all = Vec::new();
-    for (index, slab) in layout.slabs.iter().enumerate() {
-        all.extend(groups(SlabId::new(index), &slab.image));
+    for (id, slab) in layout.slabs.iter_with_ids() {
+        all.extend(groups(id, &slab.image));
     }
     let data: u64 = all.iter().map(|group| group.data).sum();
     let mut cost: u64 = all.iter().map(|group| group.cost).sum();
@@ -196,7 +196,7 @@ fn move_sparse_groups(layout: &mut Layout) {
         return;
     }
     // Contexts must be mapped; there are few.
-    all.retain(|group| layout.slabs[group.slab.index()].image[group.pieces.start].0 >= 0);
+    all.retain(|group| layout.slabs[group.slab].image[group.pieces.start].0 >= 0);
     // Sparsest first: data / cost, compared without rounding.
     all.sort_by(|a, b| {
         let left = u128::from(a.data) * u128::from(b.cost);
@@ -215,9 +215,9 @@ fn move_sparse_groups(layout: &mut Layout) {
     moved.sort_by_key(|group| std::cmp::Reverse((group.slab, group.pieces.start)));
     let mut copies = Vec::new();
     for group in moved {
-        let slab = &mut layout.slabs[group.slab.index()];
+        let slab = &mut layout.slabs[group.slab];
         let memory = slab.memory.expect("offsets from 0 on are in a memory");
-        let width = layout.memories[memory.index()].width;
+        let width = layout.memories[memory].width;
         let pieces: Pieces = slab.image.drain(group.pieces).collect();
         for (offset, bytes) in pieces.into_iter().rev() {
             let offset = match width {

@@ -8,10 +8,11 @@
 
 use super::consts::{Constants, UnitConstants};
 use super::contexts::TABLE_ENTRY_SIZE;
+use super::functions::reference_bits;
 use super::images::{self, Write};
 use super::{ConstOperand, ConstValue, GlobalPlace, Layout, StartupAction, UnitBinding};
 use crate::program::module::{Module, SegmentMode};
-use crate::program::{Instantiation as Mode, Program, Step};
+use crate::program::{Instantiation as Mode, Program, Step, unit_of};
 use anyhow::{Context, Result, bail, ensure};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -39,8 +40,8 @@ pub(super) fn instantiate(
     let mut instantiation = Instantiation {
         step: 0,
         writes: layout.slabs.iter().map(|_| Vec::new()).collect(),
-        memory_seen: vec![seen; layout.memories.len()],
-        table_seen: vec![seen; layout.tables.len()],
+        memory_seen: vec![seen; layout.memories.len()].into(),
+        table_seen: vec![seen; layout.tables.len()].into(),
         created_memories: Vec::new(),
         created_tables: Vec::new(),
         layout,
@@ -64,18 +65,16 @@ pub(super) fn instantiate(
 /// Gives ids to the passive segments that instructions use.
 fn keep_passive_segments(program: &Program<'_>, constants: &Constants, layout: &mut Layout) {
     for (unit, values) in layout.units.iter_mut().zip(&constants.units) {
-        let module = &program.modules[unit.module.index()];
+        let module = &program.modules[unit.module];
         for (index, segment) in module.data.iter().enumerate() {
             if matches!(segment.mode, SegmentMode::Passive) && module.uses.used_data[index] {
-                let id = DataSegmentId::new(layout.data_segments.len());
-                layout.data_segments.push(segment.bytes.to_vec());
+                let id = layout.data_segments.push(segment.bytes.to_vec());
                 unit.data_segments[index] = Some(id);
             }
         }
         for (index, segment) in module.elements.iter().enumerate() {
             if matches!(segment.mode, SegmentMode::Passive) && module.uses.used_elements[index] {
-                let id = ElementSegmentId::new(layout.element_segments.len());
-                layout.element_segments.push(values.elements[index].clone());
+                let id = layout.element_segments.push(values.elements[index].clone());
                 unit.element_segments[index] = Some(id);
             }
         }
@@ -87,11 +86,11 @@ struct Instantiation<'l, 'a> {
     /// Whose actions are added.
     step: usize,
     /// What is written into each slab before any code runs, in order.
-    writes: Vec<Vec<Write<'a>>>,
+    writes: IdVec<SlabId, Vec<Write<'a>>>,
     /// Whether code may have seen or changed each memory.
-    memory_seen: Vec<bool>,
+    memory_seen: IdVec<MemoryId, bool>,
     /// Whether code may have seen or changed each table.
-    table_seen: Vec<bool>,
+    table_seen: IdVec<TableId, bool>,
     created_memories: Vec<MemoryId>,
     created_tables: Vec<TableId>,
 }
@@ -103,7 +102,7 @@ impl<'a> Instantiation<'_, 'a> {
             let (GlobalPlace::Context { slab, offset, .. }, Some(value)) = (place, value) else {
                 continue;
             };
-            self.writes[slab.index()].push(Write {
+            self.writes[*slab].push(Write {
                 offset: offset.0.into(),
                 bytes: Cow::Owned(value.to_bytes()),
             });
@@ -117,11 +116,11 @@ impl<'a> Instantiation<'_, 'a> {
         constants: &Constants,
         id: CoreInstanceId,
     ) -> Result<ControlFlow<()>> {
-        let instance = &program.core_instances[id.index()];
-        let module = &program.modules[instance.module.index()];
-        let values = &constants.units[id.index()];
+        let instance = &program.core_instances[id];
+        let module = &program.modules[instance.module];
+        let values = &constants.units[unit_of(id)];
         for global in &instance.globals {
-            match &constants.globals[global.index()] {
+            match &constants.globals[*global] {
                 None | Some(ConstOperand::Value(_)) => {}
                 // The host writes it.
                 Some(ConstOperand::Global(id)) if id == global => {}
@@ -146,22 +145,22 @@ impl<'a> Instantiation<'_, 'a> {
             self.action(StartupAction::Call(func));
             // It may reach whatever exists, by way of trampolines too.
             for memory in self.created_memories.drain(..) {
-                self.memory_seen[memory.index()] = true;
+                self.memory_seen[memory] = true;
             }
             for table in self.created_tables.drain(..) {
-                self.table_seen[table.index()] = true;
+                self.table_seen[table] = true;
             }
         }
         Ok(ControlFlow::Continue(()))
     }
 
     fn unit(&self, id: CoreInstanceId) -> &UnitBinding {
-        &self.layout.units[id.index()]
+        &self.layout.units[unit_of(id)]
     }
 
-    fn initialise_table(&mut self, id: TableId, value: u32) -> Result<()> {
-        let table = &self.layout.tables[id.index()];
-        if value == 0 || self.layout.facts.tables[id.index()].is_constant() {
+    fn initialise_table(&mut self, id: TableId, value: Option<FunctionId>) -> Result<()> {
+        let table = &self.layout.tables[id];
+        if value.is_none() || self.layout.facts.tables[id].is_constant() {
             return Ok(());
         }
         ensure!(
@@ -169,9 +168,13 @@ impl<'a> Instantiation<'_, 'a> {
             "{id} has {} entries that are not null, more than {INITIALISED_TABLE_LIMIT}",
             table.minimum
         );
-        self.writes[table.slab.index()].push(Write {
+        self.writes[table.slab].push(Write {
             offset: table.offset.into(),
-            bytes: Cow::Owned(value.to_le_bytes().repeat(table.minimum as usize)),
+            bytes: Cow::Owned(
+                reference_bits(value)
+                    .to_le_bytes()
+                    .repeat(table.minimum as usize),
+            ),
         });
         Ok(())
     }
@@ -189,9 +192,8 @@ impl<'a> Instantiation<'_, 'a> {
             let table_id = self.unit(id).tables[table as usize];
             let items = &values.elements[index];
             let (value, offset) = segment_offset(values.element_offsets[index].as_ref())?;
-            let (Some(offset), false) = (offset, self.table_seen[table_id.index()]) else {
-                let segment = ElementSegmentId::new(self.layout.element_segments.len());
-                self.layout.element_segments.push(items.clone());
+            let (Some(offset), false) = (offset, self.table_seen[table_id]) else {
+                let segment = self.layout.element_segments.push(items.clone());
                 self.action(StartupAction::CopyElements {
                     segment,
                     length: items.len() as u64,
@@ -200,16 +202,21 @@ impl<'a> Instantiation<'_, 'a> {
                 });
                 continue;
             };
-            let table = &self.layout.tables[table_id.index()];
+            let table = &self.layout.tables[table_id];
             if !fits(offset, items.len(), table.minimum) {
                 return Ok(self.trap(TrapCode::TableAccessOutOfBounds));
             }
-            if self.layout.facts.tables[table_id.index()].is_constant() {
+            if self.layout.facts.tables[table_id].is_constant() {
                 continue;
             }
-            self.writes[table.slab.index()].push(Write {
+            self.writes[table.slab].push(Write {
                 offset: i64::from(table.offset) + (offset * TABLE_ENTRY_SIZE) as i64,
-                bytes: Cow::Owned(items.iter().flat_map(|id| id.to_le_bytes()).collect()),
+                bytes: Cow::Owned(
+                    items
+                        .iter()
+                        .flat_map(|id| reference_bits(*id).to_le_bytes())
+                        .collect(),
+                ),
             });
         }
         Ok(ControlFlow::Continue(()))
@@ -227,21 +234,21 @@ impl<'a> Instantiation<'_, 'a> {
             };
             let memory_id = self.unit(id).memories[memory as usize];
             let (value, offset) = segment_offset(values.data_offsets[index].as_ref())?;
-            let place = self.layout.memories[memory_id.index()].place;
-            let seen = self.memory_seen[memory_id.index()];
+            let place = self.layout.memories[memory_id].place;
+            let seen = self.memory_seen[memory_id];
             let (MemoryPlace::Slab(slab), Some(offset), false) = (place, offset, seen) else {
                 let bytes = segment.bytes.to_vec();
                 let action = self.layout.copy_data(bytes, memory_id, value);
                 self.action(action);
                 continue;
             };
-            let memory = &self.layout.memories[memory_id.index()];
+            let memory = &self.layout.memories[memory_id];
             // The minimum was checked against the reservation.
             let length = memory.minimum << memory.page_size_log2;
             if !fits(offset, segment.bytes.len(), length) {
                 return Ok(self.trap(TrapCode::MemoryOutOfBounds));
             }
-            self.writes[slab.index()].push(Write {
+            self.writes[slab].push(Write {
                 offset: offset as i64,
                 bytes: Cow::Borrowed(segment.bytes),
             });
@@ -267,9 +274,8 @@ impl Layout {
         memory: MemoryId,
         offset: ConstOperand,
     ) -> StartupAction {
-        let segment = DataSegmentId::new(self.data_segments.len());
         let length = bytes.len() as u64;
-        self.data_segments.push(bytes);
+        let segment = self.data_segments.push(bytes);
         StartupAction::CopyData {
             segment,
             length,

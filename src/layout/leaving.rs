@@ -8,17 +8,21 @@
 //! calls may reach anything.
 
 use super::{Layout, UnitBinding};
-use crate::program::{CoreFunc, Program};
+use crate::program::{CoreFunc, Program, unit_of};
 use std::collections::HashSet;
-use trampette_artifact::ids::{SignatureId, TableId};
+use trampette_artifact::ids::{ComponentInstanceId, IdVec, SignatureId, TableId};
 use wasmparser::Operator;
 
 /// For each component instance, whether code can run in it that would observe `may_leave` cleared.
-pub(super) fn observable(program: &Program<'_>, layout: &Layout) -> Vec<bool> {
-    let mut roots = vec![HashSet::new(); program.component_instances.len()];
+pub(super) fn observable(
+    program: &Program<'_>,
+    layout: &Layout,
+) -> IdVec<ComponentInstanceId, bool> {
+    let mut roots: IdVec<ComponentInstanceId, _> =
+        vec![HashSet::new(); program.component_instances.len()].into();
     for options in program.canonical_options() {
         let functions = [options.realloc, options.post_return];
-        roots[options.instance.index()].extend(functions.into_iter().flatten());
+        roots[options.instance].extend(functions.into_iter().flatten());
     }
     roots
         .into_iter()
@@ -34,8 +38,8 @@ fn reaches_a_trampoline(program: &Program<'_>, layout: &Layout, roots: HashSet<C
         let CoreFunc::Module(instance, index) = func else {
             return true;
         };
-        let callees = layout.units.get(instance.index()).and_then(|unit| {
-            let module = program.modules.get(unit.module.index())?;
+        let callees = layout.units.get(unit_of(instance)).and_then(|unit| {
+            let module = program.modules.get(unit.module)?;
             callees(layout, unit, module.bodies.get(index as usize)?)
         });
         let Some(callees) = callees else {
@@ -85,11 +89,9 @@ fn callees_through(
     signature: SignatureId,
 ) -> Option<impl Iterator<Item = CoreFunc>> {
     let entries = &layout.settled_table(table)?.entries;
-    let fits = move |id: &u32| {
-        let index = id.checked_sub(1)? as usize;
-        (layout.function_signatures[index] == signature).then(|| layout.functions[index])
-    };
-    Some(entries.iter().filter_map(fits))
+    let ids = entries.iter().flatten();
+    let fitting = ids.filter(move |id| layout.signature_of(**id) == Some(signature));
+    Some(fitting.filter_map(|id| layout.function(*id)))
 }
 
 #[cfg(test)]
@@ -100,7 +102,7 @@ mod tests {
     use crate::program::module::CoreSignature;
     use crate::program::{CanonicalOptions, LiftedFunction, StringEncoding};
     use std::sync::Arc;
-    use trampette_artifact::ids::{ComponentInstanceId, CoreInstanceId};
+    use trampette_artifact::ids::CoreInstanceId;
     use trampette_artifact::key::Intrinsic;
     use trampette_artifact::types::FuncType;
 

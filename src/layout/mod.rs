@@ -42,11 +42,12 @@ pub(crate) mod testing;
 mod tests;
 
 use facts::Facts;
+pub(crate) use functions::reference_bits;
 pub(crate) use reentrance::Reentrance;
 pub(crate) use settled::SettledTable;
 pub(crate) use string_routes::StringRoutes;
 
-use super::program::{CoreFunc, Program};
+use super::program::{CoreFunc, Program, unit_of};
 use crate::program::module::CoreType;
 use crate::program::types::CanonicalTypes;
 use anyhow::{Result, ensure};
@@ -60,22 +61,22 @@ use trampette_artifact::metadata::{Memory, Table};
 /// Where everything is.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
-    /// Slabs; the index is the [`SlabId`].
-    pub slabs: Vec<SlabLayout>,
+    /// Slabs.
+    pub slabs: IdVec<SlabId, SlabLayout>,
     /// Slab 0's root.
     pub root: RootLayout,
-    /// Memories; the index is the [`MemoryId`].
-    pub memories: Vec<Memory>,
-    /// Tables; the index is the [`TableId`].
-    pub tables: Vec<Table>,
-    /// Globals; the index is the [`GlobalId`].
-    pub globals: Vec<GlobalPlace>,
+    /// Memories.
+    pub memories: IdVec<MemoryId, Memory>,
+    /// Tables.
+    pub tables: IdVec<TableId, Table>,
+    /// Globals.
+    pub globals: IdVec<GlobalId, GlobalPlace>,
     /// What can change.
     pub facts: Facts,
-    /// The contents of tables that only instantiation writes; the index is the [`TableId`].
-    pub settled: Vec<Option<SettledTable>>,
-    /// Units, bound; the index is the [`UnitId`] (and the [`CoreInstanceId`]).
-    pub units: Vec<UnitBinding>,
+    /// The contents of tables that only instantiation writes.
+    pub settled: IdVec<TableId, Option<SettledTable>>,
+    /// Units, bound.
+    pub units: IdVec<UnitId, UnitBinding>,
     /// Canonical signatures.
     pub signatures: CanonicalTypes,
     /// Functions that have an id; id = index + 1, since 0 is null. First those that escape as
@@ -85,17 +86,16 @@ pub(crate) struct Layout {
     pub escaping: usize,
     /// The signature of each of `functions`, by the same index.
     pub function_signatures: Vec<SignatureId>,
-    /// Data segments that run-time code copies from; the index is the [`DataSegmentId`].
-    pub data_segments: Vec<Vec<u8>>,
-    /// Element segments that run-time code copies from, as function ids; the index is the
-    /// [`ElementSegmentId`].
-    pub element_segments: Vec<Vec<u32>>,
+    /// Data segments that run-time code copies from.
+    pub data_segments: IdVec<DataSegmentId, Vec<u8>>,
+    /// Element segments that run-time code copies from; `None` is null.
+    pub element_segments: IdVec<ElementSegmentId, Vec<Option<FunctionId>>>,
     /// The dynamic part of instantiation, in order, by step. A component has one step, whose list is
     /// empty if everything is in the images; of a program that is instantiated step by step, each
     /// core instance has one.
     pub startup: Vec<Vec<StartupAction>>,
     /// For each component instance, whether code can observe that its `may_leave` is cleared.
-    pub observes_leaving: Vec<bool>,
+    pub observes_leaving: IdVec<ComponentInstanceId, bool>,
     /// Which component instances can run again during a call of theirs.
     pub reentrance: Reentrance,
     /// What adapters share to carry strings.
@@ -263,7 +263,7 @@ impl Layout {
 
     /// The contents of a table that only instantiation writes; code may see late ones half written.
     pub(crate) fn settled_table(&self, table: TableId) -> Option<&SettledTable> {
-        self.settled.get(table.index())?.as_ref()
+        self.settled.get(table)?.as_ref()
     }
 
     /// The contents of a table that never changes while code runs.
@@ -275,19 +275,24 @@ impl Layout {
     pub(crate) fn callees_through(&self, table: TableId) -> impl Iterator<Item = CoreFunc> {
         let entries = self.sealed_table(table).map(|table| &table.entries[..]);
         let ids = entries.unwrap_or_default().iter();
-        ids.filter_map(|id| self.function(FunctionId(*id)))
+        ids.filter_map(|id| self.function((*id)?))
     }
 
     /// A function by its id; `None` for null.
     pub(crate) fn function(&self, id: FunctionId) -> Option<CoreFunc> {
-        let index = id.index().checked_sub(1)?;
-        self.functions.get_index(index).copied()
+        self.functions.get_index(functions::index_of(id)?).copied()
+    }
+
+    /// The canonical signature of a function by its id; `None` for null.
+    pub(crate) fn signature_of(&self, id: FunctionId) -> Option<SignatureId> {
+        let signature = self.function_signatures.get(functions::index_of(id)?);
+        signature.copied()
     }
 
     /// The length of a memory in bytes, if it never changes.
     pub(crate) fn constant_memory_length(&self, memory: MemoryId) -> Option<u64> {
-        let facts = self.facts.memories.get(memory.index())?;
-        let memory = &self.memories[memory.index()];
+        let facts = self.facts.memories.get(memory)?;
+        let memory = &self.memories[memory];
         (!facts.grows).then(|| memory.minimum << memory.page_size_log2)
     }
 
@@ -301,7 +306,7 @@ impl Layout {
 
     /// Whether no code and no host ever writes a memory.
     pub(crate) fn is_never_written(&self, memory: MemoryId) -> bool {
-        let facts = self.facts.memories.get(memory.index());
+        let facts = self.facts.memories.get(memory);
         facts.is_some_and(|facts| !facts.written)
     }
 
@@ -310,10 +315,10 @@ impl Layout {
     pub(crate) fn is_written(&self, slab: SlabId) -> bool {
         let in_slab = |global: &GlobalPlace| matches!(global, GlobalPlace::Context { slab: place, .. } if *place == slab);
         let has_place = |table: &Table| table.slab == slab && table.capacity > 0;
-        let memory = self.slabs[slab.index()].memory;
+        let memory = self.slabs[slab].memory;
         let is_copied_to = |action: &StartupAction| matches!(action, StartupAction::CopyData { memory: target, .. } if memory == Some(*target));
         let changes = memory.is_some_and(|memory| {
-            let facts = self.facts.memories[memory.index()];
+            let facts = self.facts.memories[memory];
             facts.written || facts.grows
         });
         changes
@@ -324,7 +329,7 @@ impl Layout {
 
     /// The id of a function.
     pub(crate) fn function_id(&self, func: CoreFunc) -> Option<FunctionId> {
-        Some(FunctionId::new(self.functions.get_index_of(&func)? + 1))
+        self.functions.get_index_of(&func).map(functions::id_at)
     }
 
     /// Entries of the function table: a power of two that holds null and every function value; 0
@@ -342,7 +347,7 @@ impl Layout {
     /// context of slab 0, wherever their memory is; they reach other slabs at constant distances.
     pub(crate) fn home(&self, func: CoreFunc) -> SlabId {
         match func {
-            CoreFunc::Module(instance, _) => self.units[instance.index()].slab,
+            CoreFunc::Module(instance, _) => self.units[unit_of(instance)].slab,
             CoreFunc::Trampoline(_) | CoreFunc::Intrinsic(_) | CoreFunc::Host(_) => SlabId(0),
         }
     }
@@ -350,7 +355,7 @@ impl Layout {
     /// Whether code can observe that an instance's `may_leave` is cleared: if not, the flag is neither
     /// written nor tested.
     pub(crate) fn leaving_is_observable(&self, instance: ComponentInstanceId) -> bool {
-        let observable = self.observes_leaving.get(instance.index());
+        let observable = self.observes_leaving.get(instance);
         observable.copied().unwrap_or(true)
     }
 
@@ -367,7 +372,7 @@ impl Layout {
 /// expression uses what is not supported.
 pub(crate) fn lay_out(program: &Program<'_>) -> Result<Layout> {
     let mut layout = Layout {
-        units: bind::bind_units(program)?,
+        units: bind::bind_units(program)?.into(),
         ..Layout::default()
     };
     layout.facts = facts::find(program, &layout.units);
@@ -392,12 +397,12 @@ pub(crate) fn lay_out(program: &Program<'_>) -> Result<Layout> {
         element_segments: count(layout.element_segments.len()),
         shared_memories: count(layout.memories.iter().filter_map(Memory::shared).count()),
     };
-    for (index, slab) in layout.slabs.iter().enumerate() {
+    for (id, slab) in layout.slabs.iter_with_ids() {
         // Slab 0's root is the largest.
         let size = u64::from(slab.context_size) + u64::from(layout.root.size());
         ensure!(
             size <= ROOT_AND_CONTEXT_LIMIT,
-            contexts::too_large(SlabId::new(index), size)
+            contexts::too_large(id, size)
         );
     }
     Ok(layout)

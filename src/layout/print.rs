@@ -1,5 +1,6 @@
 //! A layout as text, for `--emit plan`.
 
+use super::functions::{id_at, reference_bits};
 use super::{ConstValue, GlobalPlace, Layout, SettledTable, StartupAction};
 use crate::program::module::CoreSignature;
 use crate::program::{CoreFunc, Program};
@@ -18,8 +19,7 @@ impl Layout {
 
     fn write(&self, program: &Program<'_>, out: &mut String) -> std::fmt::Result {
         writeln!(out, "root: {} bytes", self.root.size())?;
-        for (index, slab) in self.slabs.iter().enumerate() {
-            let id = SlabId::new(index);
+        for (id, slab) in self.slabs.iter_with_ids() {
             write!(out, "{id}: context of {} bytes", slab.context_size)?;
             match slab.memory {
                 Some(memory) => writeln!(out, ", {memory}")?,
@@ -31,13 +31,12 @@ impl Layout {
                 writeln!(out, "  image at {sign}{distance:#x}: {length} bytes")?;
             }
         }
-        for (index, unit) in self.units.iter().enumerate() {
-            let name = &program.modules[unit.module.index()].name;
-            let id = CoreInstanceId::new(index);
+        for (id, unit) in program.core_instances.ids().zip(&self.units) {
+            let name = &program.modules[unit.module].name;
             writeln!(out, "{id}: {} `{name}` in {}", unit.module, unit.slab)?;
         }
-        for (index, memory) in self.memories.iter().enumerate() {
-            write!(out, "{}: {} pages", MemoryId::new(index), memory.minimum)?;
+        for (id, memory) in self.memories.iter_with_ids() {
+            write!(out, "{id}: {} pages", memory.minimum)?;
             if let Some(maximum) = memory.maximum {
                 write!(out, " of at most {maximum}")?;
             }
@@ -45,15 +44,14 @@ impl Layout {
                 MemoryPlace::Slab(slab) => write!(out, " in {slab}")?,
                 MemoryPlace::Shared(id) => write!(out, ", {id}")?,
             }
-            let facts = self.facts.memories[index];
+            let facts = self.facts.memories[id];
             let grows = if facts.grows { "" } else { ", fixed" };
             let written = if facts.written { "" } else { ", never written" };
             writeln!(out, "{grows}{written}")?;
         }
-        for (index, table) in self.tables.iter().enumerate() {
-            let id = TableId::new(index);
+        for (id, table) in self.tables.iter_with_ids() {
             write!(out, "{id}: {} entries", table.minimum)?;
-            let facts = self.facts.tables[index];
+            let facts = self.facts.tables[id];
             if !facts.is_constant() {
                 write!(out, " in {} at {}", table.slab, table.offset)?;
             }
@@ -63,8 +61,7 @@ impl Layout {
                 (false, Some(table)) => writeln!(out, ", {}", sealed_text(table))?,
             }
         }
-        for (index, place) in self.globals.iter().enumerate() {
-            let id = GlobalId::new(index);
+        for (id, place) in self.globals.iter_with_ids() {
             match place {
                 GlobalPlace::Constant(value) => writeln!(out, "{id}: {}", text(value))?,
                 GlobalPlace::Context { slab, offset, ty } => {
@@ -77,7 +74,7 @@ impl Layout {
             writeln!(out, "{id}: {}", signature_text(signature))?;
         }
         for (index, func) in self.functions.iter().enumerate() {
-            let id = FunctionId::new(index + 1);
+            let id = id_at(index);
             let signature = self.function_signatures[index];
             let only = match index < self.escaping {
                 true => "",
@@ -89,12 +86,10 @@ impl Layout {
                 function_text(program, *func)
             )?;
         }
-        for (index, bytes) in self.data_segments.iter().enumerate() {
-            let id = DataSegmentId::new(index);
+        for (id, bytes) in self.data_segments.iter_with_ids() {
             writeln!(out, "{id}: {} bytes", bytes.len())?;
         }
-        for (index, items) in self.element_segments.iter().enumerate() {
-            let id = ElementSegmentId::new(index);
+        for (id, items) in self.element_segments.iter_with_ids() {
             writeln!(out, "{id}: {} entries", items.len())?;
         }
         for (step, actions) in self.startup.iter().enumerate() {
@@ -131,7 +126,8 @@ fn sealed_text(table: &SettledTable) -> String {
     if table.has_null {
         text += ", some null";
     }
-    let ids: Vec<String> = table.entries.iter().map(u32::to_string).collect();
+    let entries = table.entries.iter();
+    let ids: Vec<String> = entries.map(|id| reference_bits(*id).to_string()).collect();
     text + ": " + &ids.join(" ")
 }
 
@@ -147,15 +143,15 @@ fn signature_text(signature: &CoreSignature) -> String {
 fn function_text(program: &Program<'_>, func: CoreFunc) -> String {
     match func {
         CoreFunc::Module(instance, index) => {
-            let module = program.core_instances.get(instance.index());
-            let module = module.and_then(|i| program.modules.get(i.module.index()));
+            let module = program.core_instances.get(instance);
+            let module = module.and_then(|i| program.modules.get(i.module));
             let name = module.and_then(|m| m.function_name(m.imported_functions + index));
             match name {
                 Some(name) => format!("{instance} function {index} `{name}`"),
                 None => format!("{instance} function {index}"),
             }
         }
-        CoreFunc::Trampoline(id) => match program.trampolines.get(id.index()) {
+        CoreFunc::Trampoline(id) => match program.trampolines.get(id) {
             Some(trampoline) => format!("{id} {}", trampoline.kind.name()),
             None => id.to_string(),
         },

@@ -12,16 +12,16 @@
 
 use super::strong_components::strongly_connected;
 use crate::program::{Program, TrampolineKind};
-use trampette_artifact::ids::ComponentInstanceId;
+use trampette_artifact::ids::{ComponentInstanceId, IdVec};
 use trampette_artifact::metadata::Resource;
 
 /// Who may call back whom. What is not known is taken to be called back.
 #[derive(Debug, Default)]
 pub(crate) struct Reentrance {
     /// The strongly connected component of each component instance in the graph of calls.
-    groups: Vec<u32>,
+    groups: IdVec<ComponentInstanceId, u32>,
     /// Whether an adapter into each component instance has its caller in the same group.
-    called_back: Vec<bool>,
+    called_back: IdVec<ComponentInstanceId, bool>,
 }
 
 impl Reentrance {
@@ -38,11 +38,12 @@ impl Reentrance {
             callees.sort_unstable();
             callees.dedup();
         }
-        let groups = strongly_connected(count, |instance| &callees[instance]);
-        let mut called_back = vec![false; count];
+        let groups: IdVec<ComponentInstanceId, u32> =
+            strongly_connected(count, |instance| &callees[instance]).into();
+        let mut called_back: IdVec<_, _> = vec![false; count].into();
         for trampoline in &program.trampolines {
             if let TrampolineKind::Adapter { lift, options, .. } = &trampoline.kind {
-                let (caller, callee) = (options.instance.index(), lift.options.instance.index());
+                let (caller, callee) = (options.instance, lift.options.instance);
                 called_back[callee] |= groups[caller] == groups[callee];
             }
         }
@@ -58,12 +59,12 @@ impl Reentrance {
         caller: ComponentInstanceId,
         callee: ComponentInstanceId,
     ) -> bool {
-        self.groups.get(caller.index()) == self.groups.get(callee.index())
+        self.groups.get(caller) == self.groups.get(callee)
     }
 
     /// Whether a lifted function of an instance can be called while another one waits.
     pub(crate) fn is_called_back(&self, instance: ComponentInstanceId) -> bool {
-        let called_back = self.called_back.get(instance.index());
+        let called_back = self.called_back.get(instance);
         called_back.copied().unwrap_or(true)
     }
 }
@@ -78,7 +79,7 @@ fn call(
             Some((options.instance, lift.options.instance))
         }
         TrampolineKind::ResourceDrop { resource, instance } => {
-            let definition = program.resources.get(resource.index())?;
+            let definition = program.resources.get(*resource)?;
             definition.destructor?;
             match definition.info {
                 Resource::Defined {
@@ -161,8 +162,8 @@ mod tests {
             signature: CoreSignature::default(),
         };
         Reentrance::of(&Program {
-            component_instances: vec![ComponentInstance::default(); 3],
-            resources: vec![resource(Some(destructor)), resource(None)],
+            component_instances: vec![ComponentInstance::default(); 3].into(),
+            resources: vec![resource(Some(destructor)), resource(None)].into(),
             trampolines: kinds.into_iter().map(trampoline).collect(),
             ..Program::default()
         })

@@ -4,7 +4,7 @@ use super::Layout;
 use super::consts::Constants;
 use super::instantiate::{fits, segment_offset};
 use crate::program::module::SegmentMode;
-use crate::program::{Program, Step};
+use crate::program::{Program, Step, unit_of};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use trampette_artifact::ids::*;
@@ -16,8 +16,8 @@ pub(crate) struct SettledTable {
     /// Whether code may see entries before they are written, which are null until then. (The shim of
     /// every component with a preview 1 adapter has such a table: the adapter has a start function.)
     pub late: bool,
-    /// Function ids; 0 is null.
-    pub entries: Vec<u32>,
+    /// The functions; `None` is null.
+    pub entries: Vec<Option<FunctionId>>,
     /// The signature of all entries that are not null, if it is one.
     pub signature: Option<SignatureId>,
     /// Whether some entry is null.
@@ -46,21 +46,18 @@ pub(super) fn fill(
     layout: &mut Layout,
 ) -> Result<()> {
     let facts = &layout.facts.tables;
-    let mut contents: Vec<Option<Vec<u32>>> = vec![None; facts.len()];
+    let mut contents: IdVec<TableId, Option<Vec<_>>> = vec![None; facts.len()].into();
     let mut discarded = BTreeSet::new();
     for step in &program.steps {
         let Step::InstantiateCore(id) = *step;
-        let (instance, unit) = (
-            &program.core_instances[id.index()],
-            &layout.units[id.index()],
-        );
-        let module = &program.modules[unit.module.index()];
-        let values = &constants.units[id.index()];
+        let (instance, unit) = (&program.core_instances[id], &layout.units[unit_of(id)]);
+        let module = &program.modules[unit.module];
+        let values = &constants.units[unit_of(id)];
         let declared = &module.tables[module.imported_tables as usize..];
         for ((table, value), declared) in instance.tables.iter().zip(&values.tables).zip(declared) {
-            if !facts[table.index()].changes {
+            if !facts[*table].changes {
                 let length = usize::try_from(declared.ty.initial)?;
-                contents[table.index()] = Some(vec![*value; length]);
+                contents[*table] = Some(vec![*value; length]);
             }
         }
         for (index, segment) in module.elements.iter().enumerate() {
@@ -68,7 +65,7 @@ pub(super) fn fill(
                 continue;
             };
             let table = unit.tables[table as usize];
-            let Some(contents) = &mut contents[table.index()] else {
+            let Some(contents) = &mut contents[table] else {
                 continue;
             };
             let items = &values.elements[index];
@@ -84,33 +81,33 @@ pub(super) fn fill(
             }
             for (entry, item) in contents[offset as usize..].iter_mut().zip(items) {
                 // Late tables are null or final, nothing else.
-                if facts[table.index()].late && *entry != 0 && *entry != *item {
+                if facts[table].late && entry.is_some() && *entry != *item {
                     discarded.insert(table);
                 }
                 *entry = *item;
             }
         }
     }
-    let describe = |id: TableId, entries: Vec<u32>| {
+    let describe = |id: TableId, entries: Vec<Option<FunctionId>>| {
         let mut signatures = BTreeSet::new();
         let mut homes = BTreeSet::new();
-        for id in entries.iter().filter(|id| **id != 0) {
-            let func = layout.function(FunctionId(*id));
-            let func = func.with_context(|| format!("there is no function with id {id}"))?;
-            signatures.insert(layout.function_signatures[*id as usize - 1]);
+        for id in entries.iter().flatten() {
+            let func = layout.function(*id).zip(layout.signature_of(*id));
+            let (func, signature) = func.with_context(|| format!("there is no {id}"))?;
+            signatures.insert(signature);
             homes.insert(layout.home(func));
         }
         let only = |set: &BTreeSet<_>| set.first().copied().filter(|_| set.len() == 1);
         Ok(SettledTable {
-            late: facts[id.index()].late,
-            has_null: entries.contains(&0),
+            late: facts[id].late,
+            has_null: entries.contains(&None),
             signature: only(&signatures),
             home: homes.first().copied().filter(|_| homes.len() == 1),
             entries,
         })
     };
-    let tables = contents.into_iter().enumerate().map(|(index, entries)| {
-        let id = TableId::new(index);
+    let ids = contents.ids();
+    let tables = ids.zip(contents).map(|(id, entries)| {
         let entries = entries.filter(|_| !discarded.contains(&id));
         entries.map(|entries| describe(id, entries)).transpose()
     });

@@ -16,48 +16,46 @@ use trampette_artifact::metadata::{Memory, MemoryPlace};
 
 /// Fills in `slabs`, `memories` and the units' slabs.
 pub(super) fn assign_slabs(program: &Program<'_>, layout: &mut Layout) -> Result<()> {
-    let mut is_base = vec![false; program.memories.len()];
+    let mut is_base: IdVec<MemoryId, bool> = vec![false; program.memories.len()].into();
     for unit in &layout.units {
         if let Some(memory) = unit.memories.first() {
-            is_base[memory.index()] = true;
+            is_base[*memory] = true;
         }
     }
-    let mut places = vec![None; program.memories.len()];
+    let mut places: IdVec<MemoryId, _> = vec![None; program.memories.len()].into();
     let mut own = Vec::new();
     let mut shared = 0;
-    for (index, place) in places.iter_mut().enumerate() {
-        match program.memory_type(MemoryId::new(index))?.shared {
+    for id in program.memories.ids() {
+        match program.memory_type(id)?.shared {
             true => {
-                *place = Some(MemoryPlace::Shared(SharedMemoryId(shared)));
+                places[id] = Some(MemoryPlace::Shared(SharedMemoryId(shared)));
                 shared += 1;
             }
-            false => own.push(MemoryId::new(index)),
+            false => own.push(id),
         }
     }
-    let (bases, others): (Vec<_>, Vec<_>) = own.into_iter().partition(|id| is_base[id.index()]);
+    let (bases, others): (Vec<_>, Vec<_>) = own.into_iter().partition(|id| is_base[*id]);
     for memory in bases.into_iter().chain(others) {
-        let slab = SlabId::new(layout.slabs.len());
-        places[memory.index()] = Some(MemoryPlace::Slab(slab));
-        layout.slabs.push(SlabLayout {
+        let slab = layout.slabs.push(SlabLayout {
             memory: Some(memory),
             ..SlabLayout::default()
         });
+        places[memory] = Some(MemoryPlace::Slab(slab));
     }
     if layout.slabs.is_empty() {
         layout.slabs.push(SlabLayout::default());
     }
-    for (index, place) in places.into_iter().enumerate() {
+    for (id, place) in places.iter_with_ids() {
         let place = place.context("a memory was given no place")?;
-        let memory = describe_memory(program, index, place)
-            .with_context(|| format!("in {}", MemoryId::new(index)))?;
+        let memory = describe_memory(program, id, place).with_context(|| format!("in {id}"))?;
         layout.memories.push(memory);
     }
     assign_units(program, layout);
     Ok(())
 }
 
-fn describe_memory(program: &Program<'_>, index: usize, place: MemoryPlace) -> Result<Memory> {
-    let (module, at) = defining_module(program, program.memories[index], |m| m.imported_memories)?;
+fn describe_memory(program: &Program<'_>, id: MemoryId, place: MemoryPlace) -> Result<Memory> {
+    let (module, at) = defining_module(program, program.memories[id], |m| m.imported_memories)?;
     let ty = module
         .memories
         .get(at)
@@ -86,7 +84,7 @@ fn assign_units(program: &Program<'_>, layout: &mut Layout) {
     let mut slabs: Vec<Option<SlabId>> = layout
         .units
         .iter()
-        .map(|unit| layout.memories[unit.memories.first()?.index()].slab())
+        .map(|unit| layout.memories[*unit.memories.first()?].slab())
         .collect();
     let neighbours = neighbours(program);
     loop {
@@ -118,10 +116,10 @@ fn neighbours(program: &Program<'_>) -> Vec<Vec<usize>> {
             let other = match *item {
                 CoreItem::Func(CoreFunc::Module(instance, _)) => instance,
                 CoreItem::Func(_) => continue,
-                CoreItem::Memory(id) => program.memories[id.index()].instance,
-                CoreItem::Table(id) => program.tables[id.index()].instance,
-                CoreItem::Global(id) => program.globals[id.index()].instance,
-                CoreItem::Tag(id) => program.tags[id.index()].instance,
+                CoreItem::Memory(id) => program.memories[id].instance,
+                CoreItem::Table(id) => program.tables[id].instance,
+                CoreItem::Global(id) => program.globals[id].instance,
+                CoreItem::Tag(id) => program.tags[id].instance,
             };
             neighbours[index].push(other.index());
             neighbours[other.index()].push(index);

@@ -38,50 +38,36 @@ impl TestProgram {
     fn instantiate(&mut self, name: &str, text: &str) {
         let module = parse_module(text);
         let program = &mut self.program;
-        let id = CoreInstanceId::new(program.core_instances.len());
+        let id = program.core_instances.next_id();
         let imports = module.imports.iter().map(|import| {
             let key = (import.module.to_string(), import.name.to_string());
             self.exports[&key]
         });
         let imports: Vec<CoreItem> = imports.collect();
-        fn define<T>(
-            definitions: &mut Vec<Definition>,
-            instance: CoreInstanceId,
-            count: usize,
-            new: fn(usize) -> T,
-        ) -> Vec<T> {
-            let first = definitions.len();
-            definitions.extend((0..count as u32).map(|index| Definition { instance, index }));
-            (first..first + count).map(new).collect()
-        }
         let defined = |all: usize, imported: u32| all - imported as usize;
         let instance = CoreInstance {
-            module: ModuleId::new(program.modules.len()),
+            module: program.modules.next_id(),
             component_instance: ComponentInstanceId(0),
             imports,
             memories: define(
                 &mut program.memories,
                 id,
                 defined(module.memories.len(), module.imported_memories),
-                MemoryId::new,
             ),
             tables: define(
                 &mut program.tables,
                 id,
                 defined(module.tables.len(), module.imported_tables),
-                TableId::new,
             ),
             globals: define(
                 &mut program.globals,
                 id,
                 defined(module.globals.len(), module.imported_globals),
-                GlobalId::new,
             ),
             tags: define(
                 &mut program.tags,
                 id,
                 defined(module.tags.len(), module.imported_tags),
-                TagId::new,
             ),
         };
         for (export, kind, index) in &module.exports {

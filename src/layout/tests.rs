@@ -2,6 +2,7 @@
 
 use super::contexts::GROWABLE_TABLE_CAPACITY;
 use super::facts::{GlobalFacts, MemoryFacts, TableFacts};
+use super::functions::reference_from_bits;
 use super::testing::TestProgram;
 use super::*;
 use crate::program::{CoreExport, CoreItem, Instantiation, Trampoline, TrampolineKind};
@@ -19,6 +20,11 @@ fn error(modules: &[(&str, &str)]) -> String {
 
 fn func(instance: u32, index: u32) -> CoreFunc {
     CoreFunc::Module(CoreInstanceId(instance), index)
+}
+
+/// References to functions by their ids; 0 is null.
+fn ids<const N: usize>(ids: [u32; N]) -> Vec<Option<FunctionId>> {
+    ids.map(reference_from_bits).into()
 }
 
 #[test]
@@ -54,15 +60,18 @@ fn instances_that_share_a_memory_share_a_slab() {
     let slabs: Vec<u32> = layout.units.iter().map(|unit| unit.slab.0).collect();
     assert_eq!(slabs, [0, 0, 0, 0, 1, 0, 2]);
     assert_eq!(layout.slabs.len(), 3);
-    assert_eq!(layout.memories[0].slab(), Some(SlabId(0)));
-    assert_eq!(layout.memories[1].slab(), Some(SlabId(1)));
-    assert_eq!(layout.memories[2].slab(), Some(SlabId(2)));
-    assert_eq!(layout.tables[0].slab, SlabId(0));
+    assert_eq!(layout.memories[MemoryId(0)].slab(), Some(SlabId(0)));
+    assert_eq!(layout.memories[MemoryId(1)].slab(), Some(SlabId(1)));
+    assert_eq!(layout.memories[MemoryId(2)].slab(), Some(SlabId(2)));
+    assert_eq!(layout.tables[TableId(0)].slab, SlabId(0));
     // The shim's table holds the adapter's function, and never changes: it is in no image.
     assert_eq!(layout.function_id(func(2, 0)), Some(FunctionId(1)));
-    assert_eq!(layout.settled[0].as_ref().unwrap().entries, [1]);
+    assert_eq!(
+        layout.settled[TableId(0)].as_ref().unwrap().entries,
+        ids([1])
+    );
     assert_eq!(layout.escaping, 0);
-    assert_eq!(layout.slabs[0].image, []);
+    assert_eq!(layout.slabs[SlabId(0)].image, []);
     assert!(layout.startup[0].is_empty());
 }
 
@@ -84,8 +93,8 @@ fn memories_of_nobodys_own_come_last() {
 fn there_is_always_a_slab() {
     let layout = layout(&[("a", "(module (func))")]);
     assert_eq!(layout.slabs.len(), 1);
-    assert_eq!(layout.slabs[0].memory, None);
-    assert_eq!(layout.slabs[0].context_size, 128);
+    assert_eq!(layout.slabs[SlabId(0)].memory, None);
+    assert_eq!(layout.slabs[SlabId(0)].context_size, 128);
 }
 
 #[test]
@@ -157,7 +166,7 @@ fn context_offsets_are_pinned() {
         ty,
     };
     assert_eq!(
-        layout.globals,
+        layout.globals.as_slice(),
         [
             place(-32, CoreType::I32),
             place(-48, CoreType::V128),
@@ -181,11 +190,11 @@ fn context_offsets_are_pinned() {
             (far, 0, capacity, true),
         ]
     );
-    assert_eq!(layout.slabs[0].context_size as i32, -far);
+    assert_eq!(layout.slabs[SlabId(0)].context_size as i32, -far);
     let mut values = 1u64.to_le_bytes().to_vec();
     values.extend(2u64.to_le_bytes());
     values.extend([0, 0, 1]);
-    assert_eq!(layout.slabs[0].image, [(-48, values)]);
+    assert_eq!(layout.slabs[SlabId(0)].image, [(-48, values)]);
 }
 
 #[test]
@@ -207,7 +216,7 @@ fn globals_beyond_the_hot_part_are_cold() {
         .collect();
     let expected: Vec<i32> = (0..20).map(|n| -24 - 8 * n).collect();
     assert_eq!(offsets, expected);
-    assert_eq!(layout.slabs[0].context_size, 176);
+    assert_eq!(layout.slabs[SlabId(0)].context_size, 176);
 }
 
 #[test]
@@ -228,17 +237,23 @@ fn a_global_that_an_importer_writes_is_no_constant() {
                 (global i64 (i64.const -1)) (global funcref (ref.func 0)) (func))",
         ),
     ]);
-    assert!(matches!(layout.globals[0], GlobalPlace::Context { .. }));
+    assert!(matches!(
+        layout.globals[GlobalId(0)],
+        GlobalPlace::Context { .. }
+    ));
     assert_eq!(
-        layout.globals[2],
+        layout.globals[GlobalId(2)],
         GlobalPlace::Constant(ConstValue::I32(42))
     );
     assert_eq!(
-        layout.globals[3],
+        layout.globals[GlobalId(3)],
         GlobalPlace::Constant(ConstValue::I64(-1))
     );
-    assert_eq!(layout.globals[4], GlobalPlace::Constant(ConstValue::Ref(1)));
-    assert_eq!(layout.slabs[0].image, [(-24, vec![1])]);
+    assert_eq!(
+        layout.globals[GlobalId(4)],
+        GlobalPlace::Constant(ConstValue::Ref(1))
+    );
+    assert_eq!(layout.slabs[SlabId(0)].image, [(-24, vec![1])]);
 }
 
 #[test]
@@ -261,16 +276,16 @@ fn functions_that_escape_have_ids_and_signatures() {
     assert_eq!(functions, [func(0, 1), func(0, 0), func(0, 2), func(0, 3)]);
     let two = SignatureId(1);
     let none = SignatureId(2);
-    assert_eq!(layout.units[0].signatures, [two, none]);
+    assert_eq!(layout.units[UnitId(0)].signatures, [two, none]);
     assert_eq!(layout.function_signatures, [two, none, none, none]);
     assert_eq!(layout.function_table_length(), 8);
-    assert_eq!(layout.element_segments, [vec![3, 1]]);
+    assert_eq!(layout.element_segments.as_slice(), [ids([3, 1])]);
     assert_eq!(
-        layout.units[0].element_segments,
+        layout.units[UnitId(0)].element_segments,
         [None, Some(ElementSegmentId(0)), None, None]
     );
-    let at = i64::from(layout.tables[0].offset) + 8;
-    assert_eq!(layout.slabs[0].image, [(at, vec![1, 0, 0, 0, 2])]);
+    let at = i64::from(layout.tables[TableId(0)].offset) + 8;
+    assert_eq!(layout.slabs[SlabId(0)].image, [(at, vec![1, 0, 0, 0, 2])]);
 }
 
 #[test]
@@ -291,7 +306,7 @@ fn trampolines_and_intrinsics_escape_too() {
             resource: ResourceId(0),
             instance: ComponentInstanceId(0),
         },
-        signature: test.program.modules[0].types[1].clone(),
+        signature: test.program.modules[ModuleId(0)].types[1].clone(),
     });
     let layout = lay_out(&test.program).unwrap();
     let functions: Vec<_> = layout.functions.iter().copied().collect();
@@ -310,7 +325,7 @@ fn equal_signatures_of_units_are_one() {
     ]);
     assert_eq!(layout.signatures.iter().count(), 2);
     let ids = [SignatureId(2), SignatureId(1), SignatureId(2)];
-    assert_eq!(layout.units[1].signatures, ids);
+    assert_eq!(layout.units[UnitId(1)].signatures, ids);
 }
 
 #[test]
@@ -320,9 +335,9 @@ fn table_initial_values_come_before_segments() {
         "(module (func $f) (func $g (table.set (i32.const 0) (ref.null func)))
             (table 3 funcref (ref.func $f)) (elem (i32.const 1) func $g))",
     )]);
-    let at = layout.tables[0].offset;
+    let at = layout.tables[TableId(0)].offset;
     let expected = vec![1, 0, 0, 0, 2, 0, 0, 0, 1];
-    assert_eq!(layout.slabs[0].image, [(at.into(), expected)]);
+    assert_eq!(layout.slabs[SlabId(0)].image, [(at.into(), expected)]);
 }
 
 #[test]
@@ -336,7 +351,7 @@ fn overlapping_segments_and_zero_runs() {
         ),
     )]);
     assert_eq!(
-        layout.slabs[0].image,
+        layout.slabs[SlabId(0)].image,
         [(8, b"abXYef".to_vec()), (5100, b"end".to_vec())]
     );
 }
@@ -353,8 +368,8 @@ fn segments_out_of_bounds_trap_in_order() {
         layout.startup[0],
         [StartupAction::Trap(TrapCode::MemoryOutOfBounds)]
     );
-    assert_eq!(layout.slabs[0].image[1], (0, b"kept".to_vec()));
-    assert_eq!(layout.slabs[0].image.len(), 2);
+    assert_eq!(layout.slabs[SlabId(0)].image[1], (0, b"kept".to_vec()));
+    assert_eq!(layout.slabs[SlabId(0)].image.len(), 2);
     let layout = layout_of(&[(
         "a",
         "(module (table 1 funcref) (func $f) (elem (i32.const 1)) (elem (i32.const -1) func $f))",
@@ -407,14 +422,14 @@ fn a_start_function_ends_the_static_part_of_what_it_can_reach() {
             StartupAction::Trap(TrapCode::MemoryOutOfBounds),
         ]
     );
-    assert_eq!(layout.data_segments, [b"dynamic".to_vec()]);
-    assert_eq!(layout.element_segments, [vec![1]]);
-    assert_eq!(layout.units[1].data_segments, [None, None]);
+    assert_eq!(layout.data_segments.as_slice(), [b"dynamic".to_vec()]);
+    assert_eq!(layout.element_segments.as_slice(), [ids([1])]);
+    assert_eq!(layout.units[UnitId(1)].data_segments, [None, None]);
     assert_eq!(
-        layout.slabs[0].image,
+        layout.slabs[SlabId(0)].image,
         [(-24, vec![9]), (0, b"static".to_vec())]
     );
-    assert_eq!(layout.slabs[1].image, [(4, b"fresh".to_vec())]);
+    assert_eq!(layout.slabs[SlabId(1)].image, [(4, b"fresh".to_vec())]);
     assert_eq!(layout.root.data_segments, 1);
 }
 
@@ -425,9 +440,9 @@ fn passive_segments_are_kept_if_used() {
         "(module (memory 1) (data \"unused\") (data $used \"used\") (data (i32.const 0) \"active\")
             (func (data.drop $used) (data.drop 2)))",
     )]);
-    assert_eq!(layout.data_segments, [b"used".to_vec()]);
+    assert_eq!(layout.data_segments.as_slice(), [b"used".to_vec()]);
     let expected = [None, Some(DataSegmentId(0)), None];
-    assert_eq!(layout.units[0].data_segments, expected);
+    assert_eq!(layout.units[UnitId(0)].data_segments, expected);
 }
 
 #[test]
@@ -442,8 +457,8 @@ fn sparse_data_is_copied_at_start_up() {
         ),
     )]);
     // 17 extents of 64 KiB do not fit the bound, 16 do; the densest stays.
-    assert_eq!(layout.slabs[0].image.len(), 16);
-    assert_eq!(layout.slabs[0].image[0], (0, b"xdense".to_vec()));
+    assert_eq!(layout.slabs[SlabId(0)].image.len(), 16);
+    assert_eq!(layout.slabs[SlabId(0)].image[0], (0, b"xdense".to_vec()));
     assert_eq!(layout.data_segments.len(), 24);
     assert_eq!(layout.startup[0].len(), 25);
     assert_eq!(layout.startup[0][24], StartupAction::Call(func(0, 0)));
@@ -476,7 +491,10 @@ fn a_memory_of_4_gib_is_accepted() {
         "a",
         "(module (memory 0x10000) (data (i32.const 0xffffffff) \"x\"))",
     )]);
-    assert_eq!(layout.slabs[0].image, [(0xffff_ffff, b"x".to_vec())]);
+    assert_eq!(
+        layout.slabs[SlabId(0)].image,
+        [(0xffff_ffff, b"x".to_vec())]
+    );
 }
 
 #[test]
@@ -506,7 +524,11 @@ startup: call core-instance0 function 0 `f`
 /// The facts of the table, memory and global that the first module exports.
 fn facts(modules: &[(&str, &str)]) -> (TableFacts, MemoryFacts, GlobalFacts) {
     let facts = layout(modules).facts;
-    (facts.tables[0], facts.memories[0], facts.globals[0])
+    (
+        facts.tables[TableId(0)],
+        facts.memories[MemoryId(0)],
+        facts.globals[GlobalId(0)],
+    )
 }
 
 const EXPORTER: &str = "(module
@@ -626,7 +648,11 @@ fn what_the_host_reaches_or_later_steps_see_is_not_constant() {
     let mut test = TestProgram::new(&[("a", EXPORTER)]);
     test.program.instantiation = Instantiation::StepByStep;
     let facts = lay_out(&test.program).unwrap().facts;
-    assert!(facts.tables[0].changes && facts.memories[0].written && facts.memories[0].grows);
+    assert!(
+        facts.tables[TableId(0)].changes
+            && facts.memories[MemoryId(0)].written
+            && facts.memories[MemoryId(0)].grows
+    );
 
     let mut test = TestProgram::new(&[("a", EXPORTER)]);
     for item in [
@@ -641,8 +667,8 @@ fn what_the_host_reaches_or_later_steps_see_is_not_constant() {
         });
     }
     let facts = lay_out(&test.program).unwrap().facts;
-    let (table, memory) = (facts.tables[0], facts.memories[0]);
-    assert!(table.grows && table.changes && table.read && facts.globals[0].written);
+    let (table, memory) = (facts.tables[TableId(0)], facts.memories[MemoryId(0)]);
+    assert!(table.grows && table.changes && table.read && facts.globals[GlobalId(0)].written);
     assert!(memory.grows && memory.written);
 }
 
@@ -666,19 +692,19 @@ fn ids_of_functions_that_escape_come_first() {
     assert_eq!(layout.function_table_length(), 4);
     let expected = SettledTable {
         late: false,
-        entries: vec![4, 1, 2, 0],
+        entries: ids([4, 1, 2, 0]),
         signature: None,
         has_null: true,
         home: Some(SlabId(0)),
     };
-    assert_eq!(layout.settled[0], Some(expected));
-    let read = layout.settled[1].as_ref().unwrap();
+    assert_eq!(layout.settled[TableId(0)], Some(expected));
+    let read = layout.settled[TableId(1)].as_ref().unwrap();
     assert_eq!(
         (&read.entries[..], read.signature),
-        (&[3, 0][..], Some(SignatureId(2)))
+        (&ids([3, 0])[..], Some(SignatureId(2)))
     );
-    assert_eq!(layout.settled[2], None);
+    assert_eq!(layout.settled[TableId(2)], None);
     // The global, the written table, the read one.
-    let image: Vec<u8> = layout.slabs[0].image[0].1.clone();
+    let image: Vec<u8> = layout.slabs[SlabId(0)].image[0].1.clone();
     assert_eq!(image.iter().filter(|byte| **byte != 0).count(), 3);
 }

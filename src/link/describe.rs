@@ -4,8 +4,8 @@ use super::images::Images;
 use crate::codegen::Session;
 use crate::layout::{GlobalPlace, Layout};
 use crate::program::module::{CoreSignature, CoreType, Module, RefKind};
-use crate::program::{CoreExport, CoreFunc, CoreImport, CoreItem, Instantiation, Program};
-use trampette_artifact::ids::{SlabId, UnitId};
+use crate::program::{CoreExport, CoreFunc, CoreImport, CoreItem, Instantiation, Program, unit_of};
+use trampette_artifact::ids::SlabId;
 use trampette_artifact::layout::ContextOffset;
 use trampette_artifact::metadata::{
     self, CoreExportItem, CoreFuncType, CoreGlobalPlace, CoreInterface, CoreValueType, Metadata,
@@ -65,11 +65,11 @@ pub(crate) fn metadata(
     custom: &CustomSections,
 ) -> Metadata {
     let (program, layout) = (session.program, session.layout);
-    let slabs = layout.slabs.iter().zip(&images.extents).enumerate();
-    let slabs = slabs.map(|(id, (slab, extents))| metadata::Slab {
+    let slabs = layout.slabs.iter_with_ids().zip(&images.extents);
+    let slabs = slabs.map(|((id, slab), extents)| metadata::Slab {
         context_size: slab.context_size,
         memory: slab.memory,
-        written: layout.is_written(SlabId::new(id)),
+        written: layout.is_written(id),
         extents: extents
             .iter()
             .map(|extent| metadata::Extent {
@@ -138,7 +138,7 @@ fn core_interface(program: &Program<'_>, layout: &Layout) -> Option<CoreInterfac
     };
     let export = |export: &CoreExport| {
         Some(metadata::CoreExport {
-            unit: UnitId(export.instance.0),
+            unit: unit_of(export.instance),
             name: export.name.clone(),
             item: core_item(program, layout, export.item)?,
         })
@@ -185,7 +185,7 @@ fn core_item(program: &Program<'_>, layout: &Layout, item: CoreItem) -> Option<C
             let module = program.module_of(instance)?;
             let ty = module.functions[(module.imported_functions + func) as usize];
             CoreExportItem::Func {
-                unit: UnitId(instance.0),
+                unit: unit_of(instance),
                 func,
                 ty: func_type(module, ty),
             }
@@ -195,10 +195,10 @@ fn core_item(program: &Program<'_>, layout: &Layout, item: CoreItem) -> Option<C
         CoreItem::Memory(id) => CoreExportItem::Memory(id),
         CoreItem::Table(id) => CoreExportItem::Table(id),
         CoreItem::Global(id) => {
-            let definition = program.globals[id.index()];
+            let definition = program.globals[id];
             let module = program.module_of(definition.instance)?;
             let global = &module.globals[(module.imported_globals + definition.index) as usize];
-            let place = match layout.globals[id.index()] {
+            let place = match layout.globals[id] {
                 GlobalPlace::Constant(value) => {
                     let mut bytes = [0; 16];
                     let value = value.to_bytes();

@@ -2,6 +2,7 @@
 
 use crate::layout::SlabLayout;
 use anyhow::{Result, ensure};
+use trampette_artifact::ids::{IdVec, SlabId};
 use trampette_artifact::layout::PAGE_ALIGNMENT;
 use trampette_artifact::metadata::Extent;
 
@@ -18,7 +19,7 @@ pub(crate) struct Images {
 ///
 /// # Errors
 /// If pieces overlap or are not in order.
-pub(crate) fn extents(slabs: &[SlabLayout]) -> Result<Images> {
+pub(crate) fn extents(slabs: &IdVec<SlabId, SlabLayout>) -> Result<Images> {
     let mut images = Images {
         bytes: Vec::new(),
         extents: Vec::new(),
@@ -73,7 +74,7 @@ mod tests {
             (16, vec![2; 8]),
             (0x1_0000, vec![3; 0x1001]),
         ];
-        let images = extents(&[slab(pieces), slab(vec![])]).unwrap();
+        let images = extents(&[slab(pieces), slab(vec![])].into()).unwrap();
         let expected = [
             Extent {
                 file_offset: 0,
@@ -95,6 +96,6 @@ mod tests {
 
     #[test]
     fn overlapping_pieces_are_refused() {
-        assert!(extents(&[slab(vec![(0, vec![1; 8]), (4, vec![2; 8])])]).is_err());
+        assert!(extents(&[slab(vec![(0, vec![1; 8]), (4, vec![2; 8])])].into()).is_err());
     }
 }

@@ -18,7 +18,7 @@ pub(crate) mod text;
 pub(crate) mod unwind;
 
 use crate::codegen::Session;
-use crate::layout::Layout;
+use crate::layout::{Layout, reference_bits};
 use crate::options::CompileOptions;
 use crate::program::compiled::{CompiledFunctions, check_complete};
 use crate::program::symbols::symbol;
@@ -26,7 +26,7 @@ use anyhow::{Context, Result, ensure};
 use std::collections::{BTreeSet, HashMap};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::header::{self, Identification, section};
-use trampette_artifact::ids::{DataSegmentId, ElementSegmentId, FunctionId, SlabId, TableId};
+use trampette_artifact::ids::{FunctionId, SlabId, TableId};
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
 use trampette_artifact::layout::PAGE_ALIGNMENT;
 use trampette_artifact::tables::{self, FunctionEntry, SealedEntry};
@@ -184,15 +184,13 @@ impl Rodata {
             bytes: Vec::new(),
             offsets: HashMap::new(),
         };
-        for (index, segment) in session.layout.data_segments.iter().enumerate() {
-            rodata.push(DataKey::DataSegment(DataSegmentId::new(index)), segment);
+        for (id, segment) in session.layout.data_segments.iter_with_ids() {
+            rodata.push(DataKey::DataSegment(id), segment);
         }
-        for (index, segment) in session.layout.element_segments.iter().enumerate() {
-            let bytes: Vec<u8> = segment.iter().flat_map(|id| id.to_le_bytes()).collect();
-            rodata.push(
-                DataKey::ElementSegment(ElementSegmentId::new(index)),
-                &bytes,
-            );
+        for (id, segment) in session.layout.element_segments.iter_with_ids() {
+            let references = segment.iter().map(|id| reference_bits(*id));
+            let bytes: Vec<u8> = references.flat_map(u32::to_le_bytes).collect();
+            rodata.push(DataKey::ElementSegment(id), &bytes);
         }
         let relocations = functions.values().flat_map(|f| &f.relocations);
         let tables: BTreeSet<TableId> = relocations
@@ -226,10 +224,10 @@ impl Rodata {
             let table = session.layout.sealed_table(*id);
             let table = table.with_context(|| format!("{id} is not sealed"))?;
             let address = rodata_address + offset;
-            let entries = table.entries.iter().map(|id| {
-                let id = FunctionId(*id);
-                function_entry(session, id, text, text_address, address)
-            });
+            let entries = table
+                .entries
+                .iter()
+                .map(|id| function_entry(session, *id, text, text_address, address));
             let entries = entries.collect::<Result<Vec<FunctionEntry>>>()?;
             let short: Vec<SealedEntry>;
             let bytes = match table.home {
@@ -265,7 +263,7 @@ fn function_entries(
     let length = session.layout.function_table_length();
     let escaping = session.layout.escaping;
     let entries = (0..length as usize).map(|index| {
-        let id = FunctionId::new(if index <= escaping { index } else { 0 });
+        let id = (index <= escaping).then(|| FunctionId::new(index));
         function_entry(session, id, text, text_address, table_address)
     });
     let entries = entries.collect::<Result<Vec<_>>>()?;
@@ -279,13 +277,14 @@ fn function_entries(
 /// The entry of a function, or of null, in a table at `table_address`.
 fn function_entry(
     session: &Session<'_>,
-    id: FunctionId,
+    id: Option<FunctionId>,
     text: &text::Text,
     text_address: u64,
     table_address: u64,
 ) -> Result<FunctionEntry> {
     let layout = session.layout;
-    let Some(func) = layout.function(id) else {
+    let function = id.and_then(|id| layout.function(id).zip(layout.signature_of(id)));
+    let Some((func, signature)) = function else {
         return Ok(FunctionEntry::default());
     };
     let key: FuncKey = func.key();
@@ -294,7 +293,7 @@ fn function_entry(
         .with_context(|| format!("`{key}` is a value but was not compiled"))?;
     let code = (text_address + u64::from(at.start)) as i64 - table_address as i64;
     Ok(FunctionEntry {
-        signature: layout.function_signatures[id.index() - 1].0,
+        signature: signature.0,
         code: i32::try_from(code).context("the code is larger than 2 GiB")?,
         context: Layout::distance(SlabId(0), layout.home(func)),
     })

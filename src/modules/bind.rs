@@ -11,7 +11,7 @@ use crate::program::module::{EntityKind, Module, ModuleImport};
 use crate::program::types::{CanonicalTypes, ExactType, exact_type};
 use crate::program::{
     ComponentInstance, CoreExport, CoreFunc, CoreImport, CoreInstance, CoreItem, Definition,
-    Instantiation, Program, Step,
+    Instantiation, Program, Step, define,
 };
 use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
@@ -136,11 +136,11 @@ pub(crate) struct Binding<'a> {
     pub program: Program<'a>,
     types: CanonicalTypes,
     /// Canonical types of each module.
-    module_types: Vec<Vec<SignatureId>>,
-    /// Canonical types of the host's functions, by [`CoreImportId`].
-    host_types: Vec<SignatureId>,
+    module_types: IdVec<ModuleId, Vec<SignatureId>>,
+    /// Canonical types of the host's functions.
+    host_types: IdVec<CoreImportId, SignatureId>,
     /// What each core instance exports.
-    exports: Vec<HashMap<&'a str, CoreItem>>,
+    exports: IdVec<CoreInstanceId, HashMap<&'a str, CoreItem>>,
 }
 
 impl<'a> Binding<'a> {
@@ -149,7 +149,7 @@ impl<'a> Binding<'a> {
         Binding {
             program: Program {
                 instantiation: Instantiation::StepByStep,
-                component_instances: vec![ComponentInstance::default()],
+                component_instances: vec![ComponentInstance::default()].into(),
                 ..Program::default()
             },
             ..Binding::default()
@@ -158,15 +158,13 @@ impl<'a> Binding<'a> {
 
     /// Adds a module, to be instantiated any number of times.
     pub(crate) fn add_module(&mut self, module: Module<'a>) -> ModuleId {
-        let id = ModuleId::new(self.program.modules.len());
         self.module_types.push(self.types.intern_module(&module));
-        self.program.modules.push(module);
-        id
+        self.program.modules.push(module)
     }
 
     /// What an instance exports under a name.
     pub(crate) fn export(&self, instance: CoreInstanceId, name: &str) -> Option<CoreItem> {
-        self.exports.get(instance.index())?.get(name).copied()
+        self.exports.get(instance)?.get(name).copied()
     }
 
     /// Lets the host reach an export.
@@ -196,7 +194,7 @@ impl<'a> Binding<'a> {
     ) -> Result<(Vec<CoreItem>, Vec<SizeCheck>), LinkError> {
         let mut items = Vec::new();
         let mut checks = Vec::new();
-        for import in &self.program.modules[module.index()].imports {
+        for import in &self.program.modules[module].imports {
             let item = offered(import.module, import.name).ok_or_else(|| LinkError::Unknown {
                 module: import.module.to_string(),
                 name: import.name.to_string(),
@@ -239,8 +237,8 @@ impl<'a> Binding<'a> {
         import: &ModuleImport<'_>,
         item: CoreItem,
     ) -> Option<Minimum> {
-        let importer = &self.program.modules[module.index()];
-        let ids = &self.module_types[module.index()];
+        let importer = &self.program.modules[module];
+        let ids = &self.module_types[module];
         let at = import.index as usize;
         let none = Minimum(0);
         match (import.kind, item) {
@@ -250,12 +248,12 @@ impl<'a> Binding<'a> {
             }
             (EntityKind::Tag, CoreItem::Tag(tag)) => {
                 let (found, types, at_found) =
-                    self.defined(*self.program.tags.get(tag.index())?, |m| m.imported_tags)?;
+                    self.defined(*self.program.tags.get(tag)?, |m| m.imported_tags)?;
                 let found = types[found.tags[at_found] as usize];
                 (found == ids[importer.tags[at] as usize]).then_some(none)
             }
             (EntityKind::Global, CoreItem::Global(global)) => {
-                let definition = *self.program.globals.get(global.index())?;
+                let definition = *self.program.globals.get(global)?;
                 let (found, types, at_found) = self.defined(definition, |m| m.imported_globals)?;
                 let (found, wanted) = (&found.globals[at_found], &importer.globals[at]);
                 let found_type = exact_type(found.declared, types, types.len());
@@ -267,7 +265,7 @@ impl<'a> Binding<'a> {
                 (found.mutable == wanted.mutable && fits).then_some(none)
             }
             (EntityKind::Table, CoreItem::Table(table)) => {
-                let definition = *self.program.tables.get(table.index())?;
+                let definition = *self.program.tables.get(table)?;
                 let (found, types, at_found) = self.defined(definition, |m| m.imported_tables)?;
                 let (found, wanted) = (&found.tables[at_found].ty, &importer.tables[at].ty);
                 let element = |ty: &wasmparser::TableType, ids: &[SignatureId]| -> ExactType {
@@ -295,13 +293,13 @@ impl<'a> Binding<'a> {
     fn function_type(&self, func: CoreFunc) -> Option<SignatureId> {
         let (instance, index) = match func {
             CoreFunc::Module(instance, index) => (instance, index),
-            CoreFunc::Host(import) => return self.host_types.get(import.index()).copied(),
+            CoreFunc::Host(import) => return self.host_types.get(import).copied(),
             CoreFunc::Trampoline(_) | CoreFunc::Intrinsic(_) => return None,
         };
-        let module = self.program.core_instances.get(instance.index())?.module;
-        let defining = &self.program.modules[module.index()];
+        let module = self.program.core_instances.get(instance)?.module;
+        let defining = &self.program.modules[module];
         let ty = defining.functions[(defining.imported_functions + index) as usize];
-        Some(self.module_types[module.index()][ty as usize])
+        Some(self.module_types[module][ty as usize])
     }
 
     /// The module of a definition, its canonical types, and where the definition is in it.
@@ -310,12 +308,9 @@ impl<'a> Binding<'a> {
         definition: Definition,
         imported: impl Fn(&Module<'a>) -> u32,
     ) -> Option<(&Module<'a>, &[SignatureId], usize)> {
-        let instance = self
-            .program
-            .core_instances
-            .get(definition.instance.index())?;
-        let module = &self.program.modules[instance.module.index()];
-        let types = &self.module_types[instance.module.index()];
+        let instance = self.program.core_instances.get(definition.instance)?;
+        let module = &self.program.modules[instance.module];
+        let types = &self.module_types[instance.module];
         Some((
             module,
             types,
@@ -329,12 +324,10 @@ impl<'a> Binding<'a> {
         module: ModuleId,
         import: &ModuleImport<'_>,
     ) -> CoreItem {
-        let importer = &self.program.modules[module.index()];
+        let importer = &self.program.modules[module];
         let ty = importer.functions[import.index as usize];
-        let id = CoreImportId::new(self.program.core_imports.len());
-        self.host_types
-            .push(self.module_types[module.index()][ty as usize]);
-        self.program.core_imports.push(CoreImport {
+        self.host_types.push(self.module_types[module][ty as usize]);
+        let id = self.program.core_imports.push(CoreImport {
             module: import.module.to_string(),
             name: import.name.to_string(),
             signature: importer.signature(import.index).clone(),
@@ -349,8 +342,8 @@ impl<'a> Binding<'a> {
         imports: Vec<CoreItem>,
     ) -> CoreInstanceId {
         let program = &mut self.program;
-        let module = &program.modules[module_id.index()];
-        let id = CoreInstanceId::new(program.core_instances.len());
+        let module = &program.modules[module_id];
+        let id = program.core_instances.next_id();
         let left = |all: usize, imported: u32| all - imported as usize;
         let instance = CoreInstance {
             module: module_id,
@@ -360,25 +353,21 @@ impl<'a> Binding<'a> {
                 &mut program.memories,
                 id,
                 left(module.memories.len(), module.imported_memories),
-                MemoryId::new,
             ),
             tables: define(
                 &mut program.tables,
                 id,
                 left(module.tables.len(), module.imported_tables),
-                TableId::new,
             ),
             globals: define(
                 &mut program.globals,
                 id,
                 left(module.globals.len(), module.imported_globals),
-                GlobalId::new,
             ),
             tags: define(
                 &mut program.tags,
                 id,
                 left(module.tags.len(), module.imported_tags),
-                TagId::new,
             ),
         };
         let spaces = IndexSpaces::new(module, &instance, id);
@@ -401,17 +390,6 @@ fn maximum_fits(found: Option<u64>, wanted: Option<u64>) -> bool {
         (Some(found), Some(wanted)) => found <= wanted,
         (None, Some(_)) => false,
     }
-}
-
-fn define<T>(
-    definitions: &mut Vec<Definition>,
-    instance: CoreInstanceId,
-    count: usize,
-    new: fn(usize) -> T,
-) -> Vec<T> {
-    let first = definitions.len();
-    definitions.extend((0..count as u32).map(|index| Definition { instance, index }));
-    (first..first + count).map(new).collect()
 }
 
 /// The index spaces of an instance.

@@ -132,7 +132,7 @@ impl<'a> Binder<'a, '_> {
             .binding
             .add_module(imported_entities(module, &missing)?);
         let provider = self.binding.instantiate(provider, Vec::new());
-        let made = self.binding.program.core_instances[provider.index()].clone();
+        let made = self.binding.program.core_instances[provider].clone();
         let mut memories = made.memories.into_iter().map(CoreItem::Memory);
         let mut tables = made.tables.into_iter().map(CoreItem::Table);
         let mut globals = made.globals.into_iter().map(CoreItem::Global);
@@ -169,7 +169,7 @@ impl<'a> Binder<'a, '_> {
         match item {
             CoreItem::Memory(id) => Ok(program.memory_type(id)?.initial),
             CoreItem::Table(id) => {
-                let definition = program.tables[id.index()];
+                let definition = program.tables[id];
                 let module = program.module_of(definition.instance);
                 let module = module.context("a table of no module")?;
                 let index = module.imported_tables + definition.index;

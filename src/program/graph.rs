@@ -36,13 +36,13 @@ impl Program<'_> {
     }
 
     fn core_instance_label(&self, index: usize, instance: &CoreInstance) -> String {
-        let module = &self.modules[instance.module.index()];
+        let module = &self.modules[instance.module];
         let name = if module.name.is_empty() {
             "module"
         } else {
             &module.name
         };
-        let component = &self.component_instances[instance.component_instance.index()].name;
+        let component = &self.component_instances[instance.component_instance].name;
         let place = if component.is_empty() {
             String::new()
         } else {
@@ -57,8 +57,8 @@ impl Program<'_> {
         let mut add = |from, to, how: &str| {
             *calls.entry((from, to, how.to_string())).or_default() += 1;
         };
-        for (index, instance) in self.core_instances.iter().enumerate() {
-            let from = Node::Core(CoreInstanceId::new(index));
+        for (id, instance) in self.core_instances.iter_with_ids() {
+            let from = Node::Core(id);
             for import in &instance.imports {
                 let CoreItem::Func(func) = import else {
                     continue;
@@ -66,7 +66,7 @@ impl Program<'_> {
                 match func {
                     CoreFunc::Module(to, _) => add(from, Node::Core(*to), "direct"),
                     CoreFunc::Trampoline(id) => {
-                        let kind = &self.trampolines[id.index()].kind;
+                        let kind = &self.trampolines[*id].kind;
                         let to = match kind {
                             TrampolineKind::Adapter { lift, .. } => node_of(lift.func),
                             _ => Node::Host,

@@ -42,37 +42,36 @@ use trampette_artifact::types::{FuncType, TypeTable};
 pub(crate) struct Program<'a> {
     /// Component-level types.
     pub types: TypeTable,
-    /// Resource types; the index is the [`ResourceId`].
-    pub resources: Vec<ResourceDefinition>,
+    /// Resource types.
+    pub resources: IdVec<ResourceId, ResourceDefinition>,
     /// Imported types with an equality bound that is a resource type: the chain of names, the
     /// bound.
     pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
-    /// Functions imported from the host; the index is the [`ImportId`].
-    pub imports: Vec<Import>,
-    /// Core functions imported from the host (lone modules and scripts only); the index is the
-    /// [`CoreImportId`].
-    pub core_imports: Vec<CoreImport>,
+    /// Functions imported from the host.
+    pub imports: IdVec<ImportId, Import>,
+    /// Core functions imported from the host (lone modules and scripts only).
+    pub core_imports: IdVec<CoreImportId, CoreImport>,
     /// What the component exports.
     pub exports: Vec<Export>,
-    /// Lifted functions that are exported; the index is the [`ExportId`].
-    pub lifts: Vec<LiftedFunction>,
-    /// Component trampolines; the index is the [`TrampolineId`].
-    pub trampolines: Vec<Trampoline>,
-    /// Static modules; the index is the [`ModuleId`].
-    pub modules: Vec<Module<'a>>,
-    /// Core instances; the index is the [`CoreInstanceId`], and the [`UnitId`] too: each core
-    /// instance is a unit of its own.
-    pub core_instances: Vec<CoreInstance>,
-    /// Component instances; the index is the [`ComponentInstanceId`]. 0 is the component itself.
-    pub component_instances: Vec<ComponentInstance>,
-    /// Memories that core instances define; the index is the [`MemoryId`].
-    pub memories: Vec<Definition>,
-    /// Tables that core instances define; the index is the [`TableId`].
-    pub tables: Vec<Definition>,
-    /// Globals that core instances define; the index is the [`GlobalId`].
-    pub globals: Vec<Definition>,
-    /// Tags that core instances define; the index is the [`TagId`].
-    pub tags: Vec<Definition>,
+    /// Lifted functions that are exported.
+    pub lifts: IdVec<ExportId, LiftedFunction>,
+    /// Component trampolines.
+    pub trampolines: IdVec<TrampolineId, Trampoline>,
+    /// Static modules.
+    pub modules: IdVec<ModuleId, Module<'a>>,
+    /// Core instances, each of which is a unit of its own
+    /// ([`unit_of`]).
+    pub core_instances: IdVec<CoreInstanceId, CoreInstance>,
+    /// Component instances. 0 is the component itself.
+    pub component_instances: IdVec<ComponentInstanceId, ComponentInstance>,
+    /// Memories that core instances define.
+    pub memories: IdVec<MemoryId, Definition>,
+    /// Tables that core instances define.
+    pub tables: IdVec<TableId, Definition>,
+    /// Globals that core instances define.
+    pub globals: IdVec<GlobalId, Definition>,
+    /// Tags that core instances define.
+    pub tags: IdVec<TagId, Definition>,
     /// What happens at instantiation, in order.
     pub steps: Vec<Step>,
     /// Whether the steps are one or many for the host.
@@ -100,11 +99,11 @@ impl<'a> Program<'a> {
                 .cloned(),
             CoreFunc::Trampoline(id) => self
                 .trampolines
-                .get(id.index())
+                .get(id)
                 .map(|trampoline| trampoline.signature.clone()),
             CoreFunc::Intrinsic(intrinsic) => Some(intrinsic::intrinsic_signature(intrinsic)),
             CoreFunc::Host(id) => {
-                let import = self.core_imports.get(id.index());
+                let import = self.core_imports.get(id);
                 import.map(|import| import.signature.clone())
             }
         };
@@ -117,7 +116,7 @@ impl<'a> Program<'a> {
     /// If it is not a memory of this program.
     pub(crate) fn memory_type(&self, memory: MemoryId) -> Result<&wasmparser::MemoryType> {
         self.memories
-            .get(memory.index())
+            .get(memory)
             .and_then(|definition| {
                 let module = self.module_of(definition.instance)?;
                 let index = module.imported_memories.checked_add(definition.index)?;
@@ -146,9 +145,25 @@ impl<'a> Program<'a> {
 
     /// The module of a core instance.
     pub(crate) fn module_of(&self, instance: CoreInstanceId) -> Option<&Module<'a>> {
-        let instance = self.core_instances.get(instance.index())?;
-        self.modules.get(instance.module.index())
+        let instance = self.core_instances.get(instance)?;
+        self.modules.get(instance.module)
     }
+}
+
+/// Registers the entities of one kind that a new core instance defines.
+pub(crate) fn define<I: Id>(
+    all: &mut IdVec<I, Definition>,
+    instance: CoreInstanceId,
+    count: usize,
+) -> Vec<I> {
+    // Validation limits every index space to far less than 2^32.
+    let definitions = (0..count as u32).map(|index| Definition { instance, index });
+    definitions.map(|definition| all.push(definition)).collect()
+}
+
+/// The unit of a core instance: each has one of its own.
+pub(crate) fn unit_of(instance: CoreInstanceId) -> UnitId {
+    UnitId(instance.0)
 }
 
 /// How the host carries out the plan.
@@ -278,7 +293,7 @@ impl CoreFunc {
     /// The key of its wasm-call code.
     pub(crate) fn key(self) -> FuncKey {
         match self {
-            CoreFunc::Module(instance, func) => FuncKey::ModuleFunction(UnitId(instance.0), func),
+            CoreFunc::Module(instance, func) => FuncKey::ModuleFunction(unit_of(instance), func),
             CoreFunc::Trampoline(id) => FuncKey::ComponentTrampoline(Abi::Wasm, id),
             CoreFunc::Intrinsic(intrinsic) => FuncKey::UnsafeIntrinsic(Abi::Wasm, intrinsic),
             CoreFunc::Host(import) => FuncKey::WasmToArray(import),

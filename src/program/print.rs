@@ -76,7 +76,7 @@ impl Program<'_> {
         }
         section(out, "steps", self.steps.len())?;
         for Step::InstantiateCore(id) in &self.steps {
-            let Some(instance) = self.core_instances.get(id.index()) else {
+            let Some(instance) = self.core_instances.get(*id) else {
                 continue;
             };
             writeln!(
@@ -84,7 +84,7 @@ impl Program<'_> {
                 "  {id} = instantiate {} in {}",
                 instance.module, instance.component_instance
             )?;
-            let module = self.modules.get(instance.module.index());
+            let module = self.modules.get(instance.module);
             let imports = module.map_or(&[][..], |module| &module.imports);
             for (import, item) in imports.iter().zip(&instance.imports) {
                 let item = self.item_text(*item);
@@ -122,7 +122,7 @@ impl Program<'_> {
                     ty,
                     options,
                 } => {
-                    let path = self.imports.get(import.index());
+                    let path = self.imports.get(*import);
                     let path = path.map_or_else(String::new, |import| import.path.join("#"));
                     let ty = self.types.display_func(ty);
                     writeln!(out, "    {import} {path}: {}", shortened(&ty))?;
@@ -161,7 +161,7 @@ impl Program<'_> {
                 } => {
                     let ty = self.types.display_func(ty);
                     writeln!(out, "  {id} {path}: {}", shortened(&ty))?;
-                    if let Some(lift) = self.lifts.get(id.index()) {
+                    if let Some(lift) = self.lifts.get(*id) {
                         let func = self.func_text(lift.func);
                         let options = self.options_text(&lift.options);
                         writeln!(out, "    lifts {func} {options}")?;
@@ -199,8 +199,8 @@ impl Program<'_> {
             CoreFunc::Module(instance, index) => {
                 let module = self
                     .core_instances
-                    .get(instance.index())
-                    .and_then(|instance| self.modules.get(instance.module.index()));
+                    .get(instance)
+                    .and_then(|instance| self.modules.get(instance.module));
                 let name = module.and_then(|m| m.function_name(m.imported_functions + index));
                 match name {
                     Some(name) => format!("{instance}.function{index} `{name}`"),

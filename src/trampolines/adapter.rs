@@ -32,7 +32,7 @@ use trampette_artifact::types::{Type, TypeTable};
 /// # Errors
 /// If the trampoline is of another kind, or its type has values that cannot be transferred yet.
 pub(crate) fn adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
-    let trampoline = &session.program.trampolines[id.index()];
+    let trampoline = &session.program.trampolines[id];
     let TrampolineKind::Adapter { lift, options, .. } = &trampoline.kind else {
         bail!("{id} is no adapter but `{}`", trampoline.kind.name());
     };
@@ -43,7 +43,7 @@ pub(crate) fn adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir::Fun
             .emit(e, params)
             .with_context(|| {
                 let name = |instance: ComponentInstanceId| {
-                    &session.program.component_instances[instance.index()].name
+                    &session.program.component_instances[instance].name
                 };
                 let (callee, caller) = (name(lift.options.instance), name(options.instance));
                 format!("cannot adapt `{}` of `{callee}` to `{caller}`", lift.name)

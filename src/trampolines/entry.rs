@@ -142,7 +142,7 @@ pub(crate) fn array_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Fun
         FuncKey::ComponentTrampoline(Abi::Array, id) => {
             let trampoline = program
                 .trampolines
-                .get(id.index())
+                .get(id)
                 .with_context(|| format!("{key}: the program has no such trampoline"))?;
             let body = FuncKey::ComponentTrampoline(Abi::Wasm, id);
             (body, trampoline.signature.clone(), None)

@@ -28,7 +28,7 @@ pub(crate) fn error_context_trampoline(
     session: &Session<'_>,
     id: TrampolineId,
 ) -> Result<ir::Function> {
-    let trampoline = &session.program.trampolines[id.index()];
+    let trampoline = &session.program.trampolines[id];
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let TrampolineKind::ErrorContext { built_in, options } = &trampoline.kind else {
         bail!("{key} is no error-context built-in");

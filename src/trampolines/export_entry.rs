@@ -30,7 +30,7 @@ use trampette_artifact::types::{Type, TypeTable};
 /// # Errors
 /// If its type has values that cannot be transferred yet.
 pub(crate) fn export_body(session: &Session<'_>, id: ExportId) -> Result<ir::Function> {
-    let lift = &session.program.lifts[id.index()];
+    let lift = &session.program.lifts[id];
     let key = FuncKey::ExportEntry(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&body_signature(key)?);
     Emitter::build(session, key, signature, |e, params| {
@@ -49,7 +49,7 @@ pub(crate) fn export_body(session: &Session<'_>, id: ExportId) -> Result<ir::Fun
 /// # Errors
 /// None at present; the result is uniform over all producers.
 pub(crate) fn post_return_body(session: &Session<'_>, id: ExportId) -> Result<ir::Function> {
-    let lift = &session.program.lifts[id.index()];
+    let lift = &session.program.lifts[id];
     let key = FuncKey::PostReturn(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&body_signature(key)?);
     Emitter::build(session, key, signature, |e, _| {

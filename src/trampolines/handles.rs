@@ -255,7 +255,7 @@ fn raise_wrong_handle(
 }
 
 fn is_imported(e: &Emitter<'_, '_>, resource: ResourceId) -> bool {
-    let definition = &e.session.program.resources[resource.index()];
+    let definition = &e.session.program.resources[resource];
     matches!(definition.info, Resource::Imported { .. })
 }
 
@@ -263,8 +263,7 @@ fn is_imported(e: &Emitter<'_, '_>, resource: ResourceId) -> bool {
 /// resources have few, long runs of ids: each is one compare.
 fn found_is_imported(e: &mut Emitter<'_, '_>, tag: Value) -> Option<Value> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
-    for index in 0..e.session.program.resources.len() {
-        let id = ResourceId::new(index);
+    for id in e.session.program.resources.ids() {
         if !is_imported(e, id) {
             continue;
         }

@@ -29,7 +29,7 @@ pub(crate) fn wasm_to_array(session: &Session<'_>, import: CoreImportId) -> Resu
     let core = session
         .program
         .core_imports
-        .get(import.index())
+        .get(import)
         .with_context(|| format!("{key}: the program has no such import"))?;
     let core = &core.signature;
     let signature = codegen::wasm_call_signature(core);

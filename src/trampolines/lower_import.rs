@@ -33,7 +33,7 @@ const STACK_STRUCT_LIMIT: u32 = 256 << 10;
 /// # Errors
 /// If the trampoline is of another kind, or its type has values that cannot be transferred yet.
 pub(crate) fn lower_import(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
-    let trampoline = &session.program.trampolines[id.index()];
+    let trampoline = &session.program.trampolines[id];
     let TrampolineKind::LowerImport {
         import,
         ty,
@@ -42,7 +42,7 @@ pub(crate) fn lower_import(session: &Session<'_>, id: TrampolineId) -> Result<ir
     else {
         bail!("{id} is no lowered import but `{}`", trampoline.kind.name());
     };
-    let path = &session.program.imports[import.index()].path;
+    let path = &session.program.imports[*import].path;
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&trampoline.signature);
     Emitter::build(session, key, signature, |e, params| {

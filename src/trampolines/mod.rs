@@ -82,7 +82,7 @@ fn component_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::F
     let trampoline = session
         .program
         .trampolines
-        .get(id.index())
+        .get(id)
         .with_context(|| format!("{key}: the program has no such trampoline"))?;
     match &trampoline.kind {
         TrampolineKind::ResourceNew { .. }

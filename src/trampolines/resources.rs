@@ -28,7 +28,7 @@ use trampette_artifact::trap::TrapCode;
 /// # Errors
 /// If the trampoline is of another kind.
 pub(crate) fn resource_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
-    let trampoline = &session.program.trampolines[id.index()];
+    let trampoline = &session.program.trampolines[id];
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&trampoline.signature);
     Emitter::build(session, key, signature, |e, params| {
@@ -66,7 +66,7 @@ fn resource_drop(
 ) {
     let session = e.session;
     let defined_here = matches!(
-        session.program.resources[resource.index()].info,
+        session.program.resources[resource].info,
         Resource::Defined { instance: definer, .. } if definer == instance
     );
     // The defining instance gets representations instead of borrowed handles, so it has none.
@@ -105,7 +105,7 @@ fn resource_drop(
 ///
 /// `pub` for whoever must drop handles on the way, such as a trampoline that cannot deliver them.
 pub(crate) fn destroy(e: &mut Emitter<'_, '_>, resource: ResourceId, rep: Value) {
-    let definition = &e.session.program.resources[resource.index()];
+    let definition = &e.session.program.resources[resource];
     match definition.info {
         Resource::Imported { .. } => {
             let number = e.i32(resource.0);
@@ -143,7 +143,7 @@ pub(crate) fn resource_drop_body(
     let definition = session
         .program
         .resources
-        .get(resource.index())
+        .get(resource)
         .with_context(|| format!("{key}: the component has no such resource"))?;
     if let Resource::Imported { path } = &definition.info {
         bail!("{key}: {} is the host's own resource", path.join("#"));

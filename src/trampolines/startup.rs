@@ -64,7 +64,7 @@ fn carry_out(e: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
             let limit = table_length(e, *table);
             let code = TrapCode::TableAccessOutOfBounds;
             check_bounds(e, offset, *length, limit, code);
-            let place = &e.session.layout.tables[table.index()];
+            let place = &e.session.layout.tables[*table];
             let context = e.slab_context(place.slab);
             let entries = e.i64(place.offset.into());
             let base = e.builder.ins().iadd(context, entries);
@@ -127,7 +127,7 @@ fn copy(e: &mut Emitter<'_, '_>, destination: Value, source: DataKey, bytes: u64
 /// The current length of a table in entries, as `i64`.
 fn table_length(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
     let layout = e.session.layout;
-    let place = &layout.tables[table.index()];
+    let place = &layout.tables[table];
     match place.growable {
         true => e.load_root(types::I64, layout.root.table(table)),
         false => e.i64(place.minimum as i64),
@@ -136,7 +136,7 @@ fn table_length(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
 
 /// The context pointer of a global's slab and the global's displacement; none for constants.
 fn global_address(e: &mut Emitter<'_, '_>, global: GlobalId) -> Option<(Value, i32)> {
-    match e.session.layout.globals[global.index()] {
+    match e.session.layout.globals[global] {
         GlobalPlace::Constant(_) => None,
         GlobalPlace::Context { slab, offset, .. } => Some((e.slab_context(slab), offset.0)),
     }
@@ -154,7 +154,7 @@ fn evaluate_offset(e: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
 fn evaluate(e: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
     match operand {
         ConstOperand::Value(value) => constant(e, *value),
-        ConstOperand::Global(global) => match e.session.layout.globals[global.index()] {
+        ConstOperand::Global(global) => match e.session.layout.globals[*global] {
             GlobalPlace::Constant(value) => constant(e, value),
             GlobalPlace::Context { slab, offset, ty } => {
                 let address = e.slab_context(slab);

@@ -136,7 +136,8 @@ pub(crate) fn program() -> Program<'static> {
             defined(PARENT, Some(0)),
             defined(CHILD, Some(0)),
             defined(CHILD, None),
-        ],
+        ]
+        .into(),
         core_imports: [signature(&all, &[I32, V128]), signature(&[], &[])]
             .map(|signature| CoreImport {
                 signature,
@@ -148,8 +149,8 @@ pub(crate) fn program() -> Program<'static> {
             .into_iter()
             .map(|(kind, signature)| Trampoline { kind, signature })
             .collect(),
-        modules: vec![module(), module()],
-        core_instances: vec![core_instance(0), core_instance(1)],
+        modules: vec![module(), module()].into(),
+        core_instances: vec![core_instance(0), core_instance(1)].into(),
         component_instances: vec![
             ComponentInstance {
                 name: "root".into(),
@@ -157,7 +158,8 @@ pub(crate) fn program() -> Program<'static> {
             ComponentInstance {
                 name: "child".into(),
             },
-        ],
+        ]
+        .into(),
         ..Program::default()
     }
 }
@@ -181,13 +183,13 @@ pub(crate) fn layout() -> Layout {
         element_segments: vec![],
     };
     Layout {
-        slabs: vec![SlabLayout::default(), SlabLayout::default()],
+        slabs: vec![SlabLayout::default(), SlabLayout::default()].into(),
         root: RootLayout {
             instances: 2,
             core_imports: 2,
             ..RootLayout::default()
         },
-        units: vec![unit(0), unit(1)],
+        units: vec![unit(0), unit(1)].into(),
         reentrance: Reentrance::of(&program()),
         ..Layout::default()
     }

@@ -188,7 +188,7 @@ impl ComponentRunner {
             };
             match &export.item {
                 ExportItem::CoreModule(id) => {
-                    let (start, end) = metadata.modules[id.index()].range;
+                    let (start, end) = metadata.modules[*id].range;
                     let module = bytes.get(start as usize..end as usize);
                     let module = module.context("an exported module is not in its component")?;
                     modules.insert(format!("{prefix}{export_name}"), module.to_vec());

@@ -14,7 +14,7 @@ use crate::inline::heuristics::Tunables;
 use crate::layout::lay_out;
 use crate::link::Target;
 use crate::modules::bind::{Binding, core_features, validate_module, validate_module_with};
-use crate::program::CoreItem;
+use crate::program::{CoreItem, unit_of};
 use crate::{CompileOptions, in_thread_pool, link};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::{BTreeMap, HashMap};
@@ -167,7 +167,7 @@ impl<'scope, 's: 'scope> ScriptRunner<'scope, 's> {
 
     fn unit(&self, index: usize) -> Result<UnitId> {
         match self.plans.get(index) {
-            Some(Plan::Export(Ok(instance))) => Ok(UnitId(instance.0)),
+            Some(Plan::Export(Ok(instance))) => Ok(unit_of(*instance)),
             Some(Plan::Export(Err(error))) => bail!("{error}"),
             _ => bail!("the export was not planned"),
         }

@@ -147,6 +147,12 @@ impl<I, T> From<Vec<T>> for IdVec<I, T> {
     }
 }
 
+impl<I, T, const N: usize> From<[T; N]> for IdVec<I, T> {
+    fn from(elements: [T; N]) -> Self {
+        Vec::from(elements).into()
+    }
+}
+
 impl<I, T> FromIterator<T> for IdVec<I, T> {
     fn from_iter<E: IntoIterator<Item = T>>(elements: E) -> Self {
         Vec::from_iter(elements).into()

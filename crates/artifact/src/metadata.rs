@@ -15,35 +15,34 @@ use serde::{Deserialize, Serialize};
 pub struct Metadata {
     /// Component-level types that imports and exports use.
     pub types: TypeTable,
-    /// Resource types; the index is the [`ResourceId`].
-    pub resources: Vec<Resource>,
+    /// Resource types.
+    pub resources: IdVec<ResourceId, Resource>,
     /// Imported types that must be a certain resource type: the chain of names, and which one.
     /// Hosts need not supply them; what they supply must be that resource type.
     pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
-    /// Functions imported from the host; the index is the [`ImportId`].
-    pub imports: Vec<Import>,
+    /// Functions imported from the host.
+    pub imports: IdVec<ImportId, Import>,
     /// What the component exports, in order. Functions carry their [`ExportId`].
     pub exports: Vec<Export>,
-    /// Slabs; the index is the [`SlabId`]. At least one.
-    pub slabs: Vec<Slab>,
+    /// Slabs. At least one.
+    pub slabs: IdVec<SlabId, Slab>,
     /// Where things are in slab 0's root.
     pub root: RootLayout,
-    /// Memories; the index is the [`MemoryId`].
-    pub memories: Vec<Memory>,
-    /// Tables; the index is the [`TableId`].
-    pub tables: Vec<Table>,
+    /// Memories.
+    pub memories: IdVec<MemoryId, Memory>,
+    /// Tables.
+    pub tables: IdVec<TableId, Table>,
     /// Globals in contexts that hold references to exceptions: slab, offset from its context
     /// pointer.
     pub exception_globals: Vec<(SlabId, ContextOffset)>,
-    /// Initial lengths in bytes of run-time data segments; the index is the [`DataSegmentId`].
-    pub data_segments: Vec<u64>,
-    /// Initial lengths in entries of run-time element segments; the index is the
-    /// [`ElementSegmentId`].
-    pub element_segments: Vec<u64>,
-    /// Static modules; the index is the [`ModuleId`].
-    pub modules: Vec<StaticModule>,
-    /// Units; the index is the [`UnitId`].
-    pub units: Vec<Unit>,
+    /// Initial lengths in bytes of run-time data segments.
+    pub data_segments: IdVec<DataSegmentId, u64>,
+    /// Initial lengths in entries of run-time element segments.
+    pub element_segments: IdVec<ElementSegmentId, u64>,
+    /// Static modules.
+    pub modules: IdVec<ModuleId, StaticModule>,
+    /// Units.
+    pub units: IdVec<UnitId, Unit>,
     /// Number of start-up steps ([`crate::key::FuncKey::Startup`]). A component has at most one,
     /// which has code; of core modules, those steps that do nothing have none.
     pub startup_steps: u32,
@@ -56,8 +55,8 @@ pub struct Metadata {
 /// The interface of core modules that are compiled without a component around them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CoreInterface {
-    /// Functions imported from the host; the index is the [`CoreImportId`].
-    pub imports: Vec<CoreImport>,
+    /// Functions imported from the host.
+    pub imports: IdVec<CoreImportId, CoreImport>,
     /// Shared memories that the host may supply.
     pub memories: Vec<CoreMemoryImport>,
     /// Globals whose initial values the host supplies.
@@ -428,7 +427,7 @@ impl Metadata {
     pub fn function_type<'a>(&'a self, item: &'a ExportItem) -> Option<&'a FuncType> {
         match item {
             ExportItem::Function { ty, .. } => Some(ty),
-            ExportItem::HostFunc(id) => self.imports.get(id.index()).map(|import| &import.ty),
+            ExportItem::HostFunc(id) => self.imports.get(*id).map(|import| &import.ty),
             _ => None,
         }
     }
@@ -436,7 +435,7 @@ impl Metadata {
     /// The name of a resource for messages, without those of its interfaces; its number if there is
     /// no such resource.
     pub fn resource_name(&self, id: ResourceId) -> String {
-        match self.resources.get(id.index()) {
+        match self.resources.get(id) {
             Some(Resource::Imported { path }) => path.last().cloned().unwrap_or_default(),
             Some(Resource::Defined { name, .. }) => name.clone(),
             None => id.to_string(),
@@ -501,7 +500,8 @@ mod tests {
                     has_destructor: false,
                     name: "resource0".into(),
                 },
-            ],
+            ]
+            .into(),
             ..Metadata::default()
         };
         let types = &mut metadata.types;

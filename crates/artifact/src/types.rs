@@ -3,7 +3,7 @@
 //! Resources are [`ResourceId`]s of the flattened component, so that two component instances of one
 //! nested component have different resource types, as the specification says.
 
-use crate::ids::{ResourceId, TypeId};
+use crate::ids::{IdVec, ResourceId, TypeId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -85,7 +85,7 @@ pub struct FuncType {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TypeTable {
-    defined: Vec<DefinedType>,
+    defined: IdVec<TypeId, DefinedType>,
     /// The ids of all of them when the next one is interned, which a loaded table never sees: so
     /// loading hashes nothing.
     #[serde(skip)]
@@ -96,20 +96,20 @@ impl TypeTable {
     /// Interns a type.
     pub fn intern(&mut self, ty: DefinedType) -> Type {
         if self.ids.len() != self.defined.len() {
-            let ids = self.defined.iter().cloned().enumerate();
-            self.ids = ids.map(|(index, ty)| (ty, TypeId::new(index))).collect();
+            let all = self.defined.iter_with_ids();
+            self.ids = all.map(|(id, ty)| (ty.clone(), id)).collect();
         }
         let defined = &mut self.defined;
-        let id = *self.ids.entry(ty).or_insert_with_key(|ty| {
-            defined.push(ty.clone());
-            TypeId::new(defined.len() - 1)
-        });
+        let id = *self
+            .ids
+            .entry(ty)
+            .or_insert_with_key(|ty| defined.push(ty.clone()));
         Type::Defined(id)
     }
 
     /// The type of that id, if the table has it.
     pub fn get(&self, id: TypeId) -> Option<&DefinedType> {
-        self.defined.get(id.index())
+        self.defined.get(id)
     }
 
     /// Number of interned types; every id below it is valid.
@@ -237,6 +237,6 @@ impl std::ops::Index<TypeId> for TypeTable {
     /// # Panics
     /// If the id is of another table.
     fn index(&self, id: TypeId) -> &DefinedType {
-        &self.defined[id.index()]
+        &self.defined[id]
     }
 }

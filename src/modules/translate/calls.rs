@@ -13,7 +13,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{FuncRef, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use trampette_artifact::ids::{FunctionId, SlabId};
+use trampette_artifact::ids::SlabId;
 use trampette_artifact::key::DataKey;
 use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, FunctionEntry, SealedEntry};
 use trampette_artifact::trap::TrapCode;
@@ -177,13 +177,12 @@ impl Translator<'_, '_> {
             self.trap_here(TrapCode::TableOutOfBounds);
             return Ok(());
         };
-        let id = FunctionId(*id);
         let layout = self.session.layout;
-        let Some(func) = layout.function(id) else {
+        let Some((id, func)) = id.and_then(|id| Some((id, layout.function(id)?))) else {
             self.trap_here(TrapCode::IndirectCallToNull);
             return Ok(());
         };
-        if layout.function_signatures[id.index() - 1] != self.unit.signatures[type_index as usize] {
+        if layout.signature_of(id) != Some(self.unit.signatures[type_index as usize]) {
             self.trap_here(TrapCode::BadSignature);
             return Ok(());
         }

@@ -62,9 +62,9 @@ fn translate_with(
     let binding = session
         .layout
         .units
-        .get(unit.index())
+        .get(unit)
         .with_context(|| format!("there is no {unit}"))?;
-    let module = &session.program.modules[binding.module.index()];
+    let module = &session.program.modules[binding.module];
     let body = module
         .bodies
         .get(function as usize)

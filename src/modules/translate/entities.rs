@@ -93,7 +93,7 @@ impl Translator<'_, '_> {
     /// A memory of the unit by the module's index.
     pub(super) fn memory(&self, index: u32) -> (MemoryId, &metadata::Memory) {
         let id = self.unit.memories[index as usize];
-        (id, &self.session.layout.memories[id.index()])
+        (id, &self.session.layout.memories[id])
     }
 
     /// The address of a memory's byte 0.
@@ -276,7 +276,7 @@ impl Translator<'_, '_> {
     /// A table of the unit by the module's index.
     pub(super) fn table(&self, index: u32) -> (TableId, &metadata::Table) {
         let id = self.unit.tables[index as usize];
-        (id, &self.session.layout.tables[id.index()])
+        (id, &self.session.layout.tables[id])
     }
 
     /// The current length of a table in entries, an `i64`.
@@ -386,7 +386,7 @@ impl Translator<'_, '_> {
     /// Where a global of the unit is, by the module's index.
     pub(super) fn global(&self, index: u32) -> (GlobalId, GlobalPlace) {
         let id = self.unit.globals[index as usize];
-        (id, self.session.layout.globals[id.index()])
+        (id, self.session.layout.globals[id])
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Translator;
 use super::entities::TABLE_ENTRY_SIZE_LOG2;
 use crate::codegen;
+use crate::layout::reference_bits;
 use anyhow::{Result, bail};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use trampette_artifact::builtin::Builtin;
@@ -72,7 +73,7 @@ impl Translator<'_, '_> {
         let (id, _) = self.table(table);
         let sealed = self.session.layout.sealed_table(id)?;
         let index = usize::try_from(self.known_index(index)?).ok()?;
-        sealed.entries.get(index).copied()
+        sealed.entries.get(index).copied().map(reference_bits)
     }
 
     /// Pushes a length, an `i64`, as the index type of a table.

@@ -95,13 +95,12 @@ fn lay_out(module: &Module<'_>) -> Layout {
         globals: globals.collect(),
         escaping: functions.len(),
         functions: functions.iter().copied().collect(),
-        data_segments: vec![vec![]; module.data.len()],
-        element_segments: vec![vec![]; module.elements.len()],
+        data_segments: vec![vec![]; module.data.len()].into(),
+        element_segments: vec![vec![]; module.elements.len()].into(),
         ..Layout::default()
     };
-    layout
-        .slabs
-        .resize_with(module.memories.len().max(1), SlabLayout::default);
+    let slabs = module.memories.len().max(1);
+    layout.slabs = (0..slabs).map(|_| SlabLayout::default()).collect();
     layout.root = RootLayout {
         tables: module.tables.len() as u32,
         memories: module.memories.len() as u32,
@@ -144,7 +143,7 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
     adjust(&mut layout);
     let count = module.bodies.len() as u32;
     let program = Program {
-        modules: vec![module],
+        modules: vec![module].into(),
         ..Program::default()
     };
     let session = Session {
@@ -275,8 +274,8 @@ fn calls_of_all_kinds() {
 #[test]
 fn calls_in_several_slabs_take_the_context_of_the_callee() {
     let compiled = compile_with(CALLS, |layout| {
-        layout.slabs.resize_with(2, SlabLayout::default);
-        layout.units[0].slab = SlabId(1);
+        layout.slabs = [(); 2].map(|()| SlabLayout::default()).into();
+        layout.units[UnitId(0)].slab = SlabId(1);
     })
     .unwrap();
     let stride = trampette_artifact::layout::SLAB_STRIDE;
@@ -384,7 +383,7 @@ fn a_body_is_translated_again_for_another_unit() {
     let module = parse("(module (func))");
     let layout = lay_out(&module);
     let program = Program {
-        modules: vec![module],
+        modules: vec![module].into(),
         ..Program::default()
     };
     let session = Session {

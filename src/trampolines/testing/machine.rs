@@ -321,7 +321,7 @@ impl Machine {
 /// returns its operands, but its context as the second; raises for 666. 2: calls the first core
 /// import and notes its first result.
 fn core_function(session: &Session<'_>, unit: UnitId, index: u32) -> ir::Function {
-    let module = &session.program.modules[unit.index()];
+    let module = &session.program.modules[ModuleId(unit.0)];
     let core = module.signature(module.imported_functions + index);
     let key = FuncKey::ModuleFunction(unit, index);
     let mut func = codegen::new_function(key, codegen::wasm_call_signature(core));
@@ -355,7 +355,9 @@ fn core_function(session: &Session<'_>, unit: UnitId, index: u32) -> ir::Functio
             e.builder.ins().return_(&params);
         }
         _ => {
-            let import = session.program.core_imports[0].signature.clone();
+            let import = session.program.core_imports[CoreImportId(0)]
+                .signature
+                .clone();
             let args: Vec<_> = import
                 .params
                 .iter()

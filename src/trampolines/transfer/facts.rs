@@ -54,7 +54,7 @@ pub(crate) fn lowers_borrows(
     let borrowed = borrowed_resources(&program.types, params);
     borrowed.iter().any(|resource| {
         !matches!(
-            program.resources[resource.index()].info,
+            program.resources[*resource].info,
             Resource::Defined { instance: definer, .. } if definer == instance
         )
     })

@@ -18,7 +18,7 @@ use trampette_artifact::metadata::Resource;
 impl Transfer<'_, '_, '_> {
     /// The component instance that defines a resource; `None` if the host does.
     fn definer(&self, resource: ResourceId) -> Option<ComponentInstanceId> {
-        match self.e.session.program.resources[resource.index()].info {
+        match self.e.session.program.resources[resource].info {
             Resource::Imported { .. } => None,
             Resource::Defined { instance, .. } => Some(instance),
         }

@@ -291,7 +291,7 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
             let Some((memory, _)) = guest.options.memory else {
                 continue;
             };
-            if e.session.layout.memories[memory.index()].shared().is_some() {
+            if e.session.layout.memories[memory].shared().is_some() {
                 bail!("a shared memory ({memory}) as canonical option `memory` is not supported");
             }
         }

@@ -102,7 +102,7 @@ impl<T: 'static> CoreHost<T> {
         }
         let mut supplied = Vec::new();
         for import in &interface.memories {
-            let memory = &declared[import.memory.index()];
+            let memory = &declared[import.memory];
             let key = (import.module.clone(), import.name.clone());
             if let (Some(id), Some(found)) = (memory.shared(), self.memories.get(&key)) {
                 ensure!(
@@ -174,7 +174,7 @@ pub(super) struct Bound<T: 'static> {
 
 impl<T: 'static> Bound<T> {
     fn ty(&self) -> Result<&CoreFuncType> {
-        let import = interface(&self.component)?.imports.get(self.import.index());
+        let import = interface(&self.component)?.imports.get(self.import);
         Ok(&import.context("the import is gone")?.ty)
     }
 

@@ -132,7 +132,7 @@ impl CoreInstance {
             CoreExportItem::HostFunc(import) => CoreExtern::Func(CoreFunc {
                 instance,
                 code: Code::Host(*import),
-                ty: interface(component)?.imports[import.index()].ty.clone(),
+                ty: interface(component)?.imports[*import].ty.clone(),
             }),
             CoreExportItem::Memory(id) => CoreExtern::Memory(CoreMemory { instance, id: *id }),
             CoreExportItem::Table(id) => CoreExtern::Table(CoreTable { instance, id: *id }),
@@ -204,7 +204,7 @@ impl CoreInstance {
     /// If there is none of that number, or the instance is of another store.
     pub fn memory_pages(&self, store: &impl AsContext, id: MemoryId) -> Result<u64> {
         let data = self.data(store.store_inner())?;
-        let memory = data.component.metadata().memories.get(id.index());
+        let memory = data.component.metadata().memories.get(id);
         let memory = memory.with_context(|| format!("there is no {id}"))?;
         Ok(data.memory_length(id) >> memory.page_size_log2)
     }

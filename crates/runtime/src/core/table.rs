@@ -45,7 +45,7 @@ impl CoreTable {
     }
 
     fn element_type(&self, data: &InstanceData) -> CoreValueType {
-        match data.component.metadata().tables[self.id.index()].element {
+        match data.component.metadata().tables[self.id].element {
             TableElement::Function => CoreValueType::FuncRef,
             TableElement::TypedFunction => CoreValueType::TypedFuncRef,
             TableElement::External => CoreValueType::ExternRef,
@@ -64,7 +64,7 @@ impl CoreTable {
             index < length,
             "entry {index} is not in a table of {length} entries"
         );
-        let table = &data.component.metadata().tables[self.id.index()];
+        let table = &data.component.metadata().tables[self.id];
         // SAFETY: inside the table, which is inside its context.
         let entry = unsafe {
             let entries = data

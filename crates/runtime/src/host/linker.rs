@@ -388,7 +388,8 @@ mod tests {
         let mut metadata = Metadata {
             resources: vec![Resource::Imported {
                 path: path(&["wasi:io/streams@0.2.6", "output-stream"]),
-            }],
+            }]
+            .into(),
             ..Metadata::default()
         };
         let own = metadata.types.intern(DefinedType::Own(ResourceId(0)));
@@ -401,7 +402,8 @@ mod tests {
                 &[("self", borrow), ("contents", bytes)],
                 None,
             ),
-        ];
+        ]
+        .into();
         metadata
     }
 

@@ -115,7 +115,7 @@ impl HostFunc {
         match self {
             HostFunc::Typed { entry, closure, .. } => slot(*entry, closure.clone()),
             HostFunc::Dynamic(func) => {
-                let ty = &component.metadata().imports[import.index()].ty;
+                let ty = &component.metadata().imports[import].ty;
                 let params = ty.params.iter().map(|param| param.ty);
                 let (_, offsets) = native::record_layout(&component.metadata().types, params);
                 slot(
@@ -231,7 +231,7 @@ impl DynamicImport {
     /// `args` and `results` are the native structs of the import's type.
     unsafe fn call(&self, store: &StoreInner, args: *const u8, results: *mut u8) -> Result<()> {
         let metadata = self.component.metadata();
-        let ty = &metadata.imports[self.import.index()].ty;
+        let ty = &metadata.imports[self.import].ty;
         let reader = NativeReader::new(metadata, &self.resources, None).in_store(store);
         let mut values = Vec::with_capacity(ty.params.len());
         for (param, offset) in ty.params.iter().zip(&self.offsets) {

@@ -137,8 +137,8 @@ fn frame_of(component: &Component, key: FuncKey, offset: Option<u32>) -> Option<
         return None;
     };
     let metadata = component.metadata();
-    let id = metadata.units.get(unit.index())?.module;
-    let module = metadata.modules.get(id.index())?;
+    let id = metadata.units.get(unit)?.module;
+    let module = metadata.modules.get(id)?;
     let function_index = module.imported_functions.checked_add(defined)?;
     let (start, length) = module.function_names;
     let name = component

@@ -140,7 +140,7 @@ fn core(metadata: &Metadata) -> Result<()> {
         metadata.root.core_imports
     );
     for import in &core.memories {
-        let memory = metadata.memories.get(import.memory.index());
+        let memory = metadata.memories.get(import.memory);
         ensure!(
             memory.is_some_and(|memory| memory.shared().is_some()),
             "the import {} is not a shared memory",
@@ -176,7 +176,7 @@ fn global_is_placed(metadata: &Metadata, place: CoreGlobalPlace) -> bool {
     let CoreGlobalPlace::Context { slab, offset } = place else {
         return true;
     };
-    let slab = metadata.slabs.get(slab.index());
+    let slab = metadata.slabs.get(slab);
     slab.is_some_and(|slab| {
         let offset = i64::from(offset);
         offset >= -i64::from(slab.context_size) && offset <= -8
@@ -188,7 +188,7 @@ fn memories_and_tables(metadata: &Metadata) -> Result<()> {
     for (index, memory) in metadata.memories.iter().enumerate() {
         let placed = match memory.place {
             MemoryPlace::Slab(slab) => {
-                let slab = metadata.slabs.get(slab.index());
+                let slab = metadata.slabs.get(slab);
                 slab.is_some_and(|slab| slab.memory == Some(MemoryId::new(index)))
             }
             MemoryPlace::Shared(id) => {
@@ -209,7 +209,7 @@ fn memories_and_tables(metadata: &Metadata) -> Result<()> {
         metadata.root.shared_memories
     );
     for (index, table) in metadata.tables.iter().enumerate() {
-        let context = metadata.slabs.get(table.slab.index());
+        let context = metadata.slabs.get(table.slab);
         let bytes = table.capacity.checked_mul(4);
         let inside = context.is_some_and(|slab| {
             let end = bytes.and_then(|b| i64::try_from(b).ok());
@@ -228,7 +228,7 @@ fn memories_and_tables(metadata: &Metadata) -> Result<()> {
 
 fn exception_globals(metadata: &Metadata) -> Result<()> {
     for (slab, offset) in &metadata.exception_globals {
-        let context = metadata.slabs.get(slab.index());
+        let context = metadata.slabs.get(*slab);
         let inside =
             context.is_some_and(|slab| i64::from(offset.0) >= -i64::from(slab.context_size));
         ensure!(
@@ -262,7 +262,7 @@ fn slabs(metadata: &Metadata, file_length: u64) -> Result<()> {
         );
         let mut memory = 0;
         if let Some(id) = slab.memory {
-            let found = metadata.memories.get(id.index());
+            let found = metadata.memories.get(id);
             ensure!(
                 found.is_some_and(|memory| memory.slab() == Some(SlabId::new(index))),
                 "slab {index} has the memory of another"

@@ -3,7 +3,7 @@
 
 use crate::machine::instance::InstanceData;
 use std::cell::{Cell, UnsafeCell};
-use trampette_artifact::ids::ComponentInstanceId;
+use trampette_artifact::ids::{ComponentInstanceId, IdVec};
 use trampette_artifact::layout::{HandleEntry, HandleTable, InstanceState};
 
 /// Entries of a table that grows for the first time.
@@ -22,10 +22,10 @@ fn grown_capacity(old: usize, limit: u32) -> Option<usize> {
     (new > old.max(1)).then_some(new)
 }
 
-/// The entries of an instance's handle tables; the index is the component instance, and the last
+/// The entries of an instance's handle tables, by component instance; the last
 /// table is the host's.
 pub(crate) struct HandleTables {
-    tables: Vec<Entries>,
+    tables: IdVec<ComponentInstanceId, Entries>,
 }
 
 /// One table. Compiled code reads and writes the entries in place; Rust code only through cells.
@@ -50,7 +50,7 @@ impl HandleTables {
     }
 
     fn entries(&self, table: ComponentInstanceId) -> Option<&[Cell<HandleEntry>]> {
-        let entries = self.tables.get(table.index())?;
+        let entries = self.tables.get(table)?;
         // SAFETY: the vector changes only in `grow`, which no such reference outlives.
         Some(unsafe { &*entries.0.get() })
     }
@@ -121,7 +121,7 @@ impl HandleTables {
         table: ComponentInstanceId,
         limit: u32,
     ) -> bool {
-        let Some(entries) = self.tables.get(table.index()) else {
+        let Some(entries) = self.tables.get(table) else {
             return false;
         };
         // SAFETY: no reference to the entries is alive: guest code is waiting in this call.

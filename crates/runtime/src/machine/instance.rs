@@ -97,13 +97,13 @@ impl InstanceData {
 
     /// A memory that is shared between threads; `None` if it is not.
     pub(crate) fn shared_memory(&self, id: MemoryId) -> Option<&SharedMemory> {
-        let memory = &self.component.metadata().memories[id.index()];
+        let memory = &self.component.metadata().memories[id];
         self.shared_memories.get(memory.shared()?.index())
     }
 
     /// The address of byte 0 of a memory.
     pub(crate) fn memory_base(&self, id: MemoryId) -> NonNull<u8> {
-        match self.component.metadata().memories[id.index()].place {
+        match self.component.metadata().memories[id].place {
             MemoryPlace::Slab(slab) => self.slabs().context(slab),
             MemoryPlace::Shared(id) => self.shared_memories[id.index()].base(),
         }
@@ -287,9 +287,8 @@ impl InstanceData {
             (TrapCode::HostError, Some(error)) => {
                 // The payload says which import failed, from 1; destructors name themselves.
                 let imports = &self.component.metadata().imports;
-                let import = payload
-                    .checked_sub(1)
-                    .and_then(|id| imports.get(id as usize));
+                let id = payload.checked_sub(1).and_then(|id| u32::try_from(id).ok());
+                let import = id.and_then(|id| imports.get(ImportId(id)));
                 match import {
                     Some(import) => error.context(display_import(&import.path)),
                     None => error,
@@ -693,7 +692,7 @@ fn check_limits(store: &StoreInner, component: &Component) -> Result<()> {
     let module = |slab: SlabId| {
         let unit = metadata.units.iter().find(|unit| unit.slab == slab);
         let id = unit.map(|unit| unit.module);
-        let name = id.and_then(|id| metadata.modules.get(id.index()));
+        let name = id.and_then(|id| metadata.modules.get(id));
         match (id, name) {
             (Some(_), Some(module)) if !module.name.is_empty() => format!("`{}`", module.name),
             (Some(id), _) => id.to_string(),

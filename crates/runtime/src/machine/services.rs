@@ -126,7 +126,7 @@ pub(crate) fn grow_memory(
     delta: u64,
 ) -> Option<u64> {
     let metadata = instance.component.metadata();
-    let declared = &metadata.memories[id.index()];
+    let declared = &metadata.memories[id];
     let limit = store.limits.get().memory_bytes;
     let slab = match declared.place {
         MemoryPlace::Slab(slab) => slab,
@@ -165,7 +165,7 @@ pub(crate) unsafe fn grow_table(
     delta: u64,
 ) -> Option<u64> {
     let metadata = instance.component.metadata();
-    let declared = &metadata.tables[id.index()];
+    let declared = &metadata.tables[id];
     let state = instance.root_field::<TableState>(metadata.root.table(id));
     // SAFETY: inside the root.
     let old = unsafe { state.read() }.length;
@@ -293,18 +293,16 @@ unsafe extern "C" fn handle_table_grow(root: *const RootHeader, table: u32) -> u
 unsafe extern "C" fn host_resource_drop(root: *const RootHeader, resource: u32, rep: u32) -> u32 {
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
-    let destructor = instance
-        .imports
-        .destructors
-        .get(ResourceId(resource).index());
+    let resource = ResourceId(resource);
+    let destructor = instance.imports.destructors.get(resource.index());
     let Some(Some(destructor)) = destructor else {
         return HOST_OK;
     };
     let name = |error: anyhow::Error| {
         let metadata = instance.component.metadata();
-        let item = match metadata.resources.get(resource as usize) {
+        let item = match metadata.resources.get(resource) {
             Some(Resource::Imported { path }) => display_item("import", ItemKind::Resource, path),
-            _ => ResourceId(resource).to_string(),
+            _ => resource.to_string(),
         };
         error.context(format!("{item}: destructor"))
     };

@@ -65,7 +65,7 @@ impl SlabPlan {
                     _ => size_of::<RootHeader>(),
                 };
                 let lowest = slab.extents.iter().map(|e| e.target).min().unwrap_or(0);
-                let memory = slab.memory.map(|id| &metadata.memories[id.index()]);
+                let memory = slab.memory.map(|id| &metadata.memories[id]);
                 let memory_bytes = memory.and_then(memory_bytes).unwrap_or(0);
                 OneSlab {
                     root_bytes: round_to_pages(root),

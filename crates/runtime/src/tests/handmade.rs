@@ -219,7 +219,8 @@ fn metadata() -> Metadata {
                 ..ty.clone()
             },
             used: true,
-        }],
+        }]
+        .into(),
         exports: vec![Export {
             path: vec!["run".into()],
             item: ExportItem::Function {
@@ -237,7 +238,8 @@ fn metadata() -> Metadata {
                 length: 16,
             }],
             written: true,
-        }],
+        }]
+        .into(),
         root: LAYOUT,
         memories: vec![Memory {
             place: MemoryPlace::Slab(SlabId(0)),
@@ -245,17 +247,20 @@ fn metadata() -> Metadata {
             maximum: Some(4),
             page_size_log2: 16,
             width: PointerWidth::P32,
-        }],
+        }]
+        .into(),
         modules: vec![StaticModule {
             name: "main".into(),
             defined_functions: 1,
             function_names: (0, names().len() as u64),
             ..StaticModule::default()
-        }],
+        }]
+        .into(),
         units: vec![Unit {
             module: ModuleId(0),
             slab: SlabId(0),
-        }],
+        }]
+        .into(),
         ..Metadata::default()
     }
 }

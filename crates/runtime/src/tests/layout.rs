@@ -211,7 +211,8 @@ fn metadata() -> Metadata {
     Metadata {
         resources: vec![metadata::Resource::Imported {
             path: names(&["host"]),
-        }],
+        }]
+        .into(),
         ..Metadata::default()
     }
 }

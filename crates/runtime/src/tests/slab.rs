@@ -34,8 +34,9 @@ fn metadata() -> Metadata {
                 }],
             ),
             slab(1, vec![]),
-        ],
-        memories: vec![memory(0), memory(1)],
+        ]
+        .into(),
+        memories: vec![memory(0), memory(1)].into(),
         root: RootLayout {
             instances: 1,
             memories: 2,

@@ -374,7 +374,7 @@ mod tests {
         let name = |name: &str| Resource::Imported {
             path: vec![name.to_string()],
         };
-        metadata.resources = ["mine", "file", "dir"].map(name).to_vec();
+        metadata.resources = ["mine", "file", "dir"].map(name).to_vec().into();
         let own = |index| DefinedType::Own(ResourceId(index));
         let [mine, file, dir] = [0, 1, 2].map(|index| metadata.types.intern(own(index)));
         let resources = [

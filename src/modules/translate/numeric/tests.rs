@@ -291,20 +291,22 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
         slabs: vec![SlabLayout {
             memory: Some(MemoryId(0)),
             ..SlabLayout::default()
-        }],
+        }]
+        .into(),
         memories: vec![Memory {
             place: MemoryPlace::Slab(SlabId(0)),
             minimum: 1,
             maximum: Some(1),
             page_size_log2: 16,
             width: PointerWidth::P32,
-        }],
-        units: vec![unit],
+        }]
+        .into(),
+        units: vec![unit].into(),
         ..Layout::default()
     };
     let count = module.functions.len() as u32;
     let program = Program {
-        modules: vec![module],
+        modules: vec![module].into(),
         core_instances: vec![CoreInstance {
             module: ModuleId(0),
             component_instance: ComponentInstanceId(0),
@@ -313,7 +315,8 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
             tables: Vec::new(),
             globals: Vec::new(),
             tags: Vec::new(),
-        }],
+        }]
+        .into(),
         ..Program::default()
     };
     let session = Session {
