@@ -555,7 +555,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         }
         let defined = index as usize - imports.len();
         Some(match kind {
-            EntityKind::Func => CoreItem::Func(CoreFunc::Module(id, u32::try_from(defined).ok()?)),
+            EntityKind::Func => CoreItem::Func(CoreFunc::Module(id, DefinedFunc::new(defined))),
             EntityKind::Table => CoreItem::Table(*instance.tables.get(defined)?),
             EntityKind::Memory => CoreItem::Memory(*instance.memories.get(defined)?),
             EntityKind::Global => CoreItem::Global(*instance.globals.get(defined)?),

@@ -96,12 +96,15 @@ fn lifted_functions_become_adapters_and_exports() -> Result<()> {
         panic!("not an adapter");
     };
     assert_eq!(lift.name, "linked/server#greet");
-    assert_eq!(lift.func, CoreFunc::Module(CoreInstanceId(0), 0));
+    assert_eq!(
+        lift.func,
+        CoreFunc::Module(CoreInstanceId(0), DefinedFunc(0))
+    );
     assert_eq!(lift.options.instance, ComponentInstanceId(1));
     assert_eq!(lift.options.memory, Some((MemoryId(0), PointerWidth::P32)));
     assert_eq!(
         lift.options.post_return,
-        Some(CoreFunc::Module(CoreInstanceId(0), 1))
+        Some(CoreFunc::Module(CoreInstanceId(0), DefinedFunc(1)))
     );
     assert_eq!(options.instance, ComponentInstanceId(2));
     assert_eq!(options.encoding, StringEncoding::Utf16);
@@ -192,8 +195,8 @@ fn aliases_of_aliases_dissolve() -> Result<()> {
         program.core_instances[CoreInstanceId(3)].imports,
         [
             CoreItem::Memory(MemoryId(3)),
-            CoreItem::Func(CoreFunc::Module(CoreInstanceId(1), 1)),
-            CoreItem::Func(CoreFunc::Module(CoreInstanceId(2), 0)),
+            CoreItem::Func(CoreFunc::Module(CoreInstanceId(1), DefinedFunc(1))),
+            CoreItem::Func(CoreFunc::Module(CoreInstanceId(2), DefinedFunc(0))),
             CoreItem::Table(TableId(1)),
             CoreItem::Global(GlobalId(1)),
             CoreItem::Tag(TagId(1)),
@@ -205,11 +208,11 @@ fn aliases_of_aliases_dissolve() -> Result<()> {
     };
     assert_eq!(program.memories[MemoryId(3)], place);
     assert_eq!(program.steps.len(), 4);
-    let signature = program.signature(CoreFunc::Module(CoreInstanceId(1), 1))?;
+    let signature = program.signature(CoreFunc::Module(CoreInstanceId(1), DefinedFunc(1)))?;
     assert_eq!(signature.params[..], [CoreType::I64]);
     assert!(
         program
-            .signature(CoreFunc::Module(CoreInstanceId(1), 2))
+            .signature(CoreFunc::Module(CoreInstanceId(1), DefinedFunc(2)))
             .is_err()
     );
     Ok(())
@@ -314,7 +317,7 @@ fn each_instance_has_resources_of_its_own() -> Result<()> {
     );
     assert_eq!(
         program.resources[ResourceId(1)].destructor,
-        Some(CoreFunc::Module(CoreInstanceId(1), 0))
+        Some(CoreFunc::Module(CoreInstanceId(1), DefinedFunc(0)))
     );
     // Three for each instance, and the root's.
     assert_eq!(program.trampolines.len(), 7);

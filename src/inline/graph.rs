@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use trampette_artifact::ids::{TableId, UnitId};
+use trampette_artifact::ids::{DefinedFunc, TableId, UnitId};
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use wasmparser::Operator;
 
@@ -162,10 +162,10 @@ fn look_at(
     }
 }
 
-fn core_edges(session: &Session<'_>, unit: UnitId, function: u32) -> Option<Edges> {
+fn core_edges(session: &Session<'_>, unit: UnitId, function: DefinedFunc) -> Option<Edges> {
     let binding = session.layout.units.get(unit)?;
     let module = &session.program.modules[binding.module];
-    let body = module.bodies.get(function as usize)?;
+    let body = module.bodies.get(function)?;
     let mut edges = Edges::default();
     let mut reader = body.body.get_operators_reader().ok()?;
     let mut index = None;

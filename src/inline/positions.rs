@@ -165,10 +165,10 @@ impl Inlining<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trampette_artifact::ids::UnitId;
+    use trampette_artifact::ids::{DefinedFunc, UnitId};
 
     fn function(index: u32) -> FuncKey {
-        FuncKey::ModuleFunction(UnitId(0), index)
+        FuncKey::ModuleFunction(UnitId(0), DefinedFunc(index))
     }
 
     fn empty(key: FuncKey) -> CompiledFunction {

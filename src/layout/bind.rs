@@ -59,7 +59,7 @@ fn bind_unit(
     }
     let defined = module.functions.len() - module.imported_functions as usize;
     unit.functions
-        .extend((0..defined as u32).map(|index| CoreFunc::Module(id, index)));
+        .extend((0..defined as u32).map(|index| CoreFunc::Module(id, DefinedFunc(index))));
     unit.memories.extend(&instance.memories);
     unit.tables.extend(&instance.tables);
     unit.globals.extend(&instance.globals);

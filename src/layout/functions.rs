@@ -59,7 +59,7 @@ pub(super) fn sign_functions(program: &Program<'_>, layout: &mut Layout) -> Resu
             CoreFunc::Module(instance, index) => {
                 let unit = &layout.units[unit_of(instance)];
                 let module = &program.modules[unit.module];
-                let ty = module.functions[(module.imported_functions + index) as usize];
+                let ty = module.functions[(module.index_of(index)) as usize];
                 Ok(unit.signatures[ty as usize])
             }
             CoreFunc::Trampoline(id) => {

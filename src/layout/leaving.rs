@@ -40,7 +40,7 @@ fn reaches_a_trampoline(program: &Program<'_>, layout: &Layout, roots: HashSet<C
         };
         let callees = layout.units.get(unit_of(instance)).and_then(|unit| {
             let module = program.modules.get(unit.module)?;
-            callees(layout, unit, module.bodies.get(index as usize)?)
+            callees(layout, unit, module.bodies.get(index)?)
         });
         let Some(callees) = callees else {
             return true;
@@ -102,7 +102,7 @@ mod tests {
     use crate::program::module::CoreSignature;
     use crate::program::{CanonicalOptions, LiftedFunction, StringEncoding};
     use std::sync::Arc;
-    use trampette_artifact::ids::CoreInstanceId;
+    use trampette_artifact::ids::{CoreInstanceId, DefinedFunc};
     use trampette_artifact::key::Intrinsic;
     use trampette_artifact::types::FuncType;
 
@@ -123,7 +123,7 @@ mod tests {
         );
         let leave = CoreFunc::Intrinsic(Intrinsic::StoreDataAddress);
         let mut test = TestProgram::with_functions(&[("leave", leave)], &[("m", &module)]);
-        let func = CoreFunc::Module(CoreInstanceId(0), 0);
+        let func = CoreFunc::Module(CoreInstanceId(0), DefinedFunc(0));
         test.program.lifts.push(LiftedFunction {
             func,
             signature: CoreSignature::default(),

@@ -145,10 +145,10 @@ fn function_text(program: &Program<'_>, func: CoreFunc) -> String {
         CoreFunc::Module(instance, index) => {
             let module = program.core_instances.get(instance);
             let module = module.and_then(|i| program.modules.get(i.module));
-            let name = module.and_then(|m| m.function_name(m.imported_functions + index));
+            let name = module.and_then(|m| m.function_name(m.index_of(index)));
             match name {
-                Some(name) => format!("{instance} function {index} `{name}`"),
-                None => format!("{instance} function {index}"),
+                Some(name) => format!("{instance} function {} `{name}`", index.0),
+                None => format!("{instance} function {}", index.0),
             }
         }
         CoreFunc::Trampoline(id) => match program.trampolines.get(id) {

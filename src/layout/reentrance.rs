@@ -104,7 +104,7 @@ mod tests {
         StringEncoding, Trampoline,
     };
     use std::sync::Arc;
-    use trampette_artifact::ids::{CoreInstanceId, ResourceId};
+    use trampette_artifact::ids::{CoreInstanceId, DefinedFunc, ResourceId};
     use trampette_artifact::types::FuncType;
 
     const A: ComponentInstanceId = ComponentInstanceId(0);
@@ -131,7 +131,7 @@ mod tests {
         };
         TrampolineKind::Adapter {
             lift: LiftedFunction {
-                func: CoreFunc::Module(CoreInstanceId(0), 0),
+                func: CoreFunc::Module(CoreInstanceId(0), DefinedFunc(0)),
                 signature: CoreSignature::default(),
                 ty: ty.clone(),
                 options: options(callee),
@@ -148,7 +148,7 @@ mod tests {
 
     /// What is found in a program of three instances with these trampolines.
     fn of(kinds: impl IntoIterator<Item = TrampolineKind>) -> Reentrance {
-        let destructor = CoreFunc::Module(CoreInstanceId(0), 1);
+        let destructor = CoreFunc::Module(CoreInstanceId(0), DefinedFunc(1));
         let resource = |destructor: Option<CoreFunc>| ResourceDefinition {
             info: Resource::Defined {
                 instance: A,

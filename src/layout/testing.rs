@@ -94,7 +94,10 @@ fn resolve(
     }
     let at = |imported: u32| (index - imported) as usize;
     match kind {
-        EntityKind::Func => CoreItem::Func(CoreFunc::Module(id, index - module.imported_functions)),
+        EntityKind::Func => CoreItem::Func(CoreFunc::Module(
+            id,
+            DefinedFunc(index - module.imported_functions),
+        )),
         EntityKind::Memory => CoreItem::Memory(instance.memories[at(module.imported_memories)]),
         EntityKind::Table => CoreItem::Table(instance.tables[at(module.imported_tables)]),
         EntityKind::Global => CoreItem::Global(instance.globals[at(module.imported_globals)]),

@@ -6,6 +6,7 @@ use super::functions::reference_from_bits;
 use super::testing::TestProgram;
 use super::*;
 use crate::program::{CoreExport, CoreItem, Instantiation, Trampoline, TrampolineKind};
+use trampette_artifact::ids::DefinedFunc;
 use trampette_artifact::key::Intrinsic;
 use trampette_artifact::trap::TrapCode;
 
@@ -19,7 +20,7 @@ fn error(modules: &[(&str, &str)]) -> String {
 }
 
 fn func(instance: u32, index: u32) -> CoreFunc {
-    CoreFunc::Module(CoreInstanceId(instance), index)
+    CoreFunc::Module(CoreInstanceId(instance), DefinedFunc(index))
 }
 
 /// References to functions by their ids; 0 is null.

@@ -183,7 +183,7 @@ fn core_item(program: &Program<'_>, layout: &Layout, item: CoreItem) -> Option<C
     Some(match item {
         CoreItem::Func(CoreFunc::Module(instance, func)) => {
             let module = program.module_of(instance)?;
-            let ty = module.functions[(module.imported_functions + func) as usize];
+            let ty = module.functions[(module.index_of(func)) as usize];
             CoreExportItem::Func {
                 unit: unit_of(instance),
                 func,

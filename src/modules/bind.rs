@@ -298,7 +298,7 @@ impl<'a> Binding<'a> {
         };
         let module = self.program.core_instances.get(instance)?.module;
         let defining = &self.program.modules[module];
-        let ty = defining.functions[(defining.imported_functions + index) as usize];
+        let ty = defining.functions[(defining.index_of(index)) as usize];
         Some(self.module_types[module][ty as usize])
     }
 
@@ -415,7 +415,8 @@ impl IndexSpaces {
             tags: imported(EntityKind::Tag),
         };
         let defined = module.functions.len() as u32 - module.imported_functions;
-        let functions = (0..defined).map(|index| CoreItem::Func(CoreFunc::Module(id, index)));
+        let functions =
+            (0..defined).map(|index| CoreItem::Func(CoreFunc::Module(id, DefinedFunc(index))));
         spaces.functions.extend(functions);
         let own = |all: &[MemoryId]| {
             all.iter()

@@ -339,6 +339,7 @@ fn find_uses(module: &Module<'_>) -> Uses {
     };
     let mut uses = module
         .bodies
+        .as_slice()
         .par_chunks(BODIES_PER_TASK)
         .fold(none, |mut uses, bodies| {
             for body in bodies {
@@ -479,6 +480,7 @@ fn merge_uses(mut left: Uses, right: Uses) -> Uses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trampette_artifact::ids::DefinedFunc;
 
     /// Parses a lone module, or the modules directly inside a component.
     fn parse(bytes: &[u8]) -> Result<Vec<Module<'_>>> {
@@ -581,9 +583,14 @@ mod tests {
         assert_eq!(m.uses.used_data, [false, true, false]);
         assert_eq!(m.uses.used_elements, [false, true]);
         assert_eq!(m.uses.referenced_functions, [0]);
-        let body = m.bodies[0].validator.lock().unwrap().take().unwrap();
+        let body = m.bodies[DefinedFunc(0)]
+            .validator
+            .lock()
+            .unwrap()
+            .take()
+            .unwrap();
         body.into_validator(Default::default())
-            .validate(&m.bodies[0].body)?;
+            .validate(&m.bodies[DefinedFunc(0)].body)?;
         Ok(())
     }
 
@@ -602,7 +609,7 @@ mod tests {
         );
         // Contents start with the number of bodies.
         assert_eq!(lone.bytes[lone.code_section_start], 2);
-        let start = |module: &Module<'_>| module.bodies[0].body.range().start as usize;
+        let start = |module: &Module<'_>| module.bodies[DefinedFunc(0)].body.range().start as usize;
         assert_eq!(start(nested) - nested.range.start, start(lone));
         Ok(())
     }
@@ -613,9 +620,15 @@ mod tests {
         let bytes = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x05\x01\x03\0\x24\x80";
         let modules = parse(bytes)?;
         assert_eq!(modules[0].bodies.len(), 1);
-        let body = modules[0].bodies[0].validator.lock().unwrap().take();
+        let body = modules[0].bodies[DefinedFunc(0)]
+            .validator
+            .lock()
+            .unwrap()
+            .take();
         let mut body = body.unwrap().into_validator(Default::default());
-        let error = body.validate(&modules[0].bodies[0].body).unwrap_err();
+        let error = body
+            .validate(&modules[0].bodies[DefinedFunc(0)].body)
+            .unwrap_err();
         assert!(error.offset() > 8);
         Ok(())
     }

@@ -92,7 +92,7 @@ impl<'a> Program<'a> {
             CoreFunc::Module(instance, index) => self
                 .module_of(instance)
                 .and_then(|module| {
-                    let index = module.imported_functions.checked_add(index)?;
+                    let index = module.imported_functions.checked_add(index.0)?;
                     let ty = module.functions.get(index as usize)?;
                     module.types.get(*ty as usize)
                 })
@@ -266,8 +266,8 @@ pub(crate) enum CoreItem {
 /// A resolved core function: where its code is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum CoreFunc {
-    /// A defined function of a core instance; the index counts defined functions only.
-    Module(CoreInstanceId, u32),
+    /// A function that a core instance's module defines.
+    Module(CoreInstanceId, DefinedFunc),
     /// A component trampoline.
     Trampoline(TrampolineId),
     /// An unsafe intrinsic.

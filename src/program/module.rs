@@ -5,6 +5,7 @@ use anyhow::Result;
 use std::fmt;
 use std::ops::Range;
 use trampette_artifact::canonical::{Flat, PointerWidth};
+use trampette_artifact::ids::{DefinedFunc, IdVec};
 
 /// A core value type, as far as code generation tells them apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -152,7 +153,7 @@ pub(crate) struct Module<'a> {
     /// Data segments.
     pub data: Vec<DataSegment<'a>>,
     /// Bodies of defined functions with their validation state, in order.
-    pub bodies: Vec<FunctionBody<'a>>,
+    pub bodies: IdVec<DefinedFunc, FunctionBody<'a>>,
     /// Names of functions by index, from the name section.
     pub function_names: Vec<(u32, String)>,
     /// Custom sections: name and contents.
@@ -325,6 +326,11 @@ pub(crate) fn copy_validator(
 }
 
 impl<'a> Module<'a> {
+    /// The index of a function that the module defines.
+    pub(crate) fn index_of(&self, function: DefinedFunc) -> u32 {
+        self.imported_functions + function.0
+    }
+
     /// The signature of a function by index.
     pub(crate) fn signature(&self, function: u32) -> &CoreSignature {
         &self.types[self.functions[function as usize] as usize]

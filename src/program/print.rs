@@ -201,10 +201,10 @@ impl Program<'_> {
                     .core_instances
                     .get(instance)
                     .and_then(|instance| self.modules.get(instance.module));
-                let name = module.and_then(|m| m.function_name(m.imported_functions + index));
+                let name = module.and_then(|m| m.function_name(m.index_of(index)));
                 match name {
-                    Some(name) => format!("{instance}.function{index} `{name}`"),
-                    None => format!("{instance}.function{index}"),
+                    Some(name) => format!("{instance}.{index} `{name}`"),
+                    None => format!("{instance}.{index}"),
                 }
             }
             CoreFunc::Trampoline(id) => id.to_string(),

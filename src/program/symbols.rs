@@ -14,7 +14,7 @@ pub(crate) fn symbol(program: &Program<'_>, key: FuncKey) -> String {
             .and_then(|instance| {
                 let module = &program.modules[instance.module];
                 module
-                    .function_name(module.imported_functions + defined)
+                    .function_name(module.index_of(defined))
                     .map(str::to_string)
             }),
         FuncKey::ComponentTrampoline(_, id) => program

@@ -335,7 +335,7 @@ mod tests {
     use super::*;
     use crate::trampolines::testing::{self, CHILDS, compile, with_session};
     use cranelift_codegen::FinalizedMachExceptionHandler;
-    use trampette_artifact::ids::TrampolineId;
+    use trampette_artifact::ids::{DefinedFunc, TrampolineId};
     use trampette_artifact::key::Intrinsic;
 
     const NATIVE: [FuncKey; 5] = [
@@ -346,10 +346,10 @@ mod tests {
         FuncKey::Startup(Abi::Native, 0),
     ];
     const ARRAY: [FuncKey; 7] = [
-        FuncKey::ArrayToWasm(UnitId(0), 0),
-        FuncKey::ArrayToWasm(UnitId(0), 1),
-        FuncKey::ArrayToWasm(UnitId(1), 1),
-        FuncKey::ArrayToWasm(UnitId(1), 2),
+        FuncKey::ArrayToWasm(UnitId(0), DefinedFunc(0)),
+        FuncKey::ArrayToWasm(UnitId(0), DefinedFunc(1)),
+        FuncKey::ArrayToWasm(UnitId(1), DefinedFunc(1)),
+        FuncKey::ArrayToWasm(UnitId(1), DefinedFunc(2)),
         FuncKey::ComponentTrampoline(Abi::Array, TrampolineId(0)),
         FuncKey::UnsafeIntrinsic(Abi::Array, Intrinsic::U8CheckedNativeStore),
         FuncKey::ResourceDrop(Abi::Array, CHILDS),
@@ -426,8 +426,14 @@ mod tests {
                     FuncKey::ExportEntry(Abi::Native, ExportId(9)),
                     "the component exports no such function",
                 ),
-                (FuncKey::ArrayToWasm(UnitId(0), 3), "no such function"),
-                (FuncKey::ArrayToWasm(UnitId(7), 0), "no such function"),
+                (
+                    FuncKey::ArrayToWasm(UnitId(0), DefinedFunc(3)),
+                    "no such function",
+                ),
+                (
+                    FuncKey::ArrayToWasm(UnitId(7), DefinedFunc(0)),
+                    "no such function",
+                ),
                 (
                     FuncKey::ComponentTrampoline(Abi::Array, TrampolineId(99)),
                     "no such trampoline",
@@ -456,7 +462,11 @@ mod tests {
                 (
                     |e, _| {
                         let callee = testing::signature(&[], &[]);
-                        e.call_core(CoreFunc::Module(CoreInstanceId(0), 2), &callee, &[]);
+                        e.call_core(
+                            CoreFunc::Module(CoreInstanceId(0), DefinedFunc(2)),
+                            &callee,
+                            &[],
+                        );
                     },
                     "calls besides",
                 ),

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::program::CoreFunc;
     use crate::trampolines::testing::{self, compile, with_session};
-    use trampette_artifact::ids::CoreInstanceId;
+    use trampette_artifact::ids::{CoreInstanceId, DefinedFunc};
     use trampette_artifact::key::SymbolKey;
 
     /// What a function calls, in order of first mention.
@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn built_ins_call_what_they_need_and_nothing_else() {
-        let destructor = |instance| CoreFunc::Module(CoreInstanceId(instance), 0).key();
+        let destructor =
+            |instance| CoreFunc::Module(CoreInstanceId(instance), DefinedFunc(0)).key();
         let grow = FuncKey::Builtin(Builtin::HandleTableGrow);
         let host_drop = FuncKey::Builtin(Builtin::HostResourceDrop);
         with_session(|session| {

@@ -67,7 +67,8 @@ pub(crate) fn program() -> Program<'static> {
             has_destructor: destructor.is_some(),
             name: "thing".into(),
         },
-        destructor: destructor.map(|func| CoreFunc::Module(CoreInstanceId(instance.0), func)),
+        destructor: destructor
+            .map(|func| CoreFunc::Module(CoreInstanceId(instance.0), DefinedFunc(func))),
     };
     let imported = ResourceDefinition {
         info: Resource::Imported {
@@ -118,7 +119,7 @@ pub(crate) fn program() -> Program<'static> {
         (
             TrampolineKind::Adapter {
                 lift: LiftedFunction {
-                    func: CoreFunc::Module(CoreInstanceId(1), 2),
+                    func: CoreFunc::Module(CoreInstanceId(1), DefinedFunc(2)),
                     signature: signature(&[], &[]),
                     ty: Arc::new(ty.clone()),
                     options: options(CHILD),

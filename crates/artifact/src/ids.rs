@@ -48,6 +48,11 @@ impl<I: Id, T> IdVec<I, T> {
         I::new(self.elements.len())
     }
 
+    /// Makes room for more elements.
+    pub fn reserve(&mut self, additional: usize) {
+        self.elements.reserve(additional);
+    }
+
     /// The number of elements.
     pub fn len(&self) -> usize {
         self.elements.len()
@@ -242,6 +247,8 @@ index_types! {
     ModuleId, "module";
     /// A unit: a static module with its imports bound; what core functions are compiled for.
     UnitId, "unit";
+    /// A function that a core module defines: its position among those, without the imported ones.
+    DefinedFunc, "function";
     /// A core instance of the flattened component.
     CoreInstanceId, "core-instance";
     /// A component instance of the flattened component; 0 is the component itself.

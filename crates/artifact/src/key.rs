@@ -109,10 +109,10 @@ impl Intrinsic {
 /// together, trampolines together, what they share last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum FuncKey {
-    /// A core function of a unit; the index counts the module's *defined* functions.
-    ModuleFunction(UnitId, u32),
+    /// A core function of a unit.
+    ModuleFunction(UnitId, DefinedFunc),
     /// Host entry to a core function that escapes (array-call around the wasm-call function).
-    ArrayToWasm(UnitId, u32),
+    ArrayToWasm(UnitId, DefinedFunc),
     /// Wasm caller to a host core function.
     WasmToArray(CoreImportId),
     /// A component trampoline: lowered import, adapter, resource or other canonical built-in.
@@ -171,8 +171,8 @@ impl FuncKey {
     pub fn one_of_each() -> Vec<FuncKey> {
         let export = ExportId(0);
         let mut keys = vec![
-            FuncKey::ModuleFunction(UnitId(0), 0),
-            FuncKey::ArrayToWasm(UnitId(0), 0),
+            FuncKey::ModuleFunction(UnitId(0), DefinedFunc(0)),
+            FuncKey::ArrayToWasm(UnitId(0), DefinedFunc(0)),
             FuncKey::WasmToArray(CoreImportId(0)),
             FuncKey::StringRoute(StringRouteId(0)),
         ];
@@ -208,8 +208,8 @@ impl SymbolKey {
         };
         match self {
             SymbolKey::Func(key) => match key {
-                FuncKey::ModuleFunction(unit, func) => pack(0, unit.0, func),
-                FuncKey::ArrayToWasm(unit, func) => pack(1, unit.0, func),
+                FuncKey::ModuleFunction(unit, func) => pack(0, unit.0, func.0),
+                FuncKey::ArrayToWasm(unit, func) => pack(1, unit.0, func.0),
                 FuncKey::WasmToArray(import) => pack(2, 0, import.0),
                 FuncKey::ComponentTrampoline(abi, id) => pack(3, abi as u32, id.0),
                 FuncKey::UnsafeIntrinsic(abi, intrinsic) => pack(4, abi as u32, intrinsic as u32),
@@ -235,8 +235,8 @@ impl SymbolKey {
         let low = namespace & LOW;
         let abi = || Abi::from_number(low);
         let func = match namespace >> KIND_SHIFT {
-            0 => FuncKey::ModuleFunction(UnitId(low), index),
-            1 => FuncKey::ArrayToWasm(UnitId(low), index),
+            0 => FuncKey::ModuleFunction(UnitId(low), DefinedFunc(index)),
+            1 => FuncKey::ArrayToWasm(UnitId(low), DefinedFunc(index)),
             2 => FuncKey::WasmToArray(CoreImportId(index)),
             3 => FuncKey::ComponentTrampoline(abi()?, TrampolineId(index)),
             4 => FuncKey::UnsafeIntrinsic(abi()?, Intrinsic::ALL.get(index as usize)?.0),
@@ -278,9 +278,11 @@ impl fmt::Display for FuncKey {
     /// kind of a component trampoline.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FuncKey::ModuleFunction(unit, func) => write!(f, "wasm[{}]::function[{func}]", unit.0),
+            FuncKey::ModuleFunction(unit, func) => {
+                write!(f, "wasm[{}]::function[{}]", unit.0, func.0)
+            }
             FuncKey::ArrayToWasm(unit, func) => {
-                write!(f, "wasm[{}]::array-to-wasm[{func}]", unit.0)
+                write!(f, "wasm[{}]::array-to-wasm[{}]", unit.0, func.0)
             }
             FuncKey::WasmToArray(import) => write!(f, "wasm-to-array[{}]", import.0),
             FuncKey::ComponentTrampoline(abi, id) => {
@@ -340,9 +342,9 @@ mod tests {
     #[test]
     fn encoding_round_trips_and_order_is_the_text_order() {
         let mut keys = vec![
-            FuncKey::ModuleFunction(UnitId(0), 7),
-            FuncKey::ModuleFunction(UnitId(3), 0),
-            FuncKey::ArrayToWasm(UnitId(1), 2),
+            FuncKey::ModuleFunction(UnitId(0), DefinedFunc(7)),
+            FuncKey::ModuleFunction(UnitId(3), DefinedFunc(0)),
+            FuncKey::ArrayToWasm(UnitId(1), DefinedFunc(2)),
             FuncKey::WasmToArray(CoreImportId(4)),
             FuncKey::StringRoute(StringRouteId(8)),
             FuncKey::Startup(Abi::Native, 0),
@@ -367,7 +369,10 @@ mod tests {
             );
         }
         keys.sort();
-        assert!(matches!(keys[0], FuncKey::ModuleFunction(UnitId(0), 7)));
+        assert!(matches!(
+            keys[0],
+            FuncKey::ModuleFunction(UnitId(0), DefinedFunc(7))
+        ));
         assert!(matches!(keys.last(), Some(FuncKey::StringRoute(_))));
         assert!(keys.is_sorted_by_key(|key| SymbolKey::Func(*key).encode()));
     }

@@ -123,7 +123,7 @@ pub enum CoreExportItem {
         /// The unit that defines it.
         unit: UnitId,
         /// Its number among the unit's defined functions.
-        func: u32,
+        func: DefinedFunc,
         /// Its type.
         ty: CoreFuncType,
     },

@@ -12,7 +12,7 @@ use cranelift_codegen::ir::{self, InstBuilder, Type, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use trampette_artifact::ids::UnitId;
+use trampette_artifact::ids::{DefinedFunc, UnitId};
 use trampette_artifact::key::FuncKey;
 use wasmparser::{FuncValidatorAllocations, Operator, OperatorsReader, OperatorsReaderAllocations};
 
@@ -44,7 +44,7 @@ const LEAF_VALUES: usize = 4096;
 pub(super) fn translate_function(
     session: &Session<'_>,
     unit: UnitId,
-    function: u32,
+    function: DefinedFunc,
 ) -> Result<ir::Function> {
     // After an error the scratch is not put back: the builder's context would be in disorder.
     let mut scratch = SCRATCH.take();
@@ -57,7 +57,7 @@ fn translate_with(
     scratch: &mut Scratch,
     session: &Session<'_>,
     unit: UnitId,
-    function: u32,
+    function: DefinedFunc,
 ) -> Result<ir::Function> {
     let binding = session
         .layout
@@ -67,12 +67,12 @@ fn translate_with(
     let module = &session.program.modules[binding.module];
     let body = module
         .bodies
-        .get(function as usize)
-        .with_context(|| format!("the module defines no function {function}"))?;
+        .get(function)
+        .with_context(|| format!("the module defines no function {}", function.0))?;
     let validator = body.take_validator();
     let mut validator = validator.into_validator(std::mem::take(&mut scratch.validator));
 
-    let index = module.imported_functions + function;
+    let index = module.index_of(function);
     let signature = codegen::wasm_call_signature(module.signature(index));
     let mut func = codegen::new_function(FuncKey::ModuleFunction(unit, function), signature);
     let mut builder = FunctionBuilder::new(&mut func, &mut scratch.builder);

@@ -31,7 +31,7 @@ use anyhow::Result;
 use control::Frame;
 use cranelift_codegen::ir::{self, MemFlagsData, Value};
 use cranelift_frontend::{FunctionBuilder, Variable};
-use trampette_artifact::ids::UnitId;
+use trampette_artifact::ids::{DefinedFunc, UnitId};
 
 /// Where a memory access goes: `base + offset`.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +137,7 @@ impl<'a, 'f> Translator<'a, 'f> {
 pub(crate) fn translate_function(
     session: &Session<'_>,
     unit: UnitId,
-    function: u32,
+    function: DefinedFunc,
 ) -> Result<ir::Function> {
     driver::translate_function(session, unit, function)
 }

@@ -85,7 +85,7 @@ fn lay_out(module: &Module<'_>) -> Layout {
     });
     let functions: Vec<CoreFunc> = (0..module.functions.len() as u32)
         .map(|index| match index.checked_sub(module.imported_functions) {
-            Some(defined) => CoreFunc::Module(CoreInstanceId(0), defined),
+            Some(defined) => CoreFunc::Module(CoreInstanceId(0), DefinedFunc(defined)),
             None => CoreFunc::Trampoline(TrampolineId(index)),
         })
         .collect();
@@ -155,7 +155,7 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
     };
     (0..count)
         .map(|function| {
-            let func = translate_function(&session, UnitId(0), function)?;
+            let func = translate_function(&session, UnitId(0), DefinedFunc(function))?;
             let clif = func.display().to_string();
             if let Err(errors) = cranelift_codegen::verify_function(&func, &*session.isa) {
                 panic!("{errors}\n{clif}");
@@ -393,9 +393,9 @@ fn a_body_is_translated_again_for_another_unit() {
         bounds: Default::default(),
         calls: Default::default(),
     };
-    translate_function(&session, UnitId(0), 0).unwrap();
-    translate_function(&session, UnitId(0), 0).unwrap();
-    assert!(translate_function(&session, UnitId(0), 1).is_err());
+    translate_function(&session, UnitId(0), DefinedFunc(0)).unwrap();
+    translate_function(&session, UnitId(0), DefinedFunc(0)).unwrap();
+    assert!(translate_function(&session, UnitId(0), DefinedFunc(1)).is_err());
 }
 
 #[test]

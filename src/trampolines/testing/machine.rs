@@ -189,7 +189,7 @@ impl Machine {
                 continue;
             }
             let func = match key {
-                FuncKey::ModuleFunction(unit, index) => core_function(session, unit, index),
+                FuncKey::ModuleFunction(unit, index) => core_function(session, unit, index.0),
                 _ => crate::trampolines::build(session, key).unwrap(),
             };
             let code = compile(session, &func);
@@ -323,7 +323,7 @@ impl Machine {
 fn core_function(session: &Session<'_>, unit: UnitId, index: u32) -> ir::Function {
     let module = &session.program.modules[ModuleId(unit.0)];
     let core = module.signature(module.imported_functions + index);
-    let key = FuncKey::ModuleFunction(unit, index);
+    let key = FuncKey::ModuleFunction(unit, DefinedFunc(index));
     let mut func = codegen::new_function(key, codegen::wasm_call_signature(core));
     if unit.0 == 0 {
         // The other unit's context is not mapped.

@@ -2,7 +2,7 @@
 
 use super::machine::{HANDLE_LIMIT, Machine};
 use super::{CHILD, CHILDS, IMPORTED, PARENT, PLAIN, ROOTS, with_session};
-use trampette_artifact::ids::{TrampolineId, UnitId};
+use trampette_artifact::ids::{DefinedFunc, TrampolineId, UnitId};
 use trampette_artifact::key::{Abi, FuncKey, Intrinsic};
 use trampette_artifact::layout::{HandleEntry, InstanceState, Status, ValRaw};
 use trampette_artifact::trap::TrapCode;
@@ -164,7 +164,7 @@ fn the_lock_opens_and_closes() {
 
 #[test]
 fn core_values_of_every_type_travel() {
-    let keys = [0, 1].map(|unit| FuncKey::ArrayToWasm(UnitId(unit), 1));
+    let keys = [0, 1].map(|unit| FuncKey::ArrayToWasm(UnitId(unit), DefinedFunc(1)));
     with_machine(&keys, |machine| {
         for (unit, key) in keys.into_iter().enumerate() {
             let values = |first: i32| {
@@ -211,7 +211,7 @@ fn core_values_of_every_type_travel() {
 
 #[test]
 fn host_core_functions_are_called() {
-    let key = FuncKey::ArrayToWasm(UnitId(0), 2);
+    let key = FuncKey::ArrayToWasm(UnitId(0), DefinedFunc(2));
     with_machine(&[key], |machine| {
         machine.call_array(key, &mut []).unwrap();
         // 42 and the import's data, and a lane of the vector.

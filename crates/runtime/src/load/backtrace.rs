@@ -139,7 +139,7 @@ fn frame_of(component: &Component, key: FuncKey, offset: Option<u32>) -> Option<
     let metadata = component.metadata();
     let id = metadata.units.get(unit)?.module;
     let module = metadata.modules.get(id)?;
-    let function_index = module.imported_functions.checked_add(defined)?;
+    let function_index = module.imported_functions.checked_add(defined.0)?;
     let (start, length) = module.function_names;
     let name = component
         .custom_section(start, length)

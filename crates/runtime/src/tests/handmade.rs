@@ -288,7 +288,11 @@ pub(crate) fn artifact() -> Vec<u8> {
     };
     let entry_start = offset!(trampette_test_entry);
     let functions = [
-        function(key(FuncKey::ModuleFunction(UnitId(0), 0)), 0, entry_start),
+        function(
+            key(FuncKey::ModuleFunction(UnitId(0), DefinedFunc(0))),
+            0,
+            entry_start,
+        ),
         function(
             key(FuncKey::ExportEntry(Abi::Native, ExportId(0))),
             entry_start,

@@ -277,7 +277,7 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
         module: ModuleId(0),
         slab: SlabId(0),
         functions: (0..module.functions.len())
-            .map(|index| CoreFunc::Module(CoreInstanceId(0), index as u32))
+            .map(|index| CoreFunc::Module(CoreInstanceId(0), DefinedFunc(index as u32)))
             .collect(),
         memories: vec![MemoryId(0)],
         tables: Vec::new(),
@@ -328,7 +328,7 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
     };
     (0..count)
         .map(|index| {
-            let func = translate_function(&session, UnitId(0), index)?;
+            let func = translate_function(&session, UnitId(0), DefinedFunc(index))?;
             cranelift_codegen::verify_function(&func, &*session.isa)
                 .with_context(|| format!("{func}"))?;
             let shown = func.display().to_string();
