@@ -2,7 +2,7 @@
 //! version.
 
 use crate::codegen::Session;
-use crate::compile::{self, Listing};
+use crate::compile::{self, Listing, roots};
 use crate::component::ParseOptions;
 use crate::inline::heuristics::Tunables;
 use crate::layout::lay_out;
@@ -22,6 +22,10 @@ pub enum Emit {
     Clif,
     /// Machine code of every compiled function.
     Assembly,
+    /// CLIF of the array-call forms of trampolines, intrinsics and destructors, through which a
+    /// host could call each on its own. No artifact has them: nothing in the host's API asks for
+    /// one.
+    ArrayCalls,
 }
 
 /// The kinds of component trampolines, by the words that end their symbols.
@@ -62,12 +66,17 @@ fn list(
     let layout = lay_out(program)?;
     let listing = match what {
         Emit::Plan => return Ok(program.print() + &layout.print(program)),
-        Emit::Clif => Listing::Clif,
+        Emit::Clif | Emit::ArrayCalls => Listing::Clif,
         Emit::Assembly => Listing::Assembly,
     };
     let session = Session::new(program, &layout, options)?;
+    let roots = match what {
+        Emit::ArrayCalls => roots::array_calls(&session),
+        _ => roots::of_the_host(&session),
+    };
     let inlining = Tunables::of(options);
-    let functions = compile::compile_reachable(&session, inlining.as_ref(), listing)?.functions;
+    let compiled = compile::compile_reachable(&session, &roots, inlining.as_ref(), listing)?;
+    let functions = compiled.functions;
     validate_unreachable(program)?;
     let mut text = String::new();
     for function in functions.values() {

@@ -18,7 +18,6 @@
 // `ARCHITECTURE.md` is the map of this crate; the stages of `compile_component` are its phases.
 // Nothing is `pub` that no user of the library can name.
 #![cfg_attr(not(test), warn(unreachable_pub))]
-#![cfg_attr(test, allow(clippy::undocumented_unsafe_blocks))]
 
 mod artifact;
 #[cfg(feature = "cli")]
@@ -161,7 +160,9 @@ fn compile_program(
     watch.phase("lay out");
     let session = Session::new(program, &layout, options)?;
     let inlining = Tunables::of(options);
-    let compiled = compile::compile_reachable(&session, inlining.as_ref(), compile::Listing::None)?;
+    let roots = compile::roots::of_the_host(&session);
+    let listing = compile::Listing::None;
+    let compiled = compile::compile_reachable(&session, &roots, inlining.as_ref(), listing)?;
     watch.phase("compile");
     modules::validate::validate_unreachable(program)?;
     watch.phase("validate");

@@ -15,7 +15,7 @@
 
 mod machine;
 mod produce;
-mod roots;
+pub(crate) mod roots;
 mod scheduler;
 
 use crate::codegen::Session;
@@ -30,7 +30,6 @@ use crate::program::symbols::symbol;
 use anyhow::{Context as _, Result, bail};
 use machine::{compile_body, forget_working_memory};
 use produce::build_clif;
-use roots::roots;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Mutex;
 use trampette_artifact::ids::TableId;
@@ -49,31 +48,32 @@ pub(crate) struct Compiled {
     pub inlined_away_core: usize,
 }
 
-/// Compiles everything reachable from the roots; `inlining` says how calls are inlined, if any is.
+/// Compiles everything reachable from `roots`; `inlining` says how calls are inlined, if any is.
 ///
 /// # Errors
 /// If a function is invalid or uses what is not supported; the error names its symbol. Of several
 /// failures the first by key is reported, whatever thread met it.
 pub(crate) fn compile_reachable(
     session: &Session<'_>,
+    roots: &[FuncKey],
     inlining: Option<&Tunables>,
     listing: Listing,
 ) -> Result<Compiled> {
-    let (done, failed) = compile_what_can_be(session, inlining, listing);
+    let (done, failed) = compile_what_can_be(session, roots, inlining, listing);
     match failed.into_iter().next() {
         Some((_, error)) => Err(error),
         None => Ok(done),
     }
 }
 
-/// Compiles everything reachable from the roots, and goes on after failures, which are returned by
+/// Compiles everything reachable from `roots`, and goes on after failures, which are returned by
 /// key.
 pub(crate) fn compile_what_can_be(
     session: &Session<'_>,
+    roots: &[FuncKey],
     inlining: Option<&Tunables>,
     listing: Listing,
 ) -> (Compiled, BTreeMap<FuncKey, anyhow::Error>) {
-    let roots = roots(session);
     let state = Driver {
         session,
         listing,
@@ -85,7 +85,7 @@ pub(crate) fn compile_what_can_be(
     let mut compiled = Compiled::default();
     let mut graph = None;
     if let Some(tunables) = inlining {
-        let call_graph = graph.insert(CallGraph::new(session, &roots, |key| {
+        let call_graph = graph.insert(CallGraph::new(session, roots, |key| {
             build_clif(session, key)
         }));
         compiled.inlined_calls = scheduler::inline_and_compile(&state, tunables, call_graph);

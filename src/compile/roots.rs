@@ -6,7 +6,7 @@ use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
 
 /// What the host can call, and what can be called through a function value.
-pub(super) fn roots(session: &Session<'_>) -> Vec<FuncKey> {
+pub(crate) fn of_the_host(session: &Session<'_>) -> Vec<FuncKey> {
     let program = session.program;
     let escaping = session.layout.escaping_functions();
     let mut keys: Vec<FuncKey> = escaping.map(|func| func.key()).collect();
@@ -41,6 +41,27 @@ pub(super) fn roots(session: &Session<'_>) -> Vec<FuncKey> {
     for export in &program.core_exports {
         if let CoreItem::Func(CoreFunc::Module(instance, func)) = export.item {
             keys.push(FuncKey::ArrayToWasm(unit_of(instance), func));
+        }
+    }
+    keys
+}
+
+/// The array-call forms of trampolines, intrinsics and destructors. No host asks for them today: it
+/// calls exports by native-call, and core functions of lone modules only.
+pub(crate) fn array_calls(session: &Session<'_>) -> Vec<FuncKey> {
+    let program = session.program;
+    let trampolines = program.trampolines.ids();
+    let mut keys: Vec<FuncKey> = trampolines
+        .map(|id| FuncKey::ComponentTrampoline(Abi::Array, id))
+        .collect();
+    let imports = program.core_instances.iter().flat_map(|it| &it.imports);
+    keys.extend(imports.filter_map(|import| match import {
+        CoreItem::Func(CoreFunc::Intrinsic(it)) => Some(FuncKey::UnsafeIntrinsic(Abi::Array, *it)),
+        _ => None,
+    }));
+    for (id, resource) in program.resources.iter_with_ids() {
+        if let Resource::Defined { .. } = resource.info {
+            keys.push(FuncKey::ResourceDrop(Abi::Array, id));
         }
     }
     keys

@@ -356,8 +356,9 @@ fn compile_binding(binding: &Binding<'_>, options: &CompileOptions) -> Result<Ve
     let layout = lay_out(program).map_err(other)?;
     let session = Session::new(program, &layout, options).map_err(other)?;
     let inlining = Tunables::of(options);
+    let roots = compile::roots::of_the_host(&session);
     let (compiled, failed) =
-        compile::compile_what_can_be(&session, inlining.as_ref(), Listing::None);
+        compile::compile_what_can_be(&session, &roots, inlining.as_ref(), Listing::None);
     if !failed.is_empty() {
         let mut failures = Failures {
             by_instance: BTreeMap::new(),
