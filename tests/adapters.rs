@@ -185,8 +185,8 @@ const TEXTS: [&str; 12] = [
     "\u{7f}\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}",
 ];
 
-/// The calls of `realloc`, as (old size, alignment, new size), when a string is stored as `back`: the
-/// `store_string_*` functions of the Canonical ABI.
+/// The calls of `realloc`, as (old size, alignment, new size), when a string is stored as `back`:
+/// the `store_string_*` functions of the Canonical ABI.
 fn expected_reallocs(text: &str, front: &str, back: &str) -> Vec<[usize; 3]> {
     let latin1 = |c: char| u32::from(c) < 256;
     let utf16 = text.encode_utf16().count();

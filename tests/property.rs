@@ -1,11 +1,12 @@
-//! Values of random types go through compiled components and come back equal: from the host to a guest
-//! and back, through an import of the host, and from one guest to another, with every string encoding
-//! and pointer width; around circles of guests too, which are called while they wait. Values that are
-//! corrupted in memory trap as the Canonical ABI says, and so do handles in random graphs of guests that
-//! call each other back.
+//! Values of random types go through compiled components and come back equal: from the host to a
+//! guest and back, through an import of the host, and from one guest to another, with every string
+//! encoding and pointer width; around circles of guests too, which are called while they wait.
+//! Values that are corrupted in memory trap as the Canonical ABI says, and so do handles in random
+//! graphs of guests that call each other back.
 //!
 //! `TRAMPETTE_PROPERTY_CASES` is about how many pairs of type and value each test tries,
-//! `TRAMPETTE_PROPERTY_SEED` where the random numbers start. A failure says the seed of its component.
+//! `TRAMPETTE_PROPERTY_SEED` where the random numbers start. A failure says the seed of its
+//! component.
 
 #[path = "property/allocations.rs"]
 mod allocations;

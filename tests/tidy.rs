@@ -17,7 +17,8 @@ const LONGEST_FILE: usize = 800;
 /// Columns of a comment, and of prose in Markdown.
 const WIDEST_LINE: usize = 100;
 
-/// Functions with a parameter of type `bool`: the flag is the thing itself, not a choice of behaviour.
+/// Functions with a parameter of type `bool`: the flag is the thing itself, not a choice of
+/// behaviour.
 const BOOL_PARAMETERS: &[&str] = &[
     // The embedder's own setting.
     "allow_shadowing",
@@ -26,11 +27,6 @@ const BOOL_PARAMETERS: &[&str] = &[
     // Parameters of the type `bool` of WIT.
     "prims",
     "many",
-    // To mend.
-    "guarded",
-    "observed_lends",
-    "interpreter",
-    "exec",
 ];
 
 /// Fails with all that is wrong, a line each.

@@ -8,7 +8,7 @@
 //! | `generate` | random core modules |
 //! | `interface` | what a module imports and exports, and which calls to make |
 //! | `crafted` | random core modules for linking: small functions, tables that are shared |
-//! | `compose`, `observer` | several such modules as components, and a module that reads their state |
+//! | `compose`, `observer` | several such modules as components; a module that reads their state |
 //! | `options` | the ways in which Trampette compiles |
 //! | `ours`, `peer` | running a case in each engine, which gives a trace |
 //! | `trace` | traces, and comparing them |

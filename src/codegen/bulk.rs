@@ -1,5 +1,6 @@
-//! Copies and fills whose length only the run knows: short ones as fast as can be, long ones so that an
-//! interrupt ends them. No signal stops the host's own code, and one operation may take a second.
+//! Copies and fills whose length only the run knows: short ones as fast as can be, long ones so
+//! that an interrupt ends them. No signal stops the host's own code, and one operation may take a
+//! second.
 
 use super::{call_builtin, call_service, known, start_block};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -7,8 +8,8 @@ use cranelift_codegen::ir::{self, InstBuilder, types};
 use cranelift_frontend::FunctionBuilder;
 use trampette_artifact::builtin::{Builtin, LONG};
 
-/// Calls `builtin`, a copy or a fill whose last argument is a count: in its [long form](Builtin::long) if
-/// the count is long. `context` is the function's own context pointer.
+/// Calls `builtin`, a copy or a fill whose last argument is a count: in its [long
+/// form](Builtin::long) if the count is long. `context` is the function's own context pointer.
 ///
 /// # Panics
 /// If `builtin` has no long form.

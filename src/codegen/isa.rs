@@ -69,8 +69,8 @@ pub(crate) fn isa(options: &CompileOptions) -> Result<OwnedTargetIsa> {
         .with_context(|| format!("Cranelift's settings for {target} contradict each other"))
 }
 
-/// The same target and settings with the register allocator that needs linear time, and makes slower
-/// code.
+/// The same target and settings with the register allocator that needs linear time, and makes
+/// slower code.
 ///
 /// # Errors
 /// As [`isa()`].

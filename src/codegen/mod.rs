@@ -1,6 +1,6 @@
 //! What every producer of CLIF shares: the session, the target ([`isa`]), signatures, symbols,
-//! alias regions, traps, where things are ([`reach`]) and which values are constants ([`known`]), and
-//! [`emitter`], the function builder of all that is not a core function.
+//! alias regions, traps, where things are ([`reach`]) and which values are constants ([`known`]),
+//! and [`emitter`], the function builder of all that is not a core function.
 //!
 //! Deciding *what* to emit is not here: core functions are `modules`, trampolines are
 //! `trampolines`, intrinsics are `intrinsics`. They all turn a [`FuncKey`] into an [`ir::Function`]

@@ -1,5 +1,5 @@
-//! [`Reach`]: how compiled code gets from its own context to everything else, for core functions and
-//! trampolines alike.
+//! [`Reach`]: how compiled code gets from its own context to everything else, for core functions
+//! and trampolines alike.
 //!
 //! Contexts and memories of all slabs stand at constant distances from each other, and the root of
 //! slab 0 at one from them. What steers the host is in that root, where no guest can write.

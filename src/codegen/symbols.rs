@@ -82,8 +82,8 @@ pub(crate) fn builtin_signature(builtin: Builtin) -> ir::Signature {
     sig
 }
 
-/// Calls a builtin, without its trampoline if it takes no root; `context` is the caller's own context
-/// pointer. Returns the result, if the builtin has one.
+/// Calls a builtin, without its trampoline if it takes no root; `context` is the caller's own
+/// context pointer. Returns the result, if the builtin has one.
 pub(crate) fn call_service(
     builder: &mut FunctionBuilder<'_>,
     context: ir::Value,

@@ -1,5 +1,5 @@
-//! Core modules that the outermost component imports: bound by name when it is compiled, and checked
-//! against the type that the import declares.
+//! Core modules that the outermost component imports: bound by name when it is compiled, and
+//! checked against the type that the import declares.
 
 use super::flatten::{Flattener, module_names};
 use crate::modules::parse::ModuleBuilder;

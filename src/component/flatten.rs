@@ -2,12 +2,12 @@
 //! compile time.
 //!
 //! Each definition adds one entry to an index space of its [`Scope`], and entries are resolved
-//! values: a core function is where its code is, an instance is a map of items, an alias is whatever
-//! it names. So aliases dissolve, and what is left of instantiation are the core instances and the
-//! trampolines that were made on the way.
+//! values: a core function is where its code is, an instance is a map of items, an alias is
+//! whatever it names. So aliases dissolve, and what is left of instantiation are the core instances
+//! and the trampolines that were made on the way.
 //!
-//! The input was validated, but nothing here relies on it for safety: look-ups are checked, recursion
-//! and total work are limited.
+//! The input was validated, but nothing here relies on it for safety: look-ups are checked,
+//! recursion and total work are limited.
 
 use super::definition::{ComponentDefinition, Definition, DefinitionIndex, Definitions};
 use super::parse::ParseOptions;
@@ -79,8 +79,8 @@ enum CoreInstanceValue<'a> {
     Exports(Arc<HashMap<&'a str, CoreItem>>),
 }
 
-/// The index spaces of a component instance, or of an instance type while it is evaluated. They only
-/// grow, so what captured a scope by its index sees the entries that it was validated with.
+/// The index spaces of a component instance, or of an instance type while it is evaluated. They
+/// only grow, so what captured a scope by its index sees the entries that it was validated with.
 pub(super) struct Scope<'p, 'a> {
     /// The enclosing scope, for outer aliases.
     outer: Option<ScopeIndex>,
@@ -125,7 +125,8 @@ pub(super) struct Flattener<'p, 'a> {
     pub program: Program<'a>,
     pub scopes: Vec<Scope<'p, 'a>>,
     pub instances: Vec<Items<'p, 'a>>,
-    /// Lifted functions of all component instances. Their names are those they are first exported by.
+    /// Lifted functions of all component instances. Their names are those they are first exported
+    /// by.
     pub lifts: Vec<LiftedFunction>,
     /// Function types that [`TypeValue::Func`] names.
     pub func_types: IndexSet<Arc<FuncType>>,

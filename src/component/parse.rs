@@ -22,13 +22,14 @@ pub(crate) struct ParseOptions {
     /// from the host.
     pub unsafe_intrinsics_import: Option<String>,
     /// Where in the input the core modules are that the component imports, by the chain of names of
-    /// the import with `#` between them. They follow the component, which ends where the first starts.
+    /// the import with `#` between them. They follow the component, which ends where the first
+    /// starts.
     pub core_modules: BTreeMap<String, Range<usize>>,
 }
 
 impl ParseOptions {
-    /// What parsing needs of the compiler's options: the component with the core modules behind it, and
-    /// where they are.
+    /// What parsing needs of the compiler's options: the component with the core modules behind it,
+    /// and where they are.
     pub(crate) fn of<'w>(
         options: &CompileOptions,
         wasm: &'w [u8],

@@ -1,8 +1,8 @@
 //! Constant expressions, evaluated over the closed world.
 //!
 //! Every one of them has a value when a component is compiled: they read only immutable globals
-//! that exist already, all of which some core instance of the component defines. Of a lone module, what
-//! depends on a global whose value the host supplies is evaluated at start-up.
+//! that exist already, all of which some core instance of the component defines. Of a lone module,
+//! what depends on a global whose value the host supplies is evaluated at start-up.
 
 use super::functions::{id_at, index_of, reference_bits, reference_from_bits};
 use super::{ConstOperand, ConstOperator, ConstValue, Layout};
@@ -37,9 +37,9 @@ pub(super) struct UnitConstants {
     pub data_offsets: Vec<Option<ConstOperand>>,
 }
 
-/// Evaluates everything in the order of the plan, and gives ids to functions: those named in constant
-/// expressions and element segments, and by `ref.func` in bodies. They escape, unless only tables
-/// name them whose entries never become references.
+/// Evaluates everything in the order of the plan, and gives ids to functions: those named in
+/// constant expressions and element segments, and by `ref.func` in bodies. They escape, unless only
+/// tables name them whose entries never become references.
 pub(super) fn evaluate(program: &Program<'_>, layout: &mut Layout) -> Result<Constants> {
     let mut constants = Constants {
         globals: vec![None; program.globals.len()].into(),

@@ -1,8 +1,8 @@
 //! Places globals and tables in the contexts of their slabs.
 //!
-//! From the context pointer down: stack limit and memory length, then the most used globals as far as
-//! 8-bit displacements reach, the other globals, tables that never grow, and growable tables with the
-//! room that they may grow into. Constant tables are in no context.
+//! From the context pointer down: stack limit and memory length, then the most used globals as far
+//! as 8-bit displacements reach, the other globals, tables that never grow, and growable tables
+//! with the room that they may grow into. Constant tables are in no context.
 
 use super::bind::defining_module;
 use super::consts::Constants;
@@ -108,7 +108,8 @@ fn place_globals(
             _ => variable.push((id, definition.instance, global.ty)),
         }
     }
-    // The most used first; the order of definition (the stack pointer is usually global 0) among equals.
+    // The most used first; the order of definition (the stack pointer is usually global 0) among
+    // equals.
     variable.sort_by_key(|(id, ..)| (Reverse(layout.facts.globals[*id].accesses), *id));
     for (id, instance, ty) in variable {
         let slab = layout.units[unit_of(instance)].slab;

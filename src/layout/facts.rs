@@ -115,7 +115,8 @@ impl Facts {
     }
 
     /// Active segments that are written when a start function has run since their table or memory
-    /// came to life. (That an earlier one may not fit is left out of account: then no more code runs.)
+    /// came to life. (That an earlier one may not fit is left out of account: then no more code
+    /// runs.)
     fn late_segments(&mut self, program: &Program<'_>, units: &IdVec<UnitId, UnitBinding>) {
         let mut tables_seen: IdVec<TableId, bool> = vec![false; self.tables.len()].into();
         let mut memories_seen: IdVec<MemoryId, bool> = vec![false; self.memories.len()].into();

@@ -1,9 +1,9 @@
 //! Makes slabs' initial images from the writes that instantiation does.
 //!
-//! Writes may overlap (the last one counts) and be mostly zeros. An image is the pieces that remain:
-//! sorted, disjoint, without long runs of zeros. The linker maps them in extents of
-//! [`CONTEXT_ALIGNMENT`], so that a lonely byte costs a whole extent: when the extents would be out of
-//! proportion to the data, the sparsest are copied at start-up instead.
+//! Writes may overlap (the last one counts) and be mostly zeros. An image is the pieces that
+//! remain: sorted, disjoint, without long runs of zeros. The linker maps them in extents of
+//! [`CONTEXT_ALIGNMENT`], so that a lonely byte costs a whole extent: when the extents would be out
+//! of proportion to the data, the sparsest are copied at start-up instead.
 
 use super::{ConstOperand, ConstValue, Layout};
 use std::borrow::Cow;

@@ -3,8 +3,8 @@
 //! [`StartupAction`]s.
 //!
 //! A memory or table that comes to life after the last start function so far has been seen by no
-//! code, so its segments are static even then. Globals always are: their initial values are constants,
-//! and only their own instance and later ones can reach them.
+//! code, so its segments are static even then. Globals always are: their initial values are
+//! constants, and only their own instance and later ones can reach them.
 
 use super::consts::{Constants, UnitConstants};
 use super::contexts::TABLE_ENTRY_SIZE;

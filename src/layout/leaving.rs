@@ -1,11 +1,11 @@
 //! Which component instances can be found unable to leave (`may_leave`, CanonicalABI.md, *Component
 //! Instances*).
 //!
-//! An instance may not leave while one of its `realloc` or `post-return` functions runs on behalf of the
-//! Canonical ABI. That can be observed only if such a function reaches a canonical built-in or a lowered
-//! import; most are allocators that reach nothing. Where nothing can observe the flag it is neither
-//! written nor tested. A call through a sealed table may reach its entries of that type; other indirect
-//! calls may reach anything.
+//! An instance may not leave while one of its `realloc` or `post-return` functions runs on behalf
+//! of the Canonical ABI. That can be observed only if such a function reaches a canonical built-in
+//! or a lowered import; most are allocators that reach nothing. Where nothing can observe the flag
+//! it is neither written nor tested. A call through a sealed table may reach its entries of that
+//! type; other indirect calls may reach anything.
 
 use super::{Layout, UnitBinding};
 use crate::program::{CoreFunc, Program, unit_of};
@@ -82,7 +82,8 @@ fn callees(
     Some(callees)
 }
 
-/// The entries of a table that a call with a signature can reach; `None` if code may write the table.
+/// The entries of a table that a call with a signature can reach; `None` if code may write the
+/// table.
 fn callees_through(
     layout: &Layout,
     table: TableId,
@@ -106,8 +107,8 @@ mod tests {
     use trampette_artifact::key::Intrinsic;
     use trampette_artifact::types::FuncType;
 
-    /// Whether leaving is observable if this is `realloc`, beside a table with a function that leaves
-    /// (of type `$leaves`) and one that does not.
+    /// Whether leaving is observable if this is `realloc`, beside a table with a function that
+    /// leaves (of type `$leaves`) and one that does not.
     fn is_observable(realloc: &str, other: &str) -> bool {
         let module = format!(
             "(module

@@ -2,8 +2,8 @@
 //! [`Program`], read by code generation and the linker.
 //!
 //! It assigns slabs, context offsets, function ids and canonical signatures, evaluates constant
-//! expressions, and prepares the slabs' initial images; what cannot be done before code runs becomes
-//! [`StartupAction`]s.
+//! expressions, and prepares the slabs' initial images; what cannot be done before code runs
+//! becomes [`StartupAction`]s.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -90,9 +90,9 @@ pub(crate) struct Layout {
     pub data_segments: IdVec<DataSegmentId, Vec<u8>>,
     /// Element segments that run-time code copies from; `None` is null.
     pub element_segments: IdVec<ElementSegmentId, Vec<Option<FunctionId>>>,
-    /// The dynamic part of instantiation, in order, by step. A component has one step, whose list is
-    /// empty if everything is in the images; of a program that is instantiated step by step, each
-    /// core instance has one.
+    /// The dynamic part of instantiation, in order, by step. A component has one step, whose list
+    /// is empty if everything is in the images; of a program that is instantiated step by step,
+    /// each core instance has one.
     pub startup: Vec<Vec<StartupAction>>,
     /// For each component instance, whether code can observe that its `may_leave` is cleared.
     pub observes_leaving: IdVec<ComponentInstanceId, bool>,
@@ -310,8 +310,8 @@ impl Layout {
         facts.is_some_and(|facts| !facts.written)
     }
 
-    /// Whether code, start-up or the host may change the memory of a slab, or what code keeps in its
-    /// context.
+    /// Whether code, start-up or the host may change the memory of a slab, or what code keeps in
+    /// its context.
     pub(crate) fn is_written(&self, slab: SlabId) -> bool {
         let in_slab = |global: &GlobalPlace| matches!(global, GlobalPlace::Context { slab: place, .. } if *place == slab);
         let has_place = |table: &Table| table.slab == slab && table.capacity > 0;
@@ -352,8 +352,8 @@ impl Layout {
         }
     }
 
-    /// Whether code can observe that an instance's `may_leave` is cleared: if not, the flag is neither
-    /// written nor tested.
+    /// Whether code can observe that an instance's `may_leave` is cleared: if not, the flag is
+    /// neither written nor tested.
     pub(crate) fn leaving_is_observable(&self, instance: ComponentInstanceId) -> bool {
         let observable = self.observes_leaving.get(instance);
         observable.copied().unwrap_or(true)
@@ -372,7 +372,7 @@ impl Layout {
 /// expression uses what is not supported.
 pub(crate) fn lay_out(program: &Program<'_>) -> Result<Layout> {
     let mut layout = Layout {
-        units: bind::bind_units(program)?.into(),
+        units: bind::bind_units(program)?,
         ..Layout::default()
     };
     layout.facts = facts::find(program, &layout.units);

@@ -13,8 +13,9 @@ use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, SEALED_ENTRY_SIZE_LOG
 /// The contents of a table that only instantiation writes.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct SettledTable {
-    /// Whether code may see entries before they are written, which are null until then. (The shim of
-    /// every component with a preview 1 adapter has such a table: the adapter has a start function.)
+    /// Whether code may see entries before they are written, which are null until then. (The shim
+    /// of every component with a preview 1 adapter has such a table: the adapter has a start
+    /// function.)
     pub late: bool,
     /// The functions; `None` is null.
     pub entries: Vec<Option<FunctionId>>,

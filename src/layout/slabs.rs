@@ -78,8 +78,8 @@ fn describe_memory(program: &Program<'_>, id: MemoryId, place: MemoryPlace) -> R
     })
 }
 
-/// Units whose memory 0 has a slab take that; the others that of the first unit that they are connected with,
-/// as far as connections reach, or slab 0.
+/// Units whose memory 0 has a slab take that; the others that of the first unit that they are
+/// connected with, as far as connections reach, or slab 0.
 fn assign_units(program: &Program<'_>, layout: &mut Layout) {
     let mut slabs: Vec<Option<SlabId>> = layout
         .units

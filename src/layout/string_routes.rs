@@ -1,5 +1,5 @@
-//! Between which memories, and in which encodings, adapters carry strings. What carries one is some hundred
-//! bytes of code, so adapters share it.
+//! Between which memories, and in which encodings, adapters carry strings. What carries one is some
+//! hundred bytes of code, so adapters share it.
 
 use crate::program::{CanonicalOptions, Program, TrampolineKind};
 use indexmap::IndexSet;

@@ -1,7 +1,7 @@
 //! Strongly connected components of a graph, by Tarjan's algorithm without recursion.
 
-/// The component of each of `count` nodes. A component's number is larger than those of the components
-/// that it has edges to.
+/// The component of each of `count` nodes. A component's number is larger than those of the
+/// components that it has edges to.
 pub(crate) fn strongly_connected<'g>(
     count: usize,
     edges: impl Fn(usize) -> &'g [usize],

@@ -1,9 +1,9 @@
 //! A core module on its own, with the modules that its imports are bound to when it is compiled.
 //!
-//! An import whose first name is that of a bound module is an export of that module, checked by exact
-//! types and by the declared sizes. Everything else that the modules import is the host's: functions, the
-//! values of globals, shared memories; other memories, tables and tags are made from their declared types
-//! by an instance that comes before its importer.
+//! An import whose first name is that of a bound module is an export of that module, checked by
+//! exact types and by the declared sizes. Everything else that the modules import is the host's:
+//! functions, the values of globals, shared memories; other memories, tables and tags are made from
+//! their declared types by an instance that comes before its importer.
 
 use super::bind::{Binding, LinkError, parse_module_at};
 use crate::program::module::{
@@ -19,8 +19,8 @@ use wasmparser::{BinaryReader, ConstExpr, ValType};
 /// The binding of the module at the start of `bytes`, bound to others that are at ranges behind it.
 ///
 /// # Errors
-/// If a module is invalid, modules import each other in a circle, a bound import does not fit, a bound
-/// module is imported by none, or something is imported whose type has no default value.
+/// If a module is invalid, modules import each other in a circle, a bound import does not fit, a
+/// bound module is imported by none, or something is imported whose type has no default value.
 pub(crate) fn lone_module<'a>(
     bytes: &'a [u8],
     module: Range<usize>,

@@ -1,9 +1,9 @@
 //! [`ModuleBuilder`]: from a parser's payloads to a [`Module`], validating on the way.
 //!
 //! Function bodies are neither validated nor translated here: each is kept with what validates it,
-//! and whoever translates it does both in one pass. What layout must know of bodies beforehand (which
-//! tables, globals and segments instructions change: [`Uses`]) is found by a quick look at their
-//! operators when the module is complete, in parallel.
+//! and whoever translates it does both in one pass. What layout must know of bodies beforehand
+//! (which tables, globals and segments instructions change: [`Uses`]) is found by a quick look at
+//! their operators when the module is complete, in parallel.
 
 use crate::program::module::*;
 use anyhow::{Context, Result, bail};
@@ -25,8 +25,8 @@ pub(crate) struct ModuleBuilder<'a> {
 }
 
 impl<'a> ModuleBuilder<'a> {
-    /// Starts a module at `range` of `component_bytes`, the bytes that the outermost parser was given
-    /// (of the module itself if it is not nested in a component).
+    /// Starts a module at `range` of `component_bytes`, the bytes that the outermost parser was
+    /// given (of the module itself if it is not nested in a component).
     pub(crate) fn new(component_bytes: &'a [u8], range: Range<usize>) -> Self {
         let module = Module {
             range,

@@ -1,16 +1,16 @@
 //! Fused adapters: `canon lower` of a function that another component instance lifts.
 //!
 //! One function does what *canon lower* and *canon lift* of CanonicalABI.md say: it lifts the
-//! parameters from the caller and lowers them into the callee value by value, calls the core function,
-//! moves the result back the same way, and calls post-return. Two memories that are not the same
-//! cannot observe that lifting and lowering alternate: while a value is lowered its instance cannot
-//! leave, so nothing changes the other side.
+//! parameters from the caller and lowers them into the callee value by value, calls the core
+//! function, moves the result back the same way, and calls post-return. Two memories that are not
+//! the same cannot observe that lifting and lowering alternate: while a value is lowered its
+//! instance cannot leave, so nothing changes the other side.
 //!
-//! Bookkeeping is emitted only where something can observe it: see `observed_lends` for lends,
-//! `borrows` for borrowed handles, `flags` for `may_leave`. Only code that runs during the call could
-//! observe it: what it is is a fact of the program (`layout/reentrance.rs`). Nothing else
-//! depends on whether an instance is running when it is called: what a call needs is in its frame,
-//! and what is in the store (the arena, lends) is given back in the order of calls.
+//! Bookkeeping is emitted only where something can observe it: see `lends_seen_by_parameters` for
+//! lends, `borrows` for borrowed handles, `flags` for `may_leave`. Only code that runs during the
+//! call could observe it: what it is is a fact of the program (`layout/reentrance.rs`). Nothing
+//! else depends on whether an instance is running when it is called: what a call needs is in its
+//! frame, and what is in the store (the arena, lends) is given back in the order of calls.
 
 use super::borrows::BorrowScope;
 use super::flags::{self, check_may_leave};
@@ -80,8 +80,10 @@ impl<'p> Adapter<'p> {
     fn emit(&self, e: &mut Emitter<'_, '_>, params: Vec<Value>) -> Result<Vec<Value>> {
         let (caller, callee) = (self.caller.instance(), self.callee.instance());
         check_may_leave(e, caller);
-        let called_back = e.session.layout.reentrance.can_call_back(caller, callee);
-        let lends = self.observed_lends(called_back);
+        let lends = match e.session.layout.reentrance.can_call_back(caller, callee) {
+            true => facts::borrowed_resources(&self.program.types, &self.param_types),
+            false => self.lends_seen_by_parameters(),
+        };
         let lend_mark = match lends.is_empty() {
             true => None,
             false => e.builtin(Builtin::LendMark, &[]),
@@ -110,16 +112,14 @@ impl<'p> Adapter<'p> {
         Ok(results)
     }
 
-    /// Resources whose lends something can observe before they end: code of the caller that runs
-    /// during the call, because the caller is `called_back`, may drop or pass on what is lent.
-    /// Otherwise only parameters can that pass on ownership of what was lent before.
-    fn observed_lends(&self, called_back: bool) -> Vec<ResourceId> {
+    /// Resources whose lends something can observe before they end, where no code of the caller
+    /// runs during the call (it might drop or pass on what is lent): only parameters can, that pass
+    /// on ownership of what was lent before.
+    fn lends_seen_by_parameters(&self) -> Vec<ResourceId> {
         let types = &self.program.types;
         let mut lends = facts::borrowed_resources(types, &self.param_types);
-        if !called_back {
-            let owned = facts::owned_resources(types, &self.param_types);
-            lends.retain(|resource| owned.contains(resource));
-        }
+        let owned = facts::owned_resources(types, &self.param_types);
+        lends.retain(|resource| owned.contains(resource));
         lends
     }
 

@@ -1,6 +1,6 @@
-//! Wasm caller to a runtime service: changes from the `tail` convention to the platform's. Only services
-//! that take a root are called so, and those that Cranelift calls itself; the others directly
-//! ([`codegen::call_service`]).
+//! Wasm caller to a runtime service: changes from the `tail` convention to the platform's. Only
+//! services that take a root are called so, and those that Cranelift calls itself; the others
+//! directly ([`codegen::call_service`]).
 //!
 //! The host's address comes from `.got.trampette`, which is read-only once the artifact is mapped.
 //! The frame of such a trampoline is what a backtrace starts from, and what the stub behind
@@ -14,8 +14,8 @@ use trampette_artifact::builtin::Builtin;
 use trampette_artifact::key::FuncKey;
 use trampette_artifact::trap::TrapCode;
 
-/// The trampoline of a builtin, called as [`codegen::call_builtin`] does. Its context is that of the
-/// caller's own slab, whose root the builtin gets.
+/// The trampoline of a builtin, called as [`codegen::call_builtin`] does. Its context is that of
+/// the caller's own slab, whose root the builtin gets.
 ///
 /// # Errors
 /// Never; the result is uniform over all producers.

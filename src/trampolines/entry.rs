@@ -1,13 +1,15 @@
 //! Entries: how the host gets into compiled code, and where a trap gets back out.
 //!
 //! Every entry is thin: it stores its stack pointer in slab 0's root (the activation record), makes
-//! **one** `try_call` to a `tail` body in which everything happens, and returns a status. A trap resumes at the handler of the innermost entry, which the runtime finds by the
-//! record. Only the `tail` convention treats every register as clobbered at the landing pad, and
-//! nothing outside the `try_call` may trap: [`verify_entry`] checks both for the compile driver.
+//! **one** `try_call` to a `tail` body in which everything happens, and returns a status. A trap
+//! resumes at the handler of the innermost entry, which the runtime finds by the record. Only the
+//! `tail` convention treats every register as clobbered at the landing pad, and nothing outside the
+//! `try_call` may trap: [`verify_entry`] checks both for the compile driver.
 //!
-//! The record is a component's lock too: a synchronous component cannot be entered again while it runs,
-//! while a view of its results is alive, or after a trap, so an entry that finds a record refuses. Core
-//! functions may call each other through the host; their entries restore the record that was there.
+//! The record is a component's lock too: a synchronous component cannot be entered again while it
+//! runs, while a view of its results is alive, or after a trap, so an entry that finds a record
+//! refuses. Core functions may call each other through the host; their entries restore the record
+//! that was there.
 
 use crate::codegen::emitter::Emitter;
 use crate::codegen::values::{load_values, store_values};
@@ -121,8 +123,9 @@ fn has_post_return(session: &Session<'_>, export: ExportId) -> Result<bool> {
 }
 
 /// An array-call entry: `extern "C" fn(ctx0, caller_ctx, values: *mut ValRaw, len: usize) -> bool`
-/// (true is success) around the wasm-call function. `values` holds the parameters, then the results;
-/// it has room for the larger number of the two, which the caller has checked against `len`.
+/// (true is success) around the wasm-call function. `values` holds the parameters, then the
+/// results; it has room for the larger number of the two, which the caller has checked against
+/// `len`.
 ///
 /// Keys: [`FuncKey::ArrayToWasm`], and [`FuncKey::ComponentTrampoline`],
 /// [`FuncKey::UnsafeIntrinsic`] and [`FuncKey::ResourceDrop`] of [`Abi::Array`].
@@ -195,8 +198,8 @@ fn refuse_if_locked(e: &mut Emitter<'_, '_>) {
     e.start(free);
 }
 
-/// Stores the activation record, calls the body, and does with the record what `lock` says. Goes on where
-/// the body has returned, with its results; the handler returns `failure`.
+/// Stores the activation record, calls the body, and does with the record what `lock` says. Goes on
+/// where the body has returned, with its results; the handler returns `failure`.
 fn call_body(
     e: &mut Emitter<'_, '_>,
     body: FuncKey,

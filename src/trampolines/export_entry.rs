@@ -1,5 +1,5 @@
-//! `canon lift` of an exported function, called by the host: lowers the native parameters, calls the
-//! core function, lifts its result; and what runs after the host has read the result.
+//! `canon lift` of an exported function, called by the host: lowers the native parameters, calls
+//! the core function, lifts its result; and what runs after the host has read the result.
 //!
 //! CanonicalABI.md, *canon lift*. These are the wasm-call bodies; the native-call wrappers around
 //! them enter and leave guest code, and refuse to while the component runs.
@@ -21,11 +21,11 @@ use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::root;
 use trampette_artifact::types::{Type, TypeTable};
 
-/// The wasm-call body of a lifted export: `tail fn(ctx, args, results)`, pointers to the native-layout
-/// structs of the parameters and the result.
+/// The wasm-call body of a lifted export: `tail fn(ctx, args, results)`, pointers to the
+/// native-layout structs of the parameters and the result.
 ///
-/// Afterwards the result is valid until [`post_return_body`] runs, or until the next call if the export has
-/// none.
+/// Afterwards the result is valid until [`post_return_body`] runs, or until the next call if the
+/// export has none.
 ///
 /// # Errors
 /// If its type has values that cannot be transferred yet.

@@ -1,6 +1,6 @@
-//! `may_leave` of component instances: cleared around what lifting and lowering call, tested by what
-//! leaves (CanonicalABI.md, *Component Instances*). Only where `layout/leaving.rs` finds
-//! that the difference can be seen.
+//! `may_leave` of component instances: cleared around what lifting and lowering call, tested by
+//! what leaves (CanonicalABI.md, *Component Instances*). Only where `layout/leaving.rs` finds that
+//! the difference can be seen.
 
 use crate::codegen::emitter::Emitter;
 use cranelift_codegen::ir::{InstBuilder, Value, types};

@@ -65,8 +65,9 @@ fn entry_address(e: &mut Emitter<'_, '_>, table: ComponentInstanceId, index: Val
 }
 
 /// Adds an entry with that tag ([`HandleEntry::tag`]) and representation (`i32`) to the table of a
-/// component instance, or to the host's ([`trampette_artifact::layout::RootLayout::host_instance`]).
-/// Returns its index (`i32`). Raises [`TrapCode::HandleTableFull`] when the limit is reached.
+/// component instance, or to the host's
+/// ([`trampette_artifact::layout::RootLayout::host_instance`]). Returns its index (`i32`). Raises
+/// [`TrapCode::HandleTableFull`] when the limit is reached.
 pub(crate) fn table_new(
     e: &mut Emitter<'_, '_>,
     table: ComponentInstanceId,
@@ -208,8 +209,8 @@ pub(crate) fn error_context(
     (address, rep)
 }
 
-/// Ends a cold block: says what is wrong with a handle whose tag is `found`. One raise whose code is
-/// selected, so that a look-up costs little code.
+/// Ends a cold block: says what is wrong with a handle whose tag is `found`. One raise whose code
+/// is selected, so that a look-up costs little code.
 fn raise_wrong_handle(
     e: &mut Emitter<'_, '_>,
     table: ComponentInstanceId,

@@ -1,7 +1,8 @@
 //! Wasm caller to a core function of the host: `WasmToArray`.
 //!
 //! Only lone core modules and scripts import core functions from the host. Parameters and results
-//! travel in one array on the stack; the host function and its data come from the import's own slot.
+//! travel in one array on the stack; the host function and its data come from the import's own
+//! slot.
 
 use crate::codegen::emitter::Emitter;
 use crate::codegen::values::{VALUE_SIZE, load_values, store_values};

@@ -1,9 +1,9 @@
 //! `canon lower` of a function imported from the host: lifts the parameters into a native struct,
 //! calls the host function, lowers its result.
 //!
-//! CanonicalABI.md, *canon lower*. No handle that was lent can be dropped while the host runs, since
-//! the component is locked until the host's call of it ends; so lends are recorded only if the
-//! parameters can pass on ownership of a resource after lending it.
+//! CanonicalABI.md, *canon lower*. No handle that was lent can be dropped while the host runs,
+//! since the component is locked until the host's call of it ends; so lends are recorded only if
+//! the parameters can pass on ownership of a resource after lending it.
 
 use super::flags::{self, check_may_leave};
 use super::transfer::{

@@ -2,8 +2,9 @@
 //! (CanonicalABI.md, sections of those names).
 //!
 //! A guest's destructor is called directly, whether or not its instance is running: when another
-//! instance defines the resource, it is a call between components like any other. The handle is gone
-//! from its table before. The host is called only for the destructors of resources that it defines.
+//! instance defines the resource, it is a call between components like any other. The handle is
+//! gone from its table before. The host is called only for the destructors of resources that it
+//! defines.
 
 use super::borrows;
 use super::entry::body_signature;

@@ -91,8 +91,8 @@ fn carry_out(e: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
     Ok(())
 }
 
-/// The type of a start function: the validator has seen that it is `() -> ()`; code with another type
-/// would be miscompiled silently, so it is looked at again.
+/// The type of a start function: the validator has seen that it is `() -> ()`; code with another
+/// type would be miscompiled silently, so it is looked at again.
 fn start_signature(program: &Program<'_>, func: CoreFunc) -> Result<CoreSignature> {
     let signature = program.signature(func)?;
     ensure!(

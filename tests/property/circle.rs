@@ -3,9 +3,9 @@
 use super::guest::{Declarations, Guest, Scope};
 use std::fmt::Write;
 
-/// Components that call each other in a circle: the functions of the outermost one, which take turns, call
-/// the last of `siblings`, each of these calls the one before, and the first calls the outermost again.
-/// Post-return functions do nothing: others still use what the memory holds.
+/// Components that call each other in a circle: the functions of the outermost one, which take
+/// turns, call the last of `siblings`, each of these calls the one before, and the first calls the
+/// outermost again. Post-return functions do nothing: others still use what the memory holds.
 pub fn circle(around: &Guest, siblings: &[Guest]) -> String {
     let mut text = format!("(component\n{}", around.definitions());
     let out = &mut text;

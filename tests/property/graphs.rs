@@ -1,8 +1,9 @@
-//! Random graphs of component instances that call each other, themselves and back, with borrowed and
-//! owned handles, as components in the text format.
+//! Random graphs of component instances that call each other, themselves and back, with borrowed
+//! and owned handles, as components in the text format.
 //!
-//! Every instance interprets one script, whose numbers it gets from the host one by one; a call goes on
-//! where its caller is, so a script is the trace of what happens. `model` makes the scripts.
+//! Every instance interprets one script, whose numbers it gets from the host one by one; a call
+//! goes on where its caller is, so a script is the trace of what happens. `model` makes the
+//! scripts.
 
 use super::random::Random;
 use std::fmt::Write;
@@ -275,8 +276,12 @@ impl Graph {
              (core func $note (canon lower (func $note)))"
         )
         .unwrap();
-        let definer = index == 0;
-        match definer {
+        let part = if index == 0 {
+            Part::Definer
+        } else {
+            Part::User
+        };
+        match part == Part::Definer {
             true => {
                 let destructor = match self.destructor {
                     true => "(dtor (core func $shim \"dtor\"))",
@@ -315,10 +320,10 @@ impl Graph {
              (core instance $m (instantiate $M (with \"\" (instance\n\
              (export \"next\" (func $next)) (export \"note\" (func $note))\n\
              (export \"new\" (func $new)) (export \"drop\" (func $drop))\n{core}))))",
-            interpreter(definer, &callees)
+            interpreter(part, &callees)
         )
         .unwrap();
-        if definer {
+        if part == Part::Definer {
             out.push_str(
                 "(core module $Fill (import \"\" \"table\" (table 1 funcref))\n\
                  (import \"\" \"dtor\" (func $dtor (param i32))) (elem (i32.const 0) func $dtor))\n\
@@ -343,8 +348,17 @@ impl Graph {
     }
 }
 
+/// What a component is to the resource.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// It defines it.
+    Definer,
+    /// It imports it.
+    User,
+}
+
 /// The fields of the core module that interprets the script.
-fn interpreter(definer: bool, callees: &[(usize, Kind, Route)]) -> String {
+fn interpreter(part: Part, callees: &[(usize, Kind, Route)]) -> String {
     let mut imports = String::from(
         "(import \"\" \"next\" (func $next (result i32)))\n\
          (import \"\" \"note\" (func $note (param i32)))\n\
@@ -363,7 +377,7 @@ fn interpreter(definer: bool, callees: &[(usize, Kind, Route)]) -> String {
     case(NEW, "(call $note (call $new (local.get $x)))");
     case(DROP, "(call $drop (local.get $x))");
     case(TRAP, "unreachable");
-    if definer {
+    if part == Part::Definer {
         imports.push_str("(import \"\" \"rep\" (func $rep (param i32) (result i32)))\n");
         case(REP, "(call $note (call $rep (local.get $x)))");
     }

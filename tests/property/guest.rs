@@ -61,8 +61,8 @@ pub enum Body {
     Send(u64),
     /// Without a parameter: returns what the import of the same name does, without one too.
     Fetch,
-    /// Passes its parameter to the function of the same number in a table, and returns the result, while
-    /// turns are left; else returns its parameter.
+    /// Passes its parameter to the function of the same number in a table, and returns the result,
+    /// while turns are left; else returns its parameter.
     Turn,
 }
 
@@ -660,8 +660,8 @@ pub enum Scope {
     Alias,
 }
 
-/// Declarations of types, `$t0`, `$t1`, … in the order in which they are needed. What has labels must
-/// have a name to be used in an exported function.
+/// Declarations of types, `$t0`, `$t1`, … in the order in which they are needed. What has labels
+/// must have a name to be used in an exported function.
 pub struct Declarations {
     scope: Scope,
     count: usize,

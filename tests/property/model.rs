@@ -1,8 +1,8 @@
 //! A model of what the Canonical ABI says about handles, and scripts for `graphs`.
 //!
-//! The model makes a script while it carries it out: it keeps the handle tables, lends and counts of
-//! borrowed handles as `definitions.py` does, and so knows every index that a guest gets, and the trap
-//! that ends the script, if one does.
+//! The model makes a script while it carries it out: it keeps the handle tables, lends and counts
+//! of borrowed handles as `definitions.py` does, and so knows every index that a guest gets, and
+//! the trap that ends the script, if one does.
 
 use super::compile;
 use super::graphs::{DROP, Graph, Kind, NEW, REP, RETURN, Route, TRAP, call_op};
@@ -25,6 +25,14 @@ struct Handle {
 struct Table {
     handles: Vec<Option<Handle>>,
     free: Vec<usize>,
+}
+
+/// What a call gives back.
+#[derive(Clone, Copy)]
+enum Returns {
+    Nothing,
+    /// A handle that the callee owns.
+    Handle,
 }
 
 impl Table {
@@ -105,7 +113,7 @@ impl Model<'_> {
     }
 
     /// What an instance does in a task, up to its return; the operand of that is the result.
-    fn exec(&mut self, at: usize, task: usize, depth: usize, returns: bool) -> Outcome<u32> {
+    fn exec(&mut self, at: usize, task: usize, depth: usize, returns: Returns) -> Outcome<u32> {
         let steps = match depth {
             0 => 30,
             _ if depth < DEPTH => self.random.below(8),
@@ -125,8 +133,8 @@ impl Model<'_> {
             self.drop_handle(at, *index, depth)?;
         }
         let result = match returns {
-            false => 0,
-            true => match self.choose(at, |handle| handle.own && handle.lends == 0) {
+            Returns::Nothing => 0,
+            Returns::Handle => match self.choose(at, |handle| handle.own && handle.lends == 0) {
                 Some(index) => index,
                 None => self.new_handle(at),
             },
@@ -187,17 +195,17 @@ impl Model<'_> {
         match kind {
             Kind::Plain => {
                 let task = self.begin_task();
-                self.exec(callee, task, depth, false)?;
+                self.exec(callee, task, depth, Returns::Nothing)?;
             }
             Kind::Lend => match route {
                 Route::Direct => self.lend(at, operand, callee, |model, handle, task| {
                     model.notes.push(handle);
-                    model.exec(callee, task, depth, false).map(drop)
+                    model.exec(callee, task, depth, Returns::Nothing).map(drop)
                 })?,
                 Route::Switch => self.lend(at, operand, around, |model, between, _| {
                     model.lend(around, between, callee, |model, handle, task| {
                         model.notes.push(handle);
-                        model.exec(callee, task, depth, false).map(drop)
+                        model.exec(callee, task, depth, Returns::Nothing).map(drop)
                     })?;
                     model.drop_handle(around, between, depth)
                 })?,
@@ -212,11 +220,11 @@ impl Model<'_> {
                 let handle = self.give(from, handle, callee)?;
                 self.notes.push(handle);
                 let task = self.begin_task();
-                self.exec(callee, task, depth, false)?;
+                self.exec(callee, task, depth, Returns::Nothing)?;
             }
             Kind::Take => {
                 let task = self.begin_task();
-                let mut handle = self.exec(callee, task, depth, true)?;
+                let mut handle = self.exec(callee, task, depth, Returns::Handle)?;
                 let mut from = callee;
                 if route == Route::Switch {
                     handle = self.give(callee, handle, around)?;
@@ -304,7 +312,7 @@ impl Model<'_> {
         } else if self.graph.destructor {
             self.notes.push(handle.rep);
             let task = self.begin_task();
-            self.exec(0, task, depth + 1, false)?;
+            self.exec(0, task, depth + 1, Returns::Nothing)?;
         }
         Ok(())
     }
@@ -353,7 +361,7 @@ pub fn check(graph: &Graph, scripts: usize, random: &mut Random) -> Result<()> {
             rep: 100,
         };
         let task = model.begin_task();
-        let expected = model.exec(first, task, 0, false).map(drop);
+        let expected = model.exec(first, task, 0, Returns::Nothing).map(drop);
         let (script, notes) = (model.script, model.notes);
         let mut store = Store::new(Host {
             script: script.clone(),

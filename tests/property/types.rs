@@ -153,8 +153,8 @@ fn sequence<'t>(fields: impl IntoIterator<Item = &'t Ty>, width: Width) -> (Vec<
 }
 
 impl Ty {
-    /// Scalars and strings in it. Lists count more than their elements, so that lists of lists of long
-    /// lists are not made.
+    /// Scalars and strings in it. Lists count more than their elements, so that lists of lists of
+    /// long lists are not made.
     pub fn leaves(&self) -> usize {
         match self {
             Ty::List(element) => element.leaves() + 4,

@@ -1,7 +1,7 @@
 //! The floors of both houses, and the imports between their rooms.
 //!
-//! A room is a folder or a file directly below a crate's `src`. It may import what stands on a floor
-//! below its own, and itself. Tests are free: they look at whatever they like.
+//! A room is a folder or a file directly below a crate's `src`. It may import what stands on a
+//! floor below its own, and itself. Tests are free: they look at whatever they like.
 
 use super::source::{self, Token, after_group, repository};
 use std::collections::BTreeSet;
@@ -95,7 +95,8 @@ impl House {
     }
 }
 
-/// Every import between different rooms of a crate, and complaints about paths that are not understood.
+/// Every import between different rooms of a crate, and complaints about paths that are not
+/// understood.
 pub fn imports(house: &House) -> (BTreeSet<Edge>, Vec<String>) {
     let mut edges = BTreeSet::new();
     let mut unknown = Vec::new();
@@ -188,8 +189,8 @@ fn crate_paths(tokens: &[Token], module: &[String]) -> Vec<(usize, Vec<String>)>
     paths
 }
 
-/// Whether `crate` or `super` behind these tokens begins an import: `pub(crate)` and `pub(in crate::x)`
-/// are none, and `$crate` is where a macro is used.
+/// Whether `crate` or `super` behind these tokens begins an import: `pub(crate)` and `pub(in
+/// crate::x)` are none, and `$crate` is where a macro is used.
 fn imports_here(before: &[Token]) -> bool {
     match before {
         [.., Token::Ident(word, _), Token::Open('(')] if word == "pub" => false,

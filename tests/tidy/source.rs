@@ -1,4 +1,5 @@
-//! The repository's files, and Rust as tokens: enough to find paths and parameters without a parser.
+//! The repository's files, and Rust as tokens: enough to find paths and parameters without a
+//! parser.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Atomic accesses, fences, `wait` and `notify` (the threads proposal).
 //!
-//! An atomic access traps unless its address is aligned, whatever its immediate says. All accesses are
-//! sequentially consistent. `wait` and `notify` of a shared memory are the runtime's; where a memory is not
-//! shared, nobody can wait.
+//! An atomic access traps unless its address is aligned, whatever its immediate says. All accesses
+//! are sequentially consistent. `wait` and `notify` of a shared memory are the runtime's; where a
+//! memory is not shared, nobody can wait.
 
 use super::Translator;
 use crate::codegen::{self, clif_trap};
@@ -168,8 +168,8 @@ impl Translator<'_, '_> {
         self.builder.ins().trapnz(low, trap);
     }
 
-    /// Pops the index of a `wait` or `notify`; checks alignment and, explicitly, bounds: the runtime
-    /// must not fault. Returns its native address.
+    /// Pops the index of a `wait` or `notify`; checks alignment and, explicitly, bounds: the
+    /// runtime must not fault. Returns its native address.
     fn waiting_address(&mut self, memarg: &MemArg, access: Type) -> Value {
         let wasmparser::MemArgTarget::Memory(memory) = memarg.target else {
             unreachable!("modules with array types are refused when they are parsed");

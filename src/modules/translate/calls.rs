@@ -1,7 +1,7 @@
 //! Calls: direct, through tables, through references, and their tail forms; `ref.func`.
 //!
-//! A table that never changes is read-only data, and an index that is a constant a direct call. What
-//! cannot be right is a trap, never a call with another signature.
+//! A table that never changes is read-only data, and an index that is a constant a direct call.
+//! What cannot be right is a trap, never a call with another signature.
 
 use super::exceptions::Callee;
 use super::{Address, Translator};
@@ -211,9 +211,7 @@ impl Translator<'_, '_> {
         let offset = self.scaled(index, table.entry_size_log2());
         let start = codegen::data_address(&mut self.builder, DataKey::SealedTable(id));
         let entry = self.builder.ins().iadd(start, offset);
-        let mitigated = self.session.isa.flags();
-        let mitigated = mitigated.enable_table_access_spectre_mitigation();
-        let entry = self.guarded(mitigated, outside, start, entry);
+        let entry = self.guarded(self.table_spectre(), outside, start, entry);
         let flags = MemFlagsData::trusted().with_readonly();
         if table.has_null || table.signature != Some(expected) {
             let at = offset_of!(SealedEntry, signature) as i32;

@@ -1,7 +1,8 @@
-//! Control: blocks, branches, returns, `unreachable`, `select`. (Of `try_table` only the block is here.)
+//! Control: blocks, branches, returns, `unreachable`, `select`. (Of `try_table` only the block is
+//! here.)
 //!
-//! A frame's destination block is made when the first branch needs it; a block that nothing branches
-//! to costs nothing. Frames that open in unreachable code are only counted.
+//! A frame's destination block is made when the first branch needs it; a block that nothing
+//! branches to costs nothing. Frames that open in unreachable code are only counted.
 
 use super::Translator;
 use crate::codegen;
@@ -24,8 +25,8 @@ pub(super) struct Frame {
     following: Option<Block>,
 }
 
-/// How deep loops may be nested. Dominator trees are made in time that grows with the product of the
-/// number of loops and their depth: beyond this, one function could take minutes.
+/// How deep loops may be nested. Dominator trees are made in time that grows with the product of
+/// the number of loops and their depth: beyond this, one function could take minutes.
 const DEEPEST_LOOP: u32 = 5_000;
 
 enum FrameKind {

@@ -7,7 +7,7 @@
 use super::{Address, Translator};
 use crate::codegen::{self, Region, known};
 use crate::layout::{GlobalPlace, Layout};
-use crate::options::Bounds;
+use crate::options::{Bounds, Spectre};
 use crate::program::module::CoreType;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, FuncRef, InstBuilder, MemFlagsData, SigRef, Type, Value, types};
@@ -136,8 +136,8 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Where a load or store goes. What is in a memory of the minimal length cannot trap; else guard pages
-    /// check what they can; the rest is checked here.
+    /// Where a load or store goes. What is in a memory of the minimal length cannot trap; else
+    /// guard pages check what they can; the rest is checked here.
     pub(super) fn access(
         &mut self,
         index: Value,
@@ -193,17 +193,16 @@ impl Translator<'_, '_> {
         self.builder.ins().trapnz(outside, trap);
         let start = self.memory_base(id);
         let base = self.builder.ins().iadd(start, index);
-        let mitigated = self.session.isa.flags();
-        let mitigated = mitigated.enable_heap_access_spectre_mitigation();
+        let spectre = self.memory_spectre();
         let (base, offset) = match immediate {
-            Some(offset) if !mitigated => (base, offset),
+            Some(offset) if spectre == Spectre::Ignored => (base, offset),
             _ => {
                 let offset = self
                     .builder
                     .ins()
                     .iconst(types::I64, memarg.offset.cast_signed());
                 let address = self.builder.ins().iadd(base, offset);
-                (self.guarded(mitigated, outside, start, address), 0)
+                (self.guarded(spectre, outside, start, address), 0)
             }
         };
         Address {
@@ -220,26 +219,51 @@ impl Translator<'_, '_> {
         let outside = self.check_range(start, count, length, TrapCode::MemoryOutOfBounds);
         let base = self.memory_base(memory);
         let address = self.builder.ins().iadd(base, start);
-        let mitigated = self.session.isa.flags();
-        let mitigated = mitigated.enable_heap_access_spectre_mitigation();
-        self.guarded(mitigated, outside, base, address)
+        let spectre = self.memory_spectre();
+        self.guarded(spectre, outside, base, address)
     }
 
-    /// What is accessed behind a bounds check: the address, or `start` where the processor speculates
-    /// that nothing is `outside` and something is.
+    /// Whether accesses to memories that code checks are guarded against speculation.
+    fn memory_spectre(&self) -> Spectre {
+        match self
+            .session
+            .isa
+            .flags()
+            .enable_heap_access_spectre_mitigation()
+        {
+            true => Spectre::Mitigated,
+            false => Spectre::Ignored,
+        }
+    }
+
+    /// The same for accesses to tables.
+    pub(super) fn table_spectre(&self) -> Spectre {
+        match self
+            .session
+            .isa
+            .flags()
+            .enable_table_access_spectre_mitigation()
+        {
+            true => Spectre::Mitigated,
+            false => Spectre::Ignored,
+        }
+    }
+
+    /// What is accessed behind a bounds check: the address, or `start` where the processor
+    /// speculates that nothing is `outside` and something is.
     pub(super) fn guarded(
         &mut self,
-        mitigated: bool,
+        spectre: Spectre,
         outside: Value,
         start: Value,
         address: Value,
     ) -> Value {
-        match mitigated {
-            true => self
+        match spectre {
+            Spectre::Mitigated => self
                 .builder
                 .ins()
                 .select_spectre_guard(outside, start, address),
-            false => address,
+            Spectre::Ignored => address,
         }
     }
 
@@ -290,8 +314,8 @@ impl Translator<'_, '_> {
         }
     }
 
-    /// Traps unless an index of any index type is below the length of a table, which may be a constant.
-    /// Returns the condition of the trap.
+    /// Traps unless an index of any index type is below the length of a table, which may be a
+    /// constant. Returns the condition of the trap.
     pub(super) fn check_table_index(
         &mut self,
         table: u32,
@@ -331,10 +355,7 @@ impl Translator<'_, '_> {
         let context = self.slab_context(slab);
         let bytes = self.scaled(index, TABLE_ENTRY_SIZE_LOG2);
         let mut base = self.builder.ins().iadd(context, bytes);
-        let mitigated = self.session.isa.flags();
-        if mitigated.enable_table_access_spectre_mitigation() {
-            base = self.guarded(true, outside, context, base);
-        }
+        base = self.guarded(self.table_spectre(), outside, context, base);
         Address {
             base,
             offset,
@@ -352,9 +373,8 @@ impl Translator<'_, '_> {
         let base = self.reach.at_distance(&mut self.builder, distance);
         let bytes = self.scaled(start, TABLE_ENTRY_SIZE_LOG2);
         let address = self.builder.ins().iadd(base, bytes);
-        let mitigated = self.session.isa.flags();
-        let mitigated = mitigated.enable_table_access_spectre_mitigation();
-        self.guarded(mitigated, outside, base, address)
+        let spectre = self.table_spectre();
+        self.guarded(spectre, outside, base, address)
     }
 
     /// An `i64` times a power of two.

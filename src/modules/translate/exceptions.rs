@@ -1,10 +1,12 @@
-//! Exceptions: the clauses of `try_table`, `throw`, `throw_ref`, and calls that an exception may leave.
+//! Exceptions: the clauses of `try_table`, `throw`, `throw_ref`, and calls that an exception may
+//! leave.
 //!
 //! A call inside a `try_table` is a Cranelift `try_call` whose exception table lists the clauses of
-//! all `try_table`s around it, innermost first. The runtime finds the handler of the innermost frame
-//! that catches the exception and goes on in its *landing*: a block for each clause that reads the
-//! values and branches to the clause's label. Tags are compared by their definition, which is known
-//! here: a `throw` whose own function catches it, without a reference, is a plain branch.
+//! all `try_table`s around it, innermost first. The runtime finds the handler of the innermost
+//! frame that catches the exception and goes on in its *landing*: a block for each clause that
+//! reads the values and branches to the clause's label. Tags are compared by their definition,
+//! which is known here: a `throw` whose own function catches it, without a reference, is a plain
+//! branch.
 //!
 //! Not here: finding the handler, and how long an exception lives (the runtime's `exceptions`).
 
@@ -72,8 +74,8 @@ pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result
 }
 
 impl<'a> Translator<'a, '_> {
-    /// Makes the clauses of a `try_table` that is about to be opened current. Returns how many there
-    /// were before.
+    /// Makes the clauses of a `try_table` that is about to be opened current. Returns how many
+    /// there were before.
     pub(super) fn push_clauses(&mut self, try_table: &TryTable) -> usize {
         let outer = self.exceptions.clauses.len();
         for catch in try_table.catches.iter().rev() {

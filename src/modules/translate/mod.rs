@@ -128,8 +128,8 @@ impl<'a, 'f> Translator<'a, 'f> {
     }
 }
 
-/// Translates the body of a function of a unit, which is validated on the way. `function` counts the
-/// module's defined functions.
+/// Translates the body of a function of a unit, which is validated on the way. `function` counts
+/// the module's defined functions.
 ///
 /// # Errors
 /// If the body is invalid (or has been validated already), or uses an instruction that is not

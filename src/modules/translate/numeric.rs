@@ -1,10 +1,10 @@
 //! Scalar numeric operators: constants, comparisons, arithmetic, conversions.
 //!
 //! The CLIF types of the operands say which width is meant, so that an operator of `i32` and its
-//! twin of `i64` share a line. What traps, traps by itself: division and conversion to integers raise
-//! Cranelift's own codes, for which [`crate::codegen::trap_from_clif`] has ours. Shift and rotation
-//! amounts are taken modulo the width and floating-point operators propagate NaNs as CLIF defines
-//! them, which is what WebAssembly asks for.
+//! twin of `i64` share a line. What traps, traps by itself: division and conversion to integers
+//! raise Cranelift's own codes, for which [`crate::codegen::trap_from_clif`] has ours. Shift and
+//! rotation amounts are taken modulo the width and floating-point operators propagate NaNs as CLIF
+//! defines them, which is what WebAssembly asks for.
 
 use super::Translator;
 use anyhow::Result;

@@ -59,9 +59,9 @@ impl Transfer<'_, '_, '_> {
         Ok(())
     }
 
-    /// An error context: the source keeps its own (`lift_error_context`, `lower_error_context`). What
-    /// travels is the representation, and where both sides are guests one more reference to it; what
-    /// comes from the host brings its reference.
+    /// An error context: the source keeps its own (`lift_error_context`, `lower_error_context`).
+    /// What travels is the representation, and where both sides are guests one more reference to
+    /// it; what comes from the host brings its reference.
     pub(super) fn error_context(&mut self, from: &mut Source<'_>, to: &mut Destination<'_>) {
         let mut value = self.read_integer(Integer::Any32, from);
         if let Side::Guest(guest) = self.from {

@@ -1,9 +1,9 @@
 //! Lists and maps.
 //!
 //! Towards the host, a list whose elements look the same on both sides is borrowed: the native
-//! pointer is an address in linear memory. Elements that only need validation are validated there. The
-//! others are built in the store's arena. Towards a guest, `realloc` is called once for the list, and
-//! what has the same form on both sides is copied in one piece.
+//! pointer is an address in linear memory. Elements that only need validation are validated there.
+//! The others are built in the store's arena. Towards a guest, `realloc` is called once for the
+//! list, and what has the same form on both sides is copied in one piece.
 
 use super::{Destination, Place, Shape, Side, Source, Transfer, checks};
 use anyhow::{Result, bail};
@@ -22,8 +22,8 @@ use trampette_artifact::{canonical, native};
 pub(super) enum Bulk {
     /// Same bytes on both sides, every bit pattern valid, no padding.
     Plain,
-    /// Like `Plain`, with padding: fine to borrow, but a copy would carry bytes that are not part of
-    /// the value to the other side.
+    /// Like `Plain`, with padding: fine to borrow, but a copy would carry bytes that are not part
+    /// of the value to the other side.
     Padded,
     /// `bool`: every non-zero byte becomes 1.
     Bools,
@@ -212,7 +212,8 @@ impl Transfer<'_, '_, '_> {
         Ok(())
     }
 
-    /// Validates elements in place. What is normalised is normalised in place, so it must be a copy.
+    /// Validates elements in place. What is normalised is normalised in place, so it must be a
+    /// copy.
     fn validate(&mut self, bulk: Bulk, count: Value, address: Value) {
         match bulk {
             Bulk::Bools => {

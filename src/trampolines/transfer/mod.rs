@@ -1,16 +1,16 @@
 //! The transfer engine: moves one component-level value from a source to a destination, in CLIF.
 //!
-//! There are two kinds of [`Side`]. A *guest* keeps values as flat core values or in its linear memory,
-//! in the canonical layout; the *host* keeps them in native memory, in the native layout. Every
-//! trampoline that carries values is two transfers between two sides: a lowered import moves its
-//! parameters from guest to host and its result back; a lifted export does the opposite; an adapter
-//! moves between two guests.
+//! There are two kinds of [`Side`]. A *guest* keeps values as flat core values or in its linear
+//! memory, in the canonical layout; the *host* keeps them in native memory, in the native layout.
+//! Every trampoline that carries values is two transfers between two sides: a lowered import moves
+//! its parameters from guest to host and its result back; a lifted export does the opposite; an
+//! adapter moves between two guests.
 //!
 //! Each kind of type has one function, generic over both sides: it takes a [`Source`], which says
 //! where the value is, and a [`Destination`], which says where it goes. Lifting and lowering as the
-//! Canonical ABI specifies them (*Loading*, *Storing*, *Flat Lifting*, *Flat Lowering*) are fused here;
-//! checks of what a guest supplied are those of lifting, and are made when the source is a guest.
-//! What the host supplies natively is trusted, except for sizes and handles.
+//! Canonical ABI specifies them (*Loading*, *Storing*, *Flat Lifting*, *Flat Lowering*) are fused
+//! here; checks of what a guest supplied are those of lifting, and are made when the source is a
+//! guest. What the host supplies natively is trusted, except for sizes and handles.
 //!
 //! | file | types |
 //! | --- | --- |

@@ -28,8 +28,8 @@ impl Transfer<'_, '_, '_> {
         Ok(())
     }
 
-    /// Transfers `count` elements, unrolled if either side is flat (there are at most 16 then) or if
-    /// they are few.
+    /// Transfers `count` elements, unrolled if either side is flat (there are at most 16 then) or
+    /// if they are few.
     pub(super) fn fixed_length_list(
         &mut self,
         element: Type,

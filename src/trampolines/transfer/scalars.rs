@@ -1,8 +1,8 @@
 //! Scalars: numbers, `bool`, `char`, `flags`; and the pairs of pointer and length that strings and
 //! lists are.
 //!
-//! Narrow integers are `i32` in CLIF, extended by their signedness when they end up flat; on the way
-//! to memory the store ignores the bits that do not count. Floats pass bit by bit.
+//! Narrow integers are `i32` in CLIF, extended by their signedness when they end up flat; on the
+//! way to memory the store ignores the bits that do not count. Floats pass bit by bit.
 
 use super::{Destination, Side, Source, Transfer, checks};
 use cranelift_codegen::ir::condcodes::IntCC;

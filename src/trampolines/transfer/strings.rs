@@ -206,8 +206,8 @@ impl Transfer<'_, '_, '_> {
         self.e.start(done);
     }
 
-    /// Goes to `ascii` if there are at most 32 bytes, all ASCII, and to `other` if not. Loads overlap
-    /// so that they cover every length of their class and never reach outside the string.
+    /// Goes to `ascii` if there are at most 32 bytes, all ASCII, and to `other` if not. Loads
+    /// overlap so that they cover every length of their class and never reach outside the string.
     fn branch_if_short_ascii(
         &mut self,
         guest: Guest<'_>,
@@ -417,8 +417,8 @@ impl Transfer<'_, '_, '_> {
         Ok((results[0], results[1]))
     }
 
-    // Host to guest; `strings_between` shares what starts from UTF-8. Sources have at most `MAX_STRING_BYTE_LENGTH` bytes here, so twice their
-    // length is no overflow.
+    // Host to guest; `strings_between` shares what starts from UTF-8. Sources have at most
+    // `MAX_STRING_BYTE_LENGTH` bytes here, so twice their length is no overflow.
 
     /// `store_string_copy`.
     pub(super) fn store_utf8(
@@ -451,7 +451,8 @@ impl Transfer<'_, '_, '_> {
         Ok((pointer, units))
     }
 
-    /// Gives back what was not used: a reallocation only if there is something. Returns the pointer.
+    /// Gives back what was not used: a reallocation only if there is something. Returns the
+    /// pointer.
     pub(super) fn shrink(
         &mut self,
         guest: Guest<'_>,
@@ -511,8 +512,8 @@ impl Transfer<'_, '_, '_> {
             .builtin(Builtin::Latin1WidenInPlace, &[block.address, written]);
         let rest = self.e.builder.ins().iadd(source, consumed);
         let rest_bytes = self.e.builder.ins().isub(bytes, consumed);
-        // Each character so far took at least a byte of the source, so the rest still has two bytes a
-        // byte of it.
+        // Each character so far took at least a byte of the source, so the rest still has two bytes
+        // a byte of it.
         let widened = self.times(written, 2);
         let to = self.e.builder.ins().iadd(block.address, widened);
         let more = self

@@ -1,18 +1,19 @@
 //! Strings from guest to guest, every encoding to every other.
 //!
 //! Each pair of encodings follows its `store_string_*` function in the Canonical ABI, call by call,
-//! since the destination's `realloc` can see them. Pointer and length are loaded once and the source's
-//! bounds checked before the first `realloc`; what is copied as it is, is validated while or after it
-//! is copied, and transcoders validate what they read, so nothing is trusted across a call into a
-//! guest.
-//! (Within one memory, the source is copied before the first `realloc`.)
+//! since the destination's `realloc` can see them. Pointer and length are loaded once and the
+//! source's bounds checked before the first `realloc`; what is copied as it is, is validated while
+//! or after it is copied, and transcoders validate what they read, so nothing is trusted across a
+//! call into a guest. (Within one memory, the source is copied before the first `realloc`.)
 //!
 //! | from \ to | `utf8` | `utf16` | `latin1+utf16` |
 //! | --- | --- | --- | --- |
-//! | UTF-8 | copy and validate | transcode, shrink | Latin-1 as far as it goes, then UTF-16 |
-//! | UTF-16 | ASCII as far as it goes, then transcode | copy, validate | Latin-1 as far as it goes, then UTF-16 |
-//! | Latin-1 | ASCII as far as it goes, then transcode | widen | copy |
-//! | UTF-16 of `latin1+utf16` | as UTF-16 | copy, validate | copy, validate, narrow if it all fits |
+//! | UTF-8 | copy and validate | transcode, shrink | Latin-1 first, then UTF-16 |
+//! | UTF-16 | ASCII first, then transcode | copy, validate | Latin-1 first, then UTF-16 |
+//! | Latin-1 | ASCII first, then transcode | widen | copy |
+//! | tagged UTF-16 | as UTF-16 | copy, validate | copy, validate, narrow if it all fits |
+//!
+//! ("First" is as far as it goes; tagged UTF-16 is what `latin1+utf16` may hold.)
 
 use super::strings::utf16_tag;
 use super::{Guest, Side, Transfer, checks};
@@ -43,7 +44,8 @@ enum Utf16 {
 }
 
 impl Transfer<'_, '_, '_> {
-    /// Passes a string on: by code that adapters share if it may not be there at all, or is not the first.
+    /// Passes a string on: by code that adapters share if it may not be there at all, or is not the
+    /// first.
     pub(super) fn pass_string(
         &mut self,
         source: Guest<'_>,

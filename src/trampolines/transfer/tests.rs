@@ -43,7 +43,8 @@ fn shared_memories_are_refused() {
                 post_return: None,
             },
         },
-    }].into();
+    }]
+    .into();
     let mut layout = testing::layout();
     layout.root.imports = 1;
     layout.root.memories = 1;
@@ -53,7 +54,8 @@ fn shared_memories_are_refused() {
         maximum: Some(1),
         page_size_log2: 16,
         width: PointerWidth::P32,
-    }].into();
+    }]
+    .into();
     let session = Session::new(&program, &layout, &CompileOptions::default()).unwrap();
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, TrampolineId(0));
     let error = crate::trampolines::build(&session, key).unwrap_err();

@@ -1,7 +1,8 @@
 //! Variants, options, results and enums: a discriminant, and perhaps a payload.
 //!
 //! The range check of a guest's discriminant is the default of the switch that chooses the case. A
-//! flat variant's values have the *joined* types of all cases; each case reinterprets those it uses.
+//! flat variant's values have the *joined* types of all cases; each case reinterprets those it
+//! uses.
 
 use super::scalars::{Integer, clif_type};
 use super::{Destination, FlatValues, Source, Transfer, checks};
@@ -13,8 +14,8 @@ use trampette_artifact::canonical::{Flat, discriminant_size};
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::Type;
 
-/// Up to as many cases are told apart by comparisons: they are cheaper than a jump through a table, and
-/// inlining can decide them.
+/// Up to as many cases are told apart by comparisons: they are cheaper than a jump through a table,
+/// and inlining can decide them.
 const COMPARED_CASES: usize = 4;
 
 impl Transfer<'_, '_, '_> {
@@ -142,8 +143,8 @@ impl Transfer<'_, '_, '_> {
         blocks
     }
 
-    /// Ends the block by comparisons with one case after the other, the last ones first: those without
-    /// payload mostly come first, and have the least to do.
+    /// Ends the block by comparisons with one case after the other, the last ones first: those
+    /// without payload mostly come first, and have the least to do.
     fn compare_cases(&mut self, discriminant: Value, targets: &[Block], invalid: Block) {
         for (index, target) in targets.iter().enumerate().rev() {
             let case = self.e.i32(index as u32);

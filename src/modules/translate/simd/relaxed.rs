@@ -1,6 +1,6 @@
-//! Relaxed vector operators, as the specification's deterministic profile defines them: each behaves
-//! like the plain operator of its name, whatever the machine can do. So a component computes the same
-//! everywhere, and nothing needs the C library's fused multiply-add.
+//! Relaxed vector operators, as the specification's deterministic profile defines them: each
+//! behaves like the plain operator of its name, whatever the machine can do. So a component
+//! computes the same everywhere, and nothing needs the C library's fused multiply-add.
 
 use super::super::Translator;
 use super::{binary, cast, float, integer, lanes, pop_as, pop2_as, push};
