@@ -7,6 +7,7 @@
 use crate::codegen::Session;
 use crate::layout::strong_components::strongly_connected;
 use crate::program::CoreFunc;
+use crate::program::module::Call;
 use anyhow::Result;
 use cranelift_codegen::ir;
 use rayon::prelude::*;
@@ -15,7 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use trampette_artifact::ids::{DefinedFunc, TableId, UnitId};
 use trampette_artifact::key::{FuncKey, SymbolKey};
-use wasmparser::Operator;
 
 /// A node: a function, by its place in [`CallGraph::nodes`].
 pub(crate) type NodeId = usize;
@@ -167,24 +167,18 @@ fn core_edges(session: &Session<'_>, unit: UnitId, function: DefinedFunc) -> Opt
     let module = &session.program.modules[binding.module];
     let body = module.bodies.get(function)?;
     let mut edges = Edges::default();
-    let mut reader = body.body.get_operators_reader().ok()?;
-    let mut index = None;
-    while !reader.eof() {
-        let mut next_index = None;
-        match reader.read().ok()? {
-            Operator::I32Const { value } => next_index = Some(u64::from(value.cast_unsigned())),
-            Operator::I64Const { value } => next_index = Some(value.cast_unsigned()),
-            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                let callee: CoreFunc = *binding.functions.get(function_index as usize)?;
+    for call in body.calls.as_deref()? {
+        match *call {
+            Call::Direct { function } => {
+                let callee: CoreFunc = *binding.functions.get(function as usize)?;
                 edges.call(callee.key());
             }
-            Operator::CallIndirect { table_index, .. }
-            | Operator::ReturnCallIndirect { table_index, .. } => {
-                let table = *binding.tables.get(table_index as usize)?;
-                match (index, session.layout.settled_table(table)) {
+            Call::Indirect { table, entry, .. } => {
+                let table = *binding.tables.get(table as usize)?;
+                match (entry, session.layout.settled_table(table)) {
                     // Translated as a direct call.
-                    (Some(index), Some(settled)) => {
-                        let id = settled.entries.get(usize::try_from(index).ok()?);
+                    (Some(entry), Some(settled)) => {
+                        let id = settled.entries.get(entry as usize);
                         let callee = id.and_then(|id| session.layout.function((*id)?));
                         if let Some(callee) = callee {
                             edges.call(callee.key());
@@ -197,9 +191,8 @@ fn core_edges(session: &Session<'_>, unit: UnitId, function: DefinedFunc) -> Opt
                     }
                 }
             }
-            _ => {}
+            Call::Reference => {}
         }
-        index = next_index;
     }
     Some(edges)
 }

@@ -8,10 +8,10 @@
 //! type; other indirect calls may reach anything.
 
 use super::{Layout, UnitBinding};
+use crate::program::module::{Call, FunctionBody};
 use crate::program::{CoreFunc, Program, unit_of};
 use std::collections::HashSet;
 use trampette_artifact::ids::{ComponentInstanceId, IdVec, SignatureId, TableId};
-use wasmparser::Operator;
 
 /// For each component instance, whether code can run in it that would observe `may_leave` cleared.
 pub(super) fn observable(
@@ -51,32 +51,17 @@ fn reaches_a_trampoline(program: &Program<'_>, layout: &Layout, roots: HashSet<C
 }
 
 /// What a body may call; `None` if that cannot be told, or the body not be read.
-fn callees(
-    layout: &Layout,
-    unit: &UnitBinding,
-    body: &crate::program::module::FunctionBody<'_>,
-) -> Option<Vec<CoreFunc>> {
+fn callees(layout: &Layout, unit: &UnitBinding, body: &FunctionBody<'_>) -> Option<Vec<CoreFunc>> {
     let mut callees = Vec::new();
-    let mut reader = body.body.get_operators_reader().ok()?;
-    while !reader.eof() {
-        match reader.read().ok()? {
-            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                callees.push(*unit.functions.get(function_index as usize)?);
-            }
-            Operator::CallIndirect {
-                type_index,
-                table_index,
-            }
-            | Operator::ReturnCallIndirect {
-                type_index,
-                table_index,
-            } => {
-                let table = *unit.tables.get(table_index as usize)?;
-                let signature = *unit.signatures.get(type_index as usize)?;
+    for call in body.calls.as_deref()? {
+        match *call {
+            Call::Direct { function } => callees.push(*unit.functions.get(function as usize)?),
+            Call::Indirect { table, ty, .. } => {
+                let table = *unit.tables.get(table as usize)?;
+                let signature = *unit.signatures.get(ty as usize)?;
                 callees.extend(callees_through(layout, table, signature)?);
             }
-            Operator::CallRef { .. } | Operator::ReturnCallRef { .. } => return None,
-            _ => {}
+            Call::Reference => return None,
         }
     }
     Some(callees)

@@ -54,6 +54,7 @@ impl<'a> ModuleBuilder<'a> {
                 body: body.clone(),
                 known: copy_validator(&validator),
                 validator: Mutex::new(Some(validator)),
+                calls: None,
             });
             return Ok(());
         }
@@ -175,7 +176,7 @@ impl<'a> ModuleBuilder<'a> {
                     module.range.start, module.range.end
                 )
             })?;
-        module.uses = find_uses(&module);
+        module.uses = find_uses(&mut module);
         Ok(module)
     }
 
@@ -322,29 +323,35 @@ fn element_segment(element: wasmparser::Element<'_>) -> Result<ElementSegment<'_
     })
 }
 
-/// Looks at the operators of all bodies. A body that does not parse is left alone: validation will
-/// report it, with its offset.
-fn find_uses(module: &Module<'_>) -> Uses {
+/// Looks at the operators of all bodies: what the module does as a whole, and the calls of each body.
+/// A body that does not parse is left alone: validation will report it, with its offset.
+fn find_uses(module: &mut Module<'_>) -> Uses {
+    let (tables, memories) = (module.tables.len(), module.memories.len());
+    let (globals, data, elements) = (
+        module.globals.len(),
+        module.data.len(),
+        module.elements.len(),
+    );
     let none = || Uses {
-        written_tables: vec![false; module.tables.len()],
-        grown_tables: vec![false; module.tables.len()],
-        read_tables: vec![false; module.tables.len()],
-        written_memories: vec![false; module.memories.len()],
-        grown_memories: vec![false; module.memories.len()],
-        written_globals: vec![false; module.globals.len()],
-        global_accesses: vec![0; module.globals.len()],
-        used_data: vec![false; module.data.len()],
-        used_elements: vec![false; module.elements.len()],
+        written_tables: vec![false; tables],
+        grown_tables: vec![false; tables],
+        read_tables: vec![false; tables],
+        written_memories: vec![false; memories],
+        grown_memories: vec![false; memories],
+        written_globals: vec![false; globals],
+        global_accesses: vec![0; globals],
+        used_data: vec![false; data],
+        used_elements: vec![false; elements],
         referenced_functions: Vec::new(),
     };
     let mut uses = module
         .bodies
-        .as_slice()
-        .par_chunks(BODIES_PER_TASK)
+        .as_mut_slice()
+        .par_chunks_mut(BODIES_PER_TASK)
         .fold(none, |mut uses, bodies| {
             for body in bodies {
                 // An error ends the look at this body only.
-                let _ = look_at_body(&body.body, &mut uses);
+                body.calls = look_at_body(&body.body, &mut uses).ok();
             }
             uses
         })
@@ -354,16 +361,46 @@ fn find_uses(module: &Module<'_>) -> Uses {
     uses
 }
 
-fn look_at_body(body: &wasmparser::FunctionBody<'_>, uses: &mut Uses) -> wasmparser::Result<()> {
+/// The calls of a body; what else it does goes to `uses`.
+fn look_at_body(
+    body: &wasmparser::FunctionBody<'_>,
+    uses: &mut Uses,
+) -> wasmparser::Result<Box<[Call]>> {
     // Indices are not validated yet: those out of range mark nothing.
     fn mark(flags: &mut [bool], index: u32) {
         if let Some(flag) = flags.get_mut(index as usize) {
             *flag = true;
         }
     }
+    let mut calls = Vec::new();
+    // What the operator before has put on the stack, if it is a constant.
+    let mut constant: Option<u64> = None;
     let mut operators = body.get_operators_reader()?;
     while !operators.eof() {
+        let before = constant.take();
         match operators.read()? {
+            Operator::I32Const { value } => constant = Some(value.cast_unsigned().into()),
+            Operator::I64Const { value } => constant = Some(value.cast_unsigned()),
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                calls.push(Call::Direct {
+                    function: function_index,
+                });
+            }
+            Operator::CallIndirect {
+                type_index,
+                table_index,
+            }
+            | Operator::ReturnCallIndirect {
+                type_index,
+                table_index,
+            } => calls.push(Call::Indirect {
+                table: table_index,
+                ty: type_index,
+                entry: before.map(|index| u32::try_from(index).unwrap_or(u32::MAX)),
+            }),
+            Operator::CallRef { .. } | Operator::ReturnCallRef { .. } => {
+                calls.push(Call::Reference);
+            }
             Operator::GlobalGet { global_index } => uses.count_global(global_index),
             Operator::GlobalSet { global_index } => {
                 uses.count_global(global_index);
@@ -410,7 +447,7 @@ fn look_at_body(body: &wasmparser::FunctionBody<'_>, uses: &mut Uses) -> wasmpar
             }
         }
     }
-    Ok(())
+    Ok(calls.into())
 }
 
 /// The memory that an access may write: by a store, or an atomic access of any kind.

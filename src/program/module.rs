@@ -301,6 +301,29 @@ pub(crate) struct FunctionBody<'a> {
         std::sync::Mutex<Option<wasmparser::FuncToValidate<wasmparser::ValidatorResources>>>,
     /// The same, for further units that translate the body, when it is known to be valid.
     pub known: wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
+    /// Its calls in order; `None` if it cannot be read, which validation will report.
+    pub calls: Option<Box<[Call]>>,
+}
+
+/// A call in a body. The indices are the module's, and not validated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Call {
+    /// `call`, `return_call`.
+    Direct {
+        /// The function.
+        function: u32,
+    },
+    /// `call_indirect`, `return_call_indirect`.
+    Indirect {
+        /// The table.
+        table: u32,
+        /// The type index.
+        ty: u32,
+        /// The entry, if it is a constant; [`u32::MAX`] for one that no table has.
+        entry: Option<u32>,
+    },
+    /// `call_ref`, `return_call_ref`.
+    Reference,
 }
 
 impl FunctionBody<'_> {

@@ -94,6 +94,11 @@ impl<I: Id, T> IdVec<I, T> {
         self.elements.iter_mut()
     }
 
+    /// The elements as a slice, for what changes each on its own.
+    pub fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.elements
+    }
+
     /// The elements as a slice, for what needs no index.
     pub fn as_slice(&self) -> &[T] {
         &self.elements
