@@ -131,6 +131,39 @@ fn every_room_is_on_a_floor_and_on_the_map() {
 }
 
 #[test]
+fn every_file_is_in_the_header_of_its_room() {
+    let files = rust_files();
+    let mut wrong = Vec::new();
+    for room in files.iter().filter(|file| file.path.ends_with("/mod.rs")) {
+        let header: String = room
+            .text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .collect();
+        let folder = room.path.trim_end_matches("mod.rs");
+        let inside = rooms::HOUSES
+            .iter()
+            .any(|house| folder.starts_with(house.folder));
+        for file in files.iter().filter(|_| inside) {
+            let Some(below) = file.path.strip_prefix(folder) else {
+                continue;
+            };
+            let name = below
+                .split('/')
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches(".rs");
+            let tests = name == "mod" || name == "testing" || name.ends_with("tests");
+            if !tests && !header.contains(&format!("`{name}`")) {
+                wrong.push(format!("{}: no word on `{name}`", room.path));
+            }
+        }
+    }
+    wrong.dedup();
+    expect_nothing(wrong);
+}
+
+#[test]
 fn documents_name_what_is_there() {
     let mut wrong = Vec::new();
     for file in text_files()

@@ -1,4 +1,4 @@
-//! The command line: `trampette compile`, `run`, `inspect` and `wast`.
+//! The command line, one file for each of its commands: `compile`, `run`, `inspect`, `wast`.
 
 mod compile;
 mod inspect;

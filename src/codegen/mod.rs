@@ -5,6 +5,13 @@
 //! Deciding *what* to emit is not here: core functions are `modules`, trampolines are
 //! `trampolines`, intrinsics are `intrinsics`. They all turn a [`FuncKey`] into an [`ir::Function`]
 //! whose first parameter is a context pointer.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `isa`, `symbols`, `regions` | the target; names in CLIF; what cannot alias |
+//! | `emitter`, `values` | the builder of all that is not a core function; arrays of values |
+//! | `reach`, `known` | where contexts, memories and the root are; which values are constants |
+//! | `traps`, `raise`, `bulk` | trap codes; explicit traps; copies and fills of any length |
 
 mod bulk;
 pub(crate) mod emitter;

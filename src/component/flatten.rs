@@ -13,9 +13,7 @@ use super::definition::{ComponentDefinition, Definition, DefinitionIndex, Defini
 use super::parse::ParseOptions;
 use super::types::TypeValue;
 use crate::program::module::{EntityKind, Module};
-use crate::program::{
-    ComponentInstance, CoreFunc, CoreInstance, CoreItem, LiftedFunction, Program, Step, define,
-};
+use crate::program::{ComponentInstance, CoreFunc, CoreItem, LiftedFunction, Program};
 use anyhow::{Context, Result, bail};
 use indexmap::{IndexMap, IndexSet};
 use std::collections::HashMap;
@@ -601,20 +599,10 @@ impl<'p, 'a> Flattener<'p, 'a> {
             imports.push(item);
         }
 
-        let program = &mut self.program;
-        let id = program.core_instances.next_id();
-        let instance = CoreInstance {
-            module: module_id,
-            component_instance: self.scopes[scope].component_instance,
-            imports,
-            memories: define(&mut program.memories, id, memories),
-            tables: define(&mut program.tables, id, tables),
-            globals: define(&mut program.globals, id, globals),
-            tags: define(&mut program.tags, id, tags),
-        };
-        program.core_instances.push(instance);
-        program.steps.push(Step::InstantiateCore(id));
-        Ok(id)
+        let component_instance = self.scopes[scope].component_instance;
+        Ok(self
+            .program
+            .instantiate(module_id, component_instance, imports))
     }
 }
 

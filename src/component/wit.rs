@@ -347,7 +347,8 @@ fn resource_text(resolve: &Resolve, mut id: TypeId) -> String {
 /// The world that a component implements, as WIT, or `None` if WIT cannot say it. `interface` is
 /// what was decoded of it already.
 ///
-/// It is for listings only: a component that the printer cannot cope with is compiled all the same.
+/// It is for listings only: a component that the printer cannot cope with is compiled all the same,
+/// also if the printer panics. (What the panic hook says of that is the host program's to choose.)
 pub(crate) fn for_listings(wasm: &[u8], interface: Option<Interface>) -> Option<String> {
     let work = || describe(interface.map_or_else(|| Interface::decode(wasm), Ok)?);
     let described = catch_unwind(AssertUnwindSafe(work));

@@ -1,6 +1,6 @@
 //! The call graph of everything that is reachable by calls from the roots.
 //!
-//! Edges of core functions come from a quick look at their operators, without validation;
+//! Edges of core functions come from the calls that parsing has noted for each body, not validated;
 //! trampolines are built for it, and kept until they are compiled. Builtins are no nodes: nothing
 //! is inlined from them.
 

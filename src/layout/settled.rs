@@ -37,7 +37,7 @@ impl SettledTable {
     }
 }
 
-/// Fills in the sealed tables. Functions have their signatures, and tables no places yet.
+/// Fills in the settled tables. Functions have their signatures, and tables no places yet.
 ///
 /// # Errors
 /// If the program contradicts itself.

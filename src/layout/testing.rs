@@ -38,46 +38,20 @@ impl TestProgram {
     fn instantiate(&mut self, name: &str, text: &str) {
         let module = parse_module(text);
         let program = &mut self.program;
-        let id = program.core_instances.next_id();
         let imports = module.imports.iter().map(|import| {
             let key = (import.module.to_string(), import.name.to_string());
             self.exports[&key]
         });
         let imports: Vec<CoreItem> = imports.collect();
-        let defined = |all: usize, imported: u32| all - imported as usize;
-        let instance = CoreInstance {
-            module: program.modules.next_id(),
-            component_instance: ComponentInstanceId(0),
-            imports,
-            memories: define(
-                &mut program.memories,
-                id,
-                defined(module.memories.len(), module.imported_memories),
-            ),
-            tables: define(
-                &mut program.tables,
-                id,
-                defined(module.tables.len(), module.imported_tables),
-            ),
-            globals: define(
-                &mut program.globals,
-                id,
-                defined(module.globals.len(), module.imported_globals),
-            ),
-            tags: define(
-                &mut program.tags,
-                id,
-                defined(module.tags.len(), module.imported_tags),
-            ),
-        };
+        let module = program.modules.push(module);
+        let id = program.instantiate(module, ComponentInstanceId(0), imports);
+        let module = &program.modules[module];
+        let instance = &program.core_instances[id];
         for (export, kind, index) in &module.exports {
-            let item = resolve(&module, &instance, id, *kind, *index);
+            let item = resolve(module, instance, id, *kind, *index);
             self.exports
                 .insert((name.to_string(), export.to_string()), item);
         }
-        program.modules.push(module);
-        program.core_instances.push(instance);
-        program.steps.push(Step::InstantiateCore(id));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::program::module::{EntityKind, Module, ModuleImport};
 use crate::program::types::{CanonicalTypes, ExactType, exact_type};
 use crate::program::{
     ComponentInstance, CoreExport, CoreFunc, CoreImport, CoreInstance, CoreItem, Definition,
-    Instantiation, Program, Step, define,
+    Instantiation, Program,
 };
 use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
@@ -342,40 +342,13 @@ impl<'a> Binding<'a> {
         imports: Vec<CoreItem>,
     ) -> CoreInstanceId {
         let program = &mut self.program;
+        let id = program.instantiate(module_id, ComponentInstanceId(0), imports);
         let module = &program.modules[module_id];
-        let id = program.core_instances.next_id();
-        let left = |all: usize, imported: u32| all - imported as usize;
-        let instance = CoreInstance {
-            module: module_id,
-            component_instance: ComponentInstanceId(0),
-            imports,
-            memories: define(
-                &mut program.memories,
-                id,
-                left(module.memories.len(), module.imported_memories),
-            ),
-            tables: define(
-                &mut program.tables,
-                id,
-                left(module.tables.len(), module.imported_tables),
-            ),
-            globals: define(
-                &mut program.globals,
-                id,
-                left(module.globals.len(), module.imported_globals),
-            ),
-            tags: define(
-                &mut program.tags,
-                id,
-                left(module.tags.len(), module.imported_tags),
-            ),
-        };
-        let spaces = IndexSpaces::new(module, &instance, id);
+        let instance = &program.core_instances[id];
+        let spaces = IndexSpaces::new(module, instance, id);
         let exports = module.exports.iter();
         let exports = exports.map(|(name, kind, index)| (*name, spaces.item(*kind, *index)));
         self.exports.push(exports.collect());
-        program.core_instances.push(instance);
-        program.steps.push(Step::InstantiateCore(id));
         id
     }
 }

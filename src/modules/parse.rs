@@ -2,8 +2,8 @@
 //!
 //! Function bodies are neither validated nor translated here: each is kept with what validates it,
 //! and whoever translates it does both in one pass. What layout must know of bodies beforehand
-//! (which tables, globals and segments instructions change: [`Uses`]) is found by a quick look at
-//! their operators when the module is complete, in parallel.
+//! (which tables, globals and segments instructions change: [`Uses`]; the calls of each) is found
+//! by a quick look at their operators when the module is complete, in parallel.
 
 use crate::program::module::*;
 use anyhow::{Context, Result, bail};
@@ -323,8 +323,8 @@ fn element_segment(element: wasmparser::Element<'_>) -> Result<ElementSegment<'_
     })
 }
 
-/// Looks at the operators of all bodies: what the module does as a whole, and the calls of each body.
-/// A body that does not parse is left alone: validation will report it, with its offset.
+/// Looks at the operators of all bodies: what the module does as a whole, and the calls of each
+/// body. A body that does not parse is left alone: validation will report it, with its offset.
 fn find_uses(module: &mut Module<'_>) -> Uses {
     let (tables, memories) = (module.tables.len(), module.memories.len());
     let (globals, data, elements) = (

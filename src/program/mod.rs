@@ -148,14 +148,37 @@ impl<'a> Program<'a> {
         let instance = self.core_instances.get(instance)?;
         self.modules.get(instance.module)
     }
+
+    /// Adds a core instance of a module, with what satisfies the module's imports, and the step
+    /// that instantiates it.
+    pub(crate) fn instantiate(
+        &mut self,
+        module: ModuleId,
+        component_instance: ComponentInstanceId,
+        imports: Vec<CoreItem>,
+    ) -> CoreInstanceId {
+        let of = &self.modules[module];
+        let memories = of.memories.len() - of.imported_memories as usize;
+        let tables = of.tables.len() - of.imported_tables as usize;
+        let globals = of.globals.len() - of.imported_globals as usize;
+        let tags = of.tags.len() - of.imported_tags as usize;
+        let id = self.core_instances.next_id();
+        self.core_instances.push(CoreInstance {
+            module,
+            component_instance,
+            imports,
+            memories: define(&mut self.memories, id, memories),
+            tables: define(&mut self.tables, id, tables),
+            globals: define(&mut self.globals, id, globals),
+            tags: define(&mut self.tags, id, tags),
+        });
+        self.steps.push(Step::InstantiateCore(id));
+        id
+    }
 }
 
 /// Registers the entities of one kind that a new core instance defines.
-pub(crate) fn define<I: Id>(
-    all: &mut IdVec<I, Definition>,
-    instance: CoreInstanceId,
-    count: usize,
-) -> Vec<I> {
+fn define<I: Id>(all: &mut IdVec<I, Definition>, instance: CoreInstanceId, count: usize) -> Vec<I> {
     // Validation limits every index space to far less than 2^32.
     let definitions = (0..count as u32).map(|index| Definition { instance, index });
     definitions.map(|definition| all.push(definition)).collect()

@@ -29,8 +29,8 @@ pub(crate) enum RefKind {
     Exn,
 }
 
-/// A core function type; equal types are the same type (the closed world has no recursive types
-/// without garbage collection).
+/// A core function type by its parameters and results. Which declared types are one and the same is
+/// for [`CanonicalTypes`](super::types::CanonicalTypes) to say.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(crate) struct CoreSignature {
     /// Parameters.

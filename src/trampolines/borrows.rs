@@ -2,12 +2,12 @@
 //! CanonicalABI.md, *Tasks*): a task must have dropped all of its own when it returns.
 //!
 //! Where no second task can be given handles while a first one holds some, the instance has one
-//! count, in its state. Where an instance can be called back (`layout/reentrance.rs`), each task
-//! counts in the frame of the trampoline that began it, and a handle names its task
-//! (`borrow_scope`): another task may drop it. The name is the distance of the count from the stack
-//! pointer of the entry, in steps of [`STEP`] bytes: all tasks of the host's call are on one stack,
-//! and all of their borrowed handles are gone when it ends. The runtime keeps guests from using
-//! more of a stack than a name can span.
+//! count, in its state. (A destructor may run meanwhile: it is given a representation, no handle.)
+//! Where an instance can be called back (`layout/reentrance.rs`), each task counts in the frame of
+//! the trampoline that began it, and a handle names its task (`borrow_scope`): another task may
+//! drop it. The name is the distance of the count from the stack pointer of the entry, in steps of
+//! [`STEP`] bytes: all tasks of the host's call are on one stack, and all of their borrowed handles
+//! are gone when it ends. The runtime keeps guests from using more of a stack than a name can span.
 
 use super::handles::Entry;
 use crate::codegen::Region;

@@ -1,6 +1,5 @@
 //! Wasm caller to a runtime service: changes from the `tail` convention to the platform's. Only
-//! services that take a root are called so, and those that Cranelift calls itself; the others
-//! directly ([`codegen::call_service`]).
+//! services that take a root are called so; the others directly ([`codegen::call_service`]).
 //!
 //! The host's address comes from `.got.trampette`, which is read-only once the artifact is mapped.
 //! The frame of such a trampoline is what a backtrace starts from, and what the stub behind

@@ -210,6 +210,8 @@ fn call_body(
 ) -> Vec<Value> {
     // The stack pointer here is the one of the call: frames do not change after the prologue.
     let stack_pointer = e.builder.ins().get_stack_pointer(types::I64);
+    // Only entries of core modules on their own do not lock: in a component that runs, another
+    // stack pointer here would change what names of borrow scopes mean (`borrows.rs`).
     let previous = (lock == Lock::None).then(|| e.load_root(types::I64, root::ENTRY_SP));
     e.store_root(stack_pointer, root::ENTRY_SP);
 

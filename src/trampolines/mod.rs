@@ -1,6 +1,23 @@
 //! Trampolines: code that changes ABI, and the transfer engine that carries values.
 //!
 //! [`build`] is the one way in: every key that is no core function becomes CLIF here.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `lower_import` | a lowered import: a core module calls the host |
+//! | `adapter` | a call from one component to another |
+//! | `export_entry` | a lifted export: the host calls a component |
+//! | `entry` | native-call and array-call wrappers around wasm-call bodies |
+//! | `host_core` | core functions of the host, for core modules on their own |
+//! | `resources` | `resource.new`, `.rep`, `.drop`, and destructors that the host runs |
+//! | `error_context` | `error-context.new`, `.debug-message`, `.drop` |
+//! | `startup` | the steps of instantiation that cannot be computed beforehand |
+//! | `string_route` | strings from one memory to another, out of line |
+//! | `builtins` | wasm-call forms of the runtime's services |
+//! | `handles` | handle tables: insert, look up, lend, remove |
+//! | `borrows` | counts of borrowed handles |
+//! | `flags` | `may_leave` |
+//! | `transfer` | the engine that carries component-level values |
 
 pub(crate) mod adapter;
 pub(crate) mod borrows;

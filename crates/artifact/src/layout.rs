@@ -85,7 +85,7 @@ pub enum Status {
     Ok = 0,
     /// It trapped; the store holds the trap.
     Trap = 1,
-    /// Not started: the component is running or has trapped (`may_enter` of the root is false).
+    /// Not started: the component is running or has trapped (see [`RootHeader::entry_sp`]).
     CannotEnter = 2,
 }
 

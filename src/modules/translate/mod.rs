@@ -7,6 +7,15 @@
 //!
 //! Not here: what entities are bound to and where they are (the layout's), numbering of symbols and
 //! alias regions (`codegen`'s).
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `driver` | the pass over a body |
+//! | `entities` | reaching memories, tables and globals; bounds checks |
+//! | `control`, `exceptions` | blocks, branches, `try_table`, `throw` |
+//! | `calls` | direct, indirect and tail calls, and by reference |
+//! | `memory`, `tables`, `globals`, `references` | the operators on these |
+//! | `numeric`, `simd`, `atomics` | scalars, vectors, shared memories |
 
 mod atomics;
 mod calls;

@@ -22,7 +22,7 @@
 //! | `strings_between` | `string` from guest to guest |
 //! | `handles` | `own`, `borrow` |
 //! | `checks` | the one place where pointers, lengths and alignments of guests are checked |
-//! | `facts` | what is known about types without looking at values |
+//! | `facts`, `kind` | what is known about types without values; how a call carries them |
 //!
 //! Not decided here: flags of instances, marks of the arena, release of the host's results. The
 //! trampolines do that.

@@ -13,7 +13,7 @@ use crate::machine::store::{AsContext, AsContextMut, StoreInner};
 use crate::memory::shared_memory::SharedMemory;
 use anyhow::{Context, Result, bail, ensure};
 use std::sync::Arc;
-use trampette_artifact::ids::{CoreImportId, MemoryId, TableId, UnitId};
+use trampette_artifact::ids::{CoreImportId, IdVec, MemoryId, TableId, UnitId};
 use trampette_artifact::key::FuncKey;
 use trampette_artifact::layout::ImportSlot;
 use trampette_artifact::metadata::CoreExportItem;
@@ -47,6 +47,7 @@ impl CoreInstance {
     ///
     /// # Errors
     /// As [`CoreInstance::new`], apart from traps.
+    #[doc(hidden)]
     pub fn without_steps<T: 'static>(
         store: &mut impl AsContextMut<Data = T>,
         component: &Component,
@@ -56,8 +57,8 @@ impl CoreInstance {
         let bound = Arc::new(host.bind(component, interface)?);
         let memories = host.supplied_memories(component, interface)?;
         let imports = HostImports {
-            functions: Vec::new(),
-            destructors: Vec::new(),
+            functions: IdVec::new(),
+            destructors: IdVec::new(),
             _owner: bound.clone(),
         };
         let inner = store.store_inner();
@@ -80,6 +81,7 @@ impl CoreInstance {
     ///
     /// # Errors
     /// If it traps. What it did before stays.
+    #[doc(hidden)]
     pub fn run_step(&self, store: &mut impl AsContextMut, step: u32) -> Result<()> {
         let store = store.store_inner();
         self.data(store)?.run_step(step)
@@ -101,6 +103,7 @@ impl CoreInstance {
     ///
     /// # Errors
     /// As [`CoreInstance::export`].
+    #[doc(hidden)]
     pub fn export_of(
         &self,
         store: &impl AsContext,
@@ -195,13 +198,15 @@ impl CoreInstance {
     /// # Errors
     /// If the instance is of another store.
     pub fn shared_memories(&self, store: &impl AsContext) -> Result<Vec<SharedMemory>> {
-        Ok(self.data(store.store_inner())?.shared_memories.clone())
+        let memories = &self.data(store.store_inner())?.shared_memories;
+        Ok(memories.iter().cloned().collect())
     }
 
     /// The current length of any memory of the artifact, in pages.
     ///
     /// # Errors
     /// If there is none of that number, or the instance is of another store.
+    #[doc(hidden)]
     pub fn memory_pages(&self, store: &impl AsContext, id: MemoryId) -> Result<u64> {
         let data = self.data(store.store_inner())?;
         let memory = data.component.metadata().memories.get(id);

@@ -79,8 +79,8 @@ impl<T: 'static> InstancePre<T> {
         let caller = store.caller();
         let inner = caller.inner();
         let imports = HostImports {
-            functions: self.slots.to_vec(),
-            destructors: self.destructors.to_vec(),
+            functions: self.slots.to_vec().into(),
+            destructors: self.destructors.to_vec().into(),
             _owner: self.owner.clone(),
         };
         // SAFETY: every function was checked against its import's type, and takes a store of `T`,

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::cpu;
 use trampette_artifact::header::{Identification, checksum, section};
-use trampette_artifact::ids::{ExportId, ResourceId};
+use trampette_artifact::ids::{ExportId, IdVec, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
 use trampette_artifact::sites::{Site, Sites};
@@ -42,9 +42,9 @@ struct Inner {
     custom: Range<usize>,
     identification: Identification,
     metadata: Metadata,
-    exports: Vec<ExportCode>,
+    exports: IdVec<ExportId, ExportCode>,
     startup: Vec<Option<usize>>,
-    destructors: Vec<Option<usize>>,
+    destructors: IdVec<ResourceId, Option<usize>>,
     slabs: SlabPlan,
     pool: Pool,
 }
@@ -132,9 +132,9 @@ impl Component {
             custom: image.find(section::CUSTOM).unwrap_or_default(),
             slabs: SlabPlan::new(&metadata),
             pool: Pool::default(),
-            exports: Vec::new(),
+            exports: IdVec::new(),
             startup: Vec::new(),
-            destructors: Vec::new(),
+            destructors: IdVec::new(),
             identification: image.0,
             metadata,
             mapping,
@@ -154,12 +154,8 @@ impl Component {
         &self.0.identification
     }
 
-    /// Whether two handles are of the same loaded artifact.
-    pub fn same(&self, other: &Component) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// The addresses of the code.
+    #[doc(hidden)]
     pub fn text_range(&self) -> Range<usize> {
         self.0.text.clone()
     }
@@ -183,7 +179,7 @@ impl Component {
 
     /// Code addresses of an export; `None` for an id that is not of this component.
     pub(crate) fn export(&self, id: ExportId) -> Option<ExportCode> {
-        self.0.exports.get(id.index()).copied()
+        self.0.exports.get(id).copied()
     }
 
     /// The address of the code of a start-up step, if it does anything.
@@ -193,7 +189,7 @@ impl Component {
 
     /// The address of the entry to a guest resource's destructor.
     pub(crate) fn destructor(&self, id: ResourceId) -> Option<usize> {
-        *self.0.destructors.get(id.index())?
+        *self.0.destructors.get(id)?
     }
 
     /// Offset of a code address from the start of the code; `None` outside.
@@ -219,7 +215,7 @@ impl Component {
     }
 
     /// The address of a function's code, if it was compiled.
-    pub fn function_address(&self, key: FuncKey) -> Option<usize> {
+    pub(crate) fn function_address(&self, key: FuncKey) -> Option<usize> {
         self.0.function_address(key)
     }
 
@@ -347,7 +343,7 @@ impl Inner {
                 );
             }
         }
-        self.exports = exports;
+        self.exports = exports.into();
         for step in 0..self.metadata.startup_steps {
             let code = self.function_address(FuncKey::Startup(Abi::Native, step));
             // Steps of core modules may have nothing to do.
@@ -357,7 +353,7 @@ impl Inner {
             );
             self.startup.push(code);
         }
-        for (index, resource) in self.metadata.resources.iter().enumerate() {
+        for (id, resource) in self.metadata.resources.iter_with_ids() {
             let mut code = None;
             if let Resource::Defined {
                 has_destructor: true,
@@ -365,7 +361,7 @@ impl Inner {
                 ..
             } = resource
             {
-                let key = FuncKey::ResourceDrop(Abi::Native, ResourceId::new(index));
+                let key = FuncKey::ResourceDrop(Abi::Native, id);
                 code = Some(self.function_address(key).with_context(|| {
                     format!("resource `{name}`: the artifact has no code for its destructor")
                 })?);

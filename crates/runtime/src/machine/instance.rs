@@ -36,9 +36,9 @@ pub(crate) type HostDestructor = Arc<dyn Fn(&StoreInner, u32) -> Result<()> + Se
 /// What the host supplies to an instance.
 pub(crate) struct HostImports {
     /// A function for every [`ImportId`]; zeros for imports that are not used.
-    pub functions: Vec<ImportSlot>,
-    /// Destructors of imported resources, by [`ResourceId`]; `None` where there is none.
-    pub destructors: Vec<Option<HostDestructor>>,
+    pub functions: IdVec<ImportId, ImportSlot>,
+    /// Destructors of imported resources; `None` where there is none.
+    pub destructors: IdVec<ResourceId, Option<HostDestructor>>,
     /// Keeps alive what the slots point to.
     pub(crate) _owner: Arc<dyn Any + Send + Sync>,
 }
@@ -53,8 +53,8 @@ pub(crate) struct InstanceData {
     /// The context of slab 0, which all entries take.
     context: *mut u8,
     pub imports: HostImports,
-    /// The memories that are shared between threads, by [`SharedMemoryId`].
-    pub shared_memories: Vec<SharedMemory>,
+    /// The memories that are shared between threads.
+    pub shared_memories: IdVec<SharedMemoryId, SharedMemory>,
     pub handles: HandleTables,
     /// What the contexts hold as stack limit.
     stack_limit: Cell<usize>,
@@ -98,14 +98,14 @@ impl InstanceData {
     /// A memory that is shared between threads; `None` if it is not.
     pub(crate) fn shared_memory(&self, id: MemoryId) -> Option<&SharedMemory> {
         let memory = &self.component.metadata().memories[id];
-        self.shared_memories.get(memory.shared()?.index())
+        self.shared_memories.get(memory.shared()?)
     }
 
     /// The address of byte 0 of a memory.
     pub(crate) fn memory_base(&self, id: MemoryId) -> NonNull<u8> {
         match self.component.metadata().memories[id].place {
             MemoryPlace::Slab(slab) => self.slabs().context(slab),
-            MemoryPlace::Shared(id) => self.shared_memories[id.index()].base(),
+            MemoryPlace::Shared(id) => self.shared_memories[id].base(),
         }
     }
 
@@ -435,7 +435,7 @@ impl InstanceData {
         }
 
         let store = self.store();
-        let slot = self.imports.functions.get(import.index());
+        let slot = self.imports.functions.get(import);
         let supplied = slot.and_then(|slot| Some((slot, HostEntry::at(slot.function as usize)?)));
         let Some((slot, function)) = supplied else {
             bail!("the host supplies no {import}");

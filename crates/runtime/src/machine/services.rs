@@ -131,7 +131,7 @@ pub(crate) fn grow_memory(
     let slab = match declared.place {
         MemoryPlace::Slab(slab) => slab,
         MemoryPlace::Shared(id) => {
-            return instance.shared_memories[id.index()].grow_within(delta, limit);
+            return instance.shared_memories[id].grow_within(delta, limit);
         }
     };
     let old = instance.memory_length(id);
@@ -294,7 +294,7 @@ unsafe extern "C" fn host_resource_drop(root: *const RootHeader, resource: u32, 
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
     let resource = ResourceId(resource);
-    let destructor = instance.imports.destructors.get(resource.index());
+    let destructor = instance.imports.destructors.get(resource);
     let Some(Some(destructor)) = destructor else {
         return HOST_OK;
     };

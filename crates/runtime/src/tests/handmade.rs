@@ -455,8 +455,9 @@ fn instantiate(store: &StoreInner, component: &Component) -> Result<RawInstance>
         functions: vec![ImportSlot {
             function: host as *const () as u64,
             data: 99,
-        }],
-        destructors: vec![],
+        }]
+        .into(),
+        destructors: IdVec::new(),
         _owner: Arc::new(()),
     };
     // SAFETY: `host` has the signature of the import.

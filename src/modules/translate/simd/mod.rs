@@ -5,6 +5,12 @@
 //! code. Instruction selection does not look through casts, though, so [`cast`] does: a value that
 //! was cast to `i8x16` only to be cast again is used as what it was. That is how comparisons reach
 //! `bitselect` and `any_true`, for which there are better instructions than for arbitrary masks.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `integer`, `float` | arithmetic and comparisons by lane |
+//! | `lanes`, `memory` | splat, extract, replace, shuffle; loads and stores |
+//! | `relaxed` | the relaxed operators, made deterministic |
 
 mod float;
 mod integer;

@@ -3,6 +3,11 @@
 //! Addresses come from compiled code, which checked bounds; UTF-16 addresses are even. Sources and
 //! destinations of one conversion do not overlap. Nothing relies on a text's validity for memory
 //! safety: invalid input gives an unspecified number of units within the destination's size.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `scalar`, `avx2`, `avx512` | the conversions, by what the processor has |
+//! | `bulk` | loops over whole buffers: units of one length, checks of plain values |
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
