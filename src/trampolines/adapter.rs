@@ -6,6 +6,12 @@
 //! the same cannot observe that lifting and lowering alternate: while a value is lowered its
 //! instance cannot leave, so nothing changes the other side.
 //!
+//! An instance that calls its own lifted function can observe it, and then this is not what the
+//! Canonical ABI says: both sides share one handle table (of two handles in one call the second is
+//! lifted after the first was lowered) and one memory (only strings are copied before they could be
+//! overwritten by a `realloc` that returns memory in use). And "borrow handles still remain" is
+//! found before the result is lifted, not after.
+//!
 //! Bookkeeping is emitted only where something can observe it: see `lends_seen_by_parameters` for
 //! lends, `borrows` for borrowed handles, `flags` for `may_leave`. Only code that runs during the
 //! call could observe it: what it is is a fact of the program (`layout/reentrance.rs`). Nothing
