@@ -40,6 +40,8 @@ mod program;
 mod report;
 mod trampolines;
 #[cfg(feature = "cli")]
+pub mod verify;
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod wast;
 

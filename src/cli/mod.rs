@@ -1,8 +1,10 @@
-//! The command line, one file for each of its commands: `compile`, `run`, `inspect`, `wast`.
+//! The command line, one file for each of its commands: `compile`, `run`, `inspect`, `verify`,
+//! `wast`.
 
 mod compile;
 mod inspect;
 mod run;
+mod verify;
 mod wast;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +26,8 @@ enum Command {
     Run(run::RunArguments),
     /// Show what a component or a compiled artifact consists of.
     Inspect(inspect::InspectArguments),
+    /// Prove that compiled artifacts are consistent, without running anything of them.
+    Verify(verify::VerifyArguments),
     /// Run test scripts of core modules and components.
     Wast(wast::WastArguments),
 }
@@ -44,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Compile(arguments) => compile::compile(&arguments).map(|()| 0),
         Command::Run(arguments) => run::run(arguments),
         Command::Inspect(arguments) => inspect::inspect(&arguments).map(|()| 0),
+        Command::Verify(arguments) => verify::verify(&arguments),
         Command::Wast(arguments) => wast::wast(&arguments),
     };
     match result {

@@ -34,7 +34,7 @@ pub const HOUSES: &[House] = &[
             &["report"],
             &["artifact"],
             &["lib"],
-            &["emit", "input"],
+            &["emit", "input", "verify"],
             &["wast"],
             &["cli"],
             &["bin"],

@@ -123,6 +123,42 @@ impl<'a> Sites<'a> {
         })
     }
 
+    /// Every site, in order; `None` if any byte is not as [`encode`] writes it, or a site does not
+    /// come behind the one before it.
+    pub fn all(&self) -> Option<Vec<Site>> {
+        let blocks = self.index.len() / INDEX_ENTRY;
+        let mut sites: Vec<Site> = Vec::new();
+        for block in 0..blocks {
+            let (first, start) = self.entry(block);
+            let end = match block + 1 < blocks {
+                true => self.entry(block + 1).1,
+                false => self.blocks.len(),
+            };
+            let mut reader = Reader {
+                bytes: self.blocks.get(start..end)?,
+            };
+            let mut site = Site {
+                offset: first,
+                trap: None,
+                source: None,
+                inlined: None,
+            };
+            let (count, mut source) = (sites.len(), 0);
+            while !reader.bytes.is_empty() {
+                reader.site(&mut site, &mut source)?;
+                if sites.last().is_some_and(|last| last.offset >= site.offset) {
+                    return None;
+                }
+                sites.push(site);
+            }
+            let full = sites.len() - count == BLOCK || block + 1 == blocks;
+            if !full || sites.get(count)?.offset != first {
+                return None;
+            }
+        }
+        Some(sites)
+    }
+
     fn entry(&self, block: usize) -> (u32, usize) {
         let at = block * INDEX_ENTRY;
         let word = |at: usize| {
@@ -248,6 +284,7 @@ mod tests {
             let sites = sample(count);
             let bytes = encode(&sites);
             let packed = Sites::parse(&bytes).unwrap();
+            assert_eq!(packed.all().as_ref(), Some(&sites));
             for (position, site) in sites.iter().enumerate() {
                 assert_eq!(packed.at(site.offset), Some(*site));
                 let next = sites.get(position + 1).map_or(u32::MAX, |next| next.offset);
@@ -270,6 +307,7 @@ mod tests {
                 for offset in (0..20_000).step_by(97) {
                     let _ = sites.at(offset);
                 }
+                let _ = sites.all();
             }
             if let Some(sites) = Sites::parse(&bytes[..at]) {
                 let _ = sites.at(1000);

@@ -2,4 +2,5 @@
 ;; RUN: compile --help
 ;; RUN: run --help
 ;; RUN: inspect --help
+;; RUN: verify --help
 ;; RUN: wast --help
