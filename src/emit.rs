@@ -33,6 +33,27 @@ pub fn trampoline_kinds() -> &'static [&'static str] {
     TrampolineKind::NAMES
 }
 
+/// What kind of function a symbol names: the symbol without the numbers in brackets, and without
+/// the name that a module or a component gives. `wasm[2]::function[7]::strlen` is `wasm::function`.
+pub fn symbol_kind(symbol: &str) -> String {
+    let (unit, rest) = match symbol.split_once("::") {
+        Some((unit, rest)) if unit.starts_with("wasm[") => ("wasm::", rest),
+        _ => ("", symbol),
+    };
+    let own = rest.split("::").next().unwrap_or_default();
+    let mut kind = unit.to_string();
+    let mut depth = 0;
+    for c in own.chars() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ if depth == 0 => kind.push(c),
+            _ => {}
+        }
+    }
+    kind
+}
+
 /// Prints a stage's result for a component. Of functions, those whose symbol contains `filter`.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use super::compile::CodeArguments;
 use crate::component::ParseOptions;
+use crate::emit::symbol_kind;
 use crate::input::{self, Input};
 use crate::program::symbols::symbol;
 use crate::program::{Program, TrampolineKind};
@@ -340,29 +341,6 @@ fn functions<'a>(out: &mut String, file: &ElfFile64<'a, object::Endianness>) -> 
     Ok(())
 }
 
-/// `component-trampolines[3]-wasm-call-lower-import` →
-/// `component-trampolines-wasm-call-lower-import`; everything after `::name` is dropped.
-fn symbol_kind(symbol: &str) -> String {
-    let own = match symbol
-        .strip_prefix("wasm[")
-        .and_then(|rest| rest.split_once("]::"))
-    {
-        Some((_, function)) => format!("wasm::{}", function.split("::").next().unwrap_or_default()),
-        None => symbol.split("::").next().unwrap_or_default().to_string(),
-    };
-    let mut kind = String::new();
-    let mut depth = 0;
-    for c in own.chars() {
-        match c {
-            '[' => depth += 1,
-            ']' => depth -= 1,
-            _ if depth == 0 => kind.push(c),
-            _ => {}
-        }
-    }
-    kind
-}
-
 fn sections<'a, H: FileHeader>(
     out: &mut String,
     file: &object::read::elf::ElfFile<'a, H>,
@@ -382,8 +360,9 @@ fn sections<'a, H: FileHeader>(
 
 #[cfg(test)]
 mod tests {
-    use super::{draw, symbol_kind};
+    use super::draw;
     use crate::component::{ParseOptions, parse_component};
+    use crate::emit::symbol_kind;
 
     #[test]
     fn a_component_is_drawn_with_its_calls() {

@@ -6,6 +6,7 @@
 //! `export-entry-native-call`. Kinds are enumerated by the code itself ([`all_items`]).
 
 use std::collections::BTreeSet;
+use trampette::emit::symbol_kind;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 
@@ -13,7 +14,7 @@ use trampette_artifact::key::{FuncKey, SymbolKey};
 pub fn all_items() -> Vec<String> {
     let mut items = Vec::new();
     for key in FuncKey::one_of_each() {
-        let item = item(&key.to_string());
+        let item = symbol_kind(&key.to_string());
         match key {
             FuncKey::ComponentTrampoline(..) => {
                 let kinds = trampette::emit::trampoline_kinds().iter();
@@ -23,27 +24,6 @@ pub fn all_items() -> Vec<String> {
         }
     }
     items
-}
-
-/// A symbol without the numbers in brackets, and without the name that a module or a component
-/// gives: `wasm[2]::function[7]::strlen` is `wasm::function`.
-fn item(symbol: &str) -> String {
-    let (unit, rest) = match symbol.split_once("::") {
-        Some((unit, rest)) if unit.starts_with("wasm[") => ("wasm::", rest),
-        _ => ("", symbol),
-    };
-    let own = rest.split("::").next().unwrap_or_default();
-    let mut item = unit.to_string();
-    let mut depth = 0;
-    for c in own.chars() {
-        match c {
-            '[' => depth += 1,
-            ']' => depth -= 1,
-            _ if depth == 0 => item.push(c),
-            _ => {}
-        }
-    }
-    item
 }
 
 /// The functions of a listing, of which each starts with a line `;; symbol`: symbol and text.
@@ -68,7 +48,7 @@ pub fn shown(listing: &str) -> BTreeSet<String> {
     let mut shown = BTreeSet::new();
     for line in listing.lines() {
         if let Some(symbol) = line.strip_prefix(";; ") {
-            shown.insert(item(symbol));
+            shown.insert(symbol_kind(symbol));
         }
         let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         let builtins = words.filter(|word| word.starts_with("builtin-"));
