@@ -140,7 +140,7 @@ fn follow(flags: PathFlags) -> FollowSymlinks {
 }
 
 impl Descriptor {
-    /// A preopened directory.
+    /// A directory, preopened or below one that is.
     pub fn directory(dir: Dir, access: Access) -> Descriptor {
         let flags = match access {
             Access::ReadWrite => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
@@ -187,13 +187,9 @@ impl Descriptor {
             Descriptor::Directory {
                 dir,
                 access: Access::ReadWrite,
-                flags,
-            } if flags.contains(DescriptorFlags::MUTATE_DIRECTORY) => Ok(dir),
-            Descriptor::Directory {
-                access: Access::ReadOnly,
                 ..
-            } => Err(ErrorCode::NotPermitted),
-            Descriptor::Directory { .. } => Err(ErrorCode::ReadOnly),
+            } => Ok(dir),
+            Descriptor::Directory { .. } => Err(ErrorCode::NotPermitted),
             Descriptor::File { .. } => Err(ErrorCode::NotDirectory),
         }
     }
@@ -490,12 +486,10 @@ impl Descriptor {
         }
         let file = dir.open_with(path, &options)?;
         if file.metadata()?.is_dir() {
+            // What may be done below a directory is decided when it is preopened and passes on to
+            // what is opened in it, whether or not the guest asks: no libc asks.
             let dir = Dir::from_std_file(file.into_std());
-            return Ok(Descriptor::Directory {
-                dir,
-                access: *access,
-                flags,
-            });
+            return Ok(Descriptor::directory(dir, *access));
         }
         if open.contains(OpenFlags::DIRECTORY) {
             return Err(ErrorCode::NotDirectory);
@@ -504,5 +498,62 @@ impl Descriptor {
             file: Arc::new(file),
             flags,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A directory of the host's, preopened, and what a guest opens below it without asking for
+    /// anything but to read.
+    fn opened_below(access: Access) -> (tempfile::TempDir, Descriptor) {
+        let host = tempfile::tempdir().unwrap();
+        std::fs::create_dir(host.path().join("below")).unwrap();
+        std::fs::write(host.path().join("below/old"), "old").unwrap();
+        let dir = Dir::open_ambient_dir(host.path(), cap_std::ambient_authority()).unwrap();
+        let below = Descriptor::directory(dir, access).open_at(
+            PathFlags::empty(),
+            "below",
+            OpenFlags::DIRECTORY,
+            DescriptorFlags::READ,
+        );
+        (host, below.unwrap())
+    }
+
+    /// Everything that changes entries, and opening to write.
+    fn changes(dir: &Descriptor) -> [FsResult<()>; 9] {
+        let create = OpenFlags::CREATE;
+        let nothing = PathFlags::empty();
+        let write = DescriptorFlags::WRITE;
+        let now = || NewTimestamp::Now;
+        [
+            dir.open_at(nothing, "new", create, write).map(drop),
+            dir.open_at(nothing, "old", OpenFlags::empty(), write)
+                .map(drop),
+            dir.create_directory_at("folder"),
+            dir.symlink_at("old", "link"),
+            dir.link_at(nothing, "old", dir, "hard"),
+            dir.rename_at("hard", dir, "renamed"),
+            dir.set_times_at(nothing, "old", now(), now()),
+            dir.unlink_file_at("link"),
+            dir.remove_directory_at("folder"),
+        ]
+    }
+
+    #[test]
+    fn rights_pass_on_to_what_is_opened_below() {
+        let (_host, dir) = opened_below(Access::ReadWrite);
+        assert!(dir.flags().contains(DescriptorFlags::MUTATE_DIRECTORY));
+        assert_eq!(changes(&dir), [Ok(()); 9]);
+    }
+
+    #[test]
+    fn what_is_opened_below_a_read_only_directory_is_read_only() {
+        let (host, dir) = opened_below(Access::ReadOnly);
+        assert!(!dir.flags().contains(DescriptorFlags::MUTATE_DIRECTORY));
+        assert_eq!(changes(&dir), [Err(ErrorCode::NotPermitted); 9]);
+        let left = std::fs::read_dir(host.path().join("below")).unwrap();
+        assert_eq!(left.count(), 1);
     }
 }
