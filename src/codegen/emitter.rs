@@ -163,6 +163,14 @@ impl<'a, 'f> Emitter<'a, 'f> {
         self.builder.ins().iconst(types::I64, value)
     }
 
+    /// A number of bytes as an `i64` constant.
+    ///
+    /// # Panics
+    /// If it is no number of bytes of any memory.
+    pub(crate) fn size(&mut self, bytes: u64) -> Value {
+        self.i64(i64::try_from(bytes).expect("sizes of types fit 63 bits"))
+    }
+
     /// Raises `code` if `condition` is not zero.
     pub(crate) fn trap_if(&mut self, condition: Value, code: TrapCode, payload: Option<Value>) {
         codegen::emit_trap_if(&mut self.builder, self.context, condition, code, payload);

@@ -7,9 +7,11 @@ use crate::program::{
     CanonicalOptions, CoreFunc, ErrorContextBuiltIn, LiftedFunction, Program, StringEncoding,
     Trampoline, TrampolineKind, flatten,
 };
-use anyhow::{Result, bail, ensure};
-use trampette_artifact::canonical::PointerWidth;
+use anyhow::{Context, Result, bail, ensure};
+use trampette_artifact::canonical::{self, PointerWidth};
 use trampette_artifact::ids::*;
+use trampette_artifact::native;
+use trampette_artifact::types::{FuncType, TypeTable};
 use wasmparser::{CanonicalFunction, CanonicalOption};
 
 /// What makes two trampolines the same: the same work for the same component instance.
@@ -51,6 +53,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             } => {
                 let lift = self.lift(scope, *core_func_index, *type_index, options)?;
                 self.lifts.push(lift);
+                self.lift_offsets.push(self.offset);
                 let func = Func::Lifted(self.lifts.len() - 1);
                 self.scopes[scope].funcs.push(func);
                 return Ok(());
@@ -137,6 +140,8 @@ impl<'p, 'a> Flattener<'p, 'a> {
         let ty = self.func_type_at(scope, ty)?;
         let options = self.options(scope, options)?;
         let program = &self.program;
+        check_parameters(&program.types, &ty, options.width())
+            .with_context(|| format!("cannot lift core function {core_func}"))?;
         let expected = flatten::lifted(&program.types, &ty, options.width());
         let actual = program.signature(func)?;
         ensure!(
@@ -175,6 +180,16 @@ impl<'p, 'a> Flattener<'p, 'a> {
             Func::Lifted(lift) => self.lifts[lift].ty.clone(),
         };
         let types = &self.program.types;
+        let name = || match func {
+            Func::Imported(import) => self.program.imports[import].path.join("#"),
+            _ => types.display_func(&ty),
+        };
+        check_parameters(types, &ty, options.width())
+            .and_then(|()| match func {
+                Func::Imported(_) => check_native_parameters(types, &ty),
+                _ => Ok(()),
+            })
+            .with_context(|| format!("cannot lower `{}`", name()))?;
         let signature = flatten::lowered(types, &ty, options.width());
         Ok(match func {
             Func::Imported(import) => {
@@ -258,6 +273,30 @@ impl<'p, 'a> Flattener<'p, 'a> {
         }
         Ok(result)
     }
+}
+
+/// Refuses parameters that no memory can hold. (Validation bounds each, and results are one value.)
+fn check_parameters(types: &TypeTable, ty: &FuncType, width: PointerWidth) -> Result<()> {
+    let params = ty.params.iter().map(|param| param.ty);
+    let size = canonical::record_layout(types, params, width).0.size;
+    ensure!(
+        size <= width.most_bytes(),
+        "the parameters take {size} bytes together, more than a memory with {}-bit addresses holds",
+        8 * width.bytes()
+    );
+    Ok(())
+}
+
+/// Refuses parameters that are more than the host exchanges in one struct.
+pub(super) fn check_native_parameters(types: &TypeTable, ty: &FuncType) -> Result<()> {
+    let params = ty.params.iter().map(|param| param.ty);
+    let size = native::record_layout(types, params).0.size;
+    ensure!(
+        size < native::MAX_STRUCT_SIZE,
+        "the parameters take {size} bytes together; the host exchanges fewer than {}",
+        native::MAX_STRUCT_SIZE
+    );
+    Ok(())
 }
 
 fn check_realloc(program: &Program<'_>, realloc: CoreFunc, width: PointerWidth) -> Result<()> {

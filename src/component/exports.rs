@@ -1,5 +1,6 @@
 //! What the outermost component exports, with instances spread out into paths.
 
+use super::canonical::check_native_parameters;
 use super::flatten::{Flattener, Func, InstanceIndex, Item};
 use super::types::TypeValue;
 use anyhow::{Context, Result};
@@ -76,8 +77,9 @@ impl<'p, 'a> Flattener<'p, 'a> {
     ) -> Result<()> {
         let item = match item {
             Item::CoreModule(module) => ExportItem::CoreModule(module),
-            Item::Func(Func::Lifted(lift)) => self.export_lifted(lift, path),
+            Item::Func(Func::Lifted(lift)) => self.export_lifted(lift, path)?,
             Item::Func(Func::Imported(import)) => {
+                check_native_parameters(&self.program.types, &self.import_types[import])?;
                 self.program.imports[import].used = true;
                 ExportItem::HostFunc(import)
             }
@@ -100,14 +102,17 @@ impl<'p, 'a> Flattener<'p, 'a> {
         Ok(())
     }
 
-    fn export_lifted(&mut self, lift: usize, path: &[&'a str]) -> ExportItem {
+    fn export_lifted(&mut self, lift: usize, path: &[&'a str]) -> Result<ExportItem> {
+        let offset = self.lift_offsets[lift];
         let mut lift = self.lifts[lift].clone();
+        check_native_parameters(&self.program.types, &lift.ty)
+            .with_context(|| format!("the function that is lifted at offset {offset:#x}"))?;
         lift.name = path.join("#");
-        ExportItem::Function {
+        Ok(ExportItem::Function {
             ty: FuncType::clone(&lift.ty),
             post_return: lift.options.post_return.is_some(),
             id: self.program.lifts.push(lift),
-        }
+        })
     }
 
     fn push_export(&mut self, item: ExportItem, path: &[&'a str]) {

@@ -126,6 +126,8 @@ pub(super) struct Flattener<'p, 'a> {
     /// Lifted functions of all component instances. Their names are those they are first exported
     /// by.
     pub lifts: Vec<LiftedFunction>,
+    /// Where each of them is lifted.
+    pub lift_offsets: Vec<u64>,
     /// Function types that [`TypeValue::Func`] names.
     pub func_types: IndexSet<Arc<FuncType>>,
     /// Types of `program.imports`.
@@ -135,6 +137,8 @@ pub(super) struct Flattener<'p, 'a> {
     pub module_names: IdVec<ModuleId, ModuleNames<'a>>,
     interpreted: usize,
     depth: usize,
+    /// Byte offset of the definition that is interpreted.
+    pub offset: u64,
 }
 
 /// The entry of an index space.
@@ -168,11 +172,13 @@ impl<'p, 'a> Flattener<'p, 'a> {
             scopes: Vec::new(),
             instances: Vec::new(),
             lifts: Vec::new(),
+            lift_offsets: Vec::new(),
             func_types: IndexSet::new(),
             import_types: IdVec::new(),
             trampolines: HashMap::new(),
             interpreted: 0,
             depth: 0,
+            offset: 0,
         }
     }
 
@@ -269,6 +275,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             .context("unknown component definition")?;
         let mut exports = Items::new();
         for (offset, definition) in &component.definitions {
+            self.offset = *offset;
             self.count(1)
                 .and_then(|()| self.define(scope, component, definition, supply, &mut exports))
                 .map_err(|error| match error.downcast::<Located>() {

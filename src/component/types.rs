@@ -234,7 +234,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             ComponentDefinedType::Future(_) => bail!(Unsupported(FUTURES)),
             ComponentDefinedType::Stream(_) => bail!(Unsupported(STREAMS)),
         };
-        Ok(self.program.types.intern(ty))
+        Ok(self.program.types.intern(ty)?)
     }
 }
 

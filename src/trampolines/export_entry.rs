@@ -127,8 +127,7 @@ impl<'p> Lifting<'p> {
             false => Destination::Flat(&mut flat),
             true => {
                 let layout = to.size_align(component_types, &tuple);
-                let bytes = e.i64(i64::from(layout.size));
-                let block = transfer::allocate(e, self.guest, layout.align, bytes)?;
+                let block = transfer::allocate(e, self.guest, layout)?;
                 flat.push(block.core_pointer(e, self.guest));
                 Destination::Guest(Place::new(block.address))
             }

@@ -26,7 +26,7 @@ use trampette_artifact::types::{FuncType, Type};
 
 /// Largest native struct of parameters or results kept on the stack; larger ones are refused. Only
 /// fixed-length lists make such types.
-const STACK_STRUCT_LIMIT: u32 = 256 << 10;
+const STACK_STRUCT_LIMIT: u64 = 256 << 10;
 
 /// The wasm-call code of a lowered import.
 ///
@@ -131,7 +131,7 @@ impl Lowering<'_> {
             }
             false => None,
         };
-        let bitwise = |ty: &Type| native::is_bitwise(component_types, *ty);
+        let bitwise = |ty: &Type| component_types.facts(*ty).bitwise;
         if let Some(address) = spilled_at
             && self.param_types.iter().all(bitwise)
         {
@@ -227,5 +227,5 @@ fn native_struct(e: &mut Emitter<'_, '_>, layout: SizeAlign) -> Result<Value> {
         "values of {} bytes are larger than the limit of {STACK_STRUCT_LIMIT}",
         layout.size
     );
-    Ok(e.stack_slot(layout.size, layout.align))
+    Ok(e.stack_slot(layout.size as u32, layout.align))
 }

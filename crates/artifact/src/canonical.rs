@@ -1,6 +1,7 @@
 //! Canonical ABI sizes, alignments, discriminants and flattening
 //! (CanonicalABI.md, *Alignment*, *Element Size*, *Flattening*).
 
+use crate::facts::FlatTypes;
 use crate::types::{Case, DefinedType, Type, TypeTable};
 
 /// Flat parameters beyond this many are passed through memory.
@@ -31,6 +32,22 @@ impl PointerWidth {
             PointerWidth::P64 => 8,
         }
     }
+
+    /// The most bytes that a memory can have and a 64-bit number can count.
+    pub fn most_bytes(self) -> u64 {
+        match self {
+            PointerWidth::P32 => 1 << 32,
+            PointerWidth::P64 => 1 << 62,
+        }
+    }
+
+    /// An address as a flat value.
+    pub fn flat(self) -> Flat {
+        match self {
+            PointerWidth::P32 => Flat::I32,
+            PointerWidth::P64 => Flat::I64,
+        }
+    }
 }
 
 /// A core value type of a flattened value.
@@ -54,18 +71,39 @@ impl Flat {
     }
 }
 
-/// Size and alignment in bytes.
+/// Size and alignment in bytes. A type's size is below [`crate::facts::MAX_TYPE_SIZE`]; that of a
+/// tuple of parameters may be larger than a 32-bit memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SizeAlign {
     /// Bytes, a multiple of the alignment.
-    pub size: u32,
+    pub size: u64,
     /// A power of two.
     pub align: u32,
 }
 
-/// Rounds up to a multiple of `align`, a power of two.
-pub const fn align_to(offset: u32, align: u32) -> u32 {
-    offset.saturating_add(align - 1) & !(align - 1)
+impl SizeAlign {
+    /// Adds a field, without the padding at the end; returns its offset.
+    pub(crate) fn append(&mut self, field: SizeAlign) -> u64 {
+        let offset = align_to(self.size, field.align);
+        self.size = offset + field.size;
+        self.align = self.align.max(field.align);
+        offset
+    }
+
+    /// With the padding at the end.
+    pub(crate) fn padded(self) -> SizeAlign {
+        SizeAlign {
+            size: align_to(self.size, self.align),
+            align: self.align,
+        }
+    }
+}
+
+/// Rounds up to a multiple of `align`, a power of two. Sizes are sums of fewer than 2^32 sizes
+/// below [`crate::facts::MAX_TYPE_SIZE`]: nothing overflows.
+pub const fn align_to(offset: u64, align: u32) -> u64 {
+    let mask = align as u64 - 1;
+    (offset + mask) & !mask
 }
 
 /// Bytes of the discriminant of a variant or enum with that many cases.
@@ -110,63 +148,15 @@ pub fn record_fields(types: &TypeTable, ty: Type) -> Option<Vec<Type>> {
 
 /// Size and alignment of a type in linear memory.
 pub fn size_align(types: &TypeTable, ty: Type, width: PointerWidth) -> SizeAlign {
-    let scalar = |size| SizeAlign { size, align: size };
-    let pointer_pair = SizeAlign {
-        size: 2 * width.bytes(),
-        align: width.bytes(),
-    };
-    match ty {
-        Type::Bool | Type::S8 | Type::U8 => scalar(1),
-        Type::S16 | Type::U16 => scalar(2),
-        Type::S32 | Type::U32 | Type::F32 | Type::Char | Type::ErrorContext => scalar(4),
-        Type::S64 | Type::U64 | Type::F64 => scalar(8),
-        Type::String => pointer_pair,
-        Type::Defined(id) => match &types[id] {
-            DefinedType::List(_) | DefinedType::Map(..) => pointer_pair,
-            DefinedType::FixedLengthList(element, n) => {
-                let element = size_align(types, *element, width);
-                SizeAlign {
-                    size: element.size.saturating_mul(*n),
-                    align: element.align,
-                }
-            }
-            DefinedType::Record(fields) => {
-                record_layout(types, fields.iter().map(|field| field.ty), width).0
-            }
-            DefinedType::Tuple(fields) => record_layout(types, fields.iter().copied(), width).0,
-            DefinedType::Flags(names) => scalar(flags_size(names.len())),
-            DefinedType::Own(_) | DefinedType::Borrow(_) => scalar(4),
-            _ => {
-                let cases = variant_cases(types, ty).expect("the other kinds are variants");
-                let tag = discriminant_size(cases.len());
-                let payload = payload_size_align(types, &cases, width);
-                let align = payload.align.max(tag);
-                let offset = align_to(tag, payload.align);
-                SizeAlign {
-                    size: align_to(offset.saturating_add(payload.size), align),
-                    align,
-                }
-            }
-        },
-    }
-}
-
-fn payload_size_align(types: &TypeTable, cases: &[Option<Type>], width: PointerWidth) -> SizeAlign {
-    let mut all = SizeAlign { size: 0, align: 1 };
-    for ty in cases.iter().flatten() {
-        let one = size_align(types, *ty, width);
-        all.size = all.size.max(one.size);
-        all.align = all.align.max(one.align);
-    }
-    all
+    types.facts(ty).size_align(width)
 }
 
 /// Offset of the payload of a variant-like type in linear memory.
-pub fn payload_offset(types: &TypeTable, cases: &[Option<Type>], width: PointerWidth) -> u32 {
-    align_to(
-        discriminant_size(cases.len()),
-        payload_size_align(types, cases, width).align,
-    )
+pub fn payload_offset(types: &TypeTable, cases: &[Option<Type>], width: PointerWidth) -> u64 {
+    let cases_with_payload = cases.iter().flatten();
+    let alignments = cases_with_payload.map(|ty| size_align(types, *ty, width).align);
+    let align = alignments.max().unwrap_or(1);
+    align_to(discriminant_size(cases.len()).into(), align)
 }
 
 /// Size, alignment and field offsets of consecutive fields in linear memory.
@@ -174,106 +164,26 @@ pub fn record_layout(
     types: &TypeTable,
     fields: impl IntoIterator<Item = Type>,
     width: PointerWidth,
-) -> (SizeAlign, Vec<u32>) {
-    let (mut size, mut align, mut offsets) = (0, 1, Vec::new());
-    for ty in fields {
-        let field = size_align(types, ty, width);
-        size = align_to(size, field.align);
-        offsets.push(size);
-        // Huge fixed-length lists are refused by the validator; here they must only not overflow.
-        size = size.saturating_add(field.size);
-        align = align.max(field.align);
-    }
-    (
-        SizeAlign {
-            size: align_to(size, align),
-            align,
-        },
-        offsets,
-    )
+) -> (SizeAlign, Vec<u64>) {
+    let mut all = SizeAlign { size: 0, align: 1 };
+    let fields = fields.into_iter();
+    let offsets = fields.map(|ty| all.append(size_align(types, ty, width)));
+    let offsets = offsets.collect();
+    (all.padded(), offsets)
 }
 
-/// Appends the flat core types of a value. Returns false, leaving `out` longer than `limit`, as
-/// soon as there are more than `limit` in all (so hostile types cost nothing).
-pub fn flatten(
-    types: &TypeTable,
-    ty: Type,
-    width: PointerWidth,
-    limit: usize,
-    out: &mut Vec<Flat>,
-) -> bool {
-    let pointer = match width {
-        PointerWidth::P32 => Flat::I32,
-        PointerWidth::P64 => Flat::I64,
-    };
-    match ty {
-        Type::Bool
-        | Type::S8
-        | Type::U8
-        | Type::S16
-        | Type::U16
-        | Type::S32
-        | Type::U32
-        | Type::Char
-        | Type::ErrorContext => out.push(Flat::I32),
-        Type::S64 | Type::U64 => out.push(Flat::I64),
-        Type::F32 => out.push(Flat::F32),
-        Type::F64 => out.push(Flat::F64),
-        Type::String => out.extend([pointer, pointer]),
-        Type::Defined(id) => match &types[id] {
-            DefinedType::List(_) | DefinedType::Map(..) => out.extend([pointer, pointer]),
-            DefinedType::FixedLengthList(element, n) => {
-                for _ in 0..*n {
-                    if !flatten(types, *element, width, limit, out) {
-                        return false;
-                    }
-                }
-            }
-            DefinedType::Flags(_) | DefinedType::Own(_) | DefinedType::Borrow(_) => {
-                out.push(Flat::I32);
-            }
-            DefinedType::Record(_) | DefinedType::Tuple(_) => {
-                for field in record_fields(types, ty).expect("a record or tuple") {
-                    if !flatten(types, field, width, limit, out) {
-                        return false;
-                    }
-                }
-            }
-            _ => {
-                out.push(Flat::I32);
-                let start = out.len();
-                for case in variant_cases(types, ty).expect("the other kinds are variants") {
-                    let Some(case) = case else { continue };
-                    let mut flat = Vec::new();
-                    if !flatten(types, case, width, limit.saturating_sub(start), &mut flat) {
-                        out.resize(limit + 1, Flat::I32);
-                        return false;
-                    }
-                    for (i, ty) in flat.into_iter().enumerate() {
-                        match out.get_mut(start + i) {
-                            Some(joined) => *joined = joined.join(ty),
-                            None => out.push(ty),
-                        }
-                    }
-                }
-            }
-        },
-    }
-    out.len() <= limit
-}
-
-/// The flat types of a sequence of values, or `None` when there are more than `limit`.
+/// The flat types of a sequence of values, or `None` when there are more than `limit`, which is at
+/// most [`MAX_FLAT_PARAMS`].
 pub fn flatten_all(
     types: &TypeTable,
     all: impl IntoIterator<Item = Type>,
     width: PointerWidth,
     limit: usize,
 ) -> Option<Vec<Flat>> {
-    let mut out = Vec::new();
+    debug_assert!(limit <= MAX_FLAT_PARAMS);
+    let mut flat = FlatTypes::default();
     for ty in all {
-        if !flatten(types, ty, width, limit, &mut out) {
-            return None;
-        }
+        flat = flat.followed_by(types.facts(ty).flat(width)?)?;
     }
-    Some(out)
+    (flat.len() <= limit).then(|| flat.iter().collect())
 }

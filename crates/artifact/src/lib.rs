@@ -10,6 +10,7 @@
 //! | [`builtin`] | services of the runtime that compiled code calls, and their signatures |
 //! | [`trap`] | trap codes and their canonical texts |
 //! | [`types`] | component-level types, interned |
+//! | [`facts`] | what is known about each of them: sizes, flat types, what it holds |
 //! | [`canonical`] | Canonical ABI sizes, alignments and flattening of those types |
 //! | [`native`] | the C layout of those types on the host's side |
 //! | [`cpu`] | features of processors that code may use |
@@ -25,6 +26,7 @@
 pub mod builtin;
 pub mod canonical;
 pub mod cpu;
+pub mod facts;
 pub mod header;
 pub mod ids;
 pub mod key;

@@ -506,16 +506,20 @@ mod tests {
         };
         let types = &mut metadata.types;
         let [stream, counter, missing] =
-            [0, 1, 2].map(|id| types.intern(DefinedType::Borrow(ResourceId(id))));
+            [0, 1, 2].map(|id| types.intern(DefinedType::Borrow(ResourceId(id))).unwrap());
         let func = FuncType {
             params: vec![Field {
                 name: "to".into(),
                 ty: stream,
             }],
-            result: Some(types.intern(DefinedType::Result {
-                ok: None,
-                err: Some(counter),
-            })),
+            result: Some(
+                types
+                    .intern(DefinedType::Result {
+                        ok: None,
+                        err: Some(counter),
+                    })
+                    .unwrap(),
+            ),
             is_async: false,
         };
         assert_eq!(

@@ -19,8 +19,11 @@
 //! dangling but aligned and never null.
 
 use crate::canonical::{self, PointerWidth, SizeAlign};
-use crate::types::{DefinedType, Type, TypeTable};
+use crate::types::{Type, TypeTable};
 
+/// A struct of parameters that the host writes or reads takes fewer bytes than this, as a type
+/// does: functions of others are refused when they are compiled.
+pub const MAX_STRUCT_SIZE: u64 = crate::facts::MAX_TYPE_SIZE;
 /// Bytes of a native `{ptr, len}`; the length is at [`SLICE_LENGTH_OFFSET`].
 pub const SLICE_SIZE: u32 = 16;
 /// Offset of the length in a native string or list.
@@ -36,7 +39,7 @@ pub fn size_align(types: &TypeTable, ty: Type) -> SizeAlign {
 }
 
 /// Offset of the payload of a variant-like type.
-pub fn payload_offset(types: &TypeTable, cases: &[Option<Type>]) -> u32 {
+pub fn payload_offset(types: &TypeTable, cases: &[Option<Type>]) -> u64 {
     canonical::payload_offset(types, cases, WIDTH)
 }
 
@@ -44,30 +47,6 @@ pub fn payload_offset(types: &TypeTable, cases: &[Option<Type>]) -> u32 {
 pub fn record_layout(
     types: &TypeTable,
     fields: impl IntoIterator<Item = Type>,
-) -> (SizeAlign, Vec<u32>) {
+) -> (SizeAlign, Vec<u64>) {
     canonical::record_layout(types, fields, WIDTH)
-}
-
-/// Whether a value's bytes are the same in a 32-bit linear memory and natively, and every bit
-/// pattern is valid: numbers, and records, tuples and fixed-length lists of them.
-pub fn is_bitwise(types: &TypeTable, ty: Type) -> bool {
-    match ty {
-        Type::S8
-        | Type::U8
-        | Type::S16
-        | Type::U16
-        | Type::S32
-        | Type::U32
-        | Type::S64
-        | Type::U64
-        | Type::F32
-        | Type::F64 => true,
-        Type::Bool | Type::Char | Type::String | Type::ErrorContext => false,
-        Type::Defined(id) => match &types[id] {
-            DefinedType::Record(fields) => fields.iter().all(|f| is_bitwise(types, f.ty)),
-            DefinedType::Tuple(fields) => fields.iter().all(|ty| is_bitwise(types, *ty)),
-            DefinedType::FixedLengthList(element, _) => is_bitwise(types, *element),
-            _ => false,
-        },
-    }
 }

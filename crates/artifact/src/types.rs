@@ -3,6 +3,7 @@
 //! Resources are [`ResourceId`]s of the flattened component, so that two component instances of one
 //! nested component have different resource types, as the specification says.
 
+use crate::facts::{TypeError, TypeFacts};
 use crate::ids::{IdVec, ResourceId, TypeId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -70,6 +71,26 @@ pub enum DefinedType {
     Borrow(ResourceId),
 }
 
+impl DefinedType {
+    /// Calls `visit` with each type that this one names, in order.
+    pub fn for_each_part(&self, mut visit: impl FnMut(Type)) {
+        match self {
+            DefinedType::Record(fields) => fields.iter().for_each(|field| visit(field.ty)),
+            DefinedType::Variant(cases) => cases.iter().filter_map(|case| case.ty).for_each(visit),
+            DefinedType::Tuple(types) => types.iter().for_each(|ty| visit(*ty)),
+            DefinedType::List(ty)
+            | DefinedType::FixedLengthList(ty, _)
+            | DefinedType::Option(ty) => visit(*ty),
+            DefinedType::Map(key, value) => [*key, *value].into_iter().for_each(visit),
+            DefinedType::Result { ok, err } => [*ok, *err].into_iter().flatten().for_each(visit),
+            DefinedType::Flags(_)
+            | DefinedType::Enum(_)
+            | DefinedType::Own(_)
+            | DefinedType::Borrow(_) => {}
+        }
+    }
+}
+
 /// A function type.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct FuncType {
@@ -81,30 +102,80 @@ pub struct FuncType {
     pub is_async: bool,
 }
 
-/// The interned types of a component.
+/// The interned types of a component: none names a later one or itself, and none is larger or
+/// deeper than types may be.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(
+    try_from = "IdVec<TypeId, DefinedType>",
+    into = "IdVec<TypeId, DefinedType>"
+)]
 pub struct TypeTable {
     defined: IdVec<TypeId, DefinedType>,
+    /// What is known about each.
+    facts: IdVec<TypeId, TypeFacts>,
     /// The ids of all of them when the next one is interned, which a loaded table never sees: so
     /// loading hashes nothing.
-    #[serde(skip)]
     ids: HashMap<DefinedType, TypeId>,
+}
+
+impl TryFrom<IdVec<TypeId, DefinedType>> for TypeTable {
+    type Error = TypeError;
+
+    fn try_from(defined: IdVec<TypeId, DefinedType>) -> Result<Self, TypeError> {
+        let mut table = TypeTable::default();
+        for ty in &defined {
+            let facts = TypeFacts::of(&table, ty)?;
+            table.facts.push(facts);
+        }
+        table.defined = defined;
+        Ok(table)
+    }
+}
+
+impl From<TypeTable> for IdVec<TypeId, DefinedType> {
+    fn from(table: TypeTable) -> Self {
+        table.defined
+    }
 }
 
 impl TypeTable {
     /// Interns a type.
-    pub fn intern(&mut self, ty: DefinedType) -> Type {
+    ///
+    /// # Errors
+    /// If it is larger or deeper than types may be, or names a type that is not in the table. Types
+    /// of a validated component never are.
+    pub fn intern(&mut self, ty: DefinedType) -> Result<Type, TypeError> {
         if self.ids.len() != self.defined.len() {
             let all = self.defined.iter_with_ids();
             self.ids = all.map(|(id, ty)| (ty.clone(), id)).collect();
         }
-        let defined = &mut self.defined;
-        let id = *self
-            .ids
-            .entry(ty)
-            .or_insert_with_key(|ty| defined.push(ty.clone()));
-        Type::Defined(id)
+        if let Some(id) = self.ids.get(&ty) {
+            return Ok(Type::Defined(*id));
+        }
+        let facts = TypeFacts::of(self, &ty)?;
+        self.facts.push(facts);
+        let id = self.defined.push(ty.clone());
+        self.ids.insert(ty, id);
+        Ok(Type::Defined(id))
+    }
+
+    /// What is known about a type.
+    ///
+    /// # Panics
+    /// If the type is of another table.
+    pub fn facts(&self, ty: Type) -> &TypeFacts {
+        match ty {
+            Type::Defined(id) => &self.facts[id],
+            primitive => TypeFacts::primitive(primitive),
+        }
+    }
+
+    /// What is known about a type, if the table has it.
+    pub(crate) fn find_facts(&self, ty: Type) -> Option<&TypeFacts> {
+        match ty {
+            Type::Defined(id) => self.facts.get(id),
+            primitive => Some(TypeFacts::primitive(primitive)),
+        }
     }
 
     /// The type of that id, if the table has it.

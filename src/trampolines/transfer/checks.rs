@@ -9,7 +9,7 @@
 use super::{Guest, Side};
 use crate::codegen::emitter::Emitter;
 use crate::program::module::CoreSignature;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use trampette_artifact::canonical::{PointerWidth, SizeAlign};
@@ -107,7 +107,7 @@ pub(crate) fn checked_tuple(
     layout: SizeAlign,
 ) -> Result<Value> {
     let pointer = extend_pointer(e, guest, pointer);
-    let bytes = e.i64(i64::from(layout.size));
+    let bytes = size_in_memory(e, guest, layout)?;
     checked_range(e, guest, pointer, bytes, layout.align, TUPLE)
 }
 
@@ -116,11 +116,11 @@ pub(crate) fn checked_tuple(
 pub(super) fn limit_count(
     e: &mut Emitter<'_, '_>,
     count: Value,
-    element_size: u32,
+    element_size: u64,
     limit: u32,
     code: TrapCode,
 ) {
-    let most = e.i64(i64::from(limit / element_size.max(1)));
+    let most = e.size(u64::from(limit) / element_size.max(1));
     let too_many = e
         .builder
         .ins()
@@ -144,17 +144,32 @@ impl Block {
     }
 }
 
-/// `cx.allocate`: new memory of `bytes` (`i64`) bytes, checked.
+/// `cx.allocate`: new memory for a tuple of parameters, checked.
 ///
 /// # Errors
-/// If the guest has no memory or no `realloc`.
+/// If the guest has no memory or no `realloc`, or its memory can never hold the tuple.
 pub(crate) fn allocate(
     e: &mut Emitter<'_, '_>,
     guest: Guest<'_>,
-    align: u32,
-    bytes: Value,
+    layout: SizeAlign,
 ) -> Result<Block> {
-    allocate_for(e, guest, align, bytes, REALLOC)
+    let bytes = size_in_memory(e, guest, layout)?;
+    allocate_for(e, guest, layout.align, bytes, REALLOC)
+}
+
+/// The size of a tuple, which a memory of the guest's width can hold: all that lies in it has an
+/// address then.
+///
+/// # Errors
+/// If it cannot. Flattening has refused such functions.
+fn size_in_memory(e: &mut Emitter<'_, '_>, guest: Guest<'_>, layout: SizeAlign) -> Result<Value> {
+    let (size, width) = (layout.size, guest.width());
+    ensure!(
+        size <= width.most_bytes(),
+        "a tuple of {size} bytes is larger than any memory with {}-bit addresses",
+        8 * width.bytes()
+    );
+    Ok(e.size(size))
 }
 
 /// [`allocate`] for a tuple of parameters that another guest passes.
@@ -166,7 +181,7 @@ pub(crate) fn allocate_tuple(
     guest: Guest<'_>,
     layout: SizeAlign,
 ) -> Result<Block> {
-    let bytes = e.i64(i64::from(layout.size));
+    let bytes = size_in_memory(e, guest, layout)?;
     allocate_for(e, guest, layout.align, bytes, TUPLE)
 }
 

@@ -1,37 +1,14 @@
 //! What is known about types without looking at values: it decides which bookkeeping a trampoline
 //! needs.
 
-use super::lists::Bulk;
-use super::{Guest, Shape};
+use super::Guest;
 use crate::program::{Program, StringEncoding};
-use trampette_artifact::canonical::{
-    MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, flatten_all, record_fields, variant_cases,
-};
+use std::collections::HashSet;
+use trampette_artifact::canonical::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, flatten_all};
+use trampette_artifact::facts::Contents;
 use trampette_artifact::ids::{ComponentInstanceId, ResourceId};
 use trampette_artifact::metadata::Resource;
 use trampette_artifact::types::{DefinedType, Type, TypeTable};
-
-/// Whether `predicate` holds for the type or any type in it.
-fn any(types: &TypeTable, ty: Type, predicate: &mut impl FnMut(Type) -> bool) -> bool {
-    if predicate(ty) {
-        return true;
-    }
-    let Type::Defined(id) = ty else { return false };
-    match &types[id] {
-        DefinedType::List(element) | DefinedType::FixedLengthList(element, _) => {
-            any(types, *element, predicate)
-        }
-        DefinedType::Map(key, value) => {
-            any(types, *key, predicate) || any(types, *value, predicate)
-        }
-        _ => {
-            let fields = record_fields(types, ty).unwrap_or_default();
-            let cases = variant_cases(types, ty).unwrap_or_default();
-            let parts = fields.into_iter().chain(cases.into_iter().flatten());
-            parts.into_iter().any(|ty| any(types, ty, predicate))
-        }
-    }
-}
 
 /// Whether a guest passes parameters of these types as core values, and not in memory.
 pub(crate) fn flat_params(types: &TypeTable, params: &[Type], guest: Guest<'_>) -> bool {
@@ -62,62 +39,62 @@ pub(crate) fn lowers_borrows(
 
 /// Whether values contain pointers: strings, lists, maps. Lowering them calls `realloc`.
 pub(crate) fn contains_pointer(types: &TypeTable, ty: Type) -> bool {
-    any(types, ty, &mut |ty| match ty {
-        Type::String => true,
-        Type::Defined(id) => matches!(&types[id], DefinedType::List(_) | DefinedType::Map(..)),
-        _ => false,
-    })
+    types.facts(ty).contents.pointers
 }
 
 /// Whether values contain strings.
 pub(crate) fn contains_string(types: &TypeTable, ty: Type) -> bool {
-    any(types, ty, &mut |ty| ty == Type::String)
+    types.facts(ty).contents.strings
 }
 
 /// Whether a transfer of such values from the guest to the host takes memory from the arena.
 pub(crate) fn uses_arena(types: &TypeTable, ty: Type, guest: Guest<'_>) -> bool {
-    any(types, ty, &mut |ty| match ty {
-        Type::String => guest.encoding() != StringEncoding::Utf8,
-        Type::Defined(id) => match &types[id] {
-            DefinedType::List(element) => !Bulk::of(types, &Shape::Value(*element)).borrowable(),
-            DefinedType::Map(key, value) => {
-                !Bulk::of(types, &Shape::Tuple(vec![*key, *value])).borrowable()
-            }
-            _ => false,
-        },
-        _ => false,
-    })
+    let contents = types.facts(ty).contents;
+    contents.copied_lists || contents.strings && guest.encoding() != StringEncoding::Utf8
 }
 
 /// Resources of which the types contain owned handles.
 pub(crate) fn owned_resources(types: &TypeTable, all: &[Type]) -> Vec<ResourceId> {
-    resources(types, all, |ty| match ty {
-        DefinedType::Own(resource) => Some(*resource),
-        _ => None,
-    })
+    resources(
+        types,
+        all,
+        |contents| contents.owned,
+        |ty| match ty {
+            DefinedType::Own(resource) => Some(*resource),
+            _ => None,
+        },
+    )
 }
 
 /// Resources of which the types contain borrowed handles.
 pub(crate) fn borrowed_resources(types: &TypeTable, all: &[Type]) -> Vec<ResourceId> {
-    resources(types, all, |ty| match ty {
-        DefinedType::Borrow(resource) => Some(*resource),
-        _ => None,
-    })
+    resources(
+        types,
+        all,
+        |contents| contents.borrowed,
+        |ty| match ty {
+            DefinedType::Borrow(resource) => Some(*resource),
+            _ => None,
+        },
+    )
 }
 
+/// Visits each type once that the types contain and that may hold what is looked for.
 fn resources(
     types: &TypeTable,
     all: &[Type],
+    may_hold: impl Fn(Contents) -> bool,
     which: impl Fn(&DefinedType) -> Option<ResourceId>,
 ) -> Vec<ResourceId> {
     let mut found = Vec::new();
-    for ty in all {
-        any(types, *ty, &mut |ty| {
-            if let Type::Defined(id) = ty {
-                found.extend(which(&types[id]));
-            }
-            false
-        });
+    let mut seen = HashSet::new();
+    let mut open = all.to_vec();
+    while let Some(ty) = open.pop() {
+        let Type::Defined(id) = ty else { continue };
+        if may_hold(types.facts(ty).contents) && seen.insert(id) {
+            found.extend(which(&types[id]));
+            types[id].for_each_part(|part| open.push(part));
+        }
     }
     found.sort_unstable();
     found.dedup();

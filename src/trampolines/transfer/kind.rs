@@ -1,6 +1,6 @@
 //! What carrying a value costs, for listings: nothing beyond registers, copies, checks, or loops.
 
-use trampette_artifact::native::is_bitwise;
+use std::collections::HashSet;
 use trampette_artifact::types::{DefinedType, FuncType, Type, TypeTable};
 
 /// What a transfer does with the contents of strings and lists. Ordered by cost.
@@ -36,33 +36,29 @@ impl TransferKind {
             .unwrap_or_default()
     }
 
-    /// What transferring a value of a type does.
+    /// What transferring a value of a type does. Visits each type once.
     pub fn of(types: &TypeTable, ty: Type) -> TransferKind {
-        let all = |inner: &mut dyn Iterator<Item = Type>| {
-            inner
-                .map(|ty| TransferKind::of(types, ty))
-                .max()
-                .unwrap_or_default()
-        };
-        let id = match ty {
-            Type::String => return TransferKind::BulkAndCheck,
-            Type::Defined(id) => id,
-            _ => return TransferKind::None,
-        };
-        match &types[id] {
-            DefinedType::List(element) => TransferKind::of_elements(types, *element),
-            DefinedType::Map(..) => TransferKind::Loop,
-            DefinedType::FixedLengthList(element, _) => TransferKind::of(types, *element),
-            DefinedType::Record(fields) => all(&mut fields.iter().map(|field| field.ty)),
-            DefinedType::Tuple(elements) => all(&mut elements.iter().copied()),
-            DefinedType::Variant(cases) => all(&mut cases.iter().filter_map(|case| case.ty)),
-            DefinedType::Option(some) => TransferKind::of(types, *some),
-            DefinedType::Result { ok, err } => all(&mut [*ok, *err].into_iter().flatten()),
-            DefinedType::Flags(_)
-            | DefinedType::Enum(_)
-            | DefinedType::Own(_)
-            | DefinedType::Borrow(_) => TransferKind::None,
+        let mut most = TransferKind::None;
+        let mut seen = HashSet::new();
+        let mut open = vec![ty];
+        while let Some(ty) = open.pop() {
+            if !types.facts(ty).contents.pointers {
+                continue;
+            }
+            let Type::Defined(id) = ty else {
+                most = most.max(TransferKind::BulkAndCheck);
+                continue;
+            };
+            match &types[id] {
+                DefinedType::List(element) => {
+                    most = most.max(TransferKind::of_elements(types, *element));
+                }
+                DefinedType::Map(..) => most = TransferKind::Loop,
+                other if seen.insert(id) => other.for_each_part(|part| open.push(part)),
+                _ => {}
+            }
         }
+        most
     }
 
     /// What transferring a list's elements does.
@@ -75,7 +71,7 @@ impl TransferKind {
             _ => false,
         };
         match () {
-            () if is_bitwise(types, element) => TransferKind::Bulk,
+            () if types.facts(element).bitwise => TransferKind::Bulk,
             () if checked_in_bulk => TransferKind::BulkAndCheck,
             () => TransferKind::Loop,
         }
@@ -92,15 +88,17 @@ mod tests {
         let kind = |types: &TypeTable, ty| TransferKind::of(types, ty);
         assert_eq!(kind(&types, Type::U64), TransferKind::None);
         assert_eq!(kind(&types, Type::String), TransferKind::BulkAndCheck);
-        let bytes = types.intern(DefinedType::List(Type::U8));
+        let bytes = types.intern(DefinedType::List(Type::U8)).unwrap();
         assert_eq!(kind(&types, bytes), TransferKind::Bulk);
-        let chars = types.intern(DefinedType::List(Type::Char));
+        let chars = types.intern(DefinedType::List(Type::Char)).unwrap();
         assert_eq!(kind(&types, chars), TransferKind::BulkAndCheck);
-        let strings = types.intern(DefinedType::List(Type::String));
+        let strings = types.intern(DefinedType::List(Type::String)).unwrap();
         assert_eq!(kind(&types, strings), TransferKind::Loop);
-        let pair = types.intern(DefinedType::Tuple(vec![Type::F32, bytes]));
+        let pair = types
+            .intern(DefinedType::Tuple(vec![Type::F32, bytes]))
+            .unwrap();
         assert_eq!(kind(&types, pair), TransferKind::Bulk);
-        let option = types.intern(DefinedType::Option(strings));
+        let option = types.intern(DefinedType::Option(strings)).unwrap();
         assert_eq!(kind(&types, option), TransferKind::Loop);
     }
 }

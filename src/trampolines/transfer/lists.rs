@@ -10,12 +10,9 @@ use anyhow::{Result, bail};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{BlockArg, InstBuilder, Value, types};
 use trampette_artifact::builtin::Builtin;
-use trampette_artifact::canonical::{
-    MAX_LIST_BYTE_LENGTH, PointerWidth, discriminant_size, flags_size,
-};
+use trampette_artifact::canonical::{MAX_LIST_BYTE_LENGTH, discriminant_size, flags_size};
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{DefinedType, Type, TypeTable};
-use trampette_artifact::{canonical, native};
 
 /// What can be done with many elements at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,17 +37,14 @@ pub(super) enum Bulk {
 impl Bulk {
     /// What can be done with elements of that shape.
     pub(super) fn of(types: &TypeTable, element: &Shape) -> Bulk {
-        let bitwise = match element {
-            Shape::Value(ty) => native::is_bitwise(types, *ty),
-            Shape::Tuple(fields) => fields.iter().all(|ty| native::is_bitwise(types, *ty)),
+        let parts = match element {
+            Shape::Value(ty) => std::slice::from_ref(ty),
+            Shape::Tuple(fields) => fields,
         };
-        if bitwise {
+        let parts = || parts.iter().map(|ty| types.facts(*ty));
+        if parts().all(|part| part.bitwise) {
             let whole = Side::Host.size_align(types, element).size;
-            let parts = match element {
-                Shape::Value(ty) => value_bytes(types, *ty),
-                Shape::Tuple(fields) => fields.iter().map(|ty| value_bytes(types, *ty)).sum(),
-            };
-            return match u64::from(whole) == parts {
+            return match whole == parts().map(|part| part.value_bytes).sum::<u64>() {
                 true => Bulk::Plain,
                 false => Bulk::Padded,
             };
@@ -85,19 +79,6 @@ impl Bulk {
             Bulk::Plain | Bulk::Padded | Bulk::Chars | Bulk::Enums(_)
         )
     }
-}
-
-/// Bytes of a bitwise value that are part of it.
-fn value_bytes(types: &TypeTable, ty: Type) -> u64 {
-    if let Some(fields) = canonical::record_fields(types, ty) {
-        return fields.iter().map(|ty| value_bytes(types, *ty)).sum();
-    }
-    if let Type::Defined(id) = ty
-        && let DefinedType::FixedLengthList(element, count) = &types[id]
-    {
-        return value_bytes(types, *element).saturating_mul(u64::from(*count));
-    }
-    u64::from(canonical::size_align(types, ty, PointerWidth::P32).size)
 }
 
 impl Transfer<'_, '_, '_> {
@@ -175,7 +156,7 @@ impl Transfer<'_, '_, '_> {
             .brif(count, fill, &[], done, &[BlockArg::Value(dangling)]);
 
         self.e.start(fill);
-        // At most 2^28 elements of less than 2^32 bytes: the product cannot overflow.
+        // At most 2^28 elements of less than 2^28 bytes: the product cannot overflow.
         let bytes = self.times(count, layout.size);
         let allocated = checks::arena_allocate(self.e, bytes, layout.align);
         self.contents(element, bulk, count, source, allocated)?;
@@ -233,7 +214,7 @@ impl Transfer<'_, '_, '_> {
             }
             Bulk::Flags(labels) => {
                 let size = flags_size(labels);
-                let bytes = self.times(count, size);
+                let bytes = self.times(count, size.into());
                 let mask = (0..8 / size).fold(0, |mask, position| {
                     mask | ((1_u64 << labels) - 1) << (8 * size * position)
                 });
@@ -272,9 +253,9 @@ impl Transfer<'_, '_, '_> {
             Side::Host => Destination::Native(Place::new(to_at)),
         };
         self.shape(element, &mut source, &mut destination)?;
-        let from_step = self.e.i64(i64::from(from_size));
+        let from_step = self.e.size(from_size);
         let next_from = self.e.builder.ins().iadd(from_at, from_step);
-        let to_step = self.e.i64(i64::from(to_size));
+        let to_step = self.e.size(to_size);
         let next_to = self.e.builder.ins().iadd(to_at, to_step);
         let more = self.e.builder.ins().icmp(IntCC::NotEqual, next_from, end);
         self.e.builder.ins().brif(
@@ -290,11 +271,11 @@ impl Transfer<'_, '_, '_> {
     }
 
     /// `count * size`, which the caller knows not to overflow.
-    pub(super) fn times(&mut self, count: Value, size: u32) -> Value {
+    pub(super) fn times(&mut self, count: Value, size: u64) -> Value {
         if size == 1 {
             return count;
         }
-        let size = self.e.i64(i64::from(size));
+        let size = self.e.size(size);
         self.e.builder.ins().imul(count, size)
     }
 }

@@ -48,6 +48,7 @@ use crate::program::{CanonicalOptions, CoreFunc, StringEncoding};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 use trampette_artifact::canonical::{self, Flat, PointerWidth, SizeAlign};
+use trampette_artifact::facts::FlatTypes;
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId};
 use trampette_artifact::native;
 use trampette_artifact::types::{DefinedType, Type, TypeTable};
@@ -128,7 +129,7 @@ impl Side<'_> {
         &self,
         types: &TypeTable,
         fields: &[Type],
-    ) -> (SizeAlign, Vec<u32>) {
+    ) -> (SizeAlign, Vec<u64>) {
         let all = fields.iter().copied();
         match self {
             Side::Guest(guest) => canonical::record_layout(types, all, guest.width()),
@@ -136,7 +137,7 @@ impl Side<'_> {
         }
     }
 
-    fn payload_offset(&self, types: &TypeTable, cases: &[Option<Type>]) -> u32 {
+    fn payload_offset(&self, types: &TypeTable, cases: &[Option<Type>]) -> u64 {
         match self {
             Side::Guest(guest) => canonical::payload_offset(types, cases, guest.width()),
             Side::Host => native::payload_offset(types, cases),
@@ -149,9 +150,8 @@ impl Side<'_> {
             Side::Guest(guest) => guest.width(),
             Side::Host => PointerWidth::P64,
         };
-        let mut flat = Vec::new();
-        canonical::flatten(types, ty, width, usize::MAX, &mut flat);
-        flat
+        let flat = types.facts(ty).flat(width);
+        flat.into_iter().flat_map(FlatTypes::iter).collect()
     }
 }
 
@@ -170,7 +170,7 @@ pub(crate) struct Place {
     /// A native address (`i64`), in linear memory too.
     pub address: Value,
     /// Bytes from there.
-    pub offset: u32,
+    pub offset: u64,
 }
 
 impl Place {
@@ -179,11 +179,10 @@ impl Place {
         Place { address, offset: 0 }
     }
 
-    fn plus(self, offset: u32) -> Self {
+    fn plus(self, offset: u64) -> Self {
         Place {
             address: self.address,
-            // Sizes of huge fixed-length lists are saturated, and no value of them fits any memory.
-            offset: self.offset.saturating_add(offset),
+            offset: self.offset + offset,
         }
     }
 }
@@ -224,7 +223,7 @@ pub(crate) enum Source<'s> {
 
 impl Source<'_> {
     /// The field at `offset`; the next values if flat.
-    fn at(&mut self, offset: u32) -> Source<'_> {
+    fn at(&mut self, offset: u64) -> Source<'_> {
         match self {
             Source::Flat(values) => Source::Flat(values),
             Source::Guest(place) => Source::Guest(place.plus(offset)),
@@ -246,7 +245,7 @@ pub(crate) enum Destination<'d> {
 
 impl Destination<'_> {
     /// The field at `offset`; the next values if flat.
-    fn at(&mut self, offset: u32) -> Destination<'_> {
+    fn at(&mut self, offset: u64) -> Destination<'_> {
         match self {
             Destination::Flat(values) => Destination::Flat(values),
             Destination::Guest(place) => Destination::Guest(place.plus(offset)),
@@ -462,7 +461,7 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
         if place.offset == 0 {
             return place.address;
         }
-        let offset = self.e.i64(i64::from(place.offset));
+        let offset = self.e.size(place.offset);
         self.e.builder.ins().iadd(place.address, offset)
     }
 }

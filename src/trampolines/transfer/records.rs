@@ -55,8 +55,9 @@ impl Transfer<'_, '_, '_> {
         let from_size = self.from.size_align(types, &shape).size;
         let to_size = self.to.size_align(types, &shape).size;
         for index in 0..count {
-            let mut source = from.at(index.saturating_mul(from_size));
-            let mut destination = to.at(index.saturating_mul(to_size));
+            let index = u64::from(index);
+            let mut source = from.at(index * from_size);
+            let mut destination = to.at(index * to_size);
             self.value(element, &mut source, &mut destination)?;
         }
         Ok(())

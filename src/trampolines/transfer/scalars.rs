@@ -190,7 +190,7 @@ impl Transfer<'_, '_, '_> {
     /// checked.
     pub(super) fn read_pair(&mut self, from: &mut Source<'_>) -> (Value, Value) {
         let side = self.from;
-        let mut one = |offset: u32| match from.at(offset) {
+        let mut one = |offset: u64| match from.at(offset) {
             Source::Flat(values) => {
                 let value = values.take();
                 match side {
@@ -279,9 +279,9 @@ impl Transfer<'_, '_, '_> {
     }
 }
 
-fn length_offset(side: Side<'_>) -> u32 {
+fn length_offset(side: Side<'_>) -> u64 {
     match side {
-        Side::Guest(guest) => guest.width().bytes(),
-        Side::Host => SLICE_LENGTH_OFFSET,
+        Side::Guest(guest) => guest.width().bytes().into(),
+        Side::Host => SLICE_LENGTH_OFFSET.into(),
     }
 }

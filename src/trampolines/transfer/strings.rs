@@ -81,7 +81,7 @@ impl Transfer<'_, '_, '_> {
         units: Value,
         unit: u32,
     ) -> Result<Value> {
-        let bytes = self.times(units, unit);
+        let bytes = self.times(units, unit.into());
         // In `latin1+utf16`, Latin-1 is aligned to 2 as well.
         let align = match guest.encoding() {
             StringEncoding::Utf8 => 1,
@@ -375,7 +375,7 @@ impl Transfer<'_, '_, '_> {
         self.e.builder.ins().brif(units, fill, &[], done, &empty);
         self.e.start(fill);
         // At most 2^28 units: the product cannot overflow.
-        let room = self.times(units, growth);
+        let room = self.times(units, growth.into());
         let to = checks::arena_allocate(self.e, room, 1);
         let bytes = transcode(self, to);
         let full = [to, bytes].map(BlockArg::Value);

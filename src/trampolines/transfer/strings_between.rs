@@ -254,7 +254,7 @@ impl Transfer<'_, '_, '_> {
             |_| Ok((block.pointer, units)),
             |t| {
                 let (rest, growth, transcoder) = rest(t, written);
-                let worst = t.times(units, growth);
+                let worst = t.times(units, growth.into());
                 let block = t.string_reallocate(target, block, units, 1, worst)?;
                 let count = t.e.builder.ins().isub(units, written);
                 let to = t.e.builder.ins().iadd(block.address, written);

@@ -86,11 +86,11 @@ pub struct Func {
 struct CallLayout {
     /// The types of the parameters, and where they are in the native struct, which has this size in
     /// bytes.
-    params: Box<[(Type, u32)]>,
-    params_size: u32,
+    params: Box<[(Type, u64)]>,
+    params_size: u64,
     /// The type of the result, and its size in bytes.
     result: Option<Type>,
-    result_size: u32,
+    result_size: u64,
     is_async: bool,
 }
 

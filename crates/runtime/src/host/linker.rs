@@ -392,9 +392,15 @@ mod tests {
             .into(),
             ..Metadata::default()
         };
-        let own = metadata.types.intern(DefinedType::Own(ResourceId(0)));
-        let borrow = metadata.types.intern(DefinedType::Borrow(ResourceId(0)));
-        let bytes = metadata.types.intern(DefinedType::List(Type::U8));
+        let own = metadata
+            .types
+            .intern(DefinedType::Own(ResourceId(0)))
+            .unwrap();
+        let borrow = metadata
+            .types
+            .intern(DefinedType::Borrow(ResourceId(0)))
+            .unwrap();
+        let bytes = metadata.types.intern(DefinedType::List(Type::U8)).unwrap();
         metadata.imports = vec![
             import(&["wasi:cli/stdout@0.2.6", "get-stdout"], &[], Some(own)),
             import(

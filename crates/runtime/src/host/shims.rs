@@ -206,7 +206,7 @@ struct DynamicImport {
     component: Component,
     import: ImportId,
     resources: Arc<[ResourceType]>,
-    offsets: Vec<u32>,
+    offsets: Vec<u64>,
 }
 
 /// # Safety

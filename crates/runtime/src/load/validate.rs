@@ -10,6 +10,7 @@ use trampette_artifact::layout::{
 use trampette_artifact::metadata::{
     CoreExportItem, CoreGlobalPlace, ExportItem, MemoryPlace, Metadata, Resource,
 };
+use trampette_artifact::native;
 use trampette_artifact::types::{DefinedType, FuncType, Type};
 
 /// Most slabs that fit the address space with room for others.
@@ -81,6 +82,12 @@ fn check_function(metadata: &Metadata, ty: &FuncType) -> Result<()> {
     for ty in all {
         check_type(metadata, ty, usize::MAX)?;
     }
+    let params = ty.params.iter().map(|param| param.ty);
+    let size = native::record_layout(&metadata.types, params).0.size;
+    ensure!(
+        size < native::MAX_STRUCT_SIZE,
+        "parameters of {size} bytes are more than the host exchanges"
+    );
     Ok(())
 }
 

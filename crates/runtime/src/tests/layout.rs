@@ -49,28 +49,30 @@ impl Wit for () {
 impl<T: Wit> Wit for Vec<T> {
     fn wit(types: &mut TypeTable) -> Type {
         let element = T::wit(types);
-        types.intern(DefinedType::List(element))
+        types.intern(DefinedType::List(element)).unwrap()
     }
 }
 
 impl<T: Wit, const N: usize> Wit for [T; N] {
     fn wit(types: &mut TypeTable) -> Type {
         let element = T::wit(types);
-        types.intern(DefinedType::FixedLengthList(element, N as u32))
+        types
+            .intern(DefinedType::FixedLengthList(element, N as u32))
+            .unwrap()
     }
 }
 
 impl<T: Wit> Wit for Option<T> {
     fn wit(types: &mut TypeTable) -> Type {
         let some = T::wit(types);
-        types.intern(DefinedType::Option(some))
+        types.intern(DefinedType::Option(some)).unwrap()
     }
 }
 
 impl<T: Wit, E: Wit> Wit for Result<T, E> {
     fn wit(types: &mut TypeTable) -> Type {
         let (ok, err) = (T::optional(types), E::optional(types));
-        types.intern(DefinedType::Result { ok, err })
+        types.intern(DefinedType::Result { ok, err }).unwrap()
     }
 }
 
@@ -79,7 +81,7 @@ macro_rules! tuple {
         impl<$($ty: Wit),+> Wit for ($($ty,)+) {
             fn wit(types: &mut TypeTable) -> Type {
                 let fields = vec![$($ty::wit(types)),+];
-                types.intern(DefinedType::Tuple(fields))
+                types.intern(DefinedType::Tuple(fields)).unwrap()
             }
         }
     };
@@ -94,7 +96,7 @@ struct Host;
 
 impl Wit for Resource<Host> {
     fn wit(types: &mut TypeTable) -> Type {
-        types.intern(DefinedType::Own(ResourceId(0)))
+        types.intern(DefinedType::Own(ResourceId(0))).unwrap()
     }
 }
 
@@ -153,14 +155,16 @@ fn names(names: &[&str]) -> Vec<String> {
 
 impl Wit for Kind {
     fn wit(types: &mut TypeTable) -> Type {
-        types.intern(DefinedType::Enum(names(&["hard-link", "sym-link"])))
+        types
+            .intern(DefinedType::Enum(names(&["hard-link", "sym-link"])))
+            .unwrap()
     }
 }
 
 impl Wit for Access {
     fn wit(types: &mut TypeTable) -> Type {
         let all = ["a", "b", "c", "d", "e", "f", "g", "h", "read-write"];
-        types.intern(DefinedType::Flags(names(&all)))
+        types.intern(DefinedType::Flags(names(&all))).unwrap()
     }
 }
 
@@ -176,7 +180,9 @@ impl Wit for Link {
             name: name.to_string(),
             ty,
         };
-        types.intern(DefinedType::Record(fields.map(field).to_vec()))
+        types
+            .intern(DefinedType::Record(fields.map(field).to_vec()))
+            .unwrap()
     }
 }
 
@@ -192,7 +198,9 @@ impl Wit for Address {
             name: name.to_string(),
             ty,
         };
-        types.intern(DefinedType::Variant(cases.map(case).to_vec()))
+        types
+            .intern(DefinedType::Variant(cases.map(case).to_vec()))
+            .unwrap()
     }
 }
 
@@ -200,10 +208,12 @@ tuple!(A B C D);
 
 impl Wit for Only {
     fn wit(types: &mut TypeTable) -> Type {
-        types.intern(DefinedType::Variant(vec![Case {
-            name: "this".to_string(),
-            ty: None,
-        }]))
+        types
+            .intern(DefinedType::Variant(vec![Case {
+                name: "this".to_string(),
+                ty: None,
+            }]))
+            .unwrap()
     }
 }
 
@@ -424,8 +434,11 @@ fn views_borrow() {
 fn dynamic_values_are_checked() {
     let mut metadata = metadata();
     let link = Link::wit(&mut metadata.types);
-    let list = metadata.types.intern(DefinedType::List(link));
-    let own = metadata.types.intern(DefinedType::Own(ResourceId(0)));
+    let list = metadata.types.intern(DefinedType::List(link)).unwrap();
+    let own = metadata
+        .types
+        .intern(DefinedType::Own(ResourceId(0)))
+        .unwrap();
     let resources = resources();
     let mut keep = KeepAlive::default();
     let mut error = |ty, val: Val| {
@@ -470,7 +483,7 @@ fn checks_name_the_place() {
     }
     let mut metadata = metadata();
     let link = Link::wit(&mut metadata.types);
-    let links = metadata.types.intern(DefinedType::List(link));
+    let links = metadata.types.intern(DefinedType::List(link)).unwrap();
     let resources = resources();
     let cx = TypeContext::new(&metadata, &resources);
     let error = |result: anyhow::Result<()>| format!("{:#}", result.unwrap_err());

@@ -20,7 +20,7 @@ impl NativeBuffer {
 
     /// Room for so many bytes, zero and aligned to 8.
     #[inline]
-    pub(crate) fn zeroed(bytes: u32) -> NativeBuffer {
+    pub(crate) fn zeroed(bytes: u64) -> NativeBuffer {
         const ZERO: MaybeUninit<u64> = MaybeUninit::new(0);
         match (bytes as usize).div_ceil(8) {
             0..=4 => {
@@ -35,7 +35,7 @@ impl NativeBuffer {
 
     /// The same for what is written before it is read: a small one is not initialised.
     #[inline]
-    pub(crate) fn uninit(bytes: u32) -> NativeBuffer {
+    pub(crate) fn uninit(bytes: u64) -> NativeBuffer {
         match (bytes as usize).div_ceil(8) {
             0..=Self::SMALL => NativeBuffer::Small([MaybeUninit::uninit(); Self::SMALL]),
             _ => NativeBuffer::zeroed(bytes),

@@ -376,7 +376,7 @@ mod tests {
         };
         metadata.resources = ["mine", "file", "dir"].map(name).to_vec().into();
         let own = |index| DefinedType::Own(ResourceId(index));
-        let [mine, file, dir] = [0, 1, 2].map(|index| metadata.types.intern(own(index)));
+        let [mine, file, dir] = [0, 1, 2].map(|index| metadata.types.intern(own(index)).unwrap());
         let resources = [
             ResourceType::Guest(ResourceId(0)),
             ResourceType::Host(TypeId::of::<u8>()),

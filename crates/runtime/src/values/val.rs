@@ -251,7 +251,7 @@ impl<'a> NativeReader<'a> {
     ) -> Result<Vec<Val>> {
         let (_, offsets) = native::record_layout(&self.metadata.types, types.clone());
         // SAFETY: the caller's promise: every field is at its offset.
-        let field = |(ty, offset): (Type, u32)| unsafe { self.read(ty, from.add(offset as usize)) };
+        let field = |(ty, offset): (Type, u64)| unsafe { self.read(ty, from.add(offset as usize)) };
         types.zip(offsets).map(field).collect()
     }
 
