@@ -36,22 +36,37 @@ impl Artifact {
     }
 
     /// Writes the file: to a temporary one beside it first, which then takes its name, so that
-    /// nobody ever sees half of it.
+    /// nobody ever sees half of it. What is no regular file (a device, a named pipe) is never
+    /// replaced: it is written to.
     ///
     /// # Errors
-    /// If the directory cannot be written; nothing stays behind.
+    /// If the directory cannot be written; nothing stays behind. The message names `path`.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let write = || -> io::Result<()> {
-            let (temporary, file) = create_beside(path)?;
-            let written = fill(file, &self.bytes).and_then(|()| fs::rename(&temporary, path));
-            written.inspect_err(|_| {
-                // The first error is the one to tell.
-                let _ = fs::remove_file(&temporary);
-            })
-        };
-        write().with_context(|| format!("cannot write {}", path.display()))
+        write_file(path.as_ref(), &self.bytes)
     }
+}
+
+/// Writes a file as [`Artifact::write`] does.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || match fs::metadata(path) {
+        // Where a link leads, not the link.
+        Ok(found) if found.is_file() => replace(&fs::canonicalize(path)?, bytes),
+        Ok(found) if found.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+        Ok(_) => fill(File::options().write(true).open(path)?, bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(path, bytes),
+        Err(error) => Err(error),
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Puts a new file in the place of `path`, if there is one.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (temporary, file) = create_beside(path)?;
+    let written = fill(file, bytes).and_then(|()| fs::rename(&temporary, path));
+    written.inspect_err(|_| {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 /// A new, empty file in the directory of `path`, under a name that no other process and no other

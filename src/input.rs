@@ -1,7 +1,11 @@
 //! Telling inputs apart by their first bytes, and wrapping preview-1 modules into components.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use object::Object;
+use object::read::elf::ElfFile64;
+use std::io::Read;
 use std::path::Path;
+use trampette_artifact::header::section;
 
 /// What a file holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,14 +37,39 @@ const ELF: &[u8] = b"\x7fELF";
 const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 
-/// Reads a file and tells what it is; text is assembled, and a core module that targets preview 1
-/// is wrapped.
+/// Reads a file, or standard input for `-`.
 ///
 /// # Errors
-/// If the file cannot be read or is none of the inputs that Trampette takes; the message names it.
+/// If it cannot be read; the message names it.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    if is_standard(path) {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut bytes);
+        return read.map(|_| bytes).context("cannot read standard input");
+    }
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Whether a path stands for standard input or output.
+pub fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// What messages call an input.
+pub fn name(path: &Path) -> String {
+    match is_standard(path) {
+        true => "standard input".to_string(),
+        false => path.display().to_string(),
+    }
+}
+
+/// Reads a file, or standard input for `-`, and tells what it is; text is assembled, and a core
+/// module that targets preview 1 is wrapped.
+///
+/// # Errors
+/// If it cannot be read or is none of the inputs that Trampette takes; the message names it.
 pub fn read(path: &Path) -> Result<Input> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    classify(bytes).with_context(|| path.display().to_string())
+    classify_named(read_bytes(path)?, Some(path)).with_context(|| name(path))
 }
 
 /// Tells what bytes are; see [`read`].
@@ -48,16 +77,25 @@ pub fn read(path: &Path) -> Result<Input> {
 /// # Errors
 /// See [`read`].
 pub fn classify(bytes: Vec<u8>) -> Result<Input> {
+    classify_named(bytes, None)
+}
+
+/// [`classify`], with the path for messages about text.
+fn classify_named(bytes: Vec<u8>, path: Option<&Path>) -> Result<Input> {
     if bytes.is_empty() {
         bail!("the file is empty");
     }
     if bytes.starts_with(ELF) {
+        ensure!(
+            has_identification(&bytes),
+            "an ELF file, but not an artifact of Trampette, or a damaged one"
+        );
         return Ok(Input::Artifact(bytes));
     }
     let binary = if bytes.starts_with(WASM) {
         bytes
     } else {
-        assemble(&bytes)?
+        assemble(&bytes, path)?
     };
     if binary.get(4..8) == Some(CORE_VERSION) {
         let (imports, _) = module_interface(&binary).unwrap_or_default();
@@ -69,8 +107,44 @@ pub fn classify(bytes: Vec<u8>) -> Result<Input> {
     Ok(Input::Component(binary))
 }
 
-/// Assembles component text.
-fn assemble(bytes: &[u8]) -> Result<Vec<u8>> {
+/// Whether an ELF file says what made it, as artifacts do.
+fn has_identification(bytes: &[u8]) -> bool {
+    let file = ElfFile64::<object::Endianness>::parse(bytes);
+    file.is_ok_and(|file| file.section_by_name(section::ID).is_some())
+}
+
+/// Reads an artifact.
+///
+/// # Errors
+/// If it cannot be read or is something else; the message names it and says what to do.
+pub fn read_artifact(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read_bytes(path)?;
+    let name = name(path);
+    ensure!(
+        bytes.starts_with(ELF),
+        "{name}: not an artifact of Trampette; compile it first: trampette compile {name}"
+    );
+    ensure!(
+        has_identification(&bytes),
+        "{name}: an ELF file, but not an artifact of Trampette, or a damaged one"
+    );
+    Ok(bytes)
+}
+
+/// Reads a core module, in binary or text.
+///
+/// # Errors
+/// If it cannot be read or its text is wrong; the message names it.
+pub fn read_core_module(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read_bytes(path)?;
+    match bytes.starts_with(WASM) {
+        true => Ok(bytes),
+        false => assemble(&bytes, Some(path)).with_context(|| name(path)),
+    }
+}
+
+/// Assembles text.
+fn assemble(bytes: &[u8], path: Option<&Path>) -> Result<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| {
         let start = text.trim_start();
         start.starts_with('(') || start.starts_with(';')
@@ -80,10 +154,10 @@ fn assemble(bytes: &[u8]) -> Result<Vec<u8>> {
             "neither a WebAssembly component (binary or text) nor a compiled artifact: unknown first bytes"
         );
     };
-    match wat::parse_str(text) {
-        Ok(binary) => Ok(binary),
-        Err(error) => bail!("cannot assemble the component text: {error}"),
-    }
+    wat::parse_str(text).map_err(|mut error| {
+        error.set_path(path.map_or("text".to_string(), name));
+        anyhow!("cannot assemble the text: {error}")
+    })
 }
 
 /// Makes a component from a core module that targets WASI preview 1.
@@ -138,10 +212,8 @@ mod tests {
 
     #[test]
     fn inputs_are_told_apart_by_their_first_bytes() {
-        assert!(matches!(
-            classify(b"\x7fELF....".to_vec()),
-            Ok(Input::Artifact(_))
-        ));
+        let message = |bytes: &[u8]| format!("{:#}", classify(bytes.to_vec()).unwrap_err());
+        assert!(message(b"\x7fELF....").starts_with("an ELF file, but not an artifact"));
         assert!(matches!(
             classify(b"(component)".to_vec()),
             Ok(Input::Component(_))
@@ -150,7 +222,6 @@ mod tests {
             classify(b"\0asm\x0d\0\x01\0".to_vec()),
             Ok(Input::Component(_))
         ));
-        let message = |bytes: &[u8]| format!("{:#}", classify(bytes.to_vec()).unwrap_err());
         assert_eq!(message(b""), "the file is empty");
         assert!(message(b"random").contains("unknown first bytes"));
         for module in [&b"\0asm\x01\0\0\0"[..], b"(module)"] {

@@ -132,7 +132,7 @@ impl TargetCpu {
     ];
 
     /// The name on the command line.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             TargetCpu::V2 => "x86-64-v2",
             TargetCpu::V3 => "x86-64-v3",

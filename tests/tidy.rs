@@ -194,6 +194,41 @@ fn no_parameter_is_a_bool() {
     expect_nothing(wrong);
 }
 
+/// The macros panic where a reader is gone or a disk is full.
+#[test]
+fn one_file_writes_to_standard_output_and_error() {
+    let macros = ["print", "println", "eprint", "eprintln", "dbg"];
+    let mut wrong = Vec::new();
+    for file in rust_files() {
+        let ours = file.path.starts_with("src/") || file.path.contains("/src/");
+        let apart = ["bench/", "fuzz/"]
+            .iter()
+            .any(|top| file.path.starts_with(top));
+        if !ours || apart || file.path.ends_with("tests.rs") || file.path.contains("/tests/") {
+            continue;
+        }
+        let tokens = source::tokens(&file);
+        let mut index = 0;
+        while index + 1 < tokens.len() {
+            if rooms::is_test_attribute(&tokens[index..]) {
+                index = rooms::after_item(&tokens, index);
+                continue;
+            }
+            if let [Token::Ident(name, line), next, ..] = &tokens[index..]
+                && macros.contains(&name.as_str())
+                && next.is_punct('!')
+            {
+                wrong.push(format!(
+                    "{}:{line}: `{name}!`; `trampette_runner::output` prints without panics",
+                    file.path
+                ));
+            }
+            index += 1;
+        }
+    }
+    expect_nothing(wrong);
+}
+
 #[test]
 fn no_path_of_a_machine() {
     // Spelt in two parts, so that this file is no example of it.

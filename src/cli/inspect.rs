@@ -1,6 +1,7 @@
 //! `trampette inspect`: what a component or an artifact consists of.
 
 use super::compile::CodeArguments;
+use super::files::{self, Contents};
 use crate::component::ParseOptions;
 use crate::emit::symbol_kind;
 use crate::input::{self, Input};
@@ -14,13 +15,14 @@ use object::read::elf::{ElfFile64, FileHeader};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use trampette_artifact::header::{Identification, section};
 use trampette_artifact::ids::{ExportId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::metadata::{
     CoreExportItem, CoreFuncType, CoreInterface, CoreValueType, ExportItem, Metadata, Resource,
 };
+use trampette_runner::output;
 
 /// Arguments of `trampette inspect`.
 #[derive(Args)]
@@ -37,58 +39,72 @@ pub(super) struct InspectArguments {
 /// Prints a description.
 pub(super) fn inspect(arguments: &InspectArguments) -> Result<()> {
     let mut plan = String::new();
-    let artifact = match input::read(&arguments.input)? {
+    let path = &arguments.input;
+    if let Some(graph) = &arguments.graph {
+        let inputs = [path.as_path()].into_iter().chain(arguments.code.inputs());
+        files::check_output(graph, Contents::Text(""), inputs)?;
+    }
+    let input = input::read(path)?;
+    match &input {
+        Input::Artifact(_) => arguments.code.refuse_for_artifact(path)?,
+        input => arguments.code.check_core_modules(input)?,
+    }
+    let artifact = match input {
         Input::Artifact(_) if arguments.graph.is_some() => {
             bail!(
                 "{}: an artifact does not keep its plan; draw the component's",
-                arguments.input.display()
+                input::name(path)
             )
         }
         Input::CoreModule(_) if arguments.graph.is_some() => {
-            bail!(
-                "{}: a core module has no plan to draw",
-                arguments.input.display()
-            )
+            bail!("{}: a core module has no plan to draw", input::name(path))
         }
         input @ (Input::Artifact(_) | Input::CoreModule(_)) => input
             .into_artifact(&arguments.code.options())
-            .with_context(|| arguments.input.display().to_string())?,
+            .with_context(|| input::name(path))?,
         Input::Component(wasm) => {
             let options = arguments.code.options();
-            let graph = arguments.graph.as_deref();
-            let (artifact, trampolines) = compile(&wasm, &options, graph)
-                .with_context(|| arguments.input.display().to_string())?;
-            plan = trampolines;
-            artifact
+            let compiled = compile(&wasm, &options).with_context(|| input::name(path))?;
+            if let Some(graph) = &arguments.graph {
+                files::write(graph, Contents::Text(&draw(&compiled.dot)?))?;
+                // The drawing has standard output to itself.
+                if input::is_standard(graph) {
+                    return Ok(());
+                }
+            }
+            plan = compiled.trampolines;
+            compiled.artifact
         }
     };
     let description = describe(&artifact);
-    let description = description.with_context(|| arguments.input.display().to_string())?;
+    let description = description.with_context(|| input::name(path))?;
     if let Some(wit) = &description.wit {
-        super::print(&format!("{wit}\n"))?;
+        output::print(&format!("{wit}\n"))?;
     }
-    super::print(&plan)?;
-    super::print(&description.text)
+    output::print(&plan)?;
+    output::print(&description.text)
 }
 
-/// Compiles a component and draws its plan; the artifact, and the trampolines as text.
-fn compile(
-    wasm: &[u8],
-    options: &CompileOptions,
-    graph: Option<&Path>,
-) -> Result<(Vec<u8>, String)> {
+/// A compiled component, with what its artifact does not keep.
+struct Compiled {
+    artifact: Vec<u8>,
+    /// Its trampolines as text.
+    trampolines: String,
+    /// Its plan as a graph in the DOT language.
+    dot: String,
+}
+
+fn compile(wasm: &[u8], options: &CompileOptions) -> Result<Compiled> {
     crate::in_thread_pool(options, || {
         let (input, parse_options) = ParseOptions::of(options, wasm);
         let Parsed { program, interface } = crate::parse(wasm, &input, &parse_options, options)?;
         let watch = crate::report::Stopwatch::start();
         let artifact = crate::compile_parsed(wasm, &program, interface, options, watch)?;
-        if let Some(path) = graph {
-            let svg = draw(&program.dot())?;
-            std::fs::write(path, svg)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
-        let trampolines = trampolines(&program, artifact.bytes())?;
-        Ok((artifact.into_bytes(), trampolines))
+        Ok(Compiled {
+            trampolines: trampolines(&program, artifact.bytes())?,
+            dot: program.dot(),
+            artifact: artifact.into_bytes(),
+        })
     })
 }
 

@@ -4,38 +4,52 @@ use super::compile::{CodeArguments, progress_bar};
 use crate::input::{self, Input};
 use anyhow::{Context, Result};
 use clap::Args;
-use std::path::PathBuf;
 use trampette_runner::GuestArguments;
+use trampette_runner::grants::Subject;
 use trampette_runtime::Component;
 
 /// Arguments of `trampette run`.
 #[derive(Args)]
+#[command(override_usage = "trampette run [OPTIONS] <INPUT> [ARGUMENTS]...")]
 pub(super) struct RunArguments {
     #[command(flatten)]
     guest: GuestArguments,
     #[command(flatten)]
     code: CodeArguments,
-    /// A component or core module, which is compiled in memory first, or an artifact.
-    input: PathBuf,
-    /// The guest's arguments.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    #[command(flatten)]
+    subject: Subject,
 }
 
 /// Runs; gives the process's exit code.
-pub(super) fn run(arguments: RunArguments) -> Result<u8> {
-    let path = &arguments.input;
+pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
+    let path = arguments.subject.input();
     let artifact = match input::read(path)? {
-        Input::Artifact(bytes) => bytes,
+        Input::Artifact(bytes) => {
+            arguments.code.refuse_for_artifact(path)?;
+            bytes
+        }
         input => {
-            let progress = progress_bar(&format!("compiling {}", path.display()));
+            arguments.code.check_core_modules(&input)?;
+            let progress = progress_bar(&format!("compiling {}", input::name(path)));
             let artifact = input.into_artifact(&arguments.code.options());
             progress.finish_and_clear();
-            artifact.with_context(|| path.display().to_string())?
+            artifact.with_context(|| input::name(path))?
         }
     };
-    let component = Component::from_bytes(&artifact).with_context(|| path.display().to_string())?;
+    let component = Component::from_bytes(&artifact).with_context(|| input::name(path))?;
     drop(artifact);
-    let program = path.file_name().unwrap_or_default().to_string_lossy();
-    trampette_runner::run(&component, &arguments.guest, &program, &arguments.arguments)
+    trampette_runner::run(&component, &arguments.guest, &arguments.subject)
+}
+
+#[cfg(test)]
+impl RunArguments {
+    /// The guest's arguments.
+    pub(super) fn left_to_the_guest(&self) -> Vec<String> {
+        self.subject.arguments().unwrap()
+    }
+
+    /// Everything but the subject, as text.
+    pub(super) fn options(&self) -> String {
+        format!("{:?} {:?}", self.guest, self.code.options())
+    }
 }

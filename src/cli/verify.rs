@@ -1,8 +1,10 @@
 //! `trampette verify`: proves what can be proved of artifacts.
 
+use crate::input;
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
+use trampette_runner::output;
 
 /// Arguments of `trampette verify`.
 #[derive(Args)]
@@ -21,9 +23,9 @@ pub(super) fn verify(arguments: &VerifyArguments) -> Result<u8> {
     let mut code = 0;
     for path in &arguments.paths {
         match verify_file(path) {
-            Ok(summary) => super::print(&format!("{}: {summary}\n", path.display()))?,
+            Ok(summary) => output::print(&format!("{}: {summary}\n", input::name(path)))?,
             Err(error) => {
-                eprintln!("error: {}: {error:#}", path.display());
+                output::error(&error);
                 code = 1;
             }
         }
@@ -32,6 +34,6 @@ pub(super) fn verify(arguments: &VerifyArguments) -> Result<u8> {
 }
 
 fn verify_file(path: &Path) -> Result<crate::verify::Summary> {
-    let bytes = std::fs::read(path).context("cannot read the file")?;
-    crate::verify::verify(&bytes)
+    let bytes = input::read_artifact(path)?;
+    crate::verify::verify(&bytes).with_context(|| input::name(path))
 }

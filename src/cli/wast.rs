@@ -7,6 +7,7 @@ use clap::Args;
 use rayon::prelude::*;
 use serde_json::json;
 use std::path::PathBuf;
+use trampette_runner::output;
 
 /// Arguments of `trampette wast`.
 #[derive(Args)]
@@ -58,7 +59,8 @@ pub(super) fn wast(arguments: &WastArguments) -> Result<u8> {
             continue;
         }
         for (directive, message) in report.failures() {
-            println!("{}:{}: {message}", path.display(), directive.line);
+            let line = directive.line;
+            output::print(&format!("{}:{line}: {message}\n", path.display()))?;
         }
     }
     let Totals {
@@ -67,11 +69,12 @@ pub(super) fn wast(arguments: &WastArguments) -> Result<u8> {
         skipped,
     } = totals;
     match arguments.json {
-        true => println!(
-            "{}",
-            json!({ "files": reports, "passed": passed, "failed": failed, "skipped": skipped })
-        ),
-        false => println!("{passed} passed, {failed} failed, {skipped} skipped"),
+        true => super::print_json(
+            &json!({ "files": reports, "passed": passed, "failed": failed, "skipped": skipped }),
+        )?,
+        false => output::print(&format!(
+            "{passed} passed, {failed} failed, {skipped} skipped\n"
+        ))?,
     }
     Ok(u8::from(failed > 0))
 }

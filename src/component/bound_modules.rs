@@ -8,6 +8,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::HashMap;
 use std::ops::Range;
 use trampette_artifact::ids::ModuleId;
+#[cfg(feature = "cli")]
+use wasmparser::Payload;
 use wasmparser::component_types::{ComponentEntityType, ModuleType};
 use wasmparser::types::{EntityType, TypesRef};
 use wasmparser::{MemoryType, Parser, TableType, Validator};
@@ -61,6 +63,50 @@ fn declared_type<'t>(types: TypesRef<'t>, path: &[&str]) -> Option<&'t ModuleTyp
         ComponentEntityType::Module(id) => types.get(id),
         _ => None,
     }
+}
+
+/// The names by which core modules can be bound to what a component imports.
+///
+/// # Errors
+/// If the component is not valid.
+#[cfg(feature = "cli")]
+pub(crate) fn names_of_imports(wasm: &[u8]) -> Result<Vec<String>> {
+    let mut validator = Validator::new_with_features(super::parse::features());
+    let types = validator
+        .validate_all(wasm)
+        .map_err(|error| anyhow!("{error}"))?;
+    let types = types.as_ref();
+    let mut names = Vec::new();
+    let (mut depth, mut open) = (0, Vec::new());
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.map_err(|error| anyhow!("{error}"))? {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    let name = import.map_err(|error| anyhow!("{error}"))?.name.name;
+                    if let Some(item) = types.component_item_for_import(name) {
+                        open.push((name.to_string(), item.ty));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    while let Some((name, ty)) = open.pop() {
+        match ty {
+            ComponentEntityType::Module(_) => names.push(name),
+            ComponentEntityType::Instance(id) => {
+                if let Some(instance) = types.get(id) {
+                    let items = instance.exports.iter();
+                    open.extend(items.map(|(inner, item)| (format!("{name}#{inner}"), item.ty)));
+                }
+            }
+            _ => {}
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Reads the module at `range` of the input.

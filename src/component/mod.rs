@@ -23,4 +23,6 @@ mod tests;
 mod types;
 pub(crate) mod wit;
 
+#[cfg(feature = "cli")]
+pub(crate) use bound_modules::names_of_imports;
 pub(crate) use parse::{ParseOptions, parse_component, validate};

@@ -253,7 +253,7 @@ fn names_in_braces(tokens: &[Token], base: &[String]) -> Vec<Vec<String>> {
 }
 
 /// Whether an attribute `#[cfg(test)]` or `#[test]` begins here.
-fn is_test_attribute(tokens: &[Token]) -> bool {
+pub fn is_test_attribute(tokens: &[Token]) -> bool {
     let [
         Token::Punct('#'),
         Token::Open('['),
@@ -270,7 +270,7 @@ fn is_test_attribute(tokens: &[Token]) -> bool {
 }
 
 /// The index behind the item that an attribute at `start` belongs to.
-fn after_item(tokens: &[Token], start: usize) -> usize {
+pub fn after_item(tokens: &[Token], start: usize) -> usize {
     let mut index = after_group(tokens, start + 1);
     while index < tokens.len() {
         match &tokens[index] {

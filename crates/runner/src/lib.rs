@@ -2,14 +2,23 @@
 //! calls.
 //!
 //! This is what `trampette run` and the compiler-free `trampette-run` share.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `grants` | what a guest is given: directories, variables, arguments |
+//! | `wave`, `core_wave` | values and calls as text |
+//! | `output` | whatever a command prints |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
 mod core_wave;
+pub mod grants;
+pub mod output;
 pub mod wave;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use grants::{Directory, Subject, Variable};
 use std::time::Duration;
 use trampette_runtime::{Component, Instance, Linker, Store, Trap};
 use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder};
@@ -22,10 +31,10 @@ pub const TRAP_EXIT_CODE: u8 = 134;
 pub struct GuestArguments {
     /// Give the guest a directory, under the name GUEST if one is given.
     #[arg(long = "dir", value_name = "HOST[::GUEST]")]
-    dirs: Vec<String>,
+    dirs: Vec<Directory>,
     /// Set an environment variable of the guest; `NAME` alone takes its value from here.
     #[arg(long = "env", value_name = "NAME[=VALUE]")]
-    env: Vec<String>,
+    env: Vec<Variable>,
     /// End the guest when it has run for so long.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
@@ -62,17 +71,10 @@ impl GuestArguments {
             builder = builder.arg(argument);
         }
         for variable in &self.env {
-            builder = match variable.split_once('=') {
-                Some((name, value)) => builder.env(name, value),
-                None => {
-                    let value = std::env::var(variable)
-                        .with_context(|| format!("--env {variable}: no such variable here"))?;
-                    builder.env(variable, value)
-                }
-            };
+            let (name, value) = variable.resolve()?;
+            builder = builder.env(name, value);
         }
-        for dir in &self.dirs {
-            let (host, guest) = dir.split_once("::").unwrap_or((dir, dir));
+        for Directory { host, guest } in &self.dirs {
             builder = builder.preopened_dir(host, guest)?;
         }
         Ok(builder.build())
@@ -85,12 +87,9 @@ impl GuestArguments {
 ///
 /// # Errors
 /// If the component cannot be instantiated or lacks what is to be called.
-pub fn run(
-    component: &Component,
-    guest: &GuestArguments,
-    program: &str,
-    arguments: &[String],
-) -> Result<u8> {
+pub fn run(component: &Component, guest: &GuestArguments, subject: &Subject) -> Result<u8> {
+    grants::check(&guest.dirs, &guest.env)?;
+    let (program, arguments) = (subject.program(), subject.arguments()?);
     if component.metadata().core.is_some() {
         return run_core(component, guest);
     }
@@ -98,13 +97,14 @@ pub fn run(
     trampette_wasi::add_to_linker(&mut linker)?;
     // Methods of sockets, of which there are none.
     linker.define_unknown_imports_as_traps_in(component, "wasi:sockets/")?;
-    let mut store = Store::new(guest.wasi(program, arguments)?);
+    let mut store = Store::new(guest.wasi(&program, &arguments)?);
     guest.limit_time(&store)?;
     let result = linker
         .instantiate(&mut store, component)
         .and_then(|instance| match &guest.invoke {
             Some(call) => {
-                println!("{}", invoke(component, &instance, &mut store, call)?);
+                let result = invoke(component, &instance, &mut store, call)?;
+                output::print(&(result + "\n"))?;
                 Ok(0)
             }
             None => run_command(component, &instance, &mut store),
@@ -124,7 +124,7 @@ fn run_core(module: &Component, guest: &GuestArguments) -> Result<u8> {
     };
     match core_wave::invoke(module, &mut store, call) {
         Ok(results) => {
-            println!("{results}");
+            output::print(&(results + "\n"))?;
             Ok(0)
         }
         Err(error) => guest_failure(error),
@@ -137,7 +137,7 @@ fn guest_failure(error: anyhow::Error) -> Result<u8> {
         return Ok(*code);
     }
     if error.downcast_ref::<Trap>().is_some() {
-        eprintln!("error: {error:#}");
+        output::error(&error);
         return Ok(TRAP_EXIT_CODE);
     }
     Err(error)

@@ -19,6 +19,7 @@ use crate::machine::instance::InstanceData;
 use crate::machine::store::StoreInner;
 use crate::machine::traps::{Resume, TrapOrigin};
 use std::cell::{RefCell, UnsafeCell};
+use std::io::Write;
 use trampette_artifact::ids::{TableId, TagId};
 use trampette_artifact::layout::{RootHeader, TableState};
 use trampette_artifact::metadata::TableElement;
@@ -477,7 +478,9 @@ unsafe extern "C" fn throw_ref_in_rust(
 }
 
 fn lost() -> ! {
-    eprintln!("trampette: guest code threw an exception outside of an entry");
+    let message = b"trampette: guest code threw an exception outside of an entry\n";
+    // The process ends whether anybody hears why or not.
+    let _ = std::io::stderr().write_all(message);
     std::process::abort()
 }
 

@@ -8,6 +8,7 @@
 use crate::load::component::Component;
 use crate::machine::activation::Activation;
 use std::cell::{Cell, UnsafeCell};
+use std::io::Write;
 use trampette_artifact::ids::SlabId;
 use trampette_artifact::layout::RootHeader;
 use trampette_artifact::trap::TrapCode;
@@ -230,7 +231,9 @@ extern "C" fn record_raise(
     match resume {
         Some(resume) => resume,
         None => {
-            eprintln!("trampette: guest code raised trap {code} outside of an entry");
+            let message = format!("trampette: guest code raised trap {code} outside of an entry\n");
+            // The process ends whether anybody hears why or not.
+            let _ = std::io::stderr().write_all(message.as_bytes());
             std::process::abort()
         }
     }

@@ -1,0 +1,218 @@
+//! What a command line gives a guest: directories, environment variables, arguments. What is
+//! doubtful is refused, since each of them is a right.
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// What is run, and its arguments. Whatever stands behind the input is the guest's, even if it
+/// looks like an option of ours: otherwise whoever supplies the guest's arguments could widen what
+/// the guest may do.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Subject {
+    /// What to run (`-` for standard input), then the guest's arguments.
+    #[arg(
+        value_name = "INPUT",
+        required = true,
+        num_args = 1..,
+        trailing_var_arg = true
+    )]
+    command: Vec<OsString>,
+}
+
+impl Subject {
+    /// The file.
+    pub fn input(&self) -> &Path {
+        // Parsing demands one.
+        Path::new(self.command.first().map_or(OsStr::new(""), |input| input))
+    }
+
+    /// The name by which the guest knows itself.
+    pub fn program(&self) -> String {
+        let name = self.input().file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The guest's arguments.
+    ///
+    /// # Errors
+    /// If one is not text, as WASI demands.
+    pub fn arguments(&self) -> Result<Vec<String>> {
+        let arguments = self.command.iter().skip(1).enumerate();
+        let text = |(index, argument): (usize, &OsString)| {
+            let text = argument.to_str().map(str::to_string);
+            text.with_context(|| {
+                format!(
+                    "the guest's argument {} is not UTF-8: {argument:?}",
+                    index + 1
+                )
+            })
+        };
+        arguments.map(text).collect()
+    }
+}
+
+/// Every way to spell each option of a command, for tests of what is left to the guest.
+#[doc(hidden)]
+pub fn spellings(command: &clap::Command) -> Vec<String> {
+    let mut all: Vec<String> = [
+        "-h",
+        "--help",
+        "-V",
+        "--version",
+        "--",
+        "-",
+        "-x",
+        "--dir=/",
+    ]
+    .map(String::from)
+    .into();
+    for argument in command.get_arguments() {
+        all.extend(argument.get_short().map(|short| format!("-{short}")));
+        if let Some(long) = argument.get_long() {
+            all.extend([format!("--{long}"), format!("--{long}=1")]);
+        }
+    }
+    all
+}
+
+/// A directory for the guest: `HOST[::GUEST]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Directory {
+    /// Its path here.
+    pub host: String,
+    /// The name under which the guest finds it.
+    pub guest: String,
+}
+
+impl std::str::FromStr for Directory {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Directory> {
+        let (host, guest) = text.split_once("::").unwrap_or((text, text));
+        ensure!(
+            !host.is_empty(),
+            "the directory on the host is empty; `.` is the current one"
+        );
+        ensure!(
+            !guest.is_empty(),
+            "the guest's name for the directory is empty; without `::` it is the host's"
+        );
+        ensure!(
+            !guest.contains("::"),
+            "there is more than one `::`: which is the guest's name?"
+        );
+        Ok(Directory {
+            host: host.to_string(),
+            guest: guest.to_string(),
+        })
+    }
+}
+
+/// An environment variable for the guest: `NAME[=VALUE]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Variable {
+    name: String,
+    value: Option<String>,
+}
+
+impl std::str::FromStr for Variable {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Variable> {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_string())),
+            None => (text, None),
+        };
+        ensure!(!name.is_empty(), "the variable has no name");
+        Ok(Variable {
+            name: name.to_string(),
+            value,
+        })
+    }
+}
+
+impl Variable {
+    /// Its name and its value, which is that of the variable of this process if none was given.
+    ///
+    /// # Errors
+    /// If it is that of this process, and there is none or it is not text.
+    pub fn resolve(&self) -> Result<(&str, String)> {
+        let name = &self.name[..];
+        let value = match &self.value {
+            Some(value) => value.clone(),
+            None => match std::env::var(name) {
+                Ok(value) => value,
+                Err(std::env::VarError::NotPresent) => {
+                    bail!("--env {name}: no such variable here")
+                }
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    bail!("--env {name}: its value here is not UTF-8")
+                }
+            },
+        };
+        Ok((name, value))
+    }
+}
+
+/// Checks that nothing is given twice.
+///
+/// # Errors
+/// If two directories have the same name for the guest, or a variable is given twice.
+pub fn check(directories: &[Directory], variables: &[Variable]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for directory in directories {
+        // `/data`, `/data/` and `/./data` are one name.
+        let name = directory.guest.split('/');
+        let name: Vec<&str> = name.filter(|part| !matches!(*part, "" | ".")).collect();
+        let absolute = directory.guest.starts_with('/');
+        ensure!(
+            names.insert((absolute, name)),
+            "--dir: the guest would find two directories under the name `{}`",
+            directory.guest
+        );
+    }
+    let mut names = BTreeSet::new();
+    for variable in variables {
+        ensure!(
+            names.insert(&variable.name),
+            "--env: the variable `{}` is given twice",
+            variable.name
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubtful_grants_are_refused() {
+        for text in ["", "::", ".::", "::/x", "a::b::c"] {
+            assert!(text.parse::<Directory>().is_err(), "{text}");
+        }
+        for text in ["", "=", "=x"] {
+            assert!(text.parse::<Variable>().is_err(), "{text}");
+        }
+        let directories = |all: &[&str]| -> Vec<Directory> {
+            all.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let variables = |all: &[&str]| -> Vec<Variable> {
+            all.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        for twice in [
+            ["a::/x", "b::/x"],
+            ["a::/x", "b::/x/"],
+            ["a::x", "b::./x"],
+            [".", "./"],
+        ] {
+            assert!(check(&directories(&twice), &[]).is_err(), "{twice:?}");
+        }
+        assert!(check(&directories(&["a::/x", "a::/y", "b::x"]), &[]).is_ok());
+        assert!(check(&[], &variables(&["A=1", "B="])).is_ok());
+        assert!(check(&[], &variables(&["A=1", "A"])).is_err());
+    }
+}

@@ -1,0 +1,236 @@
+//! What no file of `tests/cli` can say of the command line: closed pipes and full disks, devices,
+//! standard input.
+
+use anyhow::{Context, Result, ensure};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A component with a function, a command, and a script.
+struct Files {
+    folder: TempDir,
+}
+
+const GREETER: &str = r#"(component
+    (core module $m (func (export "f") (result i32) (i32.const 7)))
+    (core instance $i (instantiate $m))
+    (func (export "f") (result u32) (canon lift (core func $i "f"))))"#;
+
+impl Files {
+    fn new() -> Result<Files> {
+        let files = Files {
+            folder: TempDir::new()?,
+        };
+        std::fs::write(files.path("f.wat"), GREETER)?;
+        std::fs::write(
+            files.path("s.wast"),
+            "(module) (assert_invalid (module) \"\")",
+        )?;
+        let compiled = files
+            .command(&["compile", "f.wat", "-o", "f.elf"])
+            .output()?;
+        ensure!(compiled.status.success(), "{compiled:?}");
+        Ok(files)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trampette"));
+        command.args(arguments).current_dir(&self.folder);
+        command.stdin(Stdio::null()).env_remove("RUST_BACKTRACE");
+        command
+    }
+
+    fn with_input(&self, arguments: &[&str], input: &[u8]) -> Result<Output> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        child.stdin.take().context("a pipe")?.write_all(input)?;
+        Ok(child.wait_with_output()?)
+    }
+}
+
+/// Every way to print something on standard output, with the exit code where all goes well.
+const PRINTING: &[(&[&str], i32)] = &[
+    (&["--help"], 0),
+    (&["--version"], 0),
+    (&["help", "run"], 0),
+    (&["run", "--help"], 0),
+    (&["run", "--invoke", "f()", "f.wat"], 0),
+    (&["compile", "--emit", "plan", "f.wat"], 0),
+    (&["compile", "--emit", "clif", "f.wat", "-o", "-"], 0),
+    (&["compile", "--stats", "f.wat"], 0),
+    (&["compile", "--time", "f.wat"], 0),
+    (&["compile", "f.wat", "-o", "-"], 0),
+    (&["inspect", "f.wat"], 0),
+    (&["inspect", "f.elf"], 0),
+    (&["inspect", "--graph", "-", "f.wat"], 0),
+    (&["verify", "f.elf"], 0),
+    (&["wast", "s.wast"], 1),
+    (&["wast", "--json", "s.wast"], 1),
+];
+
+fn error_text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn full_disks_are_errors() -> Result<()> {
+    let files = Files::new()?;
+    for (arguments, _) in PRINTING {
+        let mut command = files.command(arguments);
+        let output = command.stdout(File::create("/dev/full")?).output()?;
+        let text = error_text(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        let expected = "error: cannot write to standard output: No space left on device";
+        assert!(text.contains(expected), "{arguments:?}: {text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn readers_that_are_gone_are_no_errors() -> Result<()> {
+    let files = Files::new()?;
+    for (arguments, code) in PRINTING {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let output = files.command(arguments).stdout(writer).output()?;
+        assert_eq!(error_text(&output), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(*code), "{arguments:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn errors_that_nobody_hears_are_errors() -> Result<()> {
+    let files = Files::new()?;
+    let commands: &[(&[&str], i32)] = &[
+        (&["no-such-command"], 2),
+        (&["run", "--no-such-option"], 2),
+        (&["run", "missing.wasm"], 1),
+        (&["verify", "f.wat"], 1),
+        (&["compile", "f.elf"], 1),
+    ];
+    for (arguments, code) in commands {
+        let (reader, closed) = std::io::pipe()?;
+        drop(reader);
+        for stderr in [Stdio::from(File::create("/dev/full")?), closed.into()] {
+            let mut command = files.command(arguments);
+            let status = command.stdout(Stdio::null()).stderr(stderr).status()?;
+            assert_eq!(status.code(), Some(*code), "{arguments:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_no_regular_file_is_written_to() -> Result<()> {
+    let files = Files::new()?;
+    let fifo = files.path("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status()?;
+    ensure!(made.success(), "there is no mkfifo");
+    let reader = std::thread::spawn({
+        let fifo = fifo.clone();
+        move || -> std::io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            File::open(fifo)?.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        }
+    });
+    let status = files
+        .command(&["compile", "f.wat", "-o", "fifo"])
+        .status()?;
+    assert!(status.success());
+    let bytes = reader.join().expect("no panic")?;
+    assert_eq!(bytes, std::fs::read(files.path("f.elf"))?);
+    assert!(std::fs::symlink_metadata(&fifo)?.file_type().is_fifo());
+    for device in ["/dev/null", "/dev/full"] {
+        let output = files
+            .command(&["compile", "f.wat", "-o", device])
+            .output()?;
+        assert!(Path::new(device).metadata()?.file_type().is_char_device());
+        assert_eq!(output.status.success(), device == "/dev/null");
+        if device == "/dev/full" {
+            let expected = "error: cannot write /dev/full: No space left on device (os error 28)\n";
+            assert_eq!(error_text(&output), expected);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn links_stay_links() -> Result<()> {
+    let files = Files::new()?;
+    std::fs::write(files.path("real"), "")?;
+    std::os::unix::fs::symlink("real", files.path("link"))?;
+    let status = files
+        .command(&["compile", "f.wat", "-o", "link"])
+        .status()?;
+    assert!(status.success());
+    assert!(std::fs::symlink_metadata(files.path("link"))?.is_symlink());
+    assert_eq!(std::fs::read(files.path("real"))?[..4], *b"\x7fELF");
+    Ok(())
+}
+
+#[test]
+fn inputs_are_never_overwritten() -> Result<()> {
+    let files = Files::new()?;
+    // Text under the name that the artifact would get; the same file by other names.
+    std::fs::write(files.path("text.elf"), GREETER)?;
+    std::os::unix::fs::symlink("f.wat", files.path("link"))?;
+    std::fs::hard_link(files.path("f.wat"), files.path("hard"))?;
+    std::fs::write(
+        files.path("w.wit"),
+        "package a:b; world w { export f: func() -> u32; }",
+    )?;
+    let commands: &[&[&str]] = &[
+        &["compile", "f.wat", "-o", "f.wat"],
+        &["compile", "f.wat", "-o", "./f.wat"],
+        &["compile", "f.wat", "-o", "link"],
+        &["compile", "f.wat", "-o", "hard"],
+        &["compile", "--emit", "asm", "f.wat", "-o", "f.wat"],
+        &["compile", "text.elf"],
+        &["compile", "--wit", "w.wit", "f.wat", "-o", "w.wit"],
+        &["inspect", "--graph", "f.wat", "f.wat"],
+    ];
+    for arguments in commands {
+        let output = files.command(arguments).output()?;
+        let text = error_text(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        assert!(
+            text.contains("would be overwritten"),
+            "{arguments:?}: {text}"
+        );
+    }
+    for name in ["f.wat", "text.elf"] {
+        assert_eq!(std::fs::read_to_string(files.path(name))?, GREETER);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_hyphen_is_standard_input_and_output() -> Result<()> {
+    let files = Files::new()?;
+    let artifact = std::fs::read(files.path("f.elf"))?;
+    let wat = GREETER.as_bytes();
+    let compiled = files.with_input(&["compile", "-"], wat)?;
+    assert_eq!(compiled.stdout, artifact, "{}", error_text(&compiled));
+    let run = files.with_input(&["run", "--invoke", "f()", "-"], wat)?;
+    assert_eq!(run.stdout, b"7\n", "{}", error_text(&run));
+    let inspected = files.with_input(&["inspect", "-"], wat)?;
+    let named = files.command(&["inspect", "f.wat"]).output()?;
+    assert_eq!(inspected.stdout, named.stdout);
+    let verified = files.with_input(&["verify", "-"], &artifact)?;
+    assert!(verified.stdout.starts_with(b"standard input: "));
+    let broken = files.with_input(&["compile", "-"], b"(component")?;
+    assert!(error_text(&broken).contains("standard input"));
+    assert!(!files.path("-").exists() && !files.path("-.elf").exists());
+    Ok(())
+}
