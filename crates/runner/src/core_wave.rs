@@ -1,8 +1,10 @@
 //! Core values in calls on a command line: numbers as WAVE writes them.
 
-use crate::wave::Call;
+use crate::names::{self, Callable};
+use crate::needs_brackets;
+use crate::wave::{Argument, Call, Param};
 use anyhow::{Context, Result, bail};
-use trampette_artifact::metadata::{CoreFuncType, CoreValueType};
+use trampette_artifact::metadata::{CoreExport, CoreExportItem, CoreFuncType, CoreValueType};
 use trampette_runtime::{Component, CoreHost, CoreInstance, CoreVal, Store};
 use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::WasmValue;
@@ -15,8 +17,12 @@ use wasm_wave::wasm::WasmValue;
 /// or the guest traps.
 pub(crate) fn invoke(component: &Component, store: &mut Store<()>, call: &str) -> Result<String> {
     let call = Call::parse(call)?;
+    let exports: Vec<(Callable<'_>, &str)> = callable(component);
+    let (callables, names): (Vec<_>, Vec<_>) = exports.into_iter().unzip();
+    let found = names::find(&callables, call.name())?;
+    needs_brackets(&call, &callables[found])?;
     let instance = CoreInstance::new(store, component, CoreHost::new())?;
-    let func = instance.get_func(store, call.name())?;
+    let func = instance.get_func(store, names[found])?;
     let ty = func.ty().clone();
     let results = func.call(store, &arguments(&call, &ty)?)?;
     let texts = results
@@ -29,36 +35,90 @@ pub(crate) fn invoke(component: &Component, store: &mut Store<()>, call: &str) -
     })
 }
 
-fn arguments(call: &Call<'_>, ty: &CoreFuncType) -> Result<Vec<CoreVal>> {
-    let wave_type = |param: &CoreValueType| match param {
-        CoreValueType::I32 | CoreValueType::I64 => Ok(WaveType::S64),
-        CoreValueType::F32 => Ok(WaveType::F32),
-        CoreValueType::F64 => Ok(WaveType::F64),
-        other => bail!("a parameter of type {other:?} cannot be written in WAVE"),
+/// The exported functions.
+fn callable(component: &Component) -> Vec<(Callable<'_>, &str)> {
+    let Some(core) = &component.metadata().core else {
+        return Vec::new();
     };
-    let types = ty
-        .params
-        .iter()
-        .map(wave_type)
-        .collect::<Result<Vec<_>>>()?;
-    let values = call.values(&types)?;
-    let value = |(param, value): (&CoreValueType, &Value)| {
-        Ok(match param {
-            CoreValueType::I32 => CoreVal::I32(word(value.unwrap_s64())?),
-            CoreValueType::I64 => CoreVal::I64(value.unwrap_s64()),
-            CoreValueType::F32 => CoreVal::F32(value.unwrap_f32().to_bits()),
-            _ => CoreVal::F64(value.unwrap_f64().to_bits()),
-        })
+    let func = |export: &'_ CoreExport| match &export.item {
+        CoreExportItem::Func { ty, .. } => Some(ty.clone()),
+        CoreExportItem::HostFunc(id) => core.imports.get(*id).map(|import| import.ty.clone()),
+        _ => None,
     };
-    ty.params.iter().zip(&values).map(value).collect()
+    let exports = core.exports.iter().filter_map(|export| {
+        let ty = func(export)?;
+        let sample = |ty: &CoreValueType| match ty {
+            CoreValueType::I32 | CoreValueType::I64 => "1",
+            CoreValueType::F32 | CoreValueType::F64 => "1.5",
+            _ => "…",
+        };
+        let arguments = ty.params.iter().map(sample).collect::<Vec<_>>().join(", ");
+        let callable = Callable {
+            path: vec![&export.name],
+            arguments: format!("({arguments})"),
+        };
+        Some((callable, &export.name[..]))
+    });
+    exports.collect()
 }
 
-/// An `i32`, which has no sign of its own: written as a signed or unsigned number.
-fn word(number: i64) -> Result<i32> {
-    let unsigned = || u32::try_from(number).map(u32::cast_signed);
-    i32::try_from(number)
-        .or_else(|_| unsigned())
-        .with_context(|| format!("{number} has more than 32 bits"))
+/// An `i32` or `i64` has no sign of its own: it is written as a signed or an unsigned number.
+fn arguments(call: &Call, ty: &CoreFuncType) -> Result<Vec<CoreVal>> {
+    let param = |(index, param): (usize, &CoreValueType)| {
+        let ty = match param {
+            CoreValueType::I32 | CoreValueType::I64 => WaveType::S64,
+            CoreValueType::F32 => WaveType::F32,
+            CoreValueType::F64 => WaveType::F64,
+            other => bail!("a parameter of type {other:?} cannot be written in WAVE"),
+        };
+        Ok(Param {
+            label: format!("parameter {}", index + 1),
+            spelling: format!("{param:?}").to_lowercase(),
+            ty,
+        })
+    };
+    let params = ty.params.iter().enumerate().map(param);
+    let params = params.collect::<Result<Vec<_>>>()?;
+    let given = call.given(&params)?;
+    let integer =
+        |argument: &Argument<'_>, param: &Param, least: i128, most: i128| {
+            let number = argument
+                .integer()
+                .filter(|number| (least..=most).contains(number));
+            number.with_context(|| {
+            let Param { label, spelling, .. } = param;
+            let (name, text) = (call.name(), argument.text());
+            match argument.integer() {
+                Some(_) => format!(
+                    "{label} of `{name}`: `{text}` is out of the range of {spelling}, {least} to \
+                     {most}"
+                ),
+                None => format!("{label} of `{name}`: `{text}` is no {spelling}"),
+            }
+        })
+        };
+    let value = |((argument, param), ty): ((&Argument<'_>, &Param), &CoreValueType)| {
+        Ok(match ty {
+            CoreValueType::I32 => {
+                let number = integer(argument, param, i32::MIN.into(), u32::MAX.into())?;
+                CoreVal::I32(number as i32)
+            }
+            CoreValueType::I64 => {
+                let number = integer(argument, param, i64::MIN.into(), u64::MAX.into())?;
+                CoreVal::I64(number as i64)
+            }
+            CoreValueType::F32 => {
+                CoreVal::F32(argument.value(param, call.name())?.unwrap_f32().to_bits())
+            }
+            _ => CoreVal::F64(argument.value(param, call.name())?.unwrap_f64().to_bits()),
+        })
+    };
+    given
+        .iter()
+        .zip(&params)
+        .zip(&ty.params)
+        .map(value)
+        .collect()
 }
 
 fn to_wave(value: CoreVal) -> Result<Value> {

@@ -7,18 +7,21 @@
 //! | --- | --- |
 //! | `grants` | what a guest is given: directories, variables, arguments |
 //! | `wave`, `core_wave` | values and calls as text |
+//! | `names` | which export a name means |
 //! | `output` | whatever a command prints |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
 mod core_wave;
 pub mod grants;
+mod names;
 pub mod output;
 pub mod wave;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use grants::{Directory, Subject, Variable};
+use names::Callable;
 use std::time::Duration;
 use trampette_runtime::{Component, Instance, Linker, Store, Trap};
 use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder};
@@ -149,21 +152,57 @@ fn run_command(
     instance: &Instance,
     store: &mut Store<WasiCtx>,
 ) -> Result<u8> {
-    let path = component
-        .metadata()
-        .exports
-        .iter()
-        .map(|export| &export.path)
-        .find(|path| matches!(&path[..], [interface, name] if interface.starts_with("wasi:cli/run@0.2") && name == "run"));
-    let Some(path) = path else {
-        bail!(
-            "the component does not export `wasi:cli/run@0.2.x`: it is no command; call an export with --invoke"
-        );
-    };
+    let path = command_path(component)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let run = instance.get_typed_func::<(), Result<(), ()>>(&mut *store, &path[..])?;
     let outcome = run.call(store, ())?;
     Ok(u8::from(outcome.is_err()))
+}
+
+/// The export that makes a component a command of WASI 0.2.
+fn command_path(component: &Component) -> Result<&[String]> {
+    let metadata = component.metadata();
+    let paths = metadata.exports.iter().map(|export| &export.path[..]);
+    let mut other = None;
+    for path in paths {
+        let [interface, name] = path else { continue };
+        if let Some(version) = interface.strip_prefix("wasi:cli/run@")
+            && name == "run"
+        {
+            match is_release_of_0_2(version) {
+                true => return Ok(path),
+                false => other = Some(interface),
+            }
+        }
+        if interface.starts_with("wasi:http/incoming-handler@") {
+            bail!(
+                "the component serves HTTP (it exports `{interface}`), which Trampette cannot yet; \
+                 it is no command"
+            );
+        }
+    }
+    if let Some(interface) = other {
+        bail!("the component exports `{interface}`, which is no release of WASI 0.2");
+    }
+    let functions = callable(component).into_iter();
+    match functions.min_by_key(|function| function.path.len()) {
+        Some(first) => bail!(
+            "the component does not export `wasi:cli/run@0.2.x`: it is no command; call an export, \
+             as in --invoke '{}'",
+            first.example()
+        ),
+        None => bail!(
+            "the component does not export `wasi:cli/run@0.2.x`: it is no command; and there is no \
+             exported function to --invoke"
+        ),
+    }
+}
+
+/// Whether a version is 0.2.x, without a word like `rc` behind it.
+fn is_release_of_0_2(version: &str) -> bool {
+    let version = version.split_once('+').map_or(version, |(start, _)| start);
+    let patch = version.strip_prefix("0.2.");
+    patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Calls an export by name: one at the root, or the only one of that name in an exported instance.
@@ -178,36 +217,41 @@ pub fn invoke<T: 'static>(
     call: &str,
 ) -> Result<String> {
     let call = wave::Call::parse(call)?;
-    let path = find_export(component, call.name())?;
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let metadata = component.metadata();
+    let functions = callable(component);
+    let found = &functions[names::find(&functions, call.name())?];
+    needs_brackets(&call, found)?;
+    let path = &found.path[..];
     let func = instance
-        .get_func(&mut *store, &path[..])
+        .get_func(&mut *store, path)
         .ok_or_else(|| anyhow!("the component exports no function `{}`", call.name()))?;
-    let types = &component.metadata().types;
-    let named = || format!("export `{}`", path.join("#"));
-    let arguments = call.arguments(types, func.ty()).with_context(named)?;
+    let types = &metadata.types;
+    let arguments = call.arguments(types, func.ty())?;
     let results = func.call(store, &arguments)?;
     wave::print(types, func.ty(), &results)
-        .context("result")
-        .with_context(named)
+        .with_context(|| format!("the result of `{}`", path.join("#")))
 }
 
-fn find_export<'c>(component: &'c Component, name: &str) -> Result<&'c [String]> {
+/// The exported functions of a component.
+fn callable(component: &Component) -> Vec<Callable<'_>> {
     let metadata = component.metadata();
-    let functions = metadata.exports.iter().filter(|export| {
-        metadata.function_type(&export.item).is_some()
-            && export.path.last().is_some_and(|last| last == name)
+    let functions = metadata.exports.iter().filter_map(|export| {
+        let ty = metadata.function_type(&export.item)?;
+        Some(Callable {
+            path: export.path.iter().map(String::as_str).collect(),
+            arguments: wave::example(&metadata.types, ty),
+        })
     });
-    let mut found: Vec<&[String]> = functions.map(|export| &export.path[..]).collect();
-    found.sort_by_key(|path| path.len());
-    match &found[..] {
-        [] => bail!("the component exports no function `{name}`"),
-        [only] => Ok(only),
-        [first, second, ..] if first.len() < second.len() => Ok(first),
-        [first, second, ..] => bail!(
-            "`{name}` is ambiguous: the component exports `{}` and `{}`",
-            first.join("#"),
-            second.join("#")
-        ),
-    }
+    functions.collect()
+}
+
+/// Whoever only names a function is shown how to call it.
+pub(crate) fn needs_brackets(call: &wave::Call, found: &Callable<'_>) -> Result<()> {
+    ensure!(
+        call.has_brackets(),
+        "`{}` is a function; to call it, write its arguments: --invoke '{}'",
+        call.name(),
+        found.example()
+    );
+    Ok(())
 }

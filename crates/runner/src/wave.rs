@@ -1,30 +1,71 @@
 //! WAVE: component-level values as text, by crate `wasm-wave`.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use trampette_artifact::types::{DefinedType, FuncType, Type, TypeTable};
 use trampette_runtime::Val;
+use wasm_wave::ast::Node;
+use wasm_wave::parser::ParserError;
 use wasm_wave::untyped::UntypedFuncCall;
 use wasm_wave::value::{Type as WaveType, Value};
-use wasm_wave::wasm::{WasmTypeKind, WasmValue};
+use wasm_wave::wasm::{WasmType, WasmTypeKind, WasmValue};
 
-/// A parsed call: `name(arguments…)`.
-pub struct Call<'s>(UntypedFuncCall<'s>);
+/// A parsed call: `name(arguments…)`. The name is what stands before the first bracket; what is
+/// between `"` in it is taken as it is.
+pub struct Call {
+    text: String,
+    name: String,
+    /// What is behind the name, as a call of `f`; `None` without brackets.
+    arguments: Option<UntypedFuncCall<'static>>,
+}
 
-impl<'s> Call<'s> {
+/// A parameter of what is called.
+pub(crate) struct Param {
+    /// What messages call it.
+    pub label: String,
+    /// Its type as messages spell it.
+    pub spelling: String,
+    /// Its type.
+    pub ty: WaveType,
+}
+
+/// An argument that was given.
+pub(crate) struct Argument<'c> {
+    node: &'c Node,
+    source: &'c str,
+}
+
+impl Call {
     /// Parses a call.
     ///
     /// # Errors
     /// If the text is no call.
-    pub fn parse(text: &'s str) -> Result<Call<'s>> {
-        let call = UntypedFuncCall::parse(text);
-        Ok(Call(call.with_context(|| {
-            format!("`{text}` is no call in WAVE: name(arguments…)")
-        })?))
+    pub fn parse(text: &str) -> Result<Call> {
+        let (name, rest) = split_name(text)?;
+        ensure!(
+            !name.is_empty(),
+            "`{text}` names no function to call: write name(arguments…)"
+        );
+        let arguments = match rest {
+            "" => None,
+            _ => {
+                let source = format!("f{rest}");
+                let parsed = UntypedFuncCall::parse(&source).map(UntypedFuncCall::into_owned);
+                Some(parsed.map_err(|error| {
+                    let problem = problem(&error, &source);
+                    anyhow!("`{text}` is no call as WAVE writes it: {problem}")
+                })?)
+            }
+        };
+        Ok(Call {
+            text: text.to_string(),
+            name,
+            arguments,
+        })
     }
 
     /// The function's name.
     pub fn name(&self) -> &str {
-        self.0.name()
+        &self.name
     }
 
     /// The arguments as the function's parameter types say.
@@ -32,34 +73,218 @@ impl<'s> Call<'s> {
     /// # Errors
     /// If they do not fit, or a type cannot be written in WAVE.
     pub fn arguments(&self, types: &TypeTable, func: &FuncType) -> Result<Vec<Val>> {
-        let wave_types = func
-            .params
-            .iter()
-            .map(|param| {
-                wave_type(types, param.ty).with_context(|| format!("parameter `{}`", param.name))
+        let param = |param: &trampette_artifact::types::Field| {
+            let label = format!("parameter `{}`", param.name);
+            let ty = wave_type(types, param.ty).with_context(|| label.clone())?;
+            Ok(Param {
+                label,
+                spelling: types.display(param.ty),
+                ty,
             })
-            .collect::<Result<Vec<_>>>()?;
-        let values = self.values(&wave_types);
-        let values = values.with_context(|| types.display_func(func))?;
-        values.iter().map(from_wave).collect()
+        };
+        let params = func.params.iter().map(param).collect::<Result<Vec<_>>>()?;
+        let given = self.given(&params)?;
+        let values = params.iter().enumerate().map(|(index, param)| {
+            match given.get(index) {
+                Some(argument) => from_wave(&argument.value(param, &self.name)?),
+                // Only options may be left out.
+                None => Ok(Val::Option(None)),
+            }
+        });
+        values.collect()
     }
 
-    /// The arguments as values of these types.
+    /// The arguments that were given; those of options may be missing at the end.
     ///
     /// # Errors
-    /// If they do not fit.
-    pub fn values(&self, types: &[WaveType]) -> Result<Vec<Value>> {
-        let values: Vec<Value> = self
-            .0
-            .to_wasm_params(types)
-            .with_context(|| format!("the arguments of `{}`", self.name()))?;
-        ensure!(
-            values.len() == types.len(),
-            "`{}` takes {} arguments",
-            self.name(),
-            types.len()
-        );
-        Ok(values)
+    /// If there are too many or too few, or there are no brackets.
+    pub(crate) fn given(&self, params: &[Param]) -> Result<Vec<Argument<'_>>> {
+        let Some(call) = &self.arguments else {
+            bail!(
+                "`{}` is a function, and its arguments are missing",
+                self.text
+            );
+        };
+        let nodes: Vec<&Node> = match call.params_node() {
+            Some(node) => node.as_tuple()?.collect(),
+            None => Vec::new(),
+        };
+        let needed = params
+            .iter()
+            .rposition(|param| param.ty.kind() != WasmTypeKind::Option);
+        let needed = needed.map_or(0, |last| last + 1);
+        if nodes.len() < needed || nodes.len() > params.len() {
+            let all = params.iter().map(|param| &param.spelling[..]);
+            bail!(
+                "`{}` takes {} ({}), and {} given",
+                self.name,
+                count(params.len(), "argument"),
+                all.collect::<Vec<_>>().join(", "),
+                match nodes.len() {
+                    1 => "1 is".to_string(),
+                    many => format!("{many} are"),
+                }
+            );
+        }
+        let source = call.source();
+        Ok(nodes
+            .into_iter()
+            .map(|node| Argument { node, source })
+            .collect())
+    }
+
+    /// Whether arguments are given, if none.
+    pub(crate) fn has_brackets(&self) -> bool {
+        self.arguments.is_some()
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+impl Argument<'_> {
+    /// It as it was typed.
+    pub(crate) fn text(&self) -> &str {
+        self.source.get(self.node.span()).unwrap_or_default()
+    }
+
+    /// It as an integer, whatever the size.
+    pub(crate) fn integer(&self) -> Option<i128> {
+        self.text().parse().ok()
+    }
+
+    /// Its value.
+    ///
+    /// # Errors
+    /// If it is no value of the parameter's type; the message names the parameter.
+    pub(crate) fn value(&self, param: &Param, function: &str) -> Result<Value> {
+        let value = self.node.to_wasm_value(&param.ty, self.source);
+        value.map_err(|error| {
+            let Param {
+                label,
+                spelling,
+                ty,
+            } = param;
+            let text = self.text();
+            let (place, source) = (error.span(), self.source);
+            let problem = match range(ty.kind()).filter(|_| self.integer().is_some()) {
+                Some((least, most)) => {
+                    format!("is out of the range of {spelling}, {least} to {most}")
+                }
+                None if place == self.node.span() => format!("is no {spelling}"),
+                None => format!("is no {spelling}: {}", problem(&error, source)),
+            };
+            anyhow!("{label} of `{function}`: `{text}` {problem}")
+        })
+    }
+}
+
+/// The least and the greatest integer of a type of integers.
+fn range(kind: WasmTypeKind) -> Option<(i128, i128)> {
+    Some(match kind {
+        WasmTypeKind::S8 => (i8::MIN.into(), i8::MAX.into()),
+        WasmTypeKind::U8 => (u8::MIN.into(), u8::MAX.into()),
+        WasmTypeKind::S16 => (i16::MIN.into(), i16::MAX.into()),
+        WasmTypeKind::U16 => (u16::MIN.into(), u16::MAX.into()),
+        WasmTypeKind::S32 => (i32::MIN.into(), i32::MAX.into()),
+        WasmTypeKind::U32 => (u32::MIN.into(), u32::MAX.into()),
+        WasmTypeKind::S64 => (i64::MIN.into(), i64::MAX.into()),
+        WasmTypeKind::U64 => (u64::MIN.into(), u64::MAX.into()),
+        _ => return None,
+    })
+}
+
+/// What a parser's error says, with the text that it is about in the place of its offsets.
+fn problem(error: &ParserError, source: &str) -> String {
+    let detail = error.detail().map(|detail| format!(": {detail}"));
+    let place = match source.get(error.span()) {
+        None | Some("") => String::new(),
+        Some(text) => format!(" at `{text}`"),
+    };
+    format!("{}{}{place}", error.kind(), detail.unwrap_or_default())
+}
+
+/// The name before the brackets, without its quotes, and the rest.
+fn split_name(text: &str) -> Result<(String, &str)> {
+    let text = text.trim();
+    let mut name = String::new();
+    let mut chars = text.char_indices();
+    while let Some((index, c)) = chars.next() {
+        match c {
+            '(' => return Ok((name.trim_end().to_string(), &text[index..])),
+            '"' => loop {
+                match chars.next() {
+                    Some((_, '"')) => break,
+                    Some((_, '\\')) => name.extend(chars.next().map(|(_, c)| c)),
+                    Some((_, c)) => name.push(c),
+                    None => bail!("`{text}`: a quote is not closed"),
+                }
+            },
+            c => name.push(c),
+        }
+    }
+    Ok((name, ""))
+}
+
+/// Arguments that could be typed for a function, with their brackets.
+pub(crate) fn example(types: &TypeTable, func: &FuncType) -> String {
+    let all = func.params.iter().map(|param| sample(types, param.ty, 0));
+    format!("({})", all.collect::<Vec<_>>().join(", "))
+}
+
+/// A value of a type; `…` where it would be long or cannot be written.
+fn sample(types: &TypeTable, ty: Type, depth: usize) -> String {
+    let id = match ty {
+        Type::Bool => return "true".into(),
+        Type::F32 | Type::F64 => return "1.5".into(),
+        Type::Char => return "'a'".into(),
+        Type::String => return "\"text\"".into(),
+        Type::ErrorContext => return "…".into(),
+        Type::Defined(id) => id,
+        _ => return "1".into(),
+    };
+    let ellipsis = "…".to_string();
+    if depth == 4 {
+        return ellipsis;
+    }
+    let one = |ty: &Type| sample(types, *ty, depth + 1);
+    let case = |name: &str, payload: &Option<Type>| match payload {
+        Some(ty) => format!("{name}({})", one(ty)),
+        None => name.to_string(),
+    };
+    match &types[id] {
+        DefinedType::List(element) => format!("[{}]", one(element)),
+        DefinedType::FixedLengthList(element, length) if *length <= 4 => {
+            format!("[{}]", vec![one(element); *length as usize].join(", "))
+        }
+        DefinedType::Map(key, value) => format!("{{{}: {}}}", one(key), one(value)),
+        DefinedType::Record(fields) if fields.len() <= 6 => {
+            let fields = fields
+                .iter()
+                .map(|field| format!("{}: {}", field.name, one(&field.ty)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        DefinedType::Tuple(elements) if elements.len() <= 6 => {
+            format!(
+                "({})",
+                elements.iter().map(one).collect::<Vec<_>>().join(", ")
+            )
+        }
+        DefinedType::Variant(cases) => cases
+            .iter()
+            .next()
+            .map_or(ellipsis, |first| case(&first.name, &first.ty)),
+        DefinedType::Enum(names) => names.first().cloned().unwrap_or(ellipsis),
+        DefinedType::Flags(names) => {
+            format!("{{{}}}", names.first().map_or("", |name| name.as_str()))
+        }
+        DefinedType::Option(some) => format!("some({})", one(some)),
+        DefinedType::Result { ok, .. } => case("ok", ok),
+        _ => ellipsis,
     }
 }
 
@@ -191,7 +416,6 @@ fn from_wave(value: &Value) -> Result<Val> {
 }
 
 fn to_wave(ty: &WaveType, value: &Val) -> Result<Value> {
-    use wasm_wave::wasm::WasmType;
     let all = |types: Vec<WaveType>, values: &[Val]| -> Result<Vec<Value>> {
         types
             .iter()
