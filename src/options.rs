@@ -230,6 +230,9 @@ pub struct World {
     pub wit: Wit,
     /// Its name, with or without its package; needed if there are several.
     pub name: Option<String>,
+    /// What a component may import although the world does not: the beginnings of names, such as
+    /// `wasi:`.
+    pub allowed_imports: Vec<String>,
 }
 
 /// Definitions in WIT.

@@ -220,6 +220,13 @@ pub(super) struct CompileArguments {
     /// The world's name, with or without its package; needed if the WIT has several.
     #[arg(long, value_name = "NAME", requires = "wit")]
     world: Option<String>,
+    /// Let the component import what the world does not, if the name starts with PREFIX
+    /// [default: wasi:].
+    #[arg(long = "allow-import", value_name = "PREFIX", requires = "wit")]
+    allowed_imports: Vec<String>,
+    /// Let the component import nothing that the world does not, of WASI neither.
+    #[arg(long, requires = "wit", conflicts_with = "allowed_imports")]
+    strict_imports: bool,
     /// Print how long each phase took.
     #[arg(long)]
     time: bool,
@@ -289,6 +296,11 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<()> {
     options.world = arguments.wit.clone().map(|path| World {
         wit: Wit::Path(path),
         name: arguments.world.clone(),
+        allowed_imports: match &arguments.allowed_imports[..] {
+            [] if arguments.strict_imports => Vec::new(),
+            [] => vec!["wasi:".to_string()],
+            given => given.to_vec(),
+        },
     });
     if let Some(stage) = stage {
         let listing = match is_component {

@@ -60,19 +60,26 @@ impl Interface {
 pub(crate) fn check(wasm: &[u8], found: &Interface, world: &World) -> Result<()> {
     let (resolve, id) = read(world)?;
     let expected = Side::new(&resolve, id);
-    let found = Side::new(&found.resolve, found.world);
+    let sides = Side::new(&found.resolve, found.world);
     let mut problems = Vec::new();
     // What the component needs must be there; then what the world promises must be.
-    compare(
-        Direction::Import,
-        &found.imports,
-        &expected.imports,
-        &mut problems,
-    );
+    let allowed = |item: &Item| {
+        let name = item.name.first().map_or("", String::as_str);
+        world
+            .allowed_imports
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    let (needed, extra): (Vec<_>, Vec<_>) = sides
+        .imports
+        .into_iter()
+        .partition(|(key, item)| expected.imports.contains_key(key) || !allowed(item));
+    let needed: Items = needed.into_iter().collect();
+    compare(Direction::Import, &needed, &expected.imports, &mut problems);
     compare(
         Direction::Export,
         &expected.exports,
-        &found.exports,
+        &sides.exports,
         &mut problems,
     );
     let name = world_name(&resolve, id);
@@ -83,9 +90,51 @@ pub(crate) fn check(wasm: &[u8], found: &Interface, world: &World) -> Result<()>
         }
         bail!(text);
     }
-    // Identity of resources across interfaces is checked by validating an instantiation.
+    // Identity of resources across interfaces is checked by validating an instantiation, in a world
+    // that has what was allowed beside it.
+    let (resolve, id) = match extra.is_empty() {
+        true => (resolve, id),
+        false => match with_imports(&resolve, id, found, allowed) {
+            Some(extended) => extended,
+            // Names and types of all items were compared.
+            None => return Ok(()),
+        },
+    };
     wit_component::targets(&resolve, id, wasm, true)
         .with_context(|| format!("the component does not fit the world `{name}`"))
+}
+
+/// A world with the interfaces that a component imports and that are allowed beside it; `None` if
+/// the two disagree on a package, or something else than an interface is imported.
+fn with_imports(
+    resolve: &Resolve,
+    world: WorldId,
+    found: &Interface,
+    allowed: impl Fn(&Item) -> bool,
+) -> Option<(Resolve, WorldId)> {
+    let mut merged = resolve.clone();
+    let remap = merged.merge(found.resolve.clone()).ok()?;
+    for (key, item) in &found.resolve.worlds[found.world].imports {
+        let name = vec![found.resolve.name_world_key(key)];
+        let has = items(&merged, merged.worlds[world].imports.iter());
+        let canonical = found.resolve.name_canonicalized_world_key(key);
+        let as_item = Item {
+            kind: "interface",
+            name,
+            ty: None,
+        };
+        if has.contains_key(&vec![canonical]) || !allowed(&as_item) {
+            continue;
+        }
+        let mut item = item.clone();
+        let (WorldKey::Interface(_), WorldItem::Interface { id, .. }) = (key, &mut item) else {
+            return None;
+        };
+        *id = remap.map_interface(*id, Default::default()).ok()?;
+        let key = WorldKey::Interface(*id);
+        merged.worlds[world].imports.insert(key, item);
+    }
+    Some((merged, world))
 }
 
 fn world_name(resolve: &Resolve, id: WorldId) -> String {
@@ -418,6 +467,7 @@ mod tests {
         World {
             wit: Wit::Text(wit.to_string()),
             name: Some("plugin".to_string()),
+            allowed_imports: Vec::new(),
         }
     }
 
@@ -536,6 +586,33 @@ mod tests {
     }
 
     #[test]
+    fn imports_beside_the_world_are_allowed_by_name() {
+        let other = "interface place { resource out; }
+            interface other { use place.{out}; to: func() -> out; }";
+        let extra = WIT
+            .replace("interface api", &format!("{other}\ninterface api"))
+            .replace("import log;", "import log; import other;");
+        let mut allowing = world(WIT);
+        allowing.allowed_imports = vec!["test:w/place".into(), "test:w/oth".into()];
+        let wasm = component(&extra);
+        check_component(&wasm, &allowing).unwrap();
+        allowing.allowed_imports.pop();
+        let error = check_component(&wasm, &allowing).unwrap_err().to_string();
+        assert!(
+            error.ends_with("\n  extra import: interface `test:w/other@1.2.0`"),
+            "{error}"
+        );
+        // What the world has must still fit.
+        allowing.allowed_imports = vec![String::new()];
+        let wasm = component(&extra.replace("level: u32", "level: u8"));
+        let error = check_component(&wasm, &allowing).unwrap_err().to_string();
+        assert!(
+            error.contains("import `test:w/log@1.2.0 / note`"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn other_types_are_shown() {
         let other = WIT
             .replace("level: u32", "level: u8")
@@ -564,6 +641,7 @@ mod tests {
         let path = World {
             wit: Wit::Path("no/such/folder".into()),
             name: None,
+            allowed_imports: Vec::new(),
         };
         let error = check_component(&wasm, &path).unwrap_err();
         assert!(format!("{error:#}").contains("no/such/folder"), "{error:#}");

@@ -9,19 +9,24 @@ use trampette_runtime::{Component, CoreHost, CoreInstance, CoreVal, Store};
 use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::WasmValue;
 
-/// Instantiates a core module, which may import nothing from the host, and calls one of its
-/// exports. Gives the results in WAVE: several as a tuple.
+/// Instantiates a core module with what the host gives it, and calls one of its exports. Gives the
+/// results in WAVE: several as a tuple.
 ///
 /// # Errors
 /// If the module needs something of a host, `call` is no call of an exported function with numbers,
 /// or the guest traps.
-pub(crate) fn invoke(component: &Component, store: &mut Store<()>, call: &str) -> Result<String> {
+pub(crate) fn invoke(
+    component: &Component,
+    store: &mut Store<()>,
+    host: CoreHost<()>,
+    call: &str,
+) -> Result<String> {
     let call = Call::parse(call)?;
     let exports: Vec<(Callable<'_>, &str)> = callable(component);
     let (callables, names): (Vec<_>, Vec<_>) = exports.into_iter().unzip();
     let found = names::find(&callables, call.name())?;
     needs_brackets(&call, &callables[found])?;
-    let instance = CoreInstance::new(store, component, CoreHost::new())?;
+    let instance = CoreInstance::new(store, component, host)?;
     let func = instance.get_func(store, names[found])?;
     let ty = func.ty().clone();
     let results = func.call(store, &arguments(&call, &ty)?)?;

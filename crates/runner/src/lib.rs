@@ -8,12 +8,16 @@
 //! | `grants` | what a guest is given: directories, variables, arguments |
 //! | `wave`, `core_wave` | values and calls as text |
 //! | `names` | which export a name means |
+//! | `imports` | what is imported and not provided |
+//! | `limits` | what a guest may use |
 //! | `output` | whatever a command prints |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
 mod core_wave;
 pub mod grants;
+pub mod imports;
+pub mod limits;
 mod names;
 pub mod output;
 pub mod wave;
@@ -21,9 +25,13 @@ pub mod wave;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use grants::{Directory, Subject, Variable};
+use imports::ImportArguments;
+use limits::LimitArguments;
 use names::Callable;
 use std::time::Duration;
-use trampette_runtime::{Component, Instance, Linker, Store, Trap};
+use trampette_runtime::{
+    Component, CoreHost, Instance, LimitReached, Linker, Store, Trap, WasmBacktrace,
+};
 use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder};
 
 /// The exit code for a trap: that of a process killed by SIGABRT.
@@ -44,6 +52,10 @@ pub struct GuestArguments {
     /// Call an export, with arguments in WAVE, and print its result in WAVE.
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
+    #[command(flatten)]
+    imports: ImportArguments,
+    #[command(flatten)]
+    limits: LimitArguments,
 }
 
 /// A duration on the command line.
@@ -92,15 +104,29 @@ impl GuestArguments {
 /// If the component cannot be instantiated or lacks what is to be called.
 pub fn run(component: &Component, guest: &GuestArguments, subject: &Subject) -> Result<u8> {
     grants::check(&guest.dirs, &guest.env)?;
+    let Some(stack) = guest.limits.thread_stack() else {
+        return run_here(component, guest, subject);
+    };
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(stack);
+        let thread = builder.spawn_scoped(scope, || run_here(component, guest, subject));
+        let thread = thread.context("cannot start a thread with a stack of --max-stack")?;
+        let ended = thread.join();
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// [`run`] on this thread.
+fn run_here(component: &Component, guest: &GuestArguments, subject: &Subject) -> Result<u8> {
     let (program, arguments) = (subject.program(), subject.arguments()?);
     if component.metadata().core.is_some() {
         return run_core(component, guest);
     }
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker)?;
-    // Methods of sockets, of which there are none.
-    linker.define_unknown_imports_as_traps_in(component, "wasi:sockets/")?;
+    guest.imports.complete(&mut linker, component)?;
     let mut store = Store::new(guest.wasi(&program, &arguments)?);
+    store.set_limits(guest.limits.limits()?);
     guest.limit_time(&store)?;
     let result = linker
         .instantiate(&mut store, component)
@@ -114,32 +140,51 @@ pub fn run(component: &Component, guest: &GuestArguments, subject: &Subject) -> 
         });
     match result {
         Ok(code) => Ok(code),
-        Err(error) => guest_failure(error),
+        Err(error) => guest_failure(error, guest, store.limit_reached()),
     }
 }
 
 /// Runs a core module on its own, which no host functions are supplied to: what `--invoke` says.
 fn run_core(module: &Component, guest: &GuestArguments) -> Result<u8> {
     let mut store = Store::new(());
+    store.set_limits(guest.limits.limits()?);
     guest.limit_time(&store)?;
     let Some(call) = &guest.invoke else {
         bail!("a core module is no command; call an export with --invoke");
     };
-    match core_wave::invoke(module, &mut store, call) {
+    let mut host = CoreHost::new();
+    if let Some(interface) = &module.metadata().core {
+        guest
+            .imports
+            .complete_core(&mut host, interface, |_, _| false)?;
+    }
+    match core_wave::invoke(module, &mut store, host, call) {
         Ok(results) => {
             output::print(&(results + "\n"))?;
             Ok(0)
         }
-        Err(error) => guest_failure(error),
+        Err(error) => guest_failure(error, guest, store.limit_reached()),
     }
 }
 
 /// The exit code for a guest that exited or trapped; other errors go on.
-fn guest_failure(error: anyhow::Error) -> Result<u8> {
+fn guest_failure(
+    error: anyhow::Error,
+    guest: &GuestArguments,
+    reached: Option<LimitReached>,
+) -> Result<u8> {
     if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
         return Ok(*code);
     }
-    if error.downcast_ref::<Trap>().is_some() {
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        output::error(&error);
+        for note in guest.limits.notes(trap, reached) {
+            output::note(note);
+        }
+        return Ok(TRAP_EXIT_CODE);
+    }
+    // A host function that fails traps its caller.
+    if error.is::<WasmBacktrace>() {
         output::error(&error);
         return Ok(TRAP_EXIT_CODE);
     }

@@ -118,7 +118,7 @@ pub use load::backtrace::{Frame, Trap, WasmBacktrace};
 pub use load::component::Component;
 pub use load::dwarf::SourceLine;
 pub use machine::interrupt::InterruptHandle;
-pub use machine::limits::StoreLimits;
+pub use machine::limits::{LimitReached, StoreLimits};
 pub use machine::store::{AsContext, AsContextMut, Caller, Store};
 pub use trampette_artifact::metadata::ExportItem;
 pub use trampette_artifact::trap::TrapCode;

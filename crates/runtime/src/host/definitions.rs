@@ -56,6 +56,19 @@ impl Namespace {
         self.items.get(found)
     }
 
+    /// Whether something is defined under a chain of names.
+    pub(crate) fn has(&self, path: &[String]) -> bool {
+        match path {
+            [] => false,
+            [name] => self.get(name).is_some(),
+            [instance, rest @ ..] => match self.get(instance) {
+                Some(Definition::Instance(inner)) => inner.has(rest),
+                Some(_) => true,
+                None => false,
+            },
+        }
+    }
+
     pub(crate) fn compatible_name(&self, name: &str) -> Option<&str> {
         if let Some((found, _)) = self.items.get_key_value(name) {
             return Some(found);

@@ -87,7 +87,7 @@ impl<T: 'static> Linker<T> {
     /// # Errors
     /// If a name of the import's path is defined as something that is no instance.
     pub fn define_unknown_imports_as_traps(&mut self, component: &Component) -> Result<()> {
-        self.define_unknown(component.metadata(), "")
+        self.define_unknown(component.metadata(), "", undefined)
     }
 
     /// As [`Linker::define_unknown_imports_as_traps`], for imports from instances whose names start
@@ -100,10 +100,46 @@ impl<T: 'static> Linker<T> {
         component: &Component,
         prefix: &str,
     ) -> Result<()> {
-        self.define_unknown(component.metadata(), prefix)
+        self.define_unknown(component.metadata(), prefix, undefined)
     }
 
-    fn define_unknown(&mut self, metadata: &Metadata, prefix: &str) -> Result<()> {
+    /// As [`Linker::define_unknown_imports_as_traps_in`]; `why` is what a call's error says.
+    ///
+    /// # Errors
+    /// See [`Linker::define_unknown_imports_as_traps`].
+    pub fn define_unknown_imports_as_traps_because(
+        &mut self,
+        component: &Component,
+        prefix: &str,
+        why: &str,
+    ) -> Result<()> {
+        self.define_unknown(component.metadata(), prefix, |_, _| why.to_string())
+    }
+
+    /// The functions and resource types that a component imports and that have no definition here,
+    /// by their chains of names, in the component's order.
+    pub fn missing_imports(&self, component: &Component) -> Vec<Vec<String>> {
+        let metadata = component.metadata();
+        let resources = metadata
+            .resources
+            .iter()
+            .filter_map(|resource| match resource {
+                Resource::Imported { path } => Some(path),
+                Resource::Defined { .. } => None,
+            });
+        let functions = metadata.imports.iter().map(|import| &import.path);
+        let missing = resources
+            .chain(functions)
+            .filter(|path| !self.root.has(path));
+        missing.cloned().collect()
+    }
+
+    fn define_unknown(
+        &mut self,
+        metadata: &Metadata,
+        prefix: &str,
+        why: impl Fn(ItemKind, &[String]) -> String,
+    ) -> Result<()> {
         let wanted = |path: &[String]| path.first().is_some_and(|first| first.starts_with(prefix));
         for resource in &metadata.resources {
             let Resource::Imported { path } = resource else {
@@ -112,7 +148,7 @@ impl<T: 'static> Linker<T> {
             if !wanted(path) {
                 continue;
             }
-            let message = unknown(ItemKind::Resource, path);
+            let message = why(ItemKind::Resource, path);
             let resource = HostResource {
                 ty: ResourceType::HostDynamic,
                 destructor: Arc::new(move |_, _| bail!("{message}")),
@@ -124,7 +160,7 @@ impl<T: 'static> Linker<T> {
             .iter()
             .filter(|import| wanted(&import.path))
         {
-            let trap = HostFunc::Trap(unknown(ItemKind::Function, &import.path).into());
+            let trap = HostFunc::Trap(why(ItemKind::Function, &import.path).into());
             self.define_missing(&import.path, Definition::Func(trap))?;
         }
         Ok(())
@@ -172,7 +208,8 @@ impl<T: 'static> Linker<T> {
     }
 }
 
-fn unknown(kind: ItemKind, path: &[String]) -> String {
+/// Why a call of an import fails that an embedder left out.
+fn undefined(kind: ItemKind, path: &[String]) -> String {
     let item = display_item("import", kind, path);
     format!("{item}: it is not defined in the linker")
 }

@@ -1,4 +1,4 @@
-//! [`StoreLimits`]: what a guest may make its host spend.
+//! [`StoreLimits`]: what a guest may make its host spend; and [`LimitReached`], what it met.
 
 /// Limits of one store. Every allocation that a guest can cause counts against one of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +21,22 @@ pub struct StoreLimits {
     pub error_context_bytes: u64,
     /// Component instances that may live in the store.
     pub instances: u32,
+}
+
+/// A limit that kept a guest from growing something. The guest saw -1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum LimitReached {
+    /// [`StoreLimits::memory_bytes`].
+    Memory {
+        /// The limit.
+        limit: u64,
+    },
+    /// [`StoreLimits::table_entries`].
+    Table {
+        /// The limit.
+        limit: u64,
+    },
 }
 
 impl Default for StoreLimits {

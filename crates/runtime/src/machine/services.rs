@@ -8,6 +8,7 @@ use crate::machine::exceptions::{throw, throw_ref};
 use crate::machine::failure;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::is_interrupted;
+use crate::machine::limits::LimitReached;
 use crate::machine::store::{Lend, StoreInner};
 use crate::machine::transcode;
 use crate::machine::traps::raise;
@@ -25,7 +26,7 @@ use std::sync::OnceLock;
 use trampette_artifact::builtin::{Builtin, LONG};
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
 use trampette_artifact::layout::{HOST_OK, RootHeader, TableState};
-use trampette_artifact::metadata::{MemoryPlace, Resource};
+use trampette_artifact::metadata::{Memory, MemoryPlace, Resource};
 
 /// A file of one page that begins with the addresses of all builtins in this process, in the order
 /// of
@@ -118,6 +119,15 @@ unsafe extern "C" fn memory_grow(root: *const RootHeader, memory: u32, delta: u6
     grow_memory(store, instance, MemoryId(memory), delta).unwrap_or(FAILED)
 }
 
+/// Keeps it if the store's limit, and not what the memory declares, is why it cannot grow.
+fn note_memory_limit(store: &StoreInner, declared: &Memory, old: u64, delta: u64, limit: u64) {
+    if grown(declared, old, delta, u64::MAX).is_some_and(|new| new > limit) {
+        store
+            .limit_reached
+            .set(Some(LimitReached::Memory { limit }));
+    }
+}
+
 /// Makes a memory `delta` pages longer; its length before, in pages, or `None` if it cannot.
 pub(crate) fn grow_memory(
     store: &StoreInner,
@@ -131,11 +141,20 @@ pub(crate) fn grow_memory(
     let slab = match declared.place {
         MemoryPlace::Slab(slab) => slab,
         MemoryPlace::Shared(id) => {
-            return instance.shared_memories[id].grow_within(delta, limit);
+            let memory = &instance.shared_memories[id];
+            let old = memory.byte_len();
+            let grown = memory.grow_within(delta, limit);
+            if grown.is_none() {
+                note_memory_limit(store, declared, old, delta, limit);
+            }
+            return grown;
         }
     };
     let old = instance.memory_length(id);
-    let new = grown(declared, old, delta, limit)?;
+    let Some(new) = grown(declared, old, delta, limit) else {
+        note_memory_limit(store, declared, old, delta, limit);
+        return None;
+    };
     instance.slabs().grow_memory(slab, old, new).ok()?;
     instance.set_memory_length(slab, id, new);
     Some(old >> declared.page_size_log2)
@@ -169,10 +188,15 @@ pub(crate) unsafe fn grow_table(
     let state = instance.root_field::<TableState>(metadata.root.table(id));
     // SAFETY: inside the root.
     let old = unsafe { state.read() }.length;
-    let maximum = declared.capacity.min(store.limits.get().table_entries);
+    let limit = store.limits.get().table_entries;
+    let maximum = declared.capacity.min(limit);
     let new = old
         .checked_add(delta)
-        .filter(|new| *new == old || *new <= maximum)?;
+        .filter(|new| *new == old || *new <= declared.capacity)?;
+    if new != old && new > maximum {
+        store.limit_reached.set(Some(LimitReached::Table { limit }));
+        return None;
+    }
     let context = instance.slabs().context(declared.slab);
     // SAFETY: the table's capacity is inside its context, which was checked when loading.
     unsafe {

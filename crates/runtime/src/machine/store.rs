@@ -11,7 +11,7 @@ use crate::machine::error_contexts::ErrorContexts;
 use crate::machine::exceptions::Exceptions;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{InterruptHandle, Interrupts};
-use crate::machine::limits::StoreLimits;
+use crate::machine::limits::{LimitReached, StoreLimits};
 use crate::machine::traps::TrapRecord;
 use crate::memory::arena::Arena;
 use anyhow::{Error, Result};
@@ -79,6 +79,12 @@ impl<T: 'static> Store<T> {
     /// The limits.
     pub fn limits(&self) -> StoreLimits {
         self.inner().limits.get()
+    }
+
+    /// The limit of the store that kept a guest from growing a memory or table last, if any did.
+    /// Guests see only that growing failed, and may trap because of it much later.
+    pub fn limit_reached(&self) -> Option<LimitReached> {
+        self.inner().limit_reached.get()
     }
 
     /// Sets the limits. What exists already is not taken away.
@@ -261,6 +267,8 @@ pub struct StoreInner {
     /// The embedder's `T`.
     data: NonNull<()>,
     pub(crate) limits: Cell<StoreLimits>,
+    /// The limit that a guest met last.
+    pub(crate) limit_reached: Cell<Option<LimitReached>>,
     /// Boxed by [`StoreInner::add_instance`], freed when the store is dropped.
     instances: RefCell<Vec<NonNull<InstanceData>>>,
     arena: RefCell<Arena>,
@@ -289,6 +297,7 @@ impl StoreInner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             data,
             limits: Cell::default(),
+            limit_reached: Cell::default(),
             instances: RefCell::default(),
             arena: RefCell::default(),
             arena_mark: Cell::new(Arena::default().mark()),
