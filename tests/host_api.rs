@@ -315,6 +315,75 @@ fn resources_that_a_component_exports_itself() -> Result<()> {
 }
 
 #[test]
+fn what_is_checked_before_there_is_an_instance() -> Result<()> {
+    let component = load("counters");
+    let pre = Linker::<()>::new().instantiate_pre(&component)?;
+    let counters = counters::CountersPre::new(pre.clone())?;
+    // Every instance is its own.
+    for start in 0..3 {
+        let mut store = Store::new(());
+        let world = counters.clone().instantiate(&mut store)?;
+        let counter = world.things().counter();
+        let it = counter.call_constructor(&mut store, start)?;
+        assert_eq!(counter.call_get(&mut store, it)?, start);
+        assert_eq!(world.call_live(&mut store)?, 1);
+    }
+
+    let error = |error: anyhow::Error| format!("{error:#}");
+    let refused = [
+        (
+            pre.typed_export::<(), u32>("dead").err(),
+            "no such function",
+        ),
+        (
+            pre.typed_export::<(), u32>("things").err(),
+            "expected a function, found",
+        ),
+        (
+            pre.typed_export::<(), u64>("live").err(),
+            "the component exports `func() -> u32`",
+        ),
+    ];
+    for (refused, text) in refused {
+        let message = refused.map(error).expect("refused");
+        assert!(message.contains(text), "{message}");
+    }
+
+    let live = pre.typed_export::<(), u32>("live")?;
+    let mut store = Store::new(());
+    let mine = pre.instantiate(&mut store)?;
+    assert_eq!(live.of(&store, &mine)?.call(&mut store, ())?, 0);
+    let other = Linker::new().instantiate(&mut store, &component)?;
+    let message = live.of(&store, &other).err().map(error).expect("refused");
+    assert!(
+        message.contains("made by another `InstancePre`"),
+        "{message}"
+    );
+    let message = live
+        .of(Store::new(()), &mine)
+        .err()
+        .map(error)
+        .expect("refused");
+    assert!(message.contains("a store that it is not in"), "{message}");
+    Ok(())
+}
+
+/// A component that lacks what a world exports is refused when it is loaded.
+#[test]
+fn components_of_another_world_are_refused_before_there_is_an_instance() -> Result<()> {
+    let wasm = wat::parse_str("(component)")?;
+    let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
+    let empty = Component::from_bytes(artifact.bytes())?;
+    let pre = Linker::<()>::new().instantiate_pre(&empty)?;
+    let error = counters::CountersPre::new(pre).err().expect("refused");
+    assert_eq!(
+        format!("{error:#}"),
+        "export function `live`: the component exports no such function"
+    );
+    Ok(())
+}
+
+#[test]
 fn resources_of_an_exported_interface_through_bindings() -> Result<()> {
     let mut store = Store::new(());
     let component = load("counters");

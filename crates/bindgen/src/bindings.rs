@@ -28,6 +28,8 @@ pub(crate) struct Bindings<'a> {
     aliases: RefCell<Vec<(Ident, TypeId)>>,
     /// Types that are the error of some function's result.
     errors: HashSet<TypeId>,
+    /// What types of plain data derive besides.
+    pub derives: &'a [syn::Path],
 }
 
 /// An interface of the world.
@@ -97,6 +99,7 @@ impl<'a> Bindings<'a> {
             absent: HashSet::new(),
             aliases: RefCell::default(),
             errors: HashSet::new(),
+            derives: &input.derives,
         };
         let world = &resolve.worlds[input.world];
         for (key, item) in &world.imports {

@@ -4,7 +4,7 @@ use crate::bindings::{Bindings, Scope};
 use crate::names::{Taken, camel, snake, upper};
 use crate::types::{Form, Traits};
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::Result;
 use wit_parser::{Docs, Enum, Flags, Record, Type, TypeDefKind, TypeId, Variant};
 
@@ -25,18 +25,44 @@ pub(crate) fn docs(docs: &Docs, otherwise: &str) -> TokenStream {
     quote!(#(#[doc = #lines])*)
 }
 
-fn derives(traits: Traits, more: &TokenStream) -> TokenStream {
-    let clone = traits.clone.then(|| quote!(Clone, PartialEq,));
-    let copy = (traits.clone && traits.copy).then(|| quote!(Copy,));
-    let eq = (traits.clone && traits.eq).then(|| quote!(Eq,));
-    let debug = traits.debug.then(|| quote!(Debug,));
-    quote! {
-        #[derive(
-            ::trampette_runtime::ComponentType,
-            ::trampette_runtime::Lift,
-            ::trampette_runtime::Lower,
-            #clone #copy #eq #debug #more
-        )]
+/// What every enumeration and set of flags derives, besides what its contents allow.
+const ORDERED: [&str; 3] = ["Hash", "PartialOrd", "Ord"];
+
+impl Bindings<'_> {
+    /// The attribute `derive` of a type; `more` is what its kind has besides.
+    fn derives(&self, traits: Traits, more: &[&'static str]) -> TokenStream {
+        let when = |holds: bool, names: &[&'static str]| match holds {
+            true => names.to_vec(),
+            false => Vec::new(),
+        };
+        let mut derived = when(traits.clone, &["Clone", "PartialEq"]);
+        derived.extend(when(traits.clone && traits.copy, &["Copy"]));
+        derived.extend(when(traits.clone && traits.eq, &["Eq"]));
+        derived.extend(when(traits.debug, &["Debug"]));
+        derived.extend(more);
+        let additional = self.additional_derives(traits, &derived);
+        let derived = derived.iter().map(|name| format_ident!("{name}"));
+        quote! {
+            #[derive(
+                ::trampette_runtime::ComponentType,
+                ::trampette_runtime::Lift,
+                ::trampette_runtime::Lower,
+                #(#derived,)* #(#additional,)*
+            )]
+        }
+    }
+
+    /// What the user asks for, without what is derived anyway.
+    fn additional_derives(&self, traits: Traits, derived: &[&str]) -> Vec<&syn::Path> {
+        let is_new = |path: &&syn::Path| {
+            let last = path
+                .segments
+                .last()
+                .map(|segment| segment.ident.to_string());
+            !last.is_some_and(|last| derived.contains(&last.as_str()))
+        };
+        let asked = self.derives.iter().filter(|_| traits.data);
+        asked.filter(is_new).collect()
     }
 }
 
@@ -65,8 +91,8 @@ impl Bindings<'_> {
         let body = match &definition.kind {
             TypeDefKind::Record(record) => self.record(&name, record, traits, scope)?,
             TypeDefKind::Variant(variant) => self.variant(&name, variant, traits, scope)?,
-            TypeDefKind::Enum(cases) => enumeration(&name, cases),
-            TypeDefKind::Flags(set) => flags(&name, set),
+            TypeDefKind::Enum(cases) => self.enumeration(&name, cases),
+            TypeDefKind::Flags(set) => self.flags(&name, set),
             TypeDefKind::Resource => self.resource(&name, wit_name, id, scope),
             TypeDefKind::Type(Type::Id(aliased)) => {
                 let aliased = self.alias(*aliased, scope)?;
@@ -101,7 +127,7 @@ impl Bindings<'_> {
         traits: Traits,
         scope: Scope<'_>,
     ) -> Result<TokenStream> {
-        let derives = derives(traits, &TokenStream::new());
+        let derives = self.derives(traits, &[]);
         let mut taken = Taken::default();
         let fields = record.fields.iter().map(|field| {
             let (label, ident) = (&field.name, taken.unique(snake(&field.name)));
@@ -128,7 +154,7 @@ impl Bindings<'_> {
         traits: Traits,
         scope: Scope<'_>,
     ) -> Result<TokenStream> {
-        let derives = derives(traits, &TokenStream::new());
+        let derives = self.derives(traits, &[]);
         let mut taken = Taken::default();
         let cases = variant.cases.iter().map(|case| {
             let (label, ident) = (&case.name, taken.unique(camel(&case.name)));
@@ -188,38 +214,45 @@ impl Bindings<'_> {
     }
 }
 
-fn enumeration(name: &Ident, cases: &Enum) -> TokenStream {
-    let derives = derives(Traits::ALL, &quote!(Hash, PartialOrd, Ord,));
-    let mut taken = Taken::default();
-    let cases = cases.cases.iter().map(|case| {
-        let (label, ident) = (&case.name, taken.unique(camel(&case.name)));
-        let docs = docs(&case.docs, &format!("The case `{label}`."));
+impl Bindings<'_> {
+    fn enumeration(&self, name: &Ident, cases: &Enum) -> TokenStream {
+        let derives = self.derives(Traits::ALL, &ORDERED);
+        let mut taken = Taken::default();
+        let cases = cases.cases.iter().map(|case| {
+            let (label, ident) = (&case.name, taken.unique(camel(&case.name)));
+            let docs = docs(&case.docs, &format!("The case `{label}`."));
+            quote! {
+                #docs
+                #[component(name = #label)]
+                #ident
+            }
+        });
         quote! {
-            #docs
-            #[component(name = #label)]
-            #ident
+            #derives
+            #[component(enum)]
+            pub enum #name { #(#cases,)* }
         }
-    });
-    quote! {
-        #derives
-        #[component(enum)]
-        pub enum #name { #(#cases,)* }
     }
-}
 
-fn flags(name: &Ident, set: &Flags) -> TokenStream {
-    let mut taken = Taken::default();
-    let flags = set.flags.iter().map(|flag| {
-        let (label, ident) = (&flag.name, taken.unique(upper(&flag.name)));
-        let docs = docs(&flag.docs, &format!("The flag `{label}`."));
+    fn flags(&self, name: &Ident, set: &Flags) -> TokenStream {
+        let mut taken = Taken::default();
+        let flags = set.flags.iter().map(|flag| {
+            let (label, ident) = (&flag.name, taken.unique(upper(&flag.name)));
+            let docs = docs(&flag.docs, &format!("The flag `{label}`."));
+            quote! {
+                #docs
+                const #ident = #label;
+            }
+        });
+        let derived = ["Clone", "PartialEq", "Copy", "Eq", "Debug", "Default"];
+        let derived: Vec<_> = derived.into_iter().chain(ORDERED).collect();
+        let additional = self.additional_derives(Traits::ALL, &derived);
+        let derive = (!additional.is_empty()).then(|| quote!(#[derive(#(#additional,)*)]));
         quote! {
-            #docs
-            const #ident = #label;
-        }
-    });
-    quote! {
-        ::trampette_runtime::flags! {
-            pub struct #name { #(#flags)* }
+            ::trampette_runtime::flags! {
+                #derive
+                pub struct #name { #(#flags)* }
+            }
         }
     }
 }

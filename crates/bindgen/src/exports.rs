@@ -16,8 +16,13 @@ pub(crate) struct Calls {
     pub fields: TokenStream,
     /// Their values, given `store` and `instance`.
     pub values: TokenStream,
+    /// The same before there is an instance: fields, and their values, given `pre`.
+    pub pre_fields: TokenStream,
+    pub pre_values: TokenStream,
+    /// The values of the fields, given `store`, `instance` and `self` of those before.
+    pub values_of: TokenStream,
     /// The fields' names, by function.
-    names: Vec<Ident>,
+    pub names: Vec<Ident>,
 }
 
 impl<'a> Bindings<'a> {
@@ -30,6 +35,9 @@ impl<'a> Bindings<'a> {
     ) -> Result<Calls> {
         let mut fields = TokenStream::new();
         let mut values = TokenStream::new();
+        let mut pre_fields = TokenStream::new();
+        let mut pre_values = TokenStream::new();
+        let mut values_of = TokenStream::new();
         let mut names = Vec::new();
         for (index, item) in functions.iter().enumerate() {
             check_function(item.function)?;
@@ -47,11 +55,23 @@ impl<'a> Bindings<'a> {
             values.extend(quote! {
                 #field: instance.get_typed_func(&mut store, #path)?,
             });
+            pre_fields.extend(quote! {
+                #field: ::trampette_runtime::TypedExport<(#(#owned,)*), #result>,
+            });
+            pre_values.extend(quote! {
+                #field: pre.typed_export(#path)?,
+            });
+            values_of.extend(quote! {
+                #field: self.#field.of(&store, instance)?,
+            });
             names.push(field);
         }
         Ok(Calls {
             fields,
             values,
+            pre_fields,
+            pre_values,
+            values_of,
             names,
         })
     }
@@ -135,6 +155,7 @@ impl<'a> Bindings<'a> {
             return Ok(definitions);
         }
         let guest = taken.unique(format_ident!("Guest"));
+        let pre = taken.unique(format_ident!("GuestPre"));
         let calls = self.calls(&functions, Some(&interface.name), scope)?;
         let mut methods = Taken::new(["new"]);
         let call_methods = self.call_methods(&functions, &calls, &mut methods, scope)?;
@@ -169,8 +190,16 @@ impl<'a> Bindings<'a> {
                 impl #holder<'_> { #(#calls)* }
             });
         }
-        let (fields, values) = (&calls.fields, &calls.values);
+        let Calls {
+            fields,
+            values,
+            pre_fields,
+            pre_values,
+            values_of,
+            ..
+        } = &calls;
         let text = format!(" The exported interface `{}`.", interface.name);
+        let pre_text = format!("{text} before there is an instance.");
         Ok(quote! {
             #definitions
 
@@ -192,6 +221,34 @@ impl<'a> Bindings<'a> {
 
                 #call_methods
                 #accessors
+            }
+
+            #[doc = #pre_text]
+            #[derive(Clone)]
+            pub struct #pre { #pre_fields }
+
+            impl #pre {
+                /// Looks up and checks the functions.
+                ///
+                /// # Errors
+                /// If one is missing or has another type.
+                pub fn new<T: 'static>(
+                    pre: &::trampette_runtime::InstancePre<T>,
+                ) -> ::trampette_runtime::__private::Result<Self> {
+                    ::trampette_runtime::__private::Result::Ok(Self { #pre_values })
+                }
+
+                /// The functions of an instance.
+                ///
+                /// # Errors
+                /// If it was made from another component, or is in another store.
+                pub fn of(
+                    &self,
+                    store: impl ::trampette_runtime::AsContext,
+                    instance: &::trampette_runtime::Instance,
+                ) -> ::trampette_runtime::__private::Result<#guest> {
+                    ::trampette_runtime::__private::Result::Ok(#guest { #values_of })
+                }
             }
 
             #holders

@@ -19,6 +19,8 @@ pub(crate) struct Input {
     pub with: Vec<With>,
     /// The host's own errors.
     pub trappable: Vec<With>,
+    /// What types of plain data derive besides.
+    pub derives: Vec<syn::Path>,
     /// The files that were read.
     pub files: Vec<PathBuf>,
 }
@@ -42,6 +44,7 @@ struct Arguments {
     features: Option<Vec<LitStr>>,
     with: Vec<With>,
     trappable: Vec<With>,
+    derives: Vec<syn::Path>,
 }
 
 impl Parse for Arguments {
@@ -64,11 +67,12 @@ impl Parse for Arguments {
                 "features" => arguments.features = Some(list(&body)?),
                 "with" => arguments.with = map(&body)?,
                 "trappable" => arguments.trappable = map(&body)?,
+                "additional_derives" => arguments.derives = list(&body)?,
                 _ => {
                     return Err(Error::new(
                         name.span(),
-                        "expected `path`, `inline`, `interfaces`, `world`, `features`, `with` or \
-                         `trappable`",
+                        "expected `path`, `inline`, `interfaces`, `world`, `features`, `with`, \
+                         `trappable` or `additional_derives`",
                     ));
                 }
             }
@@ -115,11 +119,11 @@ fn paths(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
     list(input)
 }
 
-fn list(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
+fn list<P: Parse>(input: ParseStream<'_>) -> Result<Vec<P>> {
     let list;
     bracketed!(list in input);
-    let strings = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
-    Ok(strings.into_iter().collect())
+    let items = Punctuated::<P, Token![,]>::parse_terminated(&list)?;
+    Ok(items.into_iter().collect())
 }
 
 fn map(input: ParseStream<'_>) -> Result<Vec<With>> {
@@ -176,6 +180,7 @@ impl Input {
             world,
             with: arguments.with,
             trappable: arguments.trappable,
+            derives: arguments.derives,
             files,
         })
     }

@@ -56,8 +56,10 @@ use proc_macro::TokenStream;
 /// # fn run(component: &trampette_runtime::Component) -> anyhow::Result<()> {
 /// let mut linker = trampette_runtime::Linker::new();
 /// Plugin::add_to_linker(&mut linker, |host: &mut Host| host)?;
+/// // Imports and exports are matched and checked once, for all instances.
+/// let plugin = PluginPre::new(linker.instantiate_pre(component)?)?;
 /// let mut store = trampette_runtime::Store::new(Host(Vec::new()));
-/// let plugin = Plugin::instantiate(&mut store, component, &linker)?;
+/// let plugin = plugin.instantiate(&mut store)?;
 /// let notes = plugin.call_run(&mut store, &["a".to_string()])?;
 /// # Ok(())
 /// # }
@@ -78,6 +80,8 @@ use proc_macro::TokenStream;
 ///   uses the module of other bindings for a whole imported interface, which the `add_to_linker` of
 ///   that module then defines.
 /// - `trappable: { "package:name/interface/type": Type, }` — the host's own type for an error.
+/// - `additional_derives: [Hash, serde::Serialize]` — what records, variants, enumerations and
+///   flags without handles of resources derive besides what they derive anyway.
 ///
 /// # Errors of the host's own
 /// A function that returns a `result` is in Rust a `Result<Result<T, E>>`: the outer error is a
@@ -172,8 +176,9 @@ use proc_macro::TokenStream;
 ///   imported too has two modules, and its resources are two types.
 /// - For the world a struct of its name: `instantiate`, `new` for an existing instance,
 ///   `add_to_linker` for all imports, `call_…` for its own functions, and a method for each
-///   exported interface; and a trait of its name with `Imports` for functions that it imports
-///   directly.
+///   exported interface; a struct of its name with `Pre`, which checks all that once, before there
+///   is an instance, and whose `instantiate` looks nothing up; and a trait of its name with
+///   `Imports` for functions that it imports directly.
 #[proc_macro]
 pub fn bindgen(input: TokenStream) -> TokenStream {
     input::Input::parse(input.into())
@@ -308,7 +313,8 @@ mod tests {
         );
         assert_eq!(
             second(quote!(worlds: "w")),
-            "expected `path`, `inline`, `interfaces`, `world`, `features`, `with` or `trappable`"
+            "expected `path`, `inline`, `interfaces`, `world`, `features`, `with`, `trappable` or \
+             `additional_derives`"
         );
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Traits {
     pub eq: bool,
     /// `Debug`: the standard library has it for tuples of up to twelve fields.
     pub debug: bool,
+    /// What the bindings' user asks for: it is plain data, with no handle in it.
+    pub data: bool,
 }
 
 impl Traits {
@@ -39,6 +41,7 @@ impl Traits {
         copy: true,
         eq: true,
         debug: true,
+        data: true,
     };
 
     fn and(self, other: Traits) -> Traits {
@@ -47,6 +50,7 @@ impl Traits {
             copy: self.copy && other.copy,
             eq: self.eq && other.eq,
             debug: self.debug && other.debug,
+            data: self.data && other.data,
         }
     }
 }
@@ -248,6 +252,7 @@ impl Bindings<'_> {
                         copy: false,
                         eq: false,
                         debug: false,
+                        data: traits.data,
                     },
                 }
             }
@@ -271,6 +276,7 @@ impl Bindings<'_> {
             copy: guest,
             eq: guest,
             debug: true,
+            data: false,
         }
     }
 }

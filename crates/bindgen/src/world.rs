@@ -169,6 +169,7 @@ impl<'a> Bindings<'a> {
         let conversions =
             self.conversion_traits(types.iter().copied(), &mut taken, scope(Side::Import))?;
         let name = taken.unique(camel(&world.name));
+        let pre_name = taken.unique(format_ident!("{name}Pre"));
 
         let provided = Provided {
             functions: self.world_functions(Side::Import),
@@ -217,14 +218,22 @@ impl<'a> Bindings<'a> {
             self.call_methods(&functions, &calls, &mut methods, scope(Side::Export))?;
         let mut fields = calls.fields.clone();
         let mut values = calls.values.clone();
+        let mut pre_fields = calls.pre_fields.clone();
+        let mut pre_values = calls.pre_values.clone();
+        let mut values_of = calls.values_of.clone();
+        let mut names = calls.names.clone();
         let mut accessors = TokenStream::new();
         for (index, interface) in self.exports.iter().enumerate() {
             if self.interface_functions(interface.id).is_empty() {
                 continue;
             }
             let module = self.place(&interface.place, scope(Side::Export));
-            let guest = self.guest_name(interface);
+            let (guest, guest_pre) = self.guest_names(interface);
             let field = format_ident!("i{index}");
+            pre_fields.extend(quote!(#field: #module::#guest_pre,));
+            pre_values.extend(quote!(#field: #module::#guest_pre::new(&pre)?,));
+            values_of.extend(quote!(#field: self.#field.of(&store, instance)?,));
+            names.push(field.clone());
             fields.extend(quote!(#field: #module::#guest,));
             values.extend(quote!(#field: #module::#guest::new(&mut store, instance)?,));
             let accessor = methods.unique(accessor_name(&interface.name));
@@ -237,6 +246,11 @@ impl<'a> Bindings<'a> {
             });
         }
         let docs = docs(&world.docs, &format!("The world `{}`.", world.name));
+        let pre_docs = format!(
+            " A component of the world `{}` whose imports are matched and whose exports are checked: \
+             what is left to do for each instance is instantiating it.",
+            world.name
+        );
         Ok(quote! {
             #definitions
             #conversions
@@ -288,18 +302,81 @@ impl<'a> Bindings<'a> {
                 #call_methods
                 #accessors
             }
+
+            #[doc = #pre_docs]
+            #[allow(clippy::type_complexity)]
+            pub struct #pre_name<T: 'static> {
+                pre: ::trampette_runtime::InstancePre<T>,
+                #pre_fields
+            }
+
+            #[allow(dead_code, unused_variables, clippy::all)]
+            impl<T: 'static> #pre_name<T> {
+                /// Looks up and checks what a component exports.
+                ///
+                /// # Errors
+                /// If something is missing or has another type.
+                pub fn new(
+                    pre: ::trampette_runtime::InstancePre<T>,
+                ) -> ::trampette_runtime::__private::Result<Self> {
+                    ::trampette_runtime::__private::Result::Ok(Self {
+                        #pre_values
+                        pre,
+                    })
+                }
+
+                /// Makes an instance.
+                ///
+                /// # Errors
+                /// Those of `InstancePre::instantiate`.
+                pub fn instantiate(
+                    &self,
+                    mut store: impl ::trampette_runtime::AsContextMut<Data = T>,
+                ) -> ::trampette_runtime::__private::Result<#name> {
+                    let instance = self.pre.instantiate(&mut store)?;
+                    self.of(&store, &instance)
+                }
+
+                /// The exports of an instance that `instance_pre` made.
+                fn of(
+                    &self,
+                    store: impl ::trampette_runtime::AsContext,
+                    instance: &::trampette_runtime::Instance,
+                ) -> ::trampette_runtime::__private::Result<#name> {
+                    ::trampette_runtime::__private::Result::Ok(#name {
+                        #values_of
+                        instance: instance.clone(),
+                    })
+                }
+
+                /// The component with its imports.
+                pub fn instance_pre(&self) -> &::trampette_runtime::InstancePre<T> {
+                    &self.pre
+                }
+            }
+
+            impl<T: 'static> ::core::clone::Clone for #pre_name<T> {
+                fn clone(&self) -> Self {
+                    Self {
+                        pre: self.pre.clone(),
+                        #(#names: self.#names.clone(),)*
+                    }
+                }
+            }
         })
     }
 
-    /// The name of the struct of an exported interface.
-    fn guest_name(&self, interface: &Interface) -> Ident {
+    /// The names of the structs of an exported interface: of an instance, and before there is one.
+    fn guest_names(&self, interface: &Interface) -> (Ident, Ident) {
         let types: Vec<_> = self.resolve.interfaces[interface.id]
             .types
             .values()
             .copied()
             .collect();
         let type_names = self.type_names(&types);
-        Taken::new(type_names.iter().map(String::as_str)).unique(format_ident!("Guest"))
+        let mut taken = Taken::new(type_names.iter().map(String::as_str));
+        let guest = taken.unique(format_ident!("Guest"));
+        (guest, taken.unique(format_ident!("GuestPre")))
     }
 }
 

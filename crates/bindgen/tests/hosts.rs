@@ -220,3 +220,42 @@ mod interfaces {
         Ok(())
     }
 }
+
+/// What the user asks for is derived for plain data, and not twice.
+mod derives {
+    trampette_bindgen::bindgen!({
+        inline: "
+            package test:derives;
+            interface data {
+                enum color { red, green }
+                flags rights { read, write }
+                record point { x: s32, y: s32, colors: list<color>, rights: rights }
+                variant shape { empty, at(point), price(f64) }
+                resource file;
+                record held { file: own<file>, name: string }
+                all: func(shape: shape, held: held);
+            }
+            world user { import data; export data; }
+        ",
+        additional_derives: [Clone, PartialEq, serde::Serialize, serde::Deserialize],
+    });
+
+    use test::derives::data::{Color, Point, Rights, Shape};
+
+    #[test]
+    fn types_are_written_and_read() -> Result<(), serde_json::Error> {
+        let shape = Shape::At(Point {
+            x: 1,
+            y: -2,
+            colors: vec![Color::Green],
+            rights: Rights::WRITE,
+        });
+        let text = serde_json::to_string(&shape)?;
+        assert_eq!(
+            text,
+            r#"{"At":{"x":1,"y":-2,"colors":["Green"],"rights":{"bits":2}}}"#
+        );
+        assert_eq!(serde_json::from_str::<Shape>(&text)?, shape);
+        Ok(())
+    }
+}

@@ -111,6 +111,7 @@ mod core;
 mod tests;
 
 // For embedders.
+pub use host::export::TypedExport;
 pub use host::func::{Func, TypedFunc};
 pub use host::instance::{ExportPath, ExportRef, Instance, InstancePre};
 pub use host::linker::{Linker, LinkerInstance};

@@ -14,7 +14,7 @@ use crate::values::typed::{
     ResourceType, TypeContext,
 };
 use crate::values::val::{NativeReader, NativeWriter, Val};
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -70,6 +70,36 @@ impl Prepared {
 
     fn types(&self) -> TypeContext<'_> {
         TypeContext::new(self.component.metadata(), &self.resources)
+    }
+
+    /// Checks the Rust types of the function that is exported at a position. Gives what its
+    /// [`ResourceAny`](crate::ResourceAny)s are, if they are of the host's.
+    pub(crate) fn check<P, R>(&self, index: usize) -> Result<Option<ResourceType>>
+    where
+        P: Params + Lower,
+        R: Lift,
+    {
+        let metadata = self.component.metadata();
+        let export = &metadata.exports[index];
+        let name = || display_export(&export.path);
+        let Some(ty) = metadata.function_type(&export.item) else {
+            let found = export.item.kind();
+            bail!("{}: expected a function, found {found}", name());
+        };
+        let handles = Cell::new(None);
+        let cx = self.types().with_any_handles(&handles);
+        check_func::<P, R>(ty, &cx).map_err(|error| {
+            let types = anyhow!(
+                "the component exports `{}`, the host asks for `{}`",
+                cx.display_func(ty),
+                describe_func::<P, R>()
+            );
+            types.context(about(name(), &error))
+        })?;
+        Ok(match handles.get() {
+            Some(AnyHandles::Host(ty)) => Some(ty),
+            Some(AnyHandles::Guest) | None => None,
+        })
     }
 }
 
@@ -272,26 +302,8 @@ impl Func {
     {
         let callee = self.callee;
         callee.instance(store.store_inner(), || self.display())?;
-        let ty = self.ty();
-        let handles = Cell::new(None);
-        let cx = self.shared.types().with_any_handles(&handles);
-        check_func::<P, R>(ty, &cx).map_err(|error| {
-            let types = anyhow!(
-                "the component exports `{}`, the host asks for `{}`",
-                cx.display_func(ty),
-                describe_func::<P, R>()
-            );
-            types.context(about(self.display(), &error))
-        })?;
-        let host_handles = match handles.get() {
-            Some(AnyHandles::Host(ty)) => Some(ty),
-            Some(AnyHandles::Guest) | None => None,
-        };
-        Ok(TypedFunc {
-            callee,
-            host_handles,
-            marker: PhantomData,
-        })
+        let host_handles = self.shared.check::<P, R>(self.index)?;
+        Ok(TypedFunc::new(callee, host_handles))
     }
 
     /// Calls the function. The vector holds its result, if it has one.
@@ -389,6 +401,17 @@ impl<P, R> Clone for TypedFunc<P, R> {
 }
 
 impl<P, R> Copy for TypedFunc<P, R> {}
+
+impl<P, R> TypedFunc<P, R> {
+    /// A function whose types were checked ([`Prepared::check`]).
+    pub(crate) fn new(callee: Callee, host_handles: Option<ResourceType>) -> Self {
+        TypedFunc {
+            callee,
+            host_handles,
+            marker: PhantomData,
+        }
+    }
+}
 
 impl<P: Params, R: Lift> TypedFunc<P, R> {
     /// The same function with other parameter types, for generated code: owned types are checked,

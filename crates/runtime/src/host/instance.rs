@@ -71,6 +71,11 @@ impl<T: 'static> InstancePre<T> {
         self.shared.component()
     }
 
+    /// What its instances share.
+    pub(crate) fn prepared(&self) -> &Arc<Prepared> {
+        &self.shared
+    }
+
     /// Instantiates the component.
     ///
     /// # Errors
@@ -166,16 +171,22 @@ impl Instance {
         })
     }
 
-    fn find(&self, path: impl ExportPath) -> Option<usize> {
-        find_export(&self.shared.component().metadata().exports, &path.names())
+    pub(crate) fn id(&self) -> InstanceId {
+        self.id
+    }
+
+    /// What all instances of its [`InstancePre`] share.
+    pub(crate) fn prepared(&self) -> &Arc<Prepared> {
+        &self.shared
     }
 
     /// An exported function. Interface names match in compatible versions.
     pub fn get_func(&self, store: impl AsContextMut, path: impl ExportPath) -> Option<Func> {
         let store = store.store_inner();
         let instance = self.id.raw_in(store)?.data(store);
-        let index = self.find(path)?;
-        let item = &self.component().metadata().exports[index].item;
+        let exports = &self.component().metadata().exports;
+        let index = find_export(exports, &path.names())?;
+        let item = &exports[index].item;
         let callee = Callee::new(self.id, instance, item)?;
         Some(Func::new(callee, self.shared.clone(), index))
     }
@@ -201,24 +212,44 @@ impl Instance {
     /// Why [`Instance::get_func`] found nothing.
     #[cold]
     fn missing(&self, store: &StoreInner, names: &[&str]) -> anyhow::Error {
-        let path: Vec<_> = names.iter().map(ToString::to_string).collect();
-        let item = display_export(&path);
-        let exports = &self.shared.component().metadata().exports;
         if self.id.raw_in(store).is_none() {
-            return foreign_store(|| item);
+            let path: Vec<_> = names.iter().map(ToString::to_string).collect();
+            return foreign_store(|| display_export(&path));
         }
-        if let Some(found) = self.find(names) {
-            let found = exports[found].item.kind();
-            return anyhow!("{item}: expected a function, found {found}");
+        let exports = &self.shared.component().metadata().exports;
+        not_a_function(exports, names)
+    }
+}
+
+impl Prepared {
+    /// The position of an exported function.
+    pub(crate) fn find(&self, names: &[&str]) -> Result<usize> {
+        let exports = &self.component().metadata().exports;
+        let is_func = |item: &ExportItem| {
+            matches!(item, ExportItem::Function { .. } | ExportItem::HostFunc(_))
+        };
+        find_export(exports, names)
+            .filter(|index| is_func(&exports[*index].item))
+            .ok_or_else(|| not_a_function(exports, names))
+    }
+}
+
+/// Why there is no exported function of this path.
+#[cold]
+fn not_a_function(exports: &[Export], names: &[&str]) -> anyhow::Error {
+    let path: Vec<_> = names.iter().map(ToString::to_string).collect();
+    let item = display_export(&path);
+    if let Some(found) = find_export(exports, names) {
+        let found = exports[found].item.kind();
+        return anyhow!("{item}: expected a function, found {found}");
+    }
+    let instances = &path[..path.len().saturating_sub(1)];
+    match find_export(exports, &names[..instances.len()]) {
+        None if !instances.is_empty() => {
+            let instances = display_path(instances);
+            anyhow!("{item}: the component exports no instance `{instances}`")
         }
-        let instances = &path[..path.len().saturating_sub(1)];
-        match find_export(exports, &names[..instances.len()]) {
-            None if !instances.is_empty() => {
-                let instances = display_path(instances);
-                anyhow!("{item}: the component exports no instance `{instances}`")
-            }
-            _ => anyhow!("{item}: the component exports no such function"),
-        }
+        _ => anyhow!("{item}: the component exports no such function"),
     }
 }
 

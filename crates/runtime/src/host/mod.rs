@@ -8,9 +8,11 @@
 //! | `versions`, `matching` | matching a component's imports with that, and checking their types |
 //! | `shims` | host functions as compiled code calls them |
 //! | `instance` | `InstancePre`, `Instance` and its exports |
+//! | `export` | `TypedExport`: an exported function before there is an instance |
 //! | `func` | `Func`, `TypedFunc`: calling an export |
 
 pub(crate) mod definitions;
+pub(crate) mod export;
 pub(crate) mod func;
 pub(crate) mod instance;
 pub(crate) mod linker;
