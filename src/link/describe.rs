@@ -135,6 +135,7 @@ fn core_interface(program: &Program<'_>, layout: &Layout) -> Option<CoreInterfac
         module: import.module.clone(),
         name: import.name.clone(),
         ty: plain_func_type(&import.signature),
+        memory: import.memory,
     };
     let export = |export: &CoreExport| {
         Some(metadata::CoreExport {

@@ -331,8 +331,28 @@ impl<'a> Binding<'a> {
             module: import.module.to_string(),
             name: import.name.to_string(),
             signature: importer.signature(import.index).clone(),
+            memory: None,
         });
         CoreItem::Func(CoreFunc::Host(id))
+    }
+
+    /// Says whose memory the functions of the host use that were imported since there were
+    /// `imports` of them: that of the instance which imports them. Its first memory is `first` if
+    /// it imports one.
+    pub(crate) fn settle_memory(
+        &mut self,
+        imports: usize,
+        instance: CoreInstanceId,
+        first: Option<MemoryId>,
+    ) {
+        let defined = self.program.core_instances[instance].memories.first();
+        let memory = match self.export(instance, "memory") {
+            Some(CoreItem::Memory(memory)) => Some(memory),
+            _ => first.or(defined.copied()),
+        };
+        for import in self.program.core_imports.iter_mut().skip(imports) {
+            import.memory = memory;
+        }
     }
 
     /// Instantiates a module with what [`Binding::resolve`] found for its imports.

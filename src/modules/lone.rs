@@ -68,6 +68,8 @@ impl<'a> Binder<'a, '_> {
         self.make_missing(&module)?;
         let imports = module.imports.clone();
         let id = self.binding.add_module(module);
+        // The modules that this one imports from are instantiated by now: what follows is its own.
+        let host_imports = self.binding.program.core_imports.len();
         let mut items = Vec::new();
         for import in &imports {
             let provider = self.provider(import.module)?;
@@ -88,7 +90,14 @@ impl<'a> Binder<'a, '_> {
             }
             items.push(item);
         }
-        Ok(self.binding.instantiate(id, items))
+        let first_memory = items.iter().find_map(|item| match item {
+            CoreItem::Memory(memory) => Some(*memory),
+            _ => None,
+        });
+        let instance = self.binding.instantiate(id, items);
+        self.binding
+            .settle_memory(host_imports, instance, first_memory);
+        Ok(instance)
     }
 
     /// The instance of the bound module of that name, which comes to life now if it has not yet.

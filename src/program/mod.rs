@@ -209,6 +209,8 @@ pub(crate) struct CoreImport {
     pub name: String,
     /// Its type.
     pub signature: CoreSignature,
+    /// The importing module's memory (see `CoreImport::memory` of the metadata).
+    pub memory: Option<MemoryId>,
 }
 
 /// A global or a shared memory that the host may supply: it is defined by some core instance, and

@@ -9,6 +9,7 @@ use crate::layout::{ContextOffset, RootLayout};
 use crate::types::{FuncType, Spelling, Type, TypeTable};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Everything the runtime decodes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -74,6 +75,9 @@ pub struct CoreImport {
     pub name: String,
     /// Its type.
     pub ty: CoreFuncType,
+    /// The memory that the importing module exports as `memory`, or its first one: what addresses
+    /// among the arguments are of, by the convention of WASI.
+    pub memory: Option<MemoryId>,
 }
 
 /// A shared memory that the host may supply.
@@ -169,6 +173,16 @@ pub struct CoreFuncType {
     pub results: Vec<CoreValueType>,
 }
 
+impl fmt::Display for CoreFuncType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |types: &[CoreValueType]| {
+            let names: Vec<String> = types.iter().map(CoreValueType::to_string).collect();
+            names.join(" ")
+        };
+        write!(f, "({}) -> ({})", list(&self.params), list(&self.results))
+    }
+}
+
 /// A core value type, as the host sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum CoreValueType {
@@ -190,6 +204,12 @@ pub enum CoreValueType {
     ExternRef,
     /// A reference to an exception.
     ExnRef,
+}
+
+impl fmt::Display for CoreValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
 }
 
 /// A resource type of the flattened component.

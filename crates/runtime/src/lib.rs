@@ -121,7 +121,7 @@ pub use load::dwarf::SourceLine;
 pub use machine::interrupt::InterruptHandle;
 pub use machine::limits::{LimitReached, StoreLimits};
 pub use machine::store::{AsContext, AsContextMut, Caller, Store};
-pub use trampette_artifact::metadata::ExportItem;
+pub use trampette_artifact::metadata::{CoreFuncType, CoreValueType, ExportItem};
 pub use trampette_artifact::trap::TrapCode;
 pub use trampette_macros::{ComponentType, Lift, Lower};
 pub use values::containers::List;

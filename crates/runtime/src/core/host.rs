@@ -2,16 +2,17 @@
 
 use crate::core::access::interface;
 use crate::core::global::address;
+use crate::core::memory::CoreMemory;
 use crate::core::values::{CoreVal, size_of_value};
 use crate::load::component::Component;
 use crate::machine::failure::contain;
-use crate::machine::instance::InstanceData;
+use crate::machine::instance::{InstanceData, InstanceId};
 use crate::machine::store::{Caller, StoreInner};
 use crate::memory::shared_memory::SharedMemory;
-use anyhow::{Context, Result, ensure};
-use std::collections::HashMap;
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::{HashMap, HashSet};
 use std::convert::identity;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use trampette_artifact::ids::{CoreImportId, SharedMemoryId};
 use trampette_artifact::layout::ValRaw;
 use trampette_artifact::metadata::{CoreFuncType, CoreImport, CoreInterface};
@@ -23,14 +24,23 @@ use trampette_artifact::metadata::{CoreFuncType, CoreImport, CoreInterface};
 /// made for the instance: tables and memories of their minimum sizes, mutable globals that are zero
 /// or null unless the host gives them a value. An immutable global must be given one.
 pub struct CoreHost<T: 'static> {
-    functions: HashMap<(String, String), HostFunction<T>>,
+    functions: HashMap<(String, String), Supplied<T>>,
     globals: HashMap<(String, String), CoreVal>,
     memories: HashMap<(String, String), SharedMemory>,
     /// All shared memories of the artifact, by number.
     all_memories: Vec<SharedMemory>,
 }
 
-type HostFunction<T> = Arc<dyn Fn(Caller<'_, T>, &[CoreVal]) -> Result<Vec<CoreVal>> + Send + Sync>;
+type HostFunction<T> = Arc<
+    dyn Fn(Caller<'_, T>, Option<CoreMemory>, &[CoreVal]) -> Result<Vec<CoreVal>> + Send + Sync,
+>;
+
+/// A function of the host.
+struct Supplied<T: 'static> {
+    /// The type that imports of it must have; `None` for any.
+    ty: Option<CoreFuncType>,
+    function: HostFunction<T>,
+}
 
 impl<T: 'static> Default for CoreHost<T> {
     fn default() -> Self {
@@ -57,8 +67,53 @@ impl<T: 'static> CoreHost<T> {
         name: &str,
         function: impl Fn(Caller<'_, T>, &[CoreVal]) -> Result<Vec<CoreVal>> + Send + Sync + 'static,
     ) {
+        let supplied = Supplied {
+            ty: None,
+            function: Arc::new(move |caller, _, args| function(caller, args)),
+        };
         let key = (module.to_string(), name.to_string());
-        self.functions.insert(key, Arc::new(function));
+        self.functions.insert(key, supplied);
+    }
+
+    /// Supplies a function of one type that works on the memory of the module that imports it: the
+    /// one which that module exports as `memory`, otherwise its first one; `None` if it has none.
+    /// An import of another type is refused when a module is instantiated.
+    pub fn func_with_memory(
+        &mut self,
+        module: &str,
+        name: &str,
+        ty: CoreFuncType,
+        function: impl Fn(Caller<'_, T>, Option<CoreMemory>, &[CoreVal]) -> Result<Vec<CoreVal>>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        let supplied = Supplied {
+            ty: Some(ty),
+            function: Arc::new(function),
+        };
+        let key = (module.to_string(), name.to_string());
+        self.functions.insert(key, supplied);
+    }
+
+    /// Both names of everything that a module imports and this host would have to supply, but does
+    /// not: functions, and values of immutable globals.
+    ///
+    /// # Errors
+    /// If the artifact is a component.
+    pub fn missing(&self, module: &Component) -> Result<Vec<(String, String)>> {
+        let interface = interface(module)?;
+        let names = |module: &String, name: &String| (module.clone(), name.clone());
+        let functions = interface.imports.iter();
+        let functions = functions.map(|import| names(&import.module, &import.name));
+        let globals = interface.globals.iter().filter(|global| !global.mutable);
+        let globals = globals.map(|import| names(&import.module, &import.name));
+        let functions = functions.filter(|key| !self.functions.contains_key(key));
+        let globals = globals.filter(|key| !self.globals.contains_key(key));
+        let mut missing: Vec<_> = functions.chain(globals).collect();
+        let mut seen = HashSet::new();
+        missing.retain(|key| seen.insert(key.clone()));
+        Ok(missing)
     }
 
     /// Supplies the value of an imported global, which it has before any code runs.
@@ -152,13 +207,28 @@ impl<T: 'static> CoreHost<T> {
     ) -> Result<Vec<Bound<T>>> {
         let bind = |(index, import): (usize, &CoreImport)| {
             let key = (import.module.clone(), import.name.clone());
-            let function = self.functions.get(&key).with_context(|| {
-                format!("unknown import: `{}` `{}`", import.module, import.name)
-            })?;
+            let Some(supplied) = self.functions.get(&key) else {
+                let missing = self.missing(component)?;
+                let names = missing.iter().map(|(m, n)| format!("`{m}` `{n}`"));
+                let names: Vec<String> = names.collect();
+                let s = if names.len() == 1 { "" } else { "s" };
+                bail!("unknown import{s}: {}", names.join(", "));
+            };
+            if let Some(ty) = &supplied.ty {
+                ensure!(
+                    *ty == import.ty,
+                    "incompatible import type of `{}` `{}`: the host's function is {ty}, the \
+                     import {}",
+                    import.module,
+                    import.name,
+                    import.ty
+                );
+            }
             Ok(Bound {
-                function: function.clone(),
+                function: supplied.function.clone(),
                 component: component.clone(),
                 import: CoreImportId::new(index),
+                memory: OnceLock::new(),
             })
         };
         interface.imports.iter().enumerate().map(bind).collect()
@@ -170,9 +240,20 @@ pub(super) struct Bound<T: 'static> {
     function: HostFunction<T>,
     component: Component,
     import: CoreImportId,
+    /// The importer's memory, once its instance has a number.
+    memory: OnceLock<CoreMemory>,
 }
 
 impl<T: 'static> Bound<T> {
+    /// Says of which instance the import is.
+    pub(super) fn settle(&self, instance: InstanceId) -> Result<()> {
+        let import = interface(&self.component)?.imports.get(self.import);
+        if let Some(id) = import.context("the import is gone")?.memory {
+            self.memory.get_or_init(|| CoreMemory { instance, id });
+        }
+        Ok(())
+    }
+
     fn ty(&self) -> Result<&CoreFuncType> {
         let import = interface(&self.component)?.imports.get(self.import);
         Ok(&import.context("the import is gone")?.ty)
@@ -182,7 +263,7 @@ impl<T: 'static> Bound<T> {
         let ty = self.ty()?;
         let args = values.iter().zip(&ty.params);
         let args: Vec<CoreVal> = args.map(|(raw, ty)| CoreVal::read(raw, *ty)).collect();
-        let results = (self.function)(caller, &args)?;
+        let results = (self.function)(caller, self.memory.get().copied(), &args)?;
         ensure!(
             results.len() == ty.results.len(),
             "a host function returned {} results instead of {}",

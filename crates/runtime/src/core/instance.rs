@@ -65,7 +65,9 @@ impl CoreInstance {
         let raw = RawInstance::map(inner, component, imports, &memories)?;
         let data = raw.data(inner);
         host.write_globals(data, interface)?;
+        let instance = raw.id(inner);
         for (index, bound) in bound.iter().enumerate() {
+            bound.settle(instance)?;
             let id = CoreImportId::new(index);
             let function: CoreHostCode = call_host::<T>;
             let slot = ImportSlot {
@@ -74,7 +76,7 @@ impl CoreInstance {
             };
             data.write_root(component.metadata().root.core_import(id), slot);
         }
-        Ok(CoreInstance { id: raw.id(inner) })
+        Ok(CoreInstance { id: instance })
     }
 
     /// Runs a step: the active segments and the start function of the core instance of that number.

@@ -146,6 +146,14 @@ fn core(metadata: &Metadata) -> Result<()> {
         core.imports.len(),
         metadata.root.core_imports
     );
+    for import in &core.imports {
+        let memory = import.memory;
+        ensure!(
+            memory.is_none_or(|memory| memory.index() < metadata.memories.len()),
+            "the import {} uses no memory",
+            import.name
+        );
+    }
     for import in &core.memories {
         let memory = metadata.memories.get(import.memory);
         ensure!(
