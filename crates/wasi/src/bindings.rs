@@ -12,7 +12,7 @@ trampette_bindgen::bindgen!({
         "wasi:cli/terminal-input/terminal-input": crate::cli::TerminalInput,
         "wasi:cli/terminal-output/terminal-output": crate::cli::TerminalOutput,
         "wasi:filesystem/types/descriptor": crate::descriptor::Descriptor,
-        "wasi:filesystem/types/directory-entry-stream": crate::descriptor::DirectoryEntryStream,
+        "wasi:filesystem/types/directory-entry-stream": crate::directory::DirectoryEntryStream,
         "wasi:io/error/error": crate::io::IoError,
         "wasi:io/poll/pollable": crate::io::Pollable,
         "wasi:io/streams/input-stream": crate::streams::InputStream,

@@ -1,11 +1,11 @@
 //! `wasi:cli`: arguments, environment, exit, standard streams, terminals.
 
 use crate::bindings::wasi::cli;
-use crate::context::{Stdio, WasiCtx};
+use crate::context::WasiCtx;
 use crate::streams::{InputStream, OutputStream};
 use anyhow::Result;
+use std::ffi::OsString;
 use std::fmt;
-use std::io::IsTerminal;
 use trampette_runtime::Resource;
 
 /// The guest asked to exit: what a call returns as its error's cause then.
@@ -27,11 +27,16 @@ pub(crate) struct TerminalOutput;
 
 impl cli::environment::Host for WasiCtx {
     fn get_environment(&mut self) -> Result<Vec<(String, String)>> {
-        Ok(self.environment.clone())
+        let text = |bytes: &OsString| bytes.to_string_lossy().into_owned();
+        let variables = self.environment.iter();
+        Ok(variables
+            .map(|(name, value)| (text(name), text(value)))
+            .collect())
     }
 
     fn get_arguments(&mut self) -> Result<Vec<String>> {
-        Ok(self.arguments.clone())
+        let text = |bytes: &OsString| bytes.to_string_lossy().into_owned();
+        Ok(self.arguments.iter().map(text).collect())
     }
 
     fn initial_cwd(&mut self) -> Result<Option<String>> {
@@ -51,23 +56,22 @@ impl cli::exit::Host for WasiCtx {
 
 impl cli::stdin::Host for WasiCtx {
     fn get_stdin(&mut self) -> Result<Resource<InputStream>> {
-        let stream = match self.stdio {
-            Stdio::Inherited => InputStream::Stdin,
-            Stdio::Null => InputStream::Empty,
-        };
+        let stream = InputStream::standard(self.stdin.clone());
         Ok(self.table.push(stream)?)
     }
 }
 
 impl cli::stdout::Host for WasiCtx {
     fn get_stdout(&mut self) -> Result<Resource<OutputStream>> {
-        self.output(OutputStream::Stdout)
+        let stream = OutputStream::standard(self.stdout.clone());
+        Ok(self.table.push(stream)?)
     }
 }
 
 impl cli::stderr::Host for WasiCtx {
     fn get_stderr(&mut self) -> Result<Resource<OutputStream>> {
-        self.output(OutputStream::Stderr)
+        let stream = OutputStream::standard(self.stderr.clone());
+        Ok(self.table.push(stream)?)
     }
 }
 
@@ -87,39 +91,29 @@ impl cli::terminal_output::HostTerminalOutput for WasiCtx {
 
 impl cli::terminal_stdin::Host for WasiCtx {
     fn get_terminal_stdin(&mut self) -> Result<Option<Resource<TerminalInput>>> {
-        self.terminal(std::io::stdin(), TerminalInput)
+        self.terminal(self.stdin.is_terminal(), TerminalInput)
     }
 }
 
 impl cli::terminal_stdout::Host for WasiCtx {
     fn get_terminal_stdout(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
-        self.terminal(std::io::stdout(), TerminalOutput)
+        self.terminal(self.stdout.is_terminal(), TerminalOutput)
     }
 }
 
 impl cli::terminal_stderr::Host for WasiCtx {
     fn get_terminal_stderr(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
-        self.terminal(std::io::stderr(), TerminalOutput)
+        self.terminal(self.stderr.is_terminal(), TerminalOutput)
     }
 }
 
 impl WasiCtx {
-    /// One of the process's streams, if the guest may have them.
-    fn output(&mut self, inherited: OutputStream) -> Result<Resource<OutputStream>> {
-        let stream = match self.stdio {
-            Stdio::Inherited => inherited,
-            Stdio::Null => OutputStream::Null,
-        };
-        Ok(self.table.push(stream)?)
-    }
-
-    /// A terminal, if the guest may have the stream and it is one.
+    /// A terminal, if the guest's stream is one.
     fn terminal<R: Send + 'static>(
         &mut self,
-        stream: impl IsTerminal,
+        is_terminal: bool,
         terminal: R,
     ) -> Result<Option<Resource<R>>> {
-        let is_terminal = self.stdio == Stdio::Inherited && stream.is_terminal();
         let terminal = is_terminal.then(|| self.table.push(terminal));
         Ok(terminal.transpose()?)
     }

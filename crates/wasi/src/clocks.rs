@@ -3,7 +3,7 @@
 use crate::bindings::wasi::clocks::wall_clock::Datetime;
 use crate::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use crate::context::WasiCtx;
-use crate::io::Pollable;
+use crate::io::{Pollable, Readiness};
 use anyhow::Result;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use trampette_runtime::Resource;
@@ -22,17 +22,31 @@ impl From<SystemTime> for Datetime {
 impl Datetime {
     /// The time, if the system can express it.
     pub(crate) fn system_time(self) -> Option<SystemTime> {
-        UNIX_EPOCH.checked_add(Duration::new(self.seconds, self.nanoseconds))
+        let nanoseconds = Duration::from_nanos(self.nanoseconds.into());
+        let since = Duration::from_secs(self.seconds).checked_add(nanoseconds)?;
+        UNIX_EPOCH.checked_add(since)
     }
 }
 
 /// The clocks' resolution that we promise.
-const RESOLUTION_NANOSECONDS: u32 = 1;
+pub(crate) const RESOLUTION_NANOSECONDS: u32 = 1;
+
+impl WasiCtx {
+    /// The monotonic clock, in nanoseconds.
+    pub(crate) fn monotonic(&self) -> u64 {
+        nanoseconds(self.start.elapsed())
+    }
+
+    /// When the monotonic clock shows that, if the host can express it.
+    pub(crate) fn instant(&self, nanoseconds: u64) -> Option<Instant> {
+        self.start.checked_add(Duration::from_nanos(nanoseconds))
+    }
+}
 
 impl monotonic_clock::Host for WasiCtx {
     #[inline]
     fn now(&mut self) -> Result<u64> {
-        Ok(nanoseconds(self.start.elapsed()))
+        Ok(self.monotonic())
     }
 
     #[inline]
@@ -41,13 +55,13 @@ impl monotonic_clock::Host for WasiCtx {
     }
 
     fn subscribe_instant(&mut self, when: u64) -> Result<Resource<Pollable>> {
-        let deadline = self.start.checked_add(Duration::from_nanos(when));
-        Ok(self.table.push(Pollable::at(deadline))?)
+        let deadline = Readiness::at(self.instant(when));
+        Ok(self.table.push(Pollable(deadline))?)
     }
 
     fn subscribe_duration(&mut self, when: u64) -> Result<Resource<Pollable>> {
         let deadline = Instant::now().checked_add(Duration::from_nanos(when));
-        Ok(self.table.push(Pollable::at(deadline))?)
+        Ok(self.table.push(Pollable(Readiness::at(deadline)))?)
     }
 }
 
@@ -67,6 +81,6 @@ impl wall_clock::Host for WasiCtx {
 }
 
 /// Nanoseconds, which last for 584 years.
-fn nanoseconds(duration: Duration) -> u64 {
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

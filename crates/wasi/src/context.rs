@@ -1,14 +1,38 @@
 //! What a guest sees of the system: [`WasiCtx`].
 
+use crate::budget::Budget;
 use crate::descriptor::{Access, Descriptor};
-use anyhow::{Context, Result};
+use crate::p1::descriptors::Descriptors;
+use crate::stdio::{Input, Output};
+use anyhow::{Context, Result, anyhow};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Instant;
 use trampette_runtime::{Resource, ResourceTable};
 
 /// Where a store keeps its [`WasiCtx`].
+///
+/// ```
+/// use trampette_runtime::Store;
+/// use trampette_wasi::{WasiCtx, WasiCtxBuilder, WasiView};
+///
+/// struct Host {
+///     wasi: WasiCtx,
+///     requests: u32,
+/// }
+///
+/// impl WasiView for Host {
+///     fn wasi(&mut self) -> &mut WasiCtx {
+///         &mut self.wasi
+///     }
+/// }
+///
+/// let wasi = WasiCtxBuilder::new().build();
+/// let store = Store::new(Host { wasi, requests: 0 });
+/// # let _ = store.data().requests;
+/// ```
 pub trait WasiView: Send + 'static {
     /// The context.
     fn wasi(&mut self) -> &mut WasiCtx;
@@ -24,21 +48,17 @@ impl WasiView for WasiCtx {
 /// What a guest sees of the system, and the resources it holds.
 pub struct WasiCtx {
     pub(crate) table: ResourceTable,
-    pub(crate) arguments: Vec<String>,
-    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) preopens: Vec<(Dir, Access, String)>,
-    pub(crate) stdio: Stdio,
+    pub(crate) stdin: Input,
+    pub(crate) stdout: Output,
+    pub(crate) stderr: Output,
     /// Zero of the monotonic clock.
     pub(crate) start: Instant,
-}
-
-/// What the standard streams are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Stdio {
-    /// The process's own.
-    Inherited,
-    /// Empty input, output thrown away.
-    Null,
+    pub(crate) budget: Budget,
+    /// What a preview-1 module has open, from its first call on.
+    pub(crate) p1: Option<Descriptors>,
 }
 
 impl WasiCtx {
@@ -54,12 +74,13 @@ impl WasiCtx {
     }
 
     /// New descriptors of the preopened directories.
-    pub(crate) fn open_preopens(&self) -> std::io::Result<Vec<(Descriptor, String)>> {
+    pub(crate) fn open_preopens(&self) -> Result<Vec<(Descriptor, String)>> {
         let open = |(dir, access, name): &(Dir, Access, String)| {
-            Ok((
-                Descriptor::directory(dir.try_clone()?, *access),
-                name.clone(),
-            ))
+            let descriptor = Descriptor::opened(dir.try_clone()?, *access, &self.budget);
+            let descriptor = descriptor.map_err(|_| {
+                anyhow!("the guest's file descriptors are used up: see `max_open_files`")
+            })?;
+            Ok((descriptor, name.clone()))
         };
         self.preopens.iter().map(open).collect()
     }
@@ -67,6 +88,27 @@ impl WasiCtx {
 
 /// Builds a [`WasiCtx`]. By default a guest sees nothing: no arguments, no environment, no
 /// directories, empty standard streams.
+///
+/// ```
+/// use trampette_wasi::{Input, Output, WasiCtxBuilder};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// # let folder = tempfile::tempdir()?;
+/// # let host_path = folder.path();
+/// let (output, captured) = Output::captured(1 << 20);
+/// let wasi = WasiCtxBuilder::new()
+///     .arg("program")
+///     .arg("--verbose")
+///     .env("LANG", "C.UTF-8")
+///     .stdin(Input::bytes("some input"))
+///     .stdout(output)
+///     .inherit_stderr()
+///     .preopened_dir_read_only(host_path, "/data")?
+///     .max_open_files(100)
+///     .build();
+/// # let _ = (wasi, captured);
+/// # Ok(()) }
+/// ```
 pub struct WasiCtxBuilder {
     context: WasiCtx,
 }
@@ -80,27 +122,101 @@ impl WasiCtxBuilder {
                 arguments: Vec::new(),
                 environment: Vec::new(),
                 preopens: Vec::new(),
-                stdio: Stdio::Null,
+                stdin: Input::empty(),
+                stdout: Output::null(),
+                stderr: Output::null(),
                 start: Instant::now(),
+                budget: Budget::new(Budget::DEFAULT),
+                p1: None,
             },
         }
     }
 
-    /// Appends an argument; the first one is the program's name.
-    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+    /// Appends an argument; the first one is the program's name. Bytes that are not UTF-8 reach
+    /// preview-1 modules as they are; to WASI 0.2, whose arguments are text, they are U+FFFD.
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.context.arguments.push(argument.into());
         self
     }
 
-    /// Adds an environment variable.
-    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    /// Adds an environment variable. For bytes that are not UTF-8 see [`WasiCtxBuilder::arg`].
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.context.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Gives the guest the process's standard streams.
-    pub fn inherit_stdio(mut self) -> Self {
-        self.context.stdio = Stdio::Inherited;
+    /// Sets what the guest reads as its standard input: the process's ([`Input::inherit`]), bytes,
+    /// a file, a reader or a closure; nothing by default.
+    ///
+    /// ```
+    /// # use trampette_wasi::{Input, WasiCtxBuilder};
+    /// let wasi = WasiCtxBuilder::new().stdin(Input::bytes(*b"1 2 3")).build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn stdin(mut self, input: Input) -> Self {
+        self.context.stdin = input;
+        self
+    }
+
+    /// Sets where the guest's standard output goes: to the process's ([`Output::inherit_stdout`]),
+    /// a buffer, a file, a writer or a closure; nowhere by default.
+    ///
+    /// ```
+    /// # use trampette_wasi::{Output, WasiCtxBuilder};
+    /// let (output, captured) = Output::captured(1024);
+    /// let wasi = WasiCtxBuilder::new().stdout(output).build();
+    /// # let _ = (wasi, captured);
+    /// ```
+    pub fn stdout(mut self, output: Output) -> Self {
+        self.context.stdout = output;
+        self
+    }
+
+    /// Sets where the guest's standard error goes: as [`WasiCtxBuilder::stdout`].
+    ///
+    /// ```
+    /// # use trampette_wasi::{Output, WasiCtxBuilder};
+    /// let log = tempfile::tempfile()?;
+    /// let wasi = WasiCtxBuilder::new().stderr(Output::file(log)).build();
+    /// # let _ = wasi;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn stderr(mut self, output: Output) -> Self {
+        self.context.stderr = output;
+        self
+    }
+
+    /// Gives the guest the process's standard input.
+    pub fn inherit_stdin(self) -> Self {
+        self.stdin(Input::inherit())
+    }
+
+    /// Gives the guest the process's standard output.
+    pub fn inherit_stdout(self) -> Self {
+        self.stdout(Output::inherit_stdout())
+    }
+
+    /// Gives the guest the process's standard error.
+    pub fn inherit_stderr(self) -> Self {
+        self.stderr(Output::inherit_stderr())
+    }
+
+    /// Gives the guest the process's standard streams, all three.
+    pub fn inherit_stdio(self) -> Self {
+        self.inherit_stdin().inherit_stdout().inherit_stderr()
+    }
+
+    /// Limits how many files and directories the guest may have open at once, preopened ones
+    /// included: each is a file descriptor of the process. 1,000 by default. What a guest opens
+    /// beyond it fails: with `EMFILE` by preview 1, with `insufficient-memory` by WASI 0.2.
+    ///
+    /// ```
+    /// # use trampette_wasi::WasiCtxBuilder;
+    /// let wasi = WasiCtxBuilder::new().max_open_files(16).build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn max_open_files(mut self, limit: usize) -> Self {
+        self.context.budget = Budget::new(limit);
         self
     }
 

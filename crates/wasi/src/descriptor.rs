@@ -1,22 +1,19 @@
-//! Descriptors: open files and directories, confined to their preopened directory by `cap-std`.
-//!
-//! Everything a path can do goes through [`cap_std::fs::Dir`], which resolves `..`, absolute paths
-//! and symbolic links without ever leaving the directory.
+//! Descriptors: open files and directories, as both versions of WASI use them. What can be done with
+//! paths below a directory is in `paths.rs`.
 
 use crate::bindings::wasi::clocks::wall_clock::Datetime;
 use crate::bindings::wasi::filesystem::types::{
-    Advice as WasiAdvice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
-    ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+    Advice as WasiAdvice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode,
+    MetadataHashValue, NewTimestamp,
 };
-use crate::streams::{InputStream, OutputStream};
-use cap_fs_ext::{
-    DirExt, FollowSymlinks, MetadataExt, OpenOptionsFollowExt, OpenOptionsMaybeDirExt,
-};
-use cap_fs_ext::{SystemTimeSpec, SystemTimeSpec::Absolute, SystemTimeSpec::SymbolicNow};
-use cap_std::fs::FileExt;
-use cap_std::fs::{Dir, File, FileTypeExt, Metadata, OpenOptions};
+use crate::budget::{Budget, Held};
+use crate::directory::DirectoryEntryStream;
+use crate::streams::{InputStream, OutputStream, READ_LIMIT, append};
+use cap_fs_ext::MetadataExt;
+use cap_std::fs::{Dir, File, FileExt, FileTypeExt, Metadata};
 use cap_std::time::SystemTime;
-use rustix::fs::Advice;
+use rustix::fs::{Advice, FileType, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
+use std::ops::Deref;
 use std::sync::Arc;
 
 impl From<cap_std::fs::FileType> for DescriptorType {
@@ -30,6 +27,21 @@ impl From<cap_std::fs::FileType> for DescriptorType {
             _ if ty.is_fifo() => DescriptorType::Fifo,
             _ if ty.is_socket() => DescriptorType::Socket,
             _ => DescriptorType::Unknown,
+        }
+    }
+}
+
+impl From<FileType> for DescriptorType {
+    fn from(ty: FileType) -> Self {
+        match ty {
+            FileType::Directory => DescriptorType::Directory,
+            FileType::RegularFile => DescriptorType::RegularFile,
+            FileType::Symlink => DescriptorType::SymbolicLink,
+            FileType::BlockDevice => DescriptorType::BlockDevice,
+            FileType::CharacterDevice => DescriptorType::CharacterDevice,
+            FileType::Fifo => DescriptorType::Fifo,
+            FileType::Socket => DescriptorType::Socket,
+            FileType::Unknown => DescriptorType::Unknown,
         }
     }
 }
@@ -76,27 +88,35 @@ impl From<Metadata> for MetadataHashValue {
     }
 }
 
-impl NewTimestamp {
-    fn spec(self) -> FsResult<Option<SystemTimeSpec>> {
-        Ok(match self {
-            NewTimestamp::NoChange => None,
-            NewTimestamp::Now => Some(SymbolicNow),
-            NewTimestamp::Timestamp(time) => {
-                let time = time.system_time().ok_or(ErrorCode::Overflow)?;
-                Some(Absolute(SystemTime::from_std(time)))
+/// The times to set, as the system takes them.
+///
+/// # Errors
+/// If a time cannot be expressed. The system gives some numbers of nanoseconds a meaning of their
+/// own, which a guest must not reach.
+pub(crate) fn timestamps(access: NewTimestamp, modification: NewTimestamp) -> FsResult<Timestamps> {
+    let time = |new: NewTimestamp| -> FsResult<Timespec> {
+        Ok(match new {
+            NewTimestamp::NoChange => Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_OMIT,
+            },
+            NewTimestamp::Now => Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_NOW,
+            },
+            NewTimestamp::Timestamp(time) if time.nanoseconds >= 1_000_000_000 => {
+                return Err(ErrorCode::Invalid);
             }
+            NewTimestamp::Timestamp(time) => Timespec {
+                tv_sec: time.seconds.try_into().map_err(|_| ErrorCode::Overflow)?,
+                tv_nsec: time.nanoseconds.into(),
+            },
         })
-    }
-}
-
-/// `directory-entry-stream`: the entries that were there when it was opened, without `.` and `..`.
-pub struct DirectoryEntryStream(std::vec::IntoIter<FsResult<DirectoryEntry>>);
-
-impl DirectoryEntryStream {
-    /// The next entry, or `None` at the end.
-    pub fn next_entry(&mut self) -> FsResult<Option<DirectoryEntry>> {
-        self.0.next().transpose()
-    }
+    };
+    Ok(Timestamps {
+        last_access: time(access)?,
+        last_modification: time(modification)?,
+    })
 }
 
 /// The result of an operation of the filesystem.
@@ -112,99 +132,144 @@ pub enum Access {
 }
 
 /// `descriptor`: an open file or directory.
-pub enum Descriptor {
-    /// A file.
-    File {
-        /// The file.
-        file: Arc<File>,
-        /// What it was opened for.
-        flags: DescriptorFlags,
-    },
-    /// A directory.
-    Directory {
-        /// The directory.
-        dir: Dir,
-        /// What may be done below it.
-        access: Access,
-        /// What it was opened for.
-        flags: DescriptorFlags,
-    },
+pub struct Descriptor {
+    pub(crate) object: Object,
+    /// What it was opened for.
+    flags: DescriptorFlags,
 }
 
-fn follow(flags: PathFlags) -> FollowSymlinks {
-    if flags.contains(PathFlags::SYMLINK_FOLLOW) {
-        FollowSymlinks::Yes
-    } else {
-        FollowSymlinks::No
+pub(crate) enum Object {
+    File(Arc<OpenFile>),
+    Directory(OpenDirectory),
+}
+
+/// A file, which streams share with the descriptor.
+pub(crate) struct OpenFile {
+    file: File,
+    _held: Held,
+}
+
+impl Deref for OpenFile {
+    type Target = File;
+    fn deref(&self) -> &File {
+        &self.file
     }
 }
 
+/// A directory.
+pub(crate) struct OpenDirectory {
+    pub(crate) dir: Dir,
+    /// What may be done below it: as with the preopened directory that it is or is in, whatever the
+    /// guest asked for when it opened this one. No libc asks.
+    pub(crate) access: Access,
+    pub(crate) budget: Budget,
+    _held: Held,
+}
+
 impl Descriptor {
-    /// A directory, preopened or below one that is.
+    /// A preopened directory, with a limit of its own for what is opened below it.
+    ///
+    /// ```
+    /// use cap_std::{ambient_authority, fs::Dir};
+    /// use trampette_wasi::{Access, Descriptor, DescriptorFlags, OpenFlags, PathFlags};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # std::fs::write(folder.path().join("file"), "text")?;
+    /// # let path = folder.path();
+    /// let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+    /// let dir = Descriptor::directory(dir, Access::ReadOnly);
+    /// let (none, read) = (OpenFlags::empty(), DescriptorFlags::READ);
+    /// let file = dir.open_at(PathFlags::empty(), "file", none, read).expect("it is there");
+    /// assert_eq!(file.read(100, 0).expect("it can be read").0, b"text");
+    /// # anyhow::Ok(())
+    /// ```
     pub fn directory(dir: Dir, access: Access) -> Descriptor {
+        let budget = Budget::new(Budget::DEFAULT);
+        Self::opened(dir, access, &budget).expect("the first of many")
+    }
+
+    /// A directory, preopened or below one that is.
+    pub(crate) fn opened(dir: Dir, access: Access, budget: &Budget) -> FsResult<Descriptor> {
+        let held = budget.take()?;
+        Ok(Self::directory_held(dir, access, budget, held))
+    }
+
+    pub(crate) fn directory_held(
+        dir: Dir,
+        access: Access,
+        budget: &Budget,
+        held: Held,
+    ) -> Descriptor {
         let flags = match access {
             Access::ReadWrite => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
             Access::ReadOnly => DescriptorFlags::READ,
         };
-        Descriptor::Directory { dir, access, flags }
+        let object = Object::Directory(OpenDirectory {
+            dir,
+            access,
+            budget: budget.clone(),
+            _held: held,
+        });
+        Descriptor { object, flags }
     }
 
-    fn file(&self) -> FsResult<&Arc<File>> {
-        match self {
-            Descriptor::File { file, .. } => Ok(file),
-            Descriptor::Directory { .. } => Err(ErrorCode::IsDirectory),
+    pub(crate) fn file_held(file: File, flags: DescriptorFlags, held: Held) -> Descriptor {
+        let object = Object::File(Arc::new(OpenFile { file, _held: held }));
+        Descriptor { object, flags }
+    }
+
+    pub(crate) fn file(&self) -> FsResult<&Arc<OpenFile>> {
+        match &self.object {
+            Object::File(file) => Ok(file),
+            Object::Directory(_) => Err(ErrorCode::IsDirectory),
         }
     }
 
-    fn readable(&self) -> FsResult<&Arc<File>> {
+    pub(crate) fn readable(&self) -> FsResult<&Arc<OpenFile>> {
+        self.file_opened_for(DescriptorFlags::READ)
+    }
+
+    pub(crate) fn writable(&self) -> FsResult<&Arc<OpenFile>> {
+        self.file_opened_for(DescriptorFlags::WRITE)
+    }
+
+    fn file_opened_for(&self, what: DescriptorFlags) -> FsResult<&Arc<OpenFile>> {
         let file = self.file()?;
-        if self.flags().contains(DescriptorFlags::READ) {
-            Ok(file)
-        } else {
-            Err(ErrorCode::BadDescriptor)
+        match self.flags.contains(what) {
+            true => Ok(file),
+            false => Err(ErrorCode::BadDescriptor),
         }
     }
 
-    fn writable(&self) -> FsResult<&Arc<File>> {
-        let file = self.file()?;
-        if self.flags().contains(DescriptorFlags::WRITE) {
-            Ok(file)
-        } else {
-            Err(ErrorCode::BadDescriptor)
+    pub(crate) fn directory_of(&self) -> FsResult<&OpenDirectory> {
+        match &self.object {
+            Object::Directory(directory) => Ok(directory),
+            Object::File(_) => Err(ErrorCode::NotDirectory),
         }
     }
 
-    fn dir(&self) -> FsResult<&Dir> {
-        match self {
-            Descriptor::Directory { dir, .. } => Ok(dir),
-            Descriptor::File { .. } => Err(ErrorCode::NotDirectory),
-        }
+    pub(crate) fn dir(&self) -> FsResult<&Dir> {
+        Ok(&self.directory_of()?.dir)
     }
 
     /// The directory, if its entries may be changed.
-    fn mutable_dir(&self) -> FsResult<&Dir> {
-        match self {
-            Descriptor::Directory {
-                dir,
-                access: Access::ReadWrite,
-                ..
-            } => Ok(dir),
-            Descriptor::Directory { .. } => Err(ErrorCode::NotPermitted),
-            Descriptor::File { .. } => Err(ErrorCode::NotDirectory),
+    pub(crate) fn mutable_dir(&self) -> FsResult<&Dir> {
+        let directory = self.directory_of()?;
+        match directory.access {
+            Access::ReadWrite => Ok(&directory.dir),
+            Access::ReadOnly => Err(ErrorCode::NotPermitted),
         }
     }
 
     /// `get-flags`.
     pub fn flags(&self) -> DescriptorFlags {
-        match self {
-            Descriptor::File { flags, .. } | Descriptor::Directory { flags, .. } => *flags,
-        }
+        self.flags
     }
 
-    fn metadata(&self) -> FsResult<Metadata> {
-        Ok(match self {
-            Descriptor::File { file, .. } => file.metadata()?,
-            Descriptor::Directory { dir, .. } => dir.dir_metadata()?,
+    pub(crate) fn metadata(&self) -> FsResult<Metadata> {
+        Ok(match &self.object {
+            Object::File(file) => file.metadata()?,
+            Object::Directory(directory) => directory.dir.dir_metadata()?,
         })
     }
 
@@ -234,34 +299,25 @@ impl Descriptor {
 
     /// `read-via-stream`.
     pub fn read_stream(&self, position: u64) -> FsResult<InputStream> {
-        Ok(InputStream::File {
-            file: self.readable()?.clone(),
-            position,
-        })
+        Ok(InputStream::file(self.readable()?.clone(), position))
     }
 
     /// `write-via-stream`.
     pub fn write_stream(&self, position: u64) -> FsResult<OutputStream> {
-        Ok(OutputStream::File {
-            file: self.writable()?.clone(),
-            position: Some(position),
-        })
+        let file = self.writable()?.clone();
+        Ok(OutputStream::file(file, Some(position)))
     }
 
     /// `append-via-stream`.
     pub fn append_stream(&self) -> FsResult<OutputStream> {
-        Ok(OutputStream::File {
-            file: self.writable()?.clone(),
-            position: None,
-        })
+        Ok(OutputStream::file(self.writable()?.clone(), None))
     }
 
-    /// `read`: the bytes, and whether the file ends there.
+    /// `read`: the bytes, and whether the file ends there. At most a mebibyte: a guest's length
+    /// must not size the host's memory.
     pub fn read(&self, length: u64, position: u64) -> FsResult<(Vec<u8>, bool)> {
-        /// A guest's length must not size the host's memory.
-        const LIMIT: u64 = 1 << 20;
         let file = self.readable()?;
-        let mut bytes = vec![0; length.min(LIMIT) as usize];
+        let mut bytes = vec![0; length.min(READ_LIMIT) as usize];
         let count = file.read_at(&mut bytes, position)?;
         bytes.truncate(count);
         Ok((bytes, count == 0 && length > 0))
@@ -270,6 +326,11 @@ impl Descriptor {
     /// `write`: how many bytes were written.
     pub fn write(&self, bytes: &[u8], position: u64) -> FsResult<u64> {
         Ok(self.writable()?.write_at(bytes, position)? as u64)
+    }
+
+    /// Writes at the file's end, wherever that is: how many bytes were written.
+    pub(crate) fn append(&self, bytes: &[u8]) -> FsResult<u64> {
+        Ok(append(self.writable()?, bytes)? as u64)
     }
 
     /// `advise`.
@@ -282,27 +343,24 @@ impl Descriptor {
             WasiAdvice::DontNeed => Advice::DontNeed,
             WasiAdvice::NoReuse => Advice::NoReuse,
         };
-        Ok(rustix::fs::fadvise(
-            self.file()?,
-            position,
-            std::num::NonZeroU64::new(length),
-            advice,
-        )?)
+        let file: &File = self.file()?;
+        let length = std::num::NonZeroU64::new(length);
+        Ok(rustix::fs::fadvise(file, position, length, advice)?)
     }
 
     /// `sync-data`.
     pub fn sync_data(&self) -> FsResult<()> {
-        match self {
-            Descriptor::File { file, .. } => Ok(file.sync_data()?),
-            Descriptor::Directory { dir, .. } => Ok(rustix::fs::fdatasync(dir)?),
+        match &self.object {
+            Object::File(file) => Ok(file.sync_data()?),
+            Object::Directory(directory) => Ok(rustix::fs::fdatasync(&directory.dir)?),
         }
     }
 
     /// `sync`.
     pub fn sync(&self) -> FsResult<()> {
-        match self {
-            Descriptor::File { file, .. } => Ok(file.sync_all()?),
-            Descriptor::Directory { dir, .. } => Ok(rustix::fs::fsync(dir)?),
+        match &self.object {
+            Object::File(file) => Ok(file.sync_all()?),
+            Object::Directory(directory) => Ok(rustix::fs::fsync(&directory.dir)?),
         }
     }
 
@@ -313,197 +371,26 @@ impl Descriptor {
 
     /// `set-times`.
     pub fn set_times(&self, access: NewTimestamp, modification: NewTimestamp) -> FsResult<()> {
-        use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
-        let time = |new: NewTimestamp| -> FsResult<Timespec> {
-            Ok(match new {
-                NewTimestamp::NoChange => Timespec {
-                    tv_sec: 0,
-                    tv_nsec: UTIME_OMIT,
-                },
-                NewTimestamp::Now => Timespec {
-                    tv_sec: 0,
-                    tv_nsec: UTIME_NOW,
-                },
-                NewTimestamp::Timestamp(time) => Timespec {
-                    tv_sec: time.seconds.try_into().map_err(|_| ErrorCode::Overflow)?,
-                    tv_nsec: time.nanoseconds.into(),
-                },
-            })
-        };
-        let times = Timestamps {
-            last_access: time(access)?,
-            last_modification: time(modification)?,
-        };
-        match self {
-            Descriptor::File { .. } => Ok(futimens(self.writable()?, &times)?),
-            Descriptor::Directory { .. } => Ok(futimens(self.mutable_dir()?, &times)?),
+        let times = timestamps(access, modification)?;
+        match &self.object {
+            Object::File(_) => {
+                let file: &File = self.writable()?;
+                Ok(futimens(file, &times)?)
+            }
+            Object::Directory(_) => Ok(futimens(self.mutable_dir()?, &times)?),
         }
-    }
-
-    /// `set-times-at`.
-    pub fn set_times_at(
-        &self,
-        flags: PathFlags,
-        path: &str,
-        access: NewTimestamp,
-        modification: NewTimestamp,
-    ) -> FsResult<()> {
-        let (dir, access, modification) =
-            (self.mutable_dir()?, access.spec()?, modification.spec()?);
-        match follow(flags) {
-            FollowSymlinks::Yes => Ok(dir.set_times(path, access, modification)?),
-            FollowSymlinks::No => Ok(dir.set_symlink_times(path, access, modification)?),
-        }
-    }
-
-    fn metadata_at(&self, flags: PathFlags, path: &str) -> FsResult<Metadata> {
-        let dir = self.dir()?;
-        Ok(match follow(flags) {
-            FollowSymlinks::Yes => dir.metadata(path)?,
-            FollowSymlinks::No => dir.symlink_metadata(path)?,
-        })
-    }
-
-    /// `stat-at`.
-    pub fn stat_at(&self, flags: PathFlags, path: &str) -> FsResult<DescriptorStat> {
-        Ok(self.metadata_at(flags, path)?.into())
-    }
-
-    /// `metadata-hash-at`.
-    pub fn metadata_hash_at(&self, flags: PathFlags, path: &str) -> FsResult<MetadataHashValue> {
-        Ok(self.metadata_at(flags, path)?.into())
     }
 
     /// `read-directory`.
     pub fn read_directory(&self) -> FsResult<DirectoryEntryStream> {
-        let entry = |entry: std::io::Result<cap_std::fs::DirEntry>| {
-            let entry = entry?;
-            let name = entry
-                .file_name()
-                .into_string()
-                .map_err(|_| ErrorCode::IllegalByteSequence)?;
-            Ok(DirectoryEntry {
-                type_: entry.file_type()?.into(),
-                name,
-            })
-        };
-        let entries: Vec<_> = self.dir()?.entries()?.map(entry).collect();
-        Ok(DirectoryEntryStream(entries.into_iter()))
-    }
-
-    /// `create-directory-at`.
-    pub fn create_directory_at(&self, path: &str) -> FsResult<()> {
-        Ok(self.mutable_dir()?.create_dir(path)?)
-    }
-
-    /// `link-at`.
-    pub fn link_at(
-        &self,
-        flags: PathFlags,
-        path: &str,
-        to: &Descriptor,
-        new: &str,
-    ) -> FsResult<()> {
-        if follow(flags) == FollowSymlinks::Yes {
-            return Err(ErrorCode::Invalid);
-        }
-        Ok(self
-            .mutable_dir()?
-            .hard_link(path, to.mutable_dir()?, new)?)
-    }
-
-    /// `readlink-at`.
-    pub fn readlink_at(&self, path: &str) -> FsResult<String> {
-        let target = self.dir()?.read_link(path)?;
-        target
-            .into_os_string()
-            .into_string()
-            .map_err(|_| ErrorCode::IllegalByteSequence)
-    }
-
-    /// `remove-directory-at`.
-    pub fn remove_directory_at(&self, path: &str) -> FsResult<()> {
-        Ok(self.mutable_dir()?.remove_dir(path)?)
-    }
-
-    /// `rename-at`.
-    pub fn rename_at(&self, path: &str, to: &Descriptor, new: &str) -> FsResult<()> {
-        Ok(self.mutable_dir()?.rename(path, to.mutable_dir()?, new)?)
-    }
-
-    /// `symlink-at`.
-    pub fn symlink_at(&self, target: &str, path: &str) -> FsResult<()> {
-        Ok(DirExt::symlink(self.mutable_dir()?, target, path)?)
-    }
-
-    /// `unlink-file-at`.
-    pub fn unlink_file_at(&self, path: &str) -> FsResult<()> {
-        Ok(DirExt::remove_file_or_symlink(self.mutable_dir()?, path)?)
-    }
-
-    /// `open-at`.
-    pub fn open_at(
-        &self,
-        path_flags: PathFlags,
-        path: &str,
-        open: OpenFlags,
-        flags: DescriptorFlags,
-    ) -> FsResult<Descriptor> {
-        let changes = [OpenFlags::CREATE, OpenFlags::TRUNCATE]
-            .iter()
-            .any(|flag| open.contains(*flag))
-            || flags.contains(DescriptorFlags::WRITE)
-            || flags.contains(DescriptorFlags::MUTATE_DIRECTORY);
-        let dir = if changes {
-            self.mutable_dir()?
-        } else {
-            self.dir()?
-        };
-        let Descriptor::Directory { access, .. } = self else {
-            return Err(ErrorCode::NotDirectory);
-        };
-        let mut options = OpenOptions::new();
-        options.maybe_dir(true).follow(follow(path_flags));
-        if open.contains(OpenFlags::CREATE) {
-            options.create(true).write(true);
-            if open.contains(OpenFlags::EXCLUSIVE) {
-                options.create_new(true);
-            }
-        }
-        if open.contains(OpenFlags::TRUNCATE) {
-            options.truncate(true).write(true);
-        }
-        if flags.contains(DescriptorFlags::WRITE) {
-            options.write(true);
-        }
-        // Without any other access a file is still opened to read, as a path to stat or list.
-        let writes = open.contains(OpenFlags::CREATE)
-            || open.contains(OpenFlags::TRUNCATE)
-            || flags.contains(DescriptorFlags::WRITE);
-        options.read(flags.contains(DescriptorFlags::READ) || !writes);
-        if open.contains(OpenFlags::DIRECTORY) && (writes || open.contains(OpenFlags::EXCLUSIVE)) {
-            return Err(ErrorCode::Invalid);
-        }
-        let file = dir.open_with(path, &options)?;
-        if file.metadata()?.is_dir() {
-            // What may be done below a directory is decided when it is preopened and passes on to
-            // what is opened in it, whether or not the guest asks: no libc asks.
-            let dir = Dir::from_std_file(file.into_std());
-            return Ok(Descriptor::directory(dir, *access));
-        }
-        if open.contains(OpenFlags::DIRECTORY) {
-            return Err(ErrorCode::NotDirectory);
-        }
-        Ok(Descriptor::File {
-            file: Arc::new(file),
-            flags,
-        })
+        DirectoryEntryStream::open(self.directory_of()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{OpenFlags, PathFlags};
 
     /// A directory of the host's, preopened, and what a guest opens below it without asking for
     /// anything but to read.

@@ -22,6 +22,9 @@ const BY_NUMBER: &[(Errno, ErrorCode)] = &[
     (Errno::IO, ErrorCode::Io),
     (Errno::ISDIR, ErrorCode::IsDirectory),
     (Errno::LOOP, ErrorCode::Loop),
+    // Too many open files: there is no code for them.
+    (Errno::MFILE, ErrorCode::InsufficientMemory),
+    (Errno::NFILE, ErrorCode::InsufficientMemory),
     (Errno::MLINK, ErrorCode::TooManyLinks),
     (Errno::MSGSIZE, ErrorCode::MessageSize),
     (Errno::NAMETOOLONG, ErrorCode::NameTooLong),

@@ -3,7 +3,8 @@
 use crate::bindings::wasi::filesystem::preopens;
 use crate::bindings::wasi::filesystem::types::{self, *};
 use crate::context::WasiCtx;
-use crate::descriptor::{Descriptor, DirectoryEntryStream, FsResult};
+use crate::descriptor::{Descriptor, FsResult};
+use crate::directory::DirectoryEntryStream;
 use crate::io::IoError;
 use crate::streams::{InputStream, OutputStream};
 use anyhow::Result;

@@ -4,9 +4,12 @@ use crate::bindings::wasi::filesystem::types::ErrorCode;
 use crate::bindings::wasi::io;
 use crate::bindings::wasi::io::streams::{ConvertStreamError, StreamError};
 use crate::context::WasiCtx;
-use crate::streams::{Blocking, InputStream, OutputStream, WRITE_PERMIT, stdin_ready};
+use crate::stdio::StreamFd;
+use crate::streams::{Blocking, InputStream, OutputStream, WRITE_PERMIT};
+use crate::wait::wait;
 use anyhow::{Result, anyhow, bail};
-use rustix::event::Timespec;
+use rustix::event::{PollFd, PollFlags};
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 use trampette_runtime::{List, Resource, ResourceTableError};
 
@@ -50,64 +53,85 @@ impl ConvertStreamError for WasiCtx {
 }
 
 /// `pollable`.
-pub enum Pollable {
-    /// Always ready.
+pub struct Pollable(pub(crate) Readiness);
+
+/// When something is ready.
+#[derive(Clone)]
+pub(crate) enum Readiness {
+    /// Always.
     Ready,
-    /// Ready when the process's standard input has bytes or has ended.
-    Stdin,
-    /// Ready from that instant on.
+    /// When a standard input of the host's has bytes or has ended.
+    Input(StreamFd),
+    /// From that instant on.
     At(Instant),
-    /// Never ready: an instant that the clock cannot express.
+    /// Never: at an instant that the clock cannot express.
     Never,
 }
 
-impl Pollable {
-    /// Ready from that instant on; `None` is beyond the end of time.
-    pub fn at(instant: Option<Instant>) -> Pollable {
-        instant.map_or(Pollable::Never, Pollable::At)
+impl Readiness {
+    /// From that instant on; `None` is beyond the end of time.
+    pub(crate) fn at(instant: Option<Instant>) -> Readiness {
+        instant.map_or(Readiness::Never, Readiness::At)
     }
+}
 
-    fn is_ready(&self, now: Instant) -> bool {
-        match self {
-            Pollable::Ready => true,
-            Pollable::Stdin => stdin_ready(Some(&Timespec::default())),
-            Pollable::At(instant) => *instant <= now,
-            Pollable::Never => false,
+/// Whether to wait if nothing is ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    Wait,
+    Look,
+}
+
+/// Waits until at least one of those is ready, unless it is only to look; gives the positions of
+/// those that are.
+///
+/// # Errors
+/// As [`wait`], or if none of them can ever be ready.
+pub(crate) fn wait_for(all: &[&Readiness], patience: Patience) -> Result<Vec<usize>> {
+    loop {
+        let now = Instant::now();
+        let due = |one: &Readiness| match one {
+            Readiness::Ready => Some(now),
+            Readiness::At(instant) => Some(*instant),
+            Readiness::Input(_) | Readiness::Never => None,
+        };
+        let mut until = all.iter().filter_map(|one| due(one)).min();
+        if patience == Patience::Look {
+            until = Some(now);
+        }
+        // However many wait for the same stream, the system is asked once.
+        let mut fds: Vec<PollFd<'_>> = Vec::new();
+        for one in all {
+            if let Readiness::Input(fd) = one
+                && !fds.iter().any(|known| same(known, fd))
+            {
+                fds.push(PollFd::new(fd, PollFlags::IN));
+            }
+        }
+        if fds.is_empty() && until.is_none() {
+            bail!("the guest waits for something that can never happen");
+        }
+        wait(&mut fds, until)?;
+        let now = Instant::now();
+        let is_ready = |one: &Readiness| match one {
+            Readiness::Ready => true,
+            Readiness::At(instant) => *instant <= now,
+            Readiness::Never => false,
+            Readiness::Input(fd) => {
+                let mut polled = fds.iter().filter(|polled| same(polled, fd));
+                polled.any(|polled| !polled.revents().is_empty())
+            }
+        };
+        let ready = all.iter().enumerate().filter(|(_, one)| is_ready(one));
+        let ready: Vec<usize> = ready.map(|(position, _)| position).collect();
+        if !ready.is_empty() || patience == Patience::Look {
+            return Ok(ready);
         }
     }
 }
 
-/// Waits until at least one of the pollables is ready; gives the positions of those that are.
-fn wait(pollables: &[&Pollable]) -> Result<Vec<u32>> {
-    loop {
-        let now = Instant::now();
-        let ready: Vec<u32> = (0..)
-            .zip(pollables)
-            .filter(|(_, pollable)| pollable.is_ready(now))
-            .map(|(position, _)| position)
-            .collect();
-        if !ready.is_empty() {
-            return Ok(ready);
-        }
-        let deadline = pollables.iter().filter_map(|pollable| match pollable {
-            Pollable::At(instant) => Some(*instant),
-            _ => None,
-        });
-        let remaining = deadline
-            .min()
-            .map(|instant| instant.saturating_duration_since(now));
-        let stdin = pollables
-            .iter()
-            .any(|pollable| matches!(pollable, Pollable::Stdin));
-        match (stdin, remaining) {
-            (true, remaining) => {
-                let timeout = remaining.and_then(|time| Timespec::try_from(time).ok());
-                stdin_ready(timeout.as_ref());
-            }
-            (false, Some(time)) => std::thread::sleep(time),
-            (false, None) => bail!("the guest waits for something that can never happen"),
-        }
-    }
+fn same(polled: &PollFd<'_>, fd: &StreamFd) -> bool {
+    polled.as_fd().as_raw_fd() == fd.as_fd().as_raw_fd()
 }
 
 impl io::error::Host for WasiCtx {}
@@ -125,23 +149,24 @@ impl io::poll::Host for WasiCtx {
     fn poll(&mut self, list: List<'_, Resource<Pollable>>) -> Result<Vec<u32>> {
         let pollables = list
             .iter()
-            .map(|pollable| Ok(self.table.get(&pollable)?))
+            .map(|pollable| Ok(&self.table.get(&pollable)?.0))
             .collect::<Result<Vec<_>>>()?;
         if pollables.is_empty() {
             bail!("poll was called with an empty list");
         }
-        wait(&pollables)
+        let ready = wait_for(&pollables, Patience::Wait)?;
+        Ok(ready.into_iter().map(|position| position as u32).collect())
     }
 }
 
 impl io::poll::HostPollable for WasiCtx {
-    #[inline]
     fn ready(&mut self, this: Resource<Pollable>) -> Result<bool> {
-        Ok(self.table.get(&this)?.is_ready(Instant::now()))
+        let pollable = &self.table.get(&this)?.0;
+        Ok(!wait_for(&[pollable], Patience::Look)?.is_empty())
     }
 
     fn block(&mut self, this: Resource<Pollable>) -> Result<()> {
-        wait(&[self.table.get(&this)?])?;
+        wait_for(&[&self.table.get(&this)?.0], Patience::Wait)?;
         Ok(())
     }
 
@@ -263,7 +288,7 @@ impl io::streams::HostOutputStream for WasiCtx {
 
     fn subscribe(&mut self, this: Output) -> Result<Resource<Pollable>> {
         self.table.get(&this)?;
-        Ok(self.table.push(Pollable::Ready)?)
+        Ok(self.table.push(Pollable(Readiness::Ready))?)
     }
 
     fn splice(&mut self, this: Output, from: Input, length: u64) -> Fallible<u64> {

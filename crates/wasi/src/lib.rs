@@ -20,16 +20,22 @@
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
 mod bindings;
+mod budget;
 mod cli;
 mod clocks;
 mod context;
 mod descriptor;
+mod directory;
 mod error_code;
 mod filesystem;
 mod io;
+pub mod p1;
+mod paths;
 mod random;
 mod sockets;
+mod stdio;
 mod streams;
+mod wait;
 
 pub use bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags,
@@ -38,8 +44,10 @@ pub use bindings::wasi::filesystem::types::{
 pub use bindings::wasi::io::streams::StreamError;
 pub use cli::Exit;
 pub use context::{WasiCtx, WasiCtxBuilder, WasiView};
-pub use descriptor::{Access, Descriptor, DirectoryEntryStream};
+pub use descriptor::{Access, Descriptor};
+pub use directory::DirectoryEntryStream;
 pub use io::{IoError, Pollable};
+pub use stdio::{Captured, Input, Output};
 pub use streams::{InputStream, OutputStream};
 
 use anyhow::Result;

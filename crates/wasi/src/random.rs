@@ -25,7 +25,7 @@ fn number() -> Result<u64> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-fn fill(mut rest: &mut [u8]) -> Result<()> {
+pub(crate) fn fill(mut rest: &mut [u8]) -> Result<()> {
     while !rest.is_empty() {
         match rustix::rand::getrandom(&mut *rest, GetRandomFlags::empty()) {
             Ok(count) => rest = &mut rest[count..],

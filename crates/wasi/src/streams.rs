@@ -1,14 +1,17 @@
 //! Byte streams: the standard ones, and files at a position.
 
-use crate::io::{Failure, Pollable};
+use crate::descriptor::OpenFile;
+use crate::io::{Failure, Pollable, Readiness};
+use crate::stdio::{Input, InputKind, Output, OutputKind, StreamFd, lock};
+use crate::wait::wait;
 use cap_std::fs::{File, FileExt};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The most bytes that one read gives, whatever the guest asks for.
-const READ_LIMIT: u64 = 1 << 20;
+pub(crate) const READ_LIMIT: u64 = 1 << 20;
 /// How many bytes `check-write` permits.
 pub(crate) const WRITE_PERMIT: u64 = 1 << 20;
 
@@ -22,21 +25,24 @@ impl From<io::Error> for Failure {
 }
 
 /// `input-stream`.
-pub enum InputStream {
-    /// Nothing, from the beginning.
-    Empty,
-    /// The process's standard input.
-    Stdin,
+pub struct InputStream(Source);
+
+enum Source {
+    /// A standard stream.
+    Standard(Input),
     /// A file from a position on.
-    File {
-        /// The file.
-        file: Arc<File>,
-        /// Where the next read begins.
-        position: u64,
-    },
+    File { file: Arc<OpenFile>, position: u64 },
 }
 
 impl InputStream {
+    pub(crate) fn standard(input: Input) -> InputStream {
+        InputStream(Source::Standard(input))
+    }
+
+    pub(crate) fn file(file: Arc<OpenFile>, position: u64) -> InputStream {
+        InputStream(Source::File { file, position })
+    }
+
     /// Reads what is there, at most `limit` bytes. Gives nothing only if `blocking` is not asked
     /// for, or the limit is 0.
     pub(crate) fn read(&mut self, limit: u64, blocking: Blocking) -> Result<Vec<u8>, Failure> {
@@ -44,40 +50,83 @@ impl InputStream {
             return Ok(Vec::new());
         }
         let mut buffer = vec![0; limit.min(READ_LIMIT) as usize];
-        let result = match self {
-            InputStream::Empty => Ok(0),
-            InputStream::Stdin
-                if blocking == Blocking::No && !stdin_ready(Some(&Timespec::default())) =>
-            {
-                return Ok(Vec::new());
-            }
-            InputStream::Stdin => {
-                retry(|| Ok(rustix::io::read(rustix::stdio::stdin(), &mut buffer)?))
-            }
-            InputStream::File { file, position } => {
+        let result = match &mut self.0 {
+            Source::Standard(input) => return read_standard(input, buffer, blocking),
+            Source::File { file, position } => {
                 let result = retry(|| file.read_at(&mut buffer, *position));
                 if let Ok(count) = result {
-                    *position += count as u64;
+                    *position = position.saturating_add(count as u64);
                 }
                 result
             }
         };
-        match result {
-            Ok(0) => Err(Failure::Closed),
-            Ok(count) => {
-                buffer.truncate(count);
-                Ok(buffer)
-            }
-            // Unlike that of a write, no failure of a read is the end of the stream.
-            Err(error) => Err(Failure::Failed(error)),
-        }
+        finished(result, buffer)
     }
 
     pub(crate) fn subscribe(&self) -> Pollable {
-        match self {
-            InputStream::Stdin => Pollable::Stdin,
-            InputStream::Empty | InputStream::File { .. } => Pollable::Ready,
+        Pollable(match &self.0 {
+            Source::Standard(input) => input.readiness(),
+            Source::File { .. } => Readiness::Ready,
+        })
+    }
+}
+
+impl Input {
+    /// When a read does not block.
+    pub(crate) fn readiness(&self) -> Readiness {
+        match &self.0 {
+            InputKind::Fd(fd) => Readiness::Input(fd.clone()),
+            InputKind::Empty | InputKind::Reader(_) => Readiness::Ready,
         }
+    }
+}
+
+/// Reads of a standard stream what is there, at most as much as the buffer holds.
+pub(crate) fn read_standard(
+    input: &Input,
+    mut buffer: Vec<u8>,
+    blocking: Blocking,
+) -> Result<Vec<u8>, Failure> {
+    let result = match &input.0 {
+        InputKind::Empty => Ok(0),
+        InputKind::Reader(reader) => {
+            let mut reader = lock(reader);
+            let result = retry(|| reader.read(&mut buffer));
+            // A reader of the host's own may say anything.
+            result.map(|count| count.min(buffer.len()))
+        }
+        InputKind::Fd(fd) => loop {
+            let until = match blocking {
+                Blocking::Yes => None,
+                Blocking::No => Some(Instant::now()),
+            };
+            if !is_ready(fd, PollFlags::IN, until).map_err(Failure::Trap)? {
+                return Ok(Vec::new());
+            }
+            match retry(|| Ok(rustix::io::read(fd, &mut buffer)?)) {
+                // It does not block by itself, and another process was faster.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if blocking == Blocking::No {
+                        return Ok(Vec::new());
+                    }
+                }
+                result => break result,
+            }
+        },
+    };
+    finished(result, buffer)
+}
+
+/// What a read gave: the bytes, or how it failed.
+fn finished(result: io::Result<usize>, mut buffer: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    match result {
+        Ok(0) => Err(Failure::Closed),
+        Ok(count) => {
+            buffer.truncate(count);
+            Ok(buffer)
+        }
+        // Unlike that of a write, no failure of a read is the end of the stream.
+        Err(error) => Err(Failure::Failed(error)),
     }
 }
 
@@ -88,64 +137,107 @@ pub(crate) enum Blocking {
     No,
 }
 
-/// Whether standard input has bytes or has ended, waiting at most that long (`None`: for ever).
-pub(crate) fn stdin_ready(timeout: Option<&Timespec>) -> bool {
-    let stdin = rustix::stdio::stdin();
-    let mut fds = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)];
-    // An error shows when it is read.
-    poll(&mut fds, timeout).map_or(true, |ready| ready > 0)
+/// Whether a standard stream is ready or has ended, waiting at most until that instant (`None`: for
+/// ever). An error of the stream shows when it is used.
+fn is_ready(fd: &StreamFd, what: PollFlags, until: Option<Instant>) -> anyhow::Result<bool> {
+    let mut fds = [PollFd::new(fd, what)];
+    Ok(wait(&mut fds, until)? > 0)
 }
 
 /// `output-stream`.
-pub enum OutputStream {
-    /// Everything is thrown away.
-    Null,
-    /// The process's standard output.
-    Stdout,
-    /// The process's standard error.
-    Stderr,
-    /// A file from a position on.
+pub struct OutputStream(Sink);
+
+enum Sink {
+    /// A standard stream.
+    Standard(Output),
+    /// A file from a position on; `None` for always at the end.
     File {
-        /// The file.
-        file: Arc<File>,
-        /// Where the next write begins; `None` for always at the end.
+        file: Arc<OpenFile>,
         position: Option<u64>,
     },
 }
 
 impl OutputStream {
+    pub(crate) fn standard(output: Output) -> OutputStream {
+        OutputStream(Sink::Standard(output))
+    }
+
+    pub(crate) fn file(file: Arc<OpenFile>, position: Option<u64>) -> OutputStream {
+        OutputStream(Sink::File { file, position })
+    }
+
     /// Writes everything.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let written = retry(|| match self {
-                OutputStream::Null => Ok(rest.len()),
-                OutputStream::Stdout => Ok(rustix::io::write(rustix::stdio::stdout(), rest)?),
-                OutputStream::Stderr => Ok(rustix::io::write(rustix::stdio::stderr(), rest)?),
-                OutputStream::File {
-                    file,
-                    position: Some(position),
-                } => {
+        match &mut self.0 {
+            Sink::Standard(output) => write_standard(output, bytes),
+            Sink::File { file, position } => write_all(bytes, |rest| match position {
+                Some(position) => {
                     let count = file.write_at(rest, *position)?;
-                    *position += count as u64;
+                    *position = position.saturating_add(count as u64);
                     Ok(count)
                 }
-                OutputStream::File {
-                    file,
-                    position: None,
-                } => append(file, rest),
-            });
-            match written? {
-                0 => return Err(Failure::Failed(ErrorKind::WriteZero.into())),
-                count => rest = &rest[count..],
-            }
+                None => append(file, rest),
+            }),
         }
-        Ok(())
     }
 }
 
+/// Writes everything to a standard stream.
+pub(crate) fn write_standard(output: &Output, bytes: &[u8]) -> Result<(), Failure> {
+    match &output.0 {
+        OutputKind::Null => Ok(()),
+        OutputKind::Writer(writer) => {
+            let mut writer = lock(writer);
+            write_all(bytes, |rest| writer.write(rest).map(|n| n.min(rest.len())))?;
+            Ok(writer.flush()?)
+        }
+        OutputKind::Fd(fd) => write_fd(fd, bytes),
+    }
+}
+
+/// Writes to what may not take it at once: waits first, and then writes no more than a pipe that is
+/// ready takes without blocking.
+fn write_fd(fd: &StreamFd, bytes: &[u8]) -> Result<(), Failure> {
+    const PIPE_BUF: usize = 4096;
+    let is_file = || {
+        let stat = rustix::fs::fstat(fd)?;
+        let kind = rustix::fs::FileType::from_raw_mode(stat.st_mode);
+        Ok::<_, rustix::io::Errno>(kind == rustix::fs::FileType::RegularFile)
+    };
+    let chunk = match bytes.len() > PIPE_BUF && is_file().unwrap_or(false) {
+        true => WRITE_PERMIT as usize,
+        false => PIPE_BUF,
+    };
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        is_ready(fd, PollFlags::OUT, None).map_err(Failure::Trap)?;
+        let part = &rest[..rest.len().min(chunk)];
+        match rustix::io::write(fd, part) {
+            Ok(0) => return Err(Failure::Failed(ErrorKind::WriteZero.into())),
+            Ok(count) => rest = &rest[count..],
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
+    }
+    Ok(())
+}
+
+fn write_all(
+    bytes: &[u8],
+    mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+) -> Result<(), Failure> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match retry(|| write(rest))? {
+            0 => return Err(Failure::Failed(ErrorKind::WriteZero.into())),
+            count => rest = &rest[count..],
+        }
+    }
+    Ok(())
+}
+
 /// Writes at the end of a file that was not opened for appending.
-fn append(file: &File, bytes: &[u8]) -> io::Result<usize> {
+pub(crate) fn append(file: &File, bytes: &[u8]) -> io::Result<usize> {
     let flags = rustix::io::ReadWriteFlags::APPEND;
     match rustix::io::pwritev2(file, &[io::IoSlice::new(bytes)], 0, flags) {
         Err(rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {

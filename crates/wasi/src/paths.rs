@@ -1,0 +1,312 @@
+//! What can be done with paths below an open directory, confined to it.
+//!
+//! Lookups go through [`cap_std::fs::Dir`], which resolves `..`, absolute paths and symbolic links
+//! without ever leaving the directory. What changes an entry opens the directory that holds it in
+//! the same way, and hands the last component to the system as it was given ([`Place`]): so slashes
+//! behind it mean what they mean natively. The system does not follow a last component then: where
+//! it would, a lookup comes first.
+
+use crate::bindings::wasi::filesystem::types::{
+    DescriptorFlags, DescriptorStat, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
+    PathFlags,
+};
+use crate::descriptor::{Descriptor, FsResult, timestamps};
+use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsMaybeDirExt};
+use cap_fs_ext::{SystemTimeSpec, SystemTimeSpec::Absolute, SystemTimeSpec::SymbolicNow};
+use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt};
+use cap_std::time::SystemTime;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+impl NewTimestamp {
+    fn spec(self) -> FsResult<Option<SystemTimeSpec>> {
+        Ok(match self {
+            NewTimestamp::NoChange => None,
+            NewTimestamp::Now => Some(SymbolicNow),
+            NewTimestamp::Timestamp(time) => {
+                let time = time.system_time().ok_or(ErrorCode::Overflow)?;
+                Some(Absolute(SystemTime::from_std(time)))
+            }
+        })
+    }
+}
+
+fn follow(flags: PathFlags) -> FollowSymlinks {
+    if flags.contains(PathFlags::SYMLINK_FOLLOW) {
+        FollowSymlinks::Yes
+    } else {
+        FollowSymlinks::No
+    }
+}
+
+/// The last component of a path, and the directory that holds it.
+struct Place<'a> {
+    dir: PlaceDir<'a>,
+    /// With the slashes behind it.
+    name: &'a OsStr,
+}
+
+enum PlaceDir<'a> {
+    Given(&'a Dir),
+    Opened(Dir),
+}
+
+impl AsFd for PlaceDir<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            PlaceDir::Given(dir) => dir.as_fd(),
+            PlaceDir::Opened(dir) => dir.as_fd(),
+        }
+    }
+}
+
+impl<'a> Place<'a> {
+    fn of(dir: &'a Dir, path: &'a Path) -> FsResult<Place<'a>> {
+        let bytes = path.as_os_str().as_bytes();
+        if bytes.is_empty() {
+            return Err(ErrorCode::NoEntry);
+        }
+        if bytes.starts_with(b"/") {
+            return Err(ErrorCode::NotPermitted);
+        }
+        let is_slash = |byte: &u8| *byte == b'/';
+        let end = bytes.iter().rposition(|byte| !is_slash(byte));
+        let slash = end.and_then(|end| bytes[..end].iter().rposition(is_slash));
+        let Some(slash) = slash else {
+            return Ok(Place {
+                dir: PlaceDir::Given(dir),
+                name: path.as_os_str(),
+            });
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).maybe_dir(true);
+        // As natively, passing through a directory needs no right to read it.
+        options.custom_flags((OFlags::PATH | OFlags::DIRECTORY).bits().cast_signed());
+        let parent = dir.open_with(OsStr::from_bytes(&bytes[..slash]), &options)?;
+        Ok(Place {
+            dir: PlaceDir::Opened(Dir::from_std_file(parent.into_std())),
+            name: OsStr::from_bytes(&bytes[slash + 1..]),
+        })
+    }
+
+    /// Whether looking the component up leads somewhere else even if no symbolic link is followed:
+    /// it is `.` or `..`, or slashes behind it ask for a directory.
+    fn is_passed_through(&self) -> bool {
+        let name = self.name.as_bytes();
+        matches!(name, b"." | b"..") || name.ends_with(b"/")
+    }
+}
+
+/// # Paths
+///
+/// A path is text or, for what only bytes can spell, an [`OsStr`]. All of these fail with the code
+/// that stands for the system's error, and with `not-permitted` if a path leads outside or the
+/// directory is read-only.
+impl Descriptor {
+    /// `set-times-at`.
+    pub fn set_times_at(
+        &self,
+        flags: PathFlags,
+        path: impl AsRef<Path>,
+        access: NewTimestamp,
+        modification: NewTimestamp,
+    ) -> FsResult<()> {
+        let (dir, path) = (self.mutable_dir()?, path.as_ref());
+        let place = Place::of(dir, path)?;
+        let times = timestamps(access, modification)?;
+        if follow(flags) == FollowSymlinks::Yes || place.is_passed_through() {
+            return Ok(dir.set_times(path, access.spec()?, modification.spec()?)?);
+        }
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        Ok(rustix::fs::utimensat(
+            &place.dir, place.name, &times, flags,
+        )?)
+    }
+
+    pub(crate) fn metadata_at(
+        &self,
+        flags: PathFlags,
+        path: impl AsRef<Path>,
+    ) -> FsResult<Metadata> {
+        let (dir, path) = (self.dir()?, path.as_ref());
+        match follow(flags) {
+            FollowSymlinks::No if !Place::of(dir, path)?.is_passed_through() => {
+                Ok(dir.symlink_metadata(path)?)
+            }
+            _ => Ok(dir.metadata(path)?),
+        }
+    }
+
+    /// `stat-at`.
+    pub fn stat_at(&self, flags: PathFlags, path: impl AsRef<Path>) -> FsResult<DescriptorStat> {
+        Ok(self.metadata_at(flags, path)?.into())
+    }
+
+    /// `metadata-hash-at`.
+    pub fn metadata_hash_at(
+        &self,
+        flags: PathFlags,
+        path: impl AsRef<Path>,
+    ) -> FsResult<MetadataHashValue> {
+        Ok(self.metadata_at(flags, path)?.into())
+    }
+
+    /// `create-directory-at`.
+    pub fn create_directory_at(&self, path: impl AsRef<Path>) -> FsResult<()> {
+        let place = Place::of(self.mutable_dir()?, path.as_ref())?;
+        let mode = Mode::RWXU | Mode::RWXG | Mode::RWXO;
+        Ok(rustix::fs::mkdirat(&place.dir, place.name, mode)?)
+    }
+
+    /// `link-at`.
+    pub fn link_at(
+        &self,
+        flags: PathFlags,
+        path: impl AsRef<Path>,
+        to: &Descriptor,
+        new: impl AsRef<Path>,
+    ) -> FsResult<()> {
+        if follow(flags) == FollowSymlinks::Yes {
+            return Err(ErrorCode::Invalid);
+        }
+        let dir = self.mutable_dir()?;
+        let from = Place::of(dir, path.as_ref())?;
+        let to = Place::of(to.mutable_dir()?, new.as_ref())?;
+        if from.is_passed_through() {
+            // It is a directory, if it is anything.
+            dir.metadata(path)?;
+            return Err(ErrorCode::NotPermitted);
+        }
+        let flags = AtFlags::empty();
+        Ok(rustix::fs::linkat(
+            &from.dir, from.name, &to.dir, to.name, flags,
+        )?)
+    }
+
+    /// `readlink-at`, as bytes.
+    pub(crate) fn readlink_bytes_at(&self, path: impl AsRef<Path>) -> FsResult<Vec<u8>> {
+        let (dir, path) = (self.dir()?, path.as_ref());
+        let place = Place::of(dir, path)?;
+        if place.is_passed_through() {
+            // It is a directory, if it is anything.
+            dir.metadata(path)?;
+            return Err(ErrorCode::Invalid);
+        }
+        let target = rustix::fs::readlinkat(&place.dir, place.name, Vec::new())?;
+        match target.into_bytes() {
+            // Where such a link leads is the host's affair.
+            target if target.starts_with(b"/") => Err(ErrorCode::NotPermitted),
+            target => Ok(target),
+        }
+    }
+
+    /// `readlink-at`.
+    pub fn readlink_at(&self, path: impl AsRef<Path>) -> FsResult<String> {
+        let target = self.readlink_bytes_at(path)?;
+        String::from_utf8(target).map_err(|_| ErrorCode::IllegalByteSequence)
+    }
+
+    /// `remove-directory-at`.
+    pub fn remove_directory_at(&self, path: impl AsRef<Path>) -> FsResult<()> {
+        let place = Place::of(self.mutable_dir()?, path.as_ref())?;
+        let flags = AtFlags::REMOVEDIR;
+        Ok(rustix::fs::unlinkat(&place.dir, place.name, flags)?)
+    }
+
+    /// `rename-at`.
+    pub fn rename_at(
+        &self,
+        path: impl AsRef<Path>,
+        to: &Descriptor,
+        new: impl AsRef<Path>,
+    ) -> FsResult<()> {
+        let from = Place::of(self.mutable_dir()?, path.as_ref())?;
+        let to = Place::of(to.mutable_dir()?, new.as_ref())?;
+        Ok(rustix::fs::renameat(
+            &from.dir, from.name, &to.dir, to.name,
+        )?)
+    }
+
+    /// `symlink-at`.
+    pub fn symlink_at(&self, target: impl AsRef<Path>, path: impl AsRef<Path>) -> FsResult<()> {
+        let dir = self.mutable_dir()?;
+        if target.as_ref().has_root() {
+            return Err(ErrorCode::NotPermitted);
+        }
+        let place = Place::of(dir, path.as_ref())?;
+        Ok(rustix::fs::symlinkat(
+            target.as_ref(),
+            &place.dir,
+            place.name,
+        )?)
+    }
+
+    /// `unlink-file-at`.
+    pub fn unlink_file_at(&self, path: impl AsRef<Path>) -> FsResult<()> {
+        let place = Place::of(self.mutable_dir()?, path.as_ref())?;
+        let flags = AtFlags::empty();
+        Ok(rustix::fs::unlinkat(&place.dir, place.name, flags)?)
+    }
+
+    /// `open-at`.
+    pub fn open_at(
+        &self,
+        path_flags: PathFlags,
+        path: impl AsRef<Path>,
+        open: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> FsResult<Descriptor> {
+        // Without any other access a file is still opened to read, as a path to stat or list.
+        let writes = open.contains(OpenFlags::CREATE)
+            || open.contains(OpenFlags::TRUNCATE)
+            || flags.contains(DescriptorFlags::WRITE);
+        let dir = match writes || flags.contains(DescriptorFlags::MUTATE_DIRECTORY) {
+            true => self.mutable_dir()?,
+            false => self.dir()?,
+        };
+        let directory = self.directory_of()?;
+        let changes = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE;
+        if open.contains(OpenFlags::DIRECTORY) && open.intersects(changes) {
+            return Err(ErrorCode::Invalid);
+        }
+        let mut options = OpenOptions::new();
+        options.maybe_dir(true).follow(follow(path_flags));
+        options.write(writes);
+        options.read(flags.contains(DescriptorFlags::READ) || !writes);
+        options.truncate(open.contains(OpenFlags::TRUNCATE));
+        if open.contains(OpenFlags::CREATE) {
+            options.create(true);
+            options.create_new(open.contains(OpenFlags::EXCLUSIVE));
+        }
+        // A pipe without another end must not stop the host here.
+        let mut system = OFlags::NONBLOCK;
+        let also = [
+            (DescriptorFlags::FILE_INTEGRITY_SYNC, OFlags::SYNC),
+            (DescriptorFlags::DATA_INTEGRITY_SYNC, OFlags::DSYNC),
+            (DescriptorFlags::REQUESTED_WRITE_SYNC, OFlags::RSYNC),
+        ];
+        for (asked, flag) in also {
+            if flags.contains(asked) {
+                system |= flag;
+            }
+        }
+        if open.contains(OpenFlags::DIRECTORY) {
+            system |= OFlags::DIRECTORY;
+        }
+        options.custom_flags(system.bits().cast_signed());
+        let held = directory.budget.take()?;
+        let file = dir.open_with(path, &options)?;
+        if file.metadata()?.is_dir() {
+            let dir = Dir::from_std_file(file.into_std());
+            let (access, budget) = (directory.access, &directory.budget);
+            return Ok(Descriptor::directory_held(dir, access, budget, held));
+        }
+        if open.contains(OpenFlags::DIRECTORY) {
+            return Err(ErrorCode::NotDirectory);
+        }
+        Ok(Descriptor::file_held(file, flags, held))
+    }
+}
