@@ -1,4 +1,5 @@
-//! Telling inputs apart by their first bytes, and wrapping preview-1 modules into components.
+//! Telling inputs apart by their first bytes, and wrapping preview-1 modules into components where
+//! that is asked for.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use object::Object;
@@ -12,7 +13,7 @@ use trampette_artifact::header::section;
 pub enum Input {
     /// A component, in binary.
     Component(Vec<u8>),
-    /// A core module that does not target preview 1, in binary: it is compiled on its own.
+    /// A core module, in binary: it is compiled on its own, also if it targets WASI preview 1.
     CoreModule(Vec<u8>),
     /// An artifact that Trampette compiled.
     Artifact(Vec<u8>),
@@ -28,6 +29,18 @@ impl Input {
             Input::Component(wasm) => Ok(crate::compile_component(&wasm, options)?.into_bytes()),
             Input::CoreModule(wasm) => Ok(crate::compile_module(&wasm, options)?.into_bytes()),
             Input::Artifact(bytes) => Ok(bytes),
+        }
+    }
+
+    /// The component that an adapter makes of a core module which targets WASI preview 1.
+    ///
+    /// # Errors
+    /// If it is something else, or cannot be wrapped.
+    pub fn into_component(self) -> Result<Input> {
+        match self {
+            Input::CoreModule(wasm) => Ok(Input::Component(component_from_module(&wasm)?)),
+            Input::Component(_) => bail!("this is a component already"),
+            Input::Artifact(_) => bail!("this is compiled already, as what it was then"),
         }
     }
 }
@@ -63,8 +76,7 @@ pub fn name(path: &Path) -> String {
     }
 }
 
-/// Reads a file, or standard input for `-`, and tells what it is; text is assembled, and a core
-/// module that targets preview 1 is wrapped.
+/// Reads a file, or standard input for `-`, and tells what it is; text is assembled.
 ///
 /// # Errors
 /// If it cannot be read or is none of the inputs that Trampette takes; the message names it.
@@ -98,11 +110,7 @@ fn classify_named(bytes: Vec<u8>, path: Option<&Path>) -> Result<Input> {
         assemble(&bytes, path)?
     };
     if binary.get(4..8) == Some(CORE_VERSION) {
-        let (imports, _) = module_interface(&binary).unwrap_or_default();
-        return Ok(match imports.iter().any(|name| name == PREVIEW1) {
-            true => Input::Component(component_from_module(&binary)?),
-            false => Input::CoreModule(binary),
-        });
+        return Ok(Input::CoreModule(binary));
     }
     Ok(Input::Component(binary))
 }
@@ -234,14 +242,18 @@ mod tests {
     }
 
     #[test]
-    fn preview1_modules_are_wrapped() {
+    fn preview1_modules_are_wrapped_if_asked() {
         let text = r#"(module
             (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
             (memory (export "memory") 1)
             (func (export "_start")))"#;
-        let Input::Component(wasm) = classify(text.into()).unwrap() else {
+        let module = classify(text.into()).unwrap();
+        assert!(matches!(module, Input::CoreModule(_)));
+        let Ok(Input::Component(wasm)) = module.into_component() else {
             panic!("no component")
         };
         assert_eq!(&wasm[4..8], &[0x0d, 0, 1, 0]);
+        let refused = Input::Component(wasm).into_component();
+        assert!(refused.is_err());
     }
 }

@@ -79,6 +79,25 @@ struct CoreModule {
     bytes: Vec<u8>,
 }
 
+/// How an input is taken, in `compile`, `run` and `inspect`.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct InputArguments {
+    /// Make a component of a core module that targets WASI preview 1, by an adapter.
+    #[arg(long)]
+    as_component: bool,
+}
+
+impl InputArguments {
+    /// Reads it.
+    pub(super) fn read(self, path: &Path) -> Result<Input> {
+        let input = input::read(path)?;
+        match self.as_component {
+            true => input.into_component().with_context(|| input::name(path)),
+            false => Ok(input),
+        }
+    }
+}
+
 /// Reads the module of `IMPORT=FILE`.
 fn core_module(argument: &str) -> Result<CoreModule> {
     let (import, path) = argument.rsplit_once('=').context("expected IMPORT=FILE")?;
@@ -234,6 +253,8 @@ pub(super) struct CompileArguments {
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
+    taken: InputArguments,
+    #[command(flatten)]
     code: CodeArguments,
 }
 
@@ -282,7 +303,7 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<()> {
             );
         }
     }
-    let input = input::read(path)?;
+    let input = arguments.taken.read(path)?;
     arguments.code.check_core_modules(&input)?;
     let (wasm, is_component) = match input {
         Input::Component(wasm) => (wasm, true),

@@ -1,6 +1,6 @@
 //! `trampette inspect`: what a component or an artifact consists of.
 
-use super::compile::CodeArguments;
+use super::compile::{CodeArguments, InputArguments};
 use super::files::{self, Contents};
 use crate::component::ParseOptions;
 use crate::emit::symbol_kind;
@@ -33,6 +33,8 @@ pub(super) struct InspectArguments {
     #[arg(long, value_name = "SVG")]
     graph: Option<PathBuf>,
     #[command(flatten)]
+    taken: InputArguments,
+    #[command(flatten)]
     code: CodeArguments,
 }
 
@@ -44,7 +46,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<()> {
         let inputs = [path.as_path()].into_iter().chain(arguments.code.inputs());
         files::check_output(graph, Contents::Text(""), inputs)?;
     }
-    let input = input::read(path)?;
+    let input = arguments.taken.read(path)?;
     match &input {
         Input::Artifact(_) => arguments.code.refuse_for_artifact(path)?,
         input => arguments.code.check_core_modules(input)?,
@@ -280,15 +282,10 @@ fn core_interface(out: &mut String, core: &CoreInterface) -> Result<()> {
 }
 
 fn core_func(ty: &CoreFuncType) -> String {
-    let list = |types: &[CoreValueType]| {
-        let names = types.iter().map(|ty| format!("{ty:?}").to_lowercase());
-        names.collect::<Vec<_>>().join(" ")
-    };
-    format!("func ({}) -> ({})", list(&ty.params), list(&ty.results))
+    format!("func {ty}")
 }
 
 fn core_global(ty: CoreValueType, mutable: bool) -> String {
-    let ty = format!("{ty:?}").to_lowercase();
     match mutable {
         true => format!("global (mut {ty})"),
         false => format!("global {ty}"),

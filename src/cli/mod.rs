@@ -22,7 +22,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compile a component (binary or text, or a preview-1 module) to one ELF file.
+    /// Compile a component or core module (binary or text) to one ELF file.
     Compile(compile::CompileArguments),
     /// Run a component or a compiled artifact.
     Run(run::RunArguments),

@@ -1,6 +1,6 @@
 //! `trampette run`.
 
-use super::compile::{CodeArguments, progress_bar};
+use super::compile::{CodeArguments, InputArguments, progress_bar};
 use crate::input::{self, Input};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -15,6 +15,8 @@ pub(super) struct RunArguments {
     #[command(flatten)]
     guest: GuestArguments,
     #[command(flatten)]
+    taken: InputArguments,
+    #[command(flatten)]
     code: CodeArguments,
     #[command(flatten)]
     subject: Subject,
@@ -23,7 +25,7 @@ pub(super) struct RunArguments {
 /// Runs; gives the process's exit code.
 pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
     let path = arguments.subject.input();
-    let artifact = match input::read(path)? {
+    let artifact = match arguments.taken.read(path)? {
         Input::Artifact(bytes) => {
             arguments.code.refuse_for_artifact(path)?;
             bytes
@@ -50,6 +52,11 @@ impl RunArguments {
 
     /// Everything but the subject, as text.
     pub(super) fn options(&self) -> String {
-        format!("{:?} {:?}", self.guest, self.code.options())
+        format!(
+            "{:?} {:?} {:?}",
+            self.guest,
+            self.taken,
+            self.code.options()
+        )
     }
 }

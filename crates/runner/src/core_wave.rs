@@ -5,20 +5,20 @@ use crate::needs_brackets;
 use crate::wave::{Argument, Call, Param};
 use anyhow::{Context, Result, bail};
 use trampette_artifact::metadata::{CoreExport, CoreExportItem, CoreFuncType, CoreValueType};
-use trampette_runtime::{Component, CoreHost, CoreInstance, CoreVal, Store};
+use trampette_runtime::{Component, CoreExtern, CoreHost, CoreInstance, CoreVal, Store};
 use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::WasmValue;
 
-/// Instantiates a core module with what the host gives it, and calls one of its exports. Gives the
-/// results in WAVE: several as a tuple.
+/// Instantiates a core module with what the host gives it, and calls one of its exports, after its
+/// `_initialize` if it has one. Gives the results in WAVE: several as a tuple.
 ///
 /// # Errors
 /// If the module needs something of a host, `call` is no call of an exported function with numbers,
 /// or the guest traps.
-pub(crate) fn invoke(
+pub(crate) fn invoke<T: 'static>(
     component: &Component,
-    store: &mut Store<()>,
-    host: CoreHost<()>,
+    store: &mut Store<T>,
+    host: CoreHost<T>,
     call: &str,
 ) -> Result<String> {
     let call = Call::parse(call)?;
@@ -27,6 +27,9 @@ pub(crate) fn invoke(
     let found = names::find(&callables, call.name())?;
     needs_brackets(&call, &callables[found])?;
     let instance = CoreInstance::new(store, component, host)?;
+    if names[found] != INITIALIZE {
+        call_if_exported(instance, store, INITIALIZE)?;
+    }
     let func = instance.get_func(store, names[found])?;
     let ty = func.ty().clone();
     let results = func.call(store, &arguments(&call, &ty)?)?;
@@ -38,6 +41,25 @@ pub(crate) fn invoke(
         [only] => only.clone(),
         all => format!("({})", all.join(", ")),
     })
+}
+
+/// What a library of WASI preview 1 wants to be called once, before anything else of it.
+const INITIALIZE: &str = "_initialize";
+
+/// Calls a function without parameters; whether there is one.
+///
+/// # Errors
+/// If it traps, or has parameters.
+pub(crate) fn call_if_exported<T: 'static>(
+    instance: CoreInstance,
+    store: &mut Store<T>,
+    name: &str,
+) -> Result<bool> {
+    let Ok(CoreExtern::Func(function)) = instance.export(store, name) else {
+        return Ok(false);
+    };
+    function.call(store, &[])?;
+    Ok(true)
 }
 
 /// The exported functions.

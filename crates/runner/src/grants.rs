@@ -1,10 +1,11 @@
 //! What a command line gives a guest: directories, environment variables, arguments. What is
 //! doubtful is refused, since each of them is a right.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// What is run, and its arguments. Whatever stands behind the input is the guest's, even if it
@@ -30,15 +31,19 @@ impl Subject {
     }
 
     /// The name by which the guest knows itself.
-    pub fn program(&self) -> String {
-        let name = self.input().file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+    pub fn program(&self) -> &OsStr {
+        self.input().file_name().unwrap_or_default()
+    }
+
+    /// The guest's arguments, as they were given.
+    pub fn raw_arguments(&self) -> &[OsString] {
+        self.command.get(1..).unwrap_or_default()
     }
 
     /// The guest's arguments.
     ///
     /// # Errors
-    /// If one is not text, as WASI demands.
+    /// If one is not text, as WASI 0.2 demands.
     pub fn arguments(&self) -> Result<Vec<String>> {
         let arguments = self.command.iter().skip(1).enumerate();
         let text = |(index, argument): (usize, &OsString)| {
@@ -114,46 +119,35 @@ impl std::str::FromStr for Directory {
 /// An environment variable for the guest: `NAME[=VALUE]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Variable {
-    name: String,
-    value: Option<String>,
-}
-
-impl std::str::FromStr for Variable {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Variable> {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_string())),
-            None => (text, None),
-        };
-        ensure!(!name.is_empty(), "the variable has no name");
-        Ok(Variable {
-            name: name.to_string(),
-            value,
-        })
-    }
+    name: OsString,
+    value: Option<OsString>,
 }
 
 impl Variable {
+    /// Reads `NAME[=VALUE]`, any bytes.
+    ///
+    /// # Errors
+    /// If there is no name.
+    pub fn parse(text: OsString) -> Result<Variable> {
+        let bytes = text.as_bytes();
+        let part = |bytes: &[u8]| OsStr::from_bytes(bytes).to_os_string();
+        let (name, value) = match bytes.iter().position(|byte| *byte == b'=') {
+            Some(at) => (part(&bytes[..at]), Some(part(&bytes[at + 1..]))),
+            None => (text, None),
+        };
+        ensure!(!name.is_empty(), "the variable has no name");
+        Ok(Variable { name, value })
+    }
+
     /// Its name and its value, which is that of the variable of this process if none was given.
     ///
     /// # Errors
-    /// If it is that of this process, and there is none or it is not text.
-    pub fn resolve(&self) -> Result<(&str, String)> {
-        let name = &self.name[..];
-        let value = match &self.value {
-            Some(value) => value.clone(),
-            None => match std::env::var(name) {
-                Ok(value) => value,
-                Err(std::env::VarError::NotPresent) => {
-                    bail!("--env {name}: no such variable here")
-                }
-                Err(std::env::VarError::NotUnicode(_)) => {
-                    bail!("--env {name}: its value here is not UTF-8")
-                }
-            },
-        };
-        Ok((name, value))
+    /// If it is that of this process, and there is none.
+    pub fn resolve(&self) -> Result<(&OsStr, OsString)> {
+        let value = self.value.clone().or_else(|| std::env::var_os(&self.name));
+        let name = self.name.display();
+        let value = value.with_context(|| format!("--env {name}: no such variable here"))?;
+        Ok((&self.name, value))
     }
 }
 
@@ -179,7 +173,7 @@ pub fn check(directories: &[Directory], variables: &[Variable]) -> Result<()> {
         ensure!(
             names.insert(&variable.name),
             "--env: the variable `{}` is given twice",
-            variable.name
+            variable.name.display()
         );
     }
     Ok(())
@@ -195,13 +189,14 @@ mod tests {
             assert!(text.parse::<Directory>().is_err(), "{text}");
         }
         for text in ["", "=", "=x"] {
-            assert!(text.parse::<Variable>().is_err(), "{text}");
+            assert!(Variable::parse(text.into()).is_err(), "{text}");
         }
         let directories = |all: &[&str]| -> Vec<Directory> {
             all.iter().map(|text| text.parse().unwrap()).collect()
         };
         let variables = |all: &[&str]| -> Vec<Variable> {
-            all.iter().map(|text| text.parse().unwrap()).collect()
+            let parse = |text: &&str| Variable::parse(text.into()).unwrap();
+            all.iter().map(parse).collect()
         };
         for twice in [
             ["a::/x", "b::/x"],

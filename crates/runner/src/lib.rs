@@ -24,15 +24,18 @@ pub mod wave;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use grants::{Directory, Subject, Variable};
 use imports::ImportArguments;
 use limits::LimitArguments;
 use names::Callable;
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 use trampette_runtime::{
-    Component, CoreHost, Instance, LimitReached, Linker, Store, Trap, WasmBacktrace,
+    Component, CoreHost, CoreInstance, Instance, LimitReached, Linker, Store, Trap, WasmBacktrace,
 };
-use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder};
+use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder, p1};
 
 /// The exit code for a trap: that of a process killed by SIGABRT.
 pub const TRAP_EXIT_CODE: u8 = 134;
@@ -44,7 +47,11 @@ pub struct GuestArguments {
     #[arg(long = "dir", value_name = "HOST[::GUEST]")]
     dirs: Vec<Directory>,
     /// Set an environment variable of the guest; `NAME` alone takes its value from here.
-    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    #[arg(
+        long = "env",
+        value_name = "NAME[=VALUE]",
+        value_parser = OsStringValueParser::new().try_map(Variable::parse)
+    )]
     env: Vec<Variable>,
     /// End the guest when it has run for so long.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -80,7 +87,7 @@ impl GuestArguments {
     }
 
     /// Builds the guest's view of the system; `program` is its first argument.
-    fn wasi(&self, program: &str, arguments: &[String]) -> Result<WasiCtx> {
+    fn wasi(&self, program: &OsStr, arguments: &[OsString]) -> Result<WasiCtx> {
         let mut builder = WasiCtxBuilder::new().inherit_stdio().arg(program);
         for argument in arguments {
             builder = builder.arg(argument);
@@ -96,9 +103,9 @@ impl GuestArguments {
     }
 }
 
-/// Runs a component: its `wasi:cli/run`, or what `--invoke` says; of a core module on its own an
-/// export that `--invoke` names, with numbers as arguments. Gives the process's exit code; what
-/// went wrong in the guest is on standard error.
+/// Runs a component: its `wasi:cli/run`, or what `--invoke` says; of a core module on its own, which
+/// is given WASI preview 1, its `_start`, or an export that `--invoke` names, with numbers as
+/// arguments. Gives the process's exit code; what went wrong in the guest is on standard error.
 ///
 /// # Errors
 /// If the component cannot be instantiated or lacks what is to be called.
@@ -118,14 +125,16 @@ pub fn run(component: &Component, guest: &GuestArguments, subject: &Subject) -> 
 
 /// [`run`] on this thread.
 fn run_here(component: &Component, guest: &GuestArguments, subject: &Subject) -> Result<u8> {
-    let (program, arguments) = (subject.program(), subject.arguments()?);
     if component.metadata().core.is_some() {
-        return run_core(component, guest);
+        return run_core(component, guest, subject);
     }
+    // WASI 0.2 has text only.
+    let arguments = subject.arguments()?.into_iter().map(OsString::from);
+    let arguments: Vec<OsString> = arguments.collect();
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker)?;
     guest.imports.complete(&mut linker, component)?;
-    let mut store = Store::new(guest.wasi(&program, &arguments)?);
+    let mut store = Store::new(guest.wasi(subject.program(), &arguments)?);
     store.set_limits(guest.limits.limits()?);
     guest.limit_time(&store)?;
     let result = linker
@@ -144,26 +153,39 @@ fn run_here(component: &Component, guest: &GuestArguments, subject: &Subject) ->
     }
 }
 
-/// Runs a core module on its own, which no host functions are supplied to: what `--invoke` says.
-fn run_core(module: &Component, guest: &GuestArguments) -> Result<u8> {
-    let mut store = Store::new(());
-    store.set_limits(guest.limits.limits()?);
-    guest.limit_time(&store)?;
-    let Some(call) = &guest.invoke else {
-        bail!("a core module is no command; call an export with --invoke");
-    };
-    let mut host = CoreHost::new();
+/// Runs a core module on its own, with WASI preview 1: a command, or what `--invoke` says.
+fn run_core(module: &Component, guest: &GuestArguments, subject: &Subject) -> Result<u8> {
+    let mut host = CoreHost::<WasiCtx>::new();
+    p1::add_to_host(&mut host);
     if let Some(interface) = &module.metadata().core {
+        let missing: HashSet<(String, String)> = host.missing(module)?.into_iter().collect();
+        let provided =
+            |module: &str, name: &str| !missing.contains(&(module.to_string(), name.to_string()));
         guest
             .imports
-            .complete_core(&mut host, interface, |_, _| false)?;
+            .complete_core(&mut host, interface, provided)?;
     }
-    match core_wave::invoke(module, &mut store, host, call) {
-        Ok(results) => {
-            output::print(&(results + "\n"))?;
-            Ok(0)
-        }
+    let arguments = subject.raw_arguments();
+    let mut store = Store::new(guest.wasi(subject.program(), arguments)?);
+    store.set_limits(guest.limits.limits()?);
+    guest.limit_time(&store)?;
+    let result = match &guest.invoke {
+        Some(call) => core_wave::invoke(module, &mut store, host, call)
+            .and_then(|results| output::print(&(results + "\n"))),
+        None => start(module, &mut store, host),
+    };
+    match result {
+        Ok(()) => Ok(0),
         Err(error) => guest_failure(error, guest, store.limit_reached()),
+    }
+}
+
+/// Runs a core module that is a command.
+fn start(module: &Component, store: &mut Store<WasiCtx>, host: CoreHost<WasiCtx>) -> Result<()> {
+    let instance = CoreInstance::new(store, module, host)?;
+    match core_wave::call_if_exported(instance, store, "_start")? {
+        true => Ok(()),
+        false => bail!("a core module is no command; call an export with --invoke"),
     }
 }
 
