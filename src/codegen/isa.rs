@@ -44,6 +44,8 @@ pub(crate) fn isa(options: &CompileOptions) -> Result<OwnedTargetIsa> {
         // Backtraces and the raise stub walk frame pointers; debuggers and profilers read the rest.
         ("preserve_frame_pointers", "true"),
         ("unwind_info", "true"),
+        // Where loops begin: interrupts name them.
+        ("machine_code_cfg_info", "true"),
         // Core functions have any number of results.
         ("enable_multi_ret_implicit_sret", "true"),
     ];

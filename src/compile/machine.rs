@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use cranelift_codegen::{CompiledCode, Context, ir, settings};
 use cranelift_codegen::{FinalizedMachExceptionHandler, FinalizedRelocTarget};
 use std::cell::RefCell;
+use std::ops::Range;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::sites::Site;
 use trampette_artifact::tables::{Catch, Entry, Handler};
@@ -82,8 +83,16 @@ pub(super) fn compile_body(
             listing == Listing::Assembly,
             &mut Default::default(),
         )?;
-        let compiled = stencil.apply_params(&context.func.params);
-        let mut function = finish(session, key, &body.positions, &context.func, &compiled)?;
+        let mut compiled = stencil.apply_params(&context.func.params);
+        let loops = loops(&mut compiled);
+        let mut function = finish(
+            session,
+            key,
+            &body.positions,
+            &context.func,
+            &compiled,
+            &loops,
+        )?;
         function.alignment = function.alignment.max(alignment);
         function.listing = match listing {
             Listing::Assembly => Some(disassemble(session, &context.func, &compiled)?),
@@ -95,6 +104,21 @@ pub(super) fn compile_body(
     })
 }
 
+/// A loop: where it begins, and how far the block reaches that goes back there.
+type Loop = Range<u32>;
+
+/// Takes the loops out of what Cranelift says of blocks, which would be in listings.
+fn loops(compiled: &mut CompiledCode) -> Vec<Loop> {
+    let starts = std::mem::take(&mut compiled.bb_starts);
+    let edges = std::mem::take(&mut compiled.bb_edges);
+    let end_of = |block: u32| {
+        let next = starts.partition_point(|start| *start <= block);
+        starts.get(next).copied().unwrap_or(compiled.buffer.total_size())
+    };
+    let back = edges.into_iter().filter(|(from, to)| to <= from);
+    back.map(|(from, to)| to..end_of(from)).collect()
+}
+
 /// Takes from Cranelift what the linker needs.
 fn finish(
     session: &Session<'_>,
@@ -102,6 +126,7 @@ fn finish(
     positions: &Positions,
     func: &ir::Function,
     compiled: &CompiledCode,
+    loops: &[Loop],
 ) -> Result<CompiledFunction> {
     let buffer = &compiled.buffer;
     let relocations = buffer
@@ -169,7 +194,8 @@ fn finish(
         unwind,
         listing: None,
     };
-    positions.put_on(&mut function, &sites(buffer.get_srclocs_sorted(), places));
+    let places = sites(buffer.get_srclocs_sorted(), places, loops);
+    positions.put_on(&mut function, &places);
     Ok(function)
 }
 
@@ -188,20 +214,24 @@ fn disassemble(
         .map_err(|error| anyhow!("cannot disassemble: {error}"))
 }
 
-/// The places that a trap or a backtrace can name, with their source locations.
+/// The places that a trap or a backtrace can name, with their source locations; and the starts of
+/// loops, by which an interrupt of one that does neither can be named.
 fn sites(
     ranges: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>],
-    mut places: Vec<(u32, Option<TrapCode>)>,
+    places: Vec<(u32, Option<TrapCode>)>,
+    loops: &[Loop],
 ) -> Vec<(Site, ir::SourceLoc)> {
-    // Of a call and a trap at one place the trap is kept.
-    places.sort_unstable_by_key(|(offset, trap)| (*offset, trap.is_none()));
-    places.dedup_by_key(|(offset, _)| *offset);
-    let mut next = 0;
-    let site = |(offset, trap)| {
-        while next < ranges.len() && ranges[next].end <= offset {
-            next += 1;
-        }
-        let location = ranges.get(next).filter(|range| range.start <= offset);
+    let places = places.into_iter().map(|(at, trap)| (at, trap, at..at + 1));
+    let interrupt = Some(TrapCode::Interrupt);
+    let loops = loops.iter().map(|it| (it.start, interrupt, it.clone()));
+    let mut places: Vec<_> = places.chain(loops).collect();
+    // Of several things at one place a trap is kept.
+    let rank = |trap: &Option<TrapCode>| (trap.is_none(), *trap == interrupt);
+    places.sort_unstable_by_key(|(at, trap, within)| (*at, rank(trap), within.end));
+    places.dedup_by_key(|(at, ..)| *at);
+    let site = |(offset, trap, within): (u32, _, Range<u32>)| {
+        let next = ranges.partition_point(|range| range.end <= offset);
+        let location = ranges.get(next).filter(|range| range.start < within.end);
         let site = Site {
             offset,
             trap,
@@ -213,7 +243,12 @@ fn sites(
             location.map_or_else(Default::default, |range| range.loc),
         )
     };
-    places.into_iter().map(site).collect()
+    let sites = places.into_iter().map(site);
+    // A loop of code that comes from no instruction of the guest names nothing.
+    let names = |(site, location): &(Site, ir::SourceLoc)| {
+        site.trap != interrupt || !location.is_default()
+    };
+    sites.filter(names).collect()
 }
 
 fn relocation_target(func: &ir::Function, target: &FinalizedRelocTarget) -> Result<SymbolKey> {

@@ -1,6 +1,7 @@
 //! Sites: the places in code that a trap or a backtrace can name, in `.trampette.sites`.
 //!
-//! A site is an instruction that may fault, or the last byte of a call. There are several for every
+//! A site is an instruction that may fault, or the last byte of a call, or where a loop begins: a
+//! trap of kind [`TrapCode::Interrupt`], which no fault is. There are several for every
 //! ten instructions, so they are packed: about two and a half bytes a site instead of sixteen. They
 //! are still found without decoding more than one block, without allocating, and so from a signal
 //! handler.
@@ -41,7 +42,7 @@ const DELTA_FOLLOWS: u32 = 31;
 pub struct Site {
     /// Bytes from the start of `.text`.
     pub offset: u32,
-    /// Why it may trap; `None` for a call.
+    /// Why it may trap; [`TrapCode::Interrupt`] for a loop, `None` for a call.
     pub trap: Option<TrapCode>,
     /// Byte offset in the component's binary of the instruction that it comes from.
     pub source: Option<u32>,

@@ -124,6 +124,8 @@ traps! {
     NativeOutOfBounds = 57, "native access out of bounds";
     /// The store's memory for exceptions is full of exceptions that are still referred to.
     ExceptionLimit = 59, "the limit of memory for exceptions is reached";
+    /// The store's deadline has passed.
+    Deadline = 60, "the deadline has passed";
 }
 
 impl TrapCode {

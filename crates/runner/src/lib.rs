@@ -10,6 +10,7 @@
 //! | `names` | which export a name means |
 //! | `imports` | what is imported and not provided |
 //! | `limits` | what a guest may use |
+//! | `timeout` | how long a guest may run |
 //! | `output` | whatever a command prints |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
@@ -20,6 +21,7 @@ pub mod imports;
 pub mod limits;
 mod names;
 pub mod output;
+mod timeout;
 pub mod wave;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -31,7 +33,7 @@ use limits::LimitArguments;
 use names::Callable;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::time::Duration;
+use timeout::Timeout;
 use trampette_runtime::{
     Component, CoreHost, CoreInstance, Instance, LimitReached, Linker, Store, Trap, WasmBacktrace,
 };
@@ -39,6 +41,8 @@ use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder, p1};
 
 /// The exit code for a trap: that of a process killed by SIGABRT.
 pub const TRAP_EXIT_CODE: u8 = 134;
+
+pub use timeout::TIMEOUT_EXIT_CODE;
 
 /// What a guest is given and what is called.
 #[derive(Args, Clone, Debug, Default)]
@@ -53,9 +57,9 @@ pub struct GuestArguments {
         value_parser = OsStringValueParser::new().try_map(Variable::parse)
     )]
     env: Vec<Variable>,
-    /// End the guest when it has run for so long.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    timeout: Option<Duration>,
+    /// End the guest, with exit code 124, when it has run for so long: `5s`, `100ms`, `2.5` (s).
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<Timeout>,
     /// Call an export, with arguments in WAVE, and print its result in WAVE.
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
@@ -65,25 +69,10 @@ pub struct GuestArguments {
     limits: LimitArguments,
 }
 
-/// A duration on the command line.
-fn seconds(text: &str) -> Result<Duration> {
-    Ok(Duration::try_from_secs_f64(text.parse()?)?)
-}
-
 impl GuestArguments {
     /// Starts the clock of `--timeout`.
-    fn limit_time<T: 'static>(&self, store: &Store<T>) -> Result<()> {
-        if let Some(timeout) = self.timeout {
-            let handle = store.interrupt_handle()?;
-            std::thread::spawn(move || {
-                std::thread::sleep(timeout);
-                // Nothing to stop yet: the component is being instantiated.
-                while !handle.interrupt() {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            });
-        }
-        Ok(())
+    fn limit_time<T: 'static>(&self, store: &mut Store<T>) -> Result<()> {
+        self.timeout.map_or(Ok(()), |timeout| timeout.start(store))
     }
 
     /// Builds the guest's view of the system; `program` is its first argument.
@@ -136,7 +125,7 @@ fn run_here(component: &Component, guest: &GuestArguments, subject: &Subject) ->
     guest.imports.complete(&mut linker, component)?;
     let mut store = Store::new(guest.wasi(subject.program(), &arguments)?);
     store.set_limits(guest.limits.limits()?);
-    guest.limit_time(&store)?;
+    guest.limit_time(&mut store)?;
     let result = linker
         .instantiate(&mut store, component)
         .and_then(|instance| match &guest.invoke {
@@ -168,7 +157,7 @@ fn run_core(module: &Component, guest: &GuestArguments, subject: &Subject) -> Re
     let arguments = subject.raw_arguments();
     let mut store = Store::new(guest.wasi(subject.program(), arguments)?);
     store.set_limits(guest.limits.limits()?);
-    guest.limit_time(&store)?;
+    guest.limit_time(&mut store)?;
     let result = match &guest.invoke {
         Some(call) => core_wave::invoke(module, &mut store, host, call)
             .and_then(|results| output::print(&(results + "\n"))),
@@ -189,7 +178,7 @@ fn start(module: &Component, store: &mut Store<WasiCtx>, host: CoreHost<WasiCtx>
     }
 }
 
-/// The exit code for a guest that exited or trapped; other errors go on.
+/// The exit code for a guest that exited, trapped or had no time left; other errors go on.
 fn guest_failure(
     error: anyhow::Error,
     guest: &GuestArguments,
@@ -197,6 +186,10 @@ fn guest_failure(
 ) -> Result<u8> {
     if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
         return Ok(*code);
+    }
+    if let Some(message) = guest.timeout.and_then(|timeout| timeout.message(&error)) {
+        output::error(&message);
+        return Ok(TIMEOUT_EXIT_CODE);
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         output::error(&error);

@@ -39,7 +39,9 @@
 //! To instantiate the same component many times, prepare it with [`Linker::instantiate_pre`]. When
 //! a call returns an error, [`Trap`] (by `downcast_ref`) says what the guest did; errors of host
 //! functions come back as they are, with a [`WasmBacktrace`] as context. [`StoreLimits`] bounds
-//! what guests may use, and an [`InterruptHandle`] stops a call from another thread.
+//! what guests may use. [`Store::set_deadline`] bounds their time, and an [`InterruptHandle`] stops
+//! a call from another thread; host functions that wait do so through [`wait`], so that they stop
+//! too.
 //!
 //! # Types
 //!
@@ -121,6 +123,7 @@ pub use load::dwarf::SourceLine;
 pub use machine::interrupt::InterruptHandle;
 pub use machine::limits::{LimitReached, StoreLimits};
 pub use machine::store::{AsContext, AsContextMut, Caller, Store};
+pub use machine::wait;
 pub use trampette_artifact::metadata::{CoreFuncType, CoreValueType, ExportItem};
 pub use trampette_artifact::trap::TrapCode;
 pub use trampette_macros::{ComponentType, Lift, Lower};

@@ -6,7 +6,7 @@
 //!
 //! [`WasiCtxBuilder`] decides what a guest sees, [`WasiView`] says where a store keeps it, and
 //! [`add_to_linker`] registers every interface. All calls are synchronous: what blocks, blocks the
-//! thread that runs the guest.
+//! thread that runs the guest, until the call is interrupted or its deadline passes.
 //!
 //! | file | interfaces |
 //! | --- | --- |
@@ -16,6 +16,7 @@
 //! | `random.rs` | `wasi:random` |
 //! | `sockets.rs` | `wasi:sockets`, every use of which fails |
 //! | `filesystem.rs`, `descriptor.rs` | `wasi:filesystem`, confined by `cap-std` |
+//! | `wait.rs` | whatever waits |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 

@@ -1,4 +1,7 @@
-;; RUN(134): run --timeout 0.05 --invoke 'spin()' %
+;; RUN(124): run --timeout 0.05 --invoke 'spin()' %
+;; RUN(124): run --timeout 50ms --invoke 'spin()' %
+;; RUN(124): run --timeout '0.05 s' --invoke 'spin()' %
+;; RUN(2): run --timeout 5x --invoke 'spin()' %
 ;; RUN(2): run --timeout -1 --invoke 'spin()' %
 ;; RUN(2): run --timeout soon --invoke 'spin()' %
 (component

@@ -110,7 +110,7 @@ impl CoreTable {
         let data = instance_in(self.instance, inner)?;
         let raw = value.write(self.element_type(data), &data.component)?;
         // SAFETY: the value was checked; all references are 32 bits.
-        unsafe { services::grow_table(inner, data, self.id, raw.funcref, delta) }
+        unsafe { services::grow_table(inner, data, self.id, raw.funcref, delta, || ()) }
             .with_context(|| format!("the table cannot grow by {delta} entries"))
     }
 }

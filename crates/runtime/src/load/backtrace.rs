@@ -49,6 +49,11 @@ impl Trap {
     pub fn frames(&self) -> &[Frame] {
         self.backtrace.frames()
     }
+
+    /// The same, to be shown.
+    pub fn backtrace(&self) -> &WasmBacktrace {
+        &self.backtrace
+    }
 }
 
 impl fmt::Display for Trap {

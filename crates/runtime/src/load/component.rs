@@ -23,6 +23,7 @@ use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
 use trampette_artifact::sites::{Site, Sites};
 use trampette_artifact::tables::{self, Entry, FunctionRange, Handler, InlinedCall, Pod};
+use trampette_artifact::trap::TrapCode;
 
 /// A compiled component, mapped and checked. Cheap to clone, shared by threads.
 #[derive(Clone)]
@@ -222,7 +223,9 @@ impl Component {
     /// The trap of the instruction at exactly this offset.
     pub(crate) fn trap_at(&self, offset: u32) -> Option<u32> {
         let trap = self.sites()?.at(offset)?.trap?;
-        Some(u32::from(trap.number()))
+        // A loop: no fault is expected there.
+        let is_fault = trap != TrapCode::Interrupt;
+        is_fault.then(|| u32::from(trap.number()))
     }
 
     fn sites(&self) -> Option<Sites<'_>> {
@@ -279,7 +282,10 @@ impl Component {
 
     /// What the code at `offset` was compiled from.
     pub(crate) fn site_at(&self, offset: u32) -> Option<Site> {
-        self.sites()?.at_or_before(offset)
+        let (_, function) = self.function_at(offset)?;
+        let site = self.sites()?.at_or_before(offset)?;
+        // One before the function's first is another function's.
+        (site.offset >= function.start).then_some(site)
     }
 
     /// A call that was replaced by the callee's body.

@@ -1,9 +1,11 @@
 //! [`Activation`]: one entry of the host into a guest.
 
 use crate::machine::instance::InstanceData;
+use crate::machine::interrupt::{Moment, is_interrupted, set_flag};
 use crate::machine::store::StoreInner;
 use crate::machine::thread::Thread;
 use std::ptr::null;
+use trampette_artifact::trap::TrapCode;
 
 /// One entry of the host into a guest, on the host's stack. Activations of a thread form a chain.
 pub(crate) struct Activation {
@@ -44,14 +46,54 @@ impl Activation {
         self.instance().store()
     }
 
+    /// The activation around this one.
+    #[inline]
+    pub(crate) fn outer(&self) -> Option<&Activation> {
+        // SAFETY: activations of a chain are live.
+        unsafe { self.previous.as_ref() }
+    }
+
+    /// This activation and those around it, innermost first.
+    fn chain(&self) -> impl Iterator<Item = &Activation> {
+        std::iter::successors(Some(self), |activation| activation.outer())
+    }
+
     /// The address of the outermost activation of this thread's chain: above all frames of guests.
     pub(crate) fn outermost_address(&self) -> usize {
-        let mut outermost = self;
-        // SAFETY: activations of a chain are live.
-        while let Some(outer) = unsafe { outermost.previous.as_ref() } {
-            outermost = outer;
-        }
+        let outermost = self.chain().last().unwrap_or(self);
         std::ptr::from_ref(outermost).addr()
+    }
+
+    /// Why this call is to be stopped: since it, or one around it, was interrupted or has no time
+    /// left. Safe in a signal handler.
+    pub(crate) fn stop_code(&self) -> Option<TrapCode> {
+        let stores = self.chain().filter_map(|call| call.store().interrupts());
+        let codes = stores.filter_map(|store| store.stop_code());
+        // The one that was asked for comes first.
+        codes.min_by_key(|code| *code != TrapCode::Interrupt)
+    }
+
+    /// When this call ends at the latest; `None` if it cannot be stopped at all.
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        let stores = self.chain().filter_map(|call| call.store().interrupts());
+        stores.map(|store| store.deadline()).min()
+    }
+
+    /// Sets the flags by which the guests that the thread has entered, and the runtime's loops over
+    /// their data, know that they are to be stopped. Safe in a signal handler.
+    pub(crate) fn set_flags(&self, value: u32) {
+        for call in self.chain() {
+            set_flag(call.instance(), value);
+        }
+    }
+
+    /// Clears the flag of this call's instance, if it is not in another one that goes on. It was
+    /// perhaps set by a signal that came too late.
+    pub(crate) fn clear_flag(&self) {
+        let is_same = |outer: &Activation| std::ptr::eq(outer.instance, self.instance);
+        if is_interrupted(self.instance()) && !self.chain().skip(1).any(is_same) {
+            set_flag(self.instance(), 0);
+        }
     }
 
     /// Runs `f`, which enters the guest, as the innermost activation of this thread.

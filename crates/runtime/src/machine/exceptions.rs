@@ -16,6 +16,7 @@
 use crate::load::component::Component;
 use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
+use crate::machine::interrupt::is_interrupted;
 use crate::machine::store::StoreInner;
 use crate::machine::traps::{Resume, TrapOrigin};
 use std::cell::{RefCell, UnsafeCell};
@@ -244,6 +245,11 @@ impl Exceptions {
         tag: u32,
         values: &[Slot],
     ) -> Option<*const Landing> {
+        // Guests that throw all the time are mostly here when a signal comes.
+        if is_interrupted(activation.instance()) {
+            // SAFETY: as promised.
+            return unsafe { self.trap(activation, thrower, TrapCode::Interrupt) };
+        }
         let store = activation.store();
         let limit = store.limits.get().exception_bytes;
         let index = {
@@ -281,6 +287,10 @@ impl Exceptions {
         thrower: Thrower,
         index: u32,
     ) -> Option<*const Landing> {
+        if is_interrupted(activation.instance()) {
+            // SAFETY: as promised.
+            return unsafe { self.trap(activation, thrower, TrapCode::Interrupt) };
+        }
         let mut heap = self.heap.borrow_mut();
         let tag = TagId(heap.objects[index as usize].tag);
         let component = &activation.instance().component;

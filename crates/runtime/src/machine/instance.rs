@@ -11,8 +11,10 @@ use crate::machine::activation::Activation;
 use crate::machine::entry_code::{DropEntry, EntryCode, HostEntry, StepEntry};
 use crate::machine::failure;
 use crate::machine::handles::HandleTables;
+use crate::machine::interrupt::{Interrupts, Running};
 use crate::machine::store::StoreInner;
 use crate::machine::thread::Thread;
+use crate::machine::wait;
 use crate::memory::shared_memory::SharedMemory;
 use crate::memory::slab::{SlabSet, memory_bytes};
 use crate::messages::display_import;
@@ -246,13 +248,22 @@ impl InstanceData {
             Some(outer) => outer.instance().stack_limit.get(),
             None => thread.find_stack_limit(here, self.store().stack_bytes())?,
         };
+        // From here on it can be interrupted, and what was wanted before is seen here.
+        let running = self.store().interrupts().map(Interrupts::begin);
+        if let Some(code) = activation.stop_code() {
+            return Err(Trap::new(code, 0, WasmBacktrace::default()).into());
+        }
         self.set_stack_limit(limit);
-        let run = || activation.run(thread, || call(self.context));
-        let status = match self.store().interrupts() {
-            None => run(),
-            Some(shared) => shared.run(self, run),
-        };
-        self.outcome(status, &activation)
+        let status = activation.run(thread, || call(self.context));
+        activation.clear_flag();
+        let interrupted = running.is_some_and(Running::end);
+        self.outcome(status, &activation)?;
+        // An interruption that has been promised, and came when all was done.
+        if interrupted {
+            let backtrace = WasmBacktrace::default();
+            return Err(Trap::new(TrapCode::Interrupt, 0, backtrace).into());
+        }
+        Ok(())
     }
 
     /// What a status means.
@@ -283,6 +294,9 @@ impl InstanceData {
         let (code, payload, frames) = store.trap.take(&self.component);
         let error = failure::take(store);
         let backtrace = WasmBacktrace::new(self.component.clone(), frames);
+        if let Some(code) = error.as_ref().and_then(wait::stop_code_of) {
+            return Trap::new(code, 0, backtrace).into();
+        }
         match (code, error) {
             (TrapCode::HostError, Some(error)) => {
                 // The payload says which import failed, from 1; destructors name themselves.

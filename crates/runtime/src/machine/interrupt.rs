@@ -1,11 +1,13 @@
-//! [`InterruptHandle`]: stopping a call that runs on another thread.
+//! [`InterruptHandle`] and deadlines: what stops a call that runs.
 //!
 //! It costs guest code nothing: a signal is sent to the thread that runs the call. If it arrives in
 //! compiled guest code, the call traps there. Anywhere else — in an entry, a stub, the runtime or a
-//! host function — the innermost instance's `interrupt` flag is set, which compiled code tests when
-//! a host function returns and long copies and fills test as they go, and the signal is sent again
-//! a little later, until the call has ended. So a call that computes without end is stopped
-//! wherever it is, and one that waits in a host function is stopped when that returns.
+//! host function — the `interrupt` flag of every instance that the thread has entered is set.
+//! Compiled code tests it when a host function returns, and so do the runtime's own loops over
+//! guests' data (`steps`). Waits of the runtime and of hosts that wait through [`crate::wait`] end
+//! at once. The [timer](crate::machine::timer) sends the signal again, ever more seldom, for what
+//! is left: guest code that was just being entered or left, and host functions that wait by
+//! themselves, whose call is stopped when they return.
 //!
 //! Trampolines are cut short like core functions, which may be inlined in them and they in core
 //! functions. Nothing sees that: the instance stays locked, and what the host owns is on lists that
@@ -14,40 +16,95 @@
 use crate::machine::activation::Activation;
 use crate::machine::hook::Hook;
 use crate::machine::instance::InstanceData;
-use crate::machine::store::StoreInner;
+use crate::machine::thread::Thread;
+use crate::machine::timer;
 use crate::machine::traps::leave_by_signal;
 use anyhow::{Result, bail};
-use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use trampette_artifact::ids::SlabId;
-use trampette_artifact::layout::RootHeader;
 use trampette_artifact::trap::TrapCode;
 
 /// The signal: ignored by default, and hardly used otherwise. Whoever handled it before gets those
 /// that are not ours.
-const SIGNAL: libc::c_int = libc::SIGURG;
-/// Between two signals to a call that has not ended.
-const PAUSE: Duration = Duration::from_micros(500);
+pub(crate) const SIGNAL: libc::c_int = libc::SIGURG;
 
 /// Stops calls of one store, from any thread. Made by [`crate::Store::interrupt_handle`].
+///
+/// [`InterruptHandle::interrupt`] stops one call. What must hold for calls that begin later too — a
+/// limit of time for a request that makes several calls, say — is a deadline:
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use trampette_runtime::Store;
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let mut store = Store::new(());
+/// // All calls in this store together have a second; later ones trap at once.
+/// store.set_deadline(Some(Instant::now() + Duration::from_secs(1)))?;
+/// // Or until another thread changes its mind: from now on every call traps.
+/// let handle = store.interrupt_handle()?;
+/// std::thread::spawn(move || handle.set_deadline(Some(Instant::now()))).join().unwrap()?;
+/// assert!(store.deadline().is_some_and(|deadline| deadline <= Instant::now()));
+/// // The instances of a store whose calls were refused can be used again.
+/// store.set_deadline(None)?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct InterruptHandle {
     shared: Arc<Interrupts>,
 }
 
-/// What a store and its handles share.
-#[derive(Default)]
+/// What a store, its handles and the timer share.
 pub(crate) struct Interrupts {
-    /// The number of the outermost call that runs; 0 if none does.
+    /// The number of the outermost call that runs, twice, and 1 more if it is to be stopped; 0 if
+    /// none runs.
     running: AtomicU64,
-    /// The call that is to be stopped.
-    wanted: AtomicU64,
-    /// The kernel's number of the thread that runs it.
-    thread: AtomicI32,
-    /// How many calls there were.
+    /// How many calls there were. Only the thread that uses the store counts.
     calls: AtomicU64,
+    /// When calls end that run, and others fail to begin.
+    deadline: AtomicU64,
+    /// The kernel's number of the thread that runs the call.
+    thread: AtomicI32,
+    /// When the timer looks at the deadline: the key of the entry that it has, or [`Moment::NEVER`]
+    /// if it has none. Written with the timer's lock held.
+    pub(in crate::machine) armed: AtomicU64,
+}
+
+/// A time, in nanoseconds since the process first asked.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Moment(pub u64);
+
+impl Moment {
+    /// Beyond all times.
+    pub(crate) const NEVER: Moment = Moment(u64::MAX);
+
+    fn origin() -> Instant {
+        static ORIGIN: OnceLock<Instant> = OnceLock::new();
+        *ORIGIN.get_or_init(Instant::now)
+    }
+
+    /// The time now. Safe in a signal handler once any moment was made.
+    pub(crate) fn now() -> Moment {
+        Moment::from(Instant::now())
+    }
+
+    /// The time of this moment; `None` if it is never.
+    pub(crate) fn instant(self) -> Option<Instant> {
+        match self {
+            Moment::NEVER => None,
+            Moment(nanoseconds) => Moment::origin().checked_add(Duration::from_nanos(nanoseconds)),
+        }
+    }
+}
+
+impl From<Instant> for Moment {
+    fn from(instant: Instant) -> Moment {
+        let since = instant.saturating_duration_since(Moment::origin());
+        Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
 }
 
 impl InterruptHandle {
@@ -56,18 +113,27 @@ impl InterruptHandle {
         Ok(InterruptHandle { shared })
     }
 
-    /// Stops the call that runs now, with every call inside it: each returns a trap of kind
-    /// [`TrapCode::Interrupt`], as soon as its guest code runs. Returns whether there was one.
-    /// Calls that begin later are not affected.
+    /// Stops the call that runs now, with every call inside it: it returns a trap of kind
+    /// [`TrapCode::Interrupt`], as soon as its guest code runs or waits. Answers whether there was
+    /// one; if so, that call returns the trap, even where it was just about to end. Calls that
+    /// begin later are not affected: see [`InterruptHandle::set_deadline`] for those.
     pub fn interrupt(&self) -> bool {
-        let call = self.shared.running.load(Ordering::Acquire);
-        if call == 0 {
-            return false;
+        let want = |running: u64| (running != 0).then_some(running | 1);
+        let order = (Ordering::AcqRel, Ordering::Acquire);
+        let running = self.shared.running.fetch_update(order.0, order.1, want);
+        if running.is_ok() {
+            timer::stop(&self.shared);
         }
-        self.shared.wanted.store(call, Ordering::Release);
-        self.shared.signal();
-        Watcher::get().watch(self.shared.clone());
-        true
+        running.is_ok()
+    }
+
+    /// As [`Store::set_deadline`](crate::Store::set_deadline), from any thread: also while a call
+    /// runs.
+    ///
+    /// # Errors
+    /// If the process's timer cannot be started.
+    pub fn set_deadline(&self, deadline: Option<Instant>) -> Result<()> {
+        set_deadline(&self.shared, deadline)
     }
 }
 
@@ -77,49 +143,114 @@ impl std::fmt::Debug for InterruptHandle {
     }
 }
 
+/// Sets when calls of a store end.
+pub(crate) fn set_deadline(shared: &Arc<Interrupts>, deadline: Option<Instant>) -> Result<()> {
+    install()?;
+    let deadline = deadline.map_or(Moment::NEVER, Moment::from);
+    // Sequentially consistent, with the timer's accesses of both: either it sees the new deadline,
+    // or its entry is seen to be gone.
+    shared.deadline.store(deadline.0, Ordering::SeqCst);
+    timer::arm(shared, deadline)?;
+    // A call of this thread whose time was over, and is not any more, goes on.
+    // SAFETY: activations of this thread's chain are live.
+    if let Some(activation) = unsafe { Activation::current().as_ref() }
+        && activation.stop_code().is_none()
+    {
+        activation.set_flags(0);
+    }
+    Ok(())
+}
+
+impl Default for Interrupts {
+    fn default() -> Self {
+        Interrupts {
+            running: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
+            deadline: AtomicU64::new(Moment::NEVER.0),
+            thread: AtomicI32::new(0),
+            armed: AtomicU64::new(Moment::NEVER.0),
+        }
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        timer::disarm(self);
+    }
+}
+
 impl Interrupts {
-    /// Whether the running call is to be stopped.
-    fn is_wanted(&self) -> bool {
-        let call = self.running.load(Ordering::Acquire);
-        call != 0 && self.wanted.load(Ordering::Acquire) == call
+    /// When calls end.
+    pub(crate) fn deadline(&self) -> Moment {
+        Moment(self.deadline.load(Ordering::SeqCst))
     }
 
-    fn signal(&self) {
+    /// Why a call that runs, or would begin now, is to be stopped. Safe in a signal handler.
+    pub(crate) fn stop_code(&self) -> Option<TrapCode> {
+        if self.running.load(Ordering::Acquire) & 1 != 0 {
+            return Some(TrapCode::Interrupt);
+        }
+        let deadline = self.deadline();
+        let is_over = deadline != Moment::NEVER && deadline <= Moment::now();
+        is_over.then_some(TrapCode::Deadline)
+    }
+
+    /// The call that runs and is to be stopped, if one does.
+    pub(in crate::machine) fn call_to_stop(&self) -> Option<u64> {
+        let call = self.running.load(Ordering::SeqCst) >> 1;
+        (call != 0 && self.stop_code().is_some()).then_some(call)
+    }
+
+    /// Sends the signal to the thread that runs the call.
+    pub(in crate::machine) fn signal(&self) {
         let thread = self.thread.load(Ordering::Acquire);
         // SAFETY: a system call on numbers. The thread may be gone, and another have its number:
         // the handler then finds no call of this store.
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
     }
 
-    /// Makes a call in this thread that can be interrupted. A call inside another one of the same
-    /// store is part of that.
-    #[inline(never)]
-    pub(crate) fn run<R>(&self, instance: &InstanceData, call: impl FnOnce() -> R) -> R {
-        let _running = self.enter(instance);
-        call()
+    /// Whether the running thread runs its call.
+    pub(in crate::machine) fn is_of(&self, thread: libc::pid_t) -> bool {
+        self.running.load(Ordering::Acquire) != 0 && self.thread.load(Ordering::Acquire) == thread
     }
 
-    /// Notes that this thread begins a call, for as long as the result lives.
-    fn enter<'s>(&'s self, instance: &'s InstanceData) -> Running<'s> {
+    /// Notes the thread that runs the call, which has another number in a process that was forked.
+    pub(in crate::machine) fn set_thread(&self, thread: libc::pid_t) {
+        self.thread.store(thread, Ordering::Release);
+    }
+
+    /// Notes that this thread begins a call, which ends with the result. A call inside another one
+    /// of the same store is part of that.
+    pub(crate) fn begin(&self) -> Running<'_> {
         let is_outermost = self.running.load(Ordering::Relaxed) == 0;
         if is_outermost {
             let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-            self.thread.store(thread_number(), Ordering::Release);
-            self.running.store(number, Ordering::Release);
+            self.thread.store(Thread::number(), Ordering::Release);
+            self.running.store(number << 1, Ordering::SeqCst);
         }
         Running {
             shared: self,
-            instance,
             is_outermost,
         }
     }
 }
 
 /// A call that runs.
-struct Running<'s> {
+pub(crate) struct Running<'s> {
     shared: &'s Interrupts,
-    instance: &'s InstanceData,
     is_outermost: bool,
+}
+
+impl Running<'_> {
+    /// Ends the call; whether it was interrupted, at last.
+    pub(crate) fn end(self) -> bool {
+        let was = match self.is_outermost {
+            true => self.shared.running.swap(0, Ordering::AcqRel),
+            false => self.shared.running.load(Ordering::Acquire),
+        };
+        std::mem::forget(self);
+        was & 1 != 0
+    }
 }
 
 impl Drop for Running<'_> {
@@ -127,96 +258,37 @@ impl Drop for Running<'_> {
         if self.is_outermost {
             self.shared.running.store(0, Ordering::Release);
         }
-        // Left set by a signal that came too late; a call inside a wanted one is stopped by the
-        // next.
-        flag(self.instance).store(0, Ordering::Relaxed);
     }
 }
 
-/// The flag that compiled code tests when a host function returns.
-fn flag(instance: &InstanceData) -> &AtomicU32 {
-    let root = instance.slabs().root(SlabId(0)).cast::<RootHeader>();
+/// The flag of a slab: that of the first one compiled code tests when a host function returns.
+fn flag(instance: &InstanceData, slab: SlabId) -> &AtomicU32 {
+    let root = instance.header(slab);
     // SAFETY: the root is mapped while the instance lives, and its fields are aligned.
     unsafe { AtomicU32::from_ptr(&raw mut (*root.as_ptr()).interrupt) }
 }
 
 /// Whether a signal came outside guest code.
 pub(crate) fn is_interrupted(instance: &InstanceData) -> bool {
-    flag(instance).load(Ordering::Relaxed) != 0
+    flag(instance, SlabId(0)).load(Ordering::Relaxed) != 0
 }
 
-/// The kernel's number of this thread.
-fn thread_number() -> libc::pid_t {
-    thread_local! {
-        static NUMBER: Cell<libc::pid_t> = const { Cell::new(0) };
-    }
-    NUMBER.with(|number| {
-        if number.get() == 0 {
-            // SAFETY: no arguments.
-            number.set(unsafe { libc::gettid() });
-        }
-        number.get()
-    })
-}
-
-/// Sends signals again to calls that have not ended: a thread that is started when it is first
-/// needed.
-struct Watcher {
-    calls: Mutex<Vec<Arc<Interrupts>>>,
-    arrived: Condvar,
-    has_thread: AtomicBool,
-}
-
-impl Watcher {
-    fn get() -> &'static Watcher {
-        static WATCHER: Watcher = Watcher {
-            calls: Mutex::new(Vec::new()),
-            arrived: Condvar::new(),
-            has_thread: AtomicBool::new(false),
-        };
-        &WATCHER
-    }
-
-    fn watch(&'static self, call: Arc<Interrupts>) {
-        if !self.has_thread.swap(true, Ordering::AcqRel) {
-            let name = "trampette-interrupt".to_string();
-            let thread = std::thread::Builder::new().name(name).spawn(|| self.run());
-            // Without a thread the one signal must do; the next request tries again.
-            self.has_thread.store(thread.is_ok(), Ordering::Release);
-        }
-        self.lock().push(call);
-        self.arrived.notify_one();
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Interrupts>>> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn run(&self) {
-        loop {
-            let mut calls = self.lock();
-            while calls.is_empty() {
-                calls = self
-                    .arrived
-                    .wait(calls)
-                    .unwrap_or_else(PoisonError::into_inner);
-            }
-            calls.retain(|call| call.is_wanted());
-            for call in calls.iter() {
-                call.signal();
-            }
-            drop(calls);
-            std::thread::sleep(PAUSE);
-        }
+/// Notes that a signal came outside guest code, or forgets it. Safe in a signal handler.
+pub(crate) fn set_flag(instance: &InstanceData, value: u32) {
+    for slab in 0..instance.component.slab_plan().len() {
+        flag(instance, SlabId::new(slab)).store(value, Ordering::Relaxed);
     }
 }
 
 static HOOK: Hook = Hook::new(SIGNAL);
 
 /// Installs the handler, once per process.
-fn install() -> Result<()> {
+pub(crate) fn install() -> Result<()> {
     static DONE: OnceLock<std::result::Result<(), String>> = OnceLock::new();
     let done = DONE.get_or_init(|| {
+        // The handler reads the clock, whose origin is known from now on.
+        Moment::now();
+        timer::expect_forks();
         // Host functions that wait in the kernel go on waiting.
         // SAFETY: the handler keeps to what is safe in one.
         unsafe { HOOK.install(handler, libc::SA_RESTART) }
@@ -235,9 +307,11 @@ unsafe extern "C" fn handler(
     // SAFETY: the kernel passes valid pointers; activations of this thread are live.
     unsafe {
         let activation = Activation::current().as_ref();
-        let wanted = activation.filter(|activation| is_wanted(activation.store()));
+        let wanted = activation.and_then(|activation| Some((activation, activation.stop_code()?)));
         match wanted {
-            Some(activation) => stop(activation, &mut *context.cast::<libc::ucontext_t>()),
+            Some((activation, code)) => {
+                stop(activation, code, &mut *context.cast::<libc::ucontext_t>());
+            }
             // The default is to ignore it, so that nothing is left to do if nobody handled it
             // before.
             None => {
@@ -247,23 +321,19 @@ unsafe extern "C" fn handler(
     }
 }
 
-fn is_wanted(store: &StoreInner) -> bool {
-    store.interrupts().is_some_and(|shared| shared.is_wanted())
-}
-
 /// Makes the signal return into the handler of the innermost entry if it came in guest code, and
-/// sets the flag otherwise.
-unsafe fn stop(activation: &Activation, ucontext: &mut libc::ucontext_t) {
+/// sets the flags otherwise.
+unsafe fn stop(activation: &Activation, code: TrapCode, ucontext: &mut libc::ucontext_t) {
     let instance = activation.instance();
     let registers = &mut ucontext.uc_mcontext.gregs;
     let pc = registers[libc::REG_RIP as usize] as usize;
     let offset = instance.component.text_offset(pc);
-    if !offset.is_some_and(|offset| instance.component.is_guest_code(offset)) {
-        flag(instance).store(1, Ordering::Relaxed);
+    if offset.is_some_and(|offset| instance.component.is_guest_code(offset)) {
+        // SAFETY: guest code of the innermost activation was running, as its program counter says.
+        // If its entry cannot be found, the signal is sent again.
+        unsafe { leave_by_signal(activation, registers, u32::from(code.number())) };
         return;
     }
-    let code = u32::from(TrapCode::Interrupt.number());
-    // SAFETY: guest code of the innermost activation was running, as its program counter says. If
-    // its entry cannot be found, the signal is sent again.
-    unsafe { leave_by_signal(activation, registers, code) };
+    activation.set_flags(1);
+    Thread::with(Thread::unpark);
 }

@@ -12,11 +12,13 @@
 //! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
 //! | `activation`, `traps` | entering guest code, and leaving it by a trap |
 //! | `signals`, `hook` | the fault handler, and whoever handled the signals before |
-//! | `interrupt` | `InterruptHandle`: stopping a call from another thread |
+//! | `interrupt`, `timer` | `InterruptHandle`, deadlines: stopping calls from other threads |
+//! | `wait` | waits that end with the call: of the runtime and of host functions |
 //! | `exceptions` | objects that guest code throws, and finding who catches them |
 //! | `error_contexts` | the messages of a store's error contexts |
 //! | `handles` | handle tables as compiled code sees them |
 //! | `services`, `transcode` | what compiled code calls |
+//! | `steps` | … and how an interrupt ends it in the middle |
 
 pub(crate) mod activation;
 pub(crate) mod entry_code;
@@ -30,7 +32,10 @@ pub(crate) mod interrupt;
 pub(crate) mod limits;
 pub(crate) mod services;
 pub(crate) mod signals;
+pub(crate) mod steps;
 pub(crate) mod store;
 pub(crate) mod thread;
+pub(crate) mod timer;
 pub(crate) mod transcode;
 pub(crate) mod traps;
+pub mod wait;

@@ -9,9 +9,11 @@ use crate::machine::failure;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::is_interrupted;
 use crate::machine::limits::LimitReached;
+use crate::machine::steps::{self, look};
 use crate::machine::store::{Lend, StoreInner};
 use crate::machine::transcode;
-use crate::machine::traps::raise;
+use crate::machine::traps::{GuestFrame, leave_stopped, raise};
+use crate::machine::wait::park;
 use crate::memory::growth::grown;
 use crate::memory::mapping::{round_to_pages, sealed_copy};
 use crate::memory::shared_memory::SharedMemory;
@@ -50,47 +52,47 @@ pub(crate) fn page() -> Result<&'static OwnedFd> {
 fn address(builtin: Builtin) -> u64 {
     let pointer = match builtin {
         Builtin::Raise => raise as *const (),
-        Builtin::MemoryGrow => memory_grow as *const (),
-        Builtin::TableGrow => table_grow as *const (),
-        Builtin::TableFill => table_fill as *const (),
-        Builtin::MemoryMove => memmove as *const (),
-        Builtin::MemorySet => memset as *const (),
-        Builtin::HandleTableGrow => handle_table_grow as *const (),
+        Builtin::MemoryGrow => steps::memory_grow as *const (),
+        Builtin::TableGrow => steps::table_grow as *const (),
+        Builtin::TableFill => steps::table_fill as *const (),
+        Builtin::MemoryMove => steps::memory_move as *const (),
+        Builtin::MemorySet => steps::memory_set as *const (),
+        Builtin::HandleTableGrow => steps::handle_table_grow as *const (),
         Builtin::HostResourceDrop => host_resource_drop as *const (),
-        Builtin::ArenaAllocate => arena_allocate as *const (),
+        Builtin::ArenaAllocate => steps::arena_allocate as *const (),
         Builtin::ArenaMark => arena_mark as *const (),
         Builtin::ArenaReset => arena_reset as *const (),
         Builtin::HostResultsRelease => host_results_release as *const (),
-        Builtin::Utf8Validate => transcode::utf8_validate as *const (),
-        Builtin::AsciiValidate => transcode::ascii_validate as *const (),
-        Builtin::Utf16ToUtf8 => transcode::utf16_to_utf8 as *const (),
-        Builtin::Latin1ToUtf8 => transcode::latin1_to_utf8 as *const (),
-        Builtin::Utf8ToUtf16 => transcode::utf8_to_utf16 as *const (),
-        Builtin::Utf8ToLatin1 => transcode::utf8_to_latin1 as *const (),
-        Builtin::Latin1WidenInPlace => transcode::latin1_widen_in_place as *const (),
-        Builtin::Utf16NarrowInPlace => transcode::utf16_narrow_in_place as *const (),
-        Builtin::Utf16Validate => transcode::utf16_validate as *const (),
-        Builtin::Utf16ToLatin1 => transcode::utf16_to_latin1 as *const (),
-        Builtin::Latin1ToUtf16 => transcode::latin1_to_utf16 as *const (),
-        Builtin::CharsValidate => transcode::chars_validate as *const (),
-        Builtin::BoolsNormalise => transcode::bools_normalise as *const (),
-        Builtin::LendPush => lend_push as *const (),
+        Builtin::Utf8Validate => steps::utf8_validate as *const (),
+        Builtin::AsciiValidate => steps::ascii_validate as *const (),
+        Builtin::Utf16ToUtf8 => steps::utf16_to_utf8 as *const (),
+        Builtin::Latin1ToUtf8 => steps::latin1_to_utf8 as *const (),
+        Builtin::Utf8ToUtf16 => steps::utf8_to_utf16 as *const (),
+        Builtin::Utf8ToLatin1 => steps::utf8_to_latin1 as *const (),
+        Builtin::Latin1WidenInPlace => steps::latin1_widen_in_place as *const (),
+        Builtin::Utf16NarrowInPlace => steps::utf16_narrow_in_place as *const (),
+        Builtin::Utf16Validate => steps::utf16_validate as *const (),
+        Builtin::Utf16ToLatin1 => steps::utf16_to_latin1 as *const (),
+        Builtin::Latin1ToUtf16 => steps::latin1_to_utf16 as *const (),
+        Builtin::CharsValidate => steps::chars_validate as *const (),
+        Builtin::BoolsNormalise => steps::bools_normalise as *const (),
+        Builtin::LendPush => steps::lend_push as *const (),
         Builtin::LendMark => lend_mark as *const (),
         Builtin::LendRelease => lend_release as *const (),
-        Builtin::Utf16ToAscii => transcode::utf16_to_ascii as *const (),
-        Builtin::AsciiCopy => transcode::ascii_copy as *const (),
-        Builtin::Utf8Copy => transcode::utf8_copy as *const (),
-        Builtin::EnumsValidate => transcode::enums_validate as *const (),
-        Builtin::BitsMask => transcode::bits_mask as *const (),
+        Builtin::Utf16ToAscii => steps::utf16_to_ascii as *const (),
+        Builtin::AsciiCopy => steps::ascii_copy as *const (),
+        Builtin::Utf8Copy => steps::utf8_copy as *const (),
+        Builtin::EnumsValidate => steps::enums_validate as *const (),
+        Builtin::BitsMask => steps::bits_mask as *const (),
         Builtin::Throw => throw as *const (),
         Builtin::ThrowRef => throw_ref as *const (),
-        Builtin::AtomicWait32 => atomic_wait32 as *const (),
-        Builtin::AtomicWait64 => atomic_wait64 as *const (),
-        Builtin::ErrorContextNew => error_context_new as *const (),
-        Builtin::ErrorContextShare => error_context_share as *const (),
-        Builtin::ErrorContextDrop => error_context_drop as *const (),
-        Builtin::ErrorContextMessage => error_context_message as *const (),
-        Builtin::AtomicNotify => atomic_notify as *const (),
+        Builtin::AtomicWait32 => steps::atomic_wait32 as *const (),
+        Builtin::AtomicWait64 => steps::atomic_wait64 as *const (),
+        Builtin::ErrorContextNew => steps::error_context_new as *const (),
+        Builtin::ErrorContextShare => steps::error_context_share as *const (),
+        Builtin::ErrorContextDrop => steps::error_context_drop as *const (),
+        Builtin::ErrorContextMessage => steps::error_context_message as *const (),
+        Builtin::AtomicNotify => steps::atomic_notify as *const (),
         Builtin::MemoryMoveLong => memory_move_long as *const (),
         Builtin::MemorySetLong => memory_set_long as *const (),
         Builtin::TableFillLong => table_fill_long as *const (),
@@ -113,7 +115,11 @@ unsafe fn instance<'a>(root: *const RootHeader) -> (&'a StoreInner, &'a Instance
 
 const FAILED: u64 = u64::MAX;
 
-unsafe extern "C" fn memory_grow(root: *const RootHeader, memory: u32, delta: u64) -> u64 {
+pub(super) unsafe extern "C" fn memory_grow(
+    root: *const RootHeader,
+    memory: u32,
+    delta: u64,
+) -> u64 {
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
     grow_memory(store, instance, MemoryId(memory), delta).unwrap_or(FAILED)
@@ -160,19 +166,26 @@ pub(crate) fn grow_memory(
     Some(old >> declared.page_size_log2)
 }
 
-unsafe extern "C" fn table_grow(
+pub(super) unsafe extern "C" fn table_grow(
     root: *const RootHeader,
     table: u32,
     value: u32,
     delta: u64,
+    _: u64,
+    frame: *const GuestFrame,
 ) -> u64 {
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
-    // SAFETY: compiled code grows with values of the table's type.
-    unsafe { grow_table(store, instance, TableId(table), value, delta) }.unwrap_or(FAILED)
+    // SAFETY: compiled code grows with values of the table's type, through a stub. A table that is
+    // left while it grows has its old length.
+    unsafe {
+        let looking = || look(frame);
+        grow_table(store, instance, TableId(table), value, delta, looking).unwrap_or(FAILED)
+    }
 }
 
-/// Makes a table `delta` entries longer; its length before, or `None` if it cannot.
+/// Makes a table `delta` entries longer; its length before, or `None` if it cannot. Calls `look`
+/// now and then, which may leave.
 ///
 /// # Safety
 /// `value` is null or the id of something of the table's element type.
@@ -182,6 +195,7 @@ pub(crate) unsafe fn grow_table(
     id: TableId,
     value: u32,
     delta: u64,
+    look: impl Fn(),
 ) -> Option<u64> {
     let metadata = instance.component.metadata();
     let declared = &metadata.tables[id];
@@ -202,13 +216,17 @@ pub(crate) unsafe fn grow_table(
     unsafe {
         let entries = context.offset(declared.offset as isize).cast::<u32>();
         let grown = entries.add(old as usize).as_ptr();
-        std::slice::from_raw_parts_mut(grown, (new - old) as usize).fill(value);
+        let grown = std::slice::from_raw_parts_mut(grown, (new - old) as usize);
+        for part in grown.chunks_mut(LONG as usize) {
+            look();
+            part.fill(value);
+        }
         state.write(TableState { length: new });
     }
     Some(old)
 }
 
-unsafe extern "C" fn table_fill(first: *mut u32, value: u32, count: u64) {
+pub(super) unsafe extern "C" fn table_fill(first: *mut u32, value: u32, count: u64) {
     if count > 0 {
         // SAFETY: compiled code checked the bounds; table slots are aligned.
         unsafe { std::slice::from_raw_parts_mut(first, count as usize).fill(value) };
@@ -218,8 +236,8 @@ unsafe extern "C" fn table_fill(first: *mut u32, value: u32, count: u64) {
 unsafe extern "C" {
     // The platform's own: compiled code calls them without anything in between. The bounds were
     // checked, and what they return is ignored.
-    fn memmove(destination: *mut u8, source: *const u8, bytes: usize) -> *mut u8;
-    fn memset(destination: *mut u8, byte: i32, bytes: usize) -> *mut u8;
+    pub(super) fn memmove(destination: *mut u8, source: *const u8, bytes: usize) -> *mut u8;
+    pub(super) fn memset(destination: *mut u8, byte: i32, bytes: usize) -> *mut u8;
 }
 
 /// Which end a long operation begins at.
@@ -304,7 +322,7 @@ unsafe extern "C" fn table_fill_long(
     }
 }
 
-unsafe extern "C" fn handle_table_grow(root: *const RootHeader, table: u32) -> u32 {
+pub(super) unsafe extern "C" fn handle_table_grow(root: *const RootHeader, table: u32) -> u32 {
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
     let limit = store.limits.get().handles;
@@ -333,7 +351,11 @@ unsafe extern "C" fn host_resource_drop(root: *const RootHeader, resource: u32, 
     failure::contain(store, name, || destructor(store, rep))
 }
 
-unsafe extern "C" fn arena_allocate(root: *const RootHeader, size: u64, align: u64) -> u64 {
+pub(super) unsafe extern "C" fn arena_allocate(
+    root: *const RootHeader,
+    size: u64,
+    align: u64,
+) -> u64 {
     // SAFETY: called by compiled code.
     let (store, _) = unsafe { instance(root) };
     store
@@ -363,7 +385,7 @@ unsafe extern "C" fn host_results_release(root: *const RootHeader) {
     });
 }
 
-unsafe extern "C" fn lend_push(root: *const RootHeader, table: u32, handle: u32) {
+pub(super) unsafe extern "C" fn lend_push(root: *const RootHeader, table: u32, handle: u32) {
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
     store.lends.borrow_mut().push(Lend {
@@ -384,7 +406,7 @@ unsafe extern "C" fn lend_release(root: *const RootHeader, mark: u64) {
     unsafe { instance(root) }.0.release_lends(mark as usize);
 }
 
-unsafe extern "C" fn error_context_new(
+pub(super) unsafe extern "C" fn error_context_new(
     root: *const RootHeader,
     address: *const u8,
     bytes: u64,
@@ -397,17 +419,17 @@ unsafe extern "C" fn error_context_new(
     store.error_contexts.add(message, limit)
 }
 
-unsafe extern "C" fn error_context_share(root: *const RootHeader, id: u32) {
+pub(super) unsafe extern "C" fn error_context_share(root: *const RootHeader, id: u32) {
     // SAFETY: called by compiled code.
     unsafe { instance(root) }.0.error_contexts.share(id);
 }
 
-unsafe extern "C" fn error_context_drop(root: *const RootHeader, id: u32) {
+pub(super) unsafe extern "C" fn error_context_drop(root: *const RootHeader, id: u32) {
     // SAFETY: called by compiled code.
     unsafe { instance(root) }.0.error_contexts.release(id);
 }
 
-unsafe extern "C" fn error_context_message(
+pub(super) unsafe extern "C" fn error_context_message(
     root: *const RootHeader,
     id: u32,
     string: *mut NativeSlice,
@@ -431,29 +453,54 @@ unsafe fn shared_memory<'a>(root: *const RootHeader, memory: u32) -> &'a SharedM
     memory.expect("compiled code waits and notifies only at shared memories")
 }
 
-unsafe extern "C" fn atomic_wait32(
+pub(super) unsafe extern "C" fn atomic_wait32(
     root: *const RootHeader,
     memory: u32,
     address: NonNull<u32>,
     expected: u32,
     timeout: i64,
+    frame: *const GuestFrame,
 ) -> u32 {
-    // SAFETY: called by compiled code, which checked bounds and alignment.
-    unsafe { shared_memory(root, memory).wait32(address, expected, timeout) }
+    // SAFETY: called by compiled code, which checked bounds and alignment, through a stub.
+    unsafe {
+        waited(frame, || {
+            shared_memory(root, memory).wait32(address, expected, timeout, park)
+        })
+    }
 }
 
-unsafe extern "C" fn atomic_wait64(
+pub(super) unsafe extern "C" fn atomic_wait64(
     root: *const RootHeader,
     memory: u32,
     address: NonNull<u64>,
     expected: u64,
     timeout: i64,
+    frame: *const GuestFrame,
 ) -> u32 {
-    // SAFETY: called by compiled code, which checked bounds and alignment.
-    unsafe { shared_memory(root, memory).wait64(address, expected, timeout) }
+    // SAFETY: called by compiled code, which checked bounds and alignment, through a stub.
+    unsafe {
+        waited(frame, || {
+            shared_memory(root, memory).wait64(address, expected, timeout, park)
+        })
+    }
 }
 
-unsafe extern "C" fn atomic_notify(
+/// Waits until there is a result. If the wait was ended since the call is to be stopped, that is
+/// left.
+///
+/// # Safety
+/// As [`leave_stopped`].
+unsafe fn waited(frame: *const GuestFrame, wait: impl Fn() -> Option<u32>) -> u32 {
+    loop {
+        if let Some(result) = wait() {
+            return result;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { leave_stopped(frame) };
+    }
+}
+
+pub(super) unsafe extern "C" fn atomic_notify(
     root: *const RootHeader,
     memory: u32,
     address: NonNull<u32>,

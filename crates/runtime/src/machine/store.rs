@@ -6,13 +6,15 @@
 //! used through shared references, and its state is in cells; no borrow of a cell is held while
 //! guest code or the embedder's code runs.
 
+use crate::load::backtrace::{Trap, WasmBacktrace};
 use crate::machine::activation::Activation;
 use crate::machine::error_contexts::ErrorContexts;
 use crate::machine::exceptions::Exceptions;
 use crate::machine::instance::InstanceData;
-use crate::machine::interrupt::{InterruptHandle, Interrupts};
+use crate::machine::interrupt::{InterruptHandle, Interrupts, set_deadline};
 use crate::machine::limits::{LimitReached, StoreLimits};
 use crate::machine::traps::TrapRecord;
+use crate::machine::wait;
 use crate::memory::arena::Arena;
 use anyhow::{Error, Result};
 use std::any::Any;
@@ -22,6 +24,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use trampette_artifact::ids::ComponentInstanceId;
 
 /// The embedder's data and all instances made in it. Movable between threads when the data is.
@@ -97,8 +100,48 @@ impl<T: 'static> Store<T> {
     /// # Errors
     /// If the signal handler cannot be installed.
     pub fn interrupt_handle(&self) -> Result<InterruptHandle> {
-        let shared = self.inner().interrupts.get_or_init(Arc::default);
-        InterruptHandle::new(shared.clone())
+        InterruptHandle::new(self.inner().shared_interrupts().clone())
+    }
+
+    /// Sets when calls in this store end, together: one that runs then returns a trap of kind
+    /// [`TrapCode::Deadline`](crate::TrapCode::Deadline), as soon as its guest code runs or waits,
+    /// and one that would begin later traps before anything of the guest runs, so that its instance
+    /// can be called again when there is another deadline. `None`, as in the beginning, is never.
+    ///
+    /// One thread of the process sees to the deadlines of all stores. In a store that never had one
+    /// or an [`InterruptHandle`], calls do not look for it.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use trampette_runtime::Store;
+    ///
+    /// # fn main() -> anyhow::Result<()> {
+    /// let mut store = Store::new(());
+    /// for _request in 0..3 {
+    ///     store.set_deadline(Some(Instant::now() + Duration::from_millis(200)))?;
+    ///     // … the calls that the request takes …
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the thread cannot be started or the signal handler not be installed.
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<()> {
+        self.inner().set_deadline(deadline)
+    }
+
+    /// As [`Store::set_deadline`], for that long from now on; a time that the clock cannot express
+    /// is never.
+    ///
+    /// # Errors
+    /// As [`Store::set_deadline`].
+    pub fn set_timeout(&mut self, timeout: Duration) -> Result<()> {
+        self.set_deadline(Instant::now().checked_add(timeout))
+    }
+
+    /// When calls in this store end; `None` is never.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.inner().interrupts()?.deadline().instant()
     }
 
     /// The part that does not depend on `T`.
@@ -150,6 +193,19 @@ impl<'a, T: 'static> Caller<'a, T> {
     pub fn data_mut(&mut self) -> &mut T {
         // SAFETY: as above, and `&mut self` excludes other uses through this caller.
         unsafe { self.inner.data.cast().as_mut() }
+    }
+
+    /// As [`Store::set_deadline`]: the call that runs goes on if it has more time then.
+    ///
+    /// # Errors
+    /// As [`Store::set_deadline`].
+    pub fn set_deadline(&mut self, deadline: Option<Instant>) -> Result<()> {
+        self.inner.set_deadline(deadline)
+    }
+
+    /// When calls in the store end; `None` is never.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.inner.interrupts()?.deadline().instant()
     }
 
     /// The same caller, for a shorter time.
@@ -286,7 +342,7 @@ pub struct StoreInner {
     pub(crate) error_contexts: ErrorContexts,
     /// How many exports were called, wrapping.
     pub(crate) calls: Cell<u32>,
-    /// Set when the first [`InterruptHandle`] is made.
+    /// Set when the first [`InterruptHandle`] is made, or deadline set.
     interrupts: OnceCell<Arc<Interrupts>>,
 }
 
@@ -317,6 +373,30 @@ impl StoreInner {
     #[inline]
     pub(crate) fn interrupts(&self) -> Option<&Interrupts> {
         self.interrupts.get().map(|shared| &**shared)
+    }
+
+    /// The same, made if it is missing.
+    fn shared_interrupts(&self) -> &Arc<Interrupts> {
+        self.interrupts.get_or_init(Arc::default)
+    }
+
+    fn set_deadline(&self, deadline: Option<Instant>) -> Result<()> {
+        match (deadline, self.interrupts.get()) {
+            (None, None) => Ok(()),
+            _ => set_deadline(self.shared_interrupts(), deadline),
+        }
+    }
+
+    /// Answers whether work for a call in this store, which perhaps has returned already, may go
+    /// on.
+    ///
+    /// # Errors
+    /// The trap, if the call was interrupted or its deadline has passed.
+    pub(crate) fn check_time(&self) -> Result<()> {
+        match self.interrupts().and_then(Interrupts::stop_code) {
+            None => wait::check(),
+            Some(code) => Err(Trap::new(code, 0, WasmBacktrace::default()).into()),
+        }
     }
 
     /// How much of a stack guest code may use.

@@ -4,9 +4,11 @@
 
 use crate::machine::activation::Activation;
 use crate::memory::mapping::page_size;
+use crate::memory::shared_memory::{STOPPED, WAITING};
 use anyhow::{Result, ensure};
 use std::cell::Cell;
 use std::ptr::null;
+use std::sync::atomic::{AtomicU32, Ordering};
 use trampette_artifact::layout::{GUEST_STACK_LIMIT, STACK_RESERVE_FOR_HOST};
 
 /// Calls that begin in the same aligned block of this many bytes of a stack have the same limit, so
@@ -21,6 +23,8 @@ thread_local! {
             stack_bytes: Cell::new(0),
             limit: Cell::new(0),
             lowest: Cell::new(0),
+            number: Cell::new(0),
+            parked: Cell::new(null()),
         }
     };
 }
@@ -36,6 +40,10 @@ pub(crate) struct Thread {
     limit: Cell<usize>,
     /// The lowest usable address of the stack; 0 before it is known.
     lowest: Cell<usize>,
+    /// The kernel's number of the thread; 0 before it is known.
+    number: Cell<libc::pid_t>,
+    /// The word that the thread is waiting at in [`Thread::park`], or null.
+    parked: Cell<*const AtomicU32>,
 }
 
 impl Thread {
@@ -43,6 +51,53 @@ impl Thread {
     #[inline]
     pub(crate) fn with<R>(f: impl FnOnce(&Thread) -> R) -> R {
         THREAD.with(f)
+    }
+
+    /// The kernel's number of the running thread.
+    pub(crate) fn number() -> libc::pid_t {
+        Thread::with(|thread| match thread.number.get() {
+            0 => Thread::number_after_fork(),
+            number => number,
+        })
+    }
+
+    /// The same, which has changed if the process was forked since.
+    pub(crate) fn number_after_fork() -> libc::pid_t {
+        // SAFETY: no arguments.
+        let number = unsafe { libc::gettid() };
+        Thread::with(|thread| thread.number.set(number));
+        number
+    }
+
+    /// Waits while a word is [`WAITING`], for at most `time` (`None`: for ever). May return before
+    /// that. [`Thread::unpark`], in a handler of a signal to this thread, ends it; so does what
+    /// `is_over` says, which is asked when such a signal cannot be missed any more.
+    pub(crate) fn park(
+        &self,
+        word: &AtomicU32,
+        time: Option<libc::timespec>,
+        is_over: impl FnOnce() -> bool,
+    ) {
+        self.parked.set(word);
+        if is_over() {
+            self.unpark();
+        }
+        let time = time.as_ref().map_or(null(), std::ptr::from_ref);
+        let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+        // SAFETY: the kernel compares the word and reads the time; both live.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, WAITING, time) };
+        self.parked.set(null());
+    }
+
+    /// Ends the wait of this thread, if it is in one. Safe in a signal handler.
+    pub(crate) fn unpark(&self) {
+        // SAFETY: the word lives while the thread waits at it.
+        if let Some(word) = unsafe { self.parked.get().as_ref() } {
+            // The wait returns by itself when its thread has handled a signal, if the word has
+            // another value.
+            let order = (Ordering::AcqRel, Ordering::Relaxed);
+            let _ = word.compare_exchange(WAITING, STOPPED, order.0, order.1);
+        }
     }
 
     /// What [`Thread::find_stack_limit`] has found for these before, if nothing else since.

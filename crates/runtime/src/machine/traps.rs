@@ -129,6 +129,10 @@ impl TrapRecord {
             fp: sp + entry.frame_offset as usize,
             pc: component.text_range().start + entry.handler as usize,
         };
+        // Who tests the flag cannot know why it was set.
+        let is_stop = code == u32::from(TrapCode::Interrupt.number());
+        let reason = is_stop.then(|| activation.stop_code()).flatten();
+        let code = reason.map_or(code, |reason| reason.number().into());
         self.code.set(code);
         self.payload.set(payload);
         self.exact.set(origin.exact);
@@ -202,6 +206,52 @@ pub(crate) extern "C" fn raise(root: *mut RootHeader, code: u32, payload: u64) -
         "cld",
         "jmp rcx",
         record = sym record_raise,
+    )
+}
+
+/// A frame record: what [`crate::machine::steps`] pushes on top of guest code.
+#[repr(C)]
+pub(crate) struct GuestFrame {
+    fp: usize,
+    return_address: usize,
+}
+
+/// Leaves guest code by the trap of a call that is to be stopped, from a service that compiled code
+/// has called. Returns if its entry cannot be found: the signal is sent again.
+///
+/// # Safety
+/// Guest code called the service, which pushed the frame. No frame between has anything to drop.
+pub(crate) unsafe fn leave_stopped(frame: *const GuestFrame) {
+    // SAFETY: activations of this thread are live, and so is the frame.
+    let Some((activation, frame)) = (unsafe { Activation::current().as_ref().zip(frame.as_ref()) })
+    else {
+        return;
+    };
+    let origin = TrapOrigin {
+        pc: frame.return_address,
+        exact: false,
+        fp: frame.fp,
+    };
+    let record = &activation.store().trap;
+    let code = u32::from(TrapCode::Interrupt.number());
+    // SAFETY: guest code of the innermost activation called.
+    if let Some(resume) = unsafe { record.record(activation, code, 0, origin) } {
+        // SAFETY: that is where it resumes; the caller promises the rest.
+        unsafe { resume_at(&resume) }
+    }
+}
+
+/// Goes on elsewhere, without unwinding.
+#[unsafe(naked)]
+unsafe extern "C" fn resume_at(resume: *const Resume) -> ! {
+    std::arch::naked_asm!(
+        "mov rsp, [rdi]",
+        "mov rbp, [rdi + 8]",
+        "mov rcx, [rdi + 16]",
+        "xor eax, eax",
+        "xor edx, edx",
+        "cld",
+        "jmp rcx",
     )
 }
 

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::mm::MprotectFlags;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use trampette_artifact::builtin::WAIT_FOREVER;
 use trampette_artifact::canonical::PointerWidth;
@@ -223,23 +223,42 @@ impl SharedMemory {
             && maximum
     }
 
-    /// `memory.atomic.wait32` at a native address of this memory that was checked.
-    pub(crate) fn wait32(&self, address: NonNull<u32>, expected: u32, timeout: i64) -> u32 {
+    /// `memory.atomic.wait32` at a native address of this memory that was checked. `None` if `park`
+    /// ended the wait.
+    pub(crate) fn wait32(
+        &self,
+        address: NonNull<u32>,
+        expected: u32,
+        timeout: i64,
+        park: Park,
+    ) -> Option<u32> {
         // SAFETY: mapped and aligned, and accessed atomically.
         let value = unsafe { AtomicU32::from_ptr(address.as_ptr()) };
         let equal = || value.load(Ordering::SeqCst) == expected;
-        self.wait(address.cast(), equal, timeout)
+        self.wait(address.cast(), equal, timeout, park)
     }
 
     /// `memory.atomic.wait64`, likewise.
-    pub(crate) fn wait64(&self, address: NonNull<u64>, expected: u64, timeout: i64) -> u32 {
+    pub(crate) fn wait64(
+        &self,
+        address: NonNull<u64>,
+        expected: u64,
+        timeout: i64,
+        park: Park,
+    ) -> Option<u32> {
         // SAFETY: mapped and aligned, and accessed atomically.
         let value = unsafe { AtomicU64::from_ptr(address.as_ptr()) };
         let equal = || value.load(Ordering::SeqCst) == expected;
-        self.wait(address.cast(), equal, timeout)
+        self.wait(address.cast(), equal, timeout, park)
     }
 
-    fn wait(&self, address: NonNull<u8>, equal: impl Fn() -> bool, timeout: i64) -> u32 {
+    fn wait(
+        &self,
+        address: NonNull<u8>,
+        equal: impl Fn() -> bool,
+        timeout: i64,
+        park: Park,
+    ) -> Option<u32> {
         let timeout = u64::try_from(timeout).ok().map(Duration::from_nanos);
         // Who could notify holds a clone; this one's owner is waiting here.
         let notifiers = match Arc::strong_count(&self.inner) {
@@ -247,7 +266,8 @@ impl SharedMemory {
             _ => Notifiers::Possible,
         };
         let offset = self.offset(address);
-        self.inner.waiters.wait(offset, equal, timeout, notifiers)
+        let waiters = &self.inner.waiters;
+        waiters.wait(offset, equal, timeout, notifiers, park)
     }
 
     /// `memory.atomic.notify`, likewise.
@@ -276,6 +296,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How a thread waits: while a word is [`WAITING`], until then at the latest; it may return before
+/// that. It writes [`STOPPED`] to end the wait.
+pub(crate) type Park = fn(&AtomicU32, Option<Instant>);
+
+/// The states of a [`Waiter`]'s word.
+pub(crate) const WAITING: u32 = 0;
+const WOKEN: u32 = 1;
+/// See [`Park`].
+pub(crate) const STOPPED: u32 = 2;
+
 /// The threads that wait at addresses of one memory.
 #[derive(Default)]
 struct Waiters {
@@ -285,7 +315,21 @@ struct Waiters {
 
 struct Waiter {
     offset: u64,
-    wake: Condvar,
+    word: AtomicU32,
+}
+
+impl Waiter {
+    /// Ends the wait; false if it was ended before.
+    fn wake(&self) -> bool {
+        let (set, read) = (Ordering::AcqRel, Ordering::Relaxed);
+        let woken = self.word.compare_exchange(WAITING, WOKEN, set, read);
+        if woken.is_ok() {
+            let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+            // SAFETY: only the word's address counts.
+            unsafe { libc::syscall(libc::SYS_futex, self.word.as_ptr(), operation, 1) };
+        }
+        woken.is_ok()
+    }
 }
 
 /// Who may notify a waiting thread.
@@ -298,48 +342,41 @@ enum Notifiers {
 }
 
 impl Waiters {
-    /// Compares and, if equal, waits: one step as far as `notify` can see.
+    /// Compares and, if equal, waits: one step as far as `notify` can see. `None` if `park` ended
+    /// the wait.
     fn wait(
         &self,
         offset: u64,
         equal: impl Fn() -> bool,
         timeout: Option<Duration>,
         notifiers: Notifiers,
-    ) -> u32 {
+        park: Park,
+    ) -> Option<u32> {
         let mut queue = locked(&self.queue);
         if !equal() {
-            return NOT_EQUAL;
+            return Some(NOT_EQUAL);
         }
         if notifiers == Notifiers::None && timeout.is_none() {
-            return WAIT_FOREVER;
+            return Some(WAIT_FOREVER);
         }
         // A time too far away for the clock is never.
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let waiter = Arc::new(Waiter {
             offset,
-            wake: Condvar::new(),
+            word: AtomicU32::new(WAITING),
         });
         queue.push(waiter.clone());
-        loop {
-            // Who is not in the queue any more was notified.
-            let Some(place) = queue.iter().position(|other| Arc::ptr_eq(other, &waiter)) else {
-                return NOTIFIED;
-            };
-            queue = match end {
-                None => waiter
-                    .wake
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(end) => {
-                    let now = Instant::now();
-                    if now >= end {
-                        queue.remove(place);
-                        return TIMED_OUT;
-                    }
-                    let waited = waiter.wake.wait_timeout(queue, end - now);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+        drop(queue);
+        let is_waiting = || waiter.word.load(Ordering::Acquire) == WAITING;
+        while is_waiting() && end.is_none_or(|end| Instant::now() < end) {
+            park(&waiter.word, end);
+        }
+        // Who was notified is not in the queue any more.
+        locked(&self.queue).retain(|other| !Arc::ptr_eq(other, &waiter));
+        match waiter.word.load(Ordering::Acquire) {
+            WOKEN => Some(NOTIFIED),
+            WAITING => Some(TIMED_OUT),
+            _ => None,
         }
     }
 
@@ -347,10 +384,8 @@ impl Waiters {
         let mut woken = 0;
         locked(&self.queue).retain(|waiter| {
             let wake = waiter.offset == offset && woken < count;
-            if wake {
-                woken += 1;
-                waiter.wake.notify_one();
-            }
+            // One whose wait has been ended otherwise is about to leave the queue.
+            woken += u32::from(wake && waiter.wake());
             !wake
         });
         woken
@@ -361,6 +396,10 @@ impl Waiters {
 mod tests {
     use super::*;
     use std::thread;
+
+    fn park(_: &AtomicU32, _: Option<Instant>) {
+        thread::yield_now();
+    }
 
     #[test]
     fn growing_from_several_threads_loses_nothing() {
@@ -385,7 +424,9 @@ mod tests {
         thread::scope(|scope| {
             let mut threads = Vec::new();
             for number in 0..3 {
-                threads.push(scope.spawn(|| waiters.wait(8, || true, None, Notifiers::Possible)));
+                threads.push(
+                    scope.spawn(|| waiters.wait(8, || true, None, Notifiers::Possible, park)),
+                );
                 while waiting() <= number {
                     thread::yield_now();
                 }
@@ -394,19 +435,28 @@ mod tests {
             assert_eq!(waiters.notify(8, 0), 0);
             assert_eq!(waiters.notify(8, 1), 1);
             let last = threads.split_off(1);
-            assert_eq!(threads.pop().unwrap().join().unwrap(), NOTIFIED);
+            assert_eq!(threads.pop().unwrap().join().unwrap(), Some(NOTIFIED));
             assert_eq!(waiters.notify(8, u32::MAX), 2);
             for thread in last {
-                assert_eq!(thread.join().unwrap(), NOTIFIED);
+                assert_eq!(thread.join().unwrap(), Some(NOTIFIED));
             }
         });
         let soon = Some(Duration::from_millis(2));
-        assert_eq!(waiters.wait(8, || true, soon, Notifiers::None), TIMED_OUT);
-        assert_eq!(waiters.wait(8, || false, None, Notifiers::None), NOT_EQUAL);
         assert_eq!(
-            waiters.wait(8, || true, None, Notifiers::None),
-            WAIT_FOREVER
+            waiters.wait(8, || true, soon, Notifiers::None, park),
+            Some(TIMED_OUT)
         );
+        assert_eq!(
+            waiters.wait(8, || false, None, Notifiers::None, park),
+            Some(NOT_EQUAL)
+        );
+        assert_eq!(
+            waiters.wait(8, || true, None, Notifiers::None, park),
+            Some(WAIT_FOREVER)
+        );
+        let stop: Park = |word, _| word.store(STOPPED, Ordering::Release);
+        let stopped = waiters.wait(8, || true, None, Notifiers::Possible, stop);
+        assert_eq!(stopped, None);
         assert_eq!(waiting(), 0);
     }
 }

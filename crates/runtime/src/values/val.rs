@@ -11,6 +11,7 @@ use crate::values::keep::Keep;
 use crate::values::resource::ResourceAny;
 use crate::values::typed::{CallOrigin, ResourceType};
 use anyhow::{Context, Result, bail, ensure};
+use std::cell::Cell;
 use trampette_artifact::canonical::{discriminant_size, flags_size, variant_cases};
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::metadata::Metadata;
@@ -95,7 +96,14 @@ pub(crate) struct NativeReader<'a> {
     resources: &'a [ResourceType],
     origin: Option<CallOrigin<'a>>,
     store: Option<&'a StoreInner>,
+    /// How many parts of lists were begun.
+    parts: Cell<u32>,
 }
+
+/// Elements of a list that are read in one go.
+const PART: usize = 1 << 10;
+/// After so many parts of lists, the reader looks whether its call is to be stopped.
+const PARTS_BETWEEN_LOOKS: u32 = 64;
 
 impl<'a> NativeReader<'a> {
     pub(crate) fn new(
@@ -108,6 +116,17 @@ impl<'a> NativeReader<'a> {
             resources,
             origin,
             store: origin.map(|origin| origin.store),
+            parts: Cell::new(0),
+        }
+    }
+
+    /// Begins a part of a list.
+    fn begin_part(&self) -> Result<()> {
+        let parts = self.parts.get().wrapping_add(1);
+        self.parts.set(parts);
+        match self.store {
+            Some(store) if parts.is_multiple_of(PARTS_BETWEEN_LOOKS) => store.check_time(),
+            _ => Ok(()),
         }
     }
 
@@ -192,6 +211,9 @@ impl<'a> NativeReader<'a> {
                         native::record_layout(&self.metadata.types, [*key, *value]);
                     let mut entries = Vec::with_capacity(slice.len);
                     for i in 0..slice.len {
+                        if i.is_multiple_of(PART) {
+                            self.begin_part()?;
+                        }
                         let entry = slice.ptr.add(i * layout.size as usize);
                         entries.push((
                             self.read(*key, entry.add(offsets[0] as usize))?,
@@ -241,7 +263,14 @@ impl<'a> NativeReader<'a> {
         let size = native::size_align(&self.metadata.types, ty).size as usize;
         // SAFETY: the caller's promise: `len` elements are there.
         let element = |i: usize| unsafe { self.read(ty, from.add(i * size)) };
-        (0..len).map(element).collect()
+        let mut values = Vec::with_capacity(len);
+        for i in 0..len {
+            if i.is_multiple_of(PART) {
+                self.begin_part()?;
+            }
+            values.push(element(i)?);
+        }
+        Ok(values)
     }
 
     unsafe fn read_fields(

@@ -271,6 +271,12 @@ pub(crate) unsafe extern "C" fn utf16_narrow_in_place(address: *mut u8, count: u
     u32::from(fits)
 }
 
+/// Whether UTF-16LE code units all fit Latin-1.
+pub(crate) unsafe fn fits_latin1(address: *const u8, count: u64) -> bool {
+    // SAFETY: the caller's bounds check.
+    bulk::is_latin1(unsafe { units(address, count) })
+}
+
 pub(crate) unsafe extern "C" fn utf16_validate(address: *const u8, count: u64) -> u32 {
     // SAFETY: compiled code checked the bounds.
     u32::from(!bulk::is_utf16(unsafe { units(address, count) }))

@@ -1,0 +1,589 @@
+//! Whatever a guest does, its call ends soon after it was interrupted or its deadline has passed: a
+//! table of loops and waits (`tests/components/waits`), times each way to stop one.
+//!
+//! `cargo test --test waits -- --nocapture` prints how long each took to stop; on a machine that
+//! does nothing else that is a few milliseconds. What is asserted leaves room for one that does.
+
+use anyhow::Result;
+use std::cell::Cell;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use trampette::CompileOptions;
+use trampette_runtime::{
+    Component, CoreHost, CoreInstance, InterruptHandle, Linker, SharedMemory, Store, Trap,
+    TrapCode, wait,
+};
+use trampette_wasi::{WasiCtx, WasiCtxBuilder};
+
+/// How long a call runs before it is stopped.
+const RUN: Duration = Duration::from_millis(60);
+/// How much longer it may take to stop.
+const SOON: Duration = Duration::from_secs(1);
+/// What a thread that waits may use of the processor in [`RUN`], and how often it may wake up.
+const IDLE: Duration = Duration::from_millis(25);
+const WAKES: i64 = 30;
+
+fn path(name: &str) -> String {
+    let root = env!("CARGO_MANIFEST_DIR");
+    format!("{root}/tests/components/waits/{name}.wat")
+}
+
+fn component(name: &str) -> Component {
+    let wasm = wat::parse_file(path(name)).unwrap();
+    let options = CompileOptions::default();
+    let artifact = match name {
+        "atomic" => trampette::compile_module(&wasm, &options),
+        _ => trampette::compile_component(&wasm, &options),
+    };
+    Component::from_bytes(artifact.unwrap().bytes()).unwrap()
+}
+
+/// A way to stop a call.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    /// Another thread.
+    Interrupt,
+    /// A deadline that was set before.
+    Deadline,
+    /// A deadline that another thread sets when the call runs.
+    LateDeadline,
+}
+
+const WAYS: [By; 3] = [By::Interrupt, By::Deadline, By::LateDeadline];
+
+/// What a stopped call has used.
+struct Used {
+    took: Duration,
+    cpu: Duration,
+    wakes: i64,
+}
+
+/// Runs a call and stops it.
+fn stopped<T: 'static>(
+    store: &mut Store<T>,
+    by: By,
+    call: impl FnOnce(&mut Store<T>) -> Result<()>,
+) -> Used {
+    let handle = store.interrupt_handle().unwrap();
+    let stopper = match by {
+        By::Interrupt => Some(later(move || assert!(handle.interrupt()))),
+        By::LateDeadline => Some(later(move || {
+            handle.set_deadline(Some(Instant::now())).unwrap();
+        })),
+        By::Deadline => {
+            store.set_timeout(RUN).unwrap();
+            None
+        }
+    };
+    let before = (Instant::now(), thread_usage());
+    let error = call(store).expect_err("it is stopped");
+    let after = thread_usage();
+    let took = before.0.elapsed();
+    if let Some(stopper) = stopper {
+        stopper.join().unwrap();
+    }
+    let trap = error.downcast_ref::<Trap>();
+    let trap = trap.unwrap_or_else(|| panic!("{error:?}"));
+    let expected = match by {
+        By::Interrupt => TrapCode::Interrupt,
+        By::Deadline | By::LateDeadline => TrapCode::Deadline,
+    };
+    assert_eq!(trap.kind(), expected, "{error:?}");
+    Used {
+        took: took.saturating_sub(RUN),
+        cpu: after.0 - before.1.0,
+        wakes: after.1 - before.1.1,
+    }
+}
+
+fn later(action: impl FnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(|| {
+        std::thread::sleep(RUN);
+        action();
+    })
+}
+
+/// The processor time of this thread, and how often it has waited.
+fn thread_usage() -> (Duration, i64) {
+    // SAFETY: plain data, which the call fills.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, &mut usage), 0);
+        usage
+    };
+    let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    (time(usage.ru_utime) + time(usage.ru_stime), usage.ru_nvcsw)
+}
+
+/// Says how long a call took to stop, and that it was not too long.
+fn check(what: &str, by: By, used: &Used) {
+    println!("{what}, {by:?}: {:.1} ms", used.took.as_secs_f64() * 1e3);
+    assert!(used.took < SOON, "{what}, {by:?}: {:?}", used.took);
+}
+
+/// The same of a call that waits, which costs nothing.
+fn check_idle(what: &str, by: By, used: &Used) {
+    check(what, by, used);
+    assert!(
+        used.cpu < IDLE,
+        "{what}, {by:?}: {:?} of the processor",
+        used.cpu
+    );
+    assert!(
+        used.wakes < WAKES,
+        "{what}, {by:?}: {} times awake",
+        used.wakes
+    );
+}
+
+#[test]
+fn loops_of_guests_and_services_stop() {
+    let component = component("loops");
+    let linker = Linker::<()>::new();
+    let exports: Vec<String> = component
+        .metadata()
+        .exports
+        .iter()
+        .filter_map(|export| Some(export.path.first()?.clone()))
+        .filter(|name| !name.contains("colour"))
+        .collect();
+    assert!(exports.len() >= 29, "{exports:?}");
+    for name in exports {
+        for by in WAYS {
+            let mut store = Store::new(());
+            let instance = linker.instantiate(&mut store, &component).unwrap();
+            let call = instance.get_typed_func::<(), ()>(&mut store, name.as_str());
+            let call = call.unwrap();
+            let used = stopped(&mut store, by, |store| call.call(store, ()));
+            check(&name, by, &used);
+        }
+    }
+}
+
+#[test]
+fn waits_in_wasi_stop() {
+    let component = component("wasi");
+    let mut linker = Linker::<WasiCtx>::new();
+    trampette_wasi::add_to_linker(&mut linker).unwrap();
+    for (name, is_idle) in [("sleep", true), ("poll", true), ("naps", false)] {
+        for by in WAYS {
+            let mut store = Store::new(WasiCtxBuilder::new().build());
+            let instance = linker.instantiate(&mut store, &component).unwrap();
+            let call = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
+            let used = stopped(&mut store, by, |store| call.call(store, ()));
+            match is_idle {
+                true => check_idle(name, by, &used),
+                false => check(name, by, &used),
+            }
+        }
+    }
+}
+
+#[test]
+fn atomic_waits_stop() {
+    let module = component("atomic");
+    for (name, is_idle) in [
+        ("wait32", true),
+        ("wait64", true),
+        ("forever", true),
+        ("spin", false),
+    ] {
+        for by in WAYS {
+            let mut store = Store::new(());
+            let memory = SharedMemory::new(1, 1).unwrap();
+            let instance = CoreInstance::new(&mut store, &module, CoreHost::new()).unwrap();
+            // Somebody who could notify.
+            let others = instance.shared_memories(&store).unwrap();
+            let function = instance.get_func(&store, name).unwrap();
+            let used = stopped(&mut store, by, |store| {
+                function.call(store, &[]).map(|_| ())
+            });
+            match is_idle {
+                true => check_idle(name, by, &used),
+                false => check(name, by, &used),
+            }
+            drop((memory, others));
+        }
+    }
+}
+
+/// A linker with the imports of `host.wat`.
+fn hosts() -> Linker<()> {
+    let mut linker = Linker::<()>::new();
+    let mut root = linker.root();
+    let sleep =
+        |_: trampette_runtime::Caller<'_, ()>, (): ()| wait::sleep(Duration::from_secs(3600));
+    root.func_wrap::<(), (), _>("sleep", sleep).unwrap();
+    root.func_wrap::<(), (), _>("busy", |_, ()| {
+        loop {
+            wait::check()?;
+        }
+    })
+    .unwrap();
+    // Knows nothing of deadlines.
+    root.func_wrap::<(), (), _>("blind", |_, ()| {
+        std::thread::sleep(Duration::from_millis(200));
+        Ok(())
+    })
+    .unwrap();
+    root.func_new("take", |_, _, _| Ok(())).unwrap();
+    root.func_wrap::<(Vec<String>,), (), _>("take-texts", |_, (texts,)| {
+        let mut owned = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            if index.is_multiple_of(1000) {
+                wait::check()?;
+            }
+            owned.push(text.to_string());
+        }
+        Ok(())
+    })
+    .unwrap();
+    linker
+}
+
+#[test]
+fn host_functions_stop() {
+    let component = component("host");
+    let linker = hosts();
+    let cases = [
+        ("sleep", true),
+        ("busy", false),
+        ("blind", true),
+        ("lists", false),
+        ("texts", false),
+    ];
+    for (name, is_idle) in cases {
+        for by in WAYS {
+            let mut store = Store::new(());
+            let instance = linker.instantiate(&mut store, &component).unwrap();
+            let call = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
+            let used = stopped(&mut store, by, |store| call.call(store, ()));
+            match is_idle {
+                true => check_idle(name, by, &used),
+                false => check(name, by, &used),
+            }
+        }
+    }
+}
+
+#[test]
+fn deadlines_count_between_calls() {
+    let component = component("host");
+    let mut store = Store::new(());
+    let instance = hosts().instantiate(&mut store, &component).unwrap();
+    let nop = instance
+        .get_typed_func::<(), ()>(&mut store, "nop")
+        .unwrap();
+    let sleep = instance
+        .get_typed_func::<(), ()>(&mut store, "sleep")
+        .unwrap();
+    assert_eq!(store.deadline(), None);
+    store.set_timeout(Duration::from_millis(1)).unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    for _ in 0..3 {
+        let error = nop.call(&mut store, ()).unwrap_err();
+        assert_eq!(
+            error.downcast_ref::<Trap>().unwrap().kind(),
+            TrapCode::Deadline
+        );
+    }
+    // Nothing of the guest has run: it can be called when there is time.
+    store.set_timeout(Duration::from_secs(3600)).unwrap();
+    nop.call(&mut store, ()).unwrap();
+    // A later deadline that becomes an earlier one.
+    store.set_timeout(RUN).unwrap();
+    let started = Instant::now();
+    sleep.call(&mut store, ()).unwrap_err();
+    assert!(started.elapsed() < RUN + SOON);
+
+    // Instances that would be made.
+    let mut store = Store::new(());
+    store.set_deadline(Some(Instant::now())).unwrap();
+    let error = hosts().instantiate(&mut store, &component);
+    // This component has no code to run at the start; calls of it are refused all the same.
+    let instance = error.unwrap();
+    let nop = instance
+        .get_typed_func::<(), ()>(&mut store, "nop")
+        .unwrap();
+    nop.call(&mut store, ()).unwrap_err();
+    store.set_deadline(None).unwrap();
+    nop.call(&mut store, ()).unwrap();
+}
+
+#[test]
+fn host_functions_change_the_deadline() {
+    let component = component("host");
+    let mut linker = Linker::<()>::new();
+    let mut root = linker.root();
+    root.func_wrap::<(), (), _>("sleep", |mut caller, ()| {
+        // The time is over, and then it is not.
+        caller.set_deadline(Some(Instant::now()))?;
+        std::thread::sleep(Duration::from_millis(20));
+        wait::check().unwrap_err();
+        caller.set_deadline(None)?;
+        wait::check()
+    })
+    .unwrap();
+    linker.define_unknown_imports_as_traps(&component).unwrap();
+    let mut store = Store::new(());
+    let instance = linker.instantiate(&mut store, &component).unwrap();
+    let sleep = instance
+        .get_typed_func::<(), ()>(&mut store, "sleep")
+        .unwrap();
+    sleep.call(&mut store, ()).unwrap();
+    sleep.call(&mut store, ()).unwrap();
+}
+
+/// `interrupt` says true for each call that ends with a trap, and for no other.
+#[test]
+fn every_interruption_that_is_promised_comes() {
+    let component = component("host");
+    let mut promised = 0;
+    for round in 0..2000u32 {
+        let mut store = Store::new(());
+        let instance = hosts().instantiate(&mut store, &component).unwrap();
+        let nop = instance
+            .get_typed_func::<(), ()>(&mut store, "nop")
+            .unwrap();
+        let handle = store.interrupt_handle().unwrap();
+        let (ready, start) = std::sync::mpsc::channel::<()>();
+        let stopper = std::thread::spawn(move || {
+            ready.send(()).unwrap();
+            for _ in 0..round % 50 {
+                std::hint::spin_loop();
+            }
+            handle.interrupt()
+        });
+        start.recv().unwrap();
+        let mut failed = 0;
+        let mut calls = 0;
+        while !stopper.is_finished() || calls == 0 {
+            calls += 1;
+            if let Err(error) = nop.call(&mut store, ()) {
+                let trap = error.downcast_ref::<Trap>().unwrap();
+                failed += u32::from(trap.kind() == TrapCode::Interrupt);
+                break;
+            }
+        }
+        let was_running = stopper.join().unwrap();
+        assert_eq!(failed, u32::from(was_running), "round {round}");
+        promised += failed;
+    }
+    println!("{promised} of 2000 calls were met");
+}
+
+/// A call of one store inside a call of another ends with that.
+#[test]
+fn calls_inside_a_call_of_another_store_stop_with_it() {
+    let inner = component("loops");
+    let outer = component("host");
+    for by in WAYS {
+        let (inner, mut linker) = (inner.clone(), Linker::<()>::new());
+        linker
+            .root()
+            .func_wrap::<(), (), _>("sleep", move |_, ()| {
+                let mut store = Store::new(());
+                let instance = Linker::new().instantiate(&mut store, &inner)?;
+                let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;
+                spin.call(&mut store, ())
+            })
+            .unwrap();
+        linker.define_unknown_imports_as_traps(&outer).unwrap();
+        let mut store = Store::new(());
+        let instance = linker.instantiate(&mut store, &outer).unwrap();
+        let call = instance
+            .get_typed_func::<(), ()>(&mut store, "sleep")
+            .unwrap();
+        let used = stopped(&mut store, by, |store| call.call(store, ()));
+        check("nested", by, &used);
+    }
+}
+
+/// Many stores need no more threads than one.
+#[test]
+fn deadlines_share_one_thread() {
+    let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    let mut first = Store::new(());
+    first.set_timeout(Duration::from_secs(3600)).unwrap();
+    let before = threads();
+    let mut stores: Vec<Store<()>> = (0..1000).map(|_| Store::new(())).collect();
+    for (index, store) in stores.iter_mut().enumerate() {
+        store
+            .set_timeout(Duration::from_millis(index as u64))
+            .unwrap();
+        store.set_timeout(Duration::from_secs(10)).unwrap();
+    }
+    assert_eq!(threads(), before);
+    drop(stores);
+}
+
+/// A guest that runs in a process while it forks runs in the child too, and is stopped there.
+#[test]
+fn forks_have_timers_of_their_own() {
+    let component = component("loops");
+    let host = self::component("host");
+    for by in WAYS {
+        let mut linker = Linker::<()>::new();
+        let spinning = component.clone();
+        linker
+            .root()
+            .func_wrap::<(), (), _>("sleep", move |_, ()| {
+                // SAFETY: the child is this thread alone, and uses what the runtime sets up again.
+                match unsafe { libc::fork() } {
+                    0 => {
+                        let status = child(&spinning);
+                        // SAFETY: nothing of the test's may run twice.
+                        unsafe { libc::_exit(status) }
+                    }
+                    child => {
+                        assert!(child > 0);
+                        assert_eq!(status_of(child), Some(0), "a call inside of the child's");
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        linker
+            .root()
+            .func_wrap::<(), (), _>("blind", move |mut caller, ()| {
+                if IS_CHILD.get() {
+                    std::thread::sleep(Duration::from_millis(1));
+                    return Ok(());
+                }
+                // SAFETY: as above; the guest goes on in the child.
+                match unsafe { libc::fork() } {
+                    0 => {
+                        IS_CHILD.set(true);
+                        let handle = HANDLE.lock().unwrap().clone().unwrap();
+                        match by {
+                            By::Interrupt => drop(later(move || assert!(handle.interrupt()))),
+                            By::LateDeadline => drop(later(move || {
+                                handle.set_deadline(Some(Instant::now())).unwrap();
+                            })),
+                            By::Deadline => {}
+                        }
+                    }
+                    child => {
+                        assert_eq!(status_of(child), Some(0), "{by:?}: the call goes on");
+                        caller.set_deadline(Some(Instant::now()))?;
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        linker.define_unknown_imports_as_traps(&host).unwrap();
+        let mut store = Store::new(());
+        let instance = linker.instantiate(&mut store, &host).unwrap();
+        let sleep = instance
+            .get_typed_func::<(), ()>(&mut store, "sleep")
+            .unwrap();
+        sleep.call(&mut store, ()).unwrap();
+        let blind = instance
+            .get_typed_func::<(), ()>(&mut store, "blind")
+            .unwrap();
+        *HANDLE.lock().unwrap() = Some(store.interrupt_handle().unwrap());
+        if matches!(by, By::Deadline) {
+            store.set_timeout(RUN).unwrap();
+        }
+        let result = blind.call(&mut store, ());
+        if IS_CHILD.get() {
+            // SAFETY: as above.
+            unsafe { libc::_exit(i32::from(result.is_ok())) }
+        }
+        result.unwrap_err();
+    }
+}
+
+thread_local! {
+    static IS_CHILD: Cell<bool> = const { Cell::new(false) };
+}
+static HANDLE: Mutex<Option<InterruptHandle>> = Mutex::new(None);
+
+/// What the child does: calls that are stopped each way.
+fn child(component: &Component) -> i32 {
+    for by in WAYS {
+        let mut store = Store::new(());
+        let Ok(instance) = Linker::new().instantiate(&mut store, component) else {
+            return 1;
+        };
+        let Ok(spin) = instance.get_typed_func::<(), ()>(&mut store, "spin") else {
+            return 2;
+        };
+        let used = stopped(&mut store, by, |store| spin.call(store, ()));
+        if used.took > SOON {
+            return 3;
+        }
+    }
+    0
+}
+
+/// The exit status of a child; `None` if it does not end in time, and is killed.
+fn status_of(child: libc::pid_t) -> Option<i32> {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(20) {
+        let mut status = 0;
+        // SAFETY: the child's number; the call writes the status.
+        if unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } == child {
+            return libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    // SAFETY: the child's number.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+    None
+}
+
+/// Runs the command line on a call that does not end, with standard streams that are not used.
+fn run(name: &str, call: &str) -> (Duration, Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trampette"));
+    command.args([
+        "run",
+        "--timeout",
+        "300ms",
+        "--invoke",
+        &format!("{call}()"),
+    ]);
+    command.arg(path(name));
+    let streams = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let started = Instant::now();
+    let mut child = streams.spawn().unwrap();
+    // Open, and silent.
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    let mut stderr = child.stderr.take().unwrap();
+    let mut message = String::new();
+    std::io::Read::read_to_string(&mut stderr, &mut message).unwrap();
+    let status = child.wait().unwrap();
+    drop((stdin, stdout));
+    (started.elapsed(), status.code(), message)
+}
+
+#[test]
+fn run_stops_when_the_time_is_over() {
+    let cases = [
+        ("wasi", "sleep"),
+        ("wasi", "poll"),
+        ("wasi", "poll-stdin"),
+        ("wasi", "read-stdin"),
+        ("wasi", "write-stdout"),
+        ("atomic", "wait32"),
+        ("loops", "spin"),
+        ("loops", "throw-and-collect"),
+        ("loops", "texts-utf8-utf16"),
+        ("loops", "lists-of-options"),
+    ];
+    for (name, call) in cases {
+        let (took, status, message) = run(name, call);
+        println!("{call}: {took:?}");
+        assert_eq!(status, Some(124), "{call}: {message}");
+        assert!(
+            message.starts_with("error: timed out after 300 ms\n"),
+            "{call}: {message}"
+        );
+        // Compiling takes its time, too.
+        assert!(took < Duration::from_secs(10), "{call}: {took:?}");
+    }
+}
