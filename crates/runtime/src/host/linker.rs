@@ -560,7 +560,8 @@ mod tests {
             .unwrap()
             .func_new("unrelated", |_, _, _| Ok(()))
             .unwrap();
-        linker.define_unknown(&metadata(), "").unwrap();
+        let metadata = metadata();
+        linker.define_unknown(&metadata, "", undefined).unwrap();
         assert_eq!(error(&linker), "matched");
         let Some(Definition::Instance(stdout)) = &linker.root.get("wasi:cli/stdout@0.2.0") else {
             panic!("an instance")
