@@ -92,8 +92,8 @@ impl GuestArguments {
     }
 }
 
-/// Runs a component: its `wasi:cli/run`, or what `--invoke` says; of a core module on its own, which
-/// is given WASI preview 1, its `_start`, or an export that `--invoke` names, with numbers as
+/// Runs a component: its `wasi:cli/run`, or what `--invoke` says; of a core module on its own,
+/// which is given WASI preview 1, its `_start`, or an export that `--invoke` names, with numbers as
 /// arguments. Gives the process's exit code; what went wrong in the guest is on standard error.
 ///
 /// # Errors

@@ -91,30 +91,29 @@ impl cli::terminal_output::HostTerminalOutput for WasiCtx {
 
 impl cli::terminal_stdin::Host for WasiCtx {
     fn get_terminal_stdin(&mut self) -> Result<Option<Resource<TerminalInput>>> {
-        self.terminal(self.stdin.is_terminal(), TerminalInput)
+        let terminal = self.stdin.is_terminal().then_some(TerminalInput);
+        self.terminal(terminal)
     }
 }
 
 impl cli::terminal_stdout::Host for WasiCtx {
     fn get_terminal_stdout(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
-        self.terminal(self.stdout.is_terminal(), TerminalOutput)
+        let terminal = self.stdout.is_terminal().then_some(TerminalOutput);
+        self.terminal(terminal)
     }
 }
 
 impl cli::terminal_stderr::Host for WasiCtx {
     fn get_terminal_stderr(&mut self) -> Result<Option<Resource<TerminalOutput>>> {
-        self.terminal(self.stderr.is_terminal(), TerminalOutput)
+        let terminal = self.stderr.is_terminal().then_some(TerminalOutput);
+        self.terminal(terminal)
     }
 }
 
 impl WasiCtx {
-    /// A terminal, if the guest's stream is one.
-    fn terminal<R: Send + 'static>(
-        &mut self,
-        is_terminal: bool,
-        terminal: R,
-    ) -> Result<Option<Resource<R>>> {
-        let terminal = is_terminal.then(|| self.table.push(terminal));
+    /// A handle of a terminal, if the guest's stream is one.
+    fn terminal<R: Send + 'static>(&mut self, terminal: Option<R>) -> Result<Option<Resource<R>>> {
+        let terminal = terminal.map(|terminal| self.table.push(terminal));
         Ok(terminal.transpose()?)
     }
 }

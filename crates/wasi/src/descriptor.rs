@@ -1,5 +1,5 @@
-//! Descriptors: open files and directories, as both versions of WASI use them. What can be done with
-//! paths below a directory is in `paths.rs`.
+//! Descriptors: open files and directories, as both versions of WASI use them. What can be done
+//! with paths below a directory is in `paths.rs`.
 
 use crate::bindings::wasi::clocks::wall_clock::Datetime;
 use crate::bindings::wasi::filesystem::types::{

@@ -1,22 +1,48 @@
-//! WASI 0.2 for hosts of `trampette-runtime`: the imports of the `wasi:cli/command` world; sockets
-//! are refused.
+//! WASI for hosts of `trampette-runtime`: of version 0.2 the imports of the world
+//! `wasi:cli/command`, for components; preview 1 ([`p1`]) for core modules. Sockets are refused.
 //!
-//! The interfaces and their types are those of `wit/`, by way of `bindgen!` (`bindings.rs`); a host
-//! serves components that import any 0.2 version of them.
+//! [`WasiCtxBuilder`] decides what a guest sees, [`WasiView`] says where a store keeps it;
+//! [`add_to_linker`] registers every interface of 0.2, and [`p1::add_to_host`] every function of
+//! preview 1. All calls are synchronous: what blocks, blocks the thread that runs the guest, until
+//! the call is interrupted or its deadline passes.
 //!
-//! [`WasiCtxBuilder`] decides what a guest sees, [`WasiView`] says where a store keeps it, and
-//! [`add_to_linker`] registers every interface. All calls are synchronous: what blocks, blocks the
-//! thread that runs the guest, until the call is interrupted or its deadline passes.
+//! ```no_run
+//! use trampette_runtime::{Component, Linker, Store};
+//! use trampette_wasi::{Output, WasiCtx, WasiCtxBuilder};
 //!
-//! | file | interfaces |
+//! # fn main() -> anyhow::Result<()> {
+//! let component = Component::from_file("command.elf")?;
+//! let mut linker = Linker::<WasiCtx>::new();
+//! trampette_wasi::add_to_linker(&mut linker)?;
+//! // Whatever the guest prints, up to a mebibyte.
+//! let (output, captured) = Output::captured(1 << 20);
+//! let wasi = WasiCtxBuilder::new().arg("command").stdout(output).build();
+//! let mut store = Store::new(wasi);
+//! let instance = linker.instantiate(&mut store, &component)?;
+//! let path = ["wasi:cli/run@0.2.0", "run"];
+//! let run = instance.get_typed_func::<(), Result<(), ()>>(&mut store, path)?;
+//! let succeeded = run.call(&mut store, ())?.is_ok();
+//! println!("{succeeded}: {}", String::from_utf8_lossy(&captured.contents()));
+//! # Ok(()) }
+//! ```
+//!
+//! The interfaces of 0.2 and their types are those of `wit/`, by way of `bindgen!` (`bindings.rs`);
+//! a host serves components that import any 0.2 version of them.
+//!
+//! | file | subject |
 //! | --- | --- |
+//! | `context.rs` | what a guest sees |
+//! | `stdio.rs`, `streams.rs` | standard streams; streams of them and of files |
+//! | `descriptor.rs`, `paths.rs`, `directory.rs` | files and directories, confined by `cap-std` |
+//! | `budget.rs` | how many file descriptors of the host's a guest holds |
+//! | `wait.rs` | the one place where a host function blocks |
 //! | `cli.rs` | `wasi:cli` |
 //! | `io.rs` | `wasi:io` (errors, poll, streams) |
 //! | `clocks.rs` | `wasi:clocks` |
 //! | `random.rs` | `wasi:random` |
 //! | `sockets.rs` | `wasi:sockets`, every use of which fails |
-//! | `filesystem.rs`, `descriptor.rs` | `wasi:filesystem`, confined by `cap-std` |
-//! | `wait.rs` | whatever waits |
+//! | `filesystem.rs`, `error_code.rs` | `wasi:filesystem` |
+//! | `p1` | preview 1 |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
@@ -28,6 +54,8 @@ mod context;
 mod descriptor;
 mod directory;
 mod error_code;
+#[cfg(test)]
+mod extremes;
 mod filesystem;
 mod io;
 pub mod p1;
@@ -54,7 +82,16 @@ pub use streams::{InputStream, OutputStream};
 use anyhow::Result;
 use trampette_runtime::Linker;
 
-/// Registers every interface.
+/// Registers every interface of WASI 0.2.
+///
+/// ```
+/// use trampette_runtime::Linker;
+/// use trampette_wasi::WasiCtx;
+///
+/// let mut linker = Linker::<WasiCtx>::new();
+/// trampette_wasi::add_to_linker(&mut linker)?;
+/// # anyhow::Ok(())
+/// ```
 ///
 /// # Errors
 /// If one is registered already.

@@ -60,7 +60,7 @@ mod process;
 use crate::context::WasiView;
 use abi::Version;
 use guest::{Args, Failure, Guest};
-use trampette_runtime::{Caller, CoreFuncType, CoreHost, CoreVal, CoreValueType};
+use trampette_runtime::{Caller, CoreFuncType, CoreHost, CoreVal, CoreValueType, Trap};
 
 /// The names that modules import the functions from.
 pub const MODULES: [&str; 2] = [
@@ -95,6 +95,8 @@ pub fn add_to_host<T: WasiView>(host: &mut CoreHost<T>) {
                 let errno = match call(&mut guest, &mut Args::new(args)) {
                     Ok(()) => 0,
                     Err(Failure::Errno(errno)) => errno.number(),
+                    // Whoever ended the wait says so itself.
+                    Err(Failure::Trap(error)) if error.is::<Trap>() => return Err(error),
                     Err(Failure::Trap(error)) => {
                         return Err(error.context(format!("in a call of `{name}`")));
                     }

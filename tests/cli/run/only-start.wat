@@ -1,0 +1,3 @@
+;; RUN: run %
+;; A command needs no WASI.
+(module (func (export "_start")))
