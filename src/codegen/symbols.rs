@@ -7,10 +7,14 @@ use cranelift_frontend::FunctionBuilder;
 use trampette_artifact::builtin::{Builtin, Scalar};
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
 
-fn external_name(func: &mut ir::Function, key: SymbolKey) -> ir::ExternalName {
+/// The name of a function or data, and whether `func` has not used it before: then there is nothing
+/// of that name to look for.
+fn external_name(func: &mut ir::Function, key: SymbolKey) -> (ir::ExternalName, bool) {
     let (namespace, index) = key.encode();
+    let before = func.params.user_named_funcs().len();
     let name = func.declare_imported_user_function(ir::UserExternalName { namespace, index });
-    ir::ExternalName::user(name)
+    let is_new = func.params.user_named_funcs().len() > before;
+    (ir::ExternalName::user(name), is_new)
 }
 
 /// Makes `key` callable from `func`; once, however often it is asked for.
@@ -19,14 +23,12 @@ pub(crate) fn declare_function(
     key: FuncKey,
     signature: ir::Signature,
 ) -> ir::FuncRef {
-    let name = external_name(func, key.into());
-    let known = func
-        .dfg
-        .ext_funcs
-        .iter()
-        .find(|(_, callee)| callee.name == name);
-    if let Some((callee, _)) = known {
-        return callee;
+    let (name, is_new) = external_name(func, key.into());
+    if !is_new {
+        let mut callees = func.dfg.ext_funcs.iter();
+        if let Some((callee, _)) = callees.find(|(_, callee)| callee.name == name) {
+            return callee;
+        }
     }
     let signature = func.import_signature(signature);
     func.import_function(ir::ExtFuncData {
@@ -39,11 +41,14 @@ pub(crate) fn declare_function(
 
 /// The address of data, by a PC-relative `lea`.
 pub(crate) fn data_address(builder: &mut FunctionBuilder<'_>, key: DataKey) -> ir::Value {
-    let name = external_name(builder.func, key.into());
+    let (name, is_new) = external_name(builder.func, key.into());
     // One global value a name, so that Cranelift sees equal addresses.
-    let known = builder.func.global_values.iter().find(|(_, data)| {
-        matches!(data, ir::GlobalValueData::Symbol { name: other, .. } if *other == name)
-    });
+    let is_it = |data: &ir::GlobalValueData| matches!(data, ir::GlobalValueData::Symbol { name: other, .. } if *other == name);
+    let mut known = builder.func.global_values.iter();
+    let known = match is_new {
+        true => None,
+        false => known.find(|(_, data)| is_it(data)),
+    };
     let global = match known {
         Some((global, _)) => global,
         None => builder

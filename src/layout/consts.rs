@@ -5,10 +5,10 @@
 //! what depends on a global whose value the host supplies is evaluated at start-up.
 
 use super::functions::{id_at, index_of, reference_bits, reference_from_bits};
-use super::{ConstOperand, ConstOperator, ConstValue, Layout};
+use super::{ConstOperand, ConstOperator, ConstStep, ConstValue, Layout};
 use crate::program::module::{ElementItems, ElementSegment, Module, SegmentMode};
 use crate::program::{CoreFunc, CoreItem, Program, Step, unit_of};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use indexmap::IndexSet;
 use trampette_artifact::ids::*;
 use wasmparser::{ConstExpr, Operator};
@@ -220,7 +220,8 @@ impl Evaluator<'_> {
     }
 
     fn value(&mut self, expr: &ConstExpr<'_>) -> Result<ConstOperand> {
-        let mut stack = Vec::with_capacity(2);
+        let mut steps = Vec::with_capacity(2);
+        let mut height = 0_usize;
         let mut operators = expr.get_operators_reader();
         loop {
             let (operator, offset) = operators.read_with_offset()?;
@@ -241,36 +242,42 @@ impl Evaluator<'_> {
                     let (id, value) = global.with_context(|| {
                         format!("global {global_index} has no value yet at byte offset {offset:#x}")
                     })?;
-                    stack.push(match value {
-                        ConstOperand::Value(value) => ConstOperand::Value(*value),
-                        _ => ConstOperand::Global(id),
+                    steps.push(match value {
+                        ConstOperand::Value(value) => ConstStep::Value(*value),
+                        _ => ConstStep::Global(id),
                     });
+                    height += 1;
                     continue;
                 }
                 other => {
-                    let (Some(right), Some(left)) = (stack.pop(), stack.pop()) else {
-                        bail!("an operand is missing at byte offset {offset:#x}");
-                    };
-                    stack.push(binary(&other, left, right).with_context(|| {
+                    ensure!(
+                        height >= 2,
+                        "an operand is missing at byte offset {offset:#x}"
+                    );
+                    height -= 1;
+                    apply(&other, &mut steps).with_context(|| {
                         format!(
                             "{other:?} is not supported in constant expressions, \
                              at byte offset {offset:#x}"
                         )
-                    })?);
+                    })?;
                     continue;
                 }
             };
-            stack.push(ConstOperand::Value(value));
+            steps.push(ConstStep::Value(value));
+            height += 1;
         }
-        stack.pop().context("a constant expression is empty")
+        Ok(match steps[..] {
+            [] => bail!("a constant expression is empty"),
+            [ConstStep::Value(value)] => ConstOperand::Value(value),
+            [ConstStep::Global(id)] => ConstOperand::Global(id),
+            _ => ConstOperand::Expression(steps.into()),
+        })
     }
 }
 
-fn binary(
-    operator: &Operator<'_>,
-    left: ConstOperand,
-    right: ConstOperand,
-) -> Option<ConstOperand> {
+/// Appends an operator, or replaces its operands if both are known: then they are the last steps.
+fn apply(operator: &Operator<'_>, steps: &mut Vec<ConstStep>) -> Option<()> {
     use ConstValue::{I32, I64};
     let operator = match operator {
         Operator::I32Add | Operator::I64Add => ConstOperator::Add,
@@ -278,10 +285,11 @@ fn binary(
         Operator::I32Mul | Operator::I64Mul => ConstOperator::Mul,
         _ => return None,
     };
-    let (Some(a), Some(b)) = (left.value(), right.value()) else {
-        return Some(ConstOperand::Binary(operator, Box::new((left, right))));
+    let [.., ConstStep::Value(a), ConstStep::Value(b)] = steps[..] else {
+        steps.push(ConstStep::Operator(operator));
+        return Some(());
     };
-    Some(ConstOperand::Value(match (operator, a, b) {
+    let value = match (operator, a, b) {
         (ConstOperator::Add, I32(a), I32(b)) => I32(a.wrapping_add(b)),
         (ConstOperator::Sub, I32(a), I32(b)) => I32(a.wrapping_sub(b)),
         (ConstOperator::Mul, I32(a), I32(b)) => I32(a.wrapping_mul(b)),
@@ -289,5 +297,8 @@ fn binary(
         (ConstOperator::Sub, I64(a), I64(b)) => I64(a.wrapping_sub(b)),
         (ConstOperator::Mul, I64(a), I64(b)) => I64(a.wrapping_mul(b)),
         _ => return None,
-    }))
+    };
+    steps.truncate(steps.len() - 2);
+    steps.push(ConstStep::Value(value));
+    Some(())
 }

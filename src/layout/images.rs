@@ -5,6 +5,7 @@
 //! [`CONTEXT_ALIGNMENT`], so that a lonely byte costs a whole extent: when the extents would be out
 //! of proportion to the data, the sparsest are copied at start-up instead.
 
+use super::instantiate::Run;
 use super::{ConstOperand, ConstValue, Layout};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -220,15 +221,22 @@ fn move_sparse_groups(layout: &mut Layout) {
         let width = layout.memories[memory].width;
         let pieces: Pieces = slab.image.drain(group.pieces).collect();
         for (offset, bytes) in pieces.into_iter().rev() {
-            let offset = match width {
+            let value = match width {
                 PointerWidth::P32 => ConstValue::I32(offset as u32 as i32),
                 PointerWidth::P64 => ConstValue::I64(offset),
             };
-            let copy = layout.copy_data(bytes, memory, ConstOperand::Value(offset));
-            copies.push(copy);
+            copies.push((memory, offset as u64, ConstOperand::Value(value), bytes));
         }
     }
-    layout.startup[0].splice(0..0, copies);
+    let mut actions = Vec::new();
+    for copies in copies.chunk_by(|a, b| a.0 == b.0) {
+        let mut run = Run::default();
+        for (memory, offset, value, bytes) in copies {
+            run.push(*memory, Some(*offset), value.clone(), bytes);
+        }
+        layout.copy_run(run, &mut actions);
+    }
+    layout.startup[0].splice(0..0, actions);
 }
 
 #[cfg(test)]

@@ -185,6 +185,7 @@ impl<'a> Instantiation<'_, 'a> {
         id: CoreInstanceId,
         values: &UnitConstants,
     ) -> Result<ControlFlow<()>> {
+        let mut run = Run::default();
         for (index, segment) in module.elements.iter().enumerate() {
             let SegmentMode::Active { index: table, .. } = segment.mode else {
                 continue;
@@ -193,17 +194,15 @@ impl<'a> Instantiation<'_, 'a> {
             let items = &values.elements[index];
             let (value, offset) = segment_offset(values.element_offsets[index].as_ref())?;
             let (Some(offset), false) = (offset, self.table_seen[table_id]) else {
-                let segment = self.layout.element_segments.push(items.clone());
-                self.action(StartupAction::CopyElements {
-                    segment,
-                    length: items.len() as u64,
-                    table: table_id,
-                    offset: value,
-                });
+                if !run.takes(table_id, offset) {
+                    self.copy_elements(std::mem::take(&mut run));
+                }
+                run.push(table_id, offset, value, &items[..]);
                 continue;
             };
             let table = &self.layout.tables[table_id];
             if !fits(offset, items.len(), table.minimum) {
+                self.copy_elements(run);
                 return Ok(self.trap(TrapCode::TableAccessOutOfBounds));
             }
             if self.layout.facts.tables[table_id].is_constant() {
@@ -219,7 +218,37 @@ impl<'a> Instantiation<'_, 'a> {
                 ),
             });
         }
+        self.copy_elements(run);
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn copy_elements(&mut self, run: Run<'_, TableId, Option<FunctionId>>) {
+        if let Some(count) = run.is_many() {
+            let table = run.target.expect("a run of segments has a target");
+            let bits = |id: &Option<FunctionId>| reference_bits(*id).to_le_bytes();
+            let segment = self.layout.data_segments.push(run.packed(bits));
+            self.action(StartupAction::CopyManyElements {
+                segment,
+                count,
+                table,
+            });
+            return;
+        }
+        for (table, offset, items) in run.segments {
+            let segment = self.layout.element_segments.push(items.to_vec());
+            self.action(StartupAction::CopyElements {
+                segment,
+                length: items.len() as u64,
+                table,
+                offset,
+            });
+        }
+    }
+
+    fn copy_data(&mut self, run: Run<'_, MemoryId, u8>) {
+        let mut actions = std::mem::take(&mut self.layout.startup[self.step]);
+        self.layout.copy_run(run, &mut actions);
+        self.layout.startup[self.step] = actions;
     }
 
     fn data(
@@ -228,6 +257,7 @@ impl<'a> Instantiation<'_, 'a> {
         id: CoreInstanceId,
         values: &UnitConstants,
     ) -> Result<ControlFlow<()>> {
+        let mut run = Run::default();
         for (index, segment) in module.data.iter().enumerate() {
             let SegmentMode::Active { index: memory, .. } = segment.mode else {
                 continue;
@@ -237,15 +267,17 @@ impl<'a> Instantiation<'_, 'a> {
             let place = self.layout.memories[memory_id].place;
             let seen = self.memory_seen[memory_id];
             let (MemoryPlace::Slab(slab), Some(offset), false) = (place, offset, seen) else {
-                let bytes = segment.bytes.to_vec();
-                let action = self.layout.copy_data(bytes, memory_id, value);
-                self.action(action);
+                if !run.takes(memory_id, offset) {
+                    self.copy_data(std::mem::take(&mut run));
+                }
+                run.push(memory_id, offset, value, segment.bytes);
                 continue;
             };
             let memory = &self.layout.memories[memory_id];
             // The minimum was checked against the reservation.
             let length = memory.minimum << memory.page_size_log2;
             if !fits(offset, segment.bytes.len(), length) {
+                self.copy_data(run);
                 return Ok(self.trap(TrapCode::MemoryOutOfBounds));
             }
             self.writes[slab].push(Write {
@@ -253,6 +285,7 @@ impl<'a> Instantiation<'_, 'a> {
                 bytes: Cow::Borrowed(segment.bytes),
             });
         }
+        self.copy_data(run);
         Ok(ControlFlow::Continue(()))
     }
 
@@ -266,21 +299,90 @@ impl<'a> Instantiation<'_, 'a> {
     }
 }
 
-impl Layout {
-    /// The action that copies `bytes`, which become a run-time segment, into a memory.
-    pub(super) fn copy_data(
+/// From so many segments on, one action in a loop copies them: code for each takes more.
+const MANY: usize = 64;
+
+/// Segments that are copied to one place after the other when the component is instantiated; all to
+/// the same memory or table at known offsets, or a single one.
+pub(super) struct Run<'s, I, T> {
+    target: Option<I>,
+    offsets: Vec<u64>,
+    segments: Vec<(I, ConstOperand, &'s [T])>,
+}
+
+impl<I, T> Default for Run<'_, I, T> {
+    fn default() -> Self {
+        Run {
+            target: None,
+            offsets: Vec::new(),
+            segments: Vec::new(),
+        }
+    }
+}
+
+impl<'s, I: Copy + PartialEq, T> Run<'s, I, T> {
+    /// Whether one more belongs to it.
+    fn takes(&self, target: I, offset: Option<u64>) -> bool {
+        let all_known = self.offsets.len() == self.segments.len();
+        self.segments.is_empty() || all_known && offset.is_some() && self.target == Some(target)
+    }
+
+    /// One more.
+    pub(super) fn push(
         &mut self,
-        bytes: Vec<u8>,
-        memory: MemoryId,
-        offset: ConstOperand,
-    ) -> StartupAction {
-        let length = bytes.len() as u64;
-        let segment = self.data_segments.push(bytes);
-        StartupAction::CopyData {
-            segment,
-            length,
-            memory,
-            offset,
+        target: I,
+        offset: Option<u64>,
+        value: ConstOperand,
+        content: &'s [T],
+    ) {
+        self.target = Some(target);
+        self.offsets.extend(offset);
+        self.segments.push((target, value, content));
+    }
+
+    /// How many there are, if they are many.
+    fn is_many(&self) -> Option<u64> {
+        (self.segments.len() >= MANY).then_some(self.segments.len() as u64)
+    }
+
+    /// Offsets and lengths, then the contents.
+    fn packed<const N: usize>(&self, bytes: impl Fn(&T) -> [u8; N]) -> Vec<u8> {
+        let mut packed = Vec::new();
+        for (offset, (.., content)) in self.offsets.iter().zip(&self.segments) {
+            packed.extend(offset.to_le_bytes());
+            packed.extend((content.len() as u64).to_le_bytes());
+        }
+        let contents = self.segments.iter().flat_map(|(.., content)| *content);
+        packed.extend(contents.flat_map(bytes));
+        packed
+    }
+}
+
+impl Layout {
+    /// Adds the actions that copy data into memories; the bytes become run-time segments.
+    pub(super) fn copy_run(
+        &mut self,
+        run: Run<'_, MemoryId, u8>,
+        actions: &mut Vec<StartupAction>,
+    ) {
+        if let Some(count) = run.is_many() {
+            let memory = run.target.expect("a run of segments has a target");
+            let segment = self.data_segments.push(run.packed(|byte| [*byte]));
+            actions.push(StartupAction::CopyManyData {
+                segment,
+                count,
+                memory,
+            });
+            return;
+        }
+        for (memory, offset, bytes) in run.segments {
+            let segment = self.data_segments.push(bytes.to_vec());
+            actions.push(StartupAction::CopyData {
+                segment,
+                length: bytes.len() as u64,
+                memory,
+                offset,
+            });
         }
     }
 }

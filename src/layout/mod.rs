@@ -198,6 +198,25 @@ pub(crate) enum StartupAction {
         /// Where to.
         offset: ConstOperand,
     },
+    /// Copy many data segments into a memory as [`StartupAction::CopyData`] does each, in a loop.
+    CopyManyData {
+        /// For each its offset and its length, as 64-bit numbers; then the bytes of all.
+        segment: DataSegmentId,
+        /// How many.
+        count: u64,
+        /// The memory.
+        memory: MemoryId,
+    },
+    /// Copy many element segments into a table as [`StartupAction::CopyElements`] does each.
+    CopyManyElements {
+        /// For each its offset and its length in entries, as 64-bit numbers; then the entries of
+        /// all.
+        segment: DataSegmentId,
+        /// How many.
+        count: u64,
+        /// The table.
+        table: TableId,
+    },
     /// Write a global whose initial value depends on a global that code may have changed.
     InitGlobal {
         /// The global.
@@ -232,8 +251,20 @@ pub(crate) enum ConstOperand {
     Value(ConstValue),
     /// The current value of a global.
     Global(GlobalId),
-    /// Sum, difference or product (`extended-const`) of two operands of equal type.
-    Binary(ConstOperator, Box<(ConstOperand, ConstOperand)>),
+    /// What these steps leave on a stack (`extended-const`): a list, so that no expression is too
+    /// deep for it.
+    Expression(Box<[ConstStep]>),
+}
+
+/// A step of an extended constant expression.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum ConstStep {
+    /// Pushes what is known when compiling.
+    Value(ConstValue),
+    /// Pushes the current value of a global.
+    Global(GlobalId),
+    /// Replaces the two topmost operands, which are of equal type.
+    Operator(ConstOperator),
 }
 
 /// An operator of an extended constant expression.
@@ -316,7 +347,11 @@ impl Layout {
         let in_slab = |global: &GlobalPlace| matches!(global, GlobalPlace::Context { slab: place, .. } if *place == slab);
         let has_place = |table: &Table| table.slab == slab && table.capacity > 0;
         let memory = self.slabs[slab].memory;
-        let is_copied_to = |action: &StartupAction| matches!(action, StartupAction::CopyData { memory: target, .. } if memory == Some(*target));
+        let is_copied_to = |action: &StartupAction| match action {
+            StartupAction::CopyData { memory: target, .. }
+            | StartupAction::CopyManyData { memory: target, .. } => memory == Some(*target),
+            _ => false,
+        };
         let changes = memory.is_some_and(|memory| {
             let facts = self.facts.memories[memory];
             facts.written || facts.grows

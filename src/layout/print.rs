@@ -174,6 +174,12 @@ fn action_text(program: &Program<'_>, action: &StartupAction) -> String {
             table,
             offset,
         } => format!("copy {length} entries of {segment} to {table} at {offset:?}"),
+        StartupAction::CopyManyData { count, memory, .. } => {
+            format!("copy {count} data segments to {memory}")
+        }
+        StartupAction::CopyManyElements { count, table, .. } => {
+            format!("copy {count} element segments to {table}")
+        }
         StartupAction::InitGlobal { global, value } => format!("set {global} to {value:?}"),
         StartupAction::Call(func) => format!("call {}", function_text(program, *func)),
         StartupAction::Trap(code) => format!("trap: {}", code.text(0)),

@@ -4,17 +4,22 @@
 use super::entry::body_signature;
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Region, Session};
-use crate::layout::{ConstOperand, ConstOperator, ConstValue, GlobalPlace, StartupAction};
+use crate::layout::{
+    ConstOperand, ConstOperator, ConstStep, ConstValue, GlobalPlace, StartupAction,
+};
 use crate::program::module::CoreSignature;
 use crate::program::{CoreFunc, Program};
 use anyhow::{Context, Result, ensure};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
-use cranelift_codegen::ir::{self, InstBuilder, Value, types};
+use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
 use trampette_artifact::builtin::Builtin;
-use trampette_artifact::ids::{GlobalId, TableId};
+use trampette_artifact::ids::{DataSegmentId, GlobalId, TableId};
 use trampette_artifact::key::{Abi, DataKey, FuncKey};
 use trampette_artifact::trap::TrapCode;
+
+/// Bytes of a table's entry.
+const ENTRY_SIZE: u64 = 4;
 
 /// The body of start-up step `step`: a wasm-call function that takes the context of slab 0.
 ///
@@ -54,6 +59,26 @@ fn carry_out(e: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
             let destination = e.builder.ins().iadd(base, offset);
             copy(e, destination, DataKey::DataSegment(*segment), *length);
         }
+        StartupAction::CopyManyData {
+            segment,
+            count,
+            memory,
+        } => {
+            let limit = e.memory_length(*memory);
+            let base = e.memory_base(*memory);
+            let target = (base, limit, TrapCode::MemoryOutOfBounds);
+            copy_many(e, *segment, *count, 1, target);
+        }
+        StartupAction::CopyManyElements {
+            segment,
+            count,
+            table,
+        } => {
+            let limit = table_length(e, *table);
+            let base = table_base(e, *table);
+            let target = (base, limit, TrapCode::TableAccessOutOfBounds);
+            copy_many(e, *segment, *count, ENTRY_SIZE, target);
+        }
         StartupAction::CopyElements {
             segment,
             length,
@@ -64,15 +89,12 @@ fn carry_out(e: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
             let limit = table_length(e, *table);
             let code = TrapCode::TableAccessOutOfBounds;
             check_bounds(e, offset, *length, limit, code);
-            let place = &e.session.layout.tables[*table];
-            let context = e.slab_context(place.slab);
-            let entries = e.i64(place.offset.into());
-            let base = e.builder.ins().iadd(context, entries);
-            let entry_size = e.i64(4);
+            let base = table_base(e, *table);
+            let entry_size = e.size(ENTRY_SIZE);
             let bytes = e.builder.ins().imul(offset, entry_size);
             let destination = e.builder.ins().iadd(base, bytes);
             let key = DataKey::ElementSegment(*segment);
-            copy(e, destination, key, *length * 4);
+            copy(e, destination, key, *length * ENTRY_SIZE);
         }
         StartupAction::InitGlobal { global, value } => {
             let value = evaluate(e, value);
@@ -104,8 +126,19 @@ fn start_signature(program: &Program<'_>, func: CoreFunc) -> Result<CoreSignatur
 
 /// Raises `code` unless `offset + length <= limit`.
 fn check_bounds(e: &mut Emitter<'_, '_>, offset: Value, length: u64, limit: Value, code: TrapCode) {
-    // No segment is longer than the component, so that only a 64-bit offset makes the sum wrap.
     let length = e.i64(length as i64);
+    raise_if_outside(e, offset, length, limit, code);
+}
+
+/// [`check_bounds`] of a length that is in a value.
+fn raise_if_outside(
+    e: &mut Emitter<'_, '_>,
+    offset: Value,
+    length: Value,
+    limit: Value,
+    code: TrapCode,
+) {
+    // No segment is longer than the component, so that only a 64-bit offset makes the sum wrap.
     let ins = &mut e.builder;
     let end = ins.ins().iadd(offset, length);
     let beyond = ins.ins().icmp(IntCC::UnsignedGreaterThan, end, limit);
@@ -124,6 +157,44 @@ fn copy(e: &mut Emitter<'_, '_>, destination: Value, source: DataKey, bytes: u64
     e.builtin(Builtin::MemoryMove, &[destination, source, bytes]);
 }
 
+/// Copies `count` segments, whose places, lengths and contents are in the data segment `source`, to
+/// a base address; raises unless each is within the limit. Places, lengths and the limit count
+/// units of `unit` bytes.
+fn copy_many(
+    e: &mut Emitter<'_, '_>,
+    source: DataSegmentId,
+    count: u64,
+    unit: u64,
+    (base, limit, code): (Value, Value, TrapCode),
+) {
+    let records = codegen::data_address(&mut e.builder, DataKey::DataSegment(source));
+    let size = e.size(count * 16);
+    let contents = e.builder.ins().iadd(records, size);
+    let [body, done] = std::array::from_fn(|_| e.builder.create_block());
+    let record = e.builder.append_block_param(body, types::I64);
+    let from = e.builder.append_block_param(body, types::I64);
+    let first = [records, contents].map(BlockArg::Value);
+    e.builder.ins().jump(body, &first);
+
+    e.builder.switch_to_block(body);
+    let flags = e.native_flags();
+    let offset = e.builder.ins().load(types::I64, flags, record, 0);
+    let length = e.builder.ins().load(types::I64, flags, record, 8);
+    raise_if_outside(e, offset, length, limit, code);
+    let unit = e.size(unit);
+    let bytes = e.builder.ins().imul(length, unit);
+    let distance = e.builder.ins().imul(offset, unit);
+    let to = e.builder.ins().iadd(base, distance);
+    e.builtin(Builtin::MemoryMove, &[to, from, bytes]);
+    let next_record = e.builder.ins().iadd_imm_u(record, 16);
+    let next_from = e.builder.ins().iadd(from, bytes);
+    let more = e.builder.ins().icmp(IntCC::NotEqual, next_record, contents);
+    let next = [next_record, next_from].map(BlockArg::Value);
+    e.builder.ins().brif(more, body, &next, done, &[]);
+    e.builder.seal_block(body);
+    e.start(done);
+}
+
 /// The current length of a table in entries, as `i64`.
 fn table_length(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
     let layout = e.session.layout;
@@ -132,6 +203,14 @@ fn table_length(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
         true => e.load_root(types::I64, layout.root.table(table)),
         false => e.i64(place.minimum as i64),
     }
+}
+
+/// The address of a table's entries.
+fn table_base(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
+    let place = &e.session.layout.tables[table];
+    let context = e.slab_context(place.slab);
+    let entries = e.i64(place.offset.into());
+    e.builder.ins().iadd(context, entries)
 }
 
 /// The context pointer of a global's slab and the global's displacement; none for constants.
@@ -154,24 +233,40 @@ fn evaluate_offset(e: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
 fn evaluate(e: &mut Emitter<'_, '_>, operand: &ConstOperand) -> Value {
     match operand {
         ConstOperand::Value(value) => constant(e, *value),
-        ConstOperand::Global(global) => match e.session.layout.globals[*global] {
-            GlobalPlace::Constant(value) => constant(e, value),
-            GlobalPlace::Context { slab, offset, ty } => {
-                let address = e.slab_context(slab);
-                let flags = Region::Global(*global).trusted(e.builder.func);
-                let ty = codegen::clif_type(ty);
-                e.builder.ins().load(ty, flags, address, offset.0)
+        ConstOperand::Global(global) => current_value(e, *global),
+        ConstOperand::Expression(steps) => {
+            let mut stack = Vec::new();
+            for step in steps {
+                let value = match step {
+                    ConstStep::Value(value) => constant(e, *value),
+                    ConstStep::Global(global) => current_value(e, *global),
+                    ConstStep::Operator(operator) => {
+                        let (right, left) = (stack.pop(), stack.pop());
+                        let operands = left.zip(right);
+                        let (left, right) = operands.expect("the validator has counted operands");
+                        let ins = e.builder.ins();
+                        match operator {
+                            ConstOperator::Add => ins.iadd(left, right),
+                            ConstOperator::Sub => ins.isub(left, right),
+                            ConstOperator::Mul => ins.imul(left, right),
+                        }
+                    }
+                };
+                stack.push(value);
             }
-        },
-        ConstOperand::Binary(operator, operands) => {
-            let left = evaluate(e, &operands.0);
-            let right = evaluate(e, &operands.1);
-            let ins = e.builder.ins();
-            match operator {
-                ConstOperator::Add => ins.iadd(left, right),
-                ConstOperator::Sub => ins.isub(left, right),
-                ConstOperator::Mul => ins.imul(left, right),
-            }
+            stack.pop().expect("an expression has a value")
+        }
+    }
+}
+
+fn current_value(e: &mut Emitter<'_, '_>, global: GlobalId) -> Value {
+    match e.session.layout.globals[global] {
+        GlobalPlace::Constant(value) => constant(e, value),
+        GlobalPlace::Context { slab, offset, ty } => {
+            let address = e.slab_context(slab);
+            let flags = Region::Global(global).trusted(e.builder.func);
+            let ty = codegen::clif_type(ty);
+            e.builder.ins().load(ty, flags, address, offset.0)
         }
     }
 }
@@ -197,7 +292,6 @@ mod tests {
     use crate::layout::testing::TestProgram;
     use crate::layout::{Layout, lay_out};
     use cranelift_codegen::settings::{self, Configurable};
-    use trampette_artifact::ids::DataSegmentId;
 
     fn body(test: &TestProgram, layout: &Layout) -> String {
         let mut flags = settings::builder();
@@ -276,7 +370,6 @@ mod tests {
                     (global.set 5 (ref.null func))))",
         )]);
         let mut layout = lay_out(&test.program).unwrap();
-        let global = |id: u32| ConstOperand::Global(GlobalId(id));
         let values = [
             ConstValue::I32(-1),
             ConstValue::V128([7; 16]),
@@ -291,10 +384,12 @@ mod tests {
                 value: ConstOperand::Value(value),
             });
         }
-        let mut sum = global(0);
+        let mut sum = vec![ConstStep::Global(GlobalId(0))];
         for operator in [ConstOperator::Add, ConstOperator::Sub, ConstOperator::Mul] {
-            sum = ConstOperand::Binary(operator, Box::new((sum, global(0))));
+            let operand = ConstStep::Global(GlobalId(0));
+            sum.extend([operand, ConstStep::Operator(operator)]);
         }
+        let sum = ConstOperand::Expression(sum.into());
         layout.data_segments.push(vec![1]);
         layout.root.data_segments = 1;
         layout.startup[0].push(StartupAction::CopyData {
