@@ -324,7 +324,8 @@ fn element_segment(element: wasmparser::Element<'_>) -> Result<ElementSegment<'_
 }
 
 /// Looks at the operators of all bodies: what the module does as a whole, and the calls of each
-/// body. A body that does not parse is left alone: validation will report it, with its offset.
+/// body. Validation will report a body that does not parse, with its offset; until then it may do
+/// anything.
 fn find_uses(module: &mut Module<'_>) -> Uses {
     let (tables, memories) = (module.tables.len(), module.memories.len());
     let (globals, data, elements) = (
@@ -350,8 +351,10 @@ fn find_uses(module: &mut Module<'_>) -> Uses {
         .par_chunks_mut(BODIES_PER_TASK)
         .fold(none, |mut uses, bodies| {
             for body in bodies {
-                // An error ends the look at this body only.
                 body.calls = look_at_body(&body.body, &mut uses).ok();
+                if body.calls.is_none() {
+                    uses.assume_everything();
+                }
             }
             uses
         })
@@ -359,6 +362,23 @@ fn find_uses(module: &mut Module<'_>) -> Uses {
     uses.referenced_functions.sort_unstable();
     uses.referenced_functions.dedup();
     uses
+}
+
+impl Uses {
+    /// What is not known may do whatever there is to do.
+    fn assume_everything(&mut self) {
+        let flags = [
+            &mut self.written_tables,
+            &mut self.grown_tables,
+            &mut self.read_tables,
+            &mut self.written_memories,
+            &mut self.grown_memories,
+            &mut self.written_globals,
+            &mut self.used_data,
+            &mut self.used_elements,
+        ];
+        flags.into_iter().for_each(|flags| flags.fill(true));
+    }
 }
 
 /// The calls of a body; what else it does goes to `uses`.
@@ -586,6 +606,35 @@ mod tests {
         (data $other "other")
         (export "x" (func $own_function))
         (export "m" (memory 0)))"#;
+
+    #[test]
+    fn a_body_that_does_not_parse_may_do_anything() -> Result<()> {
+        let mut bytes = wat::parse_str(
+            "(module (memory 1) (table 1 funcref) (global (mut i32) (i32.const 0))
+                (data \"x\") (elem func) (func i32.const 1 drop))",
+        )?;
+        let body = [0x41, 0x01, 0x1a];
+        let at = bytes.windows(3).position(|window| window == body);
+        // No operator has this number.
+        bytes[at.unwrap()] = 0xff;
+        let modules = parse(Box::leak(bytes.into_boxed_slice()))?;
+        let module = &modules[0];
+        let uses = &module.uses;
+        assert!(module.bodies.iter().all(|body| body.calls.is_none()));
+        for (flags, what) in [
+            (&uses.written_tables, "written tables"),
+            (&uses.grown_tables, "grown tables"),
+            (&uses.read_tables, "read tables"),
+            (&uses.written_memories, "written memories"),
+            (&uses.grown_memories, "grown memories"),
+            (&uses.written_globals, "written globals"),
+            (&uses.used_data, "data"),
+            (&uses.used_elements, "elements"),
+        ] {
+            assert_eq!(flags[..], [true], "{what}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn records_a_module() -> Result<()> {
