@@ -382,6 +382,52 @@ fn values_of_all_types_pass_between_all_widths() {
     });
 }
 
+/// What is carried by shared code, since there is so much of it, arrives all the same.
+#[test]
+fn large_types_pass_between_all_encodings_and_widths() {
+    const LEVELS: usize = 7;
+    let mut names = vec![("t0".to_string(), "(tuple u8 string)".to_string())];
+    for level in 1..=LEVELS {
+        let below = format!("$t{}", level - 1);
+        let ty = match level {
+            2 => format!("(tuple (option {below}) {below})"),
+            4 => format!("(tuple (list {below}) (result {below} (error {below})))"),
+            _ => format!("(tuple {below} {below})"),
+        };
+        names.push((format!("t{level}"), ty));
+    }
+    // Numbers tell the parts apart.
+    fn value(level: usize, next: &mut u8) -> Val {
+        let mut below = || value(level - 1, next);
+        let fields = match level {
+            0 => {
+                *next = next.wrapping_add(1);
+                let text = format!("{next} \u{e9}\u{20ac}");
+                vec![Val::U8(*next), Val::String(text)]
+            }
+            2 => vec![Val::Option(Some(Box::new(below()))), below()],
+            4 => {
+                let list = Val::List(vec![below(), below()]);
+                vec![list, Val::Result(Err(Some(Box::new(below()))))]
+            }
+            _ => vec![below(), below()],
+        };
+        Val::Tuple(fields)
+    }
+    let names: Vec<(&str, &str)> = names
+        .iter()
+        .map(|(name, ty)| (name.as_str(), ty.as_str()))
+        .collect();
+    for_all_pairs(|front, back| {
+        let ty = format!("(list $t{LEVELS})");
+        let subject = Subject::echo(front, back, &names, &ty);
+        let mut next = 0;
+        let value = Val::List(vec![value(LEVELS, &mut next), value(LEVELS, &mut next)]);
+        let found = subject.start().call_with(value.clone());
+        assert_eq!(found.unwrap(), value, "{front:?} to {back:?}");
+    });
+}
+
 #[test]
 fn fixed_lists_and_maps_pass_between_all_widths() {
     for_all_widths(|front, back| {

@@ -34,15 +34,19 @@ pub(crate) use traps::{clif_trap, trap_from_clif};
 
 use crate::layout::Layout;
 use crate::options::{Bounds, CompileOptions};
-use crate::program::Program;
 use crate::program::module::{CoreSignature, CoreType};
+use crate::program::{CanonicalOptions, Program};
 use anyhow::Result;
 use cranelift_codegen::ir::{self, AbiParam, ArgumentPurpose, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::FunctionBuilder;
+use indexmap::IndexSet;
 use std::cell::RefCell;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
+use trampette_artifact::ids::{ComponentInstanceId, ResourceId};
 use trampette_artifact::key::{FuncKey, SymbolKey};
+use trampette_artifact::types::Type;
 
 /// Everything that producers of CLIF read. Shared by all threads.
 pub(crate) struct Session<'a> {
@@ -56,6 +60,53 @@ pub(crate) struct Session<'a> {
     pub bounds: Bounds,
     /// How calls were resolved, counted while core functions are translated.
     pub calls: CallCounts,
+    /// What trampolines carry by code of its own, in the order in which they ask for it.
+    pub shared_transfers: Mutex<IndexSet<SharedTransfer>>,
+}
+
+/// A part of a large type, and how it is carried.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct SharedTransfer {
+    /// What is carried.
+    pub part: TransferPart,
+    /// The guest that it comes from; none if it is the host.
+    pub from: Option<CanonicalOptions>,
+    /// The guest that it goes to; none if it is the host.
+    pub to: Option<CanonicalOptions>,
+    /// Where it is.
+    pub source: ValuePlace,
+    /// Where it goes.
+    pub destination: ValuePlace,
+    /// Resources whose lends are recorded.
+    pub lends: Vec<ResourceId>,
+    /// Where lowered borrows are counted, if there can be any.
+    pub borrows: Option<(ComponentInstanceId, BorrowCount)>,
+}
+
+/// What one shared transfer carries.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum TransferPart {
+    /// A whole type.
+    Whole(Type),
+    /// So many fields of a record or tuple in memory, from one on.
+    Fields(Type, usize, usize),
+}
+
+/// Whether a value is flat or in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs)]
+pub(crate) enum ValuePlace {
+    Flat,
+    Memory,
+}
+
+/// Where a task's borrowed handles are counted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum BorrowCount {
+    /// In the state of its instance.
+    OfInstance,
+    /// In its frame.
+    OfTask,
 }
 
 impl<'a> Session<'a> {
@@ -74,6 +125,7 @@ impl<'a> Session<'a> {
             layout,
             bounds: options.bounds,
             calls: CallCounts::default(),
+            shared_transfers: Mutex::default(),
         })
     }
 }

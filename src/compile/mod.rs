@@ -74,6 +74,7 @@ pub(crate) fn compile_what_can_be(
     inlining: Option<&Tunables>,
     listing: Listing,
 ) -> (Compiled, BTreeMap<FuncKey, anyhow::Error>) {
+    crate::trampolines::find_shared_transfers(session);
     let state = Driver {
         session,
         listing,

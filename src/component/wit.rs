@@ -7,7 +7,7 @@
 
 use crate::options::{Wit, World};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wit_component::DecodedWasm;
@@ -44,12 +44,90 @@ impl Interface {
     /// If some of it is nothing that WIT can say.
     pub(crate) fn decode(wasm: &[u8]) -> Result<Interface> {
         match wit_component::decode(wasm)? {
-            DecodedWasm::Component(resolve, world) => Ok(Interface { resolve, world }),
+            DecodedWasm::Component(resolve, world) => {
+                check_length(&resolve, wasm.len())?;
+                Ok(Interface { resolve, world })
+            }
             DecodedWasm::WitPackage(..) => {
                 bail!("the bytes are a package of WIT, not a component")
             }
         }
     }
+}
+
+/// So many parts of types may be written out however short the component is.
+const PARTS: u64 = 1 << 16;
+/// And so many more for each of its bytes.
+const PARTS_PER_BYTE: u64 = 4;
+
+/// Refuses to write out types that are much longer than the component: types that name each other
+/// twice double with each step.
+fn check_length(resolve: &Resolve, component: usize) -> Result<()> {
+    let mut lengths: HashMap<TypeId, u64> = HashMap::new();
+    let functions = resolve
+        .interfaces
+        .iter()
+        .flat_map(|(_, interface)| interface.functions.values());
+    let worlds = resolve
+        .worlds
+        .iter()
+        .flat_map(|(_, world)| world.imports.values().chain(world.exports.values()));
+    let functions = functions.chain(worlds.filter_map(|item| match item {
+        WorldItem::Function(function) => Some(function),
+        _ => None,
+    }));
+    let mut all = 0_u64;
+    for function in functions {
+        let types = function
+            .params
+            .iter()
+            .map(|param| &param.ty)
+            .chain(&function.result);
+        for ty in types {
+            all = all.saturating_add(written_length(resolve, ty, &mut lengths));
+        }
+    }
+    let most = PARTS.saturating_add(PARTS_PER_BYTE.saturating_mul(component as u64));
+    if all > most {
+        bail!("its types have {all} parts when they are written out, more than {most}");
+    }
+    Ok(())
+}
+
+/// How many parts a type has when all names but those of resources are written out. Looks at each
+/// type once; the validator bounds how deep types are.
+fn written_length(resolve: &Resolve, ty: &Type, lengths: &mut HashMap<TypeId, u64>) -> u64 {
+    let Type::Id(id) = ty else { return 1 };
+    if let Some(length) = lengths.get(id) {
+        return *length;
+    }
+    let parts: Vec<&Type> = match &resolve.types[*id].kind {
+        TypeDefKind::Record(record) => record.fields.iter().map(|field| &field.ty).collect(),
+        TypeDefKind::Variant(variant) => variant
+            .cases
+            .iter()
+            .filter_map(|case| case.ty.as_ref())
+            .collect(),
+        TypeDefKind::Tuple(tuple) => tuple.types.iter().collect(),
+        TypeDefKind::Result(result) => result.ok.iter().chain(&result.err).collect(),
+        TypeDefKind::Map(key, value) => vec![key, value],
+        TypeDefKind::Option(ty)
+        | TypeDefKind::List(ty)
+        | TypeDefKind::FixedLengthList(ty, _)
+        | TypeDefKind::Type(ty) => vec![ty],
+        TypeDefKind::Future(ty) | TypeDefKind::Stream(ty) => ty.iter().collect(),
+        TypeDefKind::Enum(_)
+        | TypeDefKind::Flags(_)
+        | TypeDefKind::Handle(_)
+        | TypeDefKind::Resource
+        | TypeDefKind::Unknown => Vec::new(),
+    };
+    let lengths_of_parts = parts
+        .into_iter()
+        .map(|ty| written_length(resolve, ty, lengths));
+    let length = lengths_of_parts.fold(1, u64::saturating_add);
+    lengths.insert(*id, length);
+    length
 }
 
 /// Checks that a component, whose interface is `found`, fits a world.

@@ -176,7 +176,7 @@ impl<'p> Adapter<'p> {
         let mut transfer = Transfer::new(e, from, to)?;
         transfer.observe_lends(lends);
         transfer.count_borrows(borrows);
-        transfer.shape(&tuple, &mut source, &mut destination)?;
+        transfer.all(&tuple, &mut source, &mut destination)?;
         if let Some(saved) = saved {
             flags::restore_flags(e, saved);
         }
@@ -221,7 +221,7 @@ impl<'p> Adapter<'p> {
         let calls_realloc = contain_pointer(types, &[ty]);
         let saved = calls_realloc.then(|| flags::forbid_leaving(e, self.caller.instance()));
         let mut transfer = Transfer::new(e, from, to)?;
-        transfer.value(ty, &mut source, &mut destination)?;
+        transfer.all(&shape, &mut source, &mut destination)?;
         if let Some(saved) = saved {
             flags::restore_flags(e, saved);
         }

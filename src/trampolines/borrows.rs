@@ -52,6 +52,23 @@ impl BorrowScope {
         BorrowScope { instance, own }
     }
 
+    /// The scope in a function that counts for another one: `own` are the values that it was passed
+    /// ([`BorrowScope::values`]).
+    pub(crate) fn passed(instance: ComponentInstanceId, own: Option<(Value, Value)>) -> Self {
+        BorrowScope { instance, own }
+    }
+
+    /// The instance whose task counts.
+    pub(crate) fn instance(self) -> ComponentInstanceId {
+        self.instance
+    }
+
+    /// What another function needs to count here: an address (`i64`) and a name (`i32`), if the
+    /// task has a count of its own.
+    pub(crate) fn values(self) -> Option<(Value, Value)> {
+        self.own
+    }
+
     /// Counts a handle that was just added to the table; `entry` is the address of its entry.
     pub(crate) fn add(self, e: &mut Emitter<'_, '_>, entry: Value) {
         match self.own {

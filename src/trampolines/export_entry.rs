@@ -135,7 +135,7 @@ impl<'p> Lifting<'p> {
         let mut transfer = Transfer::new(e, Side::Host, to)?;
         transfer.count_borrows(borrows);
         let mut source = Source::Native(Place::new(args));
-        transfer.shape(&tuple, &mut source, &mut destination)?;
+        transfer.all(&tuple, &mut source, &mut destination)?;
         if let Some(saved) = saved {
             flags::restore_flags(e, saved);
         }
@@ -163,7 +163,7 @@ impl<'p> Lifting<'p> {
         };
         let mut transfer = Transfer::new(e, from, Side::Host)?;
         let mut destination = Destination::Native(Place::new(results));
-        transfer.value(ty, &mut source, &mut destination)
+        transfer.all(&Shape::Value(ty), &mut source, &mut destination)
     }
 
     fn emit_post_return(&self, e: &mut Emitter<'_, '_>) {

@@ -149,7 +149,7 @@ impl Lowering<'_> {
             None => Source::Flat(params),
         };
         let mut destination = Destination::Native(Place::new(args));
-        transfer.shape(&tuple, &mut source, &mut destination)?;
+        transfer.all(&tuple, &mut source, &mut destination)?;
         Ok(args)
     }
 
@@ -204,7 +204,7 @@ impl Lowering<'_> {
         let saved = calls_guest.then(|| flags::forbid_leaving(e, self.options.instance));
         let mut transfer = Transfer::new(e, Side::Host, to)?;
         let mut source = Source::Native(Place::new(results));
-        transfer.value(ty, &mut source, &mut destination)?;
+        transfer.all(&Shape::Value(ty), &mut source, &mut destination)?;
         if let Some(saved) = saved {
             flags::restore_flags(e, saved);
             // Results without pointers own nothing.

@@ -36,6 +36,8 @@ pub(crate) mod string_route;
 pub(crate) mod testing;
 pub(crate) mod transfer;
 
+pub(crate) use transfer::find_shared_transfers;
+
 use crate::codegen::Session;
 use crate::program::TrampolineKind;
 use anyhow::{Context, Result, bail};
@@ -61,6 +63,7 @@ pub(crate) fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function>
         FuncKey::WasmToArray(import) => host_core::wasm_to_array(session, import),
         FuncKey::ComponentTrampoline(Abi::Wasm, id) => component_trampoline(session, id),
         FuncKey::StringRoute(id) => string_route::string_route(session, id),
+        FuncKey::SharedTransfer(id) => transfer::shared_transfer(session, id),
         FuncKey::UnsafeIntrinsic(Abi::Wasm, intrinsic) => {
             crate::intrinsics::intrinsic(session, intrinsic)
         }
@@ -90,6 +93,7 @@ pub(crate) fn is_entry(key: FuncKey) -> bool {
         FuncKey::ModuleFunction(..)
         | FuncKey::WasmToArray(_)
         | FuncKey::StringRoute(_)
+        | FuncKey::SharedTransfer(_)
         | FuncKey::Builtin(_) => false,
     }
 }

@@ -308,6 +308,7 @@ mod tests {
             layout,
             bounds: Default::default(),
             calls: Default::default(),
+            shared_transfers: Default::default(),
         };
         let func = startup_body(&session, 0).unwrap();
         cranelift_codegen::verify_function(&func, &*session.isa).unwrap();

@@ -201,7 +201,8 @@ impl Functions {
                 FuncKey::ComponentTrampoline(..)
                 | FuncKey::UnsafeIntrinsic(..)
                 | FuncKey::Builtin(_)
-                | FuncKey::StringRoute(_) => true,
+                | FuncKey::StringRoute(_)
+                | FuncKey::SharedTransfer(_) => true,
             };
             ensure!(known, "`{key}` is of nothing that the metadata has");
             if let Some(callee) = callee_of_entry(*key) {
@@ -256,7 +257,8 @@ pub(super) fn callee_of_entry(key: FuncKey) -> Option<FuncKey> {
         FuncKey::ModuleFunction(..)
         | FuncKey::WasmToArray(_)
         | FuncKey::Builtin(_)
-        | FuncKey::StringRoute(_) => return None,
+        | FuncKey::StringRoute(_)
+        | FuncKey::SharedTransfer(_) => return None,
     })
 }
 

@@ -158,6 +158,8 @@ pub struct TypeFacts {
 }
 
 const WIDTHS: [PointerWidth; 2] = [PointerWidth::P32, PointerWidth::P64];
+/// Fixed-length lists in memory of up to so many elements are carried without a loop.
+pub const UNROLLED: u32 = 4;
 /// What a list or a string weighs, without elements.
 const POINTER_WEIGHT: u32 = 4;
 
@@ -350,6 +352,9 @@ impl TypeFacts {
             depth: 0,
         };
         facts.hold(element);
+        // More elements are carried in a loop.
+        let in_line = element.weight.saturating_mul(count.min(UNROLLED));
+        facts.weight = facts.weight.saturating_add(in_line);
         facts
     }
 

@@ -274,6 +274,8 @@ index_types! {
     TrampolineId, "trampoline";
     /// A pair of memories with encodings between which adapters carry strings.
     StringRouteId, "string-route";
+    /// A part of a large type that trampolines carry from one place to another by code of its own.
+    SharedTransferId, "shared-transfer";
     /// A function imported from the host at component level; also its slot in the root.
     ImportId, "import";
     /// A core function imported from the host (lone core modules and scripts only).

@@ -137,6 +137,9 @@ pub enum FuncKey {
     /// Carries a string from one guest's memory to another's:
     /// `tail fn(ctx, pointer: i64, length: i64) -> (i64, i64)`.
     StringRoute(StringRouteId),
+    /// Carries a part of a large type for all trampolines that carry it alike: wasm-call, from flat
+    /// values or an address to flat values or an address.
+    SharedTransfer(SharedTransferId),
 }
 
 /// Identifies data that code takes the address of.
@@ -175,6 +178,7 @@ impl FuncKey {
             FuncKey::ArrayToWasm(UnitId(0), DefinedFunc(0)),
             FuncKey::WasmToArray(CoreImportId(0)),
             FuncKey::StringRoute(StringRouteId(0)),
+            FuncKey::SharedTransfer(SharedTransferId(0)),
         ];
         for abi in [Abi::Wasm, Abi::Array] {
             keys.push(FuncKey::ComponentTrampoline(abi, TrampolineId(0)));
@@ -219,6 +223,7 @@ impl SymbolKey {
                 FuncKey::Startup(abi, step) => pack(8, abi as u32, step),
                 FuncKey::Builtin(builtin) => pack(9, 0, builtin as u32),
                 FuncKey::StringRoute(id) => pack(10, 0, id.0),
+                FuncKey::SharedTransfer(id) => pack(11, 0, id.0),
             },
             SymbolKey::Data(key) => match key {
                 DataKey::FunctionTable => pack(32, 0, 0),
@@ -246,6 +251,7 @@ impl SymbolKey {
             8 => FuncKey::Startup(abi()?, index),
             9 => FuncKey::Builtin(*Builtin::ALL.get(index as usize)?),
             10 => FuncKey::StringRoute(StringRouteId(index)),
+            11 => FuncKey::SharedTransfer(SharedTransferId(index)),
             32 => return Some(SymbolKey::Data(DataKey::FunctionTable)),
             33 => return Some(SymbolKey::Data(DataKey::Got)),
             34 => return Some(SymbolKey::Data(DataKey::DataSegment(DataSegmentId(index)))),
@@ -289,6 +295,7 @@ impl fmt::Display for FuncKey {
                 write!(f, "component-trampolines[{}]-{}", id.0, abi.name())
             }
             FuncKey::StringRoute(id) => write!(f, "string-route[{}]", id.0),
+            FuncKey::SharedTransfer(id) => write!(f, "shared-transfer[{}]", id.0),
             FuncKey::UnsafeIntrinsic(abi, intrinsic) => {
                 write!(f, "unsafe-intrinsics-{}-{}", abi.name(), intrinsic.name())
             }
@@ -347,6 +354,7 @@ mod tests {
             FuncKey::ArrayToWasm(UnitId(1), DefinedFunc(2)),
             FuncKey::WasmToArray(CoreImportId(4)),
             FuncKey::StringRoute(StringRouteId(8)),
+            FuncKey::SharedTransfer(SharedTransferId(9)),
             FuncKey::Startup(Abi::Native, 0),
         ];
         for abi in [Abi::Wasm, Abi::Array, Abi::Native] {
@@ -373,7 +381,7 @@ mod tests {
             keys[0],
             FuncKey::ModuleFunction(UnitId(0), DefinedFunc(7))
         ));
-        assert!(matches!(keys.last(), Some(FuncKey::StringRoute(_))));
+        assert!(matches!(keys.last(), Some(FuncKey::SharedTransfer(_))));
         assert!(keys.is_sorted_by_key(|key| SymbolKey::Func(*key).encode()));
     }
 }

@@ -223,9 +223,16 @@ pub(crate) struct Spelling<'a, R: Fn(ResourceId) -> String> {
     pub(crate) resource: R,
 }
 
+/// Types of more parts than this are not spelled out: "…" stands for them.
+const SPELLED_PARTS: u32 = 10_000;
+
 impl<R: Fn(ResourceId) -> String> Spelling<'_, R> {
     /// A type.
     pub(crate) fn ty(&self, ty: Type) -> String {
+        let facts = self.types.find_facts(ty);
+        if facts.is_some_and(|facts| facts.weight > SPELLED_PARTS) {
+            return "…".to_string();
+        }
         let plain = match ty {
             Type::Bool => "bool",
             Type::S8 => "s8",

@@ -152,6 +152,7 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
         layout: &layout,
         bounds: Default::default(),
         calls: Default::default(),
+        shared_transfers: Default::default(),
     };
     (0..count)
         .map(|function| {
@@ -392,6 +393,7 @@ fn a_body_is_translated_again_for_another_unit() {
         layout: &layout,
         bounds: Default::default(),
         calls: Default::default(),
+        shared_transfers: Default::default(),
     };
     translate_function(&session, UnitId(0), DefinedFunc(0)).unwrap();
     translate_function(&session, UnitId(0), DefinedFunc(0)).unwrap();

@@ -21,6 +21,7 @@
 //! | `strings` | `string` from and to the host |
 //! | `strings_between` | `string` from guest to guest |
 //! | `handles` | `own`, `borrow` |
+//! | `shared` | parts of large types, carried by code of their own |
 //! | `checks` | the one place where pointers, lengths and alignments of guests are checked |
 //! | `facts`, `kind` | what is known about types without values; how a call carries them |
 //!
@@ -34,6 +35,7 @@ pub(crate) mod kind;
 mod lists;
 mod records;
 mod scalars;
+mod shared;
 mod strings;
 mod strings_between;
 #[cfg(test)]
@@ -41,8 +43,11 @@ mod tests;
 mod variants;
 
 pub(crate) use checks::{allocate, allocate_tuple, checked_tuple};
+use shared::Sharing;
+pub(crate) use shared::{find_shared_transfers, shared_transfer};
 
 use super::borrows::BorrowScope;
+use crate::codegen::TransferPart;
 use crate::codegen::emitter::Emitter;
 use crate::program::{CanonicalOptions, CoreFunc, StringEncoding};
 use anyhow::{Context, Result, bail};
@@ -277,6 +282,8 @@ pub(crate) struct Transfer<'t, 'a, 'f> {
     passed_strings: u32,
     /// Cases of variants that the transfer is in.
     cases: u32,
+    /// Which parts of types are carried by code of their own.
+    sharing: Sharing,
 }
 
 impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
@@ -303,6 +310,7 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
             inline_strings: 0,
             passed_strings: 0,
             cases: 0,
+            sharing: Sharing::Nothing,
         })
     }
 
@@ -343,6 +351,21 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
         }
     }
 
+    /// Transfers the parameters or the result of a function. If they are large, parts of their
+    /// types are carried by code that all share who carry them alike.
+    ///
+    /// # Errors
+    /// As [`Transfer::shape`].
+    pub(crate) fn all(
+        &mut self,
+        shape: &Shape,
+        from: &mut Source<'_>,
+        to: &mut Destination<'_>,
+    ) -> Result<()> {
+        self.sharing = Sharing::of(self.types(), shape);
+        self.shape(shape, from, to)
+    }
+
     /// Transfers a value of a type.
     ///
     /// # Errors
@@ -367,6 +390,9 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
             Type::Char => self.character(from, to),
             Type::String => return self.string(from, to),
             Type::ErrorContext => self.error_context(from, to),
+            Type::Defined(_) if self.is_shared(ty) => {
+                return self.call_shared(TransferPart::Whole(ty), from, to);
+            }
             Type::Defined(id) => return self.defined(ty, &self.types()[id], from, to),
         }
         Ok(())
@@ -380,11 +406,11 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
         to: &mut Destination<'_>,
     ) -> Result<()> {
         match defined {
-            DefinedType::Record(fields) => {
-                let fields: Vec<Type> = fields.iter().map(|field| field.ty).collect();
-                self.fields(&fields, from, to)
+            DefinedType::Record(_) | DefinedType::Tuple(_) => {
+                let fields = canonical::record_fields(self.types(), ty)
+                    .context("a record or tuple has fields")?;
+                self.record(ty, &fields, from, to)
             }
-            DefinedType::Tuple(fields) => self.fields(fields, from, to),
             DefinedType::FixedLengthList(element, count) => {
                 self.fixed_length_list(*element, *count, from, to)
             }

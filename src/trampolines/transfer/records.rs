@@ -2,12 +2,11 @@
 
 use super::lists::Bulk;
 use super::{Destination, Place, Shape, Source, Transfer};
+use crate::codegen::TransferPart;
 use anyhow::Result;
+use std::ops::Range;
+use trampette_artifact::facts::UNROLLED;
 use trampette_artifact::types::Type;
-
-/// Fixed-length lists of more elements than this are transferred by a loop, if both sides keep them
-/// in memory.
-const UNROLLED: u32 = 4;
 
 impl Transfer<'_, '_, '_> {
     /// Transfers fields one after the other.
@@ -17,10 +16,43 @@ impl Transfer<'_, '_, '_> {
         from: &mut Source<'_>,
         to: &mut Destination<'_>,
     ) -> Result<()> {
+        self.some_fields(fields, 0..fields.len(), from, to)
+    }
+
+    /// Transfers a record or tuple; one of many fields in memory by code for so many of them each.
+    pub(super) fn record(
+        &mut self,
+        ty: Type,
+        fields: &[Type],
+        from: &mut Source<'_>,
+        to: &mut Destination<'_>,
+    ) -> Result<()> {
+        let in_memory = !matches!(
+            (&from, &to),
+            (Source::Flat(_), _) | (_, Destination::Flat(_))
+        );
+        let Some(most) = self.fields_at_once(fields.len()).filter(|_| in_memory) else {
+            return self.fields(fields, from, to);
+        };
+        for start in (0..fields.len()).step_by(most) {
+            let count = most.min(fields.len() - start);
+            self.call_shared(TransferPart::Fields(ty, start, count), from, to)?;
+        }
+        Ok(())
+    }
+
+    /// Transfers those of the fields that are in the range.
+    pub(super) fn some_fields(
+        &mut self,
+        fields: &[Type],
+        range: Range<usize>,
+        from: &mut Source<'_>,
+        to: &mut Destination<'_>,
+    ) -> Result<()> {
         let types = self.types();
         let (_, from_offsets) = self.from.record_layout(types, fields);
         let (_, to_offsets) = self.to.record_layout(types, fields);
-        for (index, ty) in fields.iter().enumerate() {
+        for (index, ty) in fields.iter().enumerate().take(range.end).skip(range.start) {
             let mut source = from.at(from_offsets[index]);
             let mut destination = to.at(to_offsets[index]);
             self.value(*ty, &mut source, &mut destination)?;

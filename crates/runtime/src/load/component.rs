@@ -269,7 +269,9 @@ impl Component {
             return false;
         };
         match key {
-            FuncKey::ModuleFunction(..) | FuncKey::StringRoute(_) => true,
+            FuncKey::ModuleFunction(..) | FuncKey::StringRoute(_) | FuncKey::SharedTransfer(_) => {
+                true
+            }
             FuncKey::ComponentTrampoline(abi, _)
             | FuncKey::UnsafeIntrinsic(abi, _)
             | FuncKey::ResourceDrop(abi, _)

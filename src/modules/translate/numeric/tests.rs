@@ -325,6 +325,7 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
         layout: &layout,
         bounds: Default::default(),
         calls: Default::default(),
+        shared_transfers: Default::default(),
     };
     (0..count)
         .map(|index| {
