@@ -1,0 +1,328 @@
+//! Small inputs that ask for much: what compiling them costs grows linearly with their size, in
+//! time and in memory, or they are refused with a message that says what there is too much of.
+//!
+//! Each is compiled by the command in a process of its own, at several sizes; what it takes is read
+//! from `/proc` while it runs.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// What compiling takes at most: fixed, and for each byte of input. Tests run without the last
+/// optimisations, beside others, and count processor time of all threads.
+const SECONDS: f64 = 3.0;
+const SECONDS_PER_BYTE: f64 = 40e-6;
+const MEMORY: u64 = 128 << 20;
+const MEMORY_PER_BYTE: u64 = 1500;
+/// The artifact's size likewise.
+const ARTIFACT: u64 = 1 << 20;
+const ARTIFACT_PER_BYTE: u64 = 200;
+
+#[derive(Debug)]
+struct Cost {
+    seconds: f64,
+    memory: u64,
+    artifact: u64,
+    /// The message if it was refused.
+    refused: Option<String>,
+}
+
+/// Compiles text in a process of its own.
+fn compile(folder: &Path, text: &str) -> (usize, Cost) {
+    let wasm = wat::parse_str(text).unwrap();
+    let (input, output) = (folder.join("bomb.wasm"), folder.join("bomb.elf"));
+    std::fs::write(&input, &wasm).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_trampette"))
+        .args(["compile", "-o"])
+        .args([&output, &input])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut memory, mut seconds) = (0, 0.0);
+    let status = loop {
+        let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", child.id()));
+        if let Some(most) = of("status").ok().as_deref().and_then(high_water_mark) {
+            memory = most;
+        }
+        if let Some(used) = of("stat").ok().as_deref().and_then(processor_time) {
+            seconds = used;
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let mut message = String::new();
+    let stderr = child.stderr.as_mut().unwrap();
+    std::io::Read::read_to_string(stderr, &mut message).unwrap();
+    assert!(
+        status.code().is_some_and(|code| code <= 1),
+        "{status}: {message}"
+    );
+    let cost = Cost {
+        seconds,
+        memory,
+        artifact: std::fs::metadata(&output).map_or(0, |file| file.len()),
+        refused: (!status.success()).then_some(message),
+    };
+    let _absent = std::fs::remove_file(&output);
+    (wasm.len(), cost)
+}
+
+fn high_water_mark(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes << 10)
+}
+
+fn processor_time(stat: &str) -> Option<f64> {
+    // After the name in parentheses; user and system time in hundredths of a second.
+    let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+/// Compiles a bomb at each size. If `refusal` says something, the largest must be refused so.
+fn defuse(bomb: impl Fn(usize) -> String, sizes: &[usize], refusal: Option<&str>) {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut last, mut measured) = (None, false);
+    for size in sizes {
+        let (bytes, cost) = compile(folder.path(), &bomb(*size));
+        let per_byte = bytes as u64;
+        assert!(
+            cost.seconds <= SECONDS + SECONDS_PER_BYTE * bytes as f64
+                && cost.memory <= MEMORY + MEMORY_PER_BYTE * per_byte
+                && cost.artifact <= ARTIFACT + ARTIFACT_PER_BYTE * per_byte,
+            "{bytes} bytes of size {size}: {cost:?}"
+        );
+        measured |= cost.memory > 0;
+        last = cost.refused;
+    }
+    assert!(measured, "no process was measured");
+    match (refusal, last) {
+        (None, None) => {}
+        (Some(expected), Some(found)) => {
+            assert!(found.contains(expected), "{found}");
+            assert!(found.contains("offset 0x"), "{found}");
+        }
+        (expected, found) => panic!("expected {expected:?}, found {found:?}"),
+    }
+}
+
+/// The items, one after the other.
+fn many(count: usize, item: impl Fn(usize) -> String) -> String {
+    (0..count).fold(String::new(), |mut all, index| {
+        writeln!(all, "{}", item(index)).unwrap();
+        all
+    })
+}
+
+/// Type definitions of which each names the one before as `step` says.
+fn chain(levels: usize, base: &str, step: impl Fn(usize, &str) -> String) -> String {
+    let next = |level: usize| {
+        format!(
+            "(type $t{level} {})",
+            step(level, &format!("$t{}", level - 1))
+        )
+    };
+    format!(
+        "(type $t0 {base}) {}",
+        many(levels, |level| next(level + 1))
+    )
+}
+
+/// A component that passes a list of a type from one of its components to another.
+fn passed_on(types: &str, levels: usize) -> String {
+    let memory = r#"(memory (export "m") 1)
+        (func (export "r") (param i32 i32 i32 i32) (result i32) i32.const 0)"#;
+    format!(
+        r#"(component
+          {types} (type $all (list $t{levels}))
+          (component $callee
+            {types} (type $all (list $t{levels}))
+            (core module $m {memory} (func (export "f") (param i32 i32)))
+            (core instance $i (instantiate $m))
+            (func (export "f") (param "x" $all) (canon lift (core func $i "f")
+              (memory (core memory $i "m")) (realloc (core func $i "r")))))
+          (instance $callee (instantiate $callee))
+          (core module $memory {memory})
+          (core instance $memory (instantiate $memory))
+          (core func $f (canon lower (func $callee "f")
+            (memory (core memory $memory "m")) (realloc (core func $memory "r"))))
+          (core module $m (import "" "f" (func $f (param i32 i32)))
+            (func (export "g") (call $f (i32.const 0) (i32.const 0))))
+          (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+          (func (export "g") (canon lift (core func $i "g"))))"#
+    )
+}
+
+/// A component that takes a list of a type from the host.
+fn exported(types: &str, levels: usize) -> String {
+    format!(
+        r#"(component
+          {types} (type $all (list $t{levels}))
+          (core module $m
+            (memory (export "m") 1)
+            (func (export "r") (param i32 i32 i32 i32) (result i32) i32.const 0)
+            (func (export "f") (param i32 i32)))
+          (core instance $i (instantiate $m))
+          (func (export "f") (param "x" $all) (canon lift (core func $i "f")
+            (memory (core memory $i "m")) (realloc (core func $i "r")))))"#
+    )
+}
+
+/// Types that name the one before twice, which spreads out to a million parts and more.
+fn doubling_types(place: impl Fn(&str, usize) -> String) {
+    type Step = fn(usize, &str) -> String;
+    let steps: [(&str, Step); 4] = [
+        ("string", |_, ty| format!("(tuple {ty} {ty})")),
+        ("u32", |_, ty| format!("(result {ty} (error {ty}))")),
+        ("string", |level, ty| match level % 2 {
+            0 => format!("(tuple {ty} {ty})"),
+            _ => format!("(list {ty})"),
+        }),
+        ("string", |level, ty| match level % 2 {
+            0 => format!("(tuple {ty} {ty})"),
+            _ => format!("(option {ty})"),
+        }),
+    ];
+    for (base, step) in steps {
+        let bomb = |levels: usize| place(&chain(levels, base, step), levels);
+        defuse(bomb, &[6, 9, 12, 15, 17], None);
+    }
+}
+
+#[test]
+fn types_between_components() {
+    doubling_types(passed_on);
+}
+
+#[test]
+fn types_towards_the_host() {
+    doubling_types(exported);
+}
+
+#[test]
+fn wide_types() {
+    let wide = |count: usize| {
+        let fields = many(count, |_| "$e".to_string());
+        passed_on(
+            &format!("(type $e (tuple u8 string u8)) (type $t0 (tuple {fields}))"),
+            0,
+        )
+    };
+    defuse(wide, &[100, 1000, 5000], None);
+}
+
+#[test]
+fn instances() {
+    let doubling = |levels: usize| {
+        let inner =
+            r#"(component $c0 (core module $m (memory 1)) (core instance (instantiate $m)))"#;
+        let all = (1..=levels).fold(inner.to_string(), |inner, level| {
+            let below = level - 1;
+            format!(
+                "(component $c{level} {inner} (instance (instantiate $c{below}))
+                   (instance (instantiate $c{below})))"
+            )
+        });
+        format!("(component {all} (instance (instantiate $c{levels})))")
+    };
+    let refusal = "more than 100000 instances";
+    defuse(doubling, &[4, 8, 12, 14, 20, 40], Some(refusal));
+}
+
+#[test]
+fn segments() {
+    let data = |count: usize| {
+        let all = many(count, |index| {
+            format!(r#"(data (i32.const {}) "x")"#, index % 60_000)
+        });
+        format!(r#"(module (memory (export "m") 1) {all})"#)
+    };
+    defuse(data, &[1000, 10_000, 100_000], None);
+    let sparse = |count: usize| {
+        let all = many(count, |index| {
+            format!(r#"(data (i32.const {}) "x")"#, index * 65_537)
+        });
+        format!(
+            r#"(component (core module $m (memory 60000) {all}) (core instance (instantiate $m)))"#
+        )
+    };
+    defuse(sparse, &[1000, 10_000, 45_000], None);
+    let elements = |count: usize| {
+        let all = many(count, |index| {
+            format!("(elem (i32.const {}) func $f)", index % 60_000)
+        });
+        format!(r#"(module (table (export "t") 65536 funcref) (func $f) {all})"#)
+    };
+    defuse(elements, &[1000, 10_000, 100_000], None);
+    let passive = |count: usize| {
+        let all = many(count, |_| r#"(data "x") (elem func $f)"#.to_string());
+        format!("(module (memory 1) (table 1 funcref) (func $f) {all})")
+    };
+    defuse(passive, &[1000, 10_000, 100_000], None);
+}
+
+#[test]
+fn constant_expressions() {
+    let known = |count: usize| {
+        let (pushes, adds) = ("i32.const 1 ".repeat(count), "i32.add ".repeat(count - 1));
+        format!("(module (global i32 {pushes} {adds}))")
+    };
+    defuse(known, &[1000, 20_000, 200_000], None);
+    for left in [true, false] {
+        let of_globals = |count: usize| {
+            let value = match left {
+                true => format!("global.get 0 {}", "global.get 0 i32.add ".repeat(count - 1)),
+                false => {
+                    let adds = "i32.add ".repeat(count - 1);
+                    format!("{} {adds}", "global.get 0 ".repeat(count))
+                }
+            };
+            format!(r#"(module (import "a" "b" (global i32)) (global (export "g") i32 {value}))"#)
+        };
+        defuse(of_globals, &[1000, 20_000, 200_000], None);
+    }
+}
+
+#[test]
+fn bodies() {
+    let blocks = |count: usize| {
+        let (start, end) = ("block ".repeat(count), "end ".repeat(count));
+        format!(r#"(module (func (export "f") {start} {end}))"#)
+    };
+    defuse(blocks, &[1000, 10_000, 50_000], None);
+    let operands = |count: usize| {
+        let (get, add) = ("local.get 0 ".repeat(count), "i32.add ".repeat(count - 1));
+        format!(r#"(module (func (export "f") (param i32) (result i32) {get} {add}))"#)
+    };
+    defuse(operands, &[1000, 10_000, 50_000], None);
+}
+
+#[test]
+fn many_items() {
+    let functions = |count: usize| {
+        let all = many(count, |index| format!(r#"(func (export "f{index}"))"#));
+        format!("(module {all})")
+    };
+    defuse(functions, &[100, 1000, 5000], None);
+    let items: [fn(usize) -> String; 4] = [
+        |index| format!(r#"(import "a" "f{index}" (func))"#),
+        |index| format!(r#"(global (export "g{index}") i32 (i32.const 1))"#),
+        |index| {
+            let ty = |place: usize| ["i32", "i64", "f32", "f64"][index >> (2 * place) & 3];
+            let params: Vec<_> = (0..9).map(ty).collect();
+            format!("(type (func (param {})))", params.join(" "))
+        },
+        |_| "(func)".to_string(),
+    ];
+    for item in items {
+        let module = |count: usize| format!("(module {})", many(count, item));
+        defuse(module, &[1000, 10_000, 50_000], None);
+    }
+}
