@@ -2,7 +2,7 @@
 //! `cargo run --example embed`.
 
 use anyhow::Result;
-use trampette_runtime::{Component, Linker, Store};
+use trampette_runtime::{Linker, Store};
 
 /// What the host keeps for each store.
 struct Host {
@@ -12,7 +12,7 @@ struct Host {
 fn main() -> Result<()> {
     let wasm = wat::parse_file("examples/greeter.wat")?;
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
-    let component = Component::from_bytes(artifact.bytes())?;
+    let component = artifact.load()?;
 
     let mut linker = Linker::<Host>::new();
     // The message borrows the guest's memory while the function runs.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use std::time::{Duration, Instant};
-use trampette_runtime::{Component, Linker, Store, Trap, TrapCode};
+use trampette_runtime::{Linker, Store, Trap, TrapCode};
 
 const ENDLESS: &str = r#"
     (component
@@ -14,7 +14,7 @@ const ENDLESS: &str = r#"
 fn main() -> Result<()> {
     let wasm = wat::parse_str(ENDLESS)?;
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
-    let component = Component::from_bytes(artifact.bytes())?;
+    let component = artifact.load()?;
     let mut store = Store::new(());
     let instance = Linker::new().instantiate(&mut store, &component)?;
     let spin = instance.get_typed_func::<(), ()>(&mut store, "spin")?;

@@ -2,7 +2,7 @@
 //! `cargo run --example wasi_command`.
 
 use anyhow::{Result, ensure};
-use trampette_runtime::{Component, Linker, Store};
+use trampette_runtime::{Linker, Store};
 use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder, WasiView};
 
 /// What the host keeps for each store: its own state beside what WASI needs.
@@ -20,7 +20,7 @@ impl WasiView for Host {
 fn main() -> Result<()> {
     let wasm = wat::parse_file("examples/hello.wat")?;
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
-    let component = Component::from_bytes(artifact.bytes())?;
+    let component = artifact.load()?;
 
     let mut linker = Linker::<Host>::new();
     trampette_wasi::add_to_linker(&mut linker)?;

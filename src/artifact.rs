@@ -1,5 +1,6 @@
-//! [`Artifact`]: a linked ELF file in memory.
+//! [`Artifact`]: a linked ELF file in memory, to be written or loaded.
 
+use crate::options::CompileOptions;
 use crate::report::Report;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
@@ -12,12 +13,66 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Artifact {
     bytes: Vec<u8>,
     report: Report,
+    reach: Reach,
+}
+
+/// What the code of an artifact can reach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reach {
+    /// Its own memories, and what the host offers.
+    Sandbox,
+    /// All of the host's memory, by unsafe intrinsics.
+    Host,
+}
+
+impl Reach {
+    fn of(options: &CompileOptions) -> Reach {
+        match options.unsafe_intrinsics_import {
+            None => Reach::Sandbox,
+            Some(_) => Reach::Host,
+        }
+    }
 }
 
 impl Artifact {
-    /// Wraps a linked file.
-    pub(crate) fn new(bytes: Vec<u8>, report: Report) -> Artifact {
-        Artifact { bytes, report }
+    /// Wraps a linked file that was compiled with these options.
+    pub(crate) fn new(bytes: Vec<u8>, report: Report, options: &CompileOptions) -> Artifact {
+        Artifact {
+            bytes,
+            report,
+            reach: Reach::of(options),
+        }
+    }
+
+    /// Loads what was just compiled, in the same process: the safe sibling of the runtime's
+    /// `Component::from_bytes` and `from_file`, which trust bytes of any origin. It needs the
+    /// feature `runtime`, which `cli` includes.
+    ///
+    /// ```
+    /// use trampette_runtime::{Linker, Store};
+    ///
+    /// let wasm = wat::parse_str("(component)")?;
+    /// let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
+    /// let component = artifact.load()?;
+    /// Linker::new().instantiate(&mut Store::new(()), &component)?;
+    /// # anyhow::Ok(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it was compiled for another processor than this machine has (a
+    /// `trampette_runtime::LoadError`), or with
+    /// [`unsafe_intrinsics_import`](CompileOptions::unsafe_intrinsics_import): code that may read
+    /// and write any memory is loaded by the unsafe functions only.
+    #[cfg(feature = "runtime")]
+    pub fn load(&self) -> Result<trampette_runtime::Component> {
+        use trampette_runtime::{Component, LoadOptions};
+        anyhow::ensure!(
+            self.reach == Reach::Sandbox,
+            "code that was compiled with unsafe intrinsics is loaded with `Component::from_bytes`"
+        );
+        // SAFETY: only the compiler makes artifacts, whose bytes nothing changes, and the code that
+        // it makes of anything that cannot name an unsafe intrinsic stays in its sandbox.
+        Ok(unsafe { Component::from_bytes_with(&self.bytes, &LoadOptions::new()) }?)
     }
 
     /// The file's bytes.

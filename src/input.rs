@@ -1,12 +1,11 @@
 //! Telling inputs apart by their first bytes, and wrapping preview-1 modules into components where
 //! that is asked for.
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use object::Object;
-use object::read::elf::ElfFile64;
+use crate::{Artifact, CompileOptions};
+use anyhow::{Context, Result, anyhow, bail};
 use std::io::Read;
 use std::path::Path;
-use trampette_artifact::header::section;
+use trampette_runtime::FileKind;
 
 /// What a file holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -20,15 +19,15 @@ pub enum Input {
 }
 
 impl Input {
-    /// The artifact: a component or core module is compiled first.
+    /// Compiles a component or core module.
     ///
     /// # Errors
-    /// As [`crate::compile_component`].
-    pub fn into_artifact(self, options: &crate::CompileOptions) -> Result<Vec<u8>> {
+    /// As [`crate::compile_component`], or if it is compiled already.
+    pub fn into_artifact(self, options: &CompileOptions) -> Result<Artifact> {
         match self {
-            Input::Component(wasm) => Ok(crate::compile_component(&wasm, options)?.into_bytes()),
-            Input::CoreModule(wasm) => Ok(crate::compile_module(&wasm, options)?.into_bytes()),
-            Input::Artifact(bytes) => Ok(bytes),
+            Input::Component(wasm) => crate::compile_component(&wasm, options),
+            Input::CoreModule(wasm) => crate::compile_module(&wasm, options),
+            Input::Artifact(_) => bail!("this is already compiled"),
         }
     }
 
@@ -46,7 +45,7 @@ impl Input {
 }
 
 const WASM: &[u8] = b"\0asm";
-const ELF: &[u8] = b"\x7fELF";
+const NO_ARTIFACT: &str = "an ELF file, but not an artifact of Trampette, or a damaged one";
 const CORE_VERSION: &[u8] = &[1, 0, 0, 0];
 const PREVIEW1: &str = "wasi_snapshot_preview1";
 
@@ -97,12 +96,10 @@ fn classify_named(bytes: Vec<u8>, path: Option<&Path>) -> Result<Input> {
     if bytes.is_empty() {
         bail!("the file is empty");
     }
-    if bytes.starts_with(ELF) {
-        ensure!(
-            has_identification(&bytes),
-            "an ELF file, but not an artifact of Trampette, or a damaged one"
-        );
-        return Ok(Input::Artifact(bytes));
+    match trampette_runtime::detect(&bytes) {
+        FileKind::Artifact { .. } => return Ok(Input::Artifact(bytes)),
+        FileKind::OtherElf => bail!(NO_ARTIFACT),
+        _ => {}
     }
     let binary = if bytes.starts_with(WASM) {
         bytes
@@ -115,12 +112,6 @@ fn classify_named(bytes: Vec<u8>, path: Option<&Path>) -> Result<Input> {
     Ok(Input::Component(binary))
 }
 
-/// Whether an ELF file says what made it, as artifacts do.
-fn has_identification(bytes: &[u8]) -> bool {
-    let file = ElfFile64::<object::Endianness>::parse(bytes);
-    file.is_ok_and(|file| file.section_by_name(section::ID).is_some())
-}
-
 /// Reads an artifact.
 ///
 /// # Errors
@@ -128,15 +119,13 @@ fn has_identification(bytes: &[u8]) -> bool {
 pub fn read_artifact(path: &Path) -> Result<Vec<u8>> {
     let bytes = read_bytes(path)?;
     let name = name(path);
-    ensure!(
-        bytes.starts_with(ELF),
-        "{name}: not an artifact of Trampette; compile it first: trampette compile {name}"
-    );
-    ensure!(
-        has_identification(&bytes),
-        "{name}: an ELF file, but not an artifact of Trampette, or a damaged one"
-    );
-    Ok(bytes)
+    match trampette_runtime::detect(&bytes) {
+        FileKind::Artifact { .. } => Ok(bytes),
+        FileKind::OtherElf => bail!("{name}: {NO_ARTIFACT}"),
+        _ => bail!(
+            "{name}: not an artifact of Trampette; compile it first: trampette compile {name}"
+        ),
+    }
 }
 
 /// Reads a core module, in binary or text.
@@ -220,6 +209,11 @@ mod tests {
 
     #[test]
     fn inputs_are_told_apart_by_their_first_bytes() {
+        let artifact = crate::compile_component(b"\0asm\x0d\0\x01\0", &CompileOptions::default());
+        assert!(matches!(
+            classify(artifact.unwrap().into_bytes()),
+            Ok(Input::Artifact(_))
+        ));
         let message = |bytes: &[u8]| format!("{:#}", classify(bytes.to_vec()).unwrap_err());
         assert!(message(b"\x7fELF....").starts_with("an ELF file, but not an artifact"));
         assert!(matches!(
@@ -231,6 +225,7 @@ mod tests {
             Ok(Input::Component(_))
         ));
         assert_eq!(message(b""), "the file is empty");
+        assert!(message(b"\x7fELF....").contains("not an artifact of Trampette"));
         assert!(message(b"random").contains("unknown first bytes"));
         for module in [&b"\0asm\x01\0\0\0"[..], b"(module)"] {
             assert!(matches!(

@@ -12,8 +12,9 @@
 //! # anyhow::Ok(())
 //! ```
 //!
-//! The feature `cli` (on by default) adds the command `trampette` and what only it needs; without
-//! it this crate is the compiler alone.
+//! The feature `cli` (on by default) adds the command `trampette` and what only it needs; the
+//! feature `runtime`, which it includes, adds `Artifact::load`. Without them this crate is the
+//! compiler alone.
 
 // `ARCHITECTURE.md` is the map of this crate; the stages of `compile_component` are its phases.
 // Nothing is `pub` that no user of the library can name.
@@ -171,7 +172,7 @@ fn compile_program(
     let bytes = link::link(&session, &compiled.functions, &Target::of(options), wit)?;
     watch.phase("link");
     let report = Report::new(watch, &session, &compiled, &bytes);
-    Ok(Artifact::new(bytes, report))
+    Ok(Artifact::new(bytes, report, options))
 }
 
 /// Runs `work` with the number of threads that the options say.

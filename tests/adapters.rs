@@ -55,7 +55,7 @@ impl Subject {
         let options = trampette::CompileOptions::default();
         let artifact = trampette::compile_component(&wasm, &options)
             .unwrap_or_else(|error| panic!("{error:?}\n{wat}"));
-        let component = Component::from_bytes(artifact.bytes()).unwrap();
+        let component = artifact.load().unwrap();
         Subject { component }
     }
 

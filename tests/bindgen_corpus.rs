@@ -27,7 +27,7 @@ fn component(name: &str) -> Result<Option<Component>> {
     };
     let wasm = std::fs::read(corpus.join(name))?;
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
-    Ok(Some(Component::from_bytes(artifact.bytes())?))
+    Ok(Some(artifact.load()?))
 }
 
 /// The kind of the trap that an error is.

@@ -1,7 +1,7 @@
 //! Errors of the host's own in bindings (`trappable`): what the guest gets of them, and what traps.
 
 use anyhow::Result;
-use trampette_runtime::{Component, Linker, Store, Trap, TrapCode};
+use trampette_runtime::{Linker, Store, Trap, TrapCode};
 
 mod bindings {
     trampette_bindgen::bindgen!({
@@ -83,7 +83,7 @@ impl types::Host for Host {
 fn errors_are_converted_with_the_host_at_hand_or_trap() -> Result<()> {
     let wasm = wat::parse_str(GUEST)?;
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
-    let component = Component::from_bytes(artifact.bytes())?;
+    let component = artifact.load()?;
     let mut linker = Linker::new();
     bindings::Fails::add_to_linker(&mut linker, |host: &mut Host| host)?;
     let mut store = Store::new(Host::default());

@@ -22,7 +22,7 @@ fn compile(name: &str, words: &[(&str, &str)]) -> Result<Component> {
     }
     let wasm = wat::parse_str(&text)?;
     let artifact = trampette::compile_component(&wasm, &CompileOptions::default())?;
-    Component::from_bytes(artifact.bytes())
+    artifact.load()
 }
 
 /// Calls an export; its only result, if it has one. Errors other than traps are failures.

@@ -15,7 +15,7 @@ fn fixture(name: &str) -> Result<String> {
 fn load(text: &str) -> Result<Component> {
     let wasm = wat::parse_str(text)?;
     let artifact = compile_module(&wasm, &CompileOptions::default())?;
-    Component::from_bytes(artifact.bytes())
+    artifact.load()
 }
 
 fn instantiate(text: &str) -> Result<(Store<u32>, CoreInstance)> {
@@ -211,7 +211,7 @@ fn errors_name_the_export_and_the_place() -> Result<()> {
     assert_eq!(text(error), "unknown import: `env` `f`");
     let component =
         trampette::compile_component(&wat::parse_str("(component)")?, &CompileOptions::default())?;
-    let component = Component::from_bytes(component.bytes())?;
+    let component = component.load()?;
     let error = CoreInstance::new(&mut store, &component, CoreHost::new()).unwrap_err();
     assert_eq!(
         text(error),
@@ -257,7 +257,7 @@ fn load_bound(text: &str, bound: &[(&str, &str)]) -> Result<Component> {
         options.core_modules.insert(name.to_string(), module);
     }
     let artifact = compile_module(&wat::parse_str(text)?, &options)?;
-    Component::from_bytes(artifact.bytes())
+    artifact.load()
 }
 
 fn bound_error(text: &str, bound: &[(&str, &str)]) -> String {

@@ -8,7 +8,7 @@ use gimli::write::{
 use gimli::{DwAt, Encoding, Format, LineEncoding, LittleEndian, SectionId};
 use trampette::CompileOptions;
 use trampette::options::Inline;
-use trampette_runtime::{Component, Linker, Store, Trap};
+use trampette_runtime::{Linker, Store, Trap};
 use wasm_encoder::{ComponentSectionId, Encode, RawSection};
 
 /// The sections of a unit whose code is line 7, column 3 of `/src/demo.c` up to `middle`, and line
@@ -147,7 +147,7 @@ fn backtrace_shows_source_lines(inline: Inline) -> Result<()> {
         ..CompileOptions::default()
     };
     let artifact = trampette::compile_component(&component()?, &options)?;
-    let component = Component::from_bytes(artifact.bytes())?;
+    let component = artifact.load()?;
     let mut store = Store::new(());
     let instance = Linker::new().instantiate(&mut store, &component)?;
     let run = instance.get_typed_func::<(), ()>(&mut store, "run")?;

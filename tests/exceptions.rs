@@ -8,7 +8,7 @@ fn load(name: &str) -> Component {
     let root = env!("CARGO_MANIFEST_DIR");
     let wasm = wat::parse_file(format!("{root}/tests/components/exceptions/{name}.wat")).unwrap();
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default());
-    Component::from_bytes(artifact.unwrap().bytes()).unwrap()
+    artifact.unwrap().load().unwrap()
 }
 
 /// A fresh instance of a component without imports.

@@ -13,7 +13,7 @@ fn load(name: &str) -> Component {
     let root = env!("CARGO_MANIFEST_DIR");
     let wasm = wat::parse_file(format!("{root}/tests/components/host/{name}.wat")).unwrap();
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default());
-    Component::from_bytes(artifact.unwrap().bytes()).unwrap()
+    artifact.unwrap().load().unwrap()
 }
 
 fn trap_code(error: &anyhow::Error) -> Option<TrapCode> {
@@ -373,7 +373,7 @@ fn what_is_checked_before_there_is_an_instance() -> Result<()> {
 fn components_of_another_world_are_refused_before_there_is_an_instance() -> Result<()> {
     let wasm = wat::parse_str("(component)")?;
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
-    let empty = Component::from_bytes(artifact.bytes())?;
+    let empty = artifact.load()?;
     let pre = Linker::<()>::new().instantiate_pre(&empty)?;
     let error = counters::CountersPre::new(pre).err().expect("refused");
     assert_eq!(
@@ -522,7 +522,7 @@ fn dynamic_calls_of_every_size() -> Result<()> {
                 (func (export "none") {params} (canon lift (core func $i "none"))))"#
         );
         let artifact = trampette::compile_component(&wat::parse_str(&text)?, &Default::default())?;
-        let component = Component::from_bytes(artifact.bytes())?;
+        let component = artifact.load()?;
         let mut store = Store::new(());
         let instance = Linker::new().instantiate(&mut store, &component)?;
         let args: Vec<Val> = (1..=count as u64).map(Val::U64).collect();

@@ -18,7 +18,7 @@ const API: &str = "docs:kv/api@0.1.0";
 fn compile(text: &str) -> Result<Component> {
     let artifact =
         trampette::compile_component(&wat::parse_str(text)?, &CompileOptions::default())?;
-    Component::from_bytes(artifact.bytes())
+    artifact.load()
 }
 
 /// Compiles a component of `tests/components/host-errors`.

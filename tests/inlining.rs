@@ -83,8 +83,8 @@ fn outcome(component: &Component, name: &str, argument: u32) -> String {
 
 #[test]
 fn results_and_frames_are_the_same_with_and_without() {
-    let [with, without] = [Inline::Worthwhile, Inline::Never]
-        .map(|inline| Component::from_bytes(compile(CHAIN, inline).bytes()).unwrap());
+    let [with, without] =
+        [Inline::Worthwhile, Inline::Never].map(|inline| compile(CHAIN, inline).load().unwrap());
     for (name, arguments) in [
         ("get", &[0, 65528, 65529, 32766, 32767, 40000, u32::MAX][..]),
         ("divide", &[1, 0, 5, 7]),
@@ -150,7 +150,7 @@ const THROWING: &str = r#"
 #[test]
 fn exceptions_do_not_cross_components() {
     for inline in [Inline::Worthwhile, Inline::Never] {
-        let component = Component::from_bytes(compile(THROWING, inline).bytes()).unwrap();
+        let component = compile(THROWING, inline).load().unwrap();
         let trap = outcome(&component, "run", 0);
         assert!(trap.starts_with("uncaught exception"), "{trap}");
     }
@@ -175,7 +175,7 @@ const HOST: &str = r#"
 #[test]
 fn errors_of_the_host_keep_their_frames() {
     let frames = |inline| {
-        let component = Component::from_bytes(compile(HOST, inline).bytes()).unwrap();
+        let component = compile(HOST, inline).load().unwrap();
         let mut linker = Linker::new();
         linker
             .root()
@@ -234,8 +234,8 @@ const REALLOC: &str = r#"
 
 #[test]
 fn traps_in_realloc_keep_their_frames() {
-    let [with, without] = [Inline::Worthwhile, Inline::Never]
-        .map(|inline| Component::from_bytes(compile(REALLOC, inline).bytes()).unwrap());
+    let [with, without] =
+        [Inline::Worthwhile, Inline::Never].map(|inline| compile(REALLOC, inline).load().unwrap());
     for length in [0, 12, 14, 13, 70000] {
         let expected = outcome(&without, "run", length);
         assert_eq!(outcome(&with, "run", length), expected, "{length}");
@@ -267,7 +267,7 @@ const RECURSION: &str = r#"
 #[test]
 fn recursion_overflows_the_stack_whatever_is_inlined() {
     for inline in [Inline::Worthwhile, Inline::Never] {
-        let component = Component::from_bytes(compile(RECURSION, inline).bytes()).unwrap();
+        let component = compile(RECURSION, inline).load().unwrap();
         assert_eq!(outcome(&component, "run", 1000), "1");
         assert_eq!(outcome(&component, "run", 1001), "0");
         let mut store = Store::new(());

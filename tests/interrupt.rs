@@ -44,7 +44,7 @@ fn component() -> Component {
     let wasm = wat::parse_str(GUEST).unwrap();
     let options = trampette::CompileOptions::default();
     let artifact = trampette::compile_component(&wasm, &options).unwrap();
-    Component::from_bytes(artifact.bytes()).unwrap()
+    artifact.load().unwrap()
 }
 
 fn linker(host: impl Fn() + Send + Sync + 'static) -> Linker<()> {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 use trampette::CompileOptions;
 use trampette_runtime::{
-    Caller, Component, CoreHost, CoreInstance, CoreVal, Linker, Store, StoreLimits, Trap,
+    Caller, CoreHost, CoreInstance, CoreVal, Linker, Store, StoreLimits, Trap,
 };
 
 /// A component whose export `run: func() -> u32` is the core export of the module with these
@@ -26,7 +26,7 @@ fn run(fields: &str) -> Result<(u32, Duration)> {
     let start = Instant::now();
     let artifact = trampette::compile_component(&wasm, &CompileOptions::default())?;
     let time = start.elapsed();
-    let component = Component::from_bytes(artifact.bytes())?;
+    let component = artifact.load()?;
     let mut store = Store::new(());
     let instance = Linker::new().instantiate(&mut store, &component)?;
     let run = instance.get_typed_func::<(), u32>(&mut store, "run")?;
@@ -235,7 +235,7 @@ fn host_and_guest_call_each_other_until_the_stack_ends() -> Result<()> {
             (func $deep (export "deep") (result i32) (i32.add (i32.const 1) (call $deep))))"#,
     )?;
     let artifact = trampette::compile_module(&wasm, &CompileOptions::default())?;
-    let module = Component::from_bytes(artifact.bytes())?;
+    let module = artifact.load()?;
     let mut store = Store::new(Recursion::default());
     store.set_limits(StoreLimits {
         stack_bytes: 512 << 10,

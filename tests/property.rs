@@ -61,7 +61,7 @@ fn compile_at(opt_level: OptLevel, text: &str) -> Result<Component> {
         ..CompileOptions::default()
     };
     let artifact = trampette::compile_component(&wat::parse_str(text)?, &options)?;
-    Component::from_bytes(artifact.bytes())
+    artifact.load()
 }
 
 /// Whether both are the same value; NaNs are all equal.

@@ -12,7 +12,7 @@ use trampette_runtime::{
 fn compile(text: &str) -> Result<Component> {
     let artifact =
         trampette::compile_component(&wat::parse_str(text)?, &CompileOptions::default())?;
-    Component::from_bytes(artifact.bytes())
+    artifact.load()
 }
 
 fn call<T: 'static>(store: &mut Store<T>, instance: &Instance, name: &str) -> Result<u32> {

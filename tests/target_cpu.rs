@@ -4,7 +4,7 @@ use anyhow::Result;
 use trampette::CompileOptions;
 use trampette::options::TargetCpu;
 use trampette_artifact::cpu;
-use trampette_runtime::{Component, Linker, Store};
+use trampette_runtime::{Linker, Store};
 
 /// Instructions for which newer processors have shorter forms: rounding, counting bits, shifts,
 /// fused and wide vector arithmetic.
@@ -36,7 +36,7 @@ fn every_level_of_this_machine_runs_here() -> Result<()> {
             ..CompileOptions::default()
         };
         let artifact = trampette::compile_component(&wasm, &options)?;
-        let component = Component::from_bytes(artifact.bytes());
+        let component = artifact.load();
         let missing = target_cpu.cpu_feature_names().into_iter().find(|name| {
             let feature = cpu::feature(name).expect("a feature of the table");
             !feature.is_present()

@@ -33,7 +33,7 @@ fn guest() -> Component {
     let wasm = wat::parse_str(GUEST).unwrap();
     let artifact =
         trampette::compile_component(&wasm, &trampette::CompileOptions::default()).unwrap();
-    Component::from_bytes(artifact.bytes()).unwrap()
+    artifact.load().unwrap()
 }
 
 fn call(component: &Component, name: &str, argument: u32) -> anyhow::Result<u32> {

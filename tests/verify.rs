@@ -55,7 +55,7 @@ fn what_the_compiler_writes_is_consistent() {
             let Ok(artifact) = input::read(&path).and_then(|it| it.into_artifact(&options)) else {
                 continue;
             };
-            if let Err(error) = verify(&artifact) {
+            if let Err(error) = verify(artifact.bytes()) {
                 wrong.push(format!("{}, {name}: {error:#}", path.display()));
             }
             verified += 1;
@@ -110,7 +110,10 @@ impl Damaged {
         let wasm = wat::parse_str(text).unwrap();
         let input = input::classify(wasm).unwrap();
         Damaged {
-            bytes: input.into_artifact(&CompileOptions::default()).unwrap(),
+            bytes: input
+                .into_artifact(&CompileOptions::default())
+                .unwrap()
+                .into_bytes(),
         }
     }
 

@@ -36,7 +36,7 @@ fn component(name: &str) -> Component {
         "atomic" => trampette::compile_module(&wasm, &options),
         _ => trampette::compile_component(&wasm, &options),
     };
-    Component::from_bytes(artifact.unwrap().bytes()).unwrap()
+    artifact.unwrap().load().unwrap()
 }
 
 /// A way to stop a call.

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use std::path::Path;
-use trampette_runtime::{Component, Linker, Store};
+use trampette_runtime::{Linker, Store};
 
 mod greeter {
     trampette_bindgen::bindgen!({ path: "wit", world: "greeter" });
@@ -21,7 +21,7 @@ fn the_example_has_its_world() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let wasm = wat::parse_file(folder.join("examples/greeter.wat"))?;
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
-    let component = Component::from_bytes(artifact.bytes())?;
+    let component = artifact.load()?;
     let mut linker = Linker::new();
     greeter::Greeter::add_to_linker(&mut linker, |log: &mut Vec<String>| log)?;
     let mut store = Store::new(Vec::new());

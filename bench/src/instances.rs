@@ -75,7 +75,7 @@ fn ours_first(session: &Session) -> Result<Sample> {
         let mut time = Duration::ZERO;
         for _ in 0..iterations {
             // SAFETY: a file of our own that nobody changes.
-            let component = unsafe { Component::from_file_unchecked(&file)? };
+            let component = unsafe { Component::from_file(&file)? };
             let pre = Linker::new().instantiate_pre(&component)?;
             let start = Instant::now();
             let mut store = Store::new(());
@@ -341,7 +341,7 @@ pub fn resident_in_child(contender: Contender, file: &std::path::Path) -> Result
     if contender == Contender::Ours {
         use trampette_runtime::{Component, Linker, Store};
         // SAFETY: the parent's file, which it does not change.
-        let component = unsafe { Component::from_file_unchecked(file)? };
+        let component = unsafe { Component::from_file(file)? };
         let pre = Linker::new().instantiate_pre(&component)?;
         let mut live = Vec::with_capacity((LIVE + WARM) as usize);
         let mut add = |count: u32| -> Result<usize> {

@@ -96,7 +96,7 @@ fn compile(work: impl FnOnce() -> Result<Artifact>) -> Result<Component> {
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
         anyhow!("panic: {}", text.unwrap_or_default())
     })??;
-    Component::from_bytes(artifact.bytes())
+    artifact.load()
 }
 
 /// Runs a core module.

@@ -61,9 +61,11 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<()> {
         Input::CoreModule(_) if arguments.graph.is_some() => {
             bail!("{}: a core module has no plan to draw", input::name(path))
         }
-        input @ (Input::Artifact(_) | Input::CoreModule(_)) => input
+        Input::Artifact(bytes) => bytes,
+        input @ Input::CoreModule(_) => input
             .into_artifact(&arguments.code.options())
-            .with_context(|| input::name(path))?,
+            .with_context(|| input::name(path))?
+            .into_bytes(),
         Input::Component(wasm) => {
             let options = arguments.code.options();
             let compiled = compile(&wasm, &options).with_context(|| input::name(path))?;

@@ -2,7 +2,7 @@
 
 use super::compile::{CodeArguments, InputArguments, progress_bar};
 use crate::input::{self, Input};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use trampette_runner::GuestArguments;
 use trampette_runner::grants::Subject;
@@ -18,29 +18,58 @@ pub(super) struct RunArguments {
     taken: InputArguments,
     #[command(flatten)]
     code: CodeArguments,
+    /// INPUT is an artifact: native code, which is run without any check of what it does. Give it
+    /// only for what you compiled yourself (docs/trust.md).
+    #[arg(long)]
+    precompiled: bool,
     #[command(flatten)]
     subject: Subject,
 }
 
 /// Runs; gives the process's exit code.
 pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
-    let path = arguments.subject.input();
-    let artifact = match arguments.taken.read(path)? {
-        Input::Artifact(bytes) => {
-            arguments.code.refuse_for_artifact(path)?;
-            bytes
-        }
-        input => {
-            arguments.code.check_core_modules(&input)?;
-            let progress = progress_bar(&format!("compiling {}", input::name(path)));
-            let artifact = input.into_artifact(&arguments.code.options());
-            progress.finish_and_clear();
-            artifact.with_context(|| input::name(path))?
-        }
+    let component = match arguments.precompiled {
+        true => load(arguments)?,
+        false => compile(arguments)?,
     };
-    let component = Component::from_bytes(&artifact).with_context(|| input::name(path))?;
-    drop(artifact);
     trampette_runner::run(&component, &arguments.guest, &arguments.subject)
+}
+
+/// Loads an artifact.
+fn load(arguments: &RunArguments) -> Result<Component> {
+    let path = arguments.subject.input();
+    arguments.code.refuse_for_artifact(path)?;
+    if input::is_standard(path) {
+        let bytes = input::read_artifact(path)?;
+        // SAFETY: the user says by the option that it is trusted.
+        return unsafe { Component::from_bytes(&bytes) }.context("standard input");
+    }
+    // SAFETY: as above.
+    Ok(unsafe { Component::from_file(path) }?)
+}
+
+/// Compiles a component or core module, and loads it.
+fn compile(arguments: &RunArguments) -> Result<Component> {
+    let path = arguments.subject.input();
+    let input = arguments.taken.read(path)?;
+    if let Input::Artifact(_) = input {
+        bail!(
+            "{0} is a compiled artifact: native code that could do anything. If you compiled it \
+             yourself, run it with `trampette run --precompiled {0}`",
+            input::name(path)
+        );
+    }
+    arguments.code.check_core_modules(&input)?;
+    let options = arguments.code.options();
+    let progress = progress_bar(&format!("compiling {}", input::name(path)));
+    let artifact = input.into_artifact(&options);
+    progress.finish_and_clear();
+    let loaded = artifact.and_then(|artifact| match options.unsafe_intrinsics_import {
+        None => artifact.load(),
+        // SAFETY: the compiler made it, and the user allows it the host's memory by an option.
+        Some(_) => Ok(unsafe { Component::from_bytes(artifact.bytes()) }?),
+    });
+    loaded.with_context(|| input::name(path))
 }
 
 #[cfg(test)]
@@ -59,4 +88,26 @@ impl RunArguments {
             self.code.options()
         )
     }
+}
+
+/// Compiles a component or core module, and loads it.
+fn compile(path: &Path, code: &CodeArguments) -> Result<Component> {
+    let input = input::read(path)?;
+    if let Input::Artifact(_) = input {
+        bail!(
+            "{0} is a compiled artifact: native code that could do anything. If you compiled it \
+             yourself, run it with `trampette run --precompiled {0}`",
+            path.display()
+        );
+    }
+    let options = code.options();
+    let progress = progress_bar(&format!("compiling {}", path.display()));
+    let artifact = input.into_artifact(&options);
+    progress.finish_and_clear();
+    let loaded = artifact.and_then(|artifact| match options.unsafe_intrinsics_import {
+        None => artifact.load(),
+        // SAFETY: the compiler made it, and the user allows it the host's memory by an option.
+        Some(_) => Ok(unsafe { Component::from_bytes(artifact.bytes()) }?),
+    });
+    loaded.with_context(|| path.display().to_string())
 }

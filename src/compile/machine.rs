@@ -113,7 +113,10 @@ fn loops(compiled: &mut CompiledCode) -> Vec<Loop> {
     let edges = std::mem::take(&mut compiled.bb_edges);
     let end_of = |block: u32| {
         let next = starts.partition_point(|start| *start <= block);
-        starts.get(next).copied().unwrap_or(compiled.buffer.total_size())
+        starts
+            .get(next)
+            .copied()
+            .unwrap_or(compiled.buffer.total_size())
     };
     let back = edges.into_iter().filter(|(from, to)| to <= from);
     back.map(|(from, to)| to..end_of(from)).collect()
@@ -245,9 +248,8 @@ fn sites(
     };
     let sites = places.into_iter().map(site);
     // A loop of code that comes from no instruction of the guest names nothing.
-    let names = |(site, location): &(Site, ir::SourceLoc)| {
-        site.trap != interrupt || !location.is_default()
-    };
+    let names =
+        |(site, location): &(Site, ir::SourceLoc)| site.trap != interrupt || !location.is_default();
     sites.filter(names).collect()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The linker checks what it writes as it writes it; here the result is read again, by other code,
 //! in the spirit of a register allocator's checker. The loader's own checks come first
-//! ([`Component::from_bytes`]); what it takes on trust from the checksums is proved after it:
+//! ([`Component::check`]); what it takes on trust from the checksums is proved after it:
 //!
 //! | file | subject |
 //! | --- | --- |
@@ -65,7 +65,7 @@ impl fmt::Display for Summary {
 /// Also if this machine could not load the artifact, which another version compiled or which is for
 /// another processor.
 pub fn verify(bytes: &[u8]) -> Result<Summary> {
-    Component::from_bytes(bytes)?;
+    Component::check(bytes)?;
     let image = Image::read(bytes)?;
     let metadata = Metadata::decode(image.contents(section::METADATA)?)?;
     image.check_extents(&metadata)?;

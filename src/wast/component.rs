@@ -153,7 +153,7 @@ impl ComponentRunner {
 
     fn compile(&self, wasm: &[u8]) -> Result<Component> {
         let artifact = crate::compile_component(wasm, &self.options)?;
-        Component::from_bytes(artifact.bytes())
+        artifact.load()
     }
 
     fn instantiate(&self, component: &Component) -> Result<Live> {

@@ -138,7 +138,8 @@ impl<'scope, 's: 'scope> ScriptRunner<'scope, 's> {
                 excluded.extend(failed);
             }
         })?;
-        let component = Component::from_bytes(&artifact)?;
+        // SAFETY: compiled just now.
+        let component = unsafe { Component::from_bytes(&artifact) }?;
         self.live = Some(Live::new(component, Vec::new())?);
         Ok(())
     }

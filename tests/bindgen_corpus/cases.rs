@@ -275,7 +275,7 @@ fn every_call_of_every_library() -> Result<()> {
         let bytes = std::fs::read(corpus.join(wasm))?;
         let options = trampette::CompileOptions::default();
         let artifact = trampette::compile_component(&bytes, &options)?;
-        let component = Component::from_bytes(artifact.bytes())?;
+        let component = artifact.load()?;
         let mut linker = Linker::new();
         linker.define_unknown_imports_as_traps(&component)?;
         for case in calls {

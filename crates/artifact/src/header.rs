@@ -3,8 +3,9 @@
 //! The section is `MAGIC`, the length of the body and its XXH3 checksum, then the body (postcard).
 //! It is read before anything else, so its framing never changes between versions.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// First bytes of the section.
 pub const MAGIC: [u8; 8] = *b"trampet\n";
@@ -86,34 +87,83 @@ impl Identification {
     ///
     /// # Errors
     /// If the section is damaged or was written by another version.
-    pub fn decode(bytes: &[u8]) -> Result<Identification> {
-        ensure!(
-            bytes.len() >= 24 && bytes[..8] == MAGIC,
-            "not an artifact of Trampette"
-        );
-        let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
-        let body = usize::try_from(number(8))
-            .ok()
-            .and_then(|length| bytes[24..].get(..length))
-            .context("the artifact's identification is truncated")?;
+    pub fn decode(bytes: &[u8]) -> Result<Identification, IdentificationError> {
+        use IdentificationError::*;
+        let (body, sum) = body(bytes)?;
         // The version comes first in the body and is checked before the rest, which another version
         // may encode differently.
-        let (version, _): (u32, _) =
-            postcard::take_from_bytes(body).context("the artifact's identification is damaged")?;
-        ensure!(
-            checksum(body) == number(16),
-            "the artifact's identification is damaged (checksum)"
-        );
+        let version = version_of_body(body)?;
+        if checksum(body) != sum {
+            return Err(Damaged("its checksum is wrong"));
+        }
         if version != FORMAT_VERSION {
-            bail!("the artifact has format version {version}; this runtime reads {FORMAT_VERSION}");
+            return Err(FormatVersion(version));
         }
         let id: Identification =
-            postcard::from_bytes(body).context("the artifact's identification is damaged")?;
-        ensure!(
-            id.compiler_version == COMPILER_VERSION,
-            "the artifact was compiled by version {}; this runtime is {COMPILER_VERSION}",
-            id.compiler_version
-        );
+            postcard::from_bytes(body).map_err(|_| Damaged("it cannot be decoded"))?;
+        if id.compiler_version != COMPILER_VERSION {
+            return Err(CompilerVersion(id.compiler_version));
+        }
         Ok(id)
     }
 }
+
+/// The format's version that `.trampette.id` says, whatever version that is.
+///
+/// # Errors
+/// If the section is not one of an artifact, or is cut off. Its checksum is not looked at.
+pub fn format_version(bytes: &[u8]) -> Result<u32, IdentificationError> {
+    version_of_body(body(bytes)?.0)
+}
+
+/// The body and its checksum.
+fn body(bytes: &[u8]) -> Result<(&[u8], u64), IdentificationError> {
+    if bytes.len() < 24 || bytes[..8] != MAGIC {
+        return Err(IdentificationError::NotAnArtifact);
+    }
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+    let length = usize::try_from(number(8)).ok();
+    let body = length.and_then(|length| bytes[24..].get(..length));
+    let body = body.ok_or(IdentificationError::Damaged("it is truncated"))?;
+    Ok((body, number(16)))
+}
+
+fn version_of_body(body: &[u8]) -> Result<u32, IdentificationError> {
+    let version = postcard::take_from_bytes(body).map(|(version, _)| version);
+    version.map_err(|_| IdentificationError::Damaged("it has no version"))
+}
+
+/// Why an identification was not accepted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum IdentificationError {
+    /// It is something else.
+    NotAnArtifact,
+    /// It is not what was written; what is wrong with it.
+    Damaged(&'static str),
+    /// Another version of the format.
+    FormatVersion(u32),
+    /// Another version of the compiler, with the same format.
+    CompilerVersion(String),
+}
+
+impl fmt::Display for IdentificationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            IdentificationError::NotAnArtifact => f.write_str("not an artifact of Trampette"),
+            IdentificationError::Damaged(what) => {
+                write!(f, "the artifact's identification is damaged: {what}")
+            }
+            IdentificationError::FormatVersion(version) => write!(
+                f,
+                "the artifact has format version {version}; this runtime reads {FORMAT_VERSION}"
+            ),
+            IdentificationError::CompilerVersion(version) => write!(
+                f,
+                "the artifact was compiled by version {version}; this runtime is \
+                 {COMPILER_VERSION}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for IdentificationError {}

@@ -17,7 +17,9 @@
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! // Made by `trampette compile greeter.wasm -o greeter.elf`.
-//! let component = Component::from_file("greeter.elf")?;
+//! // An artifact is native code, which loading trusts (`docs/trust.md`).
+//! // SAFETY: the compiler wrote it, and nobody else can write to its folder.
+//! let component = unsafe { Component::from_file("greeter.elf")? };
 //!
 //! // The component imports `log: func(message: string)`.
 //! let mut linker = Linker::<Vec<String>>::new();
@@ -118,8 +120,10 @@ pub use host::func::{Func, TypedFunc};
 pub use host::instance::{ExportPath, ExportRef, Instance, InstancePre};
 pub use host::linker::{Linker, LinkerInstance};
 pub use load::backtrace::{Frame, Trap, WasmBacktrace};
-pub use load::component::Component;
+pub use load::component::{Component, LoadOptions, Verify};
+pub use load::detect::{FileKind, detect, detect_file};
 pub use load::dwarf::SourceLine;
+pub use load::error::{LoadError, LoadErrorKind};
 pub use machine::interrupt::InterruptHandle;
 pub use machine::limits::{LimitReached, StoreLimits};
 pub use machine::store::{AsContext, AsContextMut, Caller, Store};

@@ -1,6 +1,6 @@
 ;; FILE: libc.wat (module (func (export "seven") (result i32) (i32.const 7)))
 ;; RUN: compile --core-module libc=%tmp/libc.wat % -o %tmp/app.elf
-;; RUN: run --invoke 'f()' %tmp/app.elf
+;; RUN: run --precompiled --invoke 'f()' %tmp/app.elf
 ;; RUN(1): compile % -o %tmp/other.elf
 (component
   (import "libc" (core module $libc (export "seven" (func (result i32)))))

@@ -1,5 +1,5 @@
 ;; RUN: compile % -o %tmp/app.elf
-;; RUN: run --invoke 'f()' %tmp/app.elf
+;; RUN: run --precompiled --invoke 'f()' %tmp/app.elf
 ;; LEAVES: app.elf
 (component
   (core module $m (func (export "f") (result i32) (i32.const 42)))

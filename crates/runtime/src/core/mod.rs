@@ -19,7 +19,8 @@
 //! ```no_run
 //! use trampette_runtime::{Component, CoreHost, CoreInstance, CoreVal, Store};
 //! # fn main() -> anyhow::Result<()> {
-//! let module = Component::from_file("fib.elf")?;
+//! // SAFETY: the compiler wrote it, and nobody else can write to its folder.
+//! let module = unsafe { Component::from_file("fib.elf")? };
 //! let mut store = Store::new(());
 //! let mut host = CoreHost::new();
 //! host.func("env", "seed", |_caller, _args| Ok(vec![CoreVal::I32(1)]));

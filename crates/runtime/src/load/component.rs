@@ -7,11 +7,11 @@
 //! look-ups here for tables).
 
 use crate::load::elf;
+use crate::load::error::LoadError;
 use crate::load::validate;
 use crate::memory::mapping::FileMapping;
 use crate::memory::slab::{Pool, SlabPlan};
 use crate::messages::display_export;
-use anyhow::{Context, Result, ensure};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -74,13 +74,37 @@ pub(crate) struct ExportCode {
     pub post_return: Option<usize>,
 }
 
-/// What a loader trusts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verify {
-    /// Nothing: every checksum is verified.
+/// How a trusted artifact is loaded.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct LoadOptions {
+    verify: Verify,
+}
+
+/// Whose checksums are verified when an artifact is loaded. They find damage, not malice: anyone
+/// can compute them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Verify {
+    /// Those of what loading reads anyway, so that the rest of the file stays on the disk until it
+    /// is used: loading costs the same whatever the artifact's size.
+    #[default]
+    Metadata,
+    /// All: every byte that will be used is read.
     Everything,
-    /// That everything but the identification and the metadata is what the compiler wrote.
-    MetadataOnly,
+}
+
+impl LoadOptions {
+    /// The defaults.
+    pub fn new() -> LoadOptions {
+        LoadOptions::default()
+    }
+
+    /// Whose checksums are verified.
+    pub fn verify(mut self, verify: Verify) -> LoadOptions {
+        self.verify = verify;
+        self
+    }
 }
 
 impl Component {
@@ -89,35 +113,42 @@ impl Component {
     ///
     /// # Errors
     /// If the artifact is damaged, or was compiled by another version or for another processor.
-    pub(crate) fn map(file: OwnedFd, verify: Verify, services: &OwnedFd) -> Result<Component> {
-        let mut mapping = FileMapping::new(file)?;
+    pub(crate) fn map(
+        file: OwnedFd,
+        options: &LoadOptions,
+        services: &OwnedFd,
+    ) -> Result<Component, LoadError> {
+        let mut mapping = FileMapping::new(file).map_err(|error| LoadError::system(&error))?;
         let image = elf::read(mapping.file_bytes())?;
         check_processor(&image.0)?;
         for (name, place, sum) in image.sections() {
-            let skip = verify == Verify::MetadataOnly && name != section::METADATA;
-            ensure!(
-                skip || checksum(&mapping.file_bytes()[place]) == sum,
-                "the artifact is damaged: checksum of section {name}"
-            );
+            let skip = options.verify == Verify::Metadata && name != section::METADATA;
+            if !skip && checksum(&mapping.file_bytes()[place]) != sum {
+                let what = format_args!("checksum of section {name}");
+                return Err(LoadError::damaged(what));
+            }
         }
 
         let metadata = image.required(section::METADATA)?;
-        let metadata = Metadata::decode(&mapping.file_bytes()[metadata])?;
+        let metadata = Metadata::decode(&mapping.file_bytes()[metadata])
+            .map_err(|error| LoadError::damaged(format_args!("{error:#}")))?;
         validate::metadata(&metadata, mapping.file_bytes().len() as u64)
-            .context("the artifact's metadata is damaged")?;
+            .map_err(|error| LoadError::damaged(format_args!("its metadata: {error:#}")))?;
 
         let text = image.required(section::TEXT)?;
-        ensure!(
-            text.len() < (u32::MAX / 2) as usize,
-            "the artifact's code is larger than 2 GiB"
-        );
-        mapping.make_executable(text.clone())?;
+        if text.len() >= (u32::MAX / 2) as usize {
+            return Err(LoadError::damaged("its code is larger than 2 GiB"));
+        }
+        let system = |error: anyhow::Error| LoadError::system(&error);
+        mapping.make_executable(text.clone()).map_err(system)?;
         if let Some(got) = image.find(section::GOT) {
-            ensure!(
-                got.len() >= size_of::<[u64; Builtin::ALL.len()]>(),
-                "the artifact's table of builtins is too short"
-            );
-            mapping.replace_page(got.start, services, &text)?;
+            if got.len() < size_of::<[u64; Builtin::ALL.len()]>()
+                || !mapping.is_page_outside(got.start, &text)
+            {
+                return Err(LoadError::damaged("its table of builtins is misplaced"));
+            }
+            let replaced = mapping.replace_page(got.start, services);
+            replaced.map_err(system)?;
         }
 
         let base = mapping.base();
@@ -322,7 +353,10 @@ impl Inner {
     }
 
     /// Looks up once what calls need every time.
-    fn find_code(&mut self) -> Result<()> {
+    fn find_code(&mut self) -> Result<(), LoadError> {
+        let missing = |name: String, what: &str| {
+            LoadError::damaged(format_args!("{name}: it has no code for {what}"))
+        };
         let mut exports = Vec::new();
         for export in &self.metadata.exports {
             let ExportItem::Function {
@@ -331,34 +365,27 @@ impl Inner {
             else {
                 continue;
             };
-            let name = || display_export(&export.path);
+            let find = |key, what| {
+                let code = self.function_address(key);
+                code.ok_or_else(|| missing(display_export(&export.path), what))
+            };
             if exports.len() <= id.index() {
                 exports.resize(id.index() + 1, ExportCode::default());
             }
             let code = &mut exports[id.index()];
-            code.entry = self.function_address(FuncKey::ExportEntry(Abi::Native, *id));
-            ensure!(
-                code.entry.is_some(),
-                "{}: the artifact has no code for it",
-                name()
-            );
+            code.entry = Some(find(FuncKey::ExportEntry(Abi::Native, *id), "it")?);
             if *post_return {
-                code.post_return = self.function_address(FuncKey::PostReturn(Abi::Native, *id));
-                ensure!(
-                    code.post_return.is_some(),
-                    "{}: the artifact has no code for its post-return",
-                    name()
-                );
+                let key = FuncKey::PostReturn(Abi::Native, *id);
+                code.post_return = Some(find(key, "its post-return")?);
             }
         }
         self.exports = exports.into();
         for step in 0..self.metadata.startup_steps {
             let code = self.function_address(FuncKey::Startup(Abi::Native, step));
             // Steps of core modules may have nothing to do.
-            ensure!(
-                code.is_some() || self.metadata.core.is_some(),
-                "no code for instantiation"
-            );
+            if code.is_none() && self.metadata.core.is_none() {
+                return Err(LoadError::damaged("it has no code for instantiation"));
+            }
             self.startup.push(code);
         }
         for (id, resource) in self.metadata.resources.iter_with_ids() {
@@ -370,9 +397,10 @@ impl Inner {
             } = resource
             {
                 let key = FuncKey::ResourceDrop(Abi::Native, id);
-                code = Some(self.function_address(key).with_context(|| {
-                    format!("resource `{name}`: the artifact has no code for its destructor")
-                })?);
+                code = self.function_address(key);
+                if code.is_none() {
+                    return Err(missing(format!("resource `{name}`"), "its destructor"));
+                }
             }
             self.destructors.push(code);
         }
@@ -393,33 +421,36 @@ fn core_end(functions: &[FunctionRange]) -> u32 {
     last.map_or(0, |last| last.start.saturating_add(last.length))
 }
 
-fn table<T: Pod>(bytes: &[u8], place: Option<Range<usize>>) -> Result<Table<T>> {
+fn table<T: Pod>(bytes: &[u8], place: Option<Range<usize>>) -> Result<Table<T>, LoadError> {
     let bytes = place.map_or(&[][..], |place| &bytes[place]);
     let entries = if bytes.is_empty() {
         Some(&[][..])
     } else {
         tables::from_bytes::<T>(bytes)
     };
-    Ok(Table(entries.context(
-        "the artifact is damaged: a table is misaligned or no whole number of entries",
-    )?))
+    let entries = entries
+        .ok_or_else(|| LoadError::damaged("a table is misaligned or no whole number of entries"))?;
+    Ok(Table(entries))
 }
 
-fn check_processor(id: &Identification) -> Result<()> {
-    ensure!(
-        id.target.split('-').next() == Some(std::env::consts::ARCH),
-        "the artifact was compiled for {}; this machine is {}",
-        id.target,
-        std::env::consts::ARCH
-    );
-    for feature in &id.cpu_features {
-        let known = cpu::feature(feature).with_context(|| {
-            format!("the artifact needs the processor feature {feature}, which this runtime does not know")
-        })?;
-        ensure!(
-            known.is_present(),
-            "the artifact needs the processor feature {feature}, which this machine does not have"
+fn check_processor(id: &Identification) -> Result<(), LoadError> {
+    let architecture = id.target.split('-').next().unwrap_or_default();
+    if architecture != std::env::consts::ARCH {
+        let message = format!(
+            "the artifact was compiled for {}; this machine is {}",
+            id.target,
+            std::env::consts::ARCH
         );
+        return Err(LoadError::other_machine(architecture, message));
+    }
+    for feature in &id.cpu_features {
+        let why = match cpu::feature(feature) {
+            Some(known) if known.is_present() => continue,
+            Some(_) => "this machine does not have",
+            None => "this runtime does not know",
+        };
+        let message = format!("the artifact needs the processor feature {feature}, which {why}");
+        return Err(LoadError::other_machine(feature, message));
     }
     Ok(())
 }

@@ -3,11 +3,12 @@
 //! The ELF's own headers have no checksum, so only the identification section (which checks itself)
 //! is found through them; every other section's place is taken from there.
 
-use anyhow::{Context, Result, ensure};
-use object::read::elf::ElfFile64;
-use object::{Architecture, Endianness, Object, ObjectKind, ObjectSection};
+use crate::load::error::LoadError;
+use object::elf::{EM_X86_64, ET_DYN, FileHeader64};
+use object::read::elf::{FileHeader, SectionHeader};
+use object::{LittleEndian, ReadRef};
 use std::ops::Range;
-use trampette_artifact::header::{Identification, SectionChecksum, section};
+use trampette_artifact::header::{self, Identification, SectionChecksum, section};
 
 /// What the headers and the identification say.
 pub(crate) struct Image(pub Identification);
@@ -26,9 +27,9 @@ impl Image {
     }
 
     /// The place of a section that every artifact has.
-    pub(crate) fn required(&self, name: &str) -> Result<Range<usize>> {
+    pub(crate) fn required(&self, name: &str) -> Result<Range<usize>, LoadError> {
         self.find(name)
-            .with_context(|| format!("the artifact has no section {name}"))
+            .ok_or_else(|| LoadError::damaged(format_args!("it has no section {name}")))
     }
 }
 
@@ -38,26 +39,47 @@ fn file_range(section: &SectionChecksum) -> Range<usize> {
 }
 
 /// Reads the headers and the identification of an artifact.
-pub(crate) fn read(bytes: &[u8]) -> Result<Image> {
-    let elf = ElfFile64::<Endianness>::parse(bytes)
-        .context("not an artifact of Trampette: no 64-bit ELF file")?;
-    ensure!(
-        elf.kind() == ObjectKind::Dynamic && elf.architecture() == Architecture::X86_64,
-        "not an artifact of Trampette: an ELF file of another kind or for another machine"
-    );
-    let id = elf
-        .section_by_name(section::ID)
-        .context("not an artifact of Trampette: it has no identification section")?;
-    let id = id.data().context("the artifact's headers are damaged")?;
+pub(crate) fn read(bytes: &[u8]) -> Result<Image, LoadError> {
+    let id = identification(bytes).map_err(LoadError::not_an_artifact)?;
     let identification = Identification::decode(id)?;
 
     for section in &identification.sections {
         let end = section.offset.checked_add(section.length);
-        ensure!(
-            end.is_some_and(|end| end <= bytes.len() as u64),
-            "the artifact is truncated: section {} ends beyond the file",
-            section.name
-        );
+        if end.is_none_or(|end| end > bytes.len() as u64) {
+            return Err(LoadError::damaged(format_args!(
+                "it is truncated: section {} ends beyond the file",
+                section.name
+            )));
+        }
     }
     Ok(Image(identification))
+}
+
+/// The version of the format of an artifact; `None` for another ELF file.
+pub(crate) fn format_version<'data>(data: impl ReadRef<'data>) -> Option<u32> {
+    header::format_version(identification(data).ok()?).ok()
+}
+
+/// The contents of the identification section; if there is none, what the file is instead.
+fn identification<'data, R: ReadRef<'data>>(data: R) -> Result<&'data [u8], &'static str> {
+    let head = data.read_bytes_at(0, 4).unwrap_or_default();
+    match head {
+        b"\0asm" => return Err("it is WebAssembly; compile it first (`trampette compile`)"),
+        b"\x7fELF" => {}
+        _ if data.len() == Ok(0) => return Err("the file is empty"),
+        _ => return Err("no ELF file"),
+    }
+    let header = FileHeader64::<LittleEndian>::parse(data);
+    let header = header.map_err(|_| "no 64-bit ELF file")?;
+    let endian = LittleEndian;
+    if header.e_type(endian) != ET_DYN || header.e_machine(endian) != EM_X86_64 {
+        return Err("an ELF file of another kind or for another machine");
+    }
+    let sections = header.sections(endian, data);
+    let sections = sections.map_err(|_| "an ELF file with damaged headers")?;
+    let (_, id) = sections
+        .section_by_name(endian, section::ID.as_bytes())
+        .ok_or("an ELF file without an identification section")?;
+    id.data(endian, data)
+        .map_err(|_| "an ELF file with damaged headers")
 }

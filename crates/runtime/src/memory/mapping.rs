@@ -56,10 +56,14 @@ impl FileMapping {
             "this system has pages of {} bytes; artifacts are laid out for {PAGE_ALIGNMENT}",
             page_size()
         );
-        ensure!(
-            length > 0,
-            "not an artifact of Trampette: the file is empty"
-        );
+        if length == 0 {
+            // Nothing can be mapped; whoever reads the headers says so.
+            return Ok(FileMapping {
+                file,
+                base: std::ptr::NonNull::dangling().as_ptr(),
+                length,
+            });
+        }
         // SAFETY: a new mapping at an address of the kernel's choice.
         let base = unsafe {
             let flags = MapFlags::PRIVATE;
@@ -105,22 +109,19 @@ impl FileMapping {
         self.protect(&range, MprotectFlags::READ | MprotectFlags::EXEC)
     }
 
-    /// Maps the first page of another file, read-only, in the place of the page at `offset`, which
-    /// must not be one of `text`.
-    pub(crate) fn replace_page(
-        &mut self,
-        offset: usize,
-        page: &OwnedFd,
-        text: &Range<usize>,
-    ) -> Result<()> {
+    /// Whether a page of the file begins at `offset`, and none of `text` is in it.
+    pub(crate) fn is_page_outside(&self, offset: usize, text: &Range<usize>) -> bool {
         let size = page_size();
         let text = text.start / size * size..round_to_pages(text.end);
-        ensure!(
-            offset.is_multiple_of(size)
-                && offset < self.length
-                && (offset + size <= text.start || text.end <= offset),
-            "the table of builtins is misplaced"
-        );
+        offset.is_multiple_of(size)
+            && offset < self.length
+            && (offset + size <= text.start || text.end <= offset)
+    }
+
+    /// Maps the first page of another file, read-only, in the place of the page at `offset`, which
+    /// was checked ([`FileMapping::is_page_outside`]).
+    pub(crate) fn replace_page(&mut self, offset: usize, page: &OwnedFd) -> Result<()> {
+        let size = page_size();
         // SAFETY: a page of this mapping, which nothing refers to: `&mut self` excludes readers.
         unsafe {
             let place = self.base.add(offset).cast::<c_void>();
@@ -134,6 +135,9 @@ impl FileMapping {
 
 impl Drop for FileMapping {
     fn drop(&mut self) {
+        if self.length == 0 {
+            return;
+        }
         // SAFETY: mapped by `new`; nothing that refers to it outlives this. Failure would only
         // leak.
         let _ = unsafe { rustix::mm::munmap(self.base.cast(), self.length) };

@@ -1,7 +1,7 @@
 //! Tests of linking and calling, with the artifact whose code is written by hand: its export `run`
 //! takes an operation and an operand; operation 4 calls the import `host` with the operand.
 
-use crate::tests::handmade::artifact;
+use crate::tests::handmade::load;
 use crate::{Component, ExportItem, Linker, Store, Trap, TrapCode, Val, WasmBacktrace};
 use anyhow::Result;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ const CALL_HOST: u32 = 4;
 const UNREACHABLE: u32 = 2;
 
 fn component() -> Component {
-    Component::from_bytes(&artifact()).unwrap()
+    load()
 }
 
 /// Doubles its operand and counts its calls; fails for 13 and panics for 14.

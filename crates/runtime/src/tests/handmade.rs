@@ -479,9 +479,15 @@ fn call(store: &StoreInner, instance: RawInstance, operation: u32, operand: u32)
     Ok(result)
 }
 
+/// The artifact, loaded.
+pub(super) fn load() -> Component {
+    // SAFETY: what the code of this file does is known.
+    unsafe { Component::from_bytes(&artifact()) }.unwrap()
+}
+
 /// Calls the export of a new instance.
 fn once(operation: u32, operand: u32) -> Result<u32> {
-    let component = Component::from_bytes(&artifact())?;
+    let component = load();
     let store = Store::new(Data::default());
     let instance = instantiate(store.inner(), &component)?;
     call(store.inner(), instance, operation, operand)
@@ -494,7 +500,7 @@ fn the_import_is_where_the_code_expects_it() {
 
 #[test]
 fn memory_is_mapped_and_grows() {
-    let component = Component::from_bytes(&artifact()).unwrap();
+    let component = load();
     let mut store = Store::new(Data::default());
     let instance = instantiate(store.inner(), &component).unwrap();
     let run = |store: &Store<Data>, operation, operand| {
@@ -561,7 +567,7 @@ fn every_kind_of_trap_returns_an_error() {
 
 #[test]
 fn a_trapped_instance_cannot_be_entered_again() {
-    let component = Component::from_bytes(&artifact()).unwrap();
+    let component = load();
     let store = Store::new(Data::default());
     let instance = instantiate(store.inner(), &component).unwrap();
     call(store.inner(), instance, 2, 0).unwrap_err();
@@ -586,7 +592,7 @@ fn host_functions_are_called_and_fail() {
 
 #[test]
 fn nested_activations_unwind_to_the_innermost_entry() {
-    let component = Component::from_bytes(&artifact()).unwrap();
+    let component = load();
     for operation in [0, 1, 2, 3, 6] {
         let mut store = Store::new(Data::default());
         store.data_mut().nested = Some((component.clone(), operation));
@@ -599,7 +605,7 @@ fn nested_activations_unwind_to_the_innermost_entry() {
 
 #[test]
 fn traps_work_on_other_threads_and_many_times() {
-    let component = Component::from_bytes(&artifact()).unwrap();
+    let component = load();
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -635,7 +641,7 @@ fn stray_faults_end_the_process() {
 #[test]
 fn damage_is_an_error() {
     let good = artifact();
-    Component::from_bytes(&good).unwrap();
+    Component::check(&good).unwrap();
     let names = format!("\0{}\0", section::ID);
     let end = good
         .windows(names.len())
@@ -647,11 +653,11 @@ fn damage_is_an_error() {
     for place in places {
         let mut bad = good.clone();
         bad[place] ^= 0x10;
-        let result = Component::from_bytes(&bad);
+        let result = Component::check(&bad);
         let padding = good[place] == 0;
         assert!(result.is_err() || padding, "byte {place:#x}");
     }
     for length in [0, 10, 64, TEXT, good.len() - 1] {
-        assert!(Component::from_bytes(&good[..length]).is_err());
+        assert!(Component::check(&good[..length]).is_err());
     }
 }

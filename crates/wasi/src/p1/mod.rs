@@ -11,7 +11,8 @@
 //!
 //! # fn main() -> anyhow::Result<()> {
 //! // Made by `trampette compile program.wasm -o program.elf` of a preview-1 module.
-//! let module = Component::from_file("program.elf")?;
+//! // SAFETY: the compiler wrote it, and nobody else can write to its folder.
+//! let module = unsafe { Component::from_file("program.elf")? };
 //! let wasi = WasiCtxBuilder::new().arg("program").inherit_stdio().build();
 //! let mut store = Store::new(wasi);
 //! let mut host = CoreHost::<WasiCtx>::new();
