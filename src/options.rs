@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use trampette_artifact::cpu::{CpuFeature, CpuLevel, FEATURES};
 
 /// How to compile.
@@ -35,6 +37,51 @@ pub struct CompileOptions {
     pub core_modules: BTreeMap<String, Vec<u8>>,
     /// A world that the component must fit; nothing is compiled if it does not.
     pub world: Option<World>,
+    /// Whether the guest's own debug info (DWARF), from which backtraces get lines of its source,
+    /// becomes part of the artifact.
+    pub debug_info: DebugInfo,
+    /// Counts compiled functions, for whoever waits.
+    pub progress: Progress,
+}
+
+/// Whether an artifact keeps the guest's debug info.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DebugInfo {
+    /// It does: backtraces have lines of source.
+    #[default]
+    Keep,
+    /// It does not, and is smaller: backtraces have names of functions and offsets.
+    Strip,
+}
+
+/// How many functions were compiled, of how many. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    done: AtomicUsize,
+    total: AtomicUsize,
+}
+
+impl Progress {
+    /// How many functions were compiled or inlined away so far.
+    pub fn done(&self) -> usize {
+        self.0.done.load(Ordering::Relaxed)
+    }
+
+    /// How many there are; 0 if that is not known.
+    pub fn total(&self) -> usize {
+        self.0.total.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn expect(&self, functions: usize) {
+        self.0.total.store(functions, Ordering::Relaxed);
+    }
+
+    pub(crate) fn step(&self) {
+        self.0.done.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// Whether calls are inlined.
@@ -248,7 +295,7 @@ impl CompileOptions {
     /// The options that shape code, in words: what the artifact's header keeps for listings.
     pub fn describe(&self) -> String {
         format!(
-            "opt-level={} target-cpu={} bounds={}{}{}{}",
+            "opt-level={} target-cpu={} bounds={}{}{}{}{}",
             self.opt_level.name(),
             self.target_cpu.name(),
             self.bounds.name(),
@@ -263,6 +310,10 @@ impl CompileOptions {
             match self.spectre {
                 Spectre::Ignored => "",
                 Spectre::Mitigated => " spectre-mitigations",
+            },
+            match self.debug_info {
+                DebugInfo::Keep => "",
+                DebugInfo::Strip => " strip",
             }
         )
     }

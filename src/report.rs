@@ -2,6 +2,7 @@
 
 use crate::codegen::Session;
 use crate::compile::Compiled;
+use crate::options::DebugInfo;
 use crate::program::TrampolineKind;
 pub use crate::trampolines::transfer::kind::TransferKind;
 use object::read::elf::ElfFile64;
@@ -48,12 +49,19 @@ pub struct Statistics {
     /// Calls between the component and the host, and between its components, by what carries their
     /// values.
     pub transfers: BTreeMap<TransferKind, usize>,
+    /// Bytes of the guest's debug info that the artifact keeps.
+    pub debug_info: u64,
     /// Bytes by section of the artifact.
     pub sections: BTreeMap<String, u64>,
 }
 
 impl Statistics {
-    fn new(session: &Session<'_>, compiled: &Compiled, artifact: &[u8]) -> Statistics {
+    fn new(
+        session: &Session<'_>,
+        compiled: &Compiled,
+        artifact: &[u8],
+        debug_info: DebugInfo,
+    ) -> Statistics {
         let program = session.program;
         let calls = |count: &AtomicUsize| count.load(Ordering::Relaxed);
         let is_core = |key: &FuncKey| matches!(key, FuncKey::ModuleFunction(..));
@@ -90,6 +98,14 @@ impl Statistics {
             calls_through_values: calls(&session.calls.dynamic),
             inlined_away: compiled.inlined_away,
             transfers,
+            debug_info: match debug_info {
+                DebugInfo::Strip => 0,
+                DebugInfo::Keep => {
+                    let sections = program.modules.iter().flat_map(|m| &m.custom_sections);
+                    let debug = sections.filter(|(name, _)| name.starts_with(".debug_"));
+                    debug.map(|(_, contents)| contents.len() as u64).sum()
+                }
+            },
             sections: sections(artifact),
         }
     }
@@ -113,10 +129,11 @@ impl Report {
         session: &Session<'_>,
         compiled: &Compiled,
         artifact: &[u8],
+        debug_info: DebugInfo,
     ) -> Report {
         Report {
             phases: watch.phases,
-            statistics: Statistics::new(session, compiled, artifact),
+            statistics: Statistics::new(session, compiled, artifact, debug_info),
         }
     }
 
@@ -159,6 +176,13 @@ impl fmt::Display for Statistics {
         writeln!(f, "bytes by section:")?;
         for (name, size) in &self.sections {
             writeln!(f, "  {name:<22} {size:>10}")?;
+        }
+        if self.debug_info > 0 {
+            let size = self.debug_info;
+            writeln!(
+                f,
+                "{size} bytes of them are the guest's debug info; --strip leaves it out"
+            )?;
         }
         Ok(())
     }

@@ -226,6 +226,8 @@ fn compare(expectation: &Path, found: &str) -> Result<()> {
 /// - the temporary folder becomes `%tmp`;
 /// - so does the name of a file there that is to become the output: `%tmp/.tmpNAME`;
 /// - the versions of `trampette`, the compiler and the format become `VERSION`;
+/// - so do the commit and the target of `--version`, as `N`;
+/// - sizes in a summary of `inspect` become `N`;
 /// - numbers before ` ms`, and those before ` bytes` and ` at 0x` in what `inspect` says of code
 ///   and sections, become `N`, as do sizes by section of `compile --stats` and sizes of
 ///   trampolines.
@@ -241,6 +243,8 @@ fn normalised(text: &str, temporary: &str) -> String {
     }
     let format = format!("artifact: format {FORMAT_VERSION},");
     let text = text.replace(&format, "artifact: format VERSION,");
+    let format = format!("(format {FORMAT_VERSION},");
+    let text = text.replace(&format, "(format VERSION,");
     let mut normalised = String::new();
     // Under headings of sizes, up to the next line that is not indented.
     let mut part = Part::Other;
@@ -248,7 +252,12 @@ fn normalised(text: &str, temporary: &str) -> String {
         if !line.starts_with(' ') {
             part = match line {
                 "trampolines (bytes, transfer):" => Part::LeadingSizes,
+                "functions (bytes):" => Part::LeadingSizes,
                 "functions:" | "sections:" | "bytes by section:" => Part::LaterSizes,
+                _ if line.starts_with("code: ") => Part::Summary,
+                _ if line.contains("as an artifact (") || line.starts_with("file: ") => {
+                    Part::Summary
+                }
                 _ => Part::Other,
             };
         }
@@ -264,6 +273,10 @@ fn normalised(text: &str, temporary: &str) -> String {
                 });
                 format!("  {first} {}", rest.collect::<Vec<_>>().join(" "))
             }
+            (Part::Summary, words) => without_sizes(words),
+            (_, ["commit:", _]) => "commit: N".to_string(),
+            (_, ["target:", _]) => "target: N".to_string(),
+            (_, ["artifact", "format:", _]) => "artifact format: N".to_string(),
             (_, [phase @ .., _, "ms"]) => format!("{} N ms", phase.join(" ")),
             _ => line.to_string(),
         };
@@ -273,11 +286,28 @@ fn normalised(text: &str, temporary: &str) -> String {
     normalised
 }
 
+/// A line without the numbers that stand before units; of which unit is no matter either.
+fn without_sizes(words: &[&str]) -> String {
+    let mut out: Vec<String> = Vec::new();
+    for word in words {
+        let unit = word.trim_end_matches(',');
+        let size = |number: &String| number.parse::<f64>().is_ok();
+        match out.last_mut().filter(|last| size(last)) {
+            Some(last) if ["bytes", "kB", "MB"].contains(&unit) => {
+                *last = word.replace(unit, "N");
+            }
+            _ => out.push(word.to_string()),
+        }
+    }
+    out.join(" ")
+}
+
 /// Where sizes are in the lines of a part of a description.
 #[derive(Clone, Copy)]
 enum Part {
     LeadingSizes,
     LaterSizes,
+    Summary,
     Other,
 }
 

@@ -72,7 +72,13 @@ const PRINTING: &[(&[&str], i32)] = &[
     (&["inspect", "f.wat"], 0),
     (&["inspect", "f.elf"], 0),
     (&["inspect", "--graph", "-", "f.wat"], 0),
+    (&["inspect", "--all", "f.elf"], 0),
+    (&["inspect", "--json", "f.elf"], 0),
+    (&["compile", "--json", "f.wat"], 0),
+    (&["completions", "bash"], 0),
+    (&["man"], 0),
     (&["verify", "f.elf"], 0),
+    (&["verify", "--json", "f.elf"], 0),
     (&["wast", "s.wast"], 1),
     (&["wast", "--json", "s.wast"], 1),
 ];
@@ -224,13 +230,100 @@ fn a_hyphen_is_standard_input_and_output() -> Result<()> {
     assert_eq!(compiled.stdout, artifact, "{}", error_text(&compiled));
     let run = files.with_input(&["run", "--invoke", "f()", "-"], wat)?;
     assert_eq!(run.stdout, b"7\n", "{}", error_text(&run));
-    let inspected = files.with_input(&["inspect", "-"], wat)?;
-    let named = files.command(&["inspect", "f.wat"]).output()?;
+    let inspected = files.with_input(&["inspect", "--all", "-"], wat)?;
+    let named = files.command(&["inspect", "--all", "f.wat"]).output()?;
     assert_eq!(inspected.stdout, named.stdout);
     let verified = files.with_input(&["verify", "-"], &artifact)?;
     assert!(verified.stdout.starts_with(b"standard input: "));
     let broken = files.with_input(&["compile", "-"], b"(component")?;
     assert!(error_text(&broken).contains("standard input"));
     assert!(!files.path("-").exists() && !files.path("-.elf").exists());
+    Ok(())
+}
+
+#[test]
+fn what_machines_read_is_json() -> Result<()> {
+    let files = Files::new()?;
+    let json = |arguments: &[&str]| -> Result<serde_json::Value> {
+        let output = files.command(arguments).output()?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    let compiled = json(&["compile", "--json", "f.wat"])?;
+    let size = std::fs::metadata(files.path("f.elf"))?.len();
+    assert_eq!(compiled["output"], "f.elf");
+    assert_eq!(compiled["bytes"], size);
+    assert!(compiled["seconds"]["compile"].as_f64() > Some(0.0));
+    assert_eq!(compiled["statistics"]["core_functions"], 1);
+    let inspected = json(&["inspect", "--json", "f.wat"])?;
+    assert_eq!(inspected["bytes"], size);
+    assert_eq!(inspected["exports"][0]["path"][0], "f");
+    assert_eq!(inspected["exports"][0]["type"], "func() -> u32");
+    assert_eq!(inspected["trampolines"][0]["transfer"], "none");
+    let functions = inspected["functions"].as_array().context("functions")?;
+    assert!(
+        functions
+            .iter()
+            .all(|function| function["bytes"].as_u64() > Some(0))
+    );
+    let verified = json(&["verify", "--json", "f.elf", "f.wat"])?;
+    assert_eq!(verified[0]["consistent"], true);
+    assert_eq!(verified[1]["consistent"], false);
+    assert_eq!(json(&["wast", "--json", "s.wast"])?["failed"], 1);
+    Ok(())
+}
+
+#[test]
+fn completions_and_pages_know_every_command() -> Result<()> {
+    let files = Files::new()?;
+    let commands = [
+        "compile",
+        "run",
+        "inspect",
+        "verify",
+        "wast",
+        "completions",
+        "man",
+    ];
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = files.command(&["completions", shell]).output()?;
+        let script = String::from_utf8(output.stdout)?;
+        for word in commands
+            .iter()
+            .chain(&["--trap-unknown-imports", "--target-cpu"])
+        {
+            // Some shells' scripts have options without their hyphens.
+            assert!(
+                script.contains(word.trim_start_matches('-')),
+                "{shell}: {word}"
+            );
+        }
+    }
+    for command in commands {
+        let output = files.command(&["man", command]).output()?;
+        let page = String::from_utf8(output.stdout)?;
+        assert!(
+            page.contains(".TH") && page.contains(command),
+            "{command}: {page}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn verbosity_is_asked_for() -> Result<()> {
+    let files = Files::new()?;
+    let quiet = files.command(&["compile", "f.wat"]).output()?;
+    assert_eq!((&quiet.stdout[..], &quiet.stderr[..]), (&b""[..], &b""[..]));
+    let told = error_text(&files.command(&["-v", "compile", "f.wat"]).output()?);
+    assert!(
+        told.contains("link") && told.contains("f.elf ") && told.contains(" in 0."),
+        "{told}"
+    );
+    let told = error_text(
+        &files
+            .command(&["run", "-v", "--invoke", "f()", "f.wat"])
+            .output()?,
+    );
+    assert!(told.starts_with("compiled f.wat in "), "{told}");
     Ok(())
 }

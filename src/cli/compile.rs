@@ -1,55 +1,66 @@
 //! `trampette compile`.
 
+use super::Verbosity;
 use super::files::{self, Contents};
+use crate::artifact::Artifact;
 use crate::component::names_of_imports;
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
 use crate::options::{
-    Bounds, CompileOptions, Inline, NanBits, OptLevel, Spectre, TargetCpu, Wit, World,
+    Bounds, CompileOptions, DebugInfo, Inline, NanBits, OptLevel, Progress, Spectre, TargetCpu,
+    Wit, World,
 };
+use crate::report::Statistics;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use trampette_runner::output;
 
 /// Options that shape the code, shared by `compile`, `run`, `inspect` and `wast`.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Code generation")]
 pub(super) struct CodeArguments {
-    /// Optimise: 0 compiles fastest, 1 makes small code, 2 fast code [default: 2].
+    /// Optimise: 0 compiles fastest, 1 makes small code, 2 fast code [default: 2]
     #[arg(short = 'O', value_name = "LEVEL", value_parser = one_of::<OptLevel>(&["0", "1", "2"]))]
     opt_level: Option<OptLevel>,
-    /// The processors to compile for [default: x86-64-v3].
+    /// The processors to compile for [default: x86-64-v3]
     #[arg(long, value_name = "LEVEL", value_parser = one_of::<TargetCpu>(&TARGET_CPUS))]
     target_cpu: Option<TargetCpu>,
-    /// How accesses to memories are checked [default: guard].
+    /// How accesses to memories are checked [default: guard]
     #[arg(long, value_name = "HOW", value_parser = one_of::<Bounds>(&["guard", "explicit"]))]
     bounds: Option<Bounds>,
-    /// Keep every call: do not put functions in the place of calls to them.
+    /// Keep every call: do not put functions in the place of calls to them
     #[arg(long)]
     no_inline: bool,
-    /// Make every NaN that an instruction gives canonical.
+    /// Make every NaN that an instruction gives canonical
     #[arg(long)]
     canonical_nans: bool,
-    /// Guard checked accesses of memories and tables against speculation (Spectre).
+    /// Guard checked accesses of memories and tables against speculation (Spectre)
     #[arg(long)]
     spectre_mitigations: bool,
-    /// Worker threads; one a core by default.
+    /// Worker threads; one a core by default
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
-    /// The import that provides unsafe intrinsics (raw access to the host's memory).
+    /// The import that provides unsafe intrinsics (raw access to the host's memory)
     #[arg(long, value_name = "IMPORT")]
     unsafe_intrinsics: Option<String>,
-    /// A core module that the component imports: the import's name, and the module (binary or
-    /// text). For a module of an imported instance the name is the chain of names with `#` between
-    /// them; for what a core module on its own imports, the first of the two names.
+    /// Bind a core module, in binary or text, to an import
+    ///
+    /// IMPORT is the name of a core module that the component imports; for a module of an imported
+    /// instance the chain of names with `#` between them; for what a core module on its own
+    /// imports, the first of the two names.
     #[arg(long = "core-module", value_name = "IMPORT=FILE", value_parser = core_module)]
     core_modules: Vec<CoreModule>,
+    /// Leave the guest's debug info out, so that backtraces have no lines of its source
+    #[arg(long)]
+    strip: bool,
 }
 
 /// The names of [`TargetCpu::ALL`].
@@ -81,8 +92,9 @@ struct CoreModule {
 
 /// How an input is taken, in `compile`, `run` and `inspect`.
 #[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Code generation")]
 pub(super) struct InputArguments {
-    /// Make a component of a core module that targets WASI preview 1, by an adapter.
+    /// Make a component of a core module that targets WASI preview 1, by an adapter
     #[arg(long)]
     as_component: bool,
 }
@@ -136,6 +148,11 @@ impl CodeArguments {
                 .map(|module| (module.import.clone(), module.bytes.clone()))
                 .collect(),
             world: None,
+            debug_info: match self.strip {
+                true => DebugInfo::Strip,
+                false => DebugInfo::Keep,
+            },
+            progress: Progress::default(),
         }
     }
 
@@ -156,6 +173,7 @@ impl CodeArguments {
             jobs,
             unsafe_intrinsics,
             core_modules,
+            strip,
         } = self;
         let all = [
             (opt_level.is_some(), "-O"),
@@ -167,6 +185,7 @@ impl CodeArguments {
             (jobs.is_some(), "--jobs"),
             (unsafe_intrinsics.is_some(), "--unsafe-intrinsics"),
             (!core_modules.is_empty(), "--core-module"),
+            (*strip, "--strip"),
         ];
         let given = all.into_iter().filter(|(given, _)| *given);
         given.map(|(_, name)| name).collect()
@@ -222,47 +241,79 @@ impl CodeArguments {
 
 /// Arguments of `trampette compile`.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  trampette compile app.wasm                    makes app.elf
+  trampette compile app.wasm -o - | ssh host 'cat > app.elf'
+  trampette compile --wit world.wit --world plugin plugin.wasm
+  trampette compile --emit asm app.wasm -o app.s")]
 pub(super) struct CompileArguments {
-    /// The component, or a core module to be compiled on its own, in binary or text; `-` for
-    /// standard input.
+    /// A component, or a core module to be compiled on its own, in binary or text; `-` for standard
+    /// input
     input: PathBuf,
-    /// The artifact, or the listing of --emit; `-` for standard output. By default the input's
-    /// name with the extension `.elf`, or standard output for a listing.
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Print a stage's result instead of writing an artifact (`elf` writes it).
-    #[arg(long, value_enum, default_value_t = EmitArgument::Elf)]
-    emit: EmitArgument,
-    /// The WIT of a world that the component must fit: a file, or a folder that may have `deps`.
-    #[arg(long, value_name = "PATH")]
-    wit: Option<PathBuf>,
-    /// The world's name, with or without its package; needed if the WIT has several.
-    #[arg(long, value_name = "NAME", requires = "wit")]
-    world: Option<String>,
-    /// Let the component import what the world does not, if the name starts with PREFIX
-    /// [default: wasi:].
-    #[arg(long = "allow-import", value_name = "PREFIX", requires = "wit")]
-    allowed_imports: Vec<String>,
-    /// Let the component import nothing that the world does not, of WASI neither.
-    #[arg(long, requires = "wit", conflicts_with = "allowed_imports")]
-    strict_imports: bool,
-    /// Print how long each phase took.
-    #[arg(long)]
-    time: bool,
-    /// Print what was pruned, inlined and transferred, and the bytes of each section.
-    #[arg(long)]
-    stats: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    world: WorldArguments,
     #[command(flatten)]
     taken: InputArguments,
     #[command(flatten)]
     code: CodeArguments,
 }
 
+/// What is written and printed.
+#[derive(Args)]
+#[command(next_help_heading = "Output")]
+struct OutputArguments {
+    /// Where the artifact or listing goes; `-` is standard output
+    ///
+    /// By default an artifact has the input's name with the extension `.elf`, and a listing goes to
+    /// standard output.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write a listing of a stage's result instead of an artifact
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = EmitArgument::Elf)]
+    emit: EmitArgument,
+    /// Print how long each phase took
+    #[arg(long)]
+    time: bool,
+    /// Print what was pruned, inlined and transferred, and the bytes of each section
+    #[arg(long)]
+    stats: bool,
+    /// Print what was made, the times and the statistics as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// The world that a component must fit.
+#[derive(Args)]
+#[command(next_help_heading = "World")]
+struct WorldArguments {
+    /// Refuse the component if it does not fit a world of this WIT (a file, or a folder that may
+    /// have `deps`)
+    #[arg(long, value_name = "PATH")]
+    wit: Option<PathBuf>,
+    /// The world's name, with or without its package; needed if the WIT has several
+    #[arg(long, value_name = "NAME", requires = "wit")]
+    world: Option<String>,
+    /// Let the component import what the world does not, if the name starts with PREFIX
+    /// [default: wasi:]
+    #[arg(long = "allow-import", value_name = "PREFIX", requires = "wit")]
+    allowed_imports: Vec<String>,
+    /// Let the component import nothing that the world does not, of WASI neither
+    #[arg(long, requires = "wit", conflicts_with = "allowed_imports")]
+    strict_imports: bool,
+}
+
 #[derive(clap::ValueEnum, Clone, Copy)]
 enum EmitArgument {
+    /// Instances, trampolines, and where everything is
     Plan,
+    /// Each function before optimisation
     Clif,
+    /// Machine code
     Asm,
+    /// The artifact
     Elf,
 }
 
@@ -278,25 +329,27 @@ impl EmitArgument {
 }
 
 /// Compiles, or prints what was asked for.
-pub(super) fn compile(arguments: &CompileArguments) -> Result<()> {
-    let path = &arguments.input;
+pub(super) fn compile(arguments: &CompileArguments, verbosity: Verbosity) -> Result<()> {
+    let (path, world) = (&arguments.input, &arguments.world);
     let name = input::name(path);
-    let stage = arguments.emit.stage();
+    let stage = arguments.output.emit.stage();
     let contents = match stage {
         Some(_) => Contents::Text(""),
         None => Contents::Binary(&[]),
     };
-    let output = match (&arguments.output, stage) {
+    let output = match (&arguments.output.output, stage) {
         (Some(output), _) => output.clone(),
         (None, Some(_)) => PathBuf::from("-"),
         (None, None) if input::is_standard(path) => PathBuf::from("-"),
         (None, None) => path.with_extension("elf"),
     };
-    let wit = arguments.wit.as_deref();
-    let inputs = [path.as_path()].into_iter().chain(wit);
+    let inputs = [path.as_path()].into_iter().chain(world.wit.as_deref());
     files::check_output(&output, contents, inputs.chain(arguments.code.inputs()))?;
     if stage.is_some() {
-        for (given, option) in [(arguments.time, "--time"), (arguments.stats, "--stats")] {
+        let OutputArguments {
+            time, stats, json, ..
+        } = arguments.output;
+        for (given, option) in [(time, "--time"), (stats, "--stats"), (json, "--json")] {
             ensure!(
                 !given,
                 "{option} describes an artifact, and --emit makes none"
@@ -310,15 +363,15 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<()> {
         Input::CoreModule(wasm) => (wasm, false),
         Input::Artifact(_) => bail!("{name} is already compiled"),
     };
-    if !is_component && arguments.wit.is_some() {
+    if !is_component && world.wit.is_some() {
         bail!("{name} is a core module, which fits no world of WIT");
     }
     let mut options = arguments.code.options();
-    options.world = arguments.wit.clone().map(|path| World {
+    options.world = world.wit.clone().map(|path| World {
         wit: Wit::Path(path),
-        name: arguments.world.clone(),
-        allowed_imports: match &arguments.allowed_imports[..] {
-            [] if arguments.strict_imports => Vec::new(),
+        name: world.world.clone(),
+        allowed_imports: match &world.allowed_imports[..] {
+            [] if world.strict_imports => Vec::new(),
             [] => vec!["wasi:".to_string()],
             given => given.to_vec(),
         },
@@ -331,7 +384,8 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<()> {
         let listing = listing.with_context(|| name)?;
         return files::write(&output, Contents::Text(&listing));
     }
-    let progress = progress_bar(&format!("compiling {name}"));
+    let start = Instant::now();
+    let progress = progress_bar(&name, &options, verbosity);
     let compiled = match is_component {
         true => crate::compile_component(&wasm, &options),
         false => crate::compile_module(&wasm, &options),
@@ -339,32 +393,105 @@ pub(super) fn compile(arguments: &CompileArguments) -> Result<()> {
     progress.finish_and_clear();
     let artifact = compiled.with_context(|| name)?;
     files::write(&output, Contents::Binary(artifact.bytes()))?;
-    // Standard output may have got the artifact.
-    let report = |text: &str| match input::is_standard(&output) {
+    let seconds = start.elapsed().as_secs_f64();
+    if verbosity.details() {
+        output::note(artifact.report().times());
+    }
+    if verbosity.tells() {
+        let name = match input::is_standard(&output) {
+            true => "standard output".to_string(),
+            false => output.display().to_string(),
+        };
+        let size = files::size(artifact.bytes().len() as u64);
+        output::note(format!("{name} {size} in {seconds:.1} s"));
+    }
+    report(arguments, &output, &artifact)
+}
+
+/// Prints what was asked for on an artifact; on standard error if standard output got the artifact.
+fn report(arguments: &CompileArguments, output: &Path, artifact: &Artifact) -> Result<()> {
+    let OutputArguments {
+        time, stats, json, ..
+    } = arguments.output;
+    let report = artifact.report();
+    let mut text = String::new();
+    if json {
+        let phases = report.phases.iter();
+        let phases = phases.map(|(name, time)| (name.to_string(), json!(time.as_secs_f64())));
+        let document = json!({
+            "output": output.display().to_string(),
+            "bytes": artifact.bytes().len(),
+            "seconds": phases.collect::<serde_json::Map<_, _>>(),
+            "statistics": statistics(&report.statistics),
+        });
+        text = format!("{document}\n");
+    } else {
+        if time {
+            text += &report.times();
+        }
+        if stats {
+            text += &report.statistics.to_string();
+        }
+    }
+    match input::is_standard(output) {
+        true if text.is_empty() => Ok(()),
         true => {
             output::note(text);
             Ok(())
         }
-        false => output::print(text),
-    };
-    if arguments.time {
-        report(&artifact.report().times())?;
+        false => output::print(&text),
     }
-    if arguments.stats {
-        report(&artifact.report().statistics.to_string())?;
-    }
-    Ok(())
 }
 
-/// A spinner on standard error if it is a terminal, and nothing otherwise.
-pub(super) fn progress_bar(message: &str) -> ProgressBar {
-    if !output::stderr_is_terminal() {
+fn statistics(statistics: &Statistics) -> serde_json::Value {
+    let transfers = statistics.transfers.iter();
+    let transfers = transfers.map(|(kind, count)| (kind.name().to_string(), json!(count)));
+    json!({
+        "core_functions": statistics.core_functions,
+        "compiled_core_functions": statistics.compiled_core_functions,
+        "compiled_trampolines": statistics.compiled_trampolines,
+        "pruned": statistics.pruned,
+        "inlined_calls": statistics.inlined_calls,
+        "inlined_away": statistics.inlined_away,
+        "calls_of_imports": statistics.calls_of_imports,
+        "calls_devirtualised": statistics.calls_devirtualised,
+        "calls_through_sealed_tables": statistics.calls_through_sealed_tables,
+        "calls_through_values": statistics.calls_through_values,
+        "transfers": transfers.collect::<serde_json::Map<_, _>>(),
+        "debug_info": statistics.debug_info,
+        "sections": statistics.sections,
+    })
+}
+
+/// A bar on standard error that counts functions, if a person waits there; nothing otherwise.
+pub(super) fn progress_bar(
+    name: &str,
+    options: &CompileOptions,
+    verbosity: Verbosity,
+) -> ProgressBar {
+    if !verbosity.shows_progress() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new_spinner().with_message(message.to_string());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
-        bar.set_style(style);
+    let bar = ProgressBar::new_spinner().with_message(format!("compiling {name}"));
+    let progress = options.progress.clone();
+    let counts = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let (done, total) = (progress.done(), progress.total());
+        // There is nobody to tell.
+        let _ = match total {
+            0 => Ok(()),
+            _ => write!(out, " {} {done}/{total} functions", filled(done, total)),
+        };
+    };
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}{counts} [{elapsed}]") {
+        bar.set_style(style.with_key("counts", counts));
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
+}
+
+/// A bar of text.
+fn filled(done: usize, total: usize) -> String {
+    const WIDTH: usize = 24;
+    let full = (done * WIDTH / total.max(1)).min(WIDTH);
+    format!("[{}{}]", "=".repeat(full), " ".repeat(WIDTH - full))
 }

@@ -65,3 +65,12 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
         _ => false,
     }
 }
+
+/// A number of bytes as people read it, in decimal units.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}

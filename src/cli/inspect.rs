@@ -1,7 +1,8 @@
 //! `trampette inspect`: what a component or an artifact consists of.
 
-use super::compile::{CodeArguments, InputArguments};
+use super::compile::{CodeArguments, InputArguments, progress_bar};
 use super::files::{self, Contents};
+use super::{Verbosity, summary};
 use crate::component::ParseOptions;
 use crate::emit::symbol_kind;
 use crate::input::{self, Input};
@@ -11,7 +12,7 @@ use crate::trampolines::transfer::kind::TransferKind;
 use crate::{CompileOptions, Parsed};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use object::read::elf::{ElfFile64, FileHeader};
+use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -26,10 +27,19 @@ use trampette_runner::output;
 
 /// Arguments of `trampette inspect`.
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  trampette inspect app.wasm                    a summary
+  trampette inspect --world plugin.elf          what it imports and exports, as WIT
+  trampette inspect --graph plan.svg app.wasm   who calls whom
+  trampette inspect --json app.elf | jq '.functions | sort_by(-.bytes)[:5]'")]
 pub(super) struct InspectArguments {
-    /// A component or core module, which is compiled in memory first, or an artifact.
+    /// A component or core module, which is compiled in memory first, or an artifact; `-` for
+    /// standard input
     input: PathBuf,
-    /// Draw the plan of a component: instances, and who calls whom through which trampoline.
+    #[command(flatten)]
+    parts: Parts,
+    /// Draw the plan of a component as SVG: instances, and who calls whom through which trampoline
     #[arg(long, value_name = "SVG")]
     graph: Option<PathBuf>,
     #[command(flatten)]
@@ -38,10 +48,33 @@ pub(super) struct InspectArguments {
     code: CodeArguments,
 }
 
+/// What to show; a summary if nothing is chosen.
+#[derive(Args, Clone, Copy)]
+#[command(next_help_heading = "What to show (a summary by default)")]
+struct Parts {
+    /// The component's world as WIT
+    #[arg(long)]
+    world: bool,
+    /// Each trampoline: bytes of code, and what its transfers do
+    #[arg(long)]
+    trampolines: bool,
+    /// Each compiled function with its bytes, the largest first
+    #[arg(long)]
+    functions: bool,
+    /// The sections of the file
+    #[arg(long)]
+    sections: bool,
+    /// All there is: imports, exports, modules, instances, slabs, functions by kind, sections
+    #[arg(long)]
+    all: bool,
+    /// All of it as one JSON document
+    #[arg(long, conflicts_with_all = ["world", "trampolines", "functions", "sections", "all"])]
+    json: bool,
+}
+
 /// Prints a description.
-pub(super) fn inspect(arguments: &InspectArguments) -> Result<()> {
-    let mut plan = String::new();
-    let path = &arguments.input;
+pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Result<()> {
+    let (path, parts) = (&arguments.input, arguments.parts);
     if let Some(graph) = &arguments.graph {
         let inputs = [path.as_path()].into_iter().chain(arguments.code.inputs());
         files::check_output(graph, Contents::Text(""), inputs)?;
@@ -51,6 +84,9 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<()> {
         Input::Artifact(_) => arguments.code.refuse_for_artifact(path)?,
         input => arguments.code.check_core_modules(input)?,
     }
+    let options = arguments.code.options();
+    let progress = progress_bar(&input::name(path), &options, verbosity);
+    let mut trampolines = Vec::new();
     let artifact = match input {
         Input::Artifact(_) if arguments.graph.is_some() => {
             bail!(
@@ -63,37 +99,69 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Result<()> {
         }
         Input::Artifact(bytes) => bytes,
         input @ Input::CoreModule(_) => input
-            .into_artifact(&arguments.code.options())
+            .into_artifact(&options)
             .with_context(|| input::name(path))?
             .into_bytes(),
         Input::Component(wasm) => {
-            let options = arguments.code.options();
             let compiled = compile(&wasm, &options).with_context(|| input::name(path))?;
             if let Some(graph) = &arguments.graph {
+                progress.finish_and_clear();
                 files::write(graph, Contents::Text(&draw(&compiled.dot)?))?;
                 // The drawing has standard output to itself.
                 if input::is_standard(graph) {
                     return Ok(());
                 }
             }
-            plan = compiled.trampolines;
+            trampolines = compiled.trampolines;
             compiled.artifact
         }
     };
-    let description = describe(&artifact);
-    let description = description.with_context(|| input::name(path))?;
-    if let Some(wit) = &description.wit {
-        output::print(&format!("{wit}\n"))?;
+    progress.finish_and_clear();
+    let mut described = describe(&artifact).with_context(|| input::name(path))?;
+    described.trampolines = trampolines;
+    if parts.json {
+        return super::print_json(&summary::json(&described));
     }
-    output::print(&plan)?;
-    output::print(&description.text)
+    let mut text = String::new();
+    if (parts.world || parts.all)
+        && let Some(wit) = &described.wit
+    {
+        text += &format!("{wit}\n");
+    }
+    if parts.trampolines || parts.all && !described.trampolines.is_empty() {
+        text += &trampoline_lines(&described.trampolines)?;
+    }
+    if parts.all {
+        text += &everything(&described)?;
+    }
+    if parts.functions {
+        let mut functions = described.functions.clone();
+        functions.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        text += "functions (bytes):\n";
+        for (symbol, bytes) in functions {
+            text += &format!("  {bytes:>8} {symbol}\n");
+        }
+    }
+    if parts.sections && !parts.all {
+        sections(&mut text, &described.sections)?;
+    }
+    let chosen = [
+        parts.world,
+        parts.trampolines,
+        parts.functions,
+        parts.sections,
+        parts.all,
+    ];
+    if !chosen.contains(&true) {
+        text = summary::summary(&input::name(path), &described)?;
+    }
+    output::print(&text)
 }
 
 /// A compiled component, with what its artifact does not keep.
 struct Compiled {
     artifact: Vec<u8>,
-    /// Its trampolines as text.
-    trampolines: String,
+    trampolines: Vec<Trampoline>,
     /// Its plan as a graph in the DOT language.
     dot: String,
 }
@@ -127,8 +195,18 @@ fn draw(dot: &str) -> Result<String> {
     Ok(svg.finalize())
 }
 
-/// Every trampoline and export entry: its symbol, bytes of code, and what its transfers do.
-fn trampolines(program: &Program<'_>, artifact: &[u8]) -> Result<String> {
+/// A trampoline or export entry that was compiled.
+pub(super) struct Trampoline {
+    /// Its symbol.
+    pub symbol: String,
+    /// Bytes of code.
+    pub bytes: u64,
+    /// What its transfers do.
+    pub transfer: &'static str,
+}
+
+/// Every trampoline and export entry.
+fn trampolines(program: &Program<'_>, artifact: &[u8]) -> Result<Vec<Trampoline>> {
     let file = ElfFile64::<object::Endianness>::parse(artifact).context("not an ELF file")?;
     let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
     for symbol in file.symbols() {
@@ -156,27 +234,54 @@ fn trampolines(program: &Program<'_>, artifact: &[u8]) -> Result<String> {
             Some(&lift.ty),
         )
     });
-    let mut out = String::from("trampolines (bytes, transfer):\n");
+    let mut found = Vec::new();
     for (key, ty) in trampolines.chain(lifts) {
         let symbol = symbol(program, key);
         // What nothing reaches was not compiled.
-        let Some(size) = sizes.get(&symbol) else {
+        let Some(bytes) = sizes.get(&symbol) else {
             continue;
         };
         let kind = ty.map_or(TransferKind::None, |ty| {
             TransferKind::of_call(&program.types, ty)
         });
-        writeln!(out, "  {size:>6} {:<12} {symbol}", kind.name())?;
+        found.push(Trampoline {
+            bytes: *bytes,
+            transfer: kind.name(),
+            symbol,
+        });
+    }
+    Ok(found)
+}
+
+fn trampoline_lines(trampolines: &[Trampoline]) -> Result<String> {
+    let mut out = String::from("trampolines (bytes, transfer):\n");
+    for Trampoline {
+        symbol,
+        bytes,
+        transfer,
+    } in trampolines
+    {
+        writeln!(out, "  {bytes:>6} {transfer:<12} {symbol}")?;
     }
     Ok(out + "\n")
 }
 
 /// What an artifact says about itself.
 pub(super) struct Description {
+    /// What made it.
+    pub id: Identification,
+    /// What the runtime knows of it.
+    pub metadata: Metadata,
     /// The component's world, unless it is nothing that WIT can say.
     pub wit: Option<String>,
-    /// Everything else.
-    pub text: String,
+    /// Its trampolines, which only the component tells.
+    pub trampolines: Vec<Trampoline>,
+    /// Symbols of compiled functions, and their bytes.
+    pub functions: Vec<(String, u64)>,
+    /// Sections: name, bytes, address.
+    pub sections: Vec<(String, u64, u64)>,
+    /// Bytes of the file.
+    pub bytes: u64,
 }
 
 /// Describes an artifact.
@@ -191,11 +296,31 @@ pub(super) fn describe(artifact: &[u8]) -> Result<Description> {
             .with_context(|| format!("no section {name}"))?;
         Ok(section.data()?)
     };
-    let id = Identification::decode(contents(section::ID)?)?;
-    let metadata = Metadata::decode(contents(section::METADATA)?)?;
     let wit = file.section_by_name(section::WIT);
     let wit = wit.map(|wit| wit.data()).transpose()?;
-    let wit = wit.map(|wit| String::from_utf8_lossy(wit).into_owned());
+    let functions = file.symbols().filter(|symbol| symbol.size() > 0);
+    let functions = functions.map(|symbol| {
+        let name = symbol.name().unwrap_or_default().to_string();
+        (name, symbol.size())
+    });
+    let sections = file.sections().map(|section| {
+        let name = section.name().unwrap_or_default().to_string();
+        (name, section.size(), section.address())
+    });
+    Ok(Description {
+        id: Identification::decode(contents(section::ID)?)?,
+        metadata: Metadata::decode(contents(section::METADATA)?)?,
+        wit: wit.map(|wit| String::from_utf8_lossy(wit).into_owned()),
+        trampolines: Vec::new(),
+        functions: functions.collect(),
+        sections: sections.collect(),
+        bytes: artifact.len() as u64,
+    })
+}
+
+/// All of it but the world and the trampolines.
+fn everything(described: &Description) -> Result<String> {
+    let Description { id, metadata, .. } = described;
     let mut out = String::new();
     writeln!(
         out,
@@ -204,16 +329,17 @@ pub(super) fn describe(artifact: &[u8]) -> Result<Description> {
     )?;
     writeln!(out, "options: {}", id.options)?;
     writeln!(out, "cpu features: {}", id.cpu_features.join(" "))?;
-    imports(&mut out, &metadata)?;
-    exports(&mut out, &metadata)?;
+    imports(&mut out, metadata)?;
+    exports(&mut out, metadata)?;
     if let Some(core) = &metadata.core {
         core_interface(&mut out, core)?;
     }
-    modules(&mut out, &metadata)?;
-    slabs(&mut out, &metadata)?;
-    functions(&mut out, &file)?;
-    sections(&mut out, &file)?;
-    Ok(Description { wit, text: out })
+    modules(&mut out, metadata)?;
+    slabs(&mut out, metadata)?;
+    functions(&mut out, &described.functions)?;
+    out.push('\n');
+    sections(&mut out, &described.sections)?;
+    Ok(out)
 }
 
 fn imports(out: &mut String, metadata: &Metadata) -> Result<()> {
@@ -234,20 +360,25 @@ fn imports(out: &mut String, metadata: &Metadata) -> Result<()> {
 fn exports(out: &mut String, metadata: &Metadata) -> Result<()> {
     writeln!(out, "\nexports:")?;
     for export in &metadata.exports {
-        let what = match &export.item {
-            ExportItem::Function { ty, .. } => metadata.display_func(ty),
-            ExportItem::HostFunc(id) => {
-                format!("the import {}", metadata.imports[*id].path.join(" / "))
-            }
-            ExportItem::Resource(_) => "resource".to_string(),
-            ExportItem::Type(ty) => format!("type = {}", metadata.display(*ty)),
-            ExportItem::Instance => "instance".to_string(),
-            ExportItem::CoreModule(id) => format!("core {id}"),
-            ExportItem::Other(what) => what.clone(),
-        };
+        let what = export_item(metadata, &export.item);
         writeln!(out, "  {}: {what}", export.path.join(" / "))?;
     }
     Ok(())
+}
+
+/// What an export is.
+pub(super) fn export_item(metadata: &Metadata, item: &ExportItem) -> String {
+    match item {
+        ExportItem::Function { ty, .. } => metadata.display_func(ty),
+        ExportItem::HostFunc(id) => {
+            format!("the import {}", metadata.imports[*id].path.join(" / "))
+        }
+        ExportItem::Resource(_) => "resource".to_string(),
+        ExportItem::Type(ty) => format!("type = {}", metadata.display(*ty)),
+        ExportItem::Instance => "instance".to_string(),
+        ExportItem::CoreModule(id) => format!("core {id}"),
+        ExportItem::Other(what) => what.clone(),
+    }
 }
 
 /// What a core module on its own imports from the host and exports.
@@ -270,20 +401,25 @@ fn core_interface(out: &mut String, core: &CoreInterface) -> Result<()> {
     }
     writeln!(out, "\ncore exports:")?;
     for export in &core.exports {
-        let what = match &export.item {
-            CoreExportItem::Func { ty, .. } => core_func(ty),
-            CoreExportItem::HostFunc(id) => core_func(&core.imports[*id].ty),
-            CoreExportItem::Memory(id) => id.to_string(),
-            CoreExportItem::Table(id) => id.to_string(),
-            CoreExportItem::Global { ty, mutable, .. } => core_global(*ty, *mutable),
-            CoreExportItem::Tag(id) => id.to_string(),
-        };
+        let what = core_export_item(core, &export.item);
         writeln!(out, "  {:?}: {what}", export.name)?;
     }
     Ok(())
 }
 
-fn core_func(ty: &CoreFuncType) -> String {
+/// What an export of a core module is.
+pub(super) fn core_export_item(core: &CoreInterface, item: &CoreExportItem) -> String {
+    match item {
+        CoreExportItem::Func { ty, .. } => core_func(ty),
+        CoreExportItem::HostFunc(id) => core_func(&core.imports[*id].ty),
+        CoreExportItem::Memory(id) => id.to_string(),
+        CoreExportItem::Table(id) => id.to_string(),
+        CoreExportItem::Global { ty, mutable, .. } => core_global(*ty, *mutable),
+        CoreExportItem::Tag(id) => id.to_string(),
+    }
+}
+
+pub(super) fn core_func(ty: &CoreFuncType) -> String {
     format!("func {ty}")
 }
 
@@ -341,34 +477,28 @@ fn slabs(out: &mut String, metadata: &Metadata) -> Result<()> {
 }
 
 /// Counts and sizes by kind: the symbol's name without its indices.
-fn functions<'a>(out: &mut String, file: &ElfFile64<'a, object::Endianness>) -> Result<()> {
+pub(super) fn by_kind(functions: &[(String, u64)]) -> BTreeMap<String, (u64, u64)> {
     let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for symbol in file.symbols().filter(|symbol| symbol.size() > 0) {
-        let kind = symbol_kind(symbol.name().unwrap_or_default());
-        let (count, bytes) = kinds.entry(kind).or_default();
+    for (symbol, size) in functions {
+        let (count, bytes) = kinds.entry(symbol_kind(symbol)).or_default();
         *count += 1;
-        *bytes += symbol.size();
+        *bytes += size;
     }
+    kinds
+}
+
+fn functions(out: &mut String, functions: &[(String, u64)]) -> Result<()> {
     writeln!(out, "\nfunctions:")?;
-    for (kind, (count, bytes)) in kinds {
+    for (kind, (count, bytes)) in by_kind(functions) {
         writeln!(out, "  {count:>7} {kind:<52} {bytes:>10} bytes")?;
     }
     Ok(())
 }
 
-fn sections<'a, H: FileHeader>(
-    out: &mut String,
-    file: &object::read::elf::ElfFile<'a, H>,
-) -> Result<()> {
-    writeln!(out, "\nsections:")?;
-    for section in file.sections() {
-        let name = section.name().unwrap_or_default();
-        writeln!(
-            out,
-            "  {name:<22} {:>10} bytes at {:#x}",
-            section.size(),
-            section.address()
-        )?;
+fn sections(out: &mut String, sections: &[(String, u64, u64)]) -> Result<()> {
+    writeln!(out, "sections:")?;
+    for (name, size, address) in sections {
+        writeln!(out, "  {name:<22} {size:>10} bytes at {address:#x}")?;
     }
     Ok(())
 }

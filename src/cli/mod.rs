@@ -1,37 +1,108 @@
-//! The command line, one file for each of its commands: `compile`, `run`, `inspect`, `verify`,
-//! `wast`. What several of them need of files is in `files`.
+//! The command line, one file for each of its commands: `compile`, `run`, `inspect` (whose
+//! `summary` is a file of its own), `verify`, `wast`; completions and manual pages are in `manual`.
+//! What several of them need of files is in `files`.
 
 mod compile;
 mod files;
 mod inspect;
+mod manual;
 mod run;
+mod summary;
 mod verify;
 mod wast;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use trampette_runner::output;
 
-/// An ahead-of-time compiler for WebAssembly components: one component in, one ELF file out.
+/// An ahead-of-time compiler for WebAssembly components: one component in, one ELF file out
 #[derive(Parser)]
-#[command(name = "trampette", version, about)]
+#[command(
+    name = "trampette",
+    version,
+    long_version = long_version(),
+    about,
+    after_help = "`trampette help COMMAND` or `trampette COMMAND --help` says more.",
+    after_long_help = EXIT_CODES
+)]
 struct Arguments {
+    #[command(flatten)]
+    verbosity: Verbosity,
     #[command(subcommand)]
     command: Command,
 }
 
+/// Exit codes of all commands, for help and manual pages.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all went well
+  1    an error; of `verify` and `wast`: something does not hold
+  2    wrong usage
+  124  `run`: the time of --timeout was over
+  134  `run`: the guest trapped
+`run` otherwise ends with the guest's own exit code.";
+
+/// How much is said beside results and errors.
+#[derive(Args, Clone, Copy)]
+struct Verbosity {
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say what is done, and how long each phase takes
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+impl Verbosity {
+    /// Whether a person waits for what takes long.
+    fn shows_progress(self) -> bool {
+        !self.quiet && output::stderr_is_terminal()
+    }
+
+    /// Whether a line says what was done.
+    fn tells(self) -> bool {
+        self.verbose || self.shows_progress()
+    }
+
+    /// Whether details are told.
+    fn details(self) -> bool {
+        self.verbose
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
-    /// Compile a component or core module (binary or text) to one ELF file.
-    Compile(compile::CompileArguments),
-    /// Run a component or a compiled artifact.
-    Run(run::RunArguments),
-    /// Show what a component or a compiled artifact consists of.
-    Inspect(inspect::InspectArguments),
-    /// Prove that compiled artifacts are consistent, without running anything of them.
+    /// Compile a component or core module to one ELF file
+    Compile(Box<compile::CompileArguments>),
+    /// Run a component, a core module or a compiled artifact
+    Run(Box<run::RunArguments>),
+    /// Show what a component, a core module or a compiled artifact consists of
+    Inspect(Box<inspect::InspectArguments>),
+    /// Prove that compiled artifacts are consistent, without running anything of them
     Verify(verify::VerifyArguments),
-    /// Run test scripts of core modules and components.
-    Wast(wast::WastArguments),
+    /// Run test scripts of core modules and components
+    Wast(Box<wast::WastArguments>),
+    /// Print completions for a shell
+    Completions(manual::CompletionArguments),
+    /// Print a manual page
+    Man(manual::ManArguments),
+}
+
+/// What `--version` says beside the version: the commit, if it is known, what runs this command,
+/// and which artifacts it makes.
+fn long_version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{}\ncommit: {}\ntarget: {}-{}\nartifact format: {}",
+            env!("CARGO_PKG_VERSION"),
+            option_env!("TRAMPETTE_COMMIT").unwrap_or("unknown"),
+            std::env::consts::ARCH,
+            std::env::consts::OS,
+            trampette_artifact::header::FORMAT_VERSION
+        )
+    });
+    &TEXT
 }
 
 /// Prints a document for machines, on one line.
@@ -42,19 +113,21 @@ fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
     output::write(format!("{value}\n").as_bytes())
 }
 
-/// Runs the command line with the process's arguments. Exit codes: the guest's own; 134 for a trap;
-/// 1 for other errors; 2 for wrong usage.
+/// Runs the command line with the process's arguments; its exit code is one of [`EXIT_CODES`].
 pub fn main() -> ExitCode {
     let arguments: Arguments = match output::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
+    let verbosity = arguments.verbosity;
     output::exit_code(match &arguments.command {
-        Command::Compile(arguments) => compile::compile(arguments).map(|()| 0),
-        Command::Run(arguments) => run::run(arguments),
-        Command::Inspect(arguments) => inspect::inspect(arguments).map(|()| 0),
+        Command::Compile(arguments) => compile::compile(arguments, verbosity).map(|()| 0),
+        Command::Run(arguments) => run::run(arguments, verbosity),
+        Command::Inspect(arguments) => inspect::inspect(arguments, verbosity).map(|()| 0),
         Command::Verify(arguments) => verify::verify(arguments),
         Command::Wast(arguments) => wast::wast(arguments),
+        Command::Completions(arguments) => manual::completions(arguments).map(|()| 0),
+        Command::Man(arguments) => manual::man(arguments).map(|()| 0),
     })
 }
 

@@ -1,36 +1,50 @@
 //! `trampette run`.
 
 use super::compile::{CodeArguments, InputArguments, progress_bar};
+use super::{EXIT_CODES, Verbosity};
 use crate::input::{self, Input};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use trampette_runner::GuestArguments;
+use std::time::Instant;
 use trampette_runner::grants::Subject;
+use trampette_runner::{GuestArguments, output};
 use trampette_runtime::Component;
 
 /// Arguments of `trampette run`.
 #[derive(Args)]
-#[command(override_usage = "trampette run [OPTIONS] <INPUT> [ARGUMENTS]...")]
+#[command(
+    override_usage = "trampette run [OPTIONS] <INPUT> [ARGUMENTS]...",
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}")
+)]
 pub(super) struct RunArguments {
+    #[command(flatten)]
+    subject: Subject,
+    /// INPUT is an artifact: native code, which is run without any check of what it does
+    ///
+    /// Give it only for what you compiled yourself (docs/trust.md).
+    #[arg(long)]
+    precompiled: bool,
     #[command(flatten)]
     guest: GuestArguments,
     #[command(flatten)]
     taken: InputArguments,
     #[command(flatten)]
     code: CodeArguments,
-    /// INPUT is an artifact: native code, which is run without any check of what it does. Give it
-    /// only for what you compiled yourself (docs/trust.md).
-    #[arg(long)]
-    precompiled: bool,
-    #[command(flatten)]
-    subject: Subject,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  trampette run app.wasm one --two              what follows app.wasm is the guest's
+  trampette run --dir data::/data --timeout 2.5 app.wasm
+  trampette run --invoke 'greet(\"Ada\")' plugin.wasm
+  trampette run --precompiled app.elf           an artifact that you trust";
+
 /// Runs; gives the process's exit code.
-pub(super) fn run(arguments: &RunArguments) -> Result<u8> {
+pub(super) fn run(arguments: &RunArguments, verbosity: Verbosity) -> Result<u8> {
     let component = match arguments.precompiled {
         true => load(arguments)?,
-        false => compile(arguments)?,
+        false => compile(arguments, verbosity)?,
     };
     trampette_runner::run(&component, &arguments.guest, &arguments.subject)
 }
@@ -49,7 +63,7 @@ fn load(arguments: &RunArguments) -> Result<Component> {
 }
 
 /// Compiles a component or core module, and loads it.
-fn compile(arguments: &RunArguments) -> Result<Component> {
+fn compile(arguments: &RunArguments, verbosity: Verbosity) -> Result<Component> {
     let path = arguments.subject.input();
     let input = arguments.taken.read(path)?;
     if let Input::Artifact(_) = input {
@@ -61,9 +75,14 @@ fn compile(arguments: &RunArguments) -> Result<Component> {
     }
     arguments.code.check_core_modules(&input)?;
     let options = arguments.code.options();
-    let progress = progress_bar(&format!("compiling {}", input::name(path)));
+    let progress = progress_bar(&input::name(path), &options, verbosity);
+    let start = Instant::now();
     let artifact = input.into_artifact(&options);
     progress.finish_and_clear();
+    if verbosity.details() {
+        let seconds = start.elapsed().as_secs_f64();
+        output::note(format!("compiled {} in {seconds:.1} s", input::name(path)));
+    }
     let loaded = artifact.and_then(|artifact| match options.unsafe_intrinsics_import {
         None => artifact.load(),
         // SAFETY: the compiler made it, and the user allows it the host's memory by an option.
@@ -88,26 +107,4 @@ impl RunArguments {
             self.code.options()
         )
     }
-}
-
-/// Compiles a component or core module, and loads it.
-fn compile(path: &Path, code: &CodeArguments) -> Result<Component> {
-    let input = input::read(path)?;
-    if let Input::Artifact(_) = input {
-        bail!(
-            "{0} is a compiled artifact: native code that could do anything. If you compiled it \
-             yourself, run it with `trampette run --precompiled {0}`",
-            path.display()
-        );
-    }
-    let options = code.options();
-    let progress = progress_bar(&format!("compiling {}", path.display()));
-    let artifact = input.into_artifact(&options);
-    progress.finish_and_clear();
-    let loaded = artifact.and_then(|artifact| match options.unsafe_intrinsics_import {
-        None => artifact.load(),
-        // SAFETY: the compiler made it, and the user allows it the host's memory by an option.
-        Some(_) => Ok(unsafe { Component::from_bytes(artifact.bytes()) }?),
-    });
-    loaded.with_context(|| path.display().to_string())
 }

@@ -12,13 +12,13 @@ use trampette_runner::output;
 /// Arguments of `trampette wast`.
 #[derive(Args)]
 pub(super) struct WastArguments {
-    /// Print everything as one JSON document.
+    /// Print everything as one JSON document
     #[arg(long)]
     json: bool,
-    /// Run only scripts whose path contains this text.
+    /// Run only scripts whose path contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Scripts, and folders of scripts (`.wast`), searched recursively.
+    /// Scripts, and folders of scripts (`.wast`), searched recursively
     #[arg(required = true, value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     #[command(flatten)]

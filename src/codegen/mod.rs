@@ -33,7 +33,7 @@ pub(crate) use symbols::{
 pub(crate) use traps::{clif_trap, trap_from_clif};
 
 use crate::layout::Layout;
-use crate::options::{Bounds, CompileOptions};
+use crate::options::{Bounds, CompileOptions, Progress};
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::{CanonicalOptions, Program};
 use anyhow::Result;
@@ -58,6 +58,8 @@ pub(crate) struct Session<'a> {
     pub layout: &'a Layout,
     /// How accesses to memories are checked.
     pub bounds: Bounds,
+    /// Counts compiled functions.
+    pub progress: Progress,
     /// How calls were resolved, counted while core functions are translated.
     pub calls: CallCounts,
     /// What trampolines carry by code of its own, in the order in which they ask for it.
@@ -124,6 +126,7 @@ impl<'a> Session<'a> {
             program,
             layout,
             bounds: options.bounds,
+            progress: options.progress.clone(),
             calls: CallCounts::default(),
             shared_transfers: Mutex::default(),
         })

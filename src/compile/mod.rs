@@ -190,6 +190,7 @@ impl<'s> Driver<'s, '_> {
                         compile_body(self.session, key, body, self.listing)
                     });
                     self.record(key, compiled);
+                    self.session.progress.step();
                 }
                 let callees = lock(&self.done).get(&key).map(|function| {
                     let mut tables = lock(&self.tables);

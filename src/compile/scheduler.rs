@@ -40,6 +40,7 @@ pub(super) fn inline_and_compile(
     let ready = |id: &NodeId| states[*id].waits_for.load(Ordering::Relaxed) == 0;
     // Found before the first task runs: tasks count down too.
     let first: Vec<NodeId> = (0..states.len()).filter(ready).collect();
+    driver.session.progress.expect(states.len());
     rayon::scope(|scope| {
         for id in first {
             scheduler.spawn(id, scope);
@@ -123,6 +124,7 @@ impl Scheduler<'_, '_, '_> {
         if let Some(body) = to_compile {
             self.compile(node.key, body);
         }
+        session.progress.step();
     }
 
     /// The CLIF of a node with the calls inlined that are worth it.

@@ -19,7 +19,7 @@ pub(crate) mod unwind;
 
 use crate::codegen::Session;
 use crate::layout::{Layout, reference_bits};
-use crate::options::CompileOptions;
+use crate::options::{CompileOptions, DebugInfo};
 use crate::program::compiled::{CompiledFunctions, check_complete};
 use crate::program::symbols::symbol;
 use anyhow::{Context, Result, ensure};
@@ -40,6 +40,8 @@ pub(crate) struct Target {
     pub cpu_features: Vec<String>,
     /// The options, for listings.
     pub options: String,
+    /// Whether the guest's debug info is kept.
+    pub debug_info: DebugInfo,
 }
 
 impl Target {
@@ -50,6 +52,7 @@ impl Target {
             name: options.target_cpu.architecture().to_string(),
             cpu_features: features.iter().map(|name| name.to_string()).collect(),
             options: options.describe(),
+            debug_info: options.debug_info,
         }
     }
 }
@@ -144,7 +147,7 @@ pub(crate) fn link(
     let unwind = unwind::build(session, functions, &text, text_at.address, eh_frame_at)?;
     file.section(".eh_frame", elf::Kind::Tables, &unwind.frame, 8);
     file.section(".eh_frame_hdr", elf::Kind::Tables, &unwind.header, 8);
-    let custom = describe::custom_sections(session.program);
+    let custom = describe::custom_sections(session.program, target.debug_info);
     file.section(section::CUSTOM, elf::Kind::Tables, &custom.bytes, 16);
     if let Some(wit) = wit {
         file.section(section::WIT, elf::Kind::Tables, wit.as_bytes(), 1);

@@ -307,6 +307,7 @@ mod tests {
             program: &test.program,
             layout,
             bounds: Default::default(),
+            progress: Default::default(),
             calls: Default::default(),
             shared_transfers: Default::default(),
         };

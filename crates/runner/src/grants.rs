@@ -13,7 +13,7 @@ use std::path::Path;
 /// the guest may do.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Subject {
-    /// What to run (`-` for standard input), then the guest's arguments.
+    /// What to run (`-` for standard input), then the guest's arguments
     #[arg(
         value_name = "INPUT",
         required = true,

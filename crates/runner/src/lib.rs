@@ -46,21 +46,26 @@ pub use timeout::TIMEOUT_EXIT_CODE;
 
 /// What a guest is given and what is called.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Guest")]
 pub struct GuestArguments {
-    /// Give the guest a directory, under the name GUEST if one is given.
+    /// Give the guest a directory, under the name GUEST if one is given
     #[arg(long = "dir", value_name = "HOST[::GUEST]")]
     dirs: Vec<Directory>,
-    /// Set an environment variable of the guest; `NAME` alone takes its value from here.
+    /// Set an environment variable of the guest; NAME alone takes its value from here
     #[arg(
         long = "env",
         value_name = "NAME[=VALUE]",
         value_parser = OsStringValueParser::new().try_map(Variable::parse)
     )]
     env: Vec<Variable>,
-    /// End the guest, with exit code 124, when it has run for so long: `5s`, `100ms`, `2.5` (s).
+    /// End the guest, with exit code 124, when it has run for so long: `5s`, `100ms`, `2.5` (s)
     #[arg(long, value_name = "TIME")]
     timeout: Option<Timeout>,
-    /// Call an export, with arguments in WAVE, and print its result in WAVE.
+    /// Call an export and print its result
+    ///
+    /// Arguments and results are written in WAVE: `greet("Ada")`, `sum([1, 2])`. Before the name
+    /// its interface may stand, as in `my:app/api@1.0.0#greet("Ada")` or `api.greet("Ada")`; a name
+    /// that holds brackets or blanks is written between quotes.
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
     #[command(flatten)]

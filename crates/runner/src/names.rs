@@ -6,7 +6,7 @@
 //! where nothing else is meant then):
 //!
 //! ```text
-//! my:pkg/one@1.2.0#run    my:pkg/one@1.2.0.run    my:pkg/one.run@1.2.0    my:pkg/one#run    one.run
+//! my:pkg/one@1.2.0#run   my:pkg/one@1.2.0.run   my:pkg/one.run@1.2.0   my:pkg/one#run   one.run
 //! ```
 
 use anyhow::{Result, bail};

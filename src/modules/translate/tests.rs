@@ -151,6 +151,7 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
         program: &program,
         layout: &layout,
         bounds: Default::default(),
+        progress: Default::default(),
         calls: Default::default(),
         shared_transfers: Default::default(),
     };
@@ -392,6 +393,7 @@ fn a_body_is_translated_again_for_another_unit() {
         program: &program,
         layout: &layout,
         bounds: Default::default(),
+        progress: Default::default(),
         calls: Default::default(),
         shared_transfers: Default::default(),
     };

@@ -1,1 +1,2 @@
+;; RUN: -V
 ;; RUN: --version

@@ -1,6 +1,6 @@
-;; RUN: inspect %
+;; RUN: inspect --all %
 ;; RUN: compile % -o %tmp/app.elf
-;; RUN: inspect %tmp/app.elf
+;; RUN: inspect --all %tmp/app.elf
 ;; An artifact shows the same world as its component; trampolines are known to the compiler alone.
 (component
   (import "docs:kv/store@0.1.0" (instance $store

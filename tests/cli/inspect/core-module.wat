@@ -1,5 +1,5 @@
-;; RUN: inspect %
-;; RUN: inspect --target-cpu x86-64-v2 -O 0 --bounds explicit --canonical-nans %
+;; RUN: inspect --all %
+;; RUN: inspect --all --target-cpu x86-64-v2 -O 0 --bounds explicit --canonical-nans %
 (module
   (import "host" "f" (func $f (param i32) (result f64)))
   (import "host" "g" (global $g (mut i64)))

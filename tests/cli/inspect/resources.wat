@@ -1,4 +1,4 @@
-;; RUN: inspect %
+;; RUN: inspect --all %
 (component
   (import "docs:kv/store" (instance $store
     (export "r" (type $r (sub resource)))

@@ -324,6 +324,7 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
         program: &program,
         layout: &layout,
         bounds: Default::default(),
+        progress: Default::default(),
         calls: Default::default(),
         shared_transfers: Default::default(),
     };
