@@ -2,9 +2,13 @@
 //! version.
 
 use crate::codegen::Session;
+#[cfg(feature = "cli")]
+use crate::compile::Compiled;
 use crate::compile::{self, Listing, roots};
 use crate::component::ParseOptions;
 use crate::inline::heuristics::Tunables;
+#[cfg(feature = "cli")]
+use crate::layout::Layout;
 use crate::layout::lay_out;
 use crate::modules::validate::validate_unreachable;
 use crate::program::symbols::symbol;
@@ -75,6 +79,56 @@ pub fn module_listing(wasm: &[u8], options: &CompileOptions, what: Emit) -> Resu
         let (input, parse_options) = ParseOptions::of(options, wasm);
         let binding = crate::parse_module(wasm, &input, &parse_options)?;
         list(&binding.program, options, what, "")
+    })
+}
+
+/// What the stages made of a component or core module.
+#[cfg(feature = "cli")]
+pub(crate) struct Stages<'s> {
+    /// The flattened component.
+    pub program: &'s Program<'s>,
+    /// Where everything is.
+    pub layout: &'s Layout,
+    /// The machine code.
+    pub compiled: &'s Compiled,
+}
+
+/// Compiles a component or core module (its bytes tell), and shows what every
+/// stage made.
+///
+/// # Errors
+/// As [`crate::compile_component`], and those of `look`.
+#[cfg(feature = "cli")]
+pub(crate) fn examine<R: Send>(
+    wasm: &[u8],
+    options: &CompileOptions,
+    listing: Listing,
+    look: impl FnOnce(&Stages<'_>) -> Result<R> + Send,
+) -> Result<R> {
+    in_thread_pool(options, || {
+        let (input, parse_options) = ParseOptions::of(options, wasm);
+        let (component, module);
+        let program = match wasmparser::Parser::is_component(wasm) {
+            true => {
+                component = crate::parse(wasm, &input, &parse_options, options)?;
+                &component.program
+            }
+            false => {
+                module = crate::parse_module(wasm, &input, &parse_options)?;
+                &module.program
+            }
+        };
+        let layout = lay_out(program)?;
+        let session = Session::new(program, &layout, options)?;
+        let roots = roots::of_the_host(&session);
+        let inlining = Tunables::of(options);
+        let compiled = compile::compile_reachable(&session, &roots, inlining.as_ref(), listing)?;
+        validate_unreachable(program)?;
+        look(&Stages {
+            program,
+            layout: &layout,
+            compiled: &compiled,
+        })
     })
 }
 

@@ -96,7 +96,7 @@ impl Statistics {
             calls_devirtualised: calls(&session.calls.known_entries),
             calls_through_sealed_tables: calls(&session.calls.sealed),
             calls_through_values: calls(&session.calls.dynamic),
-            inlined_away: compiled.inlined_away,
+            inlined_away: compiled.inlined_away.len(),
             transfers,
             debug_info: match debug_info {
                 DebugInfo::Strip => 0,

@@ -75,6 +75,7 @@ const PRINTING: &[(&[&str], i32)] = &[
     (&["inspect", "--all", "f.elf"], 0),
     (&["inspect", "--json", "f.elf"], 0),
     (&["compile", "--json", "f.wat"], 0),
+    (&["explore", "f.wat", "-o", "-"], 0),
     (&["completions", "bash"], 0),
     (&["man"], 0),
     (&["verify", "f.elf"], 0),
@@ -205,6 +206,7 @@ fn inputs_are_never_overwritten() -> Result<()> {
         &["compile", "text.elf"],
         &["compile", "--wit", "w.wit", "f.wat", "-o", "w.wit"],
         &["inspect", "--graph", "f.wat", "f.wat"],
+        &["explore", "f.wat", "-o", "f.wat"],
     ];
     for arguments in commands {
         let output = files.command(arguments).output()?;

@@ -1,8 +1,8 @@
 //! The official WASI suite: its preview-1 tests, one by one, through the command line.
 //!
 //! A test is `NAME.wasm`, with what it is given and what is expected in `NAME.json`: `args`, `env`,
-//! `dirs` (each under its own name) or `root` (as `/`), `exit_code`, `stdout`, `stderr`. Folders are
-//! copied first. The suite lies beside the repository; without it the harness says so.
+//! `dirs` (each under its own name) or `root` (as `/`), `exit_code`, `stdout`, `stderr`. Folders
+//! are copied first. The suite lies beside the repository; without it the harness says so.
 
 #[path = "support/suites.rs"]
 mod suites;

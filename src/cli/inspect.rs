@@ -2,15 +2,16 @@
 
 use super::compile::{CodeArguments, InputArguments, progress_bar};
 use super::files::{self, Contents};
-use super::{Verbosity, summary};
+use super::{Verbosity, picture, summary};
+use crate::compile::Listing;
 use crate::component::ParseOptions;
-use crate::emit::symbol_kind;
+use crate::emit::{self, symbol_kind};
 use crate::input::{self, Input};
 use crate::program::symbols::symbol;
 use crate::program::{Program, TrampolineKind};
 use crate::trampolines::transfer::kind::TransferKind;
 use crate::{CompileOptions, Parsed};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection, ObjectSymbol};
@@ -103,15 +104,16 @@ pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Res
             .with_context(|| input::name(path))?
             .into_bytes(),
         Input::Component(wasm) => {
-            let compiled = compile(&wasm, &options).with_context(|| input::name(path))?;
             if let Some(graph) = &arguments.graph {
+                let svg = plan(&wasm, &options).with_context(|| input::name(path))?;
                 progress.finish_and_clear();
-                files::write(graph, Contents::Text(&draw(&compiled.dot)?))?;
+                files::write(graph, Contents::Text(&svg))?;
                 // The drawing has standard output to itself.
                 if input::is_standard(graph) {
                     return Ok(());
                 }
             }
+            let compiled = compile(&wasm, &options).with_context(|| input::name(path))?;
             trampolines = compiled.trampolines;
             compiled.artifact
         }
@@ -162,8 +164,6 @@ pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Res
 struct Compiled {
     artifact: Vec<u8>,
     trampolines: Vec<Trampoline>,
-    /// Its plan as a graph in the DOT language.
-    dot: String,
 }
 
 fn compile(wasm: &[u8], options: &CompileOptions) -> Result<Compiled> {
@@ -174,25 +174,17 @@ fn compile(wasm: &[u8], options: &CompileOptions) -> Result<Compiled> {
         let artifact = crate::compile_parsed(wasm, &program, interface, options, watch)?;
         Ok(Compiled {
             trampolines: trampolines(&program, artifact.bytes())?,
-            dot: program.dot(),
             artifact: artifact.into_bytes(),
         })
     })
 }
 
-/// A graph in the DOT language, drawn as SVG.
-///
-/// # Errors
-/// If the drawing library does not accept the graph.
-fn draw(dot: &str) -> Result<String> {
-    let graph = layout::gv::DotParser::new(dot)
-        .process()
-        .map_err(|error| anyhow!("cannot draw the plan: {error}"))?;
-    let mut builder = layout::gv::GraphBuilder::new();
-    builder.visit_graph(&graph);
-    let mut svg = layout::backends::svg::SVGWriter::new();
-    builder.get().do_it(false, false, false, &mut svg);
-    Ok(svg.finalize())
+/// The plan of a component as SVG.
+fn plan(wasm: &[u8], options: &CompileOptions) -> Result<String> {
+    emit::examine(wasm, options, Listing::None, |stages| {
+        let outcome = picture::Outcome::of(stages.compiled);
+        Ok(picture::draw(stages.program, stages.layout, &outcome))
+    })
 }
 
 /// A trampoline or export entry that was compiled.
@@ -505,33 +497,34 @@ fn sections(out: &mut String, sections: &[(String, u64, u64)]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::draw;
-    use crate::component::{ParseOptions, parse_component};
+    use super::plan;
+    use crate::CompileOptions;
     use crate::emit::symbol_kind;
 
     #[test]
     fn a_component_is_drawn_with_its_calls() {
         let text = r#"(component
-            (import "log" (func $log (param "x" u32)))
-            (core func $log (canon lower (func $log)))
+            (import "log" (func $log (param "x" string)))
+            (core module $libc (memory (export "memory") 1))
+            (core instance $libc (instantiate $libc))
+            (core func $log (canon lower (func $log) (memory (core memory $libc "memory"))))
             (core module $m
-                (import "" "log" (func (param i32)))
-                (func (export "run")))
+                (import "" "log" (func $log (param i32 i32)))
+                (func (export "run") (call $log (i32.const 0) (i32.const 0))))
             (core instance $i (instantiate $m (with "" (instance (export "log" (func $log))))))
-            (func (export "run") (canon lift (core func $i "run"))))"#;
+            (func (export "<run>") (canon lift (core func $i "run"))))"#;
+        let text = text.replace("<run>", "run");
         let wasm = wat::parse_str(text).unwrap();
-        let program = parse_component(&wasm, &ParseOptions::default()).unwrap();
-        let dot = program.dot();
-        assert!(
-            dot.contains("core0 -> host [label=\"lower-import\"]"),
-            "{dot}"
-        );
-        assert!(dot.contains("host -> core0 [label=\"export\"]"), "{dot}");
-        let svg = draw(&dot).unwrap();
-        assert!(
-            svg.contains("<svg") && svg.contains("lower-import"),
-            "{svg}"
-        );
+        let svg = plan(&wasm, &CompileOptions::default()).unwrap();
+        for expected in [
+            "slab 0: memory of 1 page",
+            ">m</text>",
+            ">run · none",
+            ">log · bulk + check",
+            "the component calls the host",
+        ] {
+            assert!(svg.contains(expected), "{expected}: {svg}");
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The command line, one file for each of its commands: `compile`, `run`, `inspect` (whose
-//! `summary` is a file of its own), `verify`, `wast`; completions and manual pages are in `manual`.
-//! What several of them need of files is in `files`.
+//! `summary` and `picture` are files of their own), `explore`, `verify`, `wast`; completions and
+//! manual pages are in `manual`. What several of them need of files is in `files`.
 
 mod compile;
+mod explore;
 mod files;
 mod inspect;
 mod manual;
+mod picture;
 mod run;
 mod summary;
 mod verify;
@@ -79,6 +81,8 @@ enum Command {
     Run(Box<run::RunArguments>),
     /// Show what a component, a core module or a compiled artifact consists of
     Inspect(Box<inspect::InspectArguments>),
+    /// Make a page that shows what became of each function and trampoline
+    Explore(Box<explore::ExploreArguments>),
     /// Prove that compiled artifacts are consistent, without running anything of them
     Verify(verify::VerifyArguments),
     /// Run test scripts of core modules and components
@@ -124,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Compile(arguments) => compile::compile(arguments, verbosity).map(|()| 0),
         Command::Run(arguments) => run::run(arguments, verbosity),
         Command::Inspect(arguments) => inspect::inspect(arguments, verbosity).map(|()| 0),
+        Command::Explore(arguments) => explore::explore(arguments, verbosity).map(|()| 0),
         Command::Verify(arguments) => verify::verify(arguments),
         Command::Wast(arguments) => wast::wast(arguments),
         Command::Completions(arguments) => manual::completions(arguments).map(|()| 0),

@@ -5,6 +5,8 @@
 //! Cranelift's types for relocations and unwinding, and no others.
 
 use super::Listing;
+#[cfg(feature = "cli")]
+use super::annotate;
 use crate::codegen::{self, Session, isa, trap_from_clif};
 use crate::inline::Body;
 use crate::inline::positions::Positions;
@@ -56,6 +58,11 @@ pub(super) fn compile_body(
     if trampolines::is_entry(key) {
         trampolines::entry::verify_entry(&body.func)?;
     }
+    #[cfg(feature = "cli")]
+    let mut lines = match listing {
+        Listing::Annotated => annotate::clif(&body),
+        _ => Vec::new(),
+    };
     let clif_text = (listing == Listing::Clif).then(|| body.func.display().to_string());
     WORKING_MEMORY.with_borrow_mut(|(context, registers)| {
         context.clear();
@@ -98,6 +105,16 @@ pub(super) fn compile_body(
             Listing::Assembly => Some(disassemble(session, &context.func, &compiled)?),
             _ => clif_text,
         };
+        #[cfg(feature = "cli")]
+        if listing == Listing::Annotated {
+            lines.extend(annotate::machine_code(
+                session,
+                &body.positions,
+                &function.relocations,
+                &compiled,
+            )?);
+            function.lines = std::mem::take(&mut lines);
+        }
         let no_function = ir::Function::new();
         codegen::recycle(std::mem::replace(&mut context.func, no_function));
         Ok(function)
@@ -196,6 +213,8 @@ fn finish(
         handlers,
         unwind,
         listing: None,
+        #[cfg(feature = "cli")]
+        lines: Vec::new(),
     };
     let places = sites(buffer.get_srclocs_sorted(), places, loops);
     positions.put_on(&mut function, &places);

@@ -12,7 +12,10 @@
 //! | `scheduler` | inlining from the bottom up, and compiling on the way |
 //! | `produce` | from a key to CLIF |
 //! | `machine` | from CLIF to machine code |
+//! | `annotate` | both as lines, with where they come from |
 
+#[cfg(feature = "cli")]
+mod annotate;
 mod machine;
 mod produce;
 pub(crate) mod roots;
@@ -43,7 +46,7 @@ pub(crate) struct Compiled {
     /// Calls that were replaced by the callee's body.
     pub inlined_calls: usize,
     /// Functions of which no call is left.
-    pub inlined_away: usize,
+    pub inlined_away: BTreeSet<FuncKey>,
     /// Core functions among them.
     pub inlined_away_core: usize,
 }
@@ -101,7 +104,7 @@ pub(crate) fn compile_what_can_be(
         compiled.functions.retain(|key, _| reached.contains(key));
         let gone = graph.nodes.iter().map(|node| node.key);
         for key in gone.filter(|key| !reached.contains(key)) {
-            compiled.inlined_away += 1;
+            compiled.inlined_away.insert(key);
             compiled.inlined_away_core += usize::from(matches!(key, FuncKey::ModuleFunction(..)));
         }
     }
@@ -157,6 +160,9 @@ pub(crate) enum Listing {
     Clif,
     /// Its disassembled machine code.
     Assembly,
+    /// Both, as lines with where in the component each comes from ([`CompiledFunction::lines`]).
+    #[cfg(feature = "cli")]
+    Annotated,
 }
 
 struct Driver<'s, 'a> {

@@ -54,6 +54,18 @@ impl Positions {
         }
     }
 
+    /// The functions whose bodies stand around a position in the place of calls, innermost first.
+    #[cfg(feature = "cli")]
+    pub(crate) fn callees(&self, position: Position) -> Vec<FuncKey> {
+        let mut callees = Vec::new();
+        let mut next = position.inlined;
+        while let Some(call) = next.and_then(|call| self.calls.get(call as usize)) {
+            callees.push(call.callee);
+            next = call.at.inlined;
+        }
+        callees
+    }
+
     fn encode(&mut self, position: Position) -> SourceLoc {
         if position.inlined.is_none() {
             return position
@@ -183,6 +195,8 @@ mod tests {
             handlers: Vec::new(),
             unwind: None,
             listing: None,
+            #[cfg(feature = "cli")]
+            lines: Vec::new(),
         }
     }
 

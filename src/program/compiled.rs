@@ -36,6 +36,33 @@ pub(crate) struct CompiledFunction {
     pub unwind: Option<UnwindInfo>,
     /// Its text, if one was asked for.
     pub listing: Option<String>,
+    /// Its lines with where they come from, if they were asked for.
+    #[cfg(feature = "cli")]
+    pub lines: Vec<AnnotatedLine>,
+}
+
+/// A line of a listing with where it comes from.
+#[cfg(feature = "cli")]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct AnnotatedLine {
+    /// Which listing it is part of.
+    pub form: Form,
+    /// Byte offset in the component.
+    pub source: Option<u32>,
+    /// The functions whose bodies stand around it in the place of calls, innermost first.
+    pub inlined: Vec<FuncKey>,
+    /// What it says.
+    pub text: String,
+}
+
+/// What a listing is of.
+#[cfg(feature = "cli")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    /// CLIF before optimisation, with calls inlined.
+    Clif,
+    /// Machine code.
+    MachineCode,
 }
 
 /// A place in code that names a symbol.

@@ -1,85 +1,111 @@
-//! The plan as a picture: instances, and who calls whom through which trampoline.
+//! Who calls whom: what a picture of the plan shows, as data.
 
-use super::{CoreFunc, CoreInstance, CoreItem, Program, TrampolineKind};
+use super::{CoreFunc, CoreItem, Program, TrampolineKind};
 use std::collections::BTreeMap;
-use std::fmt::Write;
-use trampette_artifact::ids::CoreInstanceId;
+use trampette_artifact::ids::{CoreInstanceId, ExportId, TrampolineId};
+use trampette_artifact::key::{Abi, FuncKey};
+use trampette_artifact::metadata::Import;
 
-/// A box of the picture.
+/// An end of a call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Node {
+pub(crate) enum Node {
+    /// Whatever is outside of the component.
     Host,
+    /// A core instance.
     Core(CoreInstanceId),
 }
 
+/// How a call goes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum How {
+    /// The host calls a lifted function.
+    Export,
+    /// A lowered function of the host.
+    LowerImport,
+    /// From one component to another.
+    Adapter,
+    /// From one core module to another of the same component.
+    Direct,
+    /// A built-in on resources or error contexts, an intrinsic: the word that ends its symbol.
+    BuiltIn(&'static str),
+    /// A core function of the host.
+    CoreImport,
+}
+
+/// A function that is called.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// Its name.
+    pub name: String,
+    /// What was, or would be, compiled for it.
+    pub key: FuncKey,
+    /// The trampoline or lifted function, whose types say what is carried.
+    pub carrier: Option<Carrier>,
+}
+
+/// What has a component-level type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Carrier {
+    /// A trampoline.
+    Trampoline(TrampolineId),
+    /// A lifted function.
+    Lift(ExportId),
+}
+
+/// Calls by who makes them, whom they reach, and how.
+pub(crate) type Calls = BTreeMap<(Node, Node, How), Vec<Call>>;
+
 impl Program<'_> {
-    /// The plan as a graph in the DOT language: a box for the host and for each core instance, an
-    /// arrow from each caller to whom it calls, with how and how many functions on it.
-    pub(crate) fn dot(&self) -> String {
-        let mut dot = String::from("digraph plan {\n  rankdir=LR;\n  host [label=\"host\"];\n");
-        for (index, instance) in self.core_instances.iter().enumerate() {
-            let label = quote(&self.core_instance_label(index, instance));
-            // Writing to a string cannot fail.
-            let _ = writeln!(dot, "  core{index} [label=\"{label}\"];");
-        }
-        for ((from, to, how), count) in self.calls() {
-            let (from, to) = (node_name(from), node_name(to));
-            let times = if count == 1 {
-                String::new()
-            } else {
-                format!(" x {count}")
-            };
-            let _ = writeln!(dot, "  {from} -> {to} [label=\"{}{times}\"];", quote(&how));
-        }
-        dot.push_str("}\n");
-        dot
-    }
-
-    fn core_instance_label(&self, index: usize, instance: &CoreInstance) -> String {
-        let module = &self.modules[instance.module];
-        let name = if module.name.is_empty() {
-            "module"
-        } else {
-            &module.name
-        };
-        let component = &self.component_instances[instance.component_instance].name;
-        let place = if component.is_empty() {
-            String::new()
-        } else {
-            format!(" of {component}")
-        };
-        format!("core instance {index}: {name}{place}")
-    }
-
-    /// Who calls whom, how, and through how many functions.
-    fn calls(&self) -> BTreeMap<(Node, Node, String), usize> {
-        let mut calls = BTreeMap::new();
-        let mut add = |from, to, how: &str| {
-            *calls.entry((from, to, how.to_string())).or_default() += 1;
+    /// Who calls whom, how, and which functions.
+    pub(crate) fn calls(&self) -> Calls {
+        let mut calls = Calls::new();
+        let mut add = |from, to, how, call| {
+            calls.entry((from, to, how)).or_default().push(call);
         };
         for (id, instance) in self.core_instances.iter_with_ids() {
             let from = Node::Core(id);
-            for import in &instance.imports {
-                let CoreItem::Func(func) = import else {
+            let module = &self.modules[instance.module];
+            for (import, item) in module.imports.iter().zip(&instance.imports) {
+                let CoreItem::Func(func) = *item else {
                     continue;
                 };
+                let mut call = Call {
+                    name: import.name.to_string(),
+                    key: func.key(),
+                    carrier: None,
+                };
                 match func {
-                    CoreFunc::Module(to, _) => add(from, Node::Core(*to), "direct"),
+                    CoreFunc::Module(to, _) => add(from, Node::Core(to), How::Direct, call),
                     CoreFunc::Trampoline(id) => {
-                        let kind = &self.trampolines[*id].kind;
-                        let to = match kind {
-                            TrampolineKind::Adapter { lift, .. } => node_of(lift.func),
-                            _ => Node::Host,
+                        call.carrier = Some(Carrier::Trampoline(id));
+                        let kind = &self.trampolines[id].kind;
+                        let (to, how) = match kind {
+                            TrampolineKind::Adapter { lift, .. } => {
+                                call.name = last_name(&lift.name);
+                                (node_of(lift.func), How::Adapter)
+                            }
+                            TrampolineKind::LowerImport { import, .. } => {
+                                call.name = import_name(&self.imports[*import]);
+                                (Node::Host, How::LowerImport)
+                            }
+                            kind => (Node::Host, How::BuiltIn(kind.name())),
                         };
-                        add(from, to, kind.name());
+                        add(from, to, how, call);
                     }
-                    CoreFunc::Intrinsic(_) => add(from, Node::Host, "unsafe intrinsic"),
-                    CoreFunc::Host(_) => add(from, Node::Host, "core import"),
+                    CoreFunc::Intrinsic(_) => {
+                        add(from, Node::Host, How::BuiltIn("unsafe intrinsic"), call);
+                    }
+                    CoreFunc::Host(_) => add(from, Node::Host, How::CoreImport, call),
                 }
             }
         }
-        for lift in &self.lifts {
-            add(Node::Host, node_of(lift.func), "export");
+        for (id, lift) in self.lifts.iter_with_ids() {
+            let call = Call {
+                name: last_name(&lift.name),
+                key: FuncKey::ExportEntry(Abi::Wasm, id),
+                carrier: Some(Carrier::Lift(id)),
+            };
+            add(Node::Host, node_of(lift.func), How::Export, call);
         }
         calls
     }
@@ -92,22 +118,11 @@ fn node_of(func: CoreFunc) -> Node {
     }
 }
 
-fn node_name(node: Node) -> String {
-    match node {
-        Node::Host => "host".to_string(),
-        Node::Core(id) => format!("core{}", id.0),
-    }
+/// The function's own name, without its interface's.
+fn last_name(path: &str) -> String {
+    path.rsplit('#').next().unwrap_or(path).to_string()
 }
 
-/// Names come from the component; nothing of them may end the string they stand in.
-fn quote(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c.is_control() || matches!(c, '"' | '\\' | '<' | '>' | '&') {
-                '_'
-            } else {
-                c
-            }
-        })
-        .collect()
+fn import_name(import: &Import) -> String {
+    import.path.last().cloned().unwrap_or_default()
 }

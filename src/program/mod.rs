@@ -20,7 +20,7 @@
 pub(crate) mod compiled;
 pub(crate) mod flatten;
 #[cfg(feature = "cli")]
-mod graph;
+pub(crate) mod graph;
 pub(crate) mod intrinsic;
 pub(crate) mod lock;
 pub(crate) mod module;
@@ -478,6 +478,15 @@ impl TrampolineKind {
             | TrampolineKind::ResourceDrop { .. } => (None, None),
         };
         lifted.into_iter().chain(lowered)
+    }
+
+    /// The component-level type of what it calls, if it calls something.
+    #[cfg(feature = "cli")]
+    pub(crate) fn function_type(&self) -> Option<&Arc<FuncType>> {
+        match self {
+            TrampolineKind::LowerImport { ty, .. } | TrampolineKind::Adapter { ty, .. } => Some(ty),
+            _ => None,
+        }
     }
 
     /// A word for symbols and listings.

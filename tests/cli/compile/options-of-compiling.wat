@@ -1,6 +1,6 @@
 ;; RUN: compile % -o %tmp/app.elf
-;; RUN(1): run -O0 --invoke 'f()' %tmp/app.elf
-;; RUN(1): run --no-inline --invoke 'f()' %tmp/app.elf
+;; RUN(1): run --precompiled -O0 --invoke 'f()' %tmp/app.elf
+;; RUN(1): run --precompiled --no-inline --invoke 'f()' %tmp/app.elf
 ;; RUN(1): inspect --jobs 1 %tmp/app.elf
 ;; What is compiled already is not compiled again, so that these would change nothing.
 (component

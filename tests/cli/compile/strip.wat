@@ -1,6 +1,6 @@
 ;; RUN: compile --stats % -o %tmp/app.elf
 ;; RUN: compile --stats --strip % -o %tmp/app.elf
-;; RUN(134): run --invoke 'f()' %tmp/app.elf
+;; RUN(134): run --precompiled --invoke 'f()' %tmp/app.elf
 (module
   (@custom ".debug_info" "1234567890")
   (@custom ".debug_line" "12345")

@@ -6,6 +6,7 @@
 ;; RUN: run -h
 ;; RUN: inspect --help
 ;; RUN: inspect -h
+;; RUN: explore -h
 ;; RUN: verify --help
 ;; RUN: wast -h
 ;; RUN: completions --help

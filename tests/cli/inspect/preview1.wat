@@ -1,4 +1,4 @@
-;; RUN: inspect %
+;; RUN: inspect --all %
 ;; A core module stays one.
 (module
   (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))

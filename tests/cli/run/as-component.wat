@@ -1,7 +1,7 @@
 ;; RUN(1): run --as-component %
 ;; RUN(1): run --as-component --invoke 'f()' %
 ;; RUN: compile --as-component % -o %tmp/wrapped.elf
-;; RUN(1): run %tmp/wrapped.elf
+;; RUN(1): run --precompiled %tmp/wrapped.elf
 ;; RUN(1): run --as-component %tmp/wrapped.elf
 ;; FILE: component.wat (component)
 ;; RUN(1): compile --as-component %tmp/component.wat

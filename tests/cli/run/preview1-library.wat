@@ -2,7 +2,7 @@
 ;; RUN: run --core-module env=%tmp/env.wat --invoke 'plugin(1)' %
 ;; RUN(1): run --core-module env=%tmp/env.wat --invoke 'plugin(0)' %
 ;; RUN: compile --core-module env=%tmp/env.wat % -o %tmp/plugin.elf
-;; RUN: run --invoke 'plugin(41)' %tmp/plugin.elf
+;; RUN: run --precompiled --invoke 'plugin(41)' %tmp/plugin.elf
 ;; RUN(1): run --invoke 'plugin(1)' %
 ;; A library that uses WASI and something else of its host's: what Emscripten makes. `_initialize`
 ;; runs before anything else of it, and once.
