@@ -55,6 +55,7 @@ impl<'a> ModuleBuilder<'a> {
                 known: copy_validator(&validator),
                 validator: Mutex::new(Some(validator)),
                 calls: None,
+                controls: 0,
             });
             return Ok(());
         }
@@ -351,7 +352,8 @@ fn find_uses(module: &mut Module<'_>) -> Uses {
         .par_chunks_mut(BODIES_PER_TASK)
         .fold(none, |mut uses, bodies| {
             for body in bodies {
-                body.calls = look_at_body(&body.body, &mut uses).ok();
+                let (body_of, controls) = (&body.body, &mut body.controls);
+                body.calls = look_at_body(body_of, &mut uses, controls).ok();
                 if body.calls.is_none() {
                     uses.assume_everything();
                 }
@@ -385,6 +387,7 @@ impl Uses {
 fn look_at_body(
     body: &wasmparser::FunctionBody<'_>,
     uses: &mut Uses,
+    controls: &mut u32,
 ) -> wasmparser::Result<Box<[Call]>> {
     // Indices are not validated yet: those out of range mark nothing.
     fn mark(flags: &mut [bool], index: u32) {
@@ -421,6 +424,13 @@ fn look_at_body(
             Operator::CallRef { .. } | Operator::ReturnCallRef { .. } => {
                 calls.push(Call::Reference);
             }
+            Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::Else
+            | Operator::Br { .. }
+            | Operator::BrIf { .. }
+            | Operator::BrTable { .. } => *controls += 1,
             Operator::GlobalGet { global_index } => uses.count_global(global_index),
             Operator::GlobalSet { global_index } => {
                 uses.count_global(global_index);

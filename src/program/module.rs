@@ -303,6 +303,8 @@ pub(crate) struct FunctionBody<'a> {
     pub known: wasmparser::FuncToValidate<wasmparser::ValidatorResources>,
     /// Its calls in order; `None` if it cannot be read, which validation will report.
     pub calls: Option<Box<[Call]>>,
+    /// How many blocks, loops, conditions and branches it has.
+    pub controls: u32,
 }
 
 /// A call in a body. The indices are the module's, and not validated.

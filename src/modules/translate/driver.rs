@@ -1,5 +1,6 @@
 //! The pass over a function body: locals, then each operator validated and translated.
 
+use super::{Local, LocalPlace};
 use super::{
     Translator, atomics, calls, control, entities, exceptions, globals, memory, numeric,
     references, simd, tables,
@@ -9,7 +10,7 @@ use crate::codegen::{self, OFFSET_LIMIT, Session};
 use crate::program::module::core_type;
 use anyhow::{Context as _, Result, anyhow, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Type, Value, types};
-use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use trampette_artifact::ids::{DefinedFunc, UnitId};
@@ -29,7 +30,7 @@ struct Scratch {
 #[derive(Default)]
 struct Buffers {
     stack: Vec<Value>,
-    locals: Vec<Variable>,
+    locals: Vec<Local>,
     frames: Vec<control::Frame>,
 }
 
@@ -40,6 +41,11 @@ thread_local! {
 /// A function without calls checks the stack limit only if its frame may be large: when its locals
 /// and the bytes of its body, of which each makes at most one value of at most 16 bytes, are more.
 const LEAF_VALUES: usize = 4096;
+
+/// With more blocks, loops, conditions and branches than this, locals are in the frame. Such
+/// functions have twice as many blocks of CLIF or more, which is what makes them large
+/// (`compile/machine.rs`).
+const MANY_CONTROLS: u32 = 12_500;
 
 pub(super) fn translate_function(
     session: &Session<'_>,
@@ -105,6 +111,10 @@ fn translate_with(
         skipped_frames: 0,
         loops: 0,
         makes_calls: false,
+        local_place: match body.controls > MANY_CONTROLS {
+            true => LocalPlace::Frame,
+            false => LocalPlace::Variables,
+        },
         block_args: Vec::new(),
         call_args: Vec::new(),
         entities: entities::Cache::default(),
@@ -174,9 +184,35 @@ impl Translator<'_, '_> {
     }
 
     fn declare_local(&mut self, ty: Type, value: Value) {
-        let variable = self.builder.declare_var(ty);
-        self.builder.def_var(variable, value);
-        self.locals.push(variable);
+        let local = match self.local_place {
+            LocalPlace::Variables => Local::Variable(self.builder.declare_var(ty)),
+            LocalPlace::Frame => {
+                let bytes = ty.bytes();
+                let kind = ir::StackSlotKind::ExplicitSlot;
+                let data = ir::StackSlotData::new(kind, bytes, bytes.trailing_zeros() as u8);
+                Local::Slot(self.builder.create_sized_stack_slot(data), ty)
+            }
+        };
+        self.locals.push(local);
+        self.set_local(self.locals.len() - 1, value);
+    }
+
+    /// The value of a local.
+    pub(super) fn local(&mut self, index: usize) -> Value {
+        match self.locals[index] {
+            Local::Variable(variable) => self.builder.use_var(variable),
+            Local::Slot(slot, ty) => self.builder.ins().stack_load(types::I64, ty, slot, 0),
+        }
+    }
+
+    /// Sets a local.
+    pub(super) fn set_local(&mut self, index: usize, value: Value) {
+        match self.locals[index] {
+            Local::Variable(variable) => self.builder.def_var(variable, value),
+            Local::Slot(slot, _) => {
+                self.builder.ins().stack_store(types::I64, value, slot, 0);
+            }
+        }
     }
 
     /// The default value of a type; the null reference is 0.

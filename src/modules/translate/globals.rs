@@ -11,16 +11,16 @@ use wasmparser::Operator;
 pub(super) fn translate(t: &mut Translator<'_, '_>, op: &Operator<'_>) -> Result<bool> {
     match op {
         Operator::LocalGet { local_index } => {
-            let value = t.builder.use_var(t.locals[*local_index as usize]);
+            let value = t.local(*local_index as usize);
             t.push1(value);
         }
         Operator::LocalSet { local_index } => {
             let value = t.pop1();
-            t.builder.def_var(t.locals[*local_index as usize], value);
+            t.set_local(*local_index as usize, value);
         }
         Operator::LocalTee { local_index } => {
             let value = t.peek1();
-            t.builder.def_var(t.locals[*local_index as usize], value);
+            t.set_local(*local_index as usize, value);
         }
         Operator::GlobalGet { global_index } => {
             let value = match t.global(*global_index) {

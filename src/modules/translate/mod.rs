@@ -53,6 +53,23 @@ pub(crate) struct Address {
     pub flags: MemFlagsData,
 }
 
+/// Where the locals of a function are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum LocalPlace {
+    /// In CLIF variables: a value for each assignment and each place where some meet.
+    Variables,
+    /// In the frame. The register allocator for large functions gives every value a place of its
+    /// own there that lives beyond a block; with locals in memory few do.
+    Frame,
+}
+
+/// A local.
+#[derive(Clone, Copy, Debug)]
+enum Local {
+    Variable(Variable),
+    Slot(ir::StackSlot, ir::Type),
+}
+
 /// Translates one function.
 pub(crate) struct Translator<'a, 'f> {
     /// What all producers read.
@@ -69,8 +86,10 @@ pub(crate) struct Translator<'a, 'f> {
     pub context: Value,
     /// How other slabs and the root are reached.
     reach: Reach,
-    /// CLIF variables of the locals, parameters first.
-    locals: Vec<Variable>,
+    /// The locals, parameters first.
+    locals: Vec<Local>,
+    /// Where locals are that are declared now.
+    local_place: LocalPlace,
     /// The entry block.
     entry: ir::Block,
     /// Open blocks, the function's body first.
