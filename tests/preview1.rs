@@ -76,7 +76,8 @@ const FUNCTIONS: &[(&str, &str)] = &[
 fn compile(text: &str) -> Component {
     let wasm = wat::parse_str(text).unwrap();
     let artifact = trampette::compile_module(&wasm, &CompileOptions::default()).unwrap();
-    Component::from_bytes(artifact.bytes()).unwrap()
+    // SAFETY: it was just compiled.
+    unsafe { Component::from_bytes(artifact.bytes()) }.unwrap()
 }
 
 /// A module that exports what it imports from one version, and a memory of one page.

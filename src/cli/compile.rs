@@ -108,6 +108,16 @@ impl InputArguments {
             false => Ok(input),
         }
     }
+
+    /// Checks that nothing is asked for which an artifact has behind it.
+    pub(super) fn refuse_for_artifact(self, path: &Path) -> Result<()> {
+        ensure!(
+            !self.as_component,
+            "{}: --as-component is for core modules that are not compiled yet",
+            input::name(path)
+        );
+        Ok(())
+    }
 }
 
 /// Reads the module of `IMPORT=FILE`.

@@ -53,6 +53,7 @@ pub(super) fn run(arguments: &RunArguments, verbosity: Verbosity) -> Result<u8> 
 fn load(arguments: &RunArguments) -> Result<Component> {
     let path = arguments.subject.input();
     arguments.code.refuse_for_artifact(path)?;
+    arguments.taken.refuse_for_artifact(path)?;
     if input::is_standard(path) {
         let bytes = input::read_artifact(path)?;
         // SAFETY: the user says by the option that it is trusted.

@@ -222,6 +222,15 @@ impl WasiCtxBuilder {
 
     /// Gives the guest a directory of the host under a name of its own, to read and write.
     ///
+    /// ```
+    /// # use trampette_wasi::WasiCtxBuilder;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let host_path = folder.path();
+    /// let wasi = WasiCtxBuilder::new().preopened_dir(host_path, "/work")?.build();
+    /// # let _ = wasi;
+    /// # anyhow::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// If the directory cannot be opened; the message names it.
     pub fn preopened_dir(self, host: impl AsRef<Path>, guest: impl Into<String>) -> Result<Self> {

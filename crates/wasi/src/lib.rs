@@ -11,7 +11,8 @@
 //! use trampette_wasi::{Output, WasiCtx, WasiCtxBuilder};
 //!
 //! # fn main() -> anyhow::Result<()> {
-//! let component = Component::from_file("command.elf")?;
+//! // SAFETY: the compiler wrote it, and nobody else can write to its folder.
+//! let component = unsafe { Component::from_file("command.elf")? };
 //! let mut linker = Linker::<WasiCtx>::new();
 //! trampette_wasi::add_to_linker(&mut linker)?;
 //! // Whatever the guest prints, up to a mebibyte.

@@ -69,6 +69,16 @@ impl Input {
     }
 
     /// A file, pipe or terminal, from where it is positioned.
+    ///
+    /// ```
+    /// # use trampette_wasi::Input;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("input");
+    /// # std::fs::write(&path, "text")?;
+    /// let input = Input::file(std::fs::File::open(path)?);
+    /// # let _ = input;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn file(file: File) -> Input {
         Input(InputKind::Fd(StreamFd::File(Arc::new(file))))
     }
@@ -76,6 +86,14 @@ impl Input {
     /// What a reader gives; 0 bytes are the end. It counts as ready at any time: a guest that polls
     /// goes on to read, and the reader may then block the thread. What it returns an error for, the
     /// guest sees as a failed read.
+    ///
+    /// ```
+    /// # use trampette_wasi::Input;
+    /// use std::io::Read;
+    ///
+    /// let input = Input::reader(std::io::repeat(b'y').take(1000));
+    /// # let _ = input;
+    /// ```
     pub fn reader(reader: impl Read + Send + 'static) -> Input {
         Input(InputKind::Reader(Arc::new(Mutex::new(reader))))
     }
@@ -159,12 +177,27 @@ impl Output {
     }
 
     /// A file, pipe or terminal, from where it is positioned.
+    ///
+    /// ```
+    /// # use trampette_wasi::Output;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("output");
+    /// let output = Output::file(std::fs::File::create(path)?);
+    /// # let _ = output;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn file(file: File) -> Output {
         Output(OutputKind::Fd(StreamFd::File(Arc::new(file))))
     }
 
     /// A writer, which gets what one call of the guest writes, and is flushed. Its errors are the
     /// guest's.
+    ///
+    /// ```
+    /// # use trampette_wasi::Output;
+    /// let output = Output::writer(std::io::BufWriter::new(std::io::sink()));
+    /// # let _ = output;
+    /// ```
     pub fn writer(writer: impl Write + Send + 'static) -> Output {
         Output(OutputKind::Writer(Arc::new(Mutex::new(writer))))
     }

@@ -3,6 +3,7 @@
 ;; RUN: compile --as-component % -o %tmp/wrapped.elf
 ;; RUN(1): run --precompiled %tmp/wrapped.elf
 ;; RUN(1): run --as-component %tmp/wrapped.elf
+;; RUN(1): run --precompiled --as-component %tmp/wrapped.elf
 ;; FILE: component.wat (component)
 ;; RUN(1): compile --as-component %tmp/component.wat
 ;; FILE: plain.wat (module)
