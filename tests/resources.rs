@@ -156,6 +156,66 @@ fn the_limit_of_handles_is_a_trap() -> Result<()> {
     Ok(())
 }
 
+/// What the host lends in a call, it cannot give away in the same.
+#[test]
+fn the_host_cannot_give_away_what_it_lends() -> Result<()> {
+    let component = compile(
+        r#"(component
+            (type $r' (resource (rep i32)))
+            (core func $new (canon resource.new $r'))
+            (core module $m
+                (import "" "new" (func $new (param i32) (result i32)))
+                (memory (export "memory") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+                (func (export "make") (result i32) (call $new (i32.const 7)))
+                (func (export "two") (param i32 i32))
+                (func (export "many") (param i32 i32 i32)))
+            (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+            (export $r "r" (type $r'))
+            (func (export "make") (result (own $r)) (canon lift (core func $i "make")))
+            (func (export "lend-give") (param "a" (borrow $r)) (param "b" (own $r))
+                (canon lift (core func $i "two")))
+            (func (export "give-lend") (param "a" (own $r)) (param "b" (borrow $r))
+                (canon lift (core func $i "two")))
+            (func (export "lend-list-give") (param "a" (list (borrow $r))) (param "b" (own $r))
+                (canon lift (core func $i "many")
+                    (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#,
+    )?;
+    type Make = TypedFunc<(), ResourceAny>;
+    let fresh = || -> Result<(Store<()>, Instance, Make)> {
+        let mut store = Store::new(());
+        let instance = Linker::new().instantiate(&mut store, &component)?;
+        let make = instance.get_typed_func(&mut store, "make")?;
+        Ok((store, instance, make))
+    };
+    let cases = [
+        ("lend-give", TrapCode::HandleLent),
+        ("give-lend", TrapCode::UnknownHostHandle),
+        ("lend-list-give", TrapCode::HandleLent),
+    ];
+    for (name, code) in cases {
+        let (mut store, instance, make) = fresh()?;
+        let both = |one: ResourceAny, other: ResourceAny| match name {
+            "lend-list-give" => [Val::List(vec![Val::Resource(one)]), Val::Resource(other)],
+            _ => [Val::Resource(one), Val::Resource(other)],
+        };
+        let func = instance.get_func(&mut store, name).unwrap();
+        // Two handles are no problem, however often: what was lent is given back.
+        let lent = make.call(&mut store, ())?;
+        for _ in 0..3 {
+            let given = make.call(&mut store, ())?;
+            let arguments = match name {
+                "give-lend" => both(given, lent),
+                _ => both(lent, given),
+            };
+            func.call(&mut store, &arguments)?;
+        }
+        let result = func.call(&mut store, &both(lent, lent));
+        assert_eq!(trap_code(result), Some(code), "{name}");
+    }
+    Ok(())
+}
+
 /// `$a` defines counters; `$b` makes and reads them for `$c`, through which the host sees them.
 const CHAIN: &str = r#"(component
     (component $A

@@ -12,7 +12,7 @@
 //! overwritten by a `realloc` that returns memory in use). And "borrow handles still remain" is
 //! found before the result is lifted, not after.
 //!
-//! Bookkeeping is emitted only where something can observe it: see `lends_seen_by_parameters` for
+//! Bookkeeping is emitted only where something can observe it: see `lent_and_given_resources` for
 //! lends, `borrows` for borrowed handles, `flags` for `may_leave`. Only code that runs during the
 //! call could observe it: what it is is a fact of the program (`layout/reentrance.rs`). Nothing
 //! else depends on whether an instance is running when it is called: what a call needs is in its
@@ -86,9 +86,12 @@ impl<'p> Adapter<'p> {
     fn emit(&self, e: &mut Emitter<'_, '_>, params: Vec<Value>) -> Result<Vec<Value>> {
         let (caller, callee) = (self.caller.instance(), self.callee.instance());
         check_may_leave(e, caller);
+        // Where no code of the caller runs during the call, which might drop or pass on what is
+        // lent, only parameters can see lends, that pass on ownership of what was lent before.
+        let types = &self.program.types;
         let lends = match e.session.layout.reentrance.can_call_back(caller, callee) {
-            true => facts::borrowed_resources(&self.program.types, &self.param_types),
-            false => self.lends_seen_by_parameters(),
+            true => facts::borrowed_resources(types, &self.param_types),
+            false => facts::lent_and_given_resources(types, &self.param_types),
         };
         let lend_mark = match lends.is_empty() {
             true => None,
@@ -116,17 +119,6 @@ impl<'p> Adapter<'p> {
             e.builtin(Builtin::LendRelease, &[mark]);
         }
         Ok(results)
-    }
-
-    /// Resources whose lends something can observe before they end, where no code of the caller
-    /// runs during the call (it might drop or pass on what is lent): only parameters can, that pass
-    /// on ownership of what was lent before.
-    fn lends_seen_by_parameters(&self) -> Vec<ResourceId> {
-        let types = &self.program.types;
-        let mut lends = facts::borrowed_resources(types, &self.param_types);
-        let owned = facts::owned_resources(types, &self.param_types);
-        lends.retain(|resource| owned.contains(resource));
-        lends
     }
 
     /// Whether strings go through the arena: within one memory.

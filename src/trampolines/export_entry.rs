@@ -16,9 +16,10 @@ use crate::program::LiftedFunction;
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
 use trampette_artifact::builtin::Builtin;
-use trampette_artifact::ids::ExportId;
+use trampette_artifact::ids::{ExportId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::root;
+use trampette_artifact::metadata::Resource;
 use trampette_artifact::types::{Type, TypeTable};
 
 /// The wasm-call body of a lifted export: `tail fn(ctx, args, results)`, pointers to the
@@ -90,9 +91,15 @@ impl<'p> Lifting<'p> {
             e.store_root(mark, root::POST_RETURN_ARENA_MARK);
         }
         let (program, instance) = (e.session.program, self.guest.instance());
+        let mut lends = facts::lent_and_given_resources(&program.types, &self.param_types);
+        // Of the host's own resources it has no handles that could be lent.
+        lends.retain(|resource| {
+            matches!(program.resources[*resource].info, Resource::Defined { .. })
+        });
+        let lend_mark = (!lends.is_empty()).then(|| e.value_of(Builtin::LendMark, &[]));
         let borrows = facts::lowers_borrows(program, &self.param_types, instance)
             .then(|| BorrowScope::begin(e, instance));
-        let flat_args = self.lower_params(e, args, borrows)?;
+        let flat_args = self.lower_params(e, args, lends, borrows)?;
         let flat_results = e.call_core(self.lift.func, &self.lift.signature, &flat_args);
         if let Some(value) = flat_results.first()
             && self.lift.options.post_return.is_some()
@@ -104,6 +111,9 @@ impl<'p> Lifting<'p> {
         if let Some(borrows) = borrows {
             borrows.trap_if_any_remain(e);
         }
+        if let Some(mark) = lend_mark {
+            e.builtin(Builtin::LendRelease, &[mark]);
+        }
         Ok(())
     }
 
@@ -112,6 +122,7 @@ impl<'p> Lifting<'p> {
         &self,
         e: &mut Emitter<'_, '_>,
         args: Value,
+        lends: Vec<ResourceId>,
         borrows: Option<BorrowScope>,
     ) -> Result<Vec<Value>> {
         let component_types = &e.session.program.types;
@@ -133,6 +144,7 @@ impl<'p> Lifting<'p> {
             }
         };
         let mut transfer = Transfer::new(e, Side::Host, to)?;
+        transfer.observe_lends(lends);
         transfer.count_borrows(borrows);
         let mut source = Source::Native(Place::new(args));
         transfer.all(&tuple, &mut source, &mut destination)?;

@@ -79,7 +79,7 @@ impl Lowering<'_> {
             .iter()
             .any(|ty| facts::uses_arena(component_types, *ty, guest));
         let arena_mark = uses_arena.then(|| e.value_of(Builtin::ArenaMark, &[]));
-        let lends = self.observed_lends(e);
+        let lends = facts::lent_and_given_resources(component_types, &self.param_types);
         let lend_mark = (!lends.is_empty()).then(|| e.value_of(Builtin::LendMark, &[]));
 
         let mut params = FlatValues::new(params);
@@ -98,15 +98,6 @@ impl Lowering<'_> {
             e.builtin(Builtin::LendRelease, &[mark]);
         }
         Ok(flat)
-    }
-
-    /// Resources of which the parameters contain both borrowed and owned handles.
-    fn observed_lends(&self, e: &Emitter<'_, '_>) -> Vec<ResourceId> {
-        let types = &e.session.program.types;
-        let owned = facts::owned_resources(types, &self.param_types);
-        let mut lends = facts::borrowed_resources(types, &self.param_types);
-        lends.retain(|resource| owned.contains(resource));
-        lends
     }
 
     /// Lifts the parameters; returns the address of their native struct.

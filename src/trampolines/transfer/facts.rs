@@ -79,6 +79,15 @@ pub(crate) fn borrowed_resources(types: &TypeTable, all: &[Type]) -> Vec<Resourc
     )
 }
 
+/// Resources of which parameters contain both borrowed and owned handles: while they are passed, an
+/// owned handle can be one that was lent before.
+pub(crate) fn lent_and_given_resources(types: &TypeTable, params: &[Type]) -> Vec<ResourceId> {
+    let owned = owned_resources(types, params);
+    let mut lent = borrowed_resources(types, params);
+    lent.retain(|resource| owned.contains(resource));
+    lent
+}
+
 /// Visits each type once that the types contain and that may hold what is looked for.
 fn resources(
     types: &TypeTable,
