@@ -237,10 +237,7 @@ fn host_and_guest_call_each_other_until_the_stack_ends() -> Result<()> {
     let artifact = trampette::compile_module(&wasm, &CompileOptions::default())?;
     let module = artifact.load()?;
     let mut store = Store::new(Recursion::default());
-    store.set_limits(StoreLimits {
-        stack_bytes: 512 << 10,
-        ..store.limits()
-    });
+    store.set_limits(StoreLimits::default().with_stack_bytes(512 << 10));
     let mut host = CoreHost::new();
     host.func(
         "host",

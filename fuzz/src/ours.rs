@@ -81,11 +81,11 @@ fn outcome(result: Result<Vec<Value>>) -> Outcome {
 
 fn store() -> Store<Log> {
     let mut store = Store::new(Log::new());
-    store.set_limits(StoreLimits {
-        memory_bytes: MEMORY_LIMIT as u64,
-        table_entries: TABLE_LIMIT as u64,
-        ..StoreLimits::default()
-    });
+    store.set_limits(
+        StoreLimits::default()
+            .with_memory_bytes(MEMORY_LIMIT as u64)
+            .with_table_entries(TABLE_LIMIT as u64),
+    );
     store
 }
 

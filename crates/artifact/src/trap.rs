@@ -126,6 +126,10 @@ traps! {
     ExceptionLimit = 59, "the limit of memory for exceptions is reached";
     /// The store's deadline has passed.
     Deadline = 60, "the deadline has passed";
+    /// The store's memory for handle tables and lends is full.
+    BookkeepingLimit = 61, "the limit of memory for handles and lends is reached";
+    /// A call gave the host more values than the store lets it take over.
+    ValueLimit = 62, "the limit of memory for values that the host takes over is reached";
 }
 
 impl TrapCode {

@@ -113,6 +113,10 @@ impl LimitArguments {
                 "note: the limit of {} for a memory was reached (--max-memory)",
                 Size(limit)
             )),
+            Some(LimitReached::TotalMemory { limit }) => notes.push(format!(
+                "note: the limit of {} for all memories together was reached",
+                Size(limit)
+            )),
             Some(LimitReached::Table { limit }) => notes.push(format!(
                 "note: the limit of {limit} entries for a table was reached (--max-table-elements)"
             )),

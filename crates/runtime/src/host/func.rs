@@ -348,7 +348,10 @@ impl Func {
                     .map(|ty| reader.read(ty, results))
                     .transpose()
                     .context("result")
-                    .map_err(|error| about(self.display(), &error))
+                    .map_err(|error| match error.is::<Trap>() {
+                        true => error.context(self.display()),
+                        false => about(self.display(), &error),
+                    })
             })
         };
         drop(keep);
@@ -440,8 +443,11 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
     #[inline]
     pub fn call(&self, store: impl AsContextMut, params: P) -> Result<R> {
         self.call_native(store, params, |native, cx| {
+            let cx = cx.begin_charge();
             // SAFETY: a valid result of the checked type, until the closure returns.
-            Ok(unsafe { R::lift(native, cx) })
+            let value = unsafe { R::lift(native, cx) };
+            cx.end_charge()?;
+            Ok(value)
         })
     }
 

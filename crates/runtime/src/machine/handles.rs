@@ -2,9 +2,11 @@
 //! grows, with their heads in slab 0's root. Compiled code takes and frees entries by itself.
 
 use crate::machine::instance::InstanceData;
+use crate::machine::store::StoreInner;
 use std::cell::{Cell, UnsafeCell};
 use trampette_artifact::ids::{ComponentInstanceId, IdVec};
 use trampette_artifact::layout::{HandleEntry, HandleTable, InstanceState};
+use trampette_artifact::trap::TrapCode;
 
 /// Entries of a table that grows for the first time.
 const FIRST_CAPACITY: usize = 16;
@@ -113,25 +115,32 @@ impl HandleTables {
         }
     }
 
-    /// Adds free entries to a table that has none, up to `limit` handles; false if that is reached
-    /// or the host has no memory.
+    /// Adds free entries to a table that has none.
+    ///
+    /// # Errors
+    /// The limit of the store that is reached; that of handles too if the host has no memory.
     pub(crate) fn grow(
         &self,
         instance: &InstanceData,
+        store: &StoreInner,
         table: ComponentInstanceId,
-        limit: u32,
-    ) -> bool {
+    ) -> Result<(), TrapCode> {
         let Some(entries) = self.tables.get(table) else {
-            return false;
+            return Err(TrapCode::HandleTableFull);
         };
         // SAFETY: no reference to the entries is alive: guest code is waiting in this call.
         let entries = unsafe { &mut *entries.0.get() };
         let old = entries.len();
-        let Some(new) = grown_capacity(old, limit) else {
-            return false;
+        let limits = store.limits.get();
+        let Some(new) = grown_capacity(old, limits.handles) else {
+            return Err(TrapCode::HandleTableFull);
         };
+        let bytes = (new - old) * size_of::<HandleEntry>();
+        if !store.ledger.charge_bookkeeping(bytes as u64, &limits) {
+            return Err(TrapCode::BookkeepingLimit);
+        }
         if entries.try_reserve_exact(new - old).is_err() {
-            return false;
+            return Err(TrapCode::HandleTableFull);
         }
         let first_free = old.max(1);
         let head = self.head(instance, table);
@@ -156,7 +165,7 @@ impl HandleTables {
                 free_head: first_free as u32,
             };
         }
-        true
+        Ok(())
     }
 }
 

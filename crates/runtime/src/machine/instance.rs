@@ -12,6 +12,7 @@ use crate::machine::entry_code::{DropEntry, EntryCode, HostEntry, StepEntry};
 use crate::machine::failure;
 use crate::machine::handles::HandleTables;
 use crate::machine::interrupt::{Interrupts, Running};
+use crate::machine::ledger::Amount;
 use crate::machine::store::StoreInner;
 use crate::machine::thread::Thread;
 use crate::machine::wait;
@@ -28,7 +29,7 @@ use trampette_artifact::layout::{
     CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HOST_OK, HandleEntry, ImportSlot, InstanceState,
     RootHeader, RootOffset, Status, TableState,
 };
-use trampette_artifact::metadata::MemoryPlace;
+use trampette_artifact::metadata::{Memory, MemoryPlace};
 use trampette_artifact::trap::TrapCode;
 
 /// The host's destructor of an imported resource: called with the store and the representation when
@@ -309,7 +310,14 @@ impl InstanceData {
                 }
                 .context(backtrace)
             }
-            _ => Trap::new(code, payload, backtrace).into(),
+            _ => {
+                let trap = Trap::new(code, payload, backtrace);
+                let limits = store.limits.get();
+                match Amount::limit_of(code, &limits) {
+                    Some(limit) => trap.at(limit.to_string()).into(),
+                    None => trap.into(),
+                }
+            }
         }
     }
 
@@ -583,9 +591,11 @@ impl RawInstance {
             })
         });
         let shared_memories = declared.collect::<Result<_>>()?;
+        let bytes = charge_memory(store, component, supplied)?;
         let slabs = component
             .pool()
-            .take(component.slab_plan(), component.file())?;
+            .take(component.slab_plan(), component.file())
+            .inspect_err(|_| store.ledger.return_memory(bytes))?;
         let data = Box::new(InstanceData {
             store: NonNull::from(store),
             context: slabs.context(SlabId(0)).as_ptr(),
@@ -691,6 +701,31 @@ impl RawInstance {
         // SAFETY: mapped and initialised.
         unsafe { (&raw const (*header.as_ptr()).entry_sp).read() != 0 }
     }
+}
+
+/// Charges for the memories and tables of a new instance; gives the bytes.
+fn charge_memory(
+    store: &StoreInner,
+    component: &Component,
+    supplied: &[(SharedMemoryId, SharedMemory)],
+) -> Result<u64> {
+    let metadata = component.metadata();
+    let is_supplied = |memory: &&Memory| {
+        let id = memory.shared();
+        id.is_some_and(|id| supplied.iter().any(|(supplied, _)| *supplied == id))
+    };
+    let memories = metadata.memories.iter().filter(|it| !is_supplied(it));
+    let memories = memories.map(|memory| memory_bytes(memory).unwrap_or(u64::MAX));
+    let tables = metadata.tables.iter();
+    let tables = tables.map(|table| table.minimum.saturating_mul(size_of::<u32>() as u64));
+    let bytes = memories.chain(tables).fold(0, u64::saturating_add);
+    let limits = store.limits.get();
+    ensure!(
+        store.ledger.charge_memory(bytes, &limits),
+        "the limit of {} for all memories and tables of a store is reached",
+        Amount::Bytes(limits.total_memory_bytes)
+    );
+    Ok(bytes)
 }
 
 /// Checks what the component needs from the start against the store's limits.

@@ -1,26 +1,45 @@
 //! [`StoreLimits`]: what a guest may make its host spend; and [`LimitReached`], what it met.
 
-/// Limits of one store. Every allocation that a guest can cause counts against one of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StoreLimits {
-    /// Largest length in bytes of each linear memory. `memory.grow` beyond returns -1.
-    pub memory_bytes: u64,
-    /// Largest length in entries of each table. `table.grow` beyond returns -1.
-    pub table_entries: u64,
-    /// Largest number of handles in each handle table (one per component instance, and the host's).
-    pub handles: u32,
-    /// Bytes of the arena that holds values on their way from the guest to the host.
-    pub arena_bytes: u64,
-    /// Bytes of native stack that guest code may use, counted from where the host enters it. What
-    /// is really available is less when the thread's own stack ends sooner, and 16 GiB at most.
-    pub stack_bytes: usize,
-    /// Bytes of exceptions that are referred to. Throwing beyond traps.
-    pub exception_bytes: u64,
-    /// Bytes of debug messages of error contexts that guests and the host refer to. Messages beyond
-    /// are discarded, as the specification lets a host do.
-    pub error_context_bytes: u64,
-    /// Component instances that may live in the store.
-    pub instances: u32,
+/// Defines the limits, each with a method that sets it.
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $with:ident;)*) => {
+        /// Limits of one store. Every allocation that a guest can cause counts against one of them.
+        /// The defaults are what a server can live with that runs guests that it does not know.
+        ///
+        /// ```
+        /// use trampette_runtime::{Store, StoreLimits};
+        ///
+        /// let mut store = Store::new(());
+        /// store.set_limits(
+        ///     StoreLimits::default()
+        ///         .with_memory_bytes(64 << 20)
+        ///         .with_handles(10_000),
+        /// );
+        /// assert_eq!(store.limits().memory_bytes, 64 << 20);
+        /// ```
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[non_exhaustive]
+        pub struct StoreLimits {
+            $($(#[$doc])* pub $name: $type,)*
+        }
+
+        impl Default for StoreLimits {
+            fn default() -> Self {
+                StoreLimits { $($name: $default,)* }
+            }
+        }
+
+        impl StoreLimits {
+            $(
+                #[doc = concat!("The same limits with another [`StoreLimits::", stringify!($name), "`].")]
+                #[must_use]
+                pub fn $with(mut self, $name: $type) -> StoreLimits {
+                    self.$name = $name;
+                    self
+                }
+            )*
+        }
+    };
 }
 
 /// A limit that kept a guest from growing something. The guest saw -1.
@@ -32,6 +51,11 @@ pub enum LimitReached {
         /// The limit.
         limit: u64,
     },
+    /// [`StoreLimits::total_memory_bytes`].
+    TotalMemory {
+        /// The limit.
+        limit: u64,
+    },
     /// [`StoreLimits::table_entries`].
     Table {
         /// The limit.
@@ -39,17 +63,33 @@ pub enum LimitReached {
     },
 }
 
-impl Default for StoreLimits {
-    fn default() -> Self {
-        StoreLimits {
-            memory_bytes: 4 << 30,
-            table_entries: 10_000_000,
-            handles: 1 << 20,
-            arena_bytes: 1 << 30,
-            stack_bytes: 1 << 20,
-            exception_bytes: 64 << 20,
-            error_context_bytes: 1 << 20,
-            instances: 10_000,
-        }
-    }
+limits! {
+    /// Largest length in bytes of each linear memory. `memory.grow` beyond returns -1.
+    memory_bytes: u64 = 4 << 30, with_memory_bytes;
+    /// Bytes of all linear memories of the store's instances together, and of their tables, 4 for
+    /// each entry. Memories that are shared with other stores count where they were made.
+    /// `memory.grow` and `table.grow` beyond return -1.
+    total_memory_bytes: u64 = 8 << 30, with_total_memory_bytes;
+    /// Largest length in entries of each table. `table.grow` beyond returns -1.
+    table_entries: u64 = 10_000_000, with_table_entries;
+    /// Largest number of handles in each handle table (one per component instance, and the host's).
+    handles: u32 = 1 << 20, with_handles;
+    /// Bytes of all handle tables of the store, and of what the host remembers of handles that are
+    /// lent for the length of a call.
+    bookkeeping_bytes: u64 = 64 << 20, with_bookkeeping_bytes;
+    /// Bytes of the arena that holds values on their way from the guest to the host.
+    arena_bytes: u64 = 128 << 20, with_arena_bytes;
+    /// Bytes of owned values that the host takes over from a guest in one call: the arguments of a
+    /// host function or the result of an export, as [`Val`](crate::Val)s or owned Rust values.
+    value_bytes: u64 = 256 << 20, with_value_bytes;
+    /// Bytes of native stack that guest code may use, counted from where the host enters it. What
+    /// is really available is less when the thread's own stack ends sooner, and 16 GiB at most.
+    stack_bytes: usize = 1 << 20, with_stack_bytes;
+    /// Bytes of exceptions that are referred to. Throwing beyond traps.
+    exception_bytes: u64 = 64 << 20, with_exception_bytes;
+    /// Bytes of debug messages of error contexts that guests and the host refer to. Messages beyond
+    /// are discarded, as the specification lets a host do.
+    error_context_bytes: u64 = 1 << 20, with_error_context_bytes;
+    /// Component instances that may live in the store.
+    instances: u32 = 10_000, with_instances;
 }

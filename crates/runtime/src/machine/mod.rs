@@ -5,7 +5,8 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `store`, `limits` | `Store`: the embedder's data and what instances share |
+//! | `store` | `Store`: the embedder's data and what instances share |
+//! | `limits`, `ledger` | what guests may make their host spend, and have made it spend |
 //! | `instance` | an instance: roots filled, entries called with native-layout structs |
 //! | `entry_code` | addresses of code, typed by what the code takes |
 //! | `failure` | errors and panics of the embedder's code, on their way past guest code |
@@ -29,6 +30,7 @@ pub(crate) mod handles;
 pub(crate) mod hook;
 pub(crate) mod instance;
 pub(crate) mod interrupt;
+pub(crate) mod ledger;
 pub(crate) mod limits;
 pub(crate) mod services;
 pub(crate) mod signals;

@@ -12,7 +12,7 @@ use crate::machine::limits::LimitReached;
 use crate::machine::steps::{self, look};
 use crate::machine::store::{Lend, StoreInner};
 use crate::machine::transcode;
-use crate::machine::traps::{GuestFrame, leave_stopped, raise};
+use crate::machine::traps::{GuestFrame, leave, raise};
 use crate::machine::wait::park;
 use crate::memory::growth::grown;
 use crate::memory::mapping::{round_to_pages, sealed_copy};
@@ -29,6 +29,7 @@ use trampette_artifact::builtin::{Builtin, LONG};
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
 use trampette_artifact::layout::{HOST_OK, RootHeader, TableState};
 use trampette_artifact::metadata::{Memory, MemoryPlace, Resource};
+use trampette_artifact::trap::TrapCode;
 
 /// A file of one page that begins with the addresses of all builtins in this process, in the order
 /// of
@@ -143,27 +144,33 @@ pub(crate) fn grow_memory(
 ) -> Option<u64> {
     let metadata = instance.component.metadata();
     let declared = &metadata.memories[id];
-    let limit = store.limits.get().memory_bytes;
-    let slab = match declared.place {
-        MemoryPlace::Slab(slab) => slab,
-        MemoryPlace::Shared(id) => {
-            let memory = &instance.shared_memories[id];
-            let old = memory.byte_len();
-            let grown = memory.grow_within(delta, limit);
-            if grown.is_none() {
-                note_memory_limit(store, declared, old, delta, limit);
-            }
-            return grown;
-        }
-    };
+    let limits = store.limits.get();
+    let limit = limits.memory_bytes;
     let old = instance.memory_length(id);
     let Some(new) = grown(declared, old, delta, limit) else {
         note_memory_limit(store, declared, old, delta, limit);
         return None;
     };
-    instance.slabs().grow_memory(slab, old, new).ok()?;
-    instance.set_memory_length(slab, id, new);
-    Some(old >> declared.page_size_log2)
+    if !store.ledger.charge_memory(new - old, &limits) {
+        let limit = limits.total_memory_bytes;
+        let reached = LimitReached::TotalMemory { limit };
+        store.limit_reached.set(Some(reached));
+        return None;
+    }
+    let before = match declared.place {
+        MemoryPlace::Shared(id) => instance.shared_memories[id].grow_within(delta, limit),
+        MemoryPlace::Slab(slab) => {
+            let grown = instance.slabs().grow_memory(slab, old, new);
+            grown.ok().map(|()| {
+                instance.set_memory_length(slab, id, new);
+                old >> declared.page_size_log2
+            })
+        }
+    };
+    if before.is_none() {
+        store.ledger.return_memory(new - old);
+    }
+    before
 }
 
 pub(super) unsafe extern "C" fn table_grow(
@@ -202,13 +209,23 @@ pub(crate) unsafe fn grow_table(
     let state = instance.root_field::<TableState>(metadata.root.table(id));
     // SAFETY: inside the root.
     let old = unsafe { state.read() }.length;
-    let limit = store.limits.get().table_entries;
+    let limits = store.limits.get();
+    let limit = limits.table_entries;
     let maximum = declared.capacity.min(limit);
     let new = old
         .checked_add(delta)
         .filter(|new| *new == old || *new <= declared.capacity)?;
     if new != old && new > maximum {
         store.limit_reached.set(Some(LimitReached::Table { limit }));
+        return None;
+    }
+    if !store
+        .ledger
+        .charge_memory(delta * size_of::<u32>() as u64, &limits)
+    {
+        let limit = limits.total_memory_bytes;
+        let reached = LimitReached::TotalMemory { limit };
+        store.limit_reached.set(Some(reached));
         return None;
     }
     let context = instance.slabs().context(declared.slab);
@@ -322,14 +339,26 @@ unsafe extern "C" fn table_fill_long(
     }
 }
 
-pub(super) unsafe extern "C" fn handle_table_grow(root: *const RootHeader, table: u32) -> u32 {
+pub(super) unsafe extern "C" fn handle_table_grow(
+    root: *const RootHeader,
+    table: u32,
+    _: u64,
+    _: u64,
+    _: u64,
+    frame: *const GuestFrame,
+) -> u32 {
+    // SAFETY: called by compiled code through a stub, with nothing here to drop.
+    unsafe { look(frame) };
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
-    let limit = store.limits.get().handles;
     let grown = instance
         .handles
-        .grow(instance, ComponentInstanceId(table), limit);
-    u32::from(!grown)
+        .grow(instance, store, ComponentInstanceId(table));
+    if let Err(code) = grown {
+        // SAFETY: as above.
+        unsafe { leave(frame, code) };
+    }
+    u32::from(grown.is_err())
 }
 
 unsafe extern "C" fn host_resource_drop(root: *const RootHeader, resource: u32, rep: u32) -> u32 {
@@ -385,15 +414,30 @@ unsafe extern "C" fn host_results_release(root: *const RootHeader) {
     });
 }
 
-pub(super) unsafe extern "C" fn lend_push(root: *const RootHeader, table: u32, handle: u32) {
+pub(super) unsafe extern "C" fn lend_push(
+    root: *const RootHeader,
+    table: u32,
+    handle: u32,
+    _: u64,
+    _: u64,
+    frame: *const GuestFrame,
+) {
+    // SAFETY: called by compiled code through a stub, with nothing here to drop.
+    unsafe { look(frame) };
     // SAFETY: called by compiled code.
     let (store, instance) = unsafe { instance(root) };
-    store.lends.borrow_mut().push(Lend {
+    let table = ComponentInstanceId(table);
+    let added = store.add_lend(Lend {
         activation: Activation::current(),
         instance: instance.into(),
-        table: ComponentInstanceId(table),
+        table,
         handle,
     });
+    if !added {
+        instance.handles.end_lend(table, handle);
+        // SAFETY: as above.
+        unsafe { leave(frame, TrapCode::BookkeepingLimit) };
+    }
 }
 
 unsafe extern "C" fn lend_mark(root: *const RootHeader) -> u64 {
@@ -489,14 +533,14 @@ pub(super) unsafe extern "C" fn atomic_wait64(
 /// left.
 ///
 /// # Safety
-/// As [`leave_stopped`].
+/// As [`leave`].
 unsafe fn waited(frame: *const GuestFrame, wait: impl Fn() -> Option<u32>) -> u32 {
     loop {
         if let Some(result) = wait() {
             return result;
         }
         // SAFETY: the caller's promise.
-        unsafe { leave_stopped(frame) };
+        unsafe { leave(frame, TrapCode::Interrupt) };
     }
 }
 

@@ -12,6 +12,7 @@ use crate::machine::error_contexts::ErrorContexts;
 use crate::machine::exceptions::Exceptions;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{InterruptHandle, Interrupts, set_deadline};
+use crate::machine::ledger::{Amount, Ledger};
 use crate::machine::limits::{LimitReached, StoreLimits};
 use crate::machine::traps::TrapRecord;
 use crate::machine::wait;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use trampette_artifact::ids::ComponentInstanceId;
+use trampette_artifact::trap::TrapCode;
 
 /// The embedder's data and all instances made in it. Movable between threads when the data is.
 ///
@@ -325,6 +327,7 @@ pub struct StoreInner {
     pub(crate) limits: Cell<StoreLimits>,
     /// The limit that a guest met last.
     pub(crate) limit_reached: Cell<Option<LimitReached>>,
+    pub(crate) ledger: Ledger,
     /// Boxed by [`StoreInner::add_instance`], freed when the store is dropped.
     instances: RefCell<Vec<NonNull<InstanceData>>>,
     arena: RefCell<Arena>,
@@ -354,6 +357,7 @@ impl StoreInner {
             data,
             limits: Cell::default(),
             limit_reached: Cell::default(),
+            ledger: Ledger::default(),
             instances: RefCell::default(),
             arena: RefCell::default(),
             arena_mark: Cell::new(Arena::default().mark()),
@@ -397,6 +401,36 @@ impl StoreInner {
             None => wait::check(),
             Some(code) => Err(Trap::new(code, 0, WasmBacktrace::default()).into()),
         }
+    }
+
+    /// Charges for owned values that the running call gives to the host.
+    ///
+    /// # Errors
+    /// If they are too many, or the time of the call is over.
+    pub(crate) fn charge_values(&self, bytes: u64) -> Result<()> {
+        self.ledger.charge_values(bytes, &self.limits.get());
+        match self.ledger.values_are_over() {
+            true => self.check_values(),
+            false => Ok(()),
+        }
+    }
+
+    /// Answers whether the running call may give more values to the host.
+    ///
+    /// # Errors
+    /// As [`StoreInner::charge_values`].
+    #[cold]
+    pub(crate) fn check_values(&self) -> Result<()> {
+        if self.ledger.values_are_too_many() {
+            let limit = Amount::Bytes(self.limits.get().value_bytes);
+            let trap = Trap::new(TrapCode::ValueLimit, 0, WasmBacktrace::default());
+            return Err(trap.at(limit.to_string()).into());
+        }
+        let time = self.check_time();
+        if time.is_ok() {
+            self.ledger.continue_values();
+        }
+        time
     }
 
     /// How much of a stack guest code may use.
@@ -521,11 +555,24 @@ impl StoreInner {
         self.host_results.borrow().len()
     }
 
+    /// Records a lend; false if there is no room for it, within the limit.
+    pub(crate) fn add_lend(&self, lend: Lend) -> bool {
+        let bytes = size_of::<Lend>() as u64;
+        let mut lends = self.lends.borrow_mut();
+        let added = lends.try_reserve(1).is_ok()
+            && self.ledger.charge_bookkeeping(bytes, &self.limits.get());
+        if added {
+            lends.push(lend);
+        }
+        added
+    }
+
     /// Ends the lends recorded since there were `mark` of them.
     pub(crate) fn release_lends(&self, mark: usize) {
         let mut lends = self.lends.borrow_mut();
         while lends.len() > mark {
             let Some(lend) = lends.pop() else { break };
+            self.ledger.return_bookkeeping(size_of::<Lend>() as u64);
             // SAFETY: instances live as long as the store.
             let instance = unsafe { lend.instance.as_ref() };
             instance.handles.end_lend(lend.table, lend.handle);

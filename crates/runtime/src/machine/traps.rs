@@ -216,12 +216,12 @@ pub(crate) struct GuestFrame {
     return_address: usize,
 }
 
-/// Leaves guest code by the trap of a call that is to be stopped, from a service that compiled code
-/// has called. Returns if its entry cannot be found: the signal is sent again.
+/// Leaves guest code by a trap, from a service that compiled code has called. Returns if its entry
+/// cannot be found: the signal of an interrupt is sent again.
 ///
 /// # Safety
 /// Guest code called the service, which pushed the frame. No frame between has anything to drop.
-pub(crate) unsafe fn leave_stopped(frame: *const GuestFrame) {
+pub(crate) unsafe fn leave(frame: *const GuestFrame, code: TrapCode) {
     // SAFETY: activations of this thread are live, and so is the frame.
     let Some((activation, frame)) = (unsafe { Activation::current().as_ref().zip(frame.as_ref()) })
     else {
@@ -233,7 +233,7 @@ pub(crate) unsafe fn leave_stopped(frame: *const GuestFrame) {
         fp: frame.fp,
     };
     let record = &activation.store().trap;
-    let code = u32::from(TrapCode::Interrupt.number());
+    let code = u32::from(code.number());
     // SAFETY: guest code of the innermost activation called.
     if let Some(resume) = unsafe { record.record(activation, code, 0, origin) } {
         // SAFETY: that is where it resumes; the caller promises the rest.

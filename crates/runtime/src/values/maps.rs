@@ -43,6 +43,10 @@ unsafe impl<K: Lift + Ord, V: Lift> Lift for BTreeMap<K, V> {
     unsafe fn lift(native: &NativeSlice, cx: LiftContext<'_>) -> BTreeMap<K, V> {
         // SAFETY: the caller's promise.
         let pairs = unsafe { native.as_slice::<Pair<K, V>>() };
+        // Its nodes are half empty at worst.
+        if !cx.charge(2 * pairs.len() * size_of::<(K, V)>()) {
+            return BTreeMap::new();
+        }
         let pair = |pair| {
             // SAFETY: the caller's promise, for each pair.
             unsafe { <(K, V)>::lift(pair, cx) }

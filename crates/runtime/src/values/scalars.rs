@@ -51,6 +51,9 @@ macro_rules! scalars {
             }
 
             unsafe fn lift_list(natives: &[$native], cx: LiftContext<'_>) -> Vec<$rust> {
+                if !cx.charge(size_of_val(natives)) {
+                    return Vec::new();
+                }
                 // SAFETY: the caller's promise.
                 unsafe { Self::view_list(natives, cx) }.to_vec()
             }
@@ -121,7 +124,11 @@ unsafe impl Lift for String {
 
     unsafe fn lift(native: &NativeSlice, cx: LiftContext<'_>) -> String {
         // SAFETY: the caller's promise; the copy is made before this returns.
-        unsafe { Self::view(native, cx) }.to_string()
+        let text = unsafe { Self::view(native, cx) };
+        match cx.charge(text.len()) {
+            true => text.to_string(),
+            false => String::new(),
+        }
     }
 
     unsafe fn view_list<'a>(natives: &'a [NativeSlice], cx: LiftContext<'a>) -> Self::ListView<'a> {

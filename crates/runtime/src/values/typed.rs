@@ -100,11 +100,18 @@ pub unsafe trait Lift: ComponentType + Sized + 'static {
     /// # Safety
     /// See [`Lift::lift`], for each element.
     unsafe fn lift_list(natives: &[Self::Native], cx: LiftContext<'_>) -> Vec<Self> {
+        if !cx.charge(size_of_val(natives).max(natives.len() * size_of::<Self>())) {
+            return Vec::new();
+        }
         let lift = |native| {
             // SAFETY: the caller's promise.
             unsafe { Self::lift(native, cx) }
         };
-        natives.iter().map(lift).collect()
+        // What comes after the limit was reached is not made any more.
+        let within = |_: &&Self::Native| !cx.is_over();
+        let mut list = Vec::with_capacity(natives.len());
+        list.extend(natives.iter().take_while(within).map(lift));
+        list
     }
 }
 
@@ -170,12 +177,56 @@ pub struct LiftContext<'a> {
     pub(crate) origin: Option<CallOrigin<'a>>,
     /// The store that the value comes from, if error contexts can occur.
     pub(crate) store: Option<&'a StoreInner>,
+    /// The store that owned values are charged to.
+    charged: Option<&'a StoreInner>,
 }
 
 impl<'a> LiftContext<'a> {
     pub(crate) fn new(origin: Option<CallOrigin<'a>>) -> Self {
         let store = origin.map(|origin| origin.store);
-        LiftContext { origin, store }
+        LiftContext {
+            origin,
+            store,
+            charged: None,
+        }
+    }
+
+    /// The same, for an owned value that is charged to the store. Lifting cannot fail, so values
+    /// are empty from where a limit is reached on, until [`LiftContext::end_charge`] says so.
+    pub(crate) fn begin_charge(self) -> Self {
+        if let Some(store) = self.store {
+            store.ledger.begin_values();
+        }
+        LiftContext {
+            charged: self.store,
+            ..self
+        }
+    }
+
+    /// The value is complete.
+    ///
+    /// # Errors
+    /// If it is not, since a limit was reached or the time is over.
+    pub(crate) fn end_charge(self) -> Result<()> {
+        match self.charged {
+            Some(store) if store.ledger.values_are_over() => store.check_values(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Charges for a part of an owned value; false if it is not to be made.
+    pub(crate) fn charge(self, bytes: usize) -> bool {
+        match self.charged {
+            Some(store) => store.charge_values(bytes as u64).is_ok(),
+            None => true,
+        }
+    }
+
+    /// Whether a limit was reached.
+    #[inline]
+    fn is_over(self) -> bool {
+        let over = |store: &StoreInner| store.ledger.values_are_over();
+        self.charged.is_some_and(over)
     }
 
     /// The context of an import's parameters.
@@ -183,6 +234,7 @@ impl<'a> LiftContext<'a> {
         LiftContext {
             origin: None,
             store: Some(store),
+            charged: None,
         }
     }
 }

@@ -11,7 +11,6 @@ use crate::values::keep::Keep;
 use crate::values::resource::ResourceAny;
 use crate::values::typed::{CallOrigin, ResourceType};
 use anyhow::{Context, Result, bail, ensure};
-use std::cell::Cell;
 use trampette_artifact::canonical::{discriminant_size, flags_size, variant_cases};
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::metadata::Metadata;
@@ -96,14 +95,10 @@ pub(crate) struct NativeReader<'a> {
     resources: &'a [ResourceType],
     origin: Option<CallOrigin<'a>>,
     store: Option<&'a StoreInner>,
-    /// How many parts of lists were begun.
-    parts: Cell<u32>,
 }
 
-/// Elements of a list that are read in one go.
+/// Elements of a list that are read before the reader looks whether there is time for more.
 const PART: usize = 1 << 10;
-/// After so many parts of lists, the reader looks whether its call is to be stopped.
-const PARTS_BETWEEN_LOOKS: u32 = 64;
 
 impl<'a> NativeReader<'a> {
     pub(crate) fn new(
@@ -115,28 +110,32 @@ impl<'a> NativeReader<'a> {
             metadata,
             resources,
             origin,
-            store: origin.map(|origin| origin.store),
-            parts: Cell::new(0),
+            store: None,
         }
+        .charged_to(origin.map(|origin| origin.store))
     }
 
-    /// Begins a part of a list.
-    fn begin_part(&self) -> Result<()> {
-        let parts = self.parts.get().wrapping_add(1);
-        self.parts.set(parts);
+    /// The same for values that are charged to this store.
+    fn charged_to(self, store: Option<&'a StoreInner>) -> Self {
+        if let Some(store) = store {
+            store.ledger.begin_values();
+        }
+        NativeReader { store, ..self }
+    }
+
+    /// Charges for what is about to be read: a limit of the store's bounds what one call gives to
+    /// the host.
+    fn charge(&self, bytes: usize) -> Result<()> {
         match self.store {
-            Some(store) if parts.is_multiple_of(PARTS_BETWEEN_LOOKS) => store.check_time(),
-            _ => Ok(()),
+            Some(store) => store.charge_values(bytes as u64),
+            None => Ok(()),
         }
     }
 
     /// The same for values that come from this store, but no instance whose resources they could be
     /// of.
     pub(crate) fn in_store(self, store: &'a StoreInner) -> Self {
-        NativeReader {
-            store: Some(store),
-            ..self
-        }
+        self.charged_to(Some(store))
     }
 
     /// Reads a value.
@@ -179,6 +178,7 @@ impl<'a> NativeReader<'a> {
             Ok(match ty {
                 Type::String => {
                     let bytes = from.cast::<NativeSlice>().read().as_slice::<u8>();
+                    self.charge(bytes.len())?;
                     Val::String(std::str::from_utf8(bytes)?.to_string())
                 }
                 Type::ErrorContext => {
@@ -209,10 +209,11 @@ impl<'a> NativeReader<'a> {
                     let slice = from.cast::<NativeSlice>().read();
                     let (layout, offsets) =
                         native::record_layout(&self.metadata.types, [*key, *value]);
+                    self.charge(slice.len.saturating_mul(size_of::<(Val, Val)>()))?;
                     let mut entries = Vec::with_capacity(slice.len);
                     for i in 0..slice.len {
-                        if i.is_multiple_of(PART) {
-                            self.begin_part()?;
+                        if i % PART == PART - 1 {
+                            self.charge(0)?;
                         }
                         let entry = slice.ptr.add(i * layout.size as usize);
                         entries.push((
@@ -223,16 +224,21 @@ impl<'a> NativeReader<'a> {
                     Val::Map(entries)
                 }
                 DefinedType::Record(fields) => {
+                    let names = fields.iter().map(|field| field.name.len());
+                    self.charge(fields.len() * size_of::<(String, Val)>() + names.sum::<usize>())?;
                     let types = fields.iter().map(|field| field.ty);
                     let values = self.read_fields(types, from)?;
                     let names = fields.iter().map(|field| field.name.clone());
                     Val::Record(names.zip(values).collect())
                 }
                 DefinedType::Tuple(types) => {
+                    self.charge(types.len() * size_of::<Val>())?;
                     Val::Tuple(self.read_fields(types.iter().copied(), from)?)
                 }
                 DefinedType::Flags(names) => {
                     let bits = read_number(from, flags_size(names.len()));
+                    let all = names.iter().map(|name| name.len() + size_of::<String>());
+                    self.charge(all.sum())?;
                     let set =
                         |(i, name): (usize, &String)| (bits >> i & 1 == 1).then(|| name.clone());
                     Val::Flags(names.iter().enumerate().filter_map(set).collect())
@@ -240,7 +246,9 @@ impl<'a> NativeReader<'a> {
                 DefinedType::Enum(names) => {
                     let tag = read_number(from, discriminant_size(names.len()));
                     let name = names.get(tag as usize);
-                    Val::Enum(name.context("an enum's case is out of range")?.clone())
+                    let name = name.context("an enum's case is out of range")?;
+                    self.charge(name.len())?;
+                    Val::Enum(name.clone())
                 }
                 DefinedType::Own(id) | DefinedType::Borrow(id) => {
                     let handle = from.cast::<u32>().read();
@@ -248,6 +256,7 @@ impl<'a> NativeReader<'a> {
                 }
                 DefinedType::Variant(cases) => {
                     let (tag, payload) = self.read_variant(ty, from)?;
+                    self.charge(cases[tag].name.len())?;
                     Val::Variant(cases[tag].name.clone(), payload)
                 }
                 DefinedType::Option(_) => Val::Option(self.read_variant(ty, from)?.1),
@@ -263,10 +272,11 @@ impl<'a> NativeReader<'a> {
         let size = native::size_align(&self.metadata.types, ty).size as usize;
         // SAFETY: the caller's promise: `len` elements are there.
         let element = |i: usize| unsafe { self.read(ty, from.add(i * size)) };
+        self.charge(len.saturating_mul(size_of::<Val>()))?;
         let mut values = Vec::with_capacity(len);
         for i in 0..len {
-            if i.is_multiple_of(PART) {
-                self.begin_part()?;
+            if i % PART == PART - 1 {
+                self.charge(0)?;
             }
             values.push(element(i)?);
         }
@@ -292,6 +302,7 @@ impl<'a> NativeReader<'a> {
             let tag = read_number(from, discriminant_size(cases.len())) as usize;
             let payload = match cases.get(tag).context("a variant's case is out of range")? {
                 Some(ty) => {
+                    self.charge(size_of::<Val>())?;
                     let payload = from.add(native::payload_offset(types, &cases) as usize);
                     Some(Box::new(self.read(*ty, payload)?))
                 }

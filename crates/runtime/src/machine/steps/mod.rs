@@ -13,10 +13,11 @@ use crate::machine::activation::Activation;
 use crate::machine::interrupt::is_interrupted;
 use crate::machine::services;
 use crate::machine::transcode;
-use crate::machine::traps::{GuestFrame, leave_stopped};
+use crate::machine::traps::{GuestFrame, leave};
 use std::mem::offset_of;
 use trampette_artifact::builtin::LONG;
 use trampette_artifact::layout::RootHeader;
+use trampette_artifact::trap::TrapCode;
 
 /// More than these many bytes, units or values are not done at once, without looking: what takes as
 /// long as calling it.
@@ -29,14 +30,14 @@ const STEP: u64 = LONG;
 /// Leaves guest code if its call is to be stopped.
 ///
 /// # Safety
-/// As [`leave_stopped`].
+/// As [`leave`].
 #[inline]
 pub(crate) unsafe fn look(frame: *const GuestFrame) {
     // SAFETY: activations of this thread are live.
     let activation = unsafe { Activation::current().as_ref() };
     if activation.is_some_and(|activation| is_interrupted(activation.instance())) {
         // SAFETY: the caller's promise.
-        unsafe { leave_stopped(frame) }
+        unsafe { leave(frame, TrapCode::Interrupt) }
     }
 }
 
@@ -111,6 +112,8 @@ framed! {
     atomic_wait32: services::atomic_wait32;
     atomic_wait64: services::atomic_wait64;
     table_grow: services::table_grow;
+    lend_push: services::lend_push;
+    handle_table_grow: services::handle_table_grow;
 }
 
 /// Defines stubs of services that take a root first: that is looked at.
@@ -147,9 +150,7 @@ macro_rules! rooted {
 
 rooted! {
     memory_grow: services::memory_grow;
-    handle_table_grow: services::handle_table_grow;
     arena_allocate: services::arena_allocate;
-    lend_push: services::lend_push;
     error_context_new: services::error_context_new;
     error_context_share: services::error_context_share;
     error_context_drop: services::error_context_drop;

@@ -1,0 +1,45 @@
+;; One handle, lent k * n times in one call by k lists that are the same n words: the store's list of lends grows without limit
+;; (see `StoreLimits::bookkeeping_bytes`).
+(component
+  (component $callee
+    (type $r' (resource (rep i32)))
+    (export $r "r" (type $r'))
+    (core func $new (canon resource.new $r'))
+    (core module $m
+      (import "" "new" (func $new (param i32) (result i32)))
+      (memory (export "memory") 200)
+      (func (export "make") (result i32) (call $new (i32.const 7)))
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+      (func (export "take") (param i32 i32 i32)))
+    (core instance $e (export "new" (func $new)))
+    (core instance $m (instantiate $m (with "" (instance $e))))
+    (func (export "make") (result (own $r)) (canon lift (core func $m "make")))
+    (func (export "take") (param "all" (list (list (borrow $r)))) (param "one" (own $r))
+      (canon lift (core func $m "take") (memory (core memory $m "memory")) (realloc (core func $m "realloc")))))
+  (instance $callee (instantiate $callee))
+  (alias export $callee "r" (type $r))
+  (core func $make (canon lower (func $callee "make")))
+  (core module $mem (memory (export "memory") 200))
+  (core instance $mem (instantiate $mem))
+  (core func $take (canon lower (func $callee "take") (memory (core memory $mem "memory"))))
+  (core module $main
+    (import "mem" "memory" (memory 200))
+    (import "" "make" (func $make (result i32)))
+    (import "" "take" (func $take (param i32 i32 i32)))
+    (func (export "run") (param $k i32) (param $n i32)
+      (local $h i32) (local $i i32)
+      (local.set $h (call $make))
+      (loop $l
+        (i32.store (i32.add (i32.const 65536) (i32.shl (local.get $i) (i32.const 2))) (local.get $h))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $l (i32.lt_u (local.get $i) (local.get $n))))
+      (local.set $i (i32.const 0))
+      (loop $l
+        (i32.store (i32.add (i32.const 64) (i32.shl (local.get $i) (i32.const 3))) (i32.const 65536))
+        (i32.store offset=4 (i32.add (i32.const 64) (i32.shl (local.get $i) (i32.const 3))) (local.get $n))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $l (i32.lt_u (local.get $i) (local.get $k))))
+      (call $take (i32.const 64) (local.get $k) (call $make))))
+  (core instance $e (export "make" (func $make)) (export "take" (func $take)))
+  (core instance $main (instantiate $main (with "" (instance $e)) (with "mem" (instance $mem))))
+  (func (export "run") (param "k" u32) (param "n" u32) (canon lift (core func $main "run"))))
