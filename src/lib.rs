@@ -171,7 +171,7 @@ fn compile_program(
     watch.phase("validate");
     let bytes = link::link(&session, &compiled.functions, &Target::of(options), wit)?;
     watch.phase("link");
-    let report = Report::new(watch, &session, &compiled, &bytes, options.debug_info);
+    let report = Report::new(watch, &session, &compiled, &bytes, options.guest_debug_info);
     Ok(Artifact::new(bytes, report, options))
 }
 

@@ -27,6 +27,8 @@ pub struct CompileOptions {
     pub nan: NanBits,
     /// Whether accesses that are checked by code are guarded against speculation.
     pub spectre: Spectre,
+    /// What debuggers and profilers are told besides the names of functions.
+    pub debug_info: DebugInfo,
     /// Worker threads; `None` for one a core. The bytes do not depend on it.
     pub threads: Option<usize>,
     /// The import that provides unsafe intrinsics; without it such an import is an ordinary one.
@@ -39,14 +41,14 @@ pub struct CompileOptions {
     pub world: Option<World>,
     /// Whether the guest's own debug info (DWARF), from which backtraces get lines of its source,
     /// becomes part of the artifact.
-    pub debug_info: DebugInfo,
+    pub guest_debug_info: GuestDebugInfo,
     /// Counts compiled functions, for whoever waits.
     pub progress: Progress,
 }
 
 /// Whether an artifact keeps the guest's debug info.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum DebugInfo {
+pub enum GuestDebugInfo {
     /// It does: backtraces have lines of source.
     #[default]
     Keep,
@@ -114,6 +116,17 @@ pub enum Spectre {
     /// The start of the memory or table: behind each check by code, an address out of bounds is
     /// replaced without a branch.
     Mitigated,
+}
+
+/// What an artifact tells debuggers and profilers besides the names of functions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DebugInfo {
+    /// Nothing.
+    #[default]
+    None,
+    /// DWARF that maps code to lines of the source: those that the module's own DWARF says, or
+    /// without it the byte offset in the input as the number of the line. Code is the same.
+    Lines,
 }
 
 /// How much Cranelift optimises.
@@ -295,7 +308,7 @@ impl CompileOptions {
     /// The options that shape code, in words: what the artifact's header keeps for listings.
     pub fn describe(&self) -> String {
         format!(
-            "opt-level={} target-cpu={} bounds={}{}{}{}{}",
+            "opt-level={} target-cpu={} bounds={}{}{}{}{}{}",
             self.opt_level.name(),
             self.target_cpu.name(),
             self.bounds.name(),
@@ -311,9 +324,13 @@ impl CompileOptions {
                 Spectre::Ignored => "",
                 Spectre::Mitigated => " spectre-mitigations",
             },
+            match self.guest_debug_info {
+                GuestDebugInfo::Keep => "",
+                GuestDebugInfo::Strip => " strip",
+            },
             match self.debug_info {
-                DebugInfo::Keep => "",
-                DebugInfo::Strip => " strip",
+                DebugInfo::None => "",
+                DebugInfo::Lines => " debug-info",
             }
         )
     }

@@ -2,7 +2,7 @@
 
 use crate::codegen::Session;
 use crate::compile::Compiled;
-use crate::options::DebugInfo;
+use crate::options::GuestDebugInfo;
 use crate::program::TrampolineKind;
 pub use crate::trampolines::transfer::kind::TransferKind;
 use object::read::elf::ElfFile64;
@@ -60,7 +60,7 @@ impl Statistics {
         session: &Session<'_>,
         compiled: &Compiled,
         artifact: &[u8],
-        debug_info: DebugInfo,
+        debug_info: GuestDebugInfo,
     ) -> Statistics {
         let program = session.program;
         let calls = |count: &AtomicUsize| count.load(Ordering::Relaxed);
@@ -99,8 +99,8 @@ impl Statistics {
             inlined_away: compiled.inlined_away.len(),
             transfers,
             debug_info: match debug_info {
-                DebugInfo::Strip => 0,
-                DebugInfo::Keep => {
+                GuestDebugInfo::Strip => 0,
+                GuestDebugInfo::Keep => {
                     let sections = program.modules.iter().flat_map(|m| &m.custom_sections);
                     let debug = sections.filter(|(name, _)| name.starts_with(".debug_"));
                     debug.map(|(_, contents)| contents.len() as u64).sum()
@@ -129,7 +129,7 @@ impl Report {
         session: &Session<'_>,
         compiled: &Compiled,
         artifact: &[u8],
-        debug_info: DebugInfo,
+        debug_info: GuestDebugInfo,
     ) -> Report {
         Report {
             phases: watch.phases,

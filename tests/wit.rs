@@ -22,6 +22,11 @@ fn the_example_has_its_world() -> Result<()> {
     let wasm = wat::parse_file(folder.join("examples/greeter.wat"))?;
     let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
     let component = artifact.load()?;
+    let wit = component.wit().context("a component has a world")?;
+    assert!(
+        wit.contains("export greet: func(name: string) -> string;"),
+        "{wit}"
+    );
     let mut linker = Linker::new();
     greeter::Greeter::add_to_linker(&mut linker, |log: &mut Vec<String>| log)?;
     let mut store = Store::new(Vec::new());

@@ -7,8 +7,8 @@ use crate::component::names_of_imports;
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
 use crate::options::{
-    Bounds, CompileOptions, DebugInfo, Inline, NanBits, OptLevel, Progress, Spectre, TargetCpu,
-    Wit, World,
+    Bounds, CompileOptions, DebugInfo, GuestDebugInfo, Inline, NanBits, OptLevel, Progress,
+    Spectre, TargetCpu, Wit, World,
 };
 use crate::report::Statistics;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -45,6 +45,11 @@ pub(super) struct CodeArguments {
     /// Guard checked accesses of memories and tables against speculation (Spectre)
     #[arg(long)]
     spectre_mitigations: bool,
+    /// Map code to source lines for debuggers and profilers
+    ///
+    /// The lines are those of the input's DWARF, otherwise byte offsets in the input.
+    #[arg(short = 'g', long)]
+    debug_info: bool,
     /// Worker threads; one a core by default
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -152,15 +157,19 @@ impl CodeArguments {
                 true => Spectre::Mitigated,
                 false => Spectre::Ignored,
             },
+            debug_info: match self.debug_info {
+                true => DebugInfo::Lines,
+                false => DebugInfo::None,
+            },
             threads: self.jobs.map(NonZeroUsize::get),
             unsafe_intrinsics_import: self.unsafe_intrinsics.clone(),
             core_modules: core_modules
                 .map(|module| (module.import.clone(), module.bytes.clone()))
                 .collect(),
             world: None,
-            debug_info: match self.strip {
-                true => DebugInfo::Strip,
-                false => DebugInfo::Keep,
+            guest_debug_info: match self.strip {
+                true => GuestDebugInfo::Strip,
+                false => GuestDebugInfo::Keep,
             },
             progress: Progress::default(),
         }
@@ -180,6 +189,7 @@ impl CodeArguments {
             no_inline,
             canonical_nans,
             spectre_mitigations,
+            debug_info,
             jobs,
             unsafe_intrinsics,
             core_modules,
@@ -192,6 +202,7 @@ impl CodeArguments {
             (*no_inline, "--no-inline"),
             (*canonical_nans, "--canonical-nans"),
             (*spectre_mitigations, "--spectre-mitigations"),
+            (*debug_info, "--debug-info"),
             (jobs.is_some(), "--jobs"),
             (unsafe_intrinsics.is_some(), "--unsafe-intrinsics"),
             (!core_modules.is_empty(), "--core-module"),

@@ -33,7 +33,7 @@ pub(crate) use symbols::{
 pub(crate) use traps::{clif_trap, trap_from_clif};
 
 use crate::layout::Layout;
-use crate::options::{Bounds, CompileOptions, Progress};
+use crate::options::{Bounds, CompileOptions, DebugInfo, Progress};
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::{CanonicalOptions, Program};
 use anyhow::Result;
@@ -60,6 +60,8 @@ pub(crate) struct Session<'a> {
     pub bounds: Bounds,
     /// Counts compiled functions.
     pub progress: Progress,
+    /// What debuggers are told.
+    pub debug_info: DebugInfo,
     /// How calls were resolved, counted while core functions are translated.
     pub calls: CallCounts,
     /// What trampolines carry by code of its own, in the order in which they ask for it.
@@ -127,6 +129,7 @@ impl<'a> Session<'a> {
             layout,
             bounds: options.bounds,
             progress: options.progress.clone(),
+            debug_info: options.debug_info,
             calls: CallCounts::default(),
             shared_transfers: Mutex::default(),
         })

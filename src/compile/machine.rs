@@ -10,6 +10,7 @@ use super::annotate;
 use crate::codegen::{self, Session, isa, trap_from_clif};
 use crate::inline::Body;
 use crate::inline::positions::Positions;
+use crate::options::DebugInfo;
 use crate::program::compiled::{CompiledFunction, Relocation};
 use crate::{passes, trampolines};
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -208,6 +209,10 @@ fn finish(
         alignment: buffer.alignment,
         relocations,
         sites: Vec::new(),
+        source_offsets: match session.debug_info {
+            DebugInfo::None => Vec::new(),
+            DebugInfo::Lines => source_offsets(positions, buffer.get_srclocs_sorted()),
+        },
         inlined: Vec::new(),
         entries,
         handlers,
@@ -219,6 +224,28 @@ fn finish(
     let places = sites(buffer.get_srclocs_sorted(), places, loops);
     positions.put_on(&mut function, &places);
     Ok(function)
+}
+
+/// Where all of the code comes from.
+fn source_offsets(
+    positions: &Positions,
+    ranges: &[cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>],
+) -> Vec<(u32, Option<u32>)> {
+    let mut lines: Vec<(u32, Option<u32>)> = Vec::new();
+    let mut end = 0;
+    let mut add = |offset: u32, source| match lines.last() {
+        Some((_, last)) if *last == source => {}
+        _ => lines.push((offset, source)),
+    };
+    for range in ranges.iter().filter(|range| range.start < range.end) {
+        if range.start > end {
+            add(end, None);
+        }
+        add(range.start, positions.decode(range.loc).source);
+        end = range.end;
+    }
+    add(end, None);
+    lines
 }
 
 /// The machine code as text, with relocations and traps.

@@ -190,6 +190,7 @@ mod tests {
             alignment: 1,
             relocations: Vec::new(),
             sites: Vec::new(),
+            source_offsets: Vec::new(),
             inlined: Vec::new(),
             entries: Vec::new(),
             handlers: Vec::new(),

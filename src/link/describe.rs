@@ -3,7 +3,7 @@
 use super::images::Images;
 use crate::codegen::Session;
 use crate::layout::{GlobalPlace, Layout};
-use crate::options::DebugInfo;
+use crate::options::GuestDebugInfo;
 use crate::program::module::{CoreSignature, CoreType, Module, RefKind};
 use crate::program::{CoreExport, CoreFunc, CoreImport, CoreItem, Instantiation, Program, unit_of};
 use trampette_artifact::ids::SlabId;
@@ -42,12 +42,12 @@ impl CustomSections {
 }
 
 /// Gathers what the runtime can use when it explains a trap: DWARF and function names.
-pub(crate) fn custom_sections(program: &Program<'_>, debug_info: DebugInfo) -> CustomSections {
+pub(crate) fn custom_sections(program: &Program<'_>, debug_info: GuestDebugInfo) -> CustomSections {
     let mut all = CustomSections::default();
     for module in &program.modules {
         let mut kept = ModuleSections::default();
         for (name, contents) in &module.custom_sections {
-            if debug_info == DebugInfo::Keep && name.starts_with(".debug_") {
+            if debug_info == GuestDebugInfo::Keep && name.starts_with(".debug_") {
                 let (offset, length) = all.push(contents);
                 kept.sections.push((name.to_string(), offset, length));
             }

@@ -2,10 +2,12 @@
 //! that `readelf`, `objdump`, `nm`, `gdb` and `perf` just work on it.
 //!
 //! Segments, each page-aligned: headers, note and read-only data; code; builtin addresses; slab
-//! images; tables and metadata. Symbols and section names follow, outside every segment.
+//! images; tables and metadata. DWARF, symbols and section names follow, outside every segment, and
+//! four bytes that give the file the checksum that debuggers expect.
 
 use anyhow::{Context, Result, bail, ensure};
 use object::elf;
+use trampette_artifact::crc;
 use trampette_artifact::header::{SectionChecksum, checksum, section};
 use trampette_artifact::layout::PAGE_ALIGNMENT;
 
@@ -79,6 +81,7 @@ const PROGRAM_HEADERS: usize = 5 + 3;
 pub(crate) struct Builder {
     bytes: Vec<u8>,
     sections: Vec<Section>,
+    debug: Vec<(&'static str, Vec<u8>)>,
     symbols: Vec<Symbol>,
 }
 
@@ -88,6 +91,7 @@ impl Builder {
         let mut builder = Builder {
             bytes: Vec::new(),
             sections: Vec::new(),
+            debug: Vec::new(),
             symbols: Vec::new(),
         };
         builder
@@ -173,6 +177,11 @@ impl Builder {
         at
     }
 
+    /// A section of DWARF, which is not mapped.
+    pub(crate) fn debug_section(&mut self, name: &'static str, contents: Vec<u8>) {
+        self.debug.push((name, contents));
+    }
+
     /// A function symbol in `.text`.
     ///
     /// # Errors
@@ -211,12 +220,9 @@ impl Builder {
 
         let mut names = vec![0];
         let mut name_offsets = Vec::new();
-        for name in
-            self.sections
-                .iter()
-                .map(|s| s.name.as_str())
-                .chain([".symtab", ".strtab", ".shstrtab"])
-        {
+        let all = self.sections.iter().map(|s| s.name.as_str());
+        let debug = self.debug.iter().map(|(name, _)| *name);
+        for name in all.chain(debug).chain([".symtab", ".strtab", ".shstrtab"]) {
             name_offsets.push(names.len() as u32);
             names.extend_from_slice(name.as_bytes());
             names.push(0);
@@ -227,6 +233,17 @@ impl Builder {
             .position(|s| s.kind == Kind::Code)
             .context("there is no .text section")?;
         let (symtab, strtab) = self.symbol_tables(text_index as u16)?;
+        let debug = std::mem::take(&mut self.debug);
+        let debug: Vec<SectionHeader> = debug
+            .iter()
+            .map(|(_, contents)| SectionHeader {
+                kind: elf::SHT_PROGBITS,
+                align: 1,
+                offset: self.append(contents, 1),
+                size: contents.len() as u64,
+                ..SectionHeader::default()
+            })
+            .collect();
         let symtab_at = self.append(&symtab, 8);
         let strtab_at = self.append(&strtab, 1);
         let names_at = self.append(&names, 1);
@@ -253,7 +270,9 @@ impl Builder {
             header.write(&mut self.bytes);
         }
         let tail = name_offsets.len() - 3;
-        let strtab_index = self.sections.len() as u32 + 2;
+        let first = self.sections.len() + 1;
+        let strtab_index = (first + debug.len() + 1) as u32;
+        let count = first + debug.len() + 3; // symbols, two string tables
         let tables = [
             SectionHeader {
                 kind: elf::SHT_SYMTAB,
@@ -281,11 +300,14 @@ impl Builder {
                 ..SectionHeader::default()
             },
         ];
-        for (mut header, name) in tables.into_iter().zip(&name_offsets[tail..]) {
+        let names = &name_offsets[tail - debug.len()..];
+        for (mut header, name) in debug.into_iter().chain(tables).zip(names) {
             header.name = *name;
             header.write(&mut self.bytes);
         }
-        self.write_headers(headers_at as u64, segments_end as u64);
+        self.write_headers(headers_at as u64, segments_end as u64, count as u16);
+        let closing = crc::closing_bytes(&self.bytes);
+        self.bytes.extend(closing);
         Ok(self.bytes)
     }
 
@@ -349,7 +371,7 @@ impl Builder {
         Ok((symbols, strings))
     }
 
-    fn write_headers(&mut self, section_headers: u64, segments_end: u64) {
+    fn write_headers(&mut self, section_headers: u64, segments_end: u64, sections: u16) {
         let mut programs: Vec<ProgramHeader> = Vec::new();
         for (position, section) in self.sections.iter().enumerate() {
             let end = section.at.address + section.at.size;
@@ -418,7 +440,6 @@ impl Builder {
         header.extend((FILE_HEADER as u64).to_le_bytes());
         header.extend(section_headers.to_le_bytes());
         header.extend(0u32.to_le_bytes());
-        let sections = self.sections.len() as u16 + 4; // null, symbols, two string tables
         let fields = [
             FILE_HEADER as u16,
             PROGRAM_HEADER as u16,

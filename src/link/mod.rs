@@ -6,20 +6,23 @@
 //! | [`images`] | slab images as page-aligned extents |
 //! | [`unwind`] | `.eh_frame` and `.eh_frame_hdr` |
 //! | [`describe`] | the metadata section |
+//! | [`debug`], [`source_map`] | DWARF for debuggers; the source lines of a module |
 //! | [`elf`] | sections, segments, symbols, and the file |
 //!
 //! Nothing is decided here about code; what comes in is placed, checked and written. The same input
 //! gives the same bytes.
 
+pub(crate) mod debug;
 pub(crate) mod describe;
 pub(crate) mod elf;
 pub(crate) mod images;
+pub(crate) mod source_map;
 pub(crate) mod text;
 pub(crate) mod unwind;
 
 use crate::codegen::Session;
 use crate::layout::{Layout, reference_bits};
-use crate::options::{CompileOptions, DebugInfo};
+use crate::options::{CompileOptions, DebugInfo, GuestDebugInfo};
 use crate::program::compiled::{CompiledFunctions, check_complete};
 use crate::program::symbols::symbol;
 use anyhow::{Context, Result, ensure};
@@ -41,7 +44,7 @@ pub(crate) struct Target {
     /// The options, for listings.
     pub options: String,
     /// Whether the guest's debug info is kept.
-    pub debug_info: DebugInfo,
+    pub guest_debug_info: GuestDebugInfo,
 }
 
 impl Target {
@@ -52,7 +55,7 @@ impl Target {
             name: options.target_cpu.architecture().to_string(),
             cpu_features: features.iter().map(|name| name.to_string()).collect(),
             options: options.describe(),
-            debug_info: options.debug_info,
+            guest_debug_info: options.guest_debug_info,
         }
     }
 }
@@ -147,7 +150,7 @@ pub(crate) fn link(
     let unwind = unwind::build(session, functions, &text, text_at.address, eh_frame_at)?;
     file.section(".eh_frame", elf::Kind::Tables, &unwind.frame, 8);
     file.section(".eh_frame_hdr", elf::Kind::Tables, &unwind.header, 8);
-    let custom = describe::custom_sections(session.program, target.debug_info);
+    let custom = describe::custom_sections(session.program, target.guest_debug_info);
     file.section(section::CUSTOM, elf::Kind::Tables, &custom.bytes, 16);
     if let Some(wit) = wit {
         file.section(section::WIT, elf::Kind::Tables, wit.as_bytes(), 1);
@@ -161,6 +164,11 @@ pub(crate) fn link(
             text_at.address + u64::from(at.start),
             u64::from(at.length),
         )?;
+    }
+    if session.debug_info == DebugInfo::Lines {
+        for (name, contents) in debug::sections(session, functions, &text, text_at.address)? {
+            file.debug_section(name, contents);
+        }
     }
     file.finish(|sections| {
         let identification = Identification {

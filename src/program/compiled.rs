@@ -26,6 +26,9 @@ pub(crate) struct CompiledFunction {
     /// Places that a trap or a backtrace can name, in order; offsets relative to this function,
     /// inlined calls relative to [`CompiledFunction::inlined`].
     pub sites: Vec<Site>,
+    /// Where code comes from, in order, if debuggers are told: offset in the function, and byte
+    /// offset in the input.
+    pub source_offsets: Vec<(u32, Option<u32>)>,
     /// The inlined calls that sites name, parents first.
     pub inlined: Vec<InlinedCall>,
     /// `try_call`s whose handlers resume traps; offsets relative to this function.

@@ -3,6 +3,7 @@
 use super::Program;
 use trampette_artifact::ids::{CoreInstanceId, UnitId};
 use trampette_artifact::key::FuncKey;
+use trampette_artifact::text::escaped;
 
 /// The full name of a symbol: the key's, and the module's name for a core function or the kind of a
 /// trampoline.
@@ -28,7 +29,8 @@ pub(crate) fn symbol(program: &Program<'_>, key: FuncKey) -> String {
     };
     match (key, detail) {
         (FuncKey::ComponentTrampoline(..), Some(kind)) => format!("{key}-{kind}"),
-        (_, Some(name)) => format!("{key}::{name}"),
+        // Tools that show symbols know nothing of guests.
+        (_, Some(name)) => format!("{key}::{}", escaped(&name)),
         (_, None) => key.to_string(),
     }
 }

@@ -308,6 +308,7 @@ mod tests {
             layout,
             bounds: Default::default(),
             progress: Default::default(),
+            debug_info: Default::default(),
             calls: Default::default(),
             shared_transfers: Default::default(),
         };

@@ -19,6 +19,8 @@
 //! | [`names`] | function names, searched in place |
 //! | [`sites`] | places in code that a trap or a backtrace can name |
 //! | [`tables`] | raw sorted arrays read in place: functions, entries, inlined calls, handlers |
+//! | [`crc`] | the checksum of the file, for debuggers |
+//! | [`text`] | names of guests, as they may be shown |
 //! | [`header`] | the identification section: versions, target, checksums |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
@@ -26,6 +28,7 @@
 pub mod builtin;
 pub mod canonical;
 pub mod cpu;
+pub mod crc;
 pub mod facts;
 pub mod header;
 pub mod ids;
@@ -36,5 +39,6 @@ pub mod names;
 pub mod native;
 pub mod sites;
 pub mod tables;
+pub mod text;
 pub mod trap;
 pub mod types;

@@ -13,6 +13,8 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+use trampette_artifact::text::escaped_lines;
+use trampette_runtime::report;
 
 /// The exit code for wrong usage.
 pub const USAGE_EXIT_CODE: u8 = 2;
@@ -22,7 +24,7 @@ pub const USAGE_EXIT_CODE: u8 = 2;
 /// # Errors
 /// If it cannot be written, other than because the reader is gone.
 pub fn print(text: &str) -> Result<()> {
-    write(escaped(text).as_bytes())
+    write(escaped_lines(text).to_string().as_bytes())
 }
 
 /// Writes bytes to standard output as they are.
@@ -43,9 +45,10 @@ fn or_reader_gone(written: io::Result<()>) -> Result<()> {
     }
 }
 
-/// Says what went wrong: the error and its causes, on one line where they have no more.
+/// Says what went wrong: the error and its causes, on one line where they have no more, and behind
+/// them where the guest was.
 pub fn error(error: &anyhow::Error) {
-    line(&format!("error: {error:#}"));
+    line(&format!("error: {}", report(error)));
 }
 
 /// Says something that is no error, on standard error.
@@ -54,7 +57,7 @@ pub fn note(text: impl Display) {
 }
 
 fn line(text: &str) {
-    let text = escaped(text);
+    let text = escaped_lines(text).to_string();
     // There is nobody left to tell if this fails.
     let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
 }
@@ -101,26 +104,17 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// Text in which no control character is left but those that break and indent lines.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => out.push(c),
-            _ if c.is_control() => out.extend(c.escape_default()),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn shown(text: &str) -> String {
+        escaped_lines(text).to_string()
+    }
+
     #[test]
     fn control_characters_are_spelt() {
-        assert_eq!(escaped("a\n\tb é"), "a\n\tb é");
-        assert_eq!(escaped("\u{1b}[2J\r\u{9b}x"), "\\u{1b}[2J\\r\\u{9b}x");
+        assert_eq!(shown("a\n\tb é"), "a\n\tb é");
+        assert_eq!(shown("\u{1b}[2J\r\u{9b}x"), "\\u{1b}[2J\\r\\u{9b}x");
     }
 }

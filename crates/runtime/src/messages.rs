@@ -1,10 +1,12 @@
 //! How messages name items: by direction, kind and path.
 //!
 //! Every room that makes errors for the embedder spells imports and exports through here, so that
-//! one thing has one name in all of them.
+//! one thing has one name in all of them. Names are the guest's, and shown with control characters
+//! spelt.
 
 use anyhow::anyhow;
 use std::fmt::Display;
+use trampette_artifact::text::escaped;
 
 /// What an item of an interface is, as far as messages tell the difference.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +38,7 @@ impl ItemKind {
 
 /// A path for messages: `wasi:cli/stdout@0.2.6 / get-stdout`.
 pub(crate) fn display_path(path: &[String]) -> String {
-    path.join(" / ")
+    escaped(&path.join(" / ")).to_string()
 }
 
 /// An item as messages name it: ``export `wasi:cli/run@0.2.6` function `run` ``. The direction is
@@ -44,10 +46,10 @@ pub(crate) fn display_path(path: &[String]) -> String {
 pub(crate) fn display_item(direction: &str, kind: ItemKind, path: &[String]) -> String {
     let kind = kind.name();
     match path.split_last() {
-        Some((name, [])) => format!("{direction} {kind} `{name}`"),
+        Some((name, [])) => format!("{direction} {kind} `{}`", escaped(name)),
         Some((name, instances)) => {
             let instances = display_path(instances);
-            format!("{direction} `{instances}` {kind} `{name}`")
+            format!("{direction} `{instances}` {kind} `{}`", escaped(name))
         }
         None => format!("{direction} {kind}"),
     }

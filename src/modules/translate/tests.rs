@@ -152,6 +152,7 @@ fn compile_with(text: &str, adjust: impl FnOnce(&mut Layout)) -> Result<Vec<Comp
         layout: &layout,
         bounds: Default::default(),
         progress: Default::default(),
+        debug_info: Default::default(),
         calls: Default::default(),
         shared_transfers: Default::default(),
     };
@@ -394,6 +395,7 @@ fn a_body_is_translated_again_for_another_unit() {
         layout: &layout,
         bounds: Default::default(),
         progress: Default::default(),
+        debug_info: Default::default(),
         calls: Default::default(),
         shared_transfers: Default::default(),
     };

@@ -1,12 +1,16 @@
 //! [`Trap`], the error of a call that trapped, and [`WasmBacktrace`].
 
 use crate::load::component::Component;
-use crate::load::dwarf::{self, SourceLine};
+use crate::load::demangle::demangled;
+use crate::load::dwarf::{self, Budget, SourceLine};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
+use trampette_artifact::ids::ModuleId;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::names;
 use trampette_artifact::tables::InlinedCall;
+use trampette_artifact::text::{escaped, shortened};
 use trampette_artifact::trap::TrapCode;
 
 /// Why a call into a component ended abnormally, and where.
@@ -60,7 +64,7 @@ impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "wasm trap: {}", self.kind.text(self.payload))?;
         if let Some(place) = &self.place {
-            write!(f, " ({place})")?;
+            write!(f, " ({})", escaped(place))?;
         }
         if !self.backtrace.is_empty() {
             write!(f, "\n{}", self.backtrace)?;
@@ -93,15 +97,7 @@ impl WasmBacktrace {
     /// The frames, innermost first. Only frames of core functions: trampolines are left out.
     pub fn frames(&self) -> &[Frame] {
         self.frames.get_or_init(|| match &self.component {
-            Some(component) => self
-                .raw
-                .iter()
-                .flat_map(|(offset, exact)| {
-                    // A return address may already belong to the next instruction, or function.
-                    let offset = offset.checked_sub(u32::from(!exact));
-                    offset.map_or_else(Vec::new, |offset| frames_at(component, offset))
-                })
-                .collect(),
+            Some(component) => look_up(component, &self.raw),
             None => Vec::new(),
         })
     }
@@ -112,55 +108,109 @@ impl WasmBacktrace {
     }
 }
 
-/// The frames that code at an offset stands for: those of inlined functions, and the function's
-/// own.
-fn frames_at(component: &Component, offset: u32) -> Vec<Frame> {
+/// Frames that are looked up: those that were recorded, and inlined ones.
+const MAX_FRAMES: usize = 256;
+/// Bytes of a module's name.
+const MAX_MODULE_NAME: usize = 256;
+
+/// A frame before its names and lines are looked up.
+struct RawFrame {
+    module: ModuleId,
+    function_index: u32,
+    offset: Option<u32>,
+}
+
+/// Looks up frames: all at once, since what is read for one serves the others.
+fn look_up(component: &Component, raw: &[(u32, bool)]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    for (offset, exact) in raw {
+        // A return address may already belong to the next instruction, or function.
+        if let Some(offset) = offset.checked_sub(u32::from(!exact)) {
+            frames_at(component, offset, &mut frames);
+        }
+    }
+    let mut offsets: BTreeMap<ModuleId, Vec<u32>> = BTreeMap::new();
+    for frame in &frames {
+        let of_module = offsets.entry(frame.module).or_default();
+        of_module.extend(frame.offset);
+    }
+    let modules = &component.metadata().modules;
+    let mut budget = Budget::of_backtrace();
+    let lines: BTreeMap<ModuleId, _> = offsets
+        .into_iter()
+        .map(|(id, offsets)| {
+            let module = &modules[id];
+            let lines = dwarf::source_lines(component, id, module, &offsets, &mut budget);
+            (id, lines)
+        })
+        .collect();
+    // A function that calls itself has its name looked up once.
+    let mut names: BTreeMap<(ModuleId, u32), Option<String>> = BTreeMap::new();
+    let frames = frames.into_iter().map(|frame| {
+        let (id, function_index) = (frame.module, frame.function_index);
+        let module = &modules[id];
+        let name = names.entry((id, function_index)).or_insert_with(|| {
+            let (start, length) = module.function_names;
+            let table = component.custom_section(start, length)?;
+            names::find(table, function_index).map(demangled)
+        });
+        let lines = frame.offset.and_then(|offset| lines[&id].get(&offset));
+        Frame {
+            module: match &module.name[..] {
+                "" => id.to_string(),
+                name => shortened(name.as_bytes(), MAX_MODULE_NAME),
+            },
+            function: name.clone(),
+            function_index,
+            offset: frame.offset,
+            source: lines.cloned().unwrap_or_default(),
+        }
+    });
+    frames.collect()
+}
+
+/// Adds the frames that code at an offset stands for: those of inlined functions, and the
+/// function's own.
+fn frames_at(component: &Component, offset: u32, frames: &mut Vec<RawFrame>) {
     let site = component.site_at(offset);
     let mut source = site.and_then(|site| site.source);
     let mut inlined = site.and_then(|site| site.inlined);
-    let mut frames = Vec::new();
+    let mut add = |key, source| {
+        if frames.len() < MAX_FRAMES {
+            frames.extend(frame_of(component, key, source));
+        }
+        frames.len() < MAX_FRAMES
+    };
     while let Some(index) = inlined {
         let Some(call) = component.inlined_call(index) else {
             break;
         };
-        if let Some(SymbolKey::Func(callee)) = SymbolKey::decode(call.namespace, call.index) {
-            frames.extend(frame_of(component, callee, source));
+        if let Some(SymbolKey::Func(callee)) = SymbolKey::decode(call.namespace, call.index)
+            && !add(callee, source)
+        {
+            return;
         }
         source = (call.source != InlinedCall::NO_SOURCE).then_some(call.source);
         // Parents come first; whatever a damaged table says, this ends.
         inlined = call.parent.checked_sub(1).filter(|parent| *parent < index);
     }
     if let Some((key, _)) = component.function_at(offset) {
-        frames.extend(frame_of(component, key, source));
+        add(key, source);
     }
-    frames
 }
 
 /// The frame of a core function; trampolines have none.
-fn frame_of(component: &Component, key: FuncKey, offset: Option<u32>) -> Option<Frame> {
+fn frame_of(component: &Component, key: FuncKey, offset: Option<u32>) -> Option<RawFrame> {
     let FuncKey::ModuleFunction(unit, defined) = key else {
         return None;
     };
     let metadata = component.metadata();
     let id = metadata.units.get(unit)?.module;
     let module = metadata.modules.get(id)?;
-    let function_index = module.imported_functions.checked_add(defined.0)?;
-    let (start, length) = module.function_names;
-    let name = component
-        .custom_section(start, length)
-        .and_then(|table| names::find(table, function_index))
-        .map(ToString::to_string);
-    Some(Frame {
-        module: match &module.name[..] {
-            "" => id.to_string(),
-            name => name.to_string(),
-        },
-        function: name,
-        function_index,
+    Some(RawFrame {
+        module: id,
+        function_index: module.imported_functions.checked_add(defined.0)?,
         offset,
-        source: offset.map_or_else(Vec::new, |offset| {
-            dwarf::source_lines(component, module, offset)
-        }),
     })
 }
 
@@ -170,24 +220,60 @@ impl fmt::Debug for WasmBacktrace {
     }
 }
 
+/// What the text of a backtrace begins with.
+pub(crate) const HEADING: &str = "wasm backtrace:";
+
 impl fmt::Display for WasmBacktrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "wasm backtrace:")?;
-        for (number, frame) in self.frames().iter().enumerate() {
-            write!(f, "\n{number:5}: {frame}")?;
+        f.write_str(HEADING)?;
+        let frames: Vec<String> = self.frames().iter().map(Frame::to_string).collect();
+        let mut number = 0;
+        while number < frames.len() {
+            let (period, times) = repetition(&frames[number..]);
+            for (index, frame) in frames[number..number + period].iter().enumerate() {
+                write!(f, "\n{:5}: {frame}", number + index)?;
+            }
+            match (period, times) {
+                (_, 1) => {}
+                (1, times) => write!(f, "\n       … repeated {} times", times - 1)?,
+                (period, times) => {
+                    write!(f, "\n       … these {period} repeated {} times", times - 1)?;
+                }
+            }
+            number += period * times;
         }
         Ok(())
     }
 }
 
+/// Frames that call each other in a circle and are shown once.
+const MAX_PERIOD: usize = 8;
+
+/// How many of the first frames stand for several rounds of a recursion, and for how many; one and
+/// one if there is none worth to be left out.
+fn repetition(frames: &[String]) -> (usize, usize) {
+    for period in 1..=MAX_PERIOD.min(frames.len()) {
+        let (first, rest) = frames.split_at(period);
+        let again = rest.chunks_exact(period).take_while(|next| *next == first);
+        let times = 1 + again.count();
+        // A line that says so must be shorter than what it stands for.
+        if times >= 3 {
+            return (period, times);
+        }
+    }
+    (1, 1)
+}
+
 impl std::error::Error for WasmBacktrace {}
 
-/// One frame of a guest.
+/// One frame of a guest. Names are the guest's: its text ([`Display`](fmt::Display)) has control
+/// characters spelt, the fields do not.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// The static module's name, or its number.
     pub module: String,
-    /// The function's name, demangled, if the module has a name for it.
+    /// The function's name, if the module has one for it; names that Rust or C++ mangled are spelt
+    /// out.
     pub function: Option<String>,
     /// Its index in the module's function index space.
     pub function_index: u32,
@@ -202,21 +288,43 @@ impl fmt::Display for Frame {
         if let Some(offset) = self.offset {
             write!(f, "{offset:#8x} - ")?;
         }
-        write!(f, "{}!", self.module)?;
+        write!(f, "{}!", escaped(&self.module))?;
         match &self.function {
-            Some(name) => write!(f, "{name}")?,
+            Some(name) => write!(f, "{}", escaped(name))?,
             None => write!(f, "<wasm function {}>", self.function_index)?,
         }
         for line in &self.source {
             write!(f, "\n              at ")?;
             if let Some(function) = &line.function {
-                write!(f, "{function} in ")?;
+                write!(f, "{} in ", escaped(function))?;
             }
-            write!(f, "{}:{}", line.file, line.line)?;
+            write!(f, "{}:{}", escaped(&line.file), line.line)?;
             if line.column != 0 {
                 write!(f, ":{}", line.column)?;
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_of_a_recursion_are_found() {
+        let cases: [(&str, (usize, usize)); 7] = [
+            ("a", (1, 1)),
+            ("aa", (1, 1)),
+            ("aaab", (1, 3)),
+            ("abab", (1, 1)),
+            ("abababa", (2, 3)),
+            ("aabaabaab", (3, 3)),
+            ("abcdefghabcdefghabcdefghabc", (8, 3)),
+        ];
+        for (frames, expected) in cases {
+            let frames: Vec<String> = frames.chars().map(|c| c.to_string()).collect();
+            assert_eq!(repetition(&frames), expected, "{frames:?}");
+        }
     }
 }

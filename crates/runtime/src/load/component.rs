@@ -6,6 +6,8 @@
 //! was checked ([`crate::load::elf`] for sections, [`crate::load::validate`] for the metadata, the
 //! look-ups here for tables).
 
+use crate::load::debugger::Registration;
+use crate::load::dwarf::UnitIndex;
 use crate::load::elf;
 use crate::load::error::LoadError;
 use crate::load::validate;
@@ -14,11 +16,11 @@ use crate::memory::slab::{Pool, SlabPlan};
 use crate::messages::display_export;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::cpu;
 use trampette_artifact::header::{Identification, checksum, section};
-use trampette_artifact::ids::{ExportId, IdVec, ResourceId};
+use trampette_artifact::ids::{ExportId, IdVec, ModuleId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
 use trampette_artifact::sites::{Site, Sites};
@@ -30,6 +32,8 @@ use trampette_artifact::trap::TrapCode;
 pub struct Component(Arc<Inner>);
 
 struct Inner {
+    /// First, so that debuggers forget the code before it is gone.
+    _debuggers: Registration,
     mapping: FileMapping,
     text: Range<usize>,
     functions: Table<FunctionRange>,
@@ -41,11 +45,14 @@ struct Inner {
     /// Where core functions, which come first, end.
     core_end: u32,
     custom: Range<usize>,
+    wit: Range<usize>,
     identification: Identification,
     metadata: Metadata,
     exports: IdVec<ExportId, ExportCode>,
     startup: Vec<Option<usize>>,
     destructors: IdVec<ResourceId, Option<usize>>,
+    /// By module; made when a backtrace first needs them.
+    units: IdVec<ModuleId, OnceLock<UnitIndex>>,
     slabs: SlabPlan,
     pool: Pool,
 }
@@ -153,7 +160,9 @@ impl Component {
 
         let base = mapping.base();
         let bytes = mapping.file_bytes();
+        let code = base + text.start..base + text.end;
         let mut inner = Inner {
+            _debuggers: Registration::new(mapping.file(), base, &code),
             text: base + text.start..base + text.end,
             functions: table(bytes, image.find(section::FUNCTIONS))?,
             sites: image.find(section::SITES).unwrap_or_default(),
@@ -162,6 +171,13 @@ impl Component {
             handlers: table(bytes, image.find(section::EXCEPTIONS))?,
             core_end: 0,
             custom: image.find(section::CUSTOM).unwrap_or_default(),
+            wit: image.find(section::WIT).unwrap_or_default(),
+            units: metadata
+                .modules
+                .iter()
+                .map(|_| OnceLock::new())
+                .collect::<Vec<_>>()
+                .into(),
             slabs: SlabPlan::new(&metadata),
             pool: Pool::default(),
             exports: IdVec::new(),
@@ -174,6 +190,20 @@ impl Component {
         inner.core_end = core_end(inner.functions.get());
         inner.find_code()?;
         Ok(Component(Arc::new(inner)))
+    }
+
+    /// The component's world in WIT, as it was when it was compiled: with the names of its types
+    /// and its documentation. `None` for a core module, and for a component that WIT cannot express.
+    ///
+    /// ```no_run
+    /// # let component: trampette_runtime::Component = unimplemented!();
+    /// assert!(component.wit().is_some_and(|wit| wit.contains("export greet: func")));
+    /// ```
+    pub fn wit(&self) -> Option<&str> {
+        let bytes = self.0.mapping.file_bytes().get(self.0.wit.clone())?;
+        std::str::from_utf8(bytes)
+            .ok()
+            .filter(|wit| !wit.is_empty())
     }
 
     /// What the artifact says about itself.
@@ -324,6 +354,15 @@ impl Component {
     /// A call that was replaced by the callee's body.
     pub(crate) fn inlined_call(&self, index: u32) -> Option<&InlinedCall> {
         self.0.inlined.get().get(index as usize)
+    }
+
+    /// The index of a module's units of DWARF, which `make` makes the first time.
+    pub(crate) fn unit_index(
+        &self,
+        module: ModuleId,
+        make: impl FnOnce() -> UnitIndex,
+    ) -> &UnitIndex {
+        self.0.units[module].get_or_init(make)
     }
 
     /// Part of `.trampette.custom`.

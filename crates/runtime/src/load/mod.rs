@@ -7,12 +7,17 @@
 //! | `error` | `LoadError` |
 //! | `validate` | checking the metadata |
 //! | `component` | `Component`: the mapped artifact and its look-up tables |
-//! | `backtrace`, `dwarf` | `Trap` and `WasmBacktrace`, source lines |
+//! | `backtrace`, `report` | `Trap` and `WasmBacktrace`; errors with them, as text |
+//! | `debugger` | telling debuggers which file is mapped where |
+//! | `demangle`, `dwarf` | names as they were written, source lines |
 
 pub(crate) mod backtrace;
 pub(crate) mod component;
+pub(crate) mod debugger;
+pub(crate) mod demangle;
 pub(crate) mod detect;
 pub(crate) mod dwarf;
 pub(crate) mod elf;
 pub(crate) mod error;
+pub(crate) mod report;
 pub(crate) mod validate;

@@ -331,6 +331,7 @@ impl Exceptions {
         let origin = TrapOrigin {
             pc: thrower.return_address,
             exact: false,
+            sp: thrower.stack,
             fp: thrower.fp,
         };
         let record = &activation.store().trap;

@@ -43,6 +43,7 @@ pub(crate) unsafe fn leave_by_signal(
     let origin = TrapOrigin {
         pc: registers[libc::REG_RIP as usize] as usize,
         exact: true,
+        sp: registers[libc::REG_RSP as usize] as usize,
         fp: registers[libc::REG_RBP as usize] as usize,
     };
     // SAFETY: guest code of the innermost activation was running.
@@ -95,6 +96,8 @@ pub(crate) struct TrapOrigin {
     pub pc: usize,
     /// Whether `pc` is the faulting instruction.
     pub exact: bool,
+    /// The stack pointer: no live frame is below it.
+    pub sp: usize,
     /// The frame pointer.
     pub fp: usize,
 }
@@ -151,8 +154,14 @@ impl TrapRecord {
         };
         let mut fp = origin.fp;
         let mut more = push(origin.pc);
-        // Frames of the guest lie below the entry's; each is above the one it called.
-        while more && fp != entry_fp && fp.is_multiple_of(8) && fp.saturating_add(16) <= entry_sp {
+        // Frames of the guest lie between the stack pointer and the entry's; each is above the one
+        // it called.
+        while more
+            && fp != entry_fp
+            && fp.is_multiple_of(8)
+            && fp >= origin.sp
+            && fp.saturating_add(16) <= entry_sp
+        {
             // SAFETY: between the origin's frame and the entry's, on this thread's stack.
             let (next, return_address) = unsafe {
                 (
@@ -196,6 +205,7 @@ pub(crate) extern "C" fn raise(root: *mut RootHeader, code: u32, payload: u64) -
     std::arch::naked_asm!(
         "mov rcx, rbp",
         "mov r8, [rsp]",
+        "lea r9, [rsp + 8]",
         "sub rsp, 8",
         "call {record}",
         "mov rsp, [rax]",
@@ -230,6 +240,7 @@ pub(crate) unsafe fn leave(frame: *const GuestFrame, code: TrapCode) {
     let origin = TrapOrigin {
         pc: frame.return_address,
         exact: false,
+        sp: std::ptr::from_ref(frame).addr(),
         fp: frame.fp,
     };
     let record = &activation.store().trap;
@@ -262,6 +273,7 @@ extern "C" fn record_raise(
     payload: u64,
     fp: usize,
     return_address: usize,
+    sp: usize,
 ) -> *const Resume {
     let activation = Activation::current();
     // SAFETY: only guest code calls `raise`, and it runs inside an activation.
@@ -270,6 +282,7 @@ extern "C" fn record_raise(
         let origin = TrapOrigin {
             pc: return_address,
             exact: false,
+            sp,
             fp,
         };
         // SAFETY: called from guest code of the innermost activation.
@@ -286,5 +299,45 @@ extern "C" fn record_raise(
             let _ = std::io::stderr().write_all(message.as_bytes());
             std::process::abort()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The walk reads nothing but the stack between the stack pointer and the entry's, whatever the
+    /// frame pointer is.
+    #[test]
+    fn frame_pointers_outside_of_the_stack_end_the_walk() {
+        // Frame pointer and return address of each frame, by the index of its first word.
+        let stack = [const { Cell::new(0usize) }; 32];
+        let base = stack.as_ptr().expose_provenance();
+        let at = |index: usize| base + 8 * index;
+        for (index, next, return_address) in [(10, 14, 111), (14, 20, 222)] {
+            stack[index].set(at(next));
+            stack[index + 1].set(return_address);
+        }
+        let entry = (at(28), at(20));
+        let walk = |sp: usize, fp: usize| {
+            let record = TrapRecord::default();
+            let origin = TrapOrigin {
+                pc: 7,
+                exact: true,
+                sp,
+                fp,
+            };
+            // SAFETY: the frames are in the array.
+            unsafe { record.walk(origin, entry.0, entry.1) };
+            let frames = record.frames[..record.count.get()].iter();
+            frames.map(Cell::get).collect::<Vec<_>>()
+        };
+        assert_eq!(walk(at(8), at(10)), [7, 111, 222]);
+        for fp in [0, 8, at(10) + 1, at(4), at(28), usize::MAX & !7] {
+            assert_eq!(walk(at(8), fp), [7], "{fp:#x}");
+        }
+        // A frame that names one below itself.
+        stack[14].set(at(10));
+        assert_eq!(walk(at(8), at(10)), [7, 111, 222]);
     }
 }

@@ -325,6 +325,7 @@ fn compile(text: &str, isa: OwnedTargetIsa) -> Result<Vec<CompiledCode>> {
         layout: &layout,
         bounds: Default::default(),
         progress: Default::default(),
+        debug_info: Default::default(),
         calls: Default::default(),
         shared_transfers: Default::default(),
     };
