@@ -117,7 +117,7 @@ fn run(command: &Path, flags: &[&str], wasm: &Path) -> Result<Output> {
         .args(flags)
         .args(["--env", "GREETING=hello"])
         .arg("--dir")
-        .arg(format!("{}::/work", folder.path().display()))
+        .arg(format!("{}::/data", folder.path().display()))
         .arg(wasm)
         .args(["one", "two words", "ünï", "--dir=/"])
         .stdin(Stdio::piped())

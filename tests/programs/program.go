@@ -31,13 +31,13 @@ func main() {
 	fmt.Println("lines", lines)
 
 	// A folder with folders, written, walked, renamed in and removed.
-	check(os.MkdirAll("/work/a/b", 0o755))
+	check(os.MkdirAll("/data/a/b", 0o755))
 	for i := 0; i < 5; i++ {
-		name := fmt.Sprintf("/work/a/b/file-%d", i)
+		name := fmt.Sprintf("/data/a/b/file-%d", i)
 		check(os.WriteFile(name, []byte(strings.Repeat("x", i)), 0o644))
 	}
-	check(os.Rename("/work/a/b/file-4", "/work/a/last"))
-	check(filepath.WalkDir("/work", func(path string, entry fs.DirEntry, err error) error {
+	check(os.Rename("/data/a/b/file-4", "/data/a/last"))
+	check(filepath.WalkDir("/data", func(path string, entry fs.DirEntry, err error) error {
 		check(err)
 		info, err := entry.Info()
 		check(err)
@@ -48,8 +48,8 @@ func main() {
 		}
 		return nil
 	}))
-	check(os.RemoveAll("/work/a"))
-	_, err := os.Stat("/work/a")
+	check(os.RemoveAll("/data/a"))
+	_, err := os.Stat("/data/a")
 	fmt.Println("gone:", errors.Is(err, fs.ErrNotExist))
 
 	// Goroutines that wait for each other and for time.

@@ -12,12 +12,12 @@ class Run(exports.Run):
         print("arguments", len(sys.argv), "|".join(sys.argv[1:]))
         print("GREETING is", os.environ.get("GREETING"))
         print("lines", len(sys.stdin.readlines()))
-        os.makedirs("/work/a/b")
+        os.makedirs("/data/a/b")
         for i in range(5):
-            with open(f"/work/a/b/file-{i}", "w") as file:
+            with open(f"/data/a/b/file-{i}", "w") as file:
                 file.write("x" * i)
-        os.rename("/work/a/b/file-4", "/work/a/last")
-        for folder, _, files in sorted(os.walk("/work")):
+        os.rename("/data/a/b/file-4", "/data/a/last")
+        for folder, _, files in sorted(os.walk("/data")):
             print(folder, [(name, os.stat(f"{folder}/{name}").st_size) for name in sorted(files)])
         print(json.dumps({"squares": [i * i for i in range(5)], "text": "ünï"}))
         try:

@@ -10,14 +10,14 @@ fn main() -> io::Result<()> {
     println!("GREETING is {:?}", env::var("GREETING"));
     println!("lines {}", io::stdin().lock().lines().count());
 
-    fs::create_dir_all("/work/a/b")?;
+    fs::create_dir_all("/data/a/b")?;
     for i in 0..5 {
-        fs::write(format!("/work/a/b/file-{}", i), "x".repeat(i))?;
+        fs::write(format!("/data/a/b/file-{}", i), "x".repeat(i))?;
     }
-    fs::rename("/work/a/b/file-4", "/work/a/last")?;
-    fs::copy("/work/a/last", "/work/a/copy")?;
+    fs::rename("/data/a/b/file-4", "/data/a/last")?;
+    fs::copy("/data/a/last", "/data/a/copy")?;
     let mut sizes = BTreeMap::new();
-    for folder in ["/work/a", "/work/a/b"] {
+    for folder in ["/data/a", "/data/a/b"] {
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
             if entry.file_type()?.is_file() {
@@ -28,7 +28,7 @@ fn main() -> io::Result<()> {
     println!("{:?}", sizes);
 
     let mut options = fs::OpenOptions::new();
-    let mut file = options.read(true).write(true).create(true).open("/work/a/file")?;
+    let mut file = options.read(true).write(true).create(true).open("/data/a/file")?;
     file.write_all(b"0123456789")?;
     file.seek(SeekFrom::Start(3))?;
     file.write_all(b"abc")?;
@@ -40,12 +40,12 @@ fn main() -> io::Result<()> {
     drop(file);
 
     for name in ["last", "copy", "file", "b/file-0", "b/file-1", "b/file-2", "b/file-3"] {
-        fs::remove_file(format!("/work/a/{}", name))?;
+        fs::remove_file(format!("/data/a/{}", name))?;
     }
-    println!("{}", fs::remove_dir("/work").is_err());
-    fs::remove_dir("/work/a/b")?;
-    fs::remove_dir("/work/a")?;
-    println!("{:?}", fs::metadata("/work/a").map_err(|error| error.kind()).is_ok());
+    println!("{}", fs::remove_dir("/data").is_err());
+    fs::remove_dir("/data/a/b")?;
+    fs::remove_dir("/data/a")?;
+    println!("{:?}", fs::metadata("/data/a").map_err(|error| error.kind()).is_ok());
     println!("{:?}", fs::File::open("/elsewhere").map_err(|error| error.kind()).is_ok());
 
     let start = time::Instant::now();
