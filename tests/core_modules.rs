@@ -448,7 +448,7 @@ fn the_command_line_compiles_calls_and_inspects_core_modules() -> Result<()> {
     std::fs::copy(file("command"), &module)?;
     let bound = format!("lib={library}");
     trampette(&["compile", "--core-module", &bound, &module])?;
-    let run = |call: &str| trampette(&["run", "--invoke", call, &artifact]);
+    let run = |call: &str| trampette(&["run", "--precompiled", "--invoke", call, &artifact]);
     assert_eq!(run("f(21, -3, 1.5, -2.5)")?, "(42, -3, 1.5, -2.5)\n");
     assert_eq!(run("one(4294967295)")?, "-1\n");
     assert_eq!(run("none()")?, "()\n");
@@ -463,9 +463,9 @@ fn the_command_line_compiles_calls_and_inspects_core_modules() -> Result<()> {
     assert_eq!(text, "7\n");
     let error = |call: &str| run(call).unwrap_err().to_string();
     assert!(error("trap()").contains("unreachable"));
-    assert!(error("one(4294967296)").contains("more than 32 bits"));
+    assert!(error("one(4294967296)").contains("out of the range of i32"));
     assert!(error("one()").contains("one"));
-    assert!(error("missing()").contains("no export `missing`"));
+    assert!(error("missing()").contains("no exported function `missing`"));
     let inspected = trampette(&["inspect", &artifact])?;
     for line in [
         r#"  "f": func (i32 i64 f32 f64) -> (i32 i64 f32 f64)"#,
@@ -474,11 +474,13 @@ fn the_command_line_compiles_calls_and_inspects_core_modules() -> Result<()> {
     ] {
         assert!(inspected.contains(line), "{inspected}");
     }
-    let inspected = trampette(&["inspect", &module])?;
+    let inspected = trampette(&["inspect", "--world", &module])?;
     let import = r#"core imports:
   "lib" "twice": func (i32) -> (i32)"#;
     assert!(inspected.contains(import), "{inspected}");
-    let no_command = trampette(&["run", &artifact]).unwrap_err().to_string();
+    let no_command = trampette(&["run", "--precompiled", &artifact])
+        .unwrap_err()
+        .to_string();
     assert!(no_command.contains("--invoke"), "{no_command}");
     Ok(())
 }

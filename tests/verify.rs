@@ -325,7 +325,7 @@ const DAMAGES: &[Damage] = &[
             let at = it.find(functions, &key);
             it.set(at, 6 << 26 | 1);
         },
-        "the artifact has no code for it",
+        "it has no code for it",
     ),
     (
         "the name of a function is another",

@@ -53,7 +53,7 @@ pub(super) struct InspectArguments {
 #[derive(Args, Clone, Copy)]
 #[command(next_help_heading = "What to show (a summary by default)")]
 struct Parts {
-    /// The component's world as WIT
+    /// The component's world as WIT, or what a core module imports and exports
     #[arg(long)]
     world: bool,
     /// Each trampoline: bytes of code, and what its transfers do
@@ -129,6 +129,9 @@ pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Res
         && let Some(wit) = &described.wit
     {
         text += &format!("{wit}\n");
+    }
+    if let Some(core) = described.metadata.core.as_ref().filter(|_| parts.world) {
+        core_interface(&mut text, core)?;
     }
     if parts.trampolines || parts.all && !described.trampolines.is_empty() {
         text += &trampoline_lines(&described.trampolines)?;
@@ -324,6 +327,7 @@ fn everything(described: &Description) -> Result<String> {
     imports(&mut out, metadata)?;
     exports(&mut out, metadata)?;
     if let Some(core) = &metadata.core {
+        out.push('\n');
         core_interface(&mut out, core)?;
     }
     modules(&mut out, metadata)?;
@@ -375,7 +379,7 @@ pub(super) fn export_item(metadata: &Metadata, item: &ExportItem) -> String {
 
 /// What a core module on its own imports from the host and exports.
 fn core_interface(out: &mut String, core: &CoreInterface) -> Result<()> {
-    writeln!(out, "\ncore imports:")?;
+    writeln!(out, "core imports:")?;
     for import in &core.imports {
         let ty = core_func(&import.ty);
         writeln!(out, "  {:?} {:?}: {ty}", import.module, import.name)?;

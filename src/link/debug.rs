@@ -2,8 +2,8 @@
 //! and the functions by the names that their modules give them.
 //!
 //! One unit describes all of `.text`. Lines are those of the modules' own DWARF; a module without
-//! it has its byte offset in the input as the number of the line, in a file of the module's name. Of
-//! inlined calls only the innermost line is said; backtraces of the runtime know them all.
+//! it has its byte offset in the input as the number of the line, in a file of the module's name.
+//! Of inlined calls only the innermost line is said; backtraces of the runtime know them all.
 
 use super::source_map::SourceMap;
 use super::text::Text;

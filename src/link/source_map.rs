@@ -1,7 +1,8 @@
 //! Source lines of a core module, from the line tables of its own DWARF.
 //!
 //! The tables come from the input, so they may say anything: what is damaged gives no lines. Each
-//! is read once, and nothing is followed but offsets that grow, so the work is linear in their size.
+//! is read once, and nothing is followed but offsets that grow, so the work is linear in their
+//! size.
 
 use crate::program::module::Module;
 use gimli::{AttributeValue, LineProgramHeader};

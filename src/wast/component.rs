@@ -168,7 +168,7 @@ impl ComponentRunner {
                 instance.resource_numbered(export, *number, |_, _| Ok(()))?;
             }
         }
-        let mut store = Store::new(());
+        let mut store = super::store();
         let instance = linker.instantiate(&mut store, component)?;
         Ok(Live { store, instance })
     }

@@ -275,7 +275,7 @@ impl<'scope, 's: 'scope> CoreRunner<'s> for ScriptRunner<'scope, 's> {
 impl Live {
     /// An instance of which no step has run, with its own shared memories or those of another.
     fn new(component: Component, memories: Vec<SharedMemory>) -> Result<Live> {
-        let mut store = Store::new(());
+        let mut store = super::store();
         let mut host = CoreHost::new();
         host.share_memories(memories);
         let instance = CoreInstance::without_steps(&mut store, &component, host)?;

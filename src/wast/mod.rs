@@ -32,6 +32,15 @@ use component::ComponentRunner;
 use script::{Action, Directive, Execute, Invoke, Space};
 use std::path::{Path, PathBuf};
 use std::thread::Scope;
+use trampette_runtime::{Store, StoreLimits};
+
+/// A store for what scripts define: all modules of a script are in one, and may be as large as
+/// the specification allows.
+fn store() -> Store<()> {
+    let mut store = Store::new(());
+    store.set_limits(StoreLimits::default().with_total_memory_bytes(u64::MAX));
+    store
+}
 
 /// How to run scripts.
 #[derive(Clone, Debug, Default)]

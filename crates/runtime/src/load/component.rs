@@ -193,7 +193,8 @@ impl Component {
     }
 
     /// The component's world in WIT, as it was when it was compiled: with the names of its types
-    /// and its documentation. `None` for a core module, and for a component that WIT cannot express.
+    /// and its documentation. `None` for a core module, and for a component that WIT cannot
+    /// express.
     ///
     /// ```no_run
     /// # let component: trampette_runtime::Component = unimplemented!();
