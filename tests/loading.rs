@@ -88,6 +88,12 @@ fn inputs() -> Vec<(&'static str, Vec<u8>, LoadErrorKind, FileKind)> {
             NotAnArtifact,
             FileKind::OtherElf,
         ),
+        (
+            "what is cut off",
+            good[..good.len() - 1000].to_vec(),
+            Damaged,
+            FileKind::OtherElf,
+        ),
         ("code", flipped(section::TEXT), Damaged, artifact),
         ("metadata", flipped(section::METADATA), Damaged, artifact),
         ("identification", flipped(section::ID), Damaged, artifact),

@@ -40,7 +40,10 @@ fn file_range(section: &SectionChecksum) -> Range<usize> {
 
 /// Reads the headers and the identification of an artifact.
 pub(crate) fn read(bytes: &[u8]) -> Result<Image, LoadError> {
-    let id = identification(bytes).map_err(LoadError::not_an_artifact)?;
+    let id = identification(bytes).map_err(|found| match found {
+        Unidentified::Other(what) => LoadError::not_an_artifact(what),
+        Unidentified::Damaged(what) => LoadError::damaged(what),
+    })?;
     let identification = Identification::decode(id)?;
 
     for section in &identification.sections {
@@ -60,26 +63,40 @@ pub(crate) fn format_version<'data>(data: impl ReadRef<'data>) -> Option<u32> {
     header::format_version(identification(data).ok()?).ok()
 }
 
-/// The contents of the identification section; if there is none, what the file is instead.
-fn identification<'data, R: ReadRef<'data>>(data: R) -> Result<&'data [u8], &'static str> {
+/// Why a file has no identification.
+enum Unidentified {
+    /// It is something else: this.
+    Other(&'static str),
+    /// It may be an artifact that was cut off or overwritten.
+    Damaged(&'static str),
+}
+
+/// The contents of the identification section.
+fn identification<'data, R: ReadRef<'data>>(data: R) -> Result<&'data [u8], Unidentified> {
+    use Unidentified::{Damaged, Other};
     let head = data.read_bytes_at(0, 4).unwrap_or_default();
     match head {
-        b"\0asm" => return Err("it is WebAssembly; compile it first (`trampette compile`)"),
+        b"\0asm" => {
+            return Err(Other(
+                "it is WebAssembly; compile it first (`trampette compile`)",
+            ));
+        }
         b"\x7fELF" => {}
-        _ if data.len() == Ok(0) => return Err("the file is empty"),
-        _ => return Err("no ELF file"),
+        _ if data.len() == Ok(0) => return Err(Other("the file is empty")),
+        _ => return Err(Other("no ELF file")),
     }
     let header = FileHeader64::<LittleEndian>::parse(data);
-    let header = header.map_err(|_| "no 64-bit ELF file")?;
+    let header = header.map_err(|_| Other("no 64-bit ELF file"))?;
     let endian = LittleEndian;
     if header.e_type(endian) != ET_DYN || header.e_machine(endian) != EM_X86_64 {
-        return Err("an ELF file of another kind or for another machine");
+        return Err(Other("an ELF file of another kind or for another machine"));
     }
     let sections = header.sections(endian, data);
-    let sections = sections.map_err(|_| "an ELF file with damaged headers")?;
+    // They are the last thing in the file.
+    let sections = sections.map_err(|_| Damaged("it is truncated: it has no section headers"))?;
     let (_, id) = sections
         .section_by_name(endian, section::ID.as_bytes())
-        .ok_or("an ELF file without an identification section")?;
+        .ok_or(Other("an ELF file without an identification section"))?;
     id.data(endian, data)
-        .map_err(|_| "an ELF file with damaged headers")
+        .map_err(|_| Damaged("its identification is not in the file"))
 }
