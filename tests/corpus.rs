@@ -184,35 +184,8 @@ fn run_case(shared: &Shared, case: &Value, mode: Mode) -> Result<()> {
     }
 }
 
-/// `trampette-run`, beside the compiler. Cargo builds binaries of other packages only when it is
-/// asked to, so this asks, once a process: a stale one would refuse what a newer compiler makes.
-fn runner() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let compiler = Path::new(env!("CARGO_BIN_EXE_trampette"));
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-        cargo.args([
-            "build",
-            "--quiet",
-            "-p",
-            "trampette-runner",
-            "--bin",
-            "trampette-run",
-        ]);
-        if compiler
-            .parent()
-            .is_some_and(|folder| folder.ends_with("release"))
-        {
-            cargo.arg("--release");
-        }
-        let status = cargo
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo starts");
-        assert!(status.success(), "cargo cannot build trampette-run");
-        compiler.with_file_name("trampette-run")
-    });
-    built.clone()
+fn runner() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_trampette-run"))
 }
 
 fn run_command(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result<()> {

@@ -5,6 +5,7 @@
 //!
 //! | file | subject |
 //! | --- | --- |
+//! | `command` | the command `trampette-run` |
 //! | `grants` | what a guest is given: directories, variables, arguments |
 //! | `wave`, `core_wave` | values and calls as text |
 //! | `names` | which export a name means |
@@ -15,6 +16,7 @@
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
+pub mod command;
 mod core_wave;
 pub mod grants;
 pub mod imports;

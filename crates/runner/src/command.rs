@@ -1,0 +1,90 @@
+//! The command `trampette-run`: runs compiled artifacts, with no compiler in the process.
+
+use crate::grants::Subject;
+use crate::{GuestArguments, output};
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use trampette_runtime::{Component, FileKind, detect_file};
+
+/// Run an artifact that `trampette compile` made. It is native code: run only what you would
+/// execute.
+#[derive(Parser)]
+#[command(
+    name = "trampette-run",
+    version,
+    about,
+    override_usage = "trampette-run [OPTIONS] <INPUT> [ARGUMENTS]..."
+)]
+struct Arguments {
+    #[command(flatten)]
+    guest: GuestArguments,
+    #[command(flatten)]
+    subject: Subject,
+}
+
+/// Runs the command with the process's arguments. Exit codes are those of [`crate::run`]; 2 for
+/// wrong usage.
+pub fn main() -> ExitCode {
+    match output::parse::<Arguments>(std::env::args_os()) {
+        Ok(arguments) => output::exit_code(run(&arguments)),
+        Err(code) => code,
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<u8> {
+    let component = load(arguments.subject.input())?;
+    crate::run(&component, &arguments.guest, &arguments.subject)
+}
+
+fn load(path: &Path) -> Result<Component> {
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut bytes);
+        read.context("cannot read standard input")?;
+        ensure!(
+            bytes.starts_with(b"\x7fELF"),
+            "standard input: {NOT_COMPILED}"
+        );
+        // SAFETY: that the artifact is trusted is what this command is for; its help says so.
+        return unsafe { Component::from_bytes(&bytes) }.context("standard input");
+    }
+    let name = path.display();
+    let kind = detect_file(path).with_context(|| format!("cannot read {name}"))?;
+    ensure!(
+        matches!(kind, FileKind::Artifact { .. } | FileKind::OtherElf),
+        "{name}: {NOT_COMPILED}; compile it first: trampette compile {name}"
+    );
+    // SAFETY: as above.
+    Ok(unsafe { Component::from_file(path) }?)
+}
+
+const NOT_COMPILED: &str = "not an artifact of Trampette";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grants::spellings;
+    use clap::CommandFactory;
+
+    #[test]
+    fn what_stands_behind_the_input_is_the_guests() {
+        let spellings = spellings(&Arguments::command());
+        assert!(spellings.len() > 10, "{spellings:?}");
+        for option in spellings {
+            let line = ["trampette-run", "--dir=a", "x", &option, "--", &option];
+            let Ok(arguments) = Arguments::try_parse_from(line) else {
+                panic!("{option} is not left to the guest");
+            };
+            assert_eq!(
+                arguments.subject.arguments().unwrap(),
+                [&option, "--", &option]
+            );
+            let without = Arguments::try_parse_from(["trampette-run", "--dir=a", "x"]).unwrap();
+            let guests = [arguments.guest, without.guest];
+            assert_eq!(format!("{:?}", guests[0]), format!("{:?}", guests[1]));
+        }
+    }
+}
