@@ -17,7 +17,7 @@ const fn tables() -> [[u32; 256]; 8] {
     while byte < 256 {
         let (mut value, mut bit) = (byte as u32, 0);
         while bit < 8 {
-            value = value >> 1 ^ (value & 1) * POLYNOMIAL;
+            value = (value >> 1) ^ ((value & 1) * POLYNOMIAL);
             bit += 1;
         }
         tables[0][byte] = value;
