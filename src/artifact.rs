@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Artifact {
     bytes: Vec<u8>,
     report: Report,
+    /// Only who loads it asks.
+    #[cfg_attr(not(feature = "runtime"), allow(dead_code))]
     reach: Reach,
 }
 

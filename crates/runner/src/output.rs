@@ -30,7 +30,7 @@ pub fn print(text: &str) -> Result<()> {
 /// Writes bytes to standard output as they are.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn write(bytes: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
     // Flushed here: what is left in the buffer when the process ends is lost in silence.
