@@ -1,12 +1,13 @@
 //! The host's side of components in `tests/components/host/*.wat`, which say what they are about:
 //! imports exported again, resources of a component, errors of the host's on their way through
-//! guests, and views of results.
+//! guests, views of results, and what worlds say.
 
 use anyhow::Result;
 use std::fmt;
 use trampette_runtime::{
-    Component, Instance, Linker, Resource, ResourceAny, ResourceTable, ResourceTableError, Store,
-    Trap, TrapCode, Val, WasmBacktrace,
+    Component, Instance, Linker, LoadOptions, Resource, ResourceAny, ResourceTable,
+    ResourceTableError, Store, Trap, TrapCode, TypeShape, Val, Verify, WasmBacktrace,
+    WorldItemKind,
 };
 
 fn load(name: &str) -> Component {
@@ -535,4 +536,180 @@ fn dynamic_calls_of_every_size() -> Result<()> {
         assert_eq!(none.call(&mut store, &args)?, []);
     }
     Ok(())
+}
+
+/// Interfaces that give types names, other names for the same types, and none.
+const NAMES: &str = r#"(component
+  (import "test:geo/types@1.0.0" (instance $types
+    (type $p (record (field "x" s32) (field "y" s32)))
+    (export "point" (type $point (eq $p)))
+    (type $l (record (field "from" $point) (field "to" $point)))
+    (export "line" (type $line (eq $l)))
+    (export "descriptor" (type $descriptor (sub resource)))
+    (type $s (list $point))
+    (export "shape" (type $shape (eq $s)))
+    (type $a (flags "read" "write"))
+    (export "access" (type $access (eq $a)))
+    (type $named (list (tuple string u32)))
+    (export "[method]descriptor.trace"
+      (func (param "self" (borrow $descriptor)) (param "how" $access) (param "named" $named)
+        (result (option $point))))
+    (export "[method]descriptor.draw"
+      (func (param "self" (borrow $descriptor)) (param "lines" (list $line))))))
+  (alias export $types "point" (type $point))
+  (alias export $types "descriptor" (type $descriptor))
+  (import "test:geo/places@1.0.0" (instance
+    (alias outer 1 $point (type $outer))
+    (export "place" (type $place (eq $outer)))
+    (type $whole (variant (case "at" $place) (case "nowhere")))
+    (export "whereabouts" (type $whereabouts (eq $whole)))
+    (export "go" (func (param "to" $place) (result $whereabouts)))))
+  (import "far" (func $far (param "p" $point) (result (own $descriptor))))
+  (type $c (enum "red" "green"))
+  (export $color "color" (type $c))
+  (export "far-again" (func $far))
+  (core module $m
+    (func (export "f") (param i32) (result i32) (i32.const 1)))
+  (core instance $i (instantiate $m))
+  (func $mix (param "with" $color) (result $color) (canon lift (core func $i "f")))
+  (export "mix" (func $mix)))"#;
+
+#[test]
+fn worlds_name_their_types() -> Result<()> {
+    let wasm = wat::parse_str(NAMES)?;
+    let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
+    trampette::verify::verify(artifact.bytes())?;
+    let component = artifact.load()?;
+    let world = component.world();
+    let lines: Vec<String> = world.imports().map(|item| format!("{item:?}")).collect();
+    let types = "test:geo/types@1.0.0";
+    let places = "test:geo/places@1.0.0";
+    let expected = [
+        format!("{types}: interface"),
+        format!("{types} / record point {{ x: s32, y: s32 }}"),
+        format!("{types} / record line {{ from: point, to: point }}"),
+        format!("{types} / resource descriptor"),
+        format!("{types} / type shape = list<point>"),
+        format!("{types} / flags access {{ read, write }}"),
+        format!(
+            "{types} / [method]descriptor.trace: func(self: borrow<descriptor>, how: access, \
+             named: list<tuple<string, u32>>) -> option<point>"
+        ),
+        format!(
+            "{types} / [method]descriptor.draw: func(self: borrow<descriptor>, \
+             lines: list<line>)"
+        ),
+        format!("{places}: interface"),
+        format!("{places} / record place {{ x: s32, y: s32 }}"),
+        format!("{places} / variant whereabouts {{ at(place), nowhere }}"),
+        format!("{places} / go: func(to: place) -> whereabouts"),
+        "far: func(p: point) -> own<descriptor>".to_string(),
+    ];
+    assert_eq!(lines, expected);
+    let lines: Vec<String> = world.exports().map(|item| item.to_string()).collect();
+    let expected = [
+        "enum color { red, green }",
+        "far-again: func(p: point) -> own<descriptor>",
+        "mix: func(with: color) -> color",
+    ];
+    assert_eq!(lines, expected);
+
+    let go = world.imports().find(|item| item.name() == "go").unwrap();
+    assert_eq!(go.path(), [places, "go"]);
+    let WorldItemKind::Func(go) = go.kind() else {
+        panic!("a function");
+    };
+    let [("to", place)] = go.params().collect::<Vec<_>>()[..] else {
+        panic!("one parameter");
+    };
+    assert_eq!(place.name(), Some("place"));
+    assert_eq!(place.definition(), "record { x: s32, y: s32 }");
+    let TypeShape::Record(fields) = place.shape() else {
+        panic!("a record");
+    };
+    assert_eq!(format!("{fields:?}"), r#"[("x", s32), ("y", s32)]"#);
+    assert_eq!(format!("{:?}", go.result()), "Some(whereabouts)");
+
+    // Nothing else that users print has numbers of types.
+    let mut linker = Linker::<()>::new();
+    linker.define_unknown_imports_as_traps(&component)?;
+    let mut store = Store::new(());
+    let instance = linker.instantiate(&mut store, &component)?;
+    let mix = instance.get_func(&mut store, "mix").unwrap();
+    let mixed = "func(with: enum { red, green }) -> enum { red, green }";
+    assert_eq!(
+        format!("{mix:?}"),
+        format!("export function `mix`: {mixed}")
+    );
+    let exports: Vec<_> = instance.exports().collect();
+    assert_eq!(
+        format!("{exports:?}"),
+        format!(
+            "[color: type enum {{ red, green }}, far-again: func(p: record {{ x: s32, y: s32 }}) \
+             -> own<descriptor>, mix: {mixed}]"
+        )
+    );
+    Ok(())
+}
+
+/// Of every component of the tests, all that is imported is listed, and nothing by number.
+#[test]
+fn worlds_list_all_imports() {
+    for name in ["again", "counters", "through"] {
+        let component = load(name);
+        let world = component.world();
+        let funcs = |kind| matches!(kind, WorldItemKind::Func(_));
+        let listed = world.imports().filter(|item| funcs(item.kind()));
+        let listed: Vec<_> = listed.map(|item| item.path().to_vec()).collect();
+        let imports = component.metadata().imports.iter();
+        let imports: Vec<_> = imports.map(|import| import.path.clone()).collect();
+        assert_eq!(listed, imports);
+        assert_eq!(world.exports().len(), component.metadata().exports.len());
+        let text = format!("{world:?}");
+        let numbered = |id: &str| {
+            let after = text.split(id).skip(1);
+            after
+                .clone()
+                .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        assert!(!numbered("resource") && !numbered("type"), "{text}");
+    }
+    let module = wat::parse_str(r#"(module (import "a" "b" (func)))"#).unwrap();
+    let artifact = trampette::compile_module(&module, &Default::default()).unwrap();
+    let module = artifact.load().unwrap();
+    assert_eq!(module.world().imports().len(), 0);
+}
+
+/// The names are not looked at before somebody asks, and damaged ones leave the functions.
+#[test]
+fn damaged_names_of_imports_leave_the_functions() {
+    use object::{Object, ObjectSection};
+
+    let wasm = wat::parse_str(NAMES).unwrap();
+    let artifact = trampette::compile_component(&wasm, &Default::default()).unwrap();
+    let good = artifact.into_bytes();
+    let file = object::File::parse(&good[..]).unwrap();
+    let section = file.section_by_name(".trampette.world").unwrap();
+    let (start, length) = section.file_range().unwrap();
+    let lazy = LoadOptions::new().verify(Verify::Metadata);
+    for at in start as usize..(start + length) as usize {
+        for bits in [0x01, 0x80, 0xff] {
+            let mut bytes = good.clone();
+            bytes[at] ^= bits;
+            assert!(trampette::verify::verify(&bytes).is_err(), "byte {at}");
+            // SAFETY: of code and metadata, nothing was changed.
+            let component = unsafe { Component::from_bytes_with(&bytes, &lazy) }.unwrap();
+            let world = component.world();
+            let text = format!("{world:?}");
+            assert!(text.contains("mix: func(with: color) -> color"), "{text}");
+            assert!(world.imports().len() <= length as usize);
+        }
+    }
+    let mut bytes = good.clone();
+    bytes[start as usize..(start + length) as usize].fill(0xff);
+    // SAFETY: as above.
+    let component = unsafe { Component::from_bytes_with(&bytes, &lazy) }.unwrap();
+    let world = component.world();
+    let lines: Vec<String> = world.imports().map(|item| item.to_string()).collect();
+    assert!(lines.contains(&"far: func(p: record { x: s32, y: s32 }) -> own<descriptor>".into()));
 }

@@ -198,6 +198,16 @@ type Damage = (&'static str, fn(&mut Damaged), &'static str);
 
 const DAMAGES: &[Damage] = &[
     (
+        "an import has the name of a function that there is not",
+        |it| {
+            let section = it.section(section::WORLD);
+            // Depth, name, kind, and the number of the function.
+            let name = it.find(section.clone(), b"\x00\x03log\x01\x00");
+            it.bytes[name + 6] = 7;
+        },
+        "`log` is nothing that is imported",
+    ),
+    (
         "a call's target is off by one",
         |it| {
             let target = it.entry_call();
@@ -325,7 +335,7 @@ const DAMAGES: &[Damage] = &[
             let at = it.find(functions, &key);
             it.set(at, 6 << 26 | 1);
         },
-        "it has no code for it",
+        "export function `run`: it has no code for it",
     ),
     (
         "the name of a function is another",

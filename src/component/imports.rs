@@ -10,6 +10,7 @@ use std::sync::Arc;
 use trampette_artifact::key::Intrinsic;
 use trampette_artifact::metadata::{Import, Resource};
 use trampette_artifact::types::{FuncType, Type};
+use trampette_artifact::world::{ImportedItem, ImportedKind};
 use wasmparser::{ComponentTypeRef, InstanceTypeDeclaration, TypeBounds};
 
 /// Who provides an imported instance's functions.
@@ -62,12 +63,20 @@ impl<'p, 'a> Flattener<'p, 'a> {
                     used: false,
                 });
                 self.import_types.push(ty);
+                self.note_import(provider, path, ImportedKind::Func(id));
                 Item::Func(Func::Imported(id))
             }
             ComponentTypeRef::Type(TypeBounds::Eq(index)) => {
                 let bound = entry(&self.scopes[scope].types, index, "type")?;
-                if let TypeValue::Resource(resource) = bound {
-                    self.program.resource_bounds.push((owned_path(), resource));
+                match bound {
+                    TypeValue::Resource(resource) => {
+                        self.program.resource_bounds.push((owned_path(), resource));
+                        self.note_import(provider, path, ImportedKind::Resource(resource));
+                    }
+                    TypeValue::Value(ty) => {
+                        self.note_import(provider, path, ImportedKind::Type(ty))
+                    }
+                    _ => {}
                 }
                 Item::Type(bound)
             }
@@ -76,11 +85,13 @@ impl<'p, 'a> Flattener<'p, 'a> {
                     info: Resource::Imported { path: owned_path() },
                     destructor: None,
                 });
+                self.note_import(provider, path, ImportedKind::Resource(id));
                 Item::Type(TypeValue::Resource(id))
             }
             ComponentTypeRef::Instance(index) => {
                 match entry(&self.scopes[scope].types, index, "type")? {
                     TypeValue::Instance(declarations, outer) => {
+                        self.note_import(provider, path, ImportedKind::Instance);
                         let exports = self.nested(|this| {
                             this.provide_instance(declarations, outer, provider, path)
                         })?;
@@ -90,6 +101,17 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 }
             }
         })
+    }
+
+    /// Names something of the host's.
+    fn note_import(&mut self, provider: Provider, path: &[&'a str], kind: ImportedKind) {
+        if let (Provider::Host, Some((name, instances))) = (provider, path.split_last()) {
+            self.program.world_imports.items.push(ImportedItem {
+                depth: instances.len() as u32,
+                name: (*name).into(),
+                kind,
+            });
+        }
     }
 
     fn provide_instance(

@@ -155,6 +155,10 @@ pub(crate) fn link(
     if let Some(wit) = wit {
         file.section(section::WIT, elf::Kind::Tables, wit.as_bytes(), 1);
     }
+    let imports = &session.program.world_imports;
+    if !imports.items.is_empty() {
+        file.section(section::WORLD, elf::Kind::Tables, &imports.encode()?, 1);
+    }
     let metadata = describe::metadata(session, &images, image_at.address, &custom).encode()?;
     file.section(section::METADATA, elf::Kind::Tables, &metadata, 16);
 

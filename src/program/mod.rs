@@ -36,6 +36,7 @@ use trampette_artifact::ids::*;
 use trampette_artifact::key::{Abi, FuncKey, Intrinsic};
 use trampette_artifact::metadata::{Export, Import, Resource};
 use trampette_artifact::types::{FuncType, TypeTable};
+use trampette_artifact::world::Imports;
 
 /// A flattened component.
 #[derive(Debug, Default)]
@@ -47,6 +48,8 @@ pub(crate) struct Program<'a> {
     /// Imported types with an equality bound that is a resource type: the chain of names, the
     /// bound.
     pub resource_bounds: Vec<(Vec<String>, ResourceId)>,
+    /// All that is imported from the host, with the names of types.
+    pub world_imports: Imports<'a>,
     /// Functions imported from the host.
     pub imports: IdVec<ImportId, Import>,
     /// Core functions imported from the host (lone modules and scripts only).

@@ -25,12 +25,14 @@ mod image;
 mod tables;
 mod unwind;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use functions::Functions;
 use image::Image;
 use std::fmt;
 use trampette_artifact::header::section;
 use trampette_artifact::metadata::Metadata;
+use trampette_artifact::types::Type;
+use trampette_artifact::world::{ImportedKind, Imports};
 use trampette_runtime::Component;
 
 /// What was found consistent.
@@ -68,6 +70,7 @@ pub fn verify(bytes: &[u8]) -> Result<Summary> {
     Component::check(bytes)?;
     let image = Image::read(bytes)?;
     let metadata = Metadata::decode(image.contents(section::METADATA)?)?;
+    check_world(&image, &metadata)?;
     image.check_extents(&metadata)?;
     let text = image.text()?;
     let functions = Functions::read(&image, &text)?;
@@ -97,4 +100,33 @@ pub fn verify(bytes: &[u8]) -> Result<Summary> {
         entries: tables.entries.len(),
         sites: tables.sites.len(),
     })
+}
+
+/// The names of imports are of what is imported.
+fn check_world(image: &Image<'_>, metadata: &Metadata) -> Result<()> {
+    let Some(place) = image.find(section::WORLD) else {
+        return Ok(());
+    };
+    let imports = Imports::decode(image.contents(section::WORLD)?)?;
+    let mut depth = 0;
+    for item in &imports.items {
+        let known = match item.kind {
+            ImportedKind::Instance | ImportedKind::Type(_) => true,
+            ImportedKind::Func(id) => metadata.imports.get(id).is_some(),
+            ImportedKind::Resource(id) => metadata.resources.get(id).is_some(),
+        };
+        let known_type = match item.kind {
+            ImportedKind::Type(Type::Defined(id)) => metadata.types.get(id).is_some(),
+            _ => true,
+        };
+        ensure!(
+            known && known_type && item.depth <= depth,
+            "{} at {:#x}: `{}` is nothing that is imported",
+            section::WORLD,
+            place.start,
+            item.name
+        );
+        depth = item.depth + u32::from(item.kind == ImportedKind::Instance);
+    }
+    Ok(())
 }

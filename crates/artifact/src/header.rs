@@ -26,6 +26,7 @@ pub mod section {
     pub const EXCEPTIONS: &str = ".trampette.exceptions";
     pub const CUSTOM: &str = ".trampette.custom";
     pub const WIT: &str = ".trampette.wit";
+    pub const WORLD: &str = ".trampette.world";
     pub const IMAGE: &str = ".trampette.image";
     pub const GOT: &str = ".got.trampette";
     pub const FUNCTION_TABLE: &str = ".rodata.functions";

@@ -10,12 +10,14 @@
 //! | [`builtin`] | services of the runtime that compiled code calls, and their signatures |
 //! | [`trap`] | trap codes and their canonical texts |
 //! | [`types`] | component-level types, interned |
+//! | [`spelling`] | those types as WIT spells them |
 //! | [`facts`] | what is known about each of them: sizes, flat types, what it holds |
 //! | [`canonical`] | Canonical ABI sizes, alignments and flattening of those types |
 //! | [`native`] | the C layout of those types on the host's side |
 //! | [`cpu`] | features of processors that code may use |
 //! | [`layout`] | slabs, the context, the root, handle tables |
 //! | [`metadata`] | what an artifact says about itself: imports, exports, slabs, modules |
+//! | [`world`] | what a component imports, with the names of types |
 //! | [`names`] | function names, searched in place |
 //! | [`sites`] | places in code that a trap or a backtrace can name |
 //! | [`tables`] | raw sorted arrays read in place: functions, entries, inlined calls, handlers |
@@ -38,7 +40,9 @@ pub mod metadata;
 pub mod names;
 pub mod native;
 pub mod sites;
+pub mod spelling;
 pub mod tables;
 pub mod text;
 pub mod trap;
 pub mod types;
+pub mod world;

@@ -6,9 +6,11 @@
 use crate::canonical::PointerWidth;
 use crate::ids::*;
 use crate::layout::{ContextOffset, RootLayout};
-use crate::types::{FuncType, Spelling, Type, TypeTable};
+use crate::spelling::{Names, Spelling};
+use crate::types::{FuncType, Type, TypeTable};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// Everything the runtime decodes.
@@ -442,6 +444,15 @@ pub struct Unit {
     pub slab: SlabId,
 }
 
+/// Resources by name.
+struct ByName<'a>(&'a Metadata);
+
+impl Names for ByName<'_> {
+    fn resource(&self, id: ResourceId) -> Cow<'_, str> {
+        self.0.resource_name(id)
+    }
+}
+
 impl Metadata {
     /// The type of something exported, if it is a function.
     pub fn function_type<'a>(&'a self, item: &'a ExportItem) -> Option<&'a FuncType> {
@@ -454,11 +465,11 @@ impl Metadata {
 
     /// The name of a resource for messages, without those of its interfaces; its number if there is
     /// no such resource.
-    pub fn resource_name(&self, id: ResourceId) -> String {
+    pub fn resource_name(&self, id: ResourceId) -> Cow<'_, str> {
         match self.resources.get(id) {
-            Some(Resource::Imported { path }) => path.last().cloned().unwrap_or_default(),
-            Some(Resource::Defined { name, .. }) => name.clone(),
-            None => id.to_string(),
+            Some(Resource::Imported { path }) => path.last().map_or("", String::as_str).into(),
+            Some(Resource::Defined { name, .. }) => name.into(),
+            None => id.to_string().into(),
         }
     }
 
@@ -472,10 +483,10 @@ impl Metadata {
         self.by_name().func(ty)
     }
 
-    fn by_name(&self) -> Spelling<'_, impl Fn(ResourceId) -> String> {
+    fn by_name(&self) -> Spelling<'_, ByName<'_>> {
         Spelling {
             types: &self.types,
-            resource: |id| self.resource_name(id),
+            names: ByName(self),
         }
     }
 

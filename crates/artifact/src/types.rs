@@ -5,6 +5,7 @@
 
 use crate::facts::{TypeError, TypeFacts};
 use crate::ids::{IdVec, ResourceId, TypeId};
+use crate::spelling::{ByNumber, Spelling};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -209,104 +210,12 @@ impl TypeTable {
         self.by_number().func(ty)
     }
 
-    fn by_number(&self) -> Spelling<'_, impl Fn(ResourceId) -> String> {
+    fn by_number(&self) -> Spelling<'_, ByNumber> {
         Spelling {
             types: self,
-            resource: |id: ResourceId| id.to_string(),
+            names: ByNumber,
         }
     }
-}
-
-/// How types are spelled: as WIT does, but for resources, which `resource` spells.
-pub(crate) struct Spelling<'a, R: Fn(ResourceId) -> String> {
-    pub(crate) types: &'a TypeTable,
-    pub(crate) resource: R,
-}
-
-/// Types of more parts than this are not spelled out: "…" stands for them.
-const SPELLED_PARTS: u32 = 10_000;
-
-impl<R: Fn(ResourceId) -> String> Spelling<'_, R> {
-    /// A type.
-    pub(crate) fn ty(&self, ty: Type) -> String {
-        let facts = self.types.find_facts(ty);
-        if facts.is_some_and(|facts| facts.weight > SPELLED_PARTS) {
-            return "…".to_string();
-        }
-        let plain = match ty {
-            Type::Bool => "bool",
-            Type::S8 => "s8",
-            Type::U8 => "u8",
-            Type::S16 => "s16",
-            Type::U16 => "u16",
-            Type::S32 => "s32",
-            Type::U32 => "u32",
-            Type::S64 => "s64",
-            Type::U64 => "u64",
-            Type::F32 => "f32",
-            Type::F64 => "f64",
-            Type::Char => "char",
-            Type::String => "string",
-            Type::ErrorContext => "error-context",
-            Type::Defined(id) => {
-                return match self.types.get(id) {
-                    Some(defined) => self.defined(defined),
-                    None => id.to_string(),
-                };
-            }
-        };
-        plain.to_string()
-    }
-
-    /// A function type.
-    pub(crate) fn func(&self, ty: &FuncType) -> String {
-        let start = if ty.is_async { "async func" } else { "func" };
-        let params = self.fields(&ty.params);
-        match ty.result {
-            Some(result) => format!("{start}({params}) -> {}", self.ty(result)),
-            None => format!("{start}({params})"),
-        }
-    }
-
-    fn defined(&self, ty: &DefinedType) -> String {
-        let one = |ty: &Type| self.ty(*ty);
-        let or_underscore =
-            |ty: &Option<Type>| ty.map_or_else(|| "_".to_string(), |ty| self.ty(ty));
-        match ty {
-            DefinedType::Record(fields) => format!("record {{ {} }}", self.fields(fields)),
-            DefinedType::Variant(cases) => {
-                let case = |case: &Case| match case.ty {
-                    Some(ty) => format!("{}({})", case.name, self.ty(ty)),
-                    None => case.name.clone(),
-                };
-                format!("variant {{ {} }}", join(cases, case))
-            }
-            DefinedType::List(element) => format!("list<{}>", one(element)),
-            DefinedType::FixedLengthList(element, n) => format!("list<{}, {n}>", one(element)),
-            DefinedType::Map(key, value) => format!("map<{}, {}>", one(key), one(value)),
-            DefinedType::Tuple(types) => format!("tuple<{}>", join(types, one)),
-            DefinedType::Flags(names) => format!("flags {{ {} }}", names.join(", ")),
-            DefinedType::Enum(names) => format!("enum {{ {} }}", names.join(", ")),
-            DefinedType::Option(ty) => format!("option<{}>", one(ty)),
-            DefinedType::Result { ok, err } => match (ok, err) {
-                (None, None) => "result".to_string(),
-                (Some(ok), None) => format!("result<{}>", one(ok)),
-                _ => format!("result<{}, {}>", or_underscore(ok), or_underscore(err)),
-            },
-            DefinedType::Own(id) => format!("own<{}>", (self.resource)(*id)),
-            DefinedType::Borrow(id) => format!("borrow<{}>", (self.resource)(*id)),
-        }
-    }
-
-    fn fields(&self, fields: &[Field]) -> String {
-        join(fields, |field| {
-            format!("{}: {}", field.name, self.ty(field.ty))
-        })
-    }
-}
-
-fn join<T>(items: &[T], spell: impl Fn(&T) -> String) -> String {
-    items.iter().map(spell).collect::<Vec<_>>().join(", ")
 }
 
 impl std::ops::Index<TypeId> for TypeTable {

@@ -125,6 +125,7 @@ pub use load::detect::{FileKind, detect, detect_file};
 pub use load::dwarf::SourceLine;
 pub use load::error::{LoadError, LoadErrorKind};
 pub use load::report::report;
+pub use load::world::{TypeShape, World, WorldFunc, WorldItem, WorldItemKind, WorldType};
 pub use machine::interrupt::InterruptHandle;
 pub use machine::limits::{LimitReached, StoreLimits};
 pub use machine::store::{AsContext, AsContextMut, Caller, Store};

@@ -262,6 +262,14 @@ impl Callee {
     }
 }
 
+/// Its name and type: ``export function `greet`: func(name: string) -> string``.
+impl std::fmt::Debug for Func {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ty = self.shared.component.metadata().display_func(self.ty());
+        write!(f, "{}: {ty}", self.display())
+    }
+}
+
 impl Func {
     /// The function that is the export at `index` of a component.
     pub(crate) fn new(callee: Callee, shared: Arc<Prepared>, index: usize) -> Func {
@@ -286,7 +294,8 @@ impl Func {
         display_export(&self.export().path)
     }
 
-    /// Its type; types are those of [`Component::metadata`].
+    /// Its type; types are those of [`Component::metadata`]. With their names they are in
+    /// [`Component::world`]; a function's `Debug` spells them.
     pub fn ty(&self) -> &FuncType {
         self.item().expect("a `Func` is only made for functions")
     }

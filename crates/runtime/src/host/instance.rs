@@ -17,7 +17,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use trampette_artifact::ids::ImportId;
 use trampette_artifact::layout::ImportSlot;
-use trampette_artifact::metadata::{Export, ExportItem};
+use trampette_artifact::metadata::{Export, ExportItem, Metadata};
 
 /// A component whose imports are matched and checked: instantiating it is only that.
 pub struct InstancePre<T: 'static> {
@@ -148,12 +148,39 @@ pub struct Instance {
 }
 
 /// An exported item.
-#[derive(Clone, Copy, Debug)]
+///
+/// ```
+/// # use trampette_runtime::{ExportItem, Instance};
+/// # fn functions(instance: &Instance) {
+/// for export in instance.exports() {
+///     if let ExportItem::Function { .. } = export.item {
+///         // `geometry / area: func(of: own<shape>) -> f64`
+///         println!("{export:?}");
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Clone, Copy)]
 pub struct ExportRef<'a> {
     /// The names of the instances it is in, and its own.
     pub path: &'a [String],
-    /// What it is; types are those of [`Component::metadata`].
+    /// What it is; types are those of [`Component::metadata`]. With their names they are in
+    /// [`Component::world`].
     pub item: &'a ExportItem,
+    metadata: &'a Metadata,
+}
+
+/// Types as WIT spells them.
+impl std::fmt::Debug for ExportRef<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = display_path(self.path);
+        let metadata = self.metadata;
+        match (self.item, metadata.function_type(self.item)) {
+            (_, Some(ty)) => write!(f, "{path}: {}", metadata.display_func(ty)),
+            (ExportItem::Type(ty), None) => write!(f, "{path}: type {}", metadata.display(*ty)),
+            (item, None) => write!(f, "{path}: {}", item.kind()),
+        }
+    }
 }
 
 impl Instance {
@@ -164,10 +191,11 @@ impl Instance {
 
     /// What the component exports, in order.
     pub fn exports(&self) -> impl Iterator<Item = ExportRef<'_>> {
-        let exports = &self.shared.component().metadata().exports;
-        exports.iter().map(|export| ExportRef {
+        let metadata = self.shared.component().metadata();
+        metadata.exports.iter().map(move |export| ExportRef {
             path: &export.path,
             item: &export.item,
+            metadata,
         })
     }
 

@@ -46,6 +46,7 @@ struct Inner {
     core_end: u32,
     custom: Range<usize>,
     wit: Range<usize>,
+    world: Range<usize>,
     identification: Identification,
     metadata: Metadata,
     exports: IdVec<ExportId, ExportCode>,
@@ -172,6 +173,7 @@ impl Component {
             core_end: 0,
             custom: image.find(section::CUSTOM).unwrap_or_default(),
             wit: image.find(section::WIT).unwrap_or_default(),
+            world: image.find(section::WORLD).unwrap_or_default(),
             units: metadata
                 .modules
                 .iter()
@@ -194,7 +196,7 @@ impl Component {
 
     /// The component's world in WIT, as it was when it was compiled: with the names of its types
     /// and its documentation. `None` for a core module, and for a component that WIT cannot
-    /// express.
+    /// express. As items, it is [`Component::world`].
     ///
     /// ```no_run
     /// # let component: trampette_runtime::Component = unimplemented!();
@@ -207,7 +209,14 @@ impl Component {
             .filter(|wit| !wit.is_empty())
     }
 
-    /// What the artifact says about itself.
+    /// The names of what it imports; empty if that is nothing.
+    pub(crate) fn world_section(&self) -> &[u8] {
+        let bytes = self.0.mapping.file_bytes();
+        bytes.get(self.0.world.clone()).unwrap_or_default()
+    }
+
+    /// What the artifact says about itself: types by number, for tools that know the format.
+    /// [`Component::world`] has them by name.
     pub fn metadata(&self) -> &Metadata {
         &self.0.metadata
     }

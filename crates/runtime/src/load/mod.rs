@@ -7,6 +7,7 @@
 //! | `error` | `LoadError` |
 //! | `validate` | checking the metadata |
 //! | `component` | `Component`: the mapped artifact and its look-up tables |
+//! | `world` | `World`: what a component imports and exports, with the names of types |
 //! | `backtrace`, `report` | `Trap` and `WasmBacktrace`; errors with them, as text |
 //! | `debugger` | telling debuggers which file is mapped where |
 //! | `demangle`, `dwarf` | names as they were written, source lines |
@@ -21,3 +22,4 @@ pub(crate) mod elf;
 pub(crate) mod error;
 pub(crate) mod report;
 pub(crate) mod validate;
+pub(crate) mod world;

@@ -393,7 +393,7 @@ impl<'a> TypeContext<'a> {
     }
 
     /// The name of a resource, without those of its interfaces.
-    pub fn resource_name(&self, id: ResourceId) -> String {
+    pub fn resource_name(&self, id: ResourceId) -> std::borrow::Cow<'a, str> {
         self.metadata.resource_name(id)
     }
 
