@@ -220,20 +220,95 @@ fn wide_types() {
 
 #[test]
 fn instances() {
-    let doubling = |levels: usize| {
-        let inner =
-            r#"(component $c0 (core module $m (memory 1)) (core instance (instantiate $m)))"#;
-        let all = (1..=levels).fold(inner.to_string(), |inner, level| {
-            let below = level - 1;
+    let refusal = Some("which is the limit for its size");
+    let function = many(200, |_| "(drop (i32.load (i32.const 0)))".to_string());
+    let modules = [
+        "(module $m (memory 1))".to_string(),
+        "(module $m (memory 65536))".to_string(),
+        "(module $m (func $f) (table (export \"t\") 1000 funcref (ref.func $f)))".to_string(),
+        "(module $m (table 1000 funcref) (func (call_indirect (i32.const 0))) (start 0))"
+            .to_string(),
+        format!(
+            r#"(module $m (memory 1) (data (i32.const 1) "{}"))"#,
+            "x".repeat(4000)
+        ),
+        format!("(module $m (memory 1) (func $f {function}) (start $f))"),
+    ];
+    for module in modules {
+        let inner = format!("(core {} (core instance (instantiate $m))", &module[1..]);
+        defuse(
+            |levels| doubling(&inner, levels),
+            &[4, 7, 9, 14, 40],
+            refusal,
+        );
+    }
+    let functions = many(50, |_| {
+        r#"(func (canon lift (core func $i "f") (memory (core memory $i "m"))))"#.to_string()
+    });
+    let lifted = format!(
+        r#"(core module $m (memory (export "m") 1) (func (export "f")))
+           (core instance $i (instantiate $m)) {functions}"#
+    );
+    defuse(
+        |levels| doubling(&lifted, levels),
+        &[4, 7, 9, 14, 40],
+        refusal,
+    );
+}
+
+/// Components of which each has two instances of the one before.
+fn doubling(inner: &str, levels: usize) -> String {
+    let inner = format!("(component $c0 {inner})");
+    let all = (1..=levels).fold(inner, |inner, level| {
+        let below = level - 1;
+        format!(
+            "(component $c{level} {inner} (instance (instantiate $c{below}))
+               (instance (instantiate $c{below})))"
+        )
+    });
+    format!("(component {all} (instance (instantiate $c{levels})))")
+}
+
+#[test]
+fn tables_and_memories() {
+    for exported in [false, true] {
+        let initialised = |count: usize| {
+            let all = many(count, |index| {
+                let export = match exported {
+                    true => format!(r#"(export "t{index}")"#),
+                    false => String::new(),
+                };
+                format!("(table {export} 10000000 funcref (ref.func $f))")
+            });
+            format!("(module (func $f) {all})")
+        };
+        let refusal = "need more than 1073741824 bytes";
+        defuse(initialised, &[1, 3, 20, 60], Some(refusal));
+    }
+    let sealed = |count: usize| {
+        let tables = many(count, |index| {
             format!(
-                "(component $c{level} {inner} (instance (instantiate $c{below}))
-                   (instance (instantiate $c{below})))"
+                "(table $t{index} 1000000 funcref) (elem (table $t{index}) (i32.const 9) func $f)"
             )
         });
-        format!("(component {all} (instance (instantiate $c{levels})))")
+        let calls = many(count, |index| {
+            format!(
+                r#"(func (export "c{index}") (param i32) (call_indirect $t{index} (local.get 0)))"#
+            )
+        });
+        format!("(module (func $f) {tables} {calls})")
     };
-    let refusal = "more than 100000 instances";
-    defuse(doubling, &[4, 8, 12, 14, 20, 40], Some(refusal));
+    defuse(sealed, &[1, 10, 90], None);
+    let memories = |count: usize| format!("(module {})", "(memory 65536)".repeat(count));
+    defuse(memories, &[1, 10, 100], None);
+    let filled_again = |times: usize| {
+        let all = format!("(elem (i32.const 0) func {})", "$f ".repeat(60_000));
+        format!(
+            r#"(module (table (export "t") 65536 funcref) (func $f) {})"#,
+            all.repeat(times)
+        )
+    };
+    defuse(filled_again, &[1, 6], None);
 }
 
 #[test]
@@ -323,6 +398,6 @@ fn many_items() {
     ];
     for item in items {
         let module = |count: usize| format!("(module {})", many(count, item));
-        defuse(module, &[1000, 10_000, 50_000], None);
+        defuse(module, &[1000, 10_000, 100_000], None);
     }
 }

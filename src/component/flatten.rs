@@ -27,11 +27,42 @@ use wasmparser::{
     ComponentAlias, ComponentExport, ComponentExternalKind, ComponentOuterAliasKind, ExternalKind,
 };
 
-/// Most instances, of components and of core modules together.
-pub(super) const MAX_INSTANCES: usize = 100_000;
+/// Most instances, of components and of core modules together: so many, and one for each byte of
+/// input, up to the largest number. Beyond what is written one by one, each needs a component that
+/// is instantiated again and again.
+const INSTANCES: Limit = Limit {
+    fixed: 1000,
+    per_byte: 1,
+    most: 100_000,
+};
 /// Most definitions that are interpreted, counting each as often as its component is instantiated,
 /// and names and parts of types as well.
-const MAX_DEFINITIONS: usize = 8_000_000;
+const DEFINITIONS: Limit = Limit {
+    fixed: 100_000,
+    per_byte: 64,
+    most: 8_000_000,
+};
+/// Most bytes of core modules, counting each as often as it is instantiated: every instance has
+/// code, tables and data of its own in the artifact.
+const MODULE_BYTES: Limit = Limit {
+    fixed: 256 << 10,
+    per_byte: 16,
+    most: usize::MAX,
+};
+
+/// A limit that grows with the input, so that what an input costs is in proportion to it.
+struct Limit {
+    fixed: usize,
+    per_byte: usize,
+    most: usize,
+}
+
+impl Limit {
+    fn for_input(&self, bytes: usize) -> usize {
+        let in_proportion = bytes.saturating_mul(self.per_byte);
+        self.most.min(self.fixed.saturating_add(in_proportion))
+    }
+}
 /// Deepest nesting of component instantiations, of imported instances, and of exported instances.
 pub(super) const MAX_DEPTH: usize = 100;
 
@@ -136,6 +167,8 @@ pub(super) struct Flattener<'p, 'a> {
     pub trampolines: HashMap<super::canonical::TrampolineIdentity, TrampolineId>,
     pub module_names: IdVec<ModuleId, ModuleNames<'a>>,
     interpreted: usize,
+    /// Bytes of the modules of all core instances so far.
+    instantiated_bytes: usize,
     depth: usize,
     /// Byte offset of the definition that is interpreted.
     pub offset: u64,
@@ -177,6 +210,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             import_types: IdVec::new(),
             trampolines: HashMap::new(),
             interpreted: 0,
+            instantiated_bytes: 0,
             depth: 0,
             offset: 0,
         }
@@ -201,8 +235,9 @@ impl<'p, 'a> Flattener<'p, 'a> {
     /// Counts work, so that small inputs cannot ask for unlimited amounts of it.
     pub(super) fn count(&mut self, definitions: usize) -> Result<()> {
         self.interpreted = self.interpreted.saturating_add(definitions);
-        if self.interpreted > MAX_DEFINITIONS {
-            bail!("the component is too large when it is flattened: over {MAX_DEFINITIONS} items");
+        let limit = DEFINITIONS.for_input(self.bytes.len());
+        if self.interpreted > limit {
+            bail!("the component is too large when it is flattened: over {limit} items");
         }
         Ok(())
     }
@@ -253,8 +288,12 @@ impl<'p, 'a> Flattener<'p, 'a> {
 
     fn check_instance_limit(&self) -> Result<()> {
         let count = self.program.component_instances.len() + self.program.core_instances.len();
-        if count >= MAX_INSTANCES {
-            bail!("the component has more than {MAX_INSTANCES} instances when it is flattened");
+        let limit = INSTANCES.for_input(self.bytes.len());
+        if count >= limit {
+            bail!(
+                "the component has more than {limit} instances when it is flattened, \
+                 which is the limit for its size"
+            );
         }
         Ok(())
     }
@@ -588,7 +627,16 @@ impl<'p, 'a> Flattener<'p, 'a> {
         let globals = defined(module.globals.len(), module.imported_globals);
         let tags = defined(module.tags.len(), module.imported_tags);
         let imported = module.imports.len();
+        let bytes = module.bytes.len();
         self.count(imported + memories + tables + globals + tags)?;
+        self.instantiated_bytes = self.instantiated_bytes.saturating_add(bytes);
+        let limit = MODULE_BYTES.for_input(self.bytes.len());
+        if self.instantiated_bytes > limit {
+            bail!(
+                "the core modules of all instances have more than {limit} bytes together when the \
+                 component is flattened, which is the limit for its size"
+            );
+        }
 
         let module = &self.program.modules[module_id];
         let mut imports = Vec::with_capacity(imported);

@@ -631,7 +631,16 @@ fn tower(levels: usize, copies: usize) -> String {
 #[test]
 fn explosive_instantiation_is_limited() {
     let error = refusal(&tower(40, 2));
-    assert!(error.contains("more than 100000 instances"), "{error}");
+    assert!(error.contains("the limit for its size"), "{error}");
+    let module = format!("(core module $m (data \"{}\"))", "x".repeat(30_000));
+    let all = "(core instance (instantiate $m))".repeat(30);
+    let error = refusal(&format!("(component {module} {all})"));
+    assert!(error.contains("bytes together"), "{error}");
+    parse(&format!(
+        "(component {module} {})",
+        "(core instance (instantiate $m))".repeat(20)
+    ))
+    .expect("in proportion");
     let error = refusal(&tower(500, 1));
     assert!(error.contains("nested deeper than 100 levels"), "{error}");
 

@@ -9,7 +9,7 @@ use super::consts::Constants;
 use super::{GlobalPlace, Layout};
 use crate::program::module::{CoreType, RefKind};
 use crate::program::{Program, unit_of};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use std::cmp::Reverse;
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
@@ -171,13 +171,22 @@ fn place_tables(
     order.sort_by_key(|id| (layout.tables[*id].growable, *id));
     for id in order {
         let table = &mut layout.tables[id];
-        let too_many = || format!("{id} has {} entries, too many", table.capacity);
-        ensure!(
-            table.capacity <= ROOT_AND_CONTEXT_LIMIT / TABLE_ENTRY_SIZE,
-            too_many()
-        );
-        let size = (table.capacity * TABLE_ENTRY_SIZE) as i64;
-        let at = cursors[table.slab].take_cold(size, TABLE_ALIGNMENT);
+        let cursor = &mut cursors[table.slab];
+        let room = ROOT_AND_CONTEXT_LIMIT as i64 + cursor.cold;
+        let size = table.capacity.checked_mul(TABLE_ENTRY_SIZE);
+        let size = size.and_then(|size| i64::try_from(size).ok());
+        let Some(size) = size.filter(|size| *size <= room) else {
+            let (module, at) = defining_module(program, program.tables[id], |m| m.imported_tables)?;
+            bail!(
+                "with room for {} entries of {id} the tables and globals of {} need more than {} \
+                 bytes (table {at} of a core module, at offset {:#x})",
+                table.capacity,
+                table.slab,
+                ROOT_AND_CONTEXT_LIMIT,
+                module.tables[at].declared_at
+            );
+        };
+        let at = cursor.take_cold(size, TABLE_ALIGNMENT);
         table.offset = offset(at)?;
     }
     Ok(())

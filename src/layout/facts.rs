@@ -13,6 +13,9 @@ use trampette_artifact::ids::{GlobalId, IdVec, MemoryId, TableId, UnitId};
 
 /// Most entries of a table whose contents are constants.
 const SEALED_TABLE_LIMIT: u64 = 1 << 20;
+/// Most entries of all such tables together: so many, and so many for each byte of core modules.
+const SEALED_ENTRIES: u64 = 64 << 10;
+const SEALED_ENTRIES_PER_BYTE: u64 = 4;
 
 /// What can change in a program.
 #[derive(Debug, Default)]
@@ -79,14 +82,21 @@ pub(super) fn find(program: &Program<'_>, units: &IdVec<UnitId, UnitBinding>) ->
     facts.late_segments(program, units);
     facts.canonical_definitions(program);
     facts.host(program);
+    let bytes: u64 = program.modules.iter().map(|m| m.bytes.len() as u64).sum();
+    let mut sealed_entries = SEALED_ENTRIES + SEALED_ENTRIES_PER_BYTE * bytes;
     for (table, definition) in facts.tables.iter_mut().zip(&program.tables) {
         let module = program.module_of(definition.instance);
         let length = module.and_then(|module| {
             let index = module.imported_tables + definition.index;
             Some(module.tables.get(index as usize)?.ty.initial)
         });
-        // Too large to be written down.
-        table.changes |= length.is_none_or(|length| length > SEALED_TABLE_LIMIT);
+        let limit = SEALED_TABLE_LIMIT.min(sealed_entries);
+        match length.filter(|length| *length <= limit) {
+            Some(length) if !table.changes => sealed_entries -= length,
+            Some(_) => {}
+            // Too large to be written down.
+            None => table.changes = true,
+        }
     }
     facts
 }

@@ -13,15 +13,16 @@ use super::images::{self, Write};
 use super::{ConstOperand, ConstValue, GlobalPlace, Layout, StartupAction, UnitBinding};
 use crate::program::module::{Module, SegmentMode};
 use crate::program::{Instantiation as Mode, Program, Step, unit_of};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use trampette_artifact::ids::*;
 use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
 
-/// Most entries of a table with an initial value that is not null.
-const INITIALISED_TABLE_LIMIT: u64 = 1 << 24;
+/// Most bytes in all images of initial values of tables that are not null. Beyond, tables are
+/// filled at start-up: an artifact does not grow with a number in its input.
+const INITIAL_VALUES_LIMIT: u64 = 64 << 10;
 
 /// Fills in images, run-time segments and start-up actions.
 pub(super) fn instantiate(
@@ -44,6 +45,7 @@ pub(super) fn instantiate(
         table_seen: vec![seen; layout.tables.len()].into(),
         created_memories: Vec::new(),
         created_tables: Vec::new(),
+        initial_values: 0,
         layout,
     };
     instantiation.write_globals(constants);
@@ -93,6 +95,8 @@ struct Instantiation<'l, 'a> {
     table_seen: IdVec<TableId, bool>,
     created_memories: Vec<MemoryId>,
     created_tables: Vec<TableId>,
+    /// Bytes of initial values of tables in `writes`.
+    initial_values: u64,
 }
 
 impl<'a> Instantiation<'_, 'a> {
@@ -131,7 +135,7 @@ impl<'a> Instantiation<'_, 'a> {
             }
         }
         for (table, value) in instance.tables.iter().zip(&values.tables) {
-            self.initialise_table(*table, *value)?;
+            self.initialise_table(*table, *value);
         }
         self.created_memories.extend(&instance.memories);
         self.created_tables.extend(&instance.tables);
@@ -158,25 +162,25 @@ impl<'a> Instantiation<'_, 'a> {
         &self.layout.units[unit_of(id)]
     }
 
-    fn initialise_table(&mut self, id: TableId, value: Option<FunctionId>) -> Result<()> {
+    fn initialise_table(&mut self, id: TableId, value: Option<FunctionId>) {
         let table = &self.layout.tables[id];
-        if value.is_none() || self.layout.facts.tables[id].is_constant() {
-            return Ok(());
+        let Some(value) = value.filter(|_| !self.layout.facts.tables[id].is_constant()) else {
+            return;
+        };
+        // The length of a context is limited.
+        let bytes = table.minimum * TABLE_ENTRY_SIZE;
+        if self.initial_values + bytes > INITIAL_VALUES_LIMIT {
+            self.action(StartupAction::FillTable { table: id, value });
+            // Its segments come after that.
+            self.table_seen[id] = true;
+            return;
         }
-        ensure!(
-            table.minimum <= INITIALISED_TABLE_LIMIT,
-            "{id} has {} entries that are not null, more than {INITIALISED_TABLE_LIMIT}",
-            table.minimum
-        );
+        self.initial_values += bytes;
+        let entry = reference_bits(Some(value)).to_le_bytes();
         self.writes[table.slab].push(Write {
             offset: table.offset.into(),
-            bytes: Cow::Owned(
-                reference_bits(value)
-                    .to_le_bytes()
-                    .repeat(table.minimum as usize),
-            ),
+            bytes: Cow::Owned(entry.repeat(table.minimum as usize)),
         });
-        Ok(())
     }
 
     fn elements(

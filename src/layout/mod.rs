@@ -217,6 +217,13 @@ pub(crate) enum StartupAction {
         /// The table.
         table: TableId,
     },
+    /// Give every entry of a table, which has its initial length, a value that is not null.
+    FillTable {
+        /// The table.
+        table: TableId,
+        /// The function.
+        value: FunctionId,
+    },
     /// Write a global whose initial value depends on a global that code may have changed.
     InitGlobal {
         /// The global.

@@ -180,6 +180,7 @@ fn action_text(program: &Program<'_>, action: &StartupAction) -> String {
         StartupAction::CopyManyElements { count, table, .. } => {
             format!("copy {count} element segments to {table}")
         }
+        StartupAction::FillTable { table, value } => format!("fill {table} with {value}"),
         StartupAction::InitGlobal { global, value } => format!("set {global} to {value:?}"),
         StartupAction::Call(func) => format!("call {}", function_text(program, *func)),
         StartupAction::Trap(code) => format!("trap: {}", code.text(0)),

@@ -473,17 +473,46 @@ fn limits_are_errors() {
         "{text}"
     );
     let text = error(&[("a", "(module (table 0x10000001 funcref))")]);
-    assert!(text.contains("too many"), "{text}");
+    assert!(
+        text.contains("table 0 of a core module, at offset 0x"),
+        "{text}"
+    );
     let text = error(&[(
         "a",
         "(module (table 0x9000000 funcref) (table 0x9000000 funcref))",
     )]);
     assert!(text.contains("more than 1073741824"), "{text}");
-    let text = error(&[(
+}
+
+#[test]
+fn long_tables_are_filled_when_instantiated() {
+    let layout = layout(&[(
         "a",
-        "(module (func $f) (table 0x1000001 funcref (ref.func $f)))",
+        "(module (func $f (table.set (i32.const 0) (ref.null func))) (func $s)
+            (table 100000 funcref (ref.func $f)) (elem (i32.const 7) $f) (start $s))",
     )]);
-    assert!(text.contains("not null"), "{text}");
+    let table = TableId(0);
+    let [fill, copy, call] = &layout.startup[0][..] else {
+        panic!("{:?}", layout.startup);
+    };
+    let value = FunctionId(1);
+    assert_eq!(*fill, StartupAction::FillTable { table, value });
+    assert!(
+        matches!(copy, StartupAction::CopyElements { .. }),
+        "{copy:?}"
+    );
+    assert_eq!(*call, StartupAction::Call(func(0, 1)));
+    assert_eq!(layout.slabs[SlabId(0)].image, []);
+}
+
+#[test]
+fn tables_are_constants_in_proportion_to_their_modules() {
+    let all: String = (0..20)
+        .map(|index| format!("(table {} funcref)", 10_000 + index))
+        .collect();
+    let layout = layout(&[("a", &format!("(module {all})"))]);
+    let sealed = layout.settled.iter().flatten().count();
+    assert!((6..8).contains(&sealed), "{sealed}");
 }
 
 #[test]

@@ -244,7 +244,12 @@ impl<'a> ModuleBuilder<'a> {
         let CoreType::Ref(element) = element else {
             unreachable!("references have reference types");
         };
-        self.module.tables.push(ModuleTable { ty, element, init });
+        self.module.tables.push(ModuleTable {
+            ty,
+            element,
+            init,
+            declared_at: offset,
+        });
         Ok(())
     }
 

@@ -231,6 +231,8 @@ pub(crate) struct ModuleTable<'a> {
     pub element: RefKind,
     /// The initial value of a defined table's entries; `None` is null.
     pub init: Option<wasmparser::ConstExpr<'a>>,
+    /// Where it is declared, as a byte offset in the input.
+    pub declared_at: u64,
 }
 
 /// A global.

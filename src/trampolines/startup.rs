@@ -5,7 +5,7 @@ use super::entry::body_signature;
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Region, Session};
 use crate::layout::{
-    ConstOperand, ConstOperator, ConstStep, ConstValue, GlobalPlace, StartupAction,
+    ConstOperand, ConstOperator, ConstStep, ConstValue, GlobalPlace, StartupAction, reference_bits,
 };
 use crate::program::module::CoreSignature;
 use crate::program::{CoreFunc, Program};
@@ -95,6 +95,13 @@ fn carry_out(e: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
             let destination = e.builder.ins().iadd(base, bytes);
             let key = DataKey::ElementSegment(*segment);
             copy(e, destination, key, *length * ENTRY_SIZE);
+        }
+        StartupAction::FillTable { table, value } => {
+            let base = table_base(e, *table);
+            let value = e.i32(reference_bits(Some(*value)));
+            // At this point no code has seen it, so that it has not grown.
+            let length = e.i64(e.session.layout.tables[*table].minimum as i64);
+            e.builtin(Builtin::TableFill, &[base, value, length]);
         }
         StartupAction::InitGlobal { global, value } => {
             let value = evaluate(e, value);

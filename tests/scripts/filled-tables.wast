@@ -1,0 +1,32 @@
+;; Tables with an initial value that are too long for an image: they are filled when the component is
+;; instantiated, before their segments and before any code.
+(module $m
+  (type $i (func (result i32)))
+  (func $one (type $i) (i32.const 1))
+  (func $two (type $i) (i32.const 2))
+  (table $t (export "table") 100000 200000 funcref (ref.func $one))
+  (table $u 70000 funcref (ref.func $two))
+  (elem (table $t) (i32.const 99999) func $two)
+  (elem (table $u) (i32.const 3) func $one)
+  (global $seen (mut i32) (i32.const 0))
+  (func $start
+    (global.set $seen (i32.add
+      (call_indirect $t (type $i) (i32.const 0)) (call_indirect $t (type $i) (i32.const 99999)))))
+  (start $start)
+  (func (export "seen") (result i32) (global.get $seen))
+  (func (export "t") (param i32) (result i32) (call_indirect $t (type $i) (local.get 0)))
+  (func (export "u") (param i32) (result i32) (call_indirect $u (type $i) (local.get 0)))
+  (func (export "set") (param i32) (table.set $u (local.get 0) (ref.func $two)))
+  (func (export "grow") (result i32) (table.grow $t (ref.null func) (i32.const 1))))
+(assert_return (invoke "seen") (i32.const 3))
+(assert_return (invoke "t" (i32.const 0)) (i32.const 1))
+(assert_return (invoke "t" (i32.const 99998)) (i32.const 1))
+(assert_return (invoke "t" (i32.const 99999)) (i32.const 2))
+(assert_trap (invoke "t" (i32.const 100000)) "undefined element")
+(assert_return (invoke "u" (i32.const 0)) (i32.const 2))
+(assert_return (invoke "u" (i32.const 3)) (i32.const 1))
+(assert_return (invoke "u" (i32.const 69999)) (i32.const 2))
+(invoke "set" (i32.const 3))
+(assert_return (invoke "u" (i32.const 3)) (i32.const 2))
+(assert_return (invoke "grow") (i32.const 100000))
+(assert_trap (invoke "t" (i32.const 100000)) "uninitialized element")
