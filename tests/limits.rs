@@ -5,6 +5,7 @@ use anyhow::Result;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 use trampette::CompileOptions;
+use trampette::options::Bounds;
 use trampette_runtime::{
     Caller, CoreHost, CoreInstance, CoreVal, Linker, Store, StoreLimits, Trap,
 };
@@ -272,5 +273,78 @@ fn host_and_guest_call_each_other_until_the_stack_ends() -> Result<()> {
     let deep = instance.get_func(&store, "deep")?;
     let error = deep.call(&mut store, &[]).expect_err("it never ends");
     assert!(error.downcast_ref::<Trap>().is_some(), "{error:#}");
+    Ok(())
+}
+
+/// 64-bit memories of more than 4 GiB, as far as the host lets them: from the start or grown,
+/// beside others, and made again for the next instance. Only a few pages are touched.
+#[test]
+fn memories_of_more_than_4_gib() -> Result<()> {
+    const GIB: u64 = 1 << 30;
+    let accesses = |memory: &str| {
+        format!(
+            r#"(data {memory} (i64.const 0xffff_fffe) "abcd")
+            (func (export "grow") (param i64) (result i64) (memory.grow {memory} (local.get 0)))
+            (func (export "load") (param i64) (result i32)
+                (i32.load8_u {memory} (local.get 0)))
+            (func (export "store") (param i64)
+                (i32.store8 {memory} (local.get 0) (i32.const 7)))"#
+        )
+    };
+    let modules = [
+        format!("(module (memory i64 73728) {})", accesses("")),
+        format!("(module (memory i64 73728) (memory 1) {})", accesses("")),
+        format!(
+            "(module (memory 1) (memory $m i64 73728 80000) {})",
+            accesses("$m").replace("(data $m", "(data (memory $m)")
+        ),
+    ];
+    for (module, bounds) in modules
+        .iter()
+        .flat_map(|module| [(module, Bounds::Guard), (module, Bounds::Explicit)])
+    {
+        let options = CompileOptions {
+            bounds,
+            ..CompileOptions::default()
+        };
+        let artifact = trampette::compile_module(&wat::parse_str(module)?, &options)?;
+        let module = artifact.load()?;
+        let mut refused = Store::new(());
+        let error = CoreInstance::new(&mut refused, &module, CoreHost::new());
+        let error = format!("{:#}", error.err().expect("4 GiB are the default"));
+        assert!(error.contains("the store's limit is 4294967296"), "{error}");
+        for _ in 0..2 {
+            let mut store = Store::new(());
+            let limits = StoreLimits::default();
+            let limits = limits.with_memory_bytes(19 * GIB / 4);
+            store.set_limits(limits.with_total_memory_bytes(6 * GIB));
+            let instance = CoreInstance::new(&mut store, &module, CoreHost::new())?;
+            let mut call = |name: &str, argument: u64| {
+                let func = instance.get_func(&store, name)?;
+                let results = func.call(&mut store, &[CoreVal::I64(argument as i64)])?;
+                anyhow::Ok(results.first().cloned())
+            };
+            let load = |byte: u8| Some(CoreVal::I32(byte.into()));
+            for (place, byte) in [(-2, b'a'), (0, b'c'), (1, b'd'), (2, 0)] {
+                let place = (4 * GIB).wrapping_add_signed(place);
+                assert_eq!(call("load", place)?, load(byte));
+            }
+            let end = 9 * GIB / 2;
+            assert_eq!(call("load", end - 1)?, load(0));
+            assert!(call("load", end).is_err());
+            assert_eq!(call("grow", 4097)?, Some(CoreVal::I64(-1)));
+            assert_eq!(call("grow", 4096)?, Some(CoreVal::I64(73728)));
+            for place in [end, end + GIB / 4 - 1] {
+                assert_eq!(call("load", place)?, load(0));
+                call("store", place)?;
+                assert_eq!(call("load", place)?, load(7));
+                assert_eq!(call("load", place - 4 * GIB)?, load(0));
+            }
+            for place in [end + GIB / 4, 63 * GIB, u64::MAX] {
+                assert!(call("store", place).is_err());
+            }
+            call("store", 4 * GIB)?;
+        }
+    }
     Ok(())
 }

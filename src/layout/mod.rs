@@ -336,10 +336,9 @@ impl Layout {
 
     /// Whether no memory can be longer than [`MEMORY_GROWTH_LIMIT`].
     pub(crate) fn memories_end_early(&self) -> bool {
-        self.memories.iter().all(|memory| {
-            let minimum = u128::from(memory.minimum) << memory.page_size_log2;
-            minimum <= u128::from(MEMORY_GROWTH_LIMIT)
-        })
+        let slabs = self.slabs.len();
+        let mut lengths = self.memories.iter().map(|memory| memory.longest(slabs));
+        lengths.all(|length| length <= MEMORY_GROWTH_LIMIT)
     }
 
     /// Whether no code and no host ever writes a memory.

@@ -8,10 +8,10 @@
 use super::bind::defining_module;
 use super::{Layout, SlabLayout};
 use crate::program::{CoreFunc, CoreItem, Program};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
-use trampette_artifact::layout::MEMORY_RESERVATION;
+use trampette_artifact::layout::MAX_SLABS;
 use trampette_artifact::metadata::{Memory, MemoryPlace};
 
 /// Fills in `slabs`, `memories` and the units' slabs.
@@ -35,7 +35,31 @@ pub(super) fn assign_slabs(program: &Program<'_>, layout: &mut Layout) -> Result
         }
     }
     let (bases, others): (Vec<_>, Vec<_>) = own.into_iter().partition(|id| is_base[*id]);
-    for memory in bases.into_iter().chain(others) {
+    let mut own: Vec<_> = bases.into_iter().chain(others).collect();
+    // Behind the last slab there is room for a memory of more than 4 GiB.
+    let mut large = None;
+    for (index, id) in own.iter().enumerate() {
+        let place = MemoryPlace::Slab(SlabId(0));
+        if large.is_none() && describe_memory(program, *id, place)?.may_be_large() {
+            large = Some(index);
+        }
+    }
+    if let Some(index) = large {
+        let memory = own.remove(index);
+        own.push(memory);
+    }
+    if own.len() > MAX_SLABS {
+        let (module, _) = defining_module(program, program.memories[own[MAX_SLABS]], |m| {
+            m.imported_memories
+        })?;
+        bail!(
+            "there are {} memories, more than {MAX_SLABS} (one too many is in the core module at \
+             offset {:#x})",
+            own.len(),
+            module.range.start
+        );
+    }
+    for memory in own {
         let slab = layout.slabs.push(SlabLayout {
             memory: Some(memory),
             ..SlabLayout::default()
@@ -48,6 +72,12 @@ pub(super) fn assign_slabs(program: &Program<'_>, layout: &mut Layout) -> Result
     for (id, place) in places.iter_with_ids() {
         let place = place.context("a memory was given no place")?;
         let memory = describe_memory(program, id, place).with_context(|| format!("in {id}"))?;
+        let bytes = u128::from(memory.minimum) << memory.page_size_log2;
+        let reservation = memory.reservation(layout.slabs.len());
+        ensure!(
+            bytes <= u128::from(reservation),
+            "in {id}: a memory of {bytes} bytes is larger than the limit of {reservation}"
+        );
         layout.memories.push(memory);
     }
     assign_units(program, layout);
@@ -61,11 +91,6 @@ fn describe_memory(program: &Program<'_>, id: MemoryId, place: MemoryPlace) -> R
         .get(at)
         .context("its module does not define it")?;
     let page_size_log2 = ty.page_size_log2();
-    let bytes = u128::from(ty.initial) << page_size_log2;
-    ensure!(
-        bytes <= u128::from(MEMORY_RESERVATION),
-        "a memory of {bytes} bytes is larger than the limit of {MEMORY_RESERVATION}"
-    );
     Ok(Memory {
         place,
         minimum: ty.initial,

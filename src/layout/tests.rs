@@ -467,11 +467,13 @@ fn sparse_data_is_copied_at_start_up() {
 
 #[test]
 fn limits_are_errors() {
-    let text = error(&[("a", "(module (memory i64 0x10001))")]);
-    assert!(
-        text.contains("larger than the limit of 4294967296"),
-        "{text}"
-    );
+    for memories in [
+        "(memory i64 0x100001)",
+        "(memory i64 1) (memory i64 0x10001)",
+    ] {
+        let text = error(&[("a", &format!("(module {memories})"))]);
+        assert!(text.contains("larger than the limit of"), "{text}");
+    }
     let text = error(&[("a", "(module (table 0x10000001 funcref))")]);
     assert!(
         text.contains("table 0 of a core module, at offset 0x"),
@@ -513,6 +515,25 @@ fn tables_are_constants_in_proportion_to_their_modules() {
     let layout = layout(&[("a", &format!("(module {all})"))]);
     let sealed = layout.settled.iter().flatten().count();
     assert!((6..8).contains(&sealed), "{sealed}");
+}
+
+#[test]
+fn a_memory_that_may_be_large_has_the_last_slab() {
+    let layout = layout(&[
+        (
+            "a",
+            "(module (memory i64 1) (memory i64 1 65536) (memory i64 1))",
+        ),
+        ("b", "(module (memory 1))"),
+    ]);
+    let slabs = layout.slabs.len();
+    let of = |memory: &Memory| (memory.slab().unwrap().0, memory.reservation(slabs) >> 30);
+    let places: Vec<_> = layout.memories.iter().map(of).collect();
+    assert_eq!(places, [(3, 64), (1, 4), (2, 4), (0, 4)]);
+    let longest: Vec<_> = layout.memories.iter().map(|m| m.longest(slabs)).collect();
+    let usual = (4 << 30) - (64 << 10);
+    assert_eq!(longest, [64 << 30, 4 << 30, usual, usual]);
+    assert!(!layout.memories_end_early());
 }
 
 #[test]

@@ -28,14 +28,18 @@ pub const ROOT_DISTANCE: u64 = (5 << 30) + (1 << 20);
 pub const ROOT_AND_CONTEXT_LIMIT: u64 = 1 << 30;
 /// Address space of a guard-page memory.
 pub const MEMORY_RESERVATION: u64 = 4 << 30;
-/// No memory grows beyond this many bytes; one is longer only if its minimum is. So an index near
-/// one that was accessed does not wrap around.
+/// Most address space of a 64-bit memory that has the last slab, behind which there is room.
+pub const LARGE_MEMORY_RESERVATION: u64 = 64 << 30;
+/// No memory is longer than this many bytes unless its minimum or its declared maximum is. So an
+/// index near one that was accessed does not wrap around.
 pub const MEMORY_GROWTH_LIMIT: u64 = MEMORY_RESERVATION - (64 << 10);
 /// Inaccessible bytes after it: accesses whose static offset plus width is at most this many bytes
 /// need no check; the others are checked explicitly.
 pub const MEMORY_GUARD: u64 = 2 << 30;
 /// Distance between the contexts of neighbouring slabs of one component instance.
 pub const SLAB_STRIDE: u64 = ROOT_DISTANCE + MEMORY_RESERVATION + MEMORY_GUARD + (1 << 20);
+/// Most slabs of a component: they fit the address space with room for others.
+pub const MAX_SLABS: usize = 1000;
 /// Alignment of the context pointer: works with any page size up to this.
 pub const CONTEXT_ALIGNMENT: u64 = 64 << 10;
 /// Alignment of the artifact's segments and of image extents, in the file and in slabs: the page

@@ -5,7 +5,9 @@
 
 use crate::canonical::PointerWidth;
 use crate::ids::*;
-use crate::layout::{ContextOffset, RootLayout};
+use crate::layout::{
+    ContextOffset, LARGE_MEMORY_RESERVATION, MEMORY_GROWTH_LIMIT, MEMORY_RESERVATION, RootLayout,
+};
 use crate::spelling::{Names, Spelling};
 use crate::types::{FuncType, Type, TypeTable};
 use anyhow::{Context, Result};
@@ -356,6 +358,39 @@ impl Memory {
             MemoryPlace::Slab(slab) => Some(slab),
             MemoryPlace::Shared(_) => None,
         }
+    }
+
+    /// Whether it may become longer than [`MEMORY_RESERVATION`], if it is given the room.
+    pub fn may_be_large(&self) -> bool {
+        self.width == PointerWidth::P64
+            && self.slab().is_some()
+            && self.bytes(self.maximum.unwrap_or(u64::MAX)) > MEMORY_RESERVATION
+    }
+
+    /// Its address space in bytes, in a component of so many slabs.
+    pub fn reservation(&self, slabs: usize) -> u64 {
+        let is_last = self.slab().is_some_and(|slab| slab.index() + 1 == slabs);
+        match is_last && self.may_be_large() {
+            true => self
+                .bytes(self.maximum.unwrap_or(u64::MAX))
+                .min(LARGE_MEMORY_RESERVATION),
+            false => MEMORY_RESERVATION,
+        }
+    }
+
+    /// Its greatest length in bytes, in a component of so many slabs.
+    pub fn longest(&self, slabs: usize) -> u64 {
+        let reservation = self.reservation(slabs);
+        let declared = self.bytes(self.minimum.max(self.maximum.unwrap_or(0)));
+        match reservation > MEMORY_RESERVATION || declared > MEMORY_GROWTH_LIMIT {
+            true => reservation,
+            false => MEMORY_GROWTH_LIMIT,
+        }
+    }
+
+    /// So many of its pages in bytes, or the largest number.
+    fn bytes(&self, pages: u64) -> u64 {
+        pages.saturating_mul(1 << self.page_size_log2)
     }
 
     /// Its number among the shared memories, if it is one.

@@ -12,6 +12,9 @@ const MAIN_THREAD_STACK: u64 = 4 << 20;
 /// What the host itself needs of a stack below the guest.
 const HOST_STACK: u64 = 2 << 20;
 
+/// What the memories and tables beside the largest memory may have.
+const OTHER_MEMORY: u64 = 1 << 30;
+
 /// A number of bytes: `128M`, `64KiB`, `65536`; units are powers of 1,024.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Size(pub u64);
@@ -78,6 +81,9 @@ impl LimitArguments {
         let mut limits = StoreLimits::default();
         if let Some(Size(bytes)) = self.max_memory {
             limits.memory_bytes = bytes;
+            // One such memory fits, and other things beside it.
+            let with_others = bytes.saturating_add(OTHER_MEMORY);
+            limits.total_memory_bytes = limits.total_memory_bytes.max(with_others);
         }
         if let Some(Size(bytes)) = self.max_stack {
             ensure!(bytes <= 16 << 30, "--max-stack: 16 GiB at most");

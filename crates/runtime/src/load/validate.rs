@@ -5,16 +5,13 @@ use crate::memory::slab::memory_bytes;
 use anyhow::{Result, ensure};
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
-    HOT_CONTEXT_SIZE, MEMORY_RESERVATION, PAGE_ALIGNMENT, ROOT_AND_CONTEXT_LIMIT, RootHeader,
+    HOT_CONTEXT_SIZE, MAX_SLABS, PAGE_ALIGNMENT, ROOT_AND_CONTEXT_LIMIT, RootHeader,
 };
 use trampette_artifact::metadata::{
     CoreExportItem, CoreGlobalPlace, ExportItem, MemoryPlace, Metadata, Resource,
 };
 use trampette_artifact::native;
 use trampette_artifact::types::{DefinedType, FuncType, Type};
-
-/// Most slabs that fit the address space with room for others.
-const MAX_SLABS: usize = 1000;
 
 /// Checks everything; `file_length` is the artifact's size in bytes.
 pub(crate) fn metadata(metadata: &Metadata, file_length: u64) -> Result<()> {
@@ -214,7 +211,8 @@ fn memories_and_tables(metadata: &Metadata) -> Result<()> {
         ensure!(placed, "memory {index} is not that of its slab");
         ensure!(memory.page_size_log2 <= 16, "memory {index} has odd pages");
         ensure!(
-            memory_bytes(memory).is_some_and(|bytes| bytes <= MEMORY_RESERVATION),
+            memory_bytes(memory)
+                .is_some_and(|bytes| bytes <= memory.reservation(metadata.slabs.len())),
             "memory {index} is too large"
         );
     }

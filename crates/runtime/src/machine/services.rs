@@ -28,7 +28,7 @@ use std::sync::OnceLock;
 use trampette_artifact::builtin::{Builtin, LONG};
 use trampette_artifact::ids::{ComponentInstanceId, MemoryId, ResourceId, TableId};
 use trampette_artifact::layout::{HOST_OK, RootHeader, TableState};
-use trampette_artifact::metadata::{Memory, MemoryPlace, Resource};
+use trampette_artifact::metadata::{MemoryPlace, Resource};
 use trampette_artifact::trap::TrapCode;
 
 /// A file of one page that begins with the addresses of all builtins in this process, in the order
@@ -126,9 +126,9 @@ pub(super) unsafe extern "C" fn memory_grow(
     grow_memory(store, instance, MemoryId(memory), delta).unwrap_or(FAILED)
 }
 
-/// Keeps it if the store's limit, and not what the memory declares, is why it cannot grow.
-fn note_memory_limit(store: &StoreInner, declared: &Memory, old: u64, delta: u64, limit: u64) {
-    if grown(declared, old, delta, u64::MAX).is_some_and(|new| new > limit) {
+/// Keeps it if the store's limit is why a memory cannot grow: `unlimited` is its length without.
+fn note_memory_limit(store: &StoreInner, unlimited: Option<u64>, limit: u64) {
+    if unlimited.is_some_and(|new| new > limit) {
         store
             .limit_reached
             .set(Some(LimitReached::Memory { limit }));
@@ -147,8 +147,9 @@ pub(crate) fn grow_memory(
     let limits = store.limits.get();
     let limit = limits.memory_bytes;
     let old = instance.memory_length(id);
-    let Some(new) = grown(declared, old, delta, limit) else {
-        note_memory_limit(store, declared, old, delta, limit);
+    let grown = |limit| grown(declared, metadata.slabs.len(), old, delta, limit);
+    let Some(new) = grown(limit) else {
+        note_memory_limit(store, grown(u64::MAX), limit);
         return None;
     };
     if !store.ledger.charge_memory(new - old, &limits) {
@@ -160,7 +161,8 @@ pub(crate) fn grow_memory(
     let before = match declared.place {
         MemoryPlace::Shared(id) => instance.shared_memories[id].grow_within(delta, limit),
         MemoryPlace::Slab(slab) => {
-            let grown = instance.slabs().grow_memory(slab, old, new);
+            let plan = instance.component.slab_plan();
+            let grown = instance.slabs().grow_memory(plan, slab, old, new);
             grown.ok().map(|()| {
                 instance.set_memory_length(slab, id, new);
                 old >> declared.page_size_log2

@@ -116,7 +116,7 @@ impl SharedMemory {
         let declared = &self.inner.declared;
         let _growing = locked(&self.inner.growing);
         let old = self.byte_len();
-        let new = grown(declared, old, delta, limit)?;
+        let new = grown(declared, 0, old, delta, limit)?;
         self.grow_to(new).ok()?;
         Some(old >> declared.page_size_log2)
     }

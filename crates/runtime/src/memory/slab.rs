@@ -14,9 +14,7 @@ use std::os::fd::OwnedFd;
 use std::ptr::{NonNull, null_mut};
 use std::sync::Mutex;
 use trampette_artifact::ids::SlabId;
-use trampette_artifact::layout::{
-    MEMORY_GUARD, MEMORY_RESERVATION, ROOT_DISTANCE, RootHeader, SLAB_STRIDE,
-};
+use trampette_artifact::layout::{MEMORY_GUARD, ROOT_DISTANCE, RootHeader, SLAB_STRIDE};
 use trampette_artifact::metadata::{Extent, Memory, Metadata};
 
 /// Reservations start at multiples of this, so that context and memory join inside one page-table
@@ -46,7 +44,8 @@ struct OneSlab {
     context_bytes: usize,
     /// Accessible at first.
     memory_bytes: usize,
-    has_memory: bool,
+    /// Address space of its memory and the guard behind; none without memory.
+    reserved: u64,
     /// Whether there is anything to reset.
     written: bool,
     extents: Vec<Extent>,
@@ -73,16 +72,15 @@ impl SlabPlan {
                         (slab.context_size as usize).max(-lowest.min(0) as usize),
                     ),
                     memory_bytes: round_to_pages(memory_bytes as usize),
-                    has_memory: memory.is_some(),
+                    reserved: memory.map_or(0, |memory| {
+                        memory.reservation(metadata.slabs.len()) + MEMORY_GUARD
+                    }),
                     written: slab.written,
                     extents: slab.extents.clone(),
                 }
             })
             .collect();
-        let above = match slabs.last() {
-            Some(slab) if slab.has_memory => MEMORY_RESERVATION + MEMORY_GUARD,
-            _ => 0,
-        };
+        let above = slabs.last().map_or(0, |slab| slab.reserved);
         let size = (slabs.len() as u64 - 1) * SLAB_STRIDE + ROOT_DISTANCE + above;
         SlabPlan {
             slabs,
@@ -211,20 +209,26 @@ impl SlabSet {
         let Some(offset) = address.checked_sub(self.reservation.start.addr()) else {
             return false;
         };
-        let (index, within) = (
-            offset / SLAB_STRIDE as usize,
-            (offset % SLAB_STRIDE as usize) as u64,
-        );
-        let range = ROOT_DISTANCE..ROOT_DISTANCE + MEMORY_RESERVATION + MEMORY_GUARD;
-        plan.slabs.get(index).is_some_and(|slab| slab.has_memory) && range.contains(&within)
+        // The last one may be longer than the others.
+        let index = (offset / SLAB_STRIDE as usize).min(plan.slabs.len() - 1);
+        let within = (offset - index * SLAB_STRIDE as usize) as u64;
+        let range = ROOT_DISTANCE..ROOT_DISTANCE + plan.slabs[index].reserved;
+        range.contains(&within)
     }
 
     /// Makes a memory's bytes from `old` to `new` accessible; both are lengths in bytes within its
     /// reservation.
-    pub(crate) fn grow_memory(&self, slab: SlabId, old: u64, new: u64) -> Result<()> {
+    pub(crate) fn grow_memory(
+        &self,
+        plan: &SlabPlan,
+        slab: SlabId,
+        old: u64,
+        new: u64,
+    ) -> Result<()> {
         let start = round_to_pages(old as usize);
         let end = round_to_pages(new as usize);
-        if new > MEMORY_RESERVATION || end < start {
+        let reserved = plan.slabs[slab.index()].reserved;
+        if new.saturating_add(MEMORY_GUARD) > reserved || end < start {
             bail!("the memory does not fit its reservation");
         }
         if end > start {

@@ -81,7 +81,8 @@ fn written_and_reset(more_pages: usize) {
             base.add((2 << 16) + page * 4096).write(6);
         }
         base.sub(8).write(3);
-        set.grow_memory(SlabId(0), 64 << 16, 65 << 16).unwrap();
+        set.grow_memory(&plan, SlabId(0), 64 << 16, 65 << 16)
+            .unwrap();
         base.add(64 << 16).write(4);
         let header = set.root(SlabId(0)).cast::<RootHeader>().as_ptr();
         (&raw mut (*header).memory_length).write(65 << 16);
@@ -105,7 +106,8 @@ fn written_and_reset(more_pages: usize) {
         for page in 0..more_pages {
             assert_eq!(base.add((2 << 16) + page * 4096).read(), 0);
         }
-        set.grow_memory(SlabId(0), 64 << 16, 65 << 16).unwrap();
+        set.grow_memory(&plan, SlabId(0), 64 << 16, 65 << 16)
+            .unwrap();
         assert_eq!(base.add(64 << 16).read(), 0);
     }
 }
