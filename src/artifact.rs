@@ -9,6 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A compiled component: the bytes of one ELF file.
+///
+/// ```
+/// let wasm = wat::parse_str("(component)")?;
+/// let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
+/// println!("{} bytes", artifact.bytes().len());
+/// # anyhow::Ok(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Artifact {
     bytes: Vec<u8>,

@@ -1,16 +1,33 @@
 //! Trampette: an ahead-of-time compiler for WebAssembly components.
 //!
-//! [`compile_component`] turns a component into one ELF file, an [`Artifact`], that the crate
-//! `trampette-runtime` maps and runs. [`compile_module`] does the same for a core module on its
-//! own, and [`CompileOptions`] says how ([`options`] has the types of its fields).
-//! [`Artifact::report`] says what compiling took and did, and [`emit`] shows what the stages make.
+//! A component becomes one ELF file, an [`Artifact`], that the crate `trampette-runtime` maps and
+//! runs. Here it is compiled and run in one process; [`Artifact::write`] is for a later one, which
+//! then needs no compiler.
 //!
 //! ```
-//! let wasm = wat::parse_str("(component)")?;
+//! use trampette_runtime::{Linker, Store};
+//!
+//! let wasm = wat::parse_str(
+//!     r#"(component
+//!       (core module $m (func (export "add") (param i32 i32) (result i32)
+//!         (i32.add (local.get 0) (local.get 1))))
+//!       (core instance $i (instantiate $m))
+//!       (func (export "add") (param "a" u32) (param "b" u32) (result u32)
+//!         (canon lift (core func $i "add"))))"#,
+//! )?;
 //! let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
-//! assert_eq!(&artifact.bytes()[..4], b"\x7fELF");
+//! let component = artifact.load()?;
+//!
+//! let mut store = Store::new(());
+//! let instance = Linker::new().instantiate(&mut store, &component)?;
+//! let add = instance.get_typed_func::<(u32, u32), u32>(&mut store, "add")?;
+//! assert_eq!(add.call(&mut store, (1, 2))?, 3);
 //! # anyhow::Ok(())
 //! ```
+//!
+//! [`compile_module`] does the same for a core module on its own, and [`CompileOptions`] says how
+//! ([`options`] has the types of its fields). [`Artifact::report`] says what compiling took and
+//! did, and [`emit`] shows what the stages make.
 //!
 //! The feature `cli` (on by default) adds the command `trampette` and what only it needs; the
 //! feature `runtime`, which it includes, adds `Artifact::load`. Without them this crate is the
@@ -62,6 +79,19 @@ use report::Stopwatch;
 
 /// Compiles a component to an artifact.
 ///
+/// ```
+/// use trampette::{CompileOptions, compile_component};
+///
+/// let wasm = wat::parse_str("(component)")?;
+/// let artifact = compile_component(&wasm, &CompileOptions::default())?;
+/// let folder = tempfile::tempdir()?;
+/// artifact.write(folder.path().join("empty.elf"))?;
+///
+/// let error = compile_component(b"something else", &CompileOptions::default()).unwrap_err();
+/// println!("{error:#}");
+/// # anyhow::Ok(())
+/// ```
+///
 /// # Errors
 /// If the bytes are no valid component, or it uses what is not supported: the message names the
 /// thing and its byte offset. If it does not fit the world of the options: the message says what is
@@ -85,6 +115,13 @@ pub fn compile_component(wasm: &[u8], options: &CompileOptions) -> Result<Artifa
 /// tables and tags are made from their declared types when it is instantiated, with their minimum
 /// sizes; a host may supply memories that are shared between threads.
 ///
+/// ```
+/// let wasm = wat::parse_str(r#"(module (func (export "f") (result i32) (i32.const 7)))"#)?;
+/// let artifact = trampette::compile_module(&wasm, &trampette::CompileOptions::default())?;
+/// assert!(artifact.report().statistics.core_functions > 0);
+/// # anyhow::Ok(())
+/// ```
+///
 /// # Errors
 /// If the bytes are no valid core module, an import does not fit the module that it is bound to, or
 /// it uses what is not supported. The message names the thing and its byte offset.
@@ -99,6 +136,13 @@ pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact>
 }
 
 /// Validates a component, the bodies of its core functions included, without compiling it.
+///
+/// ```
+/// let wasm = wat::parse_str("(component)")?;
+/// trampette::validate_component(&wasm)?;
+/// assert!(trampette::validate_component(&wasm[..7]).is_err());
+/// # anyhow::Ok(())
+/// ```
 ///
 /// # Errors
 /// If the bytes are no valid component. The message names the thing and its byte offset.

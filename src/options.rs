@@ -11,6 +11,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use trampette_artifact::cpu::{CpuFeature, CpuLevel, FEATURES};
 
 /// How to compile.
+///
+/// ```
+/// use trampette::CompileOptions;
+/// use trampette::options::{Inline, OptLevel};
+///
+/// let quick = CompileOptions {
+///     opt_level: OptLevel::None,
+///     inline: Inline::Never,
+///     threads: Some(1),
+///     ..CompileOptions::default()
+/// };
+/// # let _ = quick;
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct CompileOptions {
     /// How much to optimise.

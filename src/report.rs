@@ -14,6 +14,15 @@ use std::time::{Duration, Instant};
 use trampette_artifact::key::FuncKey;
 
 /// What compiling took and did.
+///
+/// ```
+/// let wasm = wat::parse_str("(component)")?;
+/// let artifact = trampette::compile_component(&wasm, &trampette::CompileOptions::default())?;
+/// for (phase, time) in &artifact.report().phases {
+///     println!("{phase}: {time:?}");
+/// }
+/// # anyhow::Ok(())
+/// ```
 #[derive(Clone, Default, Debug)]
 pub struct Report {
     /// How long each phase took, in order.
@@ -23,6 +32,16 @@ pub struct Report {
 }
 
 /// What was done.
+///
+/// ```
+/// # fn show(report: &trampette::Report) {
+/// let statistics = &report.statistics;
+/// println!(
+///     "{} of {} core functions were compiled, {} calls inlined",
+///     statistics.compiled_core_functions, statistics.core_functions, statistics.inlined_calls
+/// );
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Statistics {
     /// Core functions of the component, a module that is instantiated twice counted twice.

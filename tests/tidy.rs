@@ -163,6 +163,63 @@ fn every_file_is_in_the_header_of_its_room() {
     expect_nothing(wrong);
 }
 
+/// What the roots of the crates export that is understood without an example.
+const WITHOUT_EXAMPLE: &[&str] = &[
+    // Passed on by those who implement `Lift` and `Lower` by hand.
+    "TypeContext",
+    "LiftContext",
+    "LowerContext",
+    "NativeSlice",
+    "NativeOption",
+    "NativeResult",
+    "NativeResultPayload",
+    // Modules, which have examples of their own.
+    "wait",
+    // What guests' handles of WASI stand for; hosts do not make them.
+    "Access",
+    "Descriptor",
+    "DirectoryEntryStream",
+    "IoError",
+    "Pollable",
+    "InputStream",
+    "OutputStream",
+    // Made by `bindgen!` from WIT.
+    "DescriptorFlags",
+    "DescriptorStat",
+    "DescriptorType",
+    "DirectoryEntry",
+    "ErrorCode",
+    "OpenFlags",
+    "PathFlags",
+    "StreamError",
+];
+
+#[test]
+fn what_roots_export_has_an_example() {
+    let roots: [(&str, &[&str]); 3] = [
+        (
+            "crates/runtime/src/lib.rs",
+            &["crates/runtime/src", "crates/artifact/src"],
+        ),
+        ("crates/wasi/src/lib.rs", &["crates/wasi/src"]),
+        ("src/lib.rs", &["src"]),
+    ];
+    let files = rust_files();
+    let mut wrong = Vec::new();
+    for (root, folders) in roots {
+        let found = documents::items_without_example(root, folders, &files, WITHOUT_EXAMPLE);
+        wrong.extend(found);
+        let text = documents::read(root);
+        let front = text.lines().take_while(|line| line.starts_with("//!"));
+        if !front.clone().any(|line| line.contains("```")) {
+            wrong.push(format!("{root}: its front page has no example"));
+        }
+        let private = front.filter(|line| line.starts_with("//! | `") && line.contains(".rs`"));
+        wrong.extend(private.map(|line| format!("{root}: a map of private modules: {line}")));
+    }
+    expect_nothing(wrong);
+}
+
 #[test]
 fn documents_name_what_is_there() {
     let mut wrong = Vec::new();

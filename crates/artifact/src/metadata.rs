@@ -169,6 +169,14 @@ pub enum CoreGlobalPlace {
 }
 
 /// A core function type, as the host sees it.
+///
+/// ```
+/// use trampette_artifact::metadata::{CoreFuncType, CoreValueType};
+///
+/// let params = vec![CoreValueType::I32; 2];
+/// let ty = CoreFuncType { params, results: vec![CoreValueType::F64] };
+/// assert_eq!(ty.to_string(), "(i32 i32) -> (f64)");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct CoreFuncType {
     /// Parameters.
@@ -188,6 +196,12 @@ impl fmt::Display for CoreFuncType {
 }
 
 /// A core value type, as the host sees it.
+///
+/// ```
+/// use trampette_artifact::metadata::CoreValueType;
+///
+/// assert_eq!(CoreValueType::FuncRef.to_string(), "funcref");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum CoreValueType {
     /// `i32`.
@@ -258,6 +272,12 @@ pub struct Export {
 }
 
 /// What an export is.
+///
+/// ```
+/// use trampette_artifact::metadata::ExportItem;
+///
+/// assert_eq!(ExportItem::Instance.kind(), "an instance");
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum ExportItem {
     /// A lifted function.

@@ -9,6 +9,13 @@ macro_rules! traps {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $text:literal;)*) => {
         /// Why guest code ended abnormally. The number is what trap tables and raise stubs carry;
         /// 0 is never used.
+        ///
+        /// ```
+        /// use trampette_artifact::trap::TrapCode;
+        ///
+        /// let texts: Vec<String> = TrapCode::ALL.iter().map(|code| code.text(0)).collect();
+        /// assert!(texts.contains(&TrapCode::Unreachable.text(0)));
+        /// ```
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
         #[repr(u8)]
         pub enum TrapCode { $($(#[$doc])* $name = $code,)* }

@@ -2,15 +2,7 @@
 //! is in here: an artifact is one file, which this crate maps, links with what the host offers, and
 //! calls.
 //!
-//! # From a file to a call
-//!
-//! | what | is |
-//! | --- | --- |
-//! | [`Component`] | a loaded artifact; make it once and share it, also between threads |
-//! | [`Linker`] | what the host offers to components: functions and resource types, by name |
-//! | [`Store`] | your data, and everything that lives as long as the instances in it |
-//! | [`Instance`] | a component in a store, with its imports supplied |
-//! | [`TypedFunc`], [`Func`] | an export, called with Rust types, or with [`Val`]s |
+//! To call a component, load it, link what it imports, instantiate it, and find an export:
 //!
 //! ```no_run
 //! use trampette_runtime::{Component, Linker, Store};
@@ -37,6 +29,16 @@
 //! println!("{:?}", store.data());
 //! # Ok(()) }
 //! ```
+//!
+//! | what | is |
+//! | --- | --- |
+//! | [`Component`] | a loaded artifact; make it once and share it, also between threads |
+//! | [`Linker`] | what the host offers to components: functions and resource types, by name |
+//! | [`Store`] | your data, and everything that lives as long as the instances in it |
+//! | [`Instance`] | a component in a store, with its imports supplied |
+//! | [`TypedFunc`], [`Func`] | an export, called with Rust types, or with [`Val`]s |
+//!
+//! What a component imports and exports, [`Component::world`] tells.
 //!
 //! To instantiate the same component many times, prepare it with [`Linker::instantiate_pre`]. When
 //! a call returns an error, [`Trap`] (by `downcast_ref`) says what the guest did; errors of host

@@ -9,6 +9,18 @@ use std::fmt;
 use trampette_runtime::Resource;
 
 /// The guest asked to exit: what a call returns as its error's cause then.
+///
+/// ```
+/// use trampette_wasi::Exit;
+///
+/// fn exit_code(result: anyhow::Result<()>) -> u8 {
+///     match result {
+///         Ok(()) => 0,
+///         Err(error) => error.downcast_ref().map_or(1, |Exit(code)| *code),
+///     }
+/// }
+/// assert_eq!(exit_code(Err(Exit(3).into())), 3);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exit(pub u8);
 

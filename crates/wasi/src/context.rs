@@ -46,6 +46,16 @@ impl WasiView for WasiCtx {
 }
 
 /// What a guest sees of the system, and the resources it holds.
+///
+/// ```
+/// use trampette_runtime::Store;
+/// use trampette_wasi::{WasiCtx, WasiCtxBuilder};
+///
+/// let wasi: WasiCtx = WasiCtxBuilder::new().arg("program").build();
+/// // A store whose data it is, alone or as a part (`WasiView`).
+/// let store = Store::new(wasi);
+/// # let _ = store;
+/// ```
 pub struct WasiCtx {
     pub(crate) table: ResourceTable,
     pub(crate) arguments: Vec<OsString>,
@@ -63,6 +73,16 @@ pub struct WasiCtx {
 
 impl WasiCtx {
     /// The table of the guest's resources.
+    ///
+    /// ```
+    /// use trampette_wasi::WasiCtxBuilder;
+    ///
+    /// // Resources of other interfaces of the host's may be in the same table.
+    /// let mut wasi = WasiCtxBuilder::new().build();
+    /// let entry = wasi.table().push("mine")?;
+    /// assert_eq!(wasi.table().get(&entry)?, &"mine");
+    /// # anyhow::Ok(())
+    /// ```
     pub fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
     }
@@ -115,6 +135,11 @@ pub struct WasiCtxBuilder {
 
 impl WasiCtxBuilder {
     /// A context in which a guest sees nothing.
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().build();
+    /// # let _ = wasi;
+    /// ```
     pub fn new() -> WasiCtxBuilder {
         WasiCtxBuilder {
             context: WasiCtx {
@@ -134,12 +159,22 @@ impl WasiCtxBuilder {
 
     /// Appends an argument; the first one is the program's name. Bytes that are not UTF-8 reach
     /// preview-1 modules as they are; to WASI 0.2, whose arguments are text, they are U+FFFD.
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().arg("program").arg("-v").build();
+    /// # let _ = wasi;
+    /// ```
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.context.arguments.push(argument.into());
         self
     }
 
     /// Adds an environment variable. For bytes that are not UTF-8 see [`WasiCtxBuilder::arg`].
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().env("TZ", "UTC").build();
+    /// # let _ = wasi;
+    /// ```
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.context.environment.push((name.into(), value.into()));
         self
@@ -187,21 +222,41 @@ impl WasiCtxBuilder {
     }
 
     /// Gives the guest the process's standard input.
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().inherit_stdin().build();
+    /// # let _ = wasi;
+    /// ```
     pub fn inherit_stdin(self) -> Self {
         self.stdin(Input::inherit())
     }
 
     /// Gives the guest the process's standard output.
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().inherit_stdout().build();
+    /// # let _ = wasi;
+    /// ```
     pub fn inherit_stdout(self) -> Self {
         self.stdout(Output::inherit_stdout())
     }
 
     /// Gives the guest the process's standard error.
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().inherit_stderr().build();
+    /// # let _ = wasi;
+    /// ```
     pub fn inherit_stderr(self) -> Self {
         self.stderr(Output::inherit_stderr())
     }
 
     /// Gives the guest the process's standard streams, all three.
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().inherit_stdio().build();
+    /// # let _ = wasi;
+    /// ```
     pub fn inherit_stdio(self) -> Self {
         self.inherit_stdin().inherit_stdout().inherit_stderr()
     }
@@ -239,6 +294,15 @@ impl WasiCtxBuilder {
 
     /// As [`WasiCtxBuilder::preopened_dir`], to read only.
     ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let host_path = folder.path();
+    /// let builder = trampette_wasi::WasiCtxBuilder::new();
+    /// let wasi = builder.preopened_dir_read_only(host_path, "/data")?.build();
+    /// # let _ = wasi;
+    /// # anyhow::Ok(())
+    /// ```
+    ///
     /// # Errors
     /// See [`WasiCtxBuilder::preopened_dir`].
     pub fn preopened_dir_read_only(
@@ -257,6 +321,12 @@ impl WasiCtxBuilder {
     }
 
     /// The context.
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().build();
+    /// let store = trampette_runtime::Store::new(wasi);
+    /// # let _ = store;
+    /// ```
     pub fn build(self) -> WasiCtx {
         self.context
     }

@@ -1,10 +1,7 @@
 //! WASI for hosts of `trampette-runtime`: of version 0.2 the imports of the world
 //! `wasi:cli/command`, for components; preview 1 ([`p1`]) for core modules. Sockets are refused.
 //!
-//! [`WasiCtxBuilder`] decides what a guest sees, [`WasiView`] says where a store keeps it;
-//! [`add_to_linker`] registers every interface of 0.2, and [`p1::add_to_host`] every function of
-//! preview 1. All calls are synchronous: what blocks, blocks the thread that runs the guest, until
-//! the call is interrupted or its deadline passes.
+//! To run a command, register the interfaces, say what the guest may see, and call `run`:
 //!
 //! ```no_run
 //! use trampette_runtime::{Component, Linker, Store};
@@ -27,23 +24,32 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The interfaces of 0.2 and their types are those of `wit/`, by way of `bindgen!` (`bindings.rs`);
-//! a host serves components that import any 0.2 version of them.
+//! [`WasiCtxBuilder`] decides what a guest sees: nothing but what is given to it. [`WasiView`] says
+//! where a store keeps that, if its data is more than a [`WasiCtx`]. [`add_to_linker`] registers
+//! every interface of 0.2, and [`p1::add_to_host`] every function of preview 1. All calls are
+//! synchronous: what blocks, blocks the thread that runs the guest, until the call is interrupted
+//! or its deadline passes.
 //!
-//! | file | subject |
-//! | --- | --- |
-//! | `context.rs` | what a guest sees |
-//! | `stdio.rs`, `streams.rs` | standard streams; streams of them and of files |
-//! | `descriptor.rs`, `paths.rs`, `directory.rs` | files and directories, confined by `cap-std` |
-//! | `budget.rs` | how many file descriptors of the host's a guest holds |
-//! | `wait.rs` | the one place where a host function blocks |
-//! | `cli.rs` | `wasi:cli` |
-//! | `io.rs` | `wasi:io` (errors, poll, streams) |
-//! | `clocks.rs` | `wasi:clocks` |
-//! | `random.rs` | `wasi:random` |
-//! | `sockets.rs` | `wasi:sockets`, every use of which fails |
-//! | `filesystem.rs`, `error_code.rs` | `wasi:filesystem` |
-//! | `p1` | preview 1 |
+//! A host serves components that import any 0.2 version of the interfaces, whose WIT is in `wit/`.
+//! Guests that are core modules of preview 1, without a component around them, are served by
+//! [`p1`], which has an example of its own.
+
+// The interfaces of 0.2 and their types are those of `wit/`, by way of `bindgen!` (`bindings.rs`).
+//
+// | file | subject |
+// | --- | --- |
+// | `context.rs` | what a guest sees |
+// | `stdio.rs`, `streams.rs` | standard streams; streams of them and of files |
+// | `descriptor.rs`, `paths.rs`, `directory.rs` | files and directories, confined by `cap-std` |
+// | `budget.rs` | how many file descriptors of the host's a guest holds |
+// | `wait.rs` | the one place where a host function blocks |
+// | `cli.rs` | `wasi:cli` |
+// | `io.rs` | `wasi:io` (errors, poll, streams) |
+// | `clocks.rs` | `wasi:clocks` |
+// | `random.rs` | `wasi:random` |
+// | `sockets.rs` | `wasi:sockets`, every use of which fails |
+// | `filesystem.rs`, `error_code.rs` | `wasi:filesystem` |
+// | `p1` | preview 1 |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 

@@ -258,6 +258,16 @@ impl fmt::Debug for Output {
 
 /// What was written to an [`Output::captured`] so far; a clone is of the same buffer, and may be
 /// used by another thread while the guest runs.
+///
+/// ```
+/// use trampette_wasi::{Output, WasiCtxBuilder};
+///
+/// let (output, captured) = Output::captured(1024);
+/// let wasi = WasiCtxBuilder::new().stdout(output).build();
+/// // … run the guest …
+/// assert!(captured.take().is_empty() && !captured.overflowed());
+/// # let _ = wasi;
+/// ```
 #[derive(Clone)]
 pub struct Captured(Shared<Buffer>);
 

@@ -4,6 +4,14 @@ use std::collections::HashSet;
 use trampette_artifact::types::{DefinedType, FuncType, Type, TypeTable};
 
 /// What a transfer does with the contents of strings and lists. Ordered by cost.
+///
+/// ```
+/// # fn show(statistics: &trampette::Statistics) {
+/// for (kind, count) in &statistics.transfers {
+///     println!("{count} transfers: {}", kind.name());
+/// }
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum TransferKind {
     /// There are none: values travel in registers or field by field.

@@ -12,6 +12,15 @@ use trampette_artifact::layout::{HOST_OK, ImportSlot, ValRaw};
 use trampette_artifact::metadata::CoreFuncType;
 
 /// A core function of an instance.
+///
+/// ```
+/// # use trampette_runtime::{CoreInstance, CoreVal, Store};
+/// # fn call(store: &mut Store<()>, instance: &CoreInstance) -> anyhow::Result<()> {
+/// let square = instance.get_func(store, "square")?;
+/// assert_eq!(square.ty().to_string(), "(i32) -> (i32)");
+/// assert_eq!(square.call(store, &[CoreVal::I32(5)])?, [CoreVal::I32(25)]);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct CoreFunc {
     pub(super) instance: InstanceId,

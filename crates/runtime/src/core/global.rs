@@ -17,6 +17,16 @@ pub(crate) fn address(data: &InstanceData, slab: SlabId, offset: i32) -> NonNull
 }
 
 /// A global of an instance.
+///
+/// ```
+/// # use trampette_runtime::{CoreInstance, CoreVal, Store};
+/// # fn use_it(store: &mut Store<()>, instance: &CoreInstance) -> anyhow::Result<()> {
+/// let level = instance.get_global(store, "level")?;
+/// if level.get(store)? == CoreVal::I32(0) {
+///     level.set(store, CoreVal::I32(1))?;
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CoreGlobal {
     pub(super) instance: InstanceId,

@@ -23,6 +23,20 @@ use trampette_artifact::metadata::{CoreFuncType, CoreImport, CoreInterface};
 /// Of a lone module's other imports, those that are not bound to modules when it is compiled are
 /// made for the instance: tables and memories of their minimum sizes, mutable globals that are zero
 /// or null unless the host gives them a value. An immutable global must be given one.
+///
+/// ```
+/// use trampette_runtime::{CoreHost, CoreVal};
+///
+/// let mut host = CoreHost::<u64>::new();
+/// host.func("env", "count", |mut caller, args| {
+///     let [CoreVal::I32(by)] = args else {
+///         anyhow::bail!("`count` takes an i32");
+///     };
+///     *caller.data_mut() += u64::from(*by as u32);
+///     Ok(Vec::new())
+/// });
+/// host.global("env", "base", CoreVal::I32(1024));
+/// ```
 pub struct CoreHost<T: 'static> {
     functions: HashMap<(String, String), Supplied<T>>,
     globals: HashMap<(String, String), CoreVal>,
@@ -78,6 +92,24 @@ impl<T: 'static> CoreHost<T> {
     /// Supplies a function of one type that works on the memory of the module that imports it: the
     /// one which that module exports as `memory`, otherwise its first one; `None` if it has none.
     /// An import of another type is refused when a module is instantiated.
+    ///
+    /// ```
+    /// use trampette_runtime::{CoreFuncType, CoreHost, CoreVal, CoreValueType};
+    ///
+    /// let mut host = CoreHost::<()>::new();
+    /// let ty = CoreFuncType { params: vec![CoreValueType::I32; 2], results: Vec::new() };
+    /// host.func_with_memory("env", "print", ty, |caller, memory, args| {
+    ///     let (Some(memory), [CoreVal::I32(at), CoreVal::I32(length)]) = (memory, args) else {
+    ///         anyhow::bail!("`print` is of modules with a memory");
+    ///     };
+    ///     // Bounded by the memory's size: a guest chooses the length.
+    ///     anyhow::ensure!(*length as u32 <= 1 << 16);
+    ///     let mut text = vec![0; *length as u32 as usize];
+    ///     memory.read(&caller, u64::from(*at as u32), &mut text)?;
+    ///     println!("{}", String::from_utf8_lossy(&text));
+    ///     Ok(Vec::new())
+    /// });
+    /// ```
     pub fn func_with_memory(
         &mut self,
         module: &str,
@@ -98,6 +130,14 @@ impl<T: 'static> CoreHost<T> {
 
     /// Both names of everything that a module imports and this host would have to supply, but does
     /// not: functions, and values of immutable globals.
+    ///
+    /// ```
+    /// # fn check(host: &trampette_runtime::CoreHost<()>, module: &trampette_runtime::Component) {
+    /// for (module, name) in host.missing(module).unwrap_or_default() {
+    ///     println!("the host does not supply `{module}` `{name}`");
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If the artifact is a component.

@@ -19,6 +19,21 @@ use trampette_artifact::layout::ImportSlot;
 use trampette_artifact::metadata::CoreExportItem;
 
 /// An instance of an artifact of core modules, by number: plain data.
+///
+/// ```no_run
+/// use trampette_runtime::{Component, CoreHost, CoreInstance, CoreVal, Store};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// // Made by `trampette compile add.wasm -o add.elf` of a core module.
+/// // SAFETY: the compiler wrote it, and nobody else can write to its folder.
+/// let module = unsafe { Component::from_file("add.elf")? };
+/// let mut store = Store::new(());
+/// let instance = CoreInstance::new(&mut store, &module, CoreHost::new())?;
+/// let add = instance.get_func(&store, "add")?;
+/// let sum = add.call(&mut store, &[CoreVal::I32(1), CoreVal::I32(2)])?;
+/// assert_eq!(sum, [CoreVal::I32(3)]);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CoreInstance {
     id: InstanceId,
@@ -229,6 +244,18 @@ impl CoreInstance {
 }
 
 /// Something that a core module exports.
+///
+/// ```
+/// # use trampette_runtime::{CoreExtern, CoreInstance, Store};
+/// # fn find(store: &Store<()>, instance: &CoreInstance) -> anyhow::Result<()> {
+/// match instance.export(store, "it")? {
+///     CoreExtern::Func(func) => println!("a function {}", func.ty()),
+///     CoreExtern::Memory(memory) => println!("{} bytes", memory.len(store)?),
+///     CoreExtern::Table(table) => println!("{} entries", table.len(store)?),
+///     CoreExtern::Global(global) => println!("{:?}", global.get(store)?),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub enum CoreExtern {
     /// A function.

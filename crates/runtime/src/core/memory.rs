@@ -10,6 +10,17 @@ use std::ptr::NonNull;
 use trampette_artifact::ids::MemoryId;
 
 /// A linear memory of an instance.
+///
+/// ```
+/// # use trampette_runtime::{CoreInstance, Store};
+/// # fn use_it(store: &mut Store<()>, instance: &CoreInstance) -> anyhow::Result<()> {
+/// let memory = instance.get_memory(store, "memory")?;
+/// memory.write(store, 1024, b"hello")?;
+/// let mut bytes = [0; 5];
+/// memory.read(store, 1024, &mut bytes)?;
+/// assert_eq!(&bytes, b"hello");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CoreMemory {
     pub(super) instance: InstanceId,

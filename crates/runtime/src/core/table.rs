@@ -20,6 +20,16 @@ pub(crate) fn length(data: &InstanceData, id: TableId) -> u64 {
 }
 
 /// A table of an instance.
+///
+/// ```
+/// # use trampette_runtime::{CoreInstance, CoreVal, Store};
+/// # fn use_it(store: &mut Store<()>, instance: &CoreInstance) -> anyhow::Result<()> {
+/// let table = instance.get_table(store, "table")?;
+/// if table.len(store)? > 0 {
+///     println!("the first entry is {:?}", table.get(store, 0)?);
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CoreTable {
     pub(super) instance: InstanceId,

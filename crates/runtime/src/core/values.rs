@@ -7,6 +7,13 @@ use trampette_artifact::layout::ValRaw;
 use trampette_artifact::metadata::CoreValueType;
 
 /// A core value. Floats are bits, so that NaNs stay what they are.
+///
+/// ```
+/// use trampette_runtime::CoreVal;
+///
+/// let pi = CoreVal::F64(3.14_f64.to_bits());
+/// assert_ne!(pi, CoreVal::I64(3));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CoreVal {
     /// `i32`.

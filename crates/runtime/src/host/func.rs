@@ -104,6 +104,16 @@ impl Prepared {
 }
 
 /// An exported function, called with [`Val`]s.
+///
+/// ```
+/// # use trampette_runtime::{Instance, Store, Val};
+/// # fn call(store: &mut Store<()>, instance: &Instance) -> anyhow::Result<()> {
+/// // add: func(a: u32, b: u32) -> u32
+/// let add = instance.get_func(&mut *store, "add").expect("it exports `add`");
+/// println!("{add:?} with {} parameters", add.ty().params.len());
+/// assert_eq!(add.call(&mut *store, &[Val::U32(1), Val::U32(2)])?, [Val::U32(3)]);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Func {
     callee: Callee,
@@ -325,6 +335,15 @@ impl Func {
 
     /// Calls the function; its result, if it has one.
     ///
+    /// ```
+    /// # use trampette_runtime::{Func, Store, Val};
+    /// # fn call(store: &mut Store<()>, greet: &Func) -> anyhow::Result<()> {
+    /// if let Some(Val::String(greeting)) = greet.call_value(&mut *store, &[Val::from("Ada")])? {
+    ///     println!("{greeting}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// If the arguments are not of the function's type, the instance cannot be entered, or the call
     /// traps.
@@ -399,6 +418,17 @@ impl Func {
 }
 
 /// An exported function with Rust types, checked once.
+///
+/// ```
+/// # use trampette_runtime::{Instance, Store};
+/// # fn call(store: &mut Store<()>, instance: &Instance) -> anyhow::Result<()> {
+/// // find: func(in: list<string>, what: string) -> option<u32>
+/// let find =
+///     instance.get_typed_func::<(Vec<String>, String), Option<u32>>(&mut *store, "find")?;
+/// let names = vec!["Ada".to_string(), "Alan".to_string()];
+/// assert_eq!(find.call(&mut *store, (names, "Alan".to_string()))?, Some(1));
+/// # Ok(()) }
+/// ```
 pub struct TypedFunc<P, R> {
     callee: Callee,
     /// What its [`ResourceAny`](crate::ResourceAny)s are, if they are of the host's.
@@ -462,6 +492,14 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
 
     /// Calls the function and gives `read` a view of the result, which borrows the guest's memory.
     /// The guest's post-return runs after it.
+    ///
+    /// ```
+    /// # use trampette_runtime::{Store, TypedFunc};
+    /// # fn hash(store: &mut Store<()>, render: TypedFunc<(), Vec<u8>>) -> anyhow::Result<usize> {
+    /// // The bytes are the guest's, not a copy.
+    /// render.call_view(&mut *store, (), |bytes| Ok(bytes.len()))
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If the instance cannot be entered, the call traps, or `read` fails.

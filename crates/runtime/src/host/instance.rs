@@ -20,6 +20,19 @@ use trampette_artifact::layout::ImportSlot;
 use trampette_artifact::metadata::{Export, ExportItem, Metadata};
 
 /// A component whose imports are matched and checked: instantiating it is only that.
+///
+/// ```
+/// # use trampette_runtime::{Component, Linker, Store};
+/// # fn serve(linker: &Linker<u32>, component: &Component) -> anyhow::Result<()> {
+/// let ready = linker.instantiate_pre(component)?;
+/// std::thread::scope(|threads| {
+///     for request in 0..4 {
+///         let ready = &ready;
+///         threads.spawn(move || ready.instantiate(&mut Store::new(request)).map(drop));
+///     }
+/// });
+/// # Ok(()) }
+/// ```
 pub struct InstancePre<T: 'static> {
     shared: Arc<Prepared>,
     slots: Arc<[ImportSlot]>,
@@ -99,6 +112,13 @@ impl<T: 'static> InstancePre<T> {
 }
 
 /// Where an export is: `"run"`, `"wasi:cli/run@0.2.0#run"`, or `["wasi:cli/run@0.2.0", "run"]`.
+///
+/// ```
+/// use trampette_runtime::ExportPath;
+///
+/// assert_eq!("wasi:cli/run@0.2.0#run".names(), ["wasi:cli/run@0.2.0", "run"]);
+/// assert_eq!(["wasi:cli/run@0.2.0", "run"].names(), ["wasi:cli/run@0.2.0", "run"]);
+/// ```
 pub trait ExportPath {
     /// The names, outermost first.
     fn names(&self) -> Vec<&str>;
@@ -141,6 +161,19 @@ impl<P: ExportPath + ?Sized> ExportPath for &P {
 }
 
 /// An instance of a component, in a store.
+///
+/// ```
+/// # use trampette_runtime::{Component, Linker, Store};
+/// # fn run(linker: &Linker<()>, component: &Component) -> anyhow::Result<()> {
+/// let mut store = Store::new(());
+/// let instance = linker.instantiate(&mut store, component)?;
+/// for export in instance.exports() {
+///     println!("{export:?}");
+/// }
+/// let run = instance.get_typed_func::<(), ()>(&mut store, "run")?;
+/// run.call(&mut store, ())?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Instance {
     id: InstanceId,
@@ -209,6 +242,15 @@ impl Instance {
     }
 
     /// An exported function. Interface names match in compatible versions.
+    ///
+    /// ```
+    /// # use trampette_runtime::{Instance, Store};
+    /// # fn find(store: &mut Store<()>, instance: &Instance) {
+    /// if instance.get_func(store, "example:app/hooks@1.0.0#on-start").is_none() {
+    ///     println!("it has no hook");
+    /// }
+    /// # }
+    /// ```
     pub fn get_func(&self, store: impl AsContextMut, path: impl ExportPath) -> Option<Func> {
         let store = store.store_inner();
         let instance = self.id.raw_in(store)?.data(store);
@@ -220,6 +262,16 @@ impl Instance {
     }
 
     /// An exported function with Rust types: [`Instance::get_func`] and [`Func::typed`].
+    ///
+    /// ```
+    /// # use trampette_runtime::{Instance, Store};
+    /// # fn find(store: &mut Store<()>, instance: &Instance) -> anyhow::Result<()> {
+    /// let path = ["wasi:cli/run@0.2.0", "run"];
+    /// let run = instance.get_typed_func::<(), Result<(), ()>>(&mut *store, path)?;
+    /// let succeeded = run.call(store, ())?.is_ok();
+    /// # let _ = succeeded;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// If there is no such function, or its type is another.

@@ -18,6 +18,22 @@ use std::sync::Arc;
 use trampette_artifact::metadata::{Metadata, Resource};
 
 /// The functions and resource types that a host offers to components whose stores hold a `T`.
+///
+/// ```no_run
+/// use trampette_runtime::{Component, Linker, Store};
+///
+/// # fn component() -> Component { unimplemented!() }
+/// # fn main() -> anyhow::Result<()> {
+/// let mut linker = Linker::<u32>::new();
+/// linker.root().func_wrap::<(u32,), u32, _>("double", |_, (x,)| Ok(2 * x))?;
+/// let mut clock = linker.instance("example:host/clock@1.2.0")?;
+/// clock.func_wrap::<(), u32, _>("ticks", |caller, ()| Ok(*caller.data()))?;
+///
+/// let component = component();
+/// assert_eq!(linker.missing_imports(&component), Vec::<Vec<String>>::new());
+/// let instance = linker.instantiate(&mut Store::new(7), &component)?;
+/// # Ok(()) }
+/// ```
 pub struct Linker<T: 'static> {
     root: Namespace,
     shadowing: Shadowing,
@@ -52,6 +68,16 @@ impl<T: 'static> Linker<T> {
 
     /// Whether a later definition may replace an earlier one of the same name; if not, which is how
     /// a linker starts, it is an error.
+    ///
+    /// ```
+    /// # fn main() -> anyhow::Result<()> {
+    /// let mut linker = trampette_runtime::Linker::<()>::new();
+    /// linker.root().func_wrap::<(), u32, _>("version", |_, ()| Ok(1))?;
+    /// assert!(linker.root().func_wrap::<(), u32, _>("version", |_, ()| Ok(2)).is_err());
+    /// linker.allow_shadowing(true);
+    /// linker.root().func_wrap::<(), u32, _>("version", |_, ()| Ok(2))?;
+    /// # Ok(()) }
+    /// ```
     pub fn allow_shadowing(&mut self, allow: bool) -> &mut Self {
         self.shadowing = match allow {
             true => Shadowing::Allowed,
@@ -83,6 +109,17 @@ impl<T: 'static> Linker<T> {
 
     /// Defines every import of a component that has no definition yet as a function that fails when
     /// it is called, or as a resource type of which there are no values.
+    ///
+    /// ```
+    /// # use trampette_runtime::{Component, Linker, Store};
+    /// # fn try_it(component: &Component) -> anyhow::Result<()> {
+    /// let mut linker = Linker::<()>::new();
+    /// // What the host has comes first.
+    /// linker.root().func_wrap::<(String,), (), _>("log", |_, (_,)| Ok(()))?;
+    /// linker.define_unknown_imports_as_traps(component)?;
+    /// linker.instantiate(&mut Store::new(()), component)?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// If a name of the import's path is defined as something that is no instance.
@@ -118,6 +155,15 @@ impl<T: 'static> Linker<T> {
 
     /// The functions and resource types that a component imports and that have no definition here,
     /// by their chains of names, in the component's order.
+    ///
+    /// ```
+    /// # use trampette_runtime::{Component, Linker};
+    /// # fn check(linker: &Linker<()>, component: &Component) {
+    /// for path in linker.missing_imports(component) {
+    ///     println!("the host does not offer {}", path.join(" / "));
+    /// }
+    /// # }
+    /// ```
     pub fn missing_imports(&self, component: &Component) -> Vec<Vec<String>> {
         let metadata = component.metadata();
         let resources = metadata
@@ -189,6 +235,16 @@ impl<T: 'static> Linker<T> {
 
     /// Looks up and checks all imports of a component, so that instantiating it needs neither.
     ///
+    /// ```
+    /// # use trampette_runtime::{Component, Linker, Store};
+    /// # fn serve(linker: &Linker<u32>, component: &Component) -> anyhow::Result<()> {
+    /// let ready = linker.instantiate_pre(component)?;
+    /// for request in 0..1000 {
+    ///     ready.instantiate(&mut Store::new(request))?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// If an import is missing or has another type.
     pub fn instantiate_pre(&self, component: &Component) -> Result<InstancePre<T>> {
@@ -196,6 +252,15 @@ impl<T: 'static> Linker<T> {
     }
 
     /// Instantiates a component.
+    ///
+    /// ```
+    /// # use trampette_runtime::{Component, Linker, Store};
+    /// # fn start(component: &Component) -> anyhow::Result<()> {
+    /// let mut store = Store::new(());
+    /// let instance = Linker::new().instantiate(&mut store, component)?;
+    /// # let _ = instance;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Those of [`Linker::instantiate_pre`] and [`InstancePre::instantiate`].
@@ -230,6 +295,16 @@ fn cannot_define(
 }
 
 /// A place in a [`Linker`] where items are defined: an instance, or the root.
+///
+/// ```
+/// # fn main() -> anyhow::Result<()> {
+/// let mut linker = trampette_runtime::Linker::<()>::new();
+/// let mut store = linker.instance("example:kv/store@0.1.0")?;
+/// store.func_wrap::<(String,), Option<String>, _>("get", |_, (key,)| {
+///     Ok((key == "colour").then(|| "green".to_string()))
+/// })?;
+/// # Ok(()) }
+/// ```
 pub struct LinkerInstance<'a, T: 'static> {
     namespace: &'a mut Namespace,
     path: Vec<String>,
@@ -316,6 +391,21 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
     /// The last argument has one element if the function has a result, and none otherwise; the
     /// closure must set it.
     ///
+    /// ```
+    /// use trampette_runtime::{Linker, Val};
+    ///
+    /// # fn main() -> anyhow::Result<()> {
+    /// let mut linker = Linker::<()>::new();
+    /// linker.root().func_new("describe", |_, args, results| {
+    ///     // One result, or none.
+    ///     if let [result] = results {
+    ///         *result = Val::String(format!("{args:?}"));
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// If the name is taken.
     pub fn func_new<F>(&mut self, name: &str, func: F) -> Result<()>
@@ -333,6 +423,24 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
 
     /// Defines a resource type. `R` is what [`Resource<R>`](crate::Resource) in functions means;
     /// the closure is called with the representation when a guest drops its owned handle.
+    ///
+    /// ```
+    /// use trampette_runtime::{Linker, Resource, ResourceTable};
+    ///
+    /// struct File(String);
+    ///
+    /// # fn main() -> anyhow::Result<()> {
+    /// let mut linker = Linker::<ResourceTable>::new();
+    /// let mut files = linker.instance("example:disk/files@1.0.0")?;
+    /// files.resource::<File>("file", |mut caller, rep| {
+    ///     caller.data_mut().delete(Resource::<File>::new(rep))?;
+    ///     Ok(())
+    /// })?;
+    /// files.func_wrap::<(String,), Resource<File>, _>("open", |mut caller, (name,)| {
+    ///     Ok(caller.data_mut().push(File(name.to_string()))?)
+    /// })?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// If the name is taken.

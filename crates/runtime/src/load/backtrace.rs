@@ -14,6 +14,20 @@ use trampette_artifact::text::{escaped, shortened};
 use trampette_artifact::trap::TrapCode;
 
 /// Why a call into a component ended abnormally, and where.
+///
+/// ```
+/// # use trampette_runtime::{Store, Trap, TrapCode, TypedFunc};
+/// # fn main() {}
+/// # fn run(store: &mut Store<()>, run: TypedFunc<(), ()>) -> anyhow::Result<()> {
+/// if let Err(error) = run.call(&mut *store, ()) {
+///     match error.downcast_ref::<Trap>().map(Trap::kind) {
+///         Some(TrapCode::Deadline) => println!("it took too long"),
+///         Some(kind) => println!("the guest failed: {}", kind.text(0)),
+///         None => println!("a function of the host failed: {error:#}"),
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Trap {
     kind: TrapCode,
@@ -77,6 +91,15 @@ impl std::error::Error for Trap {}
 
 /// The guest's frames at a trap, innermost first. Host errors that passed through a guest carry it
 /// as context. Names and lines are looked up when they are first asked for.
+///
+/// ```
+/// # use trampette_runtime::WasmBacktrace;
+/// # fn innermost(error: &anyhow::Error) -> Option<String> {
+/// // An error of a host function's own, on its way through a guest.
+/// let backtrace = error.downcast_ref::<WasmBacktrace>()?;
+/// backtrace.frames().first()?.function.clone()
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct WasmBacktrace {
     component: Option<Component>,
@@ -268,6 +291,17 @@ impl std::error::Error for WasmBacktrace {}
 
 /// One frame of a guest. Names are the guest's: its text ([`Display`](fmt::Display)) has control
 /// characters spelt, the fields do not.
+///
+/// ```
+/// # fn show(trap: &trampette_runtime::Trap) {
+/// for frame in trap.frames() {
+///     println!("{frame}");
+///     for line in &frame.source {
+///         println!("  {}:{}", line.file, line.line);
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// The static module's name, or its number.

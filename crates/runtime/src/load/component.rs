@@ -28,6 +28,17 @@ use trampette_artifact::tables::{self, Entry, FunctionRange, Handler, InlinedCal
 use trampette_artifact::trap::TrapCode;
 
 /// A compiled component, mapped and checked. Cheap to clone, shared by threads.
+///
+/// ```no_run
+/// use trampette_runtime::{Component, Linker, Store};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// // SAFETY: the compiler wrote it, and nobody else can write to its folder.
+/// let component = unsafe { Component::from_file("greeter.elf")? };
+/// let other = component.clone();
+/// std::thread::spawn(move || Linker::new().instantiate(&mut Store::new(()), &other));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Component(Arc<Inner>);
 
@@ -83,6 +94,16 @@ pub(crate) struct ExportCode {
 }
 
 /// How a trusted artifact is loaded.
+///
+/// ```no_run
+/// use trampette_runtime::{Component, LoadOptions, Verify};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let options = LoadOptions::new().verify(Verify::Everything);
+/// // SAFETY: the compiler wrote it, and nobody else can write to its folder.
+/// let component = unsafe { Component::from_file_with("greeter.elf", &options)? };
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct LoadOptions {
@@ -91,6 +112,15 @@ pub struct LoadOptions {
 
 /// Whose checksums are verified when an artifact is loaded. They find damage, not malice: anyone
 /// can compute them.
+///
+/// ```
+/// use trampette_runtime::{LoadOptions, Verify};
+///
+/// // Loading then reads the whole file.
+/// let options = LoadOptions::new().verify(Verify::Everything);
+/// assert_ne!(Verify::default(), Verify::Everything);
+/// # let _ = options;
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Verify {
@@ -217,11 +247,25 @@ impl Component {
 
     /// What the artifact says about itself: types by number, for tools that know the format.
     /// [`Component::world`] has them by name.
+    ///
+    /// ```
+    /// # fn size(component: &trampette_runtime::Component) -> u64 {
+    /// // Pages that all of its memories have at first.
+    /// component.metadata().memories.iter().map(|memory| memory.minimum).sum()
+    /// # }
+    /// ```
     pub fn metadata(&self) -> &Metadata {
         &self.0.metadata
     }
 
     /// What made the artifact, and for what.
+    ///
+    /// ```
+    /// # fn needs(component: &trampette_runtime::Component) {
+    /// let id = component.identification();
+    /// println!("by {}, for {} with {:?}", id.compiler_version, id.target, id.cpu_features);
+    /// # }
+    /// ```
     pub fn identification(&self) -> &Identification {
         &self.0.identification
     }

@@ -11,6 +11,20 @@ use std::path::Path;
 use trampette_artifact::header;
 
 /// What a file is, by its headers.
+///
+/// ```
+/// use trampette_runtime::{FileKind, detect};
+///
+/// fn what_to_do(bytes: &[u8]) -> &'static str {
+///     match detect(bytes) {
+///         kind if kind.is_of_this_version() => "load it",
+///         FileKind::Artifact { .. } => "compile its source again",
+///         FileKind::Component | FileKind::CoreModule => "compile it",
+///         _ => "refuse it",
+///     }
+/// }
+/// assert_eq!(what_to_do(b"\0asm\x0d\0\x01\0"), "compile it");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum FileKind {
@@ -57,6 +71,15 @@ pub fn detect(bytes: &[u8]) -> FileKind {
 }
 
 /// What a file is.
+///
+/// ```no_run
+/// use trampette_runtime::{FileKind, detect_file};
+///
+/// if detect_file("plugin.elf")? == FileKind::OtherElf {
+///     println!("that is an ordinary program");
+/// }
+/// # std::io::Result::Ok(())
+/// ```
 ///
 /// # Errors
 /// If it cannot be read.

@@ -9,6 +9,20 @@ use trampette_artifact::header::IdentificationError;
 ///
 /// [`LoadError::kind`] says what kind of reason it is. What a cache of artifacts asks most often,
 /// "is it enough to compile again?", is [`LoadError::is_stale`].
+///
+/// ```no_run
+/// use trampette_runtime::{Component, LoadErrorKind};
+///
+/// // SAFETY: the compiler wrote it, and nobody else can write to its folder.
+/// match unsafe { Component::from_file("cache/plugin.elf") } {
+///     Ok(_) => println!("loaded"),
+///     Err(error) if error.is_stale() => println!("compile it again: {error}"),
+///     Err(error) => match error.kind() {
+///         LoadErrorKind::OtherMachine { missing } => println!("this machine lacks {missing}"),
+///         _ => println!("{error}"),
+///     },
+/// }
+/// ```
 #[derive(Debug)]
 pub struct LoadError {
     kind: LoadErrorKind,
@@ -18,6 +32,13 @@ pub struct LoadError {
 }
 
 /// The kinds of reasons why an artifact is not loaded.
+///
+/// ```
+/// use trampette_runtime::{Component, LoadErrorKind};
+///
+/// let error = Component::check(b"(component)").unwrap_err();
+/// assert_eq!(*error.kind(), LoadErrorKind::NotAnArtifact);
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum LoadErrorKind {

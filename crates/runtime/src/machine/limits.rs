@@ -43,6 +43,18 @@ macro_rules! limits {
 }
 
 /// A limit that kept a guest from growing something. The guest saw -1.
+///
+/// ```
+/// # fn explain(store: &trampette_runtime::Store<()>) {
+/// use trampette_runtime::LimitReached;
+///
+/// match store.limit_reached() {
+///     Some(LimitReached::Memory { limit }) => println!("a memory of more than {limit} bytes"),
+///     Some(other) => println!("{other:?}"),
+///     None => println!("the guest had all it wanted"),
+/// }
+/// # }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum LimitReached {

@@ -37,6 +37,23 @@ use trampette_artifact::trap::TrapCode;
 /// What the representations of the host's resources stand for is in the embedder's data, most often
 /// a [`ResourceTable`](crate::ResourceTable), which is dropped with the store, or given back with
 /// everything that is still in it by [`Store::into_data`].
+///
+/// ```
+/// use trampette_runtime::{Store, StoreLimits};
+///
+/// /// What this host's functions work on.
+/// struct Request {
+///     answer: Vec<u8>,
+/// }
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let mut store = Store::new(Request { answer: Vec::new() });
+/// store.set_limits(StoreLimits::default().with_memory_bytes(64 << 20));
+/// // … instantiate a component in it, call its exports …
+/// store.data_mut().answer.extend(b"done");
+/// assert_eq!(store.into_data().answer, b"done");
+/// # Ok(()) }
+/// ```
 pub struct Store<T: 'static> {
     inner: NonNull<StoreInner>,
     data: NonNull<T>,
@@ -88,6 +105,16 @@ impl<T: 'static> Store<T> {
 
     /// The limit of the store that kept a guest from growing a memory or table last, if any did.
     /// Guests see only that growing failed, and may trap because of it much later.
+    ///
+    /// ```
+    /// use trampette_runtime::{LimitReached, Store};
+    ///
+    /// let store = Store::new(());
+    /// // … calls …
+    /// if let Some(LimitReached::Memory { limit }) = store.limit_reached() {
+    ///     println!("the guest wanted more than {limit} bytes");
+    /// }
+    /// ```
     pub fn limit_reached(&self) -> Option<LimitReached> {
         self.inner().limit_reached.get()
     }
@@ -98,6 +125,17 @@ impl<T: 'static> Store<T> {
     }
 
     /// A handle that stops calls in this store, from any thread.
+    ///
+    /// ```
+    /// use trampette_runtime::Store;
+    ///
+    /// # fn main() -> anyhow::Result<()> {
+    /// let store = Store::new(());
+    /// let handle = store.interrupt_handle()?;
+    /// // When a user presses a key, for example.
+    /// std::thread::spawn(move || handle.interrupt());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// If the signal handler cannot be installed.
@@ -135,6 +173,16 @@ impl<T: 'static> Store<T> {
     /// As [`Store::set_deadline`], for that long from now on; a time that the clock cannot express
     /// is never.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> anyhow::Result<()> {
+    /// let mut store = trampette_runtime::Store::new(());
+    /// store.set_timeout(Duration::from_millis(200))?;
+    /// assert!(store.deadline().is_some());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`Store::set_deadline`].
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<()> {
@@ -165,6 +213,18 @@ impl<T: 'static> Drop for Store<T> {
 }
 
 /// What a host function gets of the store that called it.
+///
+/// ```
+/// use trampette_runtime::{Caller, Linker};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let mut linker = Linker::<u64>::new();
+/// linker.root().func_wrap::<(u64,), u64, _>("count", |mut caller: Caller<'_, u64>, (by,)| {
+///     *caller.data_mut() += by;
+///     Ok(*caller.data())
+/// })?;
+/// # Ok(()) }
+/// ```
 pub struct Caller<'a, T: 'static> {
     inner: &'a StoreInner,
     data: PhantomData<&'a mut T>,
@@ -225,6 +285,14 @@ impl<'a, T: 'static> Caller<'a, T> {
 }
 
 /// A [`Store`] or something that gives access to one.
+///
+/// ```
+/// use trampette_runtime::{AsContext, Func};
+///
+/// fn is_greeter(store: impl AsContext, func: &Func) -> bool {
+///     func.typed::<(String,), String>(store).is_ok()
+/// }
+/// ```
 pub trait AsContext {
     /// The type of the embedder's data.
     type Data: 'static;
@@ -234,6 +302,15 @@ pub trait AsContext {
 }
 
 /// A [`Store`] borrowed exclusively, or something that gives such access to one.
+///
+/// ```
+/// use trampette_runtime::{AsContextMut, TypedFunc};
+///
+/// /// Works with `&mut Store<T>`, whatever its data is.
+/// fn twice(mut store: impl AsContextMut, next: TypedFunc<(), u32>) -> anyhow::Result<u32> {
+///     Ok(next.call(&mut store, ())? + next.call(&mut store, ())?)
+/// }
+/// ```
 pub trait AsContextMut: AsContext {
     #[doc(hidden)]
     fn caller(&mut self) -> Caller<'_, Self::Data>;

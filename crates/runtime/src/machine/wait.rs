@@ -55,6 +55,20 @@ fn call<'a>() -> Option<&'a Activation> {
 
 /// Answers whether the call may go on.
 ///
+/// ```
+/// use trampette_runtime::wait;
+///
+/// fn sum(numbers: &[u64]) -> anyhow::Result<u64> {
+///     let mut sum = 0;
+///     for part in numbers.chunks(1 << 16) {
+///         wait::check()?;
+///         sum += part.iter().sum::<u64>();
+///     }
+///     Ok(sum)
+/// }
+/// # assert_eq!(sum(&[1, 2]).unwrap(), 3);
+/// ```
+///
 /// # Errors
 /// The trap, if it was interrupted or its deadline has passed.
 pub fn check() -> Result<()> {
@@ -67,6 +81,11 @@ pub fn check() -> Result<()> {
 /// Whether something can stop the call: its store has a deadline or an
 /// [`InterruptHandle`](crate::InterruptHandle), or one around it has. If not, a host function may
 /// as well wait by other means.
+///
+/// ```
+/// // Outside of calls, nothing stops anything.
+/// assert!(!trampette_runtime::wait::is_stoppable());
+/// ```
 pub fn is_stoppable() -> bool {
     call().is_some_and(|call| call.deadline().is_some())
 }
@@ -82,6 +101,13 @@ pub(crate) fn stop_code_of(error: &Error) -> Option<TrapCode> {
 
 /// Waits until then.
 ///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// trampette_runtime::wait::sleep_until(Instant::now() + Duration::from_millis(1))?;
+/// # anyhow::Ok(())
+/// ```
+///
 /// # Errors
 /// The trap, as soon as the call is interrupted or its deadline has passed.
 pub fn sleep_until(until: Instant) -> Result<()> {
@@ -90,6 +116,11 @@ pub fn sleep_until(until: Instant) -> Result<()> {
 }
 
 /// Waits for so long; for ever if that is longer than the clock can express.
+///
+/// ```
+/// trampette_runtime::wait::sleep(std::time::Duration::from_millis(1))?;
+/// # anyhow::Ok(())
+/// ```
 ///
 /// # Errors
 /// As [`sleep_until`].
@@ -100,6 +131,17 @@ pub fn sleep(time: Duration) -> Result<()> {
 
 /// Waits for events of file descriptors, until then at the latest (`None`: for ever). Gives how
 /// many have events: 0 when the time is over.
+///
+/// ```
+/// use std::os::unix::net::UnixStream;
+/// use trampette_runtime::wait::{self, PollFd, PollFlags};
+///
+/// let (near, far) = UnixStream::pair()?;
+/// drop(far);
+/// let events = wait::poll(&mut [PollFd::new(&near, PollFlags::IN)], None)?;
+/// assert_eq!(events, 1);
+/// # anyhow::Ok(())
+/// ```
 ///
 /// # Errors
 /// The trap, as soon as the call is interrupted or its deadline has passed; or what the kernel

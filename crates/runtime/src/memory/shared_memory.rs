@@ -28,6 +28,18 @@ use trampette_artifact::metadata::{Memory, MemoryPlace};
 /// Guest code of other threads may read and write while the host does. The host's copies are
 /// therefore made byte by byte with relaxed atomic accesses, and may see some bytes from before a
 /// write and some from after it.
+///
+/// ```
+/// use trampette_runtime::{CoreHost, SharedMemory};
+///
+/// # fn main() -> anyhow::Result<()> {
+/// let memory = SharedMemory::new(1, 16)?;
+/// let mut host = CoreHost::<()>::new();
+/// host.memory("env", "memory", memory.clone());
+/// memory.write(0, b"work")?;
+/// assert_eq!(memory.pages(), 1);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct SharedMemory {
     inner: Arc<Inner>,

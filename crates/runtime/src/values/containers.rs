@@ -10,6 +10,17 @@ use trampette_artifact::types::{DefinedType, Field, Type};
 
 /// The view of a list whose elements are not plain numbers: its elements are lifted as they are
 /// asked for.
+///
+/// ```
+/// # fn main() -> anyhow::Result<()> {
+/// let mut linker = trampette_runtime::Linker::<usize>::new();
+/// linker.root().func_wrap::<(Vec<String>,), (), _>("log-all", |mut caller, (lines,)| {
+///     // `lines` is a `List`, and each of its elements a `&str` in the guest's memory.
+///     *caller.data_mut() += lines.iter().map(str::len).sum::<usize>();
+///     Ok(())
+/// })?;
+/// # Ok(()) }
+/// ```
 pub struct List<'a, T: Lift> {
     natives: &'a [T::Native],
     cx: LiftContext<'a>,

@@ -14,6 +14,13 @@ use trampette_artifact::types::Type;
 /// depend on the message, which may have been discarded on the way: it is empty then.
 ///
 /// The host's value is no handle: it stays valid whatever the guest does with its own.
+///
+/// ```
+/// use trampette_runtime::ErrorContext;
+///
+/// let error = ErrorContext::new("the disk is full");
+/// assert_eq!(error.debug_message(), "the disk is full");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ErrorContext {
     message: Arc<str>,

@@ -20,6 +20,18 @@ use trampette_artifact::types::{DefinedType, Type};
 ///
 /// Natively an owned and a borrowed handle are the same; who owns the resource is in the function's
 /// type.
+///
+/// ```
+/// use trampette_runtime::{Resource, ResourceTable};
+///
+/// struct Socket(u16);
+///
+/// let mut table = ResourceTable::new();
+/// let socket: Resource<Socket> = table.push(Socket(80))?;
+/// assert_eq!(table.get(&socket)?.0, 80);
+/// assert_eq!(table.delete(socket)?.0, 80);
+/// # anyhow::Ok(())
+/// ```
 pub struct Resource<T> {
     rep: u32,
     marker: PhantomData<fn() -> T>,
@@ -112,6 +124,19 @@ unsafe impl<T: 'static> Lower for Resource<T> {
 
 /// A handle of a resource of any type: of one that a component defines, which the host holds in its
 /// table of handles, or of one that the host defines.
+///
+/// ```
+/// # use trampette_runtime::{Instance, ResourceAny, Store};
+/// # fn count(store: &mut Store<()>, instance: &Instance) -> anyhow::Result<u32> {
+/// // resource counter { constructor(start: u32); get: func() -> u32; }
+/// let new = instance.get_typed_func::<(u32,), ResourceAny>(&mut *store, "[constructor]counter")?;
+/// let get = instance.get_typed_func::<(ResourceAny,), u32>(&mut *store, "[method]counter.get")?;
+/// let counter = new.call(&mut *store, (3,))?;
+/// let count = get.call(&mut *store, (counter,))?;
+/// // Owned handles are dropped by hand: that runs the guest's destructor.
+/// counter.resource_drop(store)?;
+/// # Ok(count) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ResourceAny {
     handle: u32,

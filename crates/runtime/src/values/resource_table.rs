@@ -8,6 +8,17 @@ use std::fmt;
 /// Values of any type, found by the representation of their [`Resource`].
 ///
 /// An entry may be the child of another: then the other cannot be deleted before it.
+///
+/// ```
+/// use trampette_runtime::ResourceTable;
+///
+/// let mut table = ResourceTable::new();
+/// let file = table.push("file".to_string())?;
+/// let line = table.push_child(7_u32, &file)?;
+/// assert!(table.delete(file).is_err(), "it has a child");
+/// assert_eq!(table.delete(line)?, 7);
+/// # anyhow::Ok(())
+/// ```
 #[derive(Default)]
 pub struct ResourceTable {
     slots: Vec<Slot>,
@@ -29,6 +40,13 @@ struct Entry {
 }
 
 /// Why a [`ResourceTable`] refused.
+///
+/// ```
+/// use trampette_runtime::{Resource, ResourceTable, ResourceTableError};
+///
+/// let error = ResourceTable::new().get(&Resource::<u32>::new(5)).unwrap_err();
+/// assert_eq!(error, ResourceTableError::NotPresent { rep: 5 });
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ResourceTableError {
     /// The table's limit is reached.

@@ -30,6 +30,20 @@ use trampette_artifact::types::{DefinedType, Field, FuncType, Type, TypeTable};
 
 /// A Rust type that stands for component-level types.
 ///
+/// ```
+/// use trampette_runtime::ComponentType;
+///
+/// // Derived for records, variants and enums.
+/// #[derive(ComponentType)]
+/// #[component(record)]
+/// struct Point {
+///     x: u32,
+///     y: u32,
+/// }
+///
+/// assert_eq!(<Vec<(String, Option<u8>)>>::describe(), "list<tuple<string, option<u8>>>");
+/// ```
+///
 /// # Safety
 /// `Native` has the native layout (`artifact::native`) of every type that `check` accepts. If
 /// `BITWISE`, every value of `Self` has the size, alignment and bytes of its `Native`, without
@@ -64,6 +78,20 @@ pub unsafe trait ComponentType {
 }
 
 /// A type whose values can be read from native layout.
+///
+/// ```
+/// use trampette_runtime::{ComponentType, Lift};
+///
+/// /// What a guest gives to the host.
+/// #[derive(ComponentType, Lift)]
+/// #[component(variant)]
+/// enum Shape {
+///     #[component(name = "circle")]
+///     Circle(f64),
+///     #[component(name = "nothing")]
+///     Nothing,
+/// }
+/// ```
 ///
 /// # Safety
 /// `view` and `lift` read nothing but the value and what it points to, and `View<'a>` gives no
@@ -117,6 +145,20 @@ pub unsafe trait Lift: ComponentType + Sized + 'static {
 
 /// A type whose values can be written in native layout.
 ///
+/// ```
+/// use trampette_runtime::{ComponentType, Lower};
+///
+/// /// What the host gives to a guest.
+/// #[derive(Clone, Copy, ComponentType, Lower)]
+/// #[component(enum)]
+/// enum Colour {
+///     #[component(name = "red")]
+///     Red,
+///     #[component(name = "green")]
+///     Green,
+/// }
+/// ```
+///
 /// # Safety
 /// On success `destination` is a valid native value. What it points to lives as long as what the
 /// context keeps, or as long as whatever `Self` borrows ([`Lower::lower`]) or `self` lives
@@ -146,6 +188,13 @@ pub unsafe trait Lower: ComponentType {
 }
 
 /// A tuple that is the parameters of a function.
+///
+/// ```
+/// use trampette_runtime::Params;
+///
+/// // Tuples of up to some length.
+/// assert_eq!(<(u32, String)>::describe_params(), "u32, string");
+/// ```
 ///
 /// # Safety
 /// Its `Native` is the native layout of every parameter list that `check_params` accepts.
@@ -300,6 +349,14 @@ impl<'k> LowerContext<'k> {
 }
 
 /// What a resource type of a component is to the host.
+///
+/// ```
+/// use std::any::TypeId;
+/// use trampette_runtime::ResourceType;
+///
+/// struct File;
+/// assert_ne!(ResourceType::Host(TypeId::of::<File>()), ResourceType::Unmatched);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ResourceType {
     /// Imported, and not (yet) matched with one that the host defines.

@@ -18,6 +18,18 @@ use trampette_artifact::native;
 use trampette_artifact::types::{DefinedType, Type};
 
 /// A component-level value of any type.
+///
+/// ```
+/// use trampette_runtime::Val;
+///
+/// // record { name: string, tags: list<string>, age: option<u32> }
+/// let value = Val::Record(vec![
+///     ("name".to_string(), Val::from("Ada")),
+///     ("tags".to_string(), Val::List(vec![Val::from("engine")])),
+///     ("age".to_string(), Val::Option(Some(Box::new(Val::U32(36))))),
+/// ]);
+/// assert_eq!(value.kind(), "record");
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 #[allow(missing_docs)]
 pub enum Val {

@@ -37,16 +37,16 @@
 //! - Rights are reported, not kept: what a directory allows is what the host gave with it, and a
 //!   file does what it was opened for. `fd_fdstat_set_rights` is `ENOTSUP`.
 //! - There are no sockets and no signals.
-//!
-//! | file | subject |
-//! | --- | --- |
-//! | `guest` | the guest's memory, checked |
-//! | `errno`, `abi` | numbers and layouts, also those of `wasi_unstable` |
-//! | `descriptors` | the table of what a guest has open |
-//! | `files`, `paths` | what is done with descriptors, and with paths below directories |
-//! | `poll` | waiting |
-//! | `process` | arguments, environment, clocks, random bytes, exit |
-//! | `calls` | the functions' names and types |
+
+// | file | subject |
+// | --- | --- |
+// | `guest` | the guest's memory, checked |
+// | `errno`, `abi` | numbers and layouts, also those of `wasi_unstable` |
+// | `descriptors` | the table of what a guest has open |
+// | `files`, `paths` | what is done with descriptors, and with paths below directories |
+// | `poll` | waiting |
+// | `process` | arguments, environment, clocks, random bytes, exit |
+// | `calls` | the functions' names and types |
 
 mod abi;
 mod calls;
@@ -64,6 +64,12 @@ use guest::{Args, Failure, Guest};
 use trampette_runtime::{Caller, CoreFuncType, CoreHost, CoreVal, CoreValueType, Trap};
 
 /// The names that modules import the functions from.
+///
+/// ```
+/// use trampette_wasi::p1;
+///
+/// assert_eq!(p1::MODULES, ["wasi_snapshot_preview1", "wasi_unstable"]);
+/// ```
 pub const MODULES: [&str; 2] = [
     Version::Snapshot1.module_name(),
     Version::Unstable.module_name(),

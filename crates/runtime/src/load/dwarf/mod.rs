@@ -28,6 +28,12 @@ use trampette_artifact::metadata::StaticModule;
 use trampette_artifact::text::shortened;
 
 /// A source position of a frame.
+///
+/// ```
+/// # fn show(line: &trampette_runtime::SourceLine) {
+/// println!("{}:{}:{}", line.file, line.line, line.column);
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceLine {
     /// The function, if it was inlined.
