@@ -587,3 +587,39 @@ fn run_stops_when_the_time_is_over() {
         assert!(took < Duration::from_secs(10), "{call}: {took:?}");
     }
 }
+
+/// What a guest exports as it imported it has no code of its own in which to be stopped.
+#[test]
+fn functions_of_the_host_that_are_exported_again_stop_too() {
+    let compile = |text: &str| wat::parse_str(text).unwrap();
+    let options = CompileOptions::default();
+    let for_ever = Duration::from_secs(3600);
+    let core = compile(r#"(module (import "host" "wait" (func $f)) (export "wait" (func $f)))"#);
+    let core = trampette::compile_module(&core, &options).unwrap();
+    let core = core.load().unwrap();
+    let component =
+        compile(r#"(component (import "wait" (func $f)) (export "wait-again" (func $f)))"#);
+    let component = trampette::compile_component(&component, &options).unwrap();
+    let component = component.load().unwrap();
+    for by in WAYS {
+        let mut store = Store::new(());
+        let mut host = CoreHost::<()>::new();
+        host.func("host", "wait", move |_, _| {
+            wait::sleep(for_ever).map(|()| Vec::new())
+        });
+        let instance = CoreInstance::new(&mut store, &core, host).unwrap();
+        let wait = instance.get_func(&store, "wait").unwrap();
+        let used = stopped(&mut store, by, |store| wait.call(store, &[]).map(drop));
+        assert!(used.took < RUN + SOON, "core, {by:?}: {:?}", used.took);
+
+        let mut store = Store::new(());
+        let mut linker = Linker::<()>::new();
+        let mut root = linker.root();
+        root.func_wrap::<(), (), _>("wait", move |_, ()| wait::sleep(for_ever))
+            .unwrap();
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let wait = instance.get_func(&mut store, "wait-again").unwrap();
+        let used = stopped(&mut store, by, |store| wait.call(store, &[]).map(drop));
+        assert!(used.took < RUN + SOON, "component, {by:?}: {:?}", used.took);
+    }
+}

@@ -8,11 +8,10 @@ use crate::peer::Peer;
 use crate::random::Random;
 use crate::trace::{Comparison, Trace, compare};
 use anyhow::Result;
-use clap::ValueEnum;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What to generate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mode {
     /// Core modules.
     Core,

@@ -1,9 +1,22 @@
-//! Differential fuzzing: random core modules and components are run by Trampette and by another
-//! engine, and what can be observed is compared.
+//! Fuzzing: random core modules and components are run by Trampette and by another engine, and what
+//! can be observed is compared; the command line's parsers and the hosts of WASI are given what
+//! nobody would.
 //!
 //! | file | what |
 //! | --- | --- |
 //! | `random` | random numbers and values |
+//! | `properties` | seeds whose cases have nothing to be compared with: what must hold, does |
+//! | `command_line` | such a case: options, calls and names as they could be typed |
+//! | `values` | component-level types and values for it |
+//! | `wasi`, `wasi_guest` | such a case: calls of WASI in any order; the guests that make them |
+//! | `sandbox` | what such calls may touch of the system, and what they did |
+//! | `memory` | how much memory is allocated |
+//!
+//! With the feature `peer`:
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `differential` | all seeds |
 //! | `value` | values that both engines know; what host functions return |
 //! | `generate` | random core modules |
 //! | `interface` | what a module imports and exports, and which calls to make |
@@ -15,34 +28,68 @@
 //! | `case` | one seed: generate, run everywhere, compare |
 //! | `report` | counts, and divergences on disk |
 
+#[cfg(feature = "peer")]
 mod case;
+mod command_line;
+#[cfg(feature = "peer")]
 mod compose;
+#[cfg(feature = "peer")]
 mod crafted;
+#[cfg(feature = "peer")]
+mod differential;
+#[cfg(feature = "peer")]
 mod generate;
+#[cfg(feature = "peer")]
 mod interface;
+mod memory;
+#[cfg(feature = "peer")]
 mod observer;
+#[cfg(feature = "peer")]
 mod options;
+#[cfg(feature = "peer")]
 mod ours;
+#[cfg(feature = "peer")]
 mod peer;
+mod properties;
 mod random;
+#[cfg(feature = "peer")]
 mod report;
+mod sandbox;
+#[cfg(feature = "peer")]
 mod trace;
+#[cfg(feature = "peer")]
 mod value;
+mod values;
+mod wasi;
+mod wasi_guest;
 
-use anyhow::{Context, Result, bail};
-use case::{Mode, Source};
-use clap::Parser;
-use peer::Peer;
-use report::{Report, Saved};
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// Compare Trampette with another engine on random modules and components.
+/// What to generate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Mode {
+    /// Core modules, compared with the peer.
+    #[cfg(feature = "peer")]
+    Core,
+    /// Components, compared with the peer.
+    #[cfg(feature = "peer")]
+    Components,
+    /// Core modules for even seeds, components for odd ones.
+    #[cfg(feature = "peer")]
+    Both,
+    /// What the command line parses: options, calls, names.
+    CommandLine,
+    /// Calls of WASI with extreme numbers.
+    Wasi,
+}
+
+/// Fuzz Trampette: against another engine, or one of its interfaces.
 #[derive(Parser)]
-struct Arguments {
+pub struct Arguments {
     /// The first seed; the cases have this and the following ones.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -56,16 +103,19 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     threads: usize,
     /// What to generate; `both` alternates.
-    #[arg(long, value_enum, default_value_t = Mode::Both)]
+    #[arg(long, value_enum)]
+    #[cfg_attr(feature = "peer", arg(default_value_t = Mode::Both))]
     mode: Mode,
     /// Run this module or component, which was saved before, instead of generating; seeds choose
     /// the calls.
+    #[cfg(feature = "peer")]
     #[arg(long)]
     replay: Option<PathBuf>,
-    /// Write divergent modules and components to this folder.
+    /// Write divergent modules and components, or what failed, to this folder.
     #[arg(long)]
     save: Option<PathBuf>,
     /// Write the case of every seed to the folder, divergent or not.
+    #[cfg(feature = "peer")]
     #[arg(long, requires = "save")]
     save_all: bool,
     /// Print the traces of every case.
@@ -73,51 +123,14 @@ struct Arguments {
     verbose: bool,
 }
 
-/// What all threads share.
-struct Run {
-    arguments: Arguments,
-    source: Source,
-    peer: Peer,
-    next: AtomicU64,
-    start: Instant,
-    report: Mutex<Report>,
-}
-
-impl Run {
-    fn is_over(&self, seed: u64) -> bool {
-        let done = seed - self.arguments.seed;
-        let time = self.arguments.minutes;
+impl Arguments {
+    /// Whether a seed is no longer to be run.
+    fn is_over(&self, seed: u64, start: Instant) -> bool {
+        let done = seed - self.seed;
+        let time = self.minutes;
         let time = time.map(|minutes| Duration::from_secs_f64(minutes * 60.0));
-        self.arguments.cases.is_some_and(|cases| done >= cases)
-            || time.is_some_and(|time| self.start.elapsed() >= time)
-    }
-
-    fn work(&self, thread: usize) -> Result<()> {
-        let save = self.arguments.save.as_deref();
-        loop {
-            let seed = self.next.fetch_add(1, Relaxed);
-            if self.is_over(seed) {
-                return Ok(());
-            }
-            if let Some(folder) = save {
-                // So that the seed is known if the process dies.
-                std::fs::write(folder.join(format!("running-{thread}")), seed.to_string())?;
-            }
-            let result = case::run(seed, &self.source, &self.peer);
-            if self.arguments.verbose {
-                println!("seed {seed}: {result:#?}");
-            }
-            let mut report = self.report.lock().expect("no thread panics with it");
-            let saved = match save {
-                Some(folder) if self.arguments.save_all => Saved::All(folder),
-                Some(folder) => Saved::Divergent(folder),
-                None => Saved::Nothing,
-            };
-            report.add(seed, &result, saved)?;
-            if report.cases.is_multiple_of(1000) {
-                println!("{:?}: {report}", self.start.elapsed());
-            }
-        }
+        self.cases.is_some_and(|cases| done >= cases)
+            || time.is_some_and(|time| start.elapsed() >= time)
     }
 }
 
@@ -129,42 +142,14 @@ fn main() -> Result<ExitCode> {
     if let Some(folder) = &arguments.save {
         std::fs::create_dir_all(folder).context("cannot make the folder for divergences")?;
     }
-    let source = match &arguments.replay {
-        Some(path) => {
-            let wasm = std::fs::read(path);
-            Source::File(wasm.with_context(|| format!("cannot read {}", path.display()))?)
-        }
-        None => Source::Generated(arguments.mode),
-    };
-    let run = Run {
-        source,
-        next: AtomicU64::new(arguments.seed),
-        peer: Peer::new()?,
-        start: Instant::now(),
-        report: Mutex::default(),
-        arguments,
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..run.arguments.threads)
-            .map(|thread| {
-                let run = &run;
-                std::thread::Builder::new()
-                    .stack_size(16 << 20)
-                    .spawn_scoped(scope, move || run.work(thread))
-            })
-            .collect::<std::io::Result<_>>()?;
-        for thread in threads {
-            match thread.join() {
-                Ok(result) => result?,
-                Err(_) => bail!("a thread panicked"),
-            }
-        }
-        Ok(())
-    })?;
-    let report = run.report.into_inner().expect("no thread panics with it");
-    println!("{:?}: {report}", run.start.elapsed());
-    Ok(match report.divergences {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
+    match arguments.mode {
+        #[cfg(feature = "peer")]
+        Mode::Core => differential::run(arguments, case::Mode::Core),
+        #[cfg(feature = "peer")]
+        Mode::Components => differential::run(arguments, case::Mode::Components),
+        #[cfg(feature = "peer")]
+        Mode::Both => differential::run(arguments, case::Mode::Both),
+        Mode::CommandLine => properties::run(&arguments, || Ok(command_line::case)),
+        Mode::Wasi => properties::run(&arguments, wasi::cases),
+    }
 }

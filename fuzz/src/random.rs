@@ -1,5 +1,6 @@
 //! Random numbers, the same for the same seed.
 
+#[cfg(feature = "peer")]
 use crate::value::{Type, Value};
 
 /// A generator of pseudo-random numbers (splitmix64).
@@ -42,7 +43,7 @@ impl Random {
     }
 
     /// An integer, often one where something happens: small, a power of two or next to one.
-    fn integer(&mut self) -> u64 {
+    pub fn integer(&mut self) -> u64 {
         let near = self.below(3) as u64;
         match self.below(4) {
             0 => self.bits(),
@@ -53,6 +54,7 @@ impl Random {
     }
 
     /// A value of a type. References are null, apart from external ones.
+    #[cfg(feature = "peer")]
     pub fn value(&mut self, ty: Type) -> Value {
         const FLOATS: [f64; 14] = [
             0.0,
@@ -93,6 +95,7 @@ impl Random {
 }
 
 /// A hash of some bytes.
+#[cfg(feature = "peer")]
 pub fn hash(bytes: &[u8]) -> u64 {
     let mut state = Random::new(bytes.len() as u64);
     let chunks = bytes.chunks_exact(8);

@@ -2,6 +2,7 @@
 
 use crate::names::{self, Callable};
 use crate::needs_brackets;
+use crate::output::shown;
 use crate::wave::{Argument, Call, Param};
 use anyhow::{Context, Result, bail};
 use trampette_artifact::metadata::{CoreExport, CoreExportItem, CoreFuncType, CoreValueType};
@@ -33,6 +34,14 @@ pub(crate) fn invoke<T: 'static>(
     let func = instance.get_func(store, names[found])?;
     let ty = func.ty().clone();
     let results = func.call(store, &arguments(&call, &ty)?)?;
+    print(&results)
+}
+
+/// Results as text: several as a tuple.
+///
+/// # Errors
+/// If one is no number.
+pub fn print(results: &[CoreVal]) -> Result<String> {
     let texts = results
         .iter()
         .map(|value| Ok(wasm_wave::to_string(&to_wave(*value)?)?));
@@ -89,8 +98,12 @@ fn callable(component: &Component) -> Vec<(Callable<'_>, &str)> {
     exports.collect()
 }
 
-/// An `i32` or `i64` has no sign of its own: it is written as a signed or an unsigned number.
-fn arguments(call: &Call, ty: &CoreFuncType) -> Result<Vec<CoreVal>> {
+/// The arguments of a call as the parameters' types say. An `i32` or `i64` has no sign of its own:
+/// it is written as a signed or an unsigned number.
+///
+/// # Errors
+/// If they do not fit, or a type is none of numbers.
+pub fn arguments(call: &Call, ty: &CoreFuncType) -> Result<Vec<CoreVal>> {
     let param = |(index, param): (usize, &CoreValueType)| {
         let ty = match param {
             CoreValueType::I32 | CoreValueType::I64 => WaveType::S64,
@@ -114,7 +127,7 @@ fn arguments(call: &Call, ty: &CoreFuncType) -> Result<Vec<CoreVal>> {
                 .filter(|number| (least..=most).contains(number));
             number.with_context(|| {
             let Param { label, spelling, .. } = param;
-            let (name, text) = (call.name(), argument.text());
+            let (name, text) = (shown(call.name()), shown(argument.text()));
             match argument.integer() {
                 Some(_) => format!(
                     "{label} of `{name}`: `{text}` is out of the range of {spelling}, {least} to \

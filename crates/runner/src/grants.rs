@@ -1,6 +1,7 @@
 //! What a command line gives a guest: directories, environment variables, arguments. What is
 //! doubtful is refused, since each of them is a right.
 
+use crate::output::shown;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -50,8 +51,9 @@ impl Subject {
             let text = argument.to_str().map(str::to_string);
             text.with_context(|| {
                 format!(
-                    "the guest's argument {} is not UTF-8: {argument:?}",
-                    index + 1
+                    "the guest's argument {} is not UTF-8: {}",
+                    index + 1,
+                    shown(&format!("{argument:?}"))
                 )
             })
         };
@@ -106,7 +108,8 @@ impl std::str::FromStr for Directory {
             "the guest's name for the directory is empty; without `::` it is the host's"
         );
         ensure!(
-            !guest.contains("::"),
+            // Of `a:::b` too one could say so.
+            !guest.contains("::") && (guest == text || !guest.starts_with(':')),
             "there is more than one `::`: which is the guest's name?"
         );
         Ok(Directory {
@@ -145,7 +148,7 @@ impl Variable {
     /// If it is that of this process, and there is none.
     pub fn resolve(&self) -> Result<(&OsStr, OsString)> {
         let value = self.value.clone().or_else(|| std::env::var_os(&self.name));
-        let name = self.name.display();
+        let name = shown(&self.name.to_string_lossy());
         let value = value.with_context(|| format!("--env {name}: no such variable here"))?;
         Ok((&self.name, value))
     }
@@ -165,7 +168,7 @@ pub fn check(directories: &[Directory], variables: &[Variable]) -> Result<()> {
         ensure!(
             names.insert((absolute, name)),
             "--dir: the guest would find two directories under the name `{}`",
-            directory.guest
+            shown(&directory.guest)
         );
     }
     let mut names = BTreeSet::new();
@@ -173,7 +176,7 @@ pub fn check(directories: &[Directory], variables: &[Variable]) -> Result<()> {
         ensure!(
             names.insert(&variable.name),
             "--env: the variable `{}` is given twice",
-            variable.name.display()
+            shown(&variable.name.to_string_lossy())
         );
     }
     Ok(())
@@ -185,8 +188,11 @@ mod tests {
 
     #[test]
     fn doubtful_grants_are_refused() {
-        for text in ["", "::", ".::", "::/x", "a::b::c"] {
+        for text in ["", "::", ".::", "::/x", "a::b::c", "a:::b"] {
             assert!(text.parse::<Directory>().is_err(), "{text}");
+        }
+        for text in ["a:", ":", ":a", "a:b"] {
+            assert_eq!(text.parse::<Directory>().unwrap().guest, text);
         }
         for text in ["", "=", "=x"] {
             assert!(Variable::parse(text.into()).is_err(), "{text}");
@@ -209,5 +215,28 @@ mod tests {
         assert!(check(&directories(&["a::/x", "a::/y", "b::x"]), &[]).is_ok());
         assert!(check(&[], &variables(&["A=1", "B="])).is_ok());
         assert!(check(&[], &variables(&["A=1", "A"])).is_err());
+    }
+
+    #[test]
+    fn what_was_typed_does_not_break_the_message() {
+        let name = "N\n\u{1b}[2J\u{2028}";
+        let variable = || Variable::parse(name.into()).unwrap();
+        let directory = || name.parse::<Directory>().unwrap();
+        let subject = Subject {
+            command: vec!["x".into(), OsStr::from_bytes(b"\xff\n\x1b").into()],
+        };
+        let errors = [
+            variable().resolve().unwrap_err(),
+            check(&[], &[variable(), variable()]).unwrap_err(),
+            check(&[directory(), directory()], &[]).unwrap_err(),
+            subject.arguments().unwrap_err(),
+            "1\n\u{1b}".parse::<crate::limits::Size>().unwrap_err(),
+            crate::wave::Call::parse("f(\n\u{1b}\t)").err().unwrap(),
+            crate::wave::Call::parse("\"\n\u{1b}\t").err().unwrap(),
+        ];
+        for error in errors {
+            let text = format!("{error:#}");
+            assert_eq!(trampette_artifact::text::escaped(&text).to_string(), text);
+        }
     }
 }

@@ -26,6 +26,14 @@ pub mod output;
 mod timeout;
 pub mod wave;
 
+/// What the package `fuzz/` tries of the command line beside what is public anyway.
+#[doc(hidden)]
+pub mod parsers {
+    pub use crate::core_wave::{arguments as core_arguments, print as core_print};
+    pub use crate::names::{Callable, find};
+    pub use crate::timeout::Timeout;
+}
+
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -317,7 +325,7 @@ pub(crate) fn needs_brackets(call: &wave::Call, found: &Callable<'_>) -> Result<
     ensure!(
         call.has_brackets(),
         "`{}` is a function; to call it, write its arguments: --invoke '{}'",
-        call.name(),
+        output::shown(call.name()),
         found.example()
     );
     Ok(())

@@ -1,5 +1,6 @@
 //! Limits that a command line sets, and what is said when a guest met one.
 
+use crate::output::shown;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use std::fmt;
@@ -30,12 +31,12 @@ impl FromStr for Size {
             "expected a size such as 65536, 64K or 128M"
         );
         let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
-            "" | "b" => 0,
+            "" | "b" | "byte" | "bytes" => 0,
             "k" | "kb" | "kib" => 10,
             "m" | "mb" | "mib" => 20,
             "g" | "gb" | "gib" => 30,
             "t" | "tb" | "tib" => 40,
-            _ => anyhow::bail!("unknown unit `{unit}`; known are K, M, G and T"),
+            _ => anyhow::bail!("unknown unit `{}`; known are K, M, G and T", shown(unit)),
         };
         let bytes = number.parse::<u64>().ok();
         let bytes = bytes.and_then(|number| number.checked_mul(1 << shift));
@@ -165,6 +166,7 @@ mod tests {
             (4 << 30, "4 GiB"),
         ] {
             assert_eq!(Size(bytes).to_string(), text);
+            assert_eq!(text.parse::<Size>().ok(), Some(Size(bytes)), "{text}");
         }
     }
 }

@@ -9,14 +9,20 @@
 //! my:pkg/one@1.2.0#run   my:pkg/one@1.2.0.run   my:pkg/one.run@1.2.0   my:pkg/one#run   one.run
 //! ```
 
+use crate::output::shown;
 use anyhow::{Result, bail};
 use std::fmt::Write;
+use trampette_artifact::text::escaped;
 
 /// Choices that an error lists at most.
 const MOST_CHOICES: usize = 12;
 
+/// Characters of a name beyond which nothing near it is looked for: that takes time and memory in
+/// proportion to the square.
+const LONGEST_COMPARED: usize = 200;
+
 /// An export that can be called.
-pub(crate) struct Callable<'c> {
+pub struct Callable<'c> {
     /// The chain of instance names, and the function's.
     pub path: Vec<&'c str>,
     /// Its arguments as they could be typed, with their brackets.
@@ -25,7 +31,7 @@ pub(crate) struct Callable<'c> {
 
 impl Callable<'_> {
     /// A call that can be typed.
-    pub(crate) fn example(&self) -> String {
+    pub fn example(&self) -> String {
         format!("{}{}", quoted(&self.path.join("#")), self.arguments)
     }
 
@@ -65,7 +71,7 @@ impl Callable<'_> {
 /// # Errors
 /// If there is none: the nearest is named; or if it could be several: all are, as they can be
 /// typed.
-pub(crate) fn find(exports: &[Callable<'_>], name: &str) -> Result<usize> {
+pub fn find(exports: &[Callable<'_>], name: &str) -> Result<usize> {
     let exact = |export: &Callable<'_>| export.path.join("#") == name;
     if let Some(index) = exports.iter().position(exact) {
         return Ok(index);
@@ -78,6 +84,7 @@ pub(crate) fn find(exports: &[Callable<'_>], name: &str) -> Result<usize> {
         [(only, _)] => Ok(*only),
         [(first, a), (_, b), ..] if a.path.len() < b.path.len() => Ok(*first),
         several => {
+            let name = shown(name);
             let mut text = format!("several exported functions are `{name}`; call one of them:");
             for (_, export) in several {
                 write!(text, "\n  {}", export.example())?;
@@ -89,7 +96,7 @@ pub(crate) fn find(exports: &[Callable<'_>], name: &str) -> Result<usize> {
 
 /// What to say if no export has the name.
 fn none(exports: &[Callable<'_>], name: &str) -> String {
-    let mut text = format!("there is no exported function `{name}`");
+    let mut text = format!("there is no exported function `{}`", shown(name));
     let Some(nearest) = nearest(exports, name) else {
         match exports.len() {
             0 => text.push_str(": nothing that could be called is exported"),
@@ -114,23 +121,34 @@ fn none(exports: &[Callable<'_>], name: &str) -> String {
 
 /// The export whose name, alone or with its instance's, is nearest, if it is near.
 fn nearest<'e, 'c>(exports: &'e [Callable<'c>], name: &str) -> Option<&'e Callable<'c>> {
-    let distance = |export: &Callable<'_>| {
+    let length = name.chars().count();
+    let allowed = (length / 3).max(1);
+    let distance = |other: &str| {
+        let near = other.chars().count().abs_diff(length) <= allowed;
+        near.then(|| strsim::damerau_levenshtein(name, other))
+    };
+    let near = |export: &'e Callable<'c>| {
         let last = export.path.last().copied().unwrap_or_default();
         let whole = export.path.join("#");
-        let to = |other: &str| strsim::damerau_levenshtein(name, other);
-        to(last).min(to(&whole))
+        let distances = [distance(last), distance(&whole)];
+        Some((distances.into_iter().flatten().min()?, export))
     };
-    let near = exports.iter().map(|export| (distance(export), export));
-    let (distance, export) = near.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (name.chars().count() / 3).max(1)).then_some(export)
+    if length > LONGEST_COMPARED {
+        return None;
+    }
+    let (distance, export) = exports.iter().filter_map(near).min_by_key(|(d, _)| *d)?;
+    (distance <= allowed).then_some(export)
 }
 
-/// A name as a call must spell it: in quotes if it holds what would end it.
+/// A name as a call must spell it: in quotes if it holds what would end it, or cannot be seen.
 fn quoted(name: &str) -> String {
-    let plain = |c: char| !(c.is_whitespace() || c.is_control() || "()\"".contains(c));
-    match !name.is_empty() && name.chars().all(plain) {
+    let plain = |c: char| !(c.is_whitespace() || "()\"".contains(c));
+    match !name.is_empty() && name.chars().all(plain) && escaped(name).to_string() == name {
         true => name.to_string(),
-        false => format!("{name:?}"),
+        false => {
+            let name = name.replace('\\', r"\\").replace('"', "\\\"");
+            format!("\"{}\"", escaped(&name))
+        }
     }
 }
 
@@ -207,5 +225,51 @@ mod tests {
             "there is no exported function `onyl`; did you mean `my:pkg/one@1.2.0#only()`?"
         );
         assert!(message("nothing-near").contains("\n  \"$x(y)\"()\n"));
+    }
+    #[test]
+    fn examples_are_calls_of_their_exports() {
+        let exports = exports(&[
+            &["x\ny"],
+            &["tab\t", "\u{1b}[31m"],
+            &["\u{202e}", "hidden\u{200b}"],
+            &["\\n", "\\u{41}", "\""],
+            &["'", "é🦀"],
+            &[" "],
+            &[" both ends "],
+            &[""],
+            &["", ""],
+            &["a b(c)"],
+        ]);
+        for export in &exports {
+            let example = export.example();
+            assert_eq!(escaped(&example).to_string(), example);
+            let call = crate::wave::Call::parse(&example).unwrap();
+            let found = find(&exports, call.name()).unwrap();
+            assert_eq!(exports[found].path, export.path, "{example}");
+        }
+    }
+
+    #[test]
+    fn what_was_typed_does_not_break_the_message() {
+        let exports = exports(&[&["run"]]);
+        for name in ["ru\nm", "\u{1b}[31m", "\u{2028}", "x\ty"] {
+            let message = find(&exports, name).unwrap_err().to_string();
+            let first = message.lines().next().unwrap();
+            assert_eq!(escaped(first).to_string(), first);
+            let rest: Vec<&str> = message.lines().skip(1).collect();
+            assert!(rest.iter().all(|line| *line == "  run()"), "{message}");
+        }
+    }
+
+    #[test]
+    fn names_of_any_length_are_quickly_compared() {
+        let long = "x".repeat(120 << 10);
+        let almost = format!("{long}y");
+        let exports = exports(&[&[&long], &["run", &long]]);
+        let start = std::time::Instant::now();
+        let message = find(&exports, &almost).unwrap_err().to_string();
+        assert!(start.elapsed().as_secs() < 2, "{:?}", start.elapsed());
+        assert!(message.starts_with("there is no exported function `xx"));
+        assert!(find(&exports, "x").is_err());
     }
 }

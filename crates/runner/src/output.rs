@@ -13,11 +13,14 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
-use trampette_artifact::text::escaped_lines;
+use trampette_artifact::text::{escaped, escaped_lines, shortened};
 use trampette_runtime::report;
 
 /// The exit code for wrong usage.
 pub const USAGE_EXIT_CODE: u8 = 2;
+
+/// Bytes of what somebody typed that a message quotes at most.
+const MOST_QUOTED: usize = 400;
 
 /// Prints text for people on standard output.
 ///
@@ -56,6 +59,11 @@ pub fn note(text: impl Display) {
     line(&text.to_string());
 }
 
+/// What somebody typed, as a message quotes it: on one line, and not at any length.
+pub(crate) fn shown(text: &str) -> String {
+    escaped(&shortened(text.as_bytes(), MOST_QUOTED)).to_string()
+}
+
 fn line(text: &str) {
     let text = escaped_lines(text).to_string();
     // There is nobody left to tell if this fails.
@@ -91,12 +99,23 @@ pub fn exit_code(result: Result<u8>) -> ExitCode {
 /// # Errors
 /// If there is nothing more to do.
 pub fn parse<P: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<P, ExitCode> {
-    P::try_parse_from(arguments).map_err(|error| wrong_usage(&error))
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    P::try_parse_from(&arguments).map_err(|error| {
+        // clap quotes them as they are where it writes in colour.
+        let clean = arguments.iter().all(|argument| {
+            let text = argument.to_string_lossy();
+            escaped(&text).to_string() == text
+        });
+        match clean || !error.use_stderr() {
+            true => printed_by_clap(&error),
+            false => wrong_usage(&error),
+        }
+    })
 }
 
-/// Prints what clap has to say: help and versions on standard output, anything else on standard
-/// error.
-fn wrong_usage(error: &clap::Error) -> ExitCode {
+/// Prints what clap has to say, in colour on a terminal: help and versions on standard output,
+/// anything else on standard error.
+fn printed_by_clap(error: &clap::Error) -> ExitCode {
     let printed = error.print();
     match error.use_stderr() {
         true => ExitCode::from(USAGE_EXIT_CODE),
@@ -104,17 +123,47 @@ fn wrong_usage(error: &clap::Error) -> ExitCode {
     }
 }
 
+/// Prints what clap has to say about wrong usage, as plain text.
+fn wrong_usage(error: &clap::Error) -> ExitCode {
+    line(&usage(error));
+    ExitCode::from(USAGE_EXIT_CODE)
+}
+
+/// What clap has to say about wrong usage. It quotes arguments, which somebody else may have
+/// chosen.
+pub fn usage(error: &clap::Error) -> String {
+    escaped_lines(&error.render().to_string()).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(text: &str) -> String {
-        escaped_lines(text).to_string()
+    #[test]
+    fn control_characters_are_spelt() {
+        let lines = |text: &str| escaped_lines(text).to_string();
+        assert_eq!(lines("a\n\tb é"), "a\n\tb é");
+        assert_eq!(lines("\u{1b}[2J\r\u{9b}x"), "\\u{1b}[2J\\r\\u{9b}x");
     }
 
     #[test]
-    fn control_characters_are_spelt() {
-        assert_eq!(shown("a\n\tb é"), "a\n\tb é");
-        assert_eq!(shown("\u{1b}[2J\r\u{9b}x"), "\\u{1b}[2J\\r\\u{9b}x");
+    fn wrong_usage_is_said_without_control_characters() {
+        #[derive(Parser, Debug)]
+        struct Line {
+            #[arg(long)]
+            size: Option<crate::limits::Size>,
+        }
+        let line = ["x", "--size", "\u{1b}[2J\u{7}\u{202e}"];
+        let error = Line::try_parse_from(line).unwrap_err();
+        let text = usage(&error);
+        // clap leaves what steers a terminal out of plain text, but not this.
+        assert!(text.contains("'\\u{202e}'"), "{text}");
+        assert_eq!(escaped_lines(&text).to_string(), text);
+    }
+
+    #[test]
+    fn what_was_typed_is_quoted_on_one_line() {
+        assert_eq!(shown("a\nb\t\u{1b}"), "a\\nb\\t\\u{1b}");
+        assert!(shown(&"é".repeat(1000)).len() < MOST_QUOTED + 10);
     }
 }

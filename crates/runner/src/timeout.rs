@@ -11,7 +11,7 @@ pub const TIMEOUT_EXIT_CODE: u8 = 124;
 
 /// How long a guest may run: a number with or without a fraction, of seconds or of a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Timeout(Duration);
+pub struct Timeout(Duration);
 
 /// The units, longest first, in seconds.
 const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
@@ -44,7 +44,10 @@ impl fmt::Display for Timeout {
 
 impl Timeout {
     /// Starts the clock.
-    pub(crate) fn start<T: 'static>(self, store: &mut Store<T>) -> Result<()> {
+    ///
+    /// # Errors
+    /// If no clock can be started.
+    pub fn start<T: 'static>(self, store: &mut Store<T>) -> Result<()> {
         store.set_timeout(self.0)
     }
 

@@ -1,6 +1,8 @@
 //! WAVE: component-level values as text, by crate `wasm-wave`.
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use crate::output::shown;
+use anyhow::{Context, Result, anyhow, bail};
+use std::str::CharIndices;
 use trampette_artifact::types::{DefinedType, FuncType, Type, TypeTable};
 use trampette_runtime::Val;
 use wasm_wave::ast::Node;
@@ -10,7 +12,7 @@ use wasm_wave::value::{Type as WaveType, Value};
 use wasm_wave::wasm::{WasmType, WasmTypeKind, WasmValue};
 
 /// A parsed call: `name(arguments…)`. The name is what stands before the first bracket; what is
-/// between `"` in it is taken as it is.
+/// between `"` in it is taken as it is, but for escapes (`\\`, `\"`, `\n`, `\u{1b}`).
 pub struct Call {
     text: String,
     name: String,
@@ -41,17 +43,19 @@ impl Call {
     /// If the text is no call.
     pub fn parse(text: &str) -> Result<Call> {
         let (name, rest) = split_name(text)?;
-        ensure!(
-            !name.is_empty(),
-            "`{text}` names no function to call: write name(arguments…)"
-        );
+        let Some(name) = name else {
+            let text = shown(text);
+            bail!("`{text}` names no function to call: write name(arguments…)");
+        };
         let arguments = match rest {
             "" => None,
             _ => {
-                let source = format!("f{rest}");
+                // The lexer panics at a comment that no line break ends.
+                let source = format!("f{rest}\n");
                 let parsed = UntypedFuncCall::parse(&source).map(UntypedFuncCall::into_owned);
                 Some(parsed.map_err(|error| {
                     let problem = problem(&error, &source);
+                    let text = shown(text);
                     anyhow!("`{text}` is no call as WAVE writes it: {problem}")
                 })?)
             }
@@ -102,7 +106,7 @@ impl Call {
         let Some(call) = &self.arguments else {
             bail!(
                 "`{}` is a function, and its arguments are missing",
-                self.text
+                shown(&self.text)
             );
         };
         let nodes: Vec<&Node> = match call.params_node() {
@@ -117,7 +121,7 @@ impl Call {
             let all = params.iter().map(|param| &param.spelling[..]);
             bail!(
                 "`{}` takes {} ({}), and {} given",
-                self.name,
+                shown(&self.name),
                 count(params.len(), "argument"),
                 all.collect::<Vec<_>>().join(", "),
                 match nodes.len() {
@@ -169,7 +173,7 @@ impl Argument<'_> {
                 spelling,
                 ty,
             } = param;
-            let text = self.text();
+            let (text, function) = (shown(self.text()), shown(function));
             let (place, source) = (error.span(), self.source);
             let problem = match range(ty.kind()).filter(|_| self.integer().is_some()) {
                 Some((least, most)) => {
@@ -203,31 +207,65 @@ fn problem(error: &ParserError, source: &str) -> String {
     let detail = error.detail().map(|detail| format!(": {detail}"));
     let place = match source.get(error.span()) {
         None | Some("") => String::new(),
-        Some(text) => format!(" at `{text}`"),
+        Some(text) => format!(" at `{}`", shown(text)),
     };
-    format!("{}{}{place}", error.kind(), detail.unwrap_or_default())
+    let detail = shown(&detail.unwrap_or_default());
+    format!("{}{detail}{place}", error.kind())
 }
 
-/// The name before the brackets, without its quotes, and the rest.
-fn split_name(text: &str) -> Result<(String, &str)> {
+/// The name before the brackets, without its quotes, and the rest; `None` if nothing is there.
+/// Blanks around what is not quoted are no part of it.
+fn split_name(text: &str) -> Result<(Option<String>, &str)> {
     let text = text.trim();
     let mut name = String::new();
+    // As much of it was quoted, or stands before something that was.
+    let mut quoted = None;
+    let mut rest = "";
     let mut chars = text.char_indices();
     while let Some((index, c)) = chars.next() {
         match c {
-            '(' => return Ok((name.trim_end().to_string(), &text[index..])),
-            '"' => loop {
-                match chars.next() {
-                    Some((_, '"')) => break,
-                    Some((_, '\\')) => name.extend(chars.next().map(|(_, c)| c)),
-                    Some((_, c)) => name.push(c),
-                    None => bail!("`{text}`: a quote is not closed"),
+            '(' => {
+                rest = &text[index..];
+                break;
+            }
+            '"' => {
+                loop {
+                    match chars.next() {
+                        Some((_, '"')) => break,
+                        Some((_, '\\')) => name.push(unescaped(&mut chars, text)?),
+                        Some((_, c)) => name.push(c),
+                        None => bail!("`{}`: a quote is not closed", shown(text)),
+                    }
                 }
-            },
+                quoted = Some(name.len());
+            }
             c => name.push(c),
         }
     }
-    Ok((name, ""))
+    let kept = quoted.unwrap_or(0);
+    name.truncate(kept + name[kept..].trim_end().len());
+    let is_there = !name.is_empty() || quoted.is_some();
+    Ok((is_there.then_some(name), rest))
+}
+
+/// The character that is meant by what follows a backslash: as messages spell them, or itself.
+fn unescaped(chars: &mut CharIndices<'_>, text: &str) -> Result<char> {
+    Ok(match chars.next() {
+        Some((_, 'n')) => '\n',
+        Some((_, 't')) => '\t',
+        Some((_, 'r')) => '\r',
+        Some((start, 'u')) => {
+            let number = text[start + 1..].strip_prefix('{').and_then(|number| {
+                let (digits, _) = number.split_once('}')?;
+                chars.nth(digits.chars().count() + 1)?;
+                char::from_u32(u32::from_str_radix(digits, 16).ok()?)
+            });
+            let text = shown(text);
+            number.with_context(|| format!("`{text}`: `\\u` without the number of a character"))?
+        }
+        Some((_, c)) => c,
+        None => bail!("`{}`: a quote is not closed", shown(text)),
+    })
 }
 
 /// Arguments that could be typed for a function, with their brackets.
@@ -490,4 +528,40 @@ fn to_wave(ty: &WaveType, value: &Val) -> Result<Value> {
         Val::Resource(_) => bail!("a resource handle cannot be written in WAVE"),
         Val::ErrorContext(_) => bail!("an error-context cannot be written in WAVE"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_end_with_the_text() {
+        for text in ["f(//", "f(1)//", "f(1) // one", "f(//1)"] {
+            // Some are no calls; none panics.
+            let call = Call::parse(text);
+            assert_eq!(call.is_ok(), text.starts_with("f(1)"), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_what_was_quoted() {
+        let cases = [
+            (r#"f(1)"#, Some("f")),
+            (r#"  a b  ()"#, Some("a b")),
+            (r#"" a "()"#, Some(" a ")),
+            (r#""" ()"#, Some("")),
+            (r#""\n\"\\\u{1b}\x" ()"#, Some("\n\"\\\u{1b}x")),
+            (r#"my:pkg/"é(" #f ()"#, Some("my:pkg/é( #f")),
+            (r#""\u{110000}"()"#, None),
+            (r#""\u{"()"#, None),
+            (r#""\u"()"#, None),
+            (r#""\"#, None),
+            ("()", None),
+            ("", None),
+        ];
+        for (text, name) in cases {
+            let call = Call::parse(text).ok();
+            assert_eq!(call.as_ref().map(Call::name), name, "{text}");
+        }
+    }
 }

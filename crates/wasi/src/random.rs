@@ -2,12 +2,16 @@
 
 use crate::bindings::wasi::random::{insecure, insecure_seed, random};
 use crate::context::WasiCtx;
+use crate::wait::checkpoint;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use rustix::rand::GetRandomFlags;
 
 /// The most bytes that one call gives; a guest's length must not size the host's memory.
 const LIMIT: u64 = 64 << 20;
+
+/// Bytes that the system is asked for at once: a few milliseconds at the most.
+const PIECE: usize = 256 << 10;
 
 fn bytes(length: u64) -> Result<Vec<u8>> {
     ensure!(
@@ -27,7 +31,9 @@ fn number() -> Result<u64> {
 
 pub(crate) fn fill(mut rest: &mut [u8]) -> Result<()> {
     while !rest.is_empty() {
-        match rustix::rand::getrandom(&mut *rest, GetRandomFlags::empty()) {
+        checkpoint()?;
+        let end = rest.len().min(PIECE);
+        match rustix::rand::getrandom(&mut rest[..end], GetRandomFlags::empty()) {
             Ok(count) => rest = &mut rest[count..],
             Err(Errno::INTR) => {}
             Err(error) => return Err(error).context("the system has no random bytes"),

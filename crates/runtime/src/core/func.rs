@@ -8,7 +8,7 @@ use crate::machine::instance::{InstanceData, InstanceId};
 use crate::machine::store::{AsContextMut, StoreInner};
 use anyhow::{Context, Result, anyhow, ensure};
 use trampette_artifact::ids::CoreImportId;
-use trampette_artifact::layout::{HOST_OK, ImportSlot, ValRaw};
+use trampette_artifact::layout::{HOST_OK, ImportSlot, Status, ValRaw};
 use trampette_artifact::metadata::CoreFuncType;
 
 /// A core function of an instance.
@@ -91,13 +91,27 @@ impl CoreFunc {
                 let success = unsafe { code.call(context, context, first, length) };
                 u32::from(!success)
             }),
-            // SAFETY: the caller's promise.
-            Code::Host(import) => unsafe { call_slot(inner, data, import, values) },
+            Code::Host(import) => {
+                // It is a call of the guest's like any other, which can be interrupted.
+                let mut status = Ok(HOST_OK);
+                let entered = data.enter(|_| {
+                    // SAFETY: the caller's promise.
+                    status = unsafe { call_slot(inner, data, import, values) };
+                    Status::Ok as u32
+                });
+                match status? {
+                    HOST_OK => entered,
+                    _ => {
+                        let error = failure::take(inner);
+                        Err(error.unwrap_or_else(|| anyhow!("a host function failed")))
+                    }
+                }
+            }
         }
     }
 }
 
-/// Calls a function of the host through its slot, as compiled code would.
+/// Calls a function of the host through its slot, as compiled code would; gives its status.
 ///
 /// # Safety
 /// The values are of the import's type.
@@ -106,16 +120,12 @@ unsafe fn call_slot(
     data: &InstanceData,
     import: CoreImportId,
     values: &mut [ValRaw],
-) -> Result<()> {
+) -> Result<u32> {
     let slot = data.component.metadata().root.core_import(import);
     // SAFETY: a field of the mapped root, which was filled when the instance was made.
     let slot = unsafe { data.root_field::<ImportSlot>(slot).read() };
     let function = CoreHostEntry::at(slot.function as usize).context("the import is gone")?;
     let host = slot.data as usize as *const u8;
     // SAFETY: the slot's function takes the slot's data; the caller vouches for the values.
-    let status = unsafe { function.call(host, store, values.as_mut_ptr(), values.len()) };
-    if status == HOST_OK {
-        return Ok(());
-    }
-    Err(failure::take(store).unwrap_or_else(|| anyhow!("a host function failed")))
+    Ok(unsafe { function.call(host, store, values.as_mut_ptr(), values.len()) })
 }

@@ -463,12 +463,17 @@ impl InstanceData {
             bail!("the host supplies no {import}");
         };
         let _release = ReleaseResults(store);
-        // SAFETY: the slot's function is one that compiled code calls with this signature and the
-        // slot's data; the caller vouches for the pointers.
-        let status =
-            unsafe { function.call(slot.data as usize as *const u8, store, args, results) };
+        let mut status = HOST_OK;
+        // It is a call of the guest's like any other, which can be interrupted.
+        let entered = self.enter(|_| {
+            // SAFETY: the slot's function is one that compiled code calls with this signature and
+            // the slot's data; the caller vouches for the pointers.
+            status =
+                unsafe { function.call(slot.data as usize as *const u8, store, args, results) };
+            Status::Ok as u32
+        });
         if status == HOST_OK {
-            return read();
+            return entered.and_then(|()| read());
         }
         let error = failure::take(store);
         Err(error.unwrap_or_else(|| anyhow!("the host's {import} failed and did not say why")))
