@@ -311,7 +311,7 @@ fn memories_of_more_than_4_gib() -> Result<()> {
         let module = artifact.load()?;
         let mut refused = Store::new(());
         let error = CoreInstance::new(&mut refused, &module, CoreHost::new());
-        let error = format!("{:#}", error.err().expect("4 GiB are the default"));
+        let error = format!("{:#}", error.expect_err("4 GiB are the default"));
         assert!(error.contains("the store's limit is 4294967296"), "{error}");
         for _ in 0..2 {
             let mut store = Store::new(());

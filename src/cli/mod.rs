@@ -117,7 +117,7 @@ fn print_json(value: &serde_json::Value) -> anyhow::Result<()> {
     output::write(format!("{value}\n").as_bytes())
 }
 
-/// Runs the command line with the process's arguments; its exit code is one of those of `docs/cli.md`.
+/// Runs the command line with the process's arguments; `docs/cli.md` lists the exit codes.
 pub fn main() -> ExitCode {
     let arguments: Arguments = match output::parse(std::env::args_os()) {
         Ok(arguments) => arguments,
