@@ -1,4 +1,4 @@
-//! Text that guests choose, on its way to a terminal or a log.
+//! Text of messages: what guests choose, on its way to a terminal or a log; numbers of bytes.
 
 use std::fmt::{self, Write};
 
@@ -15,6 +15,28 @@ pub fn escaped(text: &str) -> Escaped<'_> {
     Escaped {
         text,
         lines: Lines::Escaped,
+    }
+}
+
+/// A number of bytes as messages say it: in the largest unit of which it is a whole number.
+///
+/// ```
+/// use trampette_artifact::text::Bytes;
+///
+/// assert_eq!(Bytes(128 << 20).to_string(), "128 MiB");
+/// assert_eq!(Bytes(1000).to_string(), "1000 bytes");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+        let whole = |(shift, _): &(u32, &str)| self.0 != 0 && self.0.is_multiple_of(1 << shift);
+        match units.into_iter().find(whole) {
+            Some((shift, unit)) => write!(f, "{} {unit}", self.0 >> shift),
+            None => write!(f, "{} bytes", self.0),
+        }
     }
 }
 

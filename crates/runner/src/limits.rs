@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use std::fmt;
 use std::str::FromStr;
+use trampette_artifact::text::Bytes;
 use trampette_runtime::{LimitReached, StoreLimits, Trap, TrapCode};
 
 /// Stack that the main thread surely has beyond what guests use by default.
@@ -46,15 +47,7 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-        let unit = units.into_iter().find(|(shift, _)| {
-            let rest = self.0 & ((1 << shift) - 1);
-            self.0 != 0 && rest == 0
-        });
-        match unit {
-            Some((shift, name)) => write!(f, "{} {name}", self.0 >> shift),
-            None => write!(f, "{} bytes", self.0),
-        }
+        Bytes(self.0).fmt(f)
     }
 }
 

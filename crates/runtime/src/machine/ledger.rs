@@ -7,6 +7,7 @@
 use crate::machine::limits::StoreLimits;
 use std::cell::Cell;
 use std::fmt;
+use trampette_artifact::text::Bytes;
 use trampette_artifact::trap::TrapCode;
 
 /// What a store's guests have made the host spend.
@@ -52,15 +53,7 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Amount::Handles(count) => write!(f, "{count} handles"),
-            Amount::Bytes(bytes) => {
-                let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-                let whole =
-                    |(_, shift): &&(&str, u32)| bytes != 0 && bytes.is_multiple_of(1 << *shift);
-                match units.iter().find(whole) {
-                    Some((unit, shift)) => write!(f, "{} {unit}", bytes >> shift),
-                    None => write!(f, "{bytes} bytes"),
-                }
-            }
+            Amount::Bytes(bytes) => Bytes(bytes).fmt(f),
         }
     }
 }
