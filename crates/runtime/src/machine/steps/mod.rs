@@ -167,50 +167,31 @@ type Frame = *const GuestFrame;
 /// An argument that the service does not have: the frame is always the sixth.
 type Unused = u64;
 
-unsafe extern "C" fn move_long(
-    to: *mut u8,
-    from: *const u8,
-    bytes: usize,
-    _: Unused,
-    _: Unused,
-    frame: Frame,
-) {
-    // SAFETY: called by compiled code through its stub. What is longer than a step is called in
-    // another form.
-    unsafe {
-        look(frame);
-        services::memmove(to, from, bytes);
-    }
+/// Services that are called whole after a look: what is longer than a step is called in another
+/// form by compiled code.
+macro_rules! whole {
+    ($($name:ident: $service:path, of $first:ty, $second:ty, $count:ty;)*) => {$(
+        unsafe extern "C" fn $name(
+            first: $first,
+            second: $second,
+            count: $count,
+            _: Unused,
+            _: Unused,
+            frame: Frame,
+        ) {
+            // SAFETY: called by compiled code through its stub.
+            unsafe {
+                look(frame);
+                $service(first, second, count);
+            }
+        }
+    )*};
 }
 
-unsafe extern "C" fn set_long(
-    to: *mut u8,
-    byte: i32,
-    bytes: usize,
-    _: Unused,
-    _: Unused,
-    frame: Frame,
-) {
-    // SAFETY: as above.
-    unsafe {
-        look(frame);
-        services::memset(to, byte, bytes);
-    }
-}
-
-unsafe extern "C" fn table_fill_long(
-    first: *mut u32,
-    value: u32,
-    count: u64,
-    _: Unused,
-    _: Unused,
-    frame: Frame,
-) {
-    // SAFETY: as above.
-    unsafe {
-        look(frame);
-        services::table_fill(first, value, count);
-    }
+whole! {
+    move_long: services::memmove, of *mut u8, *const u8, usize;
+    set_long: services::memset, of *mut u8, i32, usize;
+    table_fill_long: services::table_fill, of *mut u32, u32, u64;
 }
 
 /// Calls `step` with the start and length of every step of `0..count`, each time after a look,
@@ -239,6 +220,27 @@ unsafe fn each_step<R>(
         at = next;
     }
     None
+}
+
+/// Calls `step` with the start and length of every step of `0..count`, each time after a look.
+/// Steps may end anywhere.
+///
+/// # Safety
+/// As [`look`].
+#[inline(always)]
+unsafe fn all_steps(frame: Frame, count: u64, mut step: impl FnMut(u64, u64)) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        each_step::<()>(
+            frame,
+            count,
+            |at| at,
+            |at, part| {
+                step(at, part);
+                None
+            },
+        )
+    };
 }
 
 /// A place at or up to three bytes before one inside of a text, which is between characters if the
@@ -430,17 +432,11 @@ unsafe extern "C" fn latin1_to_utf8_long(
     let mut written = 0u64;
     // SAFETY: as above; the target has two bytes for each byte.
     unsafe {
-        each_step::<()>(
-            frame,
-            length,
-            |at| at,
-            |at, part| {
-                let target = target.add(written as usize);
-                written += transcode::latin1_to_utf8(source.add(at as usize), part, target);
-                None
-            },
-        )
-    };
+        all_steps(frame, length, |at, part| {
+            let target = target.add(written as usize);
+            written += transcode::latin1_to_utf8(source.add(at as usize), part, target);
+        });
+    }
     written
 }
 
@@ -454,17 +450,11 @@ unsafe extern "C" fn latin1_to_utf16_long(
 ) {
     // SAFETY: as above; the target has two bytes for each byte.
     unsafe {
-        each_step::<()>(
-            frame,
-            length,
-            |at| at,
-            |at, part| {
-                let target = target.add(at as usize * 2);
-                transcode::latin1_to_utf16(source.add(at as usize), part, target);
-                None
-            },
-        )
-    };
+        all_steps(frame, length, |at, part| {
+            let target = target.add(at as usize * 2);
+            transcode::latin1_to_utf16(source.add(at as usize), part, target);
+        });
+    }
 }
 
 unsafe extern "C" fn utf8_to_utf16_long(
@@ -581,25 +571,17 @@ unsafe extern "C" fn narrow_long(
         if misfit.is_some() {
             return 0;
         }
-        each_step::<()>(
-            frame,
-            count,
-            |at| at,
-            |at, part| {
-                match at {
-                    0 => {
-                        transcode::utf16_narrow_in_place(address, part);
-                    }
-                    // What was read already is where the narrow units go: no step is longer than
-                    // all before it.
-                    _ => {
-                        let source = address.add(at as usize * 2);
-                        transcode::utf16_to_latin1(source, part, address.add(at as usize));
-                    }
-                }
-                None
-            },
-        );
+        all_steps(frame, count, |at, part| match at {
+            0 => {
+                transcode::utf16_narrow_in_place(address, part);
+            }
+            // What was read already is where the narrow units go: no step is longer than all
+            // before it.
+            _ => {
+                let source = address.add(at as usize * 2);
+                transcode::utf16_to_latin1(source, part, address.add(at as usize));
+            }
+        });
     }
     1
 }
@@ -660,16 +642,10 @@ unsafe extern "C" fn bools_normalise_long(
 ) {
     // SAFETY: as above.
     unsafe {
-        each_step::<()>(
-            frame,
-            count,
-            |at| at,
-            |at, part| {
-                transcode::bools_normalise(values.add(at as usize), part);
-                None
-            },
-        )
-    };
+        all_steps(frame, count, |at, part| {
+            transcode::bools_normalise(values.add(at as usize), part);
+        });
+    }
 }
 
 unsafe extern "C" fn bits_mask_long(
@@ -683,16 +659,10 @@ unsafe extern "C" fn bits_mask_long(
     const { assert!(STEP.is_multiple_of(8)) };
     // SAFETY: as above.
     unsafe {
-        each_step::<()>(
-            frame,
-            length,
-            |at| at,
-            |at, part| {
-                transcode::bits_mask(bytes.add(at as usize), part, mask);
-                None
-            },
-        )
-    };
+        all_steps(frame, length, |at, part| {
+            transcode::bits_mask(bytes.add(at as usize), part, mask);
+        });
+    }
 }
 
 #[cfg(test)]
