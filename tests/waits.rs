@@ -11,8 +11,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use trampette::CompileOptions;
 use trampette_runtime::{
-    Component, CoreHost, CoreInstance, InterruptHandle, Linker, SharedMemory, Store, Trap,
-    TrapCode, wait,
+    Component, CoreHost, CoreInstance, InterruptHandle, Linker, Store, Trap, TrapCode, wait,
 };
 use trampette_wasi::{WasiCtx, WasiCtxBuilder};
 
@@ -116,25 +115,48 @@ fn thread_usage() -> (Duration, i64) {
     (time(usage.ru_utime) + time(usage.ru_stime), usage.ru_nvcsw)
 }
 
-/// Says how long a call took to stop, and that it was not too long.
-fn check(what: &str, by: By, used: &Used) {
-    println!("{what}, {by:?}: {:.1} ms", used.took.as_secs_f64() * 1e3);
-    assert!(used.took < SOON, "{what}, {by:?}: {:?}", used.took);
+/// Whether a call does nothing until it is stopped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// It waits, which costs nothing.
+    Waits,
+    /// It works.
+    Works,
 }
 
-/// The same of a call that waits, which costs nothing.
-fn check_idle(what: &str, by: By, used: &Used) {
-    check(what, by, used);
-    assert!(
-        used.cpu < IDLE,
-        "{what}, {by:?}: {:?} of the processor",
-        used.cpu
-    );
-    assert!(
-        used.wakes < WAKES,
-        "{what}, {by:?}: {} times awake",
-        used.wakes
-    );
+/// Says how long a call took to stop, and that it was not too long.
+fn check(what: &str, until: Until, by: By, used: &Used) {
+    println!("{what}, {by:?}: {:.1} ms", used.took.as_secs_f64() * 1e3);
+    assert!(used.took < SOON, "{what}, {by:?}: {:?}", used.took);
+    if until == Until::Waits {
+        assert!(
+            used.cpu < IDLE,
+            "{what}, {by:?}: {:?} of the processor",
+            used.cpu
+        );
+        assert!(
+            used.wakes < WAKES,
+            "{what}, {by:?}: {} times awake",
+            used.wakes
+        );
+    }
+}
+
+/// Calls an export of new instances, and stops it in every way.
+fn export_stops<T: 'static>(
+    linker: &Linker<T>,
+    component: &Component,
+    data: impl Fn() -> T,
+    name: &str,
+    until: Until,
+) {
+    for by in WAYS {
+        let mut store = Store::new(data());
+        let instance = linker.instantiate(&mut store, component).unwrap();
+        let call = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
+        let used = stopped(&mut store, by, |store| call.call(store, ()));
+        check(name, until, by, &used);
+    }
 }
 
 #[test]
@@ -150,14 +172,7 @@ fn loops_of_guests_and_services_stop() {
         .collect();
     assert!(exports.len() >= 29, "{exports:?}");
     for name in exports {
-        for by in WAYS {
-            let mut store = Store::new(());
-            let instance = linker.instantiate(&mut store, &component).unwrap();
-            let call = instance.get_typed_func::<(), ()>(&mut store, name.as_str());
-            let call = call.unwrap();
-            let used = stopped(&mut store, by, |store| call.call(store, ()));
-            check(&name, by, &used);
-        }
+        export_stops(&linker, &component, || (), &name, Until::Works);
     }
 }
 
@@ -166,32 +181,28 @@ fn waits_in_wasi_stop() {
     let component = component("wasi");
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker).unwrap();
-    for (name, is_idle) in [("sleep", true), ("poll", true), ("naps", false)] {
-        for by in WAYS {
-            let mut store = Store::new(WasiCtxBuilder::new().build());
-            let instance = linker.instantiate(&mut store, &component).unwrap();
-            let call = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
-            let used = stopped(&mut store, by, |store| call.call(store, ()));
-            match is_idle {
-                true => check_idle(name, by, &used),
-                false => check(name, by, &used),
-            }
-        }
+    let cases = [
+        ("sleep", Until::Waits),
+        ("poll", Until::Waits),
+        ("naps", Until::Works),
+    ];
+    let wasi = || WasiCtxBuilder::new().build();
+    for (name, until) in cases {
+        export_stops(&linker, &component, wasi, name, until);
     }
 }
 
 #[test]
 fn atomic_waits_stop() {
     let module = component("atomic");
-    for (name, is_idle) in [
-        ("wait32", true),
-        ("wait64", true),
-        ("forever", true),
-        ("spin", false),
+    for (name, until) in [
+        ("wait32", Until::Waits),
+        ("wait64", Until::Waits),
+        ("forever", Until::Waits),
+        ("spin", Until::Works),
     ] {
         for by in WAYS {
             let mut store = Store::new(());
-            let memory = SharedMemory::new(1, 1).unwrap();
             let instance = CoreInstance::new(&mut store, &module, CoreHost::new()).unwrap();
             // Somebody who could notify.
             let others = instance.shared_memories(&store).unwrap();
@@ -199,11 +210,8 @@ fn atomic_waits_stop() {
             let used = stopped(&mut store, by, |store| {
                 function.call(store, &[]).map(|_| ())
             });
-            match is_idle {
-                true => check_idle(name, by, &used),
-                false => check(name, by, &used),
-            }
-            drop((memory, others));
+            check(name, until, by, &used);
+            drop(others);
         }
     }
 }
@@ -247,23 +255,14 @@ fn host_functions_stop() {
     let component = component("host");
     let linker = hosts();
     let cases = [
-        ("sleep", true),
-        ("busy", false),
-        ("blind", true),
-        ("lists", false),
-        ("texts", false),
+        ("sleep", Until::Waits),
+        ("busy", Until::Works),
+        ("blind", Until::Waits),
+        ("lists", Until::Works),
+        ("texts", Until::Works),
     ];
-    for (name, is_idle) in cases {
-        for by in WAYS {
-            let mut store = Store::new(());
-            let instance = linker.instantiate(&mut store, &component).unwrap();
-            let call = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
-            let used = stopped(&mut store, by, |store| call.call(store, ()));
-            match is_idle {
-                true => check_idle(name, by, &used),
-                false => check(name, by, &used),
-            }
-        }
+    for (name, until) in cases {
+        export_stops(&linker, &component, || (), name, until);
     }
 }
 
@@ -396,7 +395,7 @@ fn calls_inside_a_call_of_another_store_stop_with_it() {
             .get_typed_func::<(), ()>(&mut store, "sleep")
             .unwrap();
         let used = stopped(&mut store, by, |store| call.call(store, ()));
-        check("nested", by, &used);
+        check("nested", Until::Works, by, &used);
     }
 }
 
