@@ -22,16 +22,14 @@ use trampette_artifact::metadata::{Metadata, Resource};
 /// ```no_run
 /// use trampette_runtime::{Component, Linker, Store};
 ///
-/// # fn component() -> Component { unimplemented!() }
-/// # fn main() -> anyhow::Result<()> {
+/// # fn run(component: &Component) -> anyhow::Result<()> {
 /// let mut linker = Linker::<u32>::new();
 /// linker.root().func_wrap::<(u32,), u32, _>("double", |_, (x,)| Ok(2 * x))?;
 /// let mut clock = linker.instance("example:host/clock@1.2.0")?;
 /// clock.func_wrap::<(), u32, _>("ticks", |caller, ()| Ok(*caller.data()))?;
 ///
-/// let component = component();
-/// assert_eq!(linker.missing_imports(&component), Vec::<Vec<String>>::new());
-/// let instance = linker.instantiate(&mut Store::new(7), &component)?;
+/// assert_eq!(linker.missing_imports(component), Vec::<Vec<String>>::new());
+/// let instance = linker.instantiate(&mut Store::new(7), component)?;
 /// # Ok(()) }
 /// ```
 pub struct Linker<T: 'static> {

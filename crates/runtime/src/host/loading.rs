@@ -27,8 +27,9 @@ impl Component {
     /// ```no_run
     /// use trampette_runtime::{Component, LoadErrorKind};
     ///
-    /// # fn compile_again() -> anyhow::Result<Component> { unimplemented!() }
-    /// # fn main() -> anyhow::Result<()> {
+    /// # fn load(
+    /// #     compile_again: impl Fn() -> anyhow::Result<Component>,
+    /// # ) -> anyhow::Result<Component> {
     /// // SAFETY: this program's own cache, which `Artifact::write` filled.
     /// let component = match unsafe { Component::from_file("cache/plugin.elf") } {
     ///     Ok(component) => component,
@@ -38,7 +39,7 @@ impl Component {
     ///         _ => return Err(error.into()),
     ///     },
     /// };
-    /// # Ok(()) }
+    /// # Ok(component) }
     /// ```
     ///
     /// # Safety

@@ -229,8 +229,9 @@ impl Component {
     /// express. As items, it is [`Component::world`].
     ///
     /// ```no_run
-    /// # let component: trampette_runtime::Component = unimplemented!();
+    /// # fn show(component: &trampette_runtime::Component) {
     /// assert!(component.wit().is_some_and(|wit| wit.contains("export greet: func")));
+    /// # }
     /// ```
     pub fn wit(&self) -> Option<&str> {
         let bytes = self.0.mapping.file_bytes().get(self.0.wit.clone())?;

@@ -555,7 +555,7 @@ impl Component {
     /// kept: each call decodes it anew, in time that grows with the number of items.
     ///
     /// ```no_run
-    /// # let component: trampette_runtime::Component = unimplemented!();
+    /// # fn show(component: &trampette_runtime::Component) {
     /// // Its WIT: record point { x: s32, y: s32 }
     /// //          import plot: func(points: list<point>) -> string;
     /// let world = component.world();
@@ -564,6 +564,7 @@ impl Component {
     ///     imports,
     ///     ["record point { x: s32, y: s32 }", "plot: func(points: list<point>) -> string"]
     /// );
+    /// # }
     /// ```
     pub fn world(&self) -> World<'_> {
         World::new(self.metadata(), self.world_section())
