@@ -6,12 +6,11 @@ use crate::bindings::wasi::io::streams::{ConvertStreamError, StreamError};
 use crate::context::WasiCtx;
 use crate::stdio::StreamFd;
 use crate::streams::{Blocking, InputStream, OutputStream, WRITE_PERMIT};
-use crate::wait::wait;
 use anyhow::{Result, anyhow, bail};
 use rustix::event::{PollFd, PollFlags};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
-use trampette_runtime::{List, Resource, ResourceTableError};
+use trampette_runtime::{List, Resource, ResourceTableError, wait};
 
 /// `error`: why an operation on a stream failed.
 pub struct IoError(pub std::io::Error);
@@ -86,7 +85,7 @@ pub(crate) enum Patience {
 /// those that are.
 ///
 /// # Errors
-/// As [`wait`], or if none of them can ever be ready.
+/// As [`wait::poll`], or if none of them can ever be ready.
 pub(crate) fn wait_for(all: &[&Readiness], patience: Patience) -> Result<Vec<usize>> {
     loop {
         let now = Instant::now();
@@ -111,7 +110,7 @@ pub(crate) fn wait_for(all: &[&Readiness], patience: Patience) -> Result<Vec<usi
         if fds.is_empty() && until.is_none() {
             bail!("the guest waits for something that can never happen");
         }
-        wait(&mut fds, until)?;
+        wait::poll(&mut fds, until)?;
         let now = Instant::now();
         let is_ready = |one: &Readiness| match one {
             Readiness::Ready => true,

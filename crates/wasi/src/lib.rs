@@ -42,7 +42,6 @@
 // | `stdio.rs`, `streams.rs` | standard streams; streams of them and of files |
 // | `descriptor.rs`, `paths.rs`, `directory.rs` | files and directories, confined by `cap-std` |
 // | `budget.rs` | how many file descriptors of the host's a guest holds |
-// | `wait.rs` | the one place where a host function blocks |
 // | `cli.rs` | `wasi:cli` |
 // | `io.rs` | `wasi:io` (errors, poll, streams) |
 // | `clocks.rs` | `wasi:clocks` |
@@ -71,7 +70,6 @@ mod random;
 mod sockets;
 mod stdio;
 mod streams;
-mod wait;
 
 pub use bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags,

@@ -2,10 +2,10 @@
 
 use crate::bindings::wasi::random::{insecure, insecure_seed, random};
 use crate::context::WasiCtx;
-use crate::wait::checkpoint;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use rustix::rand::GetRandomFlags;
+use trampette_runtime::wait;
 
 /// The most bytes that one call gives; a guest's length must not size the host's memory.
 const LIMIT: u64 = 64 << 20;
@@ -31,7 +31,7 @@ fn number() -> Result<u64> {
 
 pub(crate) fn fill(mut rest: &mut [u8]) -> Result<()> {
     while !rest.is_empty() {
-        checkpoint()?;
+        wait::check()?;
         let end = rest.len().min(PIECE);
         match rustix::rand::getrandom(&mut rest[..end], GetRandomFlags::empty()) {
             Ok(count) => rest = &mut rest[count..],

@@ -3,12 +3,12 @@
 use crate::descriptor::OpenFile;
 use crate::io::{Failure, Pollable, Readiness};
 use crate::stdio::{Input, InputKind, Output, OutputKind, StreamFd, lock};
-use crate::wait::wait;
 use cap_std::fs::{File, FileExt};
 use rustix::event::{PollFd, PollFlags};
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Instant;
+use trampette_runtime::wait;
 
 /// The most bytes that one read gives, whatever the guest asks for.
 pub(crate) const READ_LIMIT: u64 = 1 << 20;
@@ -141,7 +141,7 @@ pub(crate) enum Blocking {
 /// ever). An error of the stream shows when it is used.
 fn is_ready(fd: &StreamFd, what: PollFlags, until: Option<Instant>) -> anyhow::Result<bool> {
     let mut fds = [PollFd::new(fd, what)];
-    Ok(wait(&mut fds, until)? > 0)
+    Ok(wait::poll(&mut fds, until)? > 0)
 }
 
 /// `output-stream`.

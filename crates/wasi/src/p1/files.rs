@@ -11,8 +11,8 @@ use crate::directory::{Listing, position};
 use crate::io;
 use crate::stdio::{Input, Output};
 use crate::streams::{Blocking, read_standard, write_standard};
-use crate::wait::checkpoint;
 use rustix::fs::FallocateFlags;
+use trampette_runtime::wait;
 
 /// Where a read or write begins.
 #[derive(Clone, Copy)]
@@ -362,7 +362,7 @@ impl<T: WasiView> Guest<'_, T> {
             listing.seek(position(cookie).map_err(ErrorCode::from)?)?;
         }
         let mut used: u32 = 0;
-        let mut since_checkpoint = 0;
+        let mut since_check = 0;
         while used < room {
             let Some(entry) = listing.next()? else { break };
             let name = entry.name.as_bytes();
@@ -380,10 +380,10 @@ impl<T: WasiView> Guest<'_, T> {
             bytes.truncate((room - used) as usize);
             self.write(end_of(to, used)?, &bytes)?;
             used += bytes.len() as u32;
-            since_checkpoint += bytes.len() as u32;
-            if since_checkpoint > CHUNK {
-                checkpoint()?;
-                since_checkpoint = 0;
+            since_check += bytes.len() as u32;
+            if since_check > CHUNK {
+                wait::check()?;
+                since_check = 0;
             }
         }
         Ok(self.write_word(count, used)?)

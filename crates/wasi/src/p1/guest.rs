@@ -8,9 +8,8 @@ use crate::bindings::wasi::filesystem::types::ErrorCode;
 use crate::cli::Exit;
 use crate::context::{WasiCtx, WasiView};
 use crate::io;
-use crate::wait::checkpoint;
 use anyhow::{Context, Result, anyhow};
-use trampette_runtime::{Caller, CoreMemory, CoreVal};
+use trampette_runtime::{Caller, CoreMemory, CoreVal, wait};
 
 /// Why a call does not succeed.
 pub(crate) enum Failure {
@@ -220,7 +219,7 @@ impl<'a, T: WasiView> Guest<'a, T> {
                 break;
             }
             piece.clear();
-            checkpoint()?;
+            wait::check()?;
         }
         Ok(total as u32)
     }
@@ -249,7 +248,7 @@ impl<'a, T: WasiView> Guest<'a, T> {
                     return Ok(total as u32);
                 }
                 if done < buffer.length {
-                    checkpoint()?;
+                    wait::check()?;
                 }
             }
         }

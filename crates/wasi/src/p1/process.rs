@@ -6,9 +6,9 @@ use crate::cli::Exit;
 use crate::clocks::{RESOLUTION_NANOSECONDS, nanoseconds};
 use crate::context::{WasiCtx, WasiView};
 use crate::random;
-use crate::wait::checkpoint;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
+use trampette_runtime::wait;
 
 impl WasiCtx {
     /// The arguments, each with the 0 that ends it.
@@ -99,7 +99,7 @@ impl<T: WasiView> Guest<'_, T> {
             self.write(end_of(to, done)?, &bytes)?;
             done += part;
             if done < length {
-                checkpoint()?;
+                wait::check()?;
             }
         }
         Ok(())
