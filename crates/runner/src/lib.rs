@@ -85,9 +85,13 @@ pub struct GuestArguments {
 }
 
 impl GuestArguments {
-    /// Starts the clock of `--timeout`.
-    fn limit_time<T: 'static>(&self, store: &mut Store<T>) -> Result<()> {
-        self.timeout.map_or(Ok(()), |timeout| timeout.start(store))
+    /// A store for the guest, with its limits; the clock of `--timeout` runs.
+    fn store(&self, subject: &Subject, arguments: &[OsString]) -> Result<Store<WasiCtx>> {
+        let mut store = Store::new(self.wasi(subject.program(), arguments)?);
+        store.set_limits(self.limits.limits()?);
+        self.timeout
+            .map_or(Ok(()), |timeout| timeout.start(&mut store))?;
+        Ok(store)
     }
 
     /// Builds the guest's view of the system; `program` is its first argument.
@@ -138,9 +142,7 @@ fn run_here(component: &Component, guest: &GuestArguments, subject: &Subject) ->
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker)?;
     guest.imports.complete(&mut linker, component)?;
-    let mut store = Store::new(guest.wasi(subject.program(), &arguments)?);
-    store.set_limits(guest.limits.limits()?);
-    guest.limit_time(&mut store)?;
+    let mut store = guest.store(subject, &arguments)?;
     let result = linker
         .instantiate(&mut store, component)
         .and_then(|instance| match &guest.invoke {
@@ -169,10 +171,7 @@ fn run_core(module: &Component, guest: &GuestArguments, subject: &Subject) -> Re
             .imports
             .complete_core(&mut host, interface, provided)?;
     }
-    let arguments = subject.raw_arguments();
-    let mut store = Store::new(guest.wasi(subject.program(), arguments)?);
-    store.set_limits(guest.limits.limits()?);
-    guest.limit_time(&mut store)?;
+    let mut store = guest.store(subject, subject.raw_arguments())?;
     let result = match &guest.invoke {
         Some(call) => core_wave::invoke(module, &mut store, host, call)
             .and_then(|results| output::print(&(results + "\n"))),
