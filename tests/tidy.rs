@@ -336,3 +336,21 @@ fn every_package_has_the_lints() {
         }
     }
 }
+
+/// What is not optimised when users build is optimised in what is published.
+#[test]
+fn published_binaries_are_optimised() {
+    let workspace = documents::read("Cargo.toml");
+    let levels = |profile: &str, level: u32| -> Vec<String> {
+        let title = format!("[profile.{profile}.package]\n");
+        let (_, rest) = workspace.split_once(&title).expect("the profile");
+        let (section, _) = rest.split_once("\n\n").unwrap_or((rest, ""));
+        let name = |line: &str| {
+            let (name, value) = line.split_once(".opt-level = ").expect("a level");
+            assert_eq!(value, level.to_string(), "{profile}: {name}");
+            name.to_string()
+        };
+        section.lines().map(name).collect()
+    };
+    assert_eq!(levels("release", 0), levels("dist", 3));
+}
