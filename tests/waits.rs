@@ -176,6 +176,14 @@ fn loops_of_guests_and_services_stop() {
     }
 }
 
+/// A collection of exceptions ends in its middle.
+#[test]
+fn collections_of_exceptions_stop() {
+    let component = component("exceptions");
+    let linker = Linker::<()>::new();
+    export_stops(&linker, &component, || (), "collect", Until::Works);
+}
+
 #[test]
 fn waits_in_wasi_stop() {
     let component = component("wasi");

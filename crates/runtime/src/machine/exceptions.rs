@@ -5,7 +5,8 @@
 //! caught by reference lives until a [collection](Heap::collect) finds no reference to it: in the
 //! stack (searched conservatively), in tables and globals, in the values of other exceptions.
 //! Collections happen only when something is thrown, and bound what a store spends
-//! ([`StoreLimits`]).
+//! ([`StoreLimits`]). One looks for an interrupt now and then, and is given up for it: what is
+//! freed by then was garbage, and the next one begins anew.
 //!
 //! Throwing walks frame pointers from the throwing function towards the entry of the innermost
 //! activation. Only frames of core functions are passed: an exception never crosses the canonical
@@ -17,10 +18,10 @@ use crate::load::component::Component;
 use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::is_interrupted;
-use crate::machine::store::StoreInner;
 use crate::machine::traps::{Resume, TrapOrigin};
 use std::cell::{RefCell, UnsafeCell};
 use std::io::Write;
+use std::ops::ControlFlow;
 use trampette_artifact::ids::{TableId, TagId};
 use trampette_artifact::layout::{RootHeader, TableState};
 use trampette_artifact::metadata::TableElement;
@@ -60,6 +61,8 @@ struct Heap {
     bytes: u64,
     /// More bytes than this cause a collection.
     threshold: u64,
+    /// A collection was given up: objects may be marked for nothing.
+    is_marked: bool,
 }
 
 #[derive(Default)]
@@ -85,6 +88,38 @@ enum State {
 const FIRST_THRESHOLD: u64 = 256 << 10;
 /// A free object keeps room for this many values.
 const KEPT_VALUES: usize = 16;
+
+/// A collection looks for an interrupt once for so many words or objects. Each may miss the caches
+/// a few times: that is 1 ms or less.
+const STEP: u32 = 1 << 12;
+
+/// Counts what a collection does, and breaks off if it is time to stop.
+struct Steps<'a> {
+    left: u32,
+    is_over: &'a dyn Fn() -> bool,
+}
+
+impl Steps<'_> {
+    fn new(is_over: &dyn Fn() -> bool) -> Steps<'_> {
+        Steps {
+            left: STEP,
+            is_over,
+        }
+    }
+
+    #[inline]
+    fn count(&mut self) -> ControlFlow<()> {
+        self.left -= 1;
+        if self.left > 0 {
+            return ControlFlow::Continue(());
+        }
+        self.left = STEP;
+        match (self.is_over)() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}
 
 /// Ids are scattered over all numbers, so that integers on the stack are rarely taken for one.
 const SCATTER: u32 = 0x9e37_79b1;
@@ -168,42 +203,90 @@ impl Heap {
 
     /// Frees what nothing refers to: neither the stack, which is searched word by word from `stack`
     /// to the outermost activation, nor tables and globals of instances, nor values of exceptions
-    /// that are referred to.
+    /// that are referred to. Gives up if `is_over` says so.
     ///
     /// # Safety
     /// Guest code runs on this thread's stack, which starts at `stack` or below.
-    unsafe fn collect(&mut self, stack: usize, activation: &Activation, store: &StoreInner) {
+    unsafe fn collect(
+        &mut self,
+        stack: usize,
+        activation: &Activation,
+        is_over: &dyn Fn() -> bool,
+    ) -> ControlFlow<()> {
+        let mut steps = Steps::new(is_over);
+        self.unmark(&mut steps)?;
         let mut found = Vec::new();
         let words = stack.next_multiple_of(4)..activation.outermost_address();
         for address in words.step_by(4) {
+            steps.count()?;
             // SAFETY: between two live frames of this thread's stack.
             let word = unsafe { (address as *const u32).read_volatile() };
             self.mark(word, &mut found);
         }
-        store.each_instance(|instance| each_stored(instance, |word| self.mark(word, &mut found)));
+        activation.store().each_instance(|instance| {
+            each_stored(instance, |word| {
+                steps.count()?;
+                self.mark(word, &mut found);
+                ControlFlow::Continue(())
+            })
+        })?;
+        self.trace(found, &mut steps)?;
+        self.sweep(&mut steps)
+    }
+
+    /// Takes back the marks of a collection that was given up.
+    fn unmark(&mut self, steps: &mut Steps<'_>) -> ControlFlow<()> {
+        if self.is_marked {
+            for object in &mut self.objects {
+                steps.count()?;
+                if object.state == State::Marked {
+                    object.state = State::Referenced;
+                }
+            }
+        }
+        // Until all of them are found and counted.
+        self.is_marked = true;
+        ControlFlow::Continue(())
+    }
+
+    /// Marks what the values of these objects refer to, and what the values of those do.
+    fn trace(&mut self, mut found: Vec<u32>, steps: &mut Steps<'_>) -> ControlFlow<()> {
         while let Some(index) = found.pop() {
+            steps.count()?;
             for at in 0..self.objects[index as usize].values.len() {
+                steps.count()?;
                 let word = self.objects[index as usize].values[at] as u32;
                 self.mark(word, &mut found);
             }
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Frees what is not marked, and takes the marks back.
+    fn sweep(&mut self, steps: &mut Steps<'_>) -> ControlFlow<()> {
         for index in 0..self.objects.len() {
+            steps.count()?;
             match self.objects[index].state {
                 State::Free => {}
                 State::Marked => self.objects[index].state = State::Referenced,
                 State::Thrown | State::Referenced => self.release(index as u32),
             }
         }
+        self.is_marked = false;
+        ControlFlow::Continue(())
     }
 }
 
 /// Calls `mark` with every word of an instance that may be a reference to an exception.
-fn each_stored(instance: &InstanceData, mut mark: impl FnMut(u32)) {
+fn each_stored(
+    instance: &InstanceData,
+    mut mark: impl FnMut(u32) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let metadata = instance.component.metadata();
     for (slab, offset) in &metadata.exception_globals {
         let context = instance.slabs().context(*slab);
         // SAFETY: in the context, as loading has checked; it is mapped and initialised.
-        mark(unsafe { context.offset(offset.0 as isize).cast::<u32>().read() });
+        mark(unsafe { context.offset(offset.0 as isize).cast::<u32>().read() })?;
     }
     for (index, table) in metadata.tables.iter().enumerate() {
         if table.element != TableElement::Exception {
@@ -213,13 +296,14 @@ fn each_stored(instance: &InstanceData, mut mark: impl FnMut(u32)) {
         let context = instance.slabs().context(table.slab);
         // SAFETY: the table is in the context, as loading has checked; it is mapped and
         // initialised.
-        unsafe {
+        let entries = unsafe {
             let length = state.read().length.min(table.capacity) as usize;
             let entries = context.offset(table.offset as isize).cast::<u32>();
-            let entries = std::slice::from_raw_parts(entries.as_ptr(), length);
-            entries.iter().for_each(|entry| mark(*entry));
-        }
+            std::slice::from_raw_parts(entries.as_ptr(), length)
+        };
+        entries.iter().try_for_each(|entry| mark(*entry))?;
     }
+    ControlFlow::Continue(())
 }
 
 /// Where a throw comes from.
@@ -250,29 +334,37 @@ impl Exceptions {
             // SAFETY: as promised.
             return unsafe { self.trap(activation, thrower, TrapCode::Interrupt) };
         }
-        let store = activation.store();
-        let limit = store.limits.get().exception_bytes;
-        let index = {
+        let limit = activation.store().limits.get().exception_bytes;
+        let is_over = || is_interrupted(activation.instance());
+        let thrown = {
             let mut heap = self.heap.borrow_mut();
             if let Some(landed) = heap.landed.take() {
                 heap.release(landed);
             }
             let bytes = object_bytes(values.len());
+            let mut collected = ControlFlow::Continue(());
             if heap.bytes + bytes > heap.threshold.max(FIRST_THRESHOLD).min(limit) {
                 // SAFETY: called by guest code; the stub's frame is below all of it.
-                unsafe { heap.collect(thrower.stack, activation, store) };
-                heap.threshold = (heap.bytes + bytes).saturating_mul(2);
+                collected = unsafe { heap.collect(thrower.stack, activation, &is_over) };
+                if collected.is_continue() {
+                    heap.threshold = (heap.bytes + bytes).saturating_mul(2);
+                }
             }
-            match heap.bytes + bytes <= limit {
-                true => heap.allocate(tag, values),
-                false => None,
+            match collected {
+                ControlFlow::Break(()) => Err(TrapCode::Interrupt),
+                ControlFlow::Continue(()) if heap.bytes + bytes > limit => {
+                    Err(TrapCode::ExceptionLimit)
+                }
+                ControlFlow::Continue(()) => {
+                    heap.allocate(tag, values).ok_or(TrapCode::ExceptionLimit)
+                }
             }
         };
         // SAFETY: as promised.
         unsafe {
-            match index {
-                Some(index) => self.land(activation, thrower, index),
-                None => self.trap(activation, thrower, TrapCode::ExceptionLimit),
+            match thrown {
+                Ok(index) => self.land(activation, thrower, index),
+                Err(code) => self.trap(activation, thrower, code),
             }
         }
     }
@@ -294,15 +386,20 @@ impl Exceptions {
         let mut heap = self.heap.borrow_mut();
         let tag = TagId(heap.objects[index as usize].tag);
         let component = &activation.instance().component;
+        let is_over = || is_interrupted(activation.instance());
+        let mut steps = Steps::new(&is_over);
         // SAFETY: the frame is that of the builtin's trampoline.
-        let found = unsafe { find_handler(component, thrower.fp, tag) };
-        let Some((resume, catch)) = found else {
-            if heap.objects[index as usize].state == State::Thrown {
-                heap.release(index);
+        let found = unsafe { find_handler(component, thrower.fp, tag, &mut steps) };
+        let (resume, catch) = match found {
+            Ok(found) => found,
+            Err(code) => {
+                if heap.objects[index as usize].state == State::Thrown {
+                    heap.release(index);
+                }
+                drop(heap);
+                // SAFETY: as promised.
+                return unsafe { self.trap(activation, thrower, code) };
             }
-            drop(heap);
-            // SAFETY: as promised.
-            return unsafe { self.trap(activation, thrower, TrapCode::UncaughtException) };
         };
         let object = &mut heap.objects[index as usize];
         match (object.state, catch.needs()) {
@@ -352,20 +449,33 @@ impl Exceptions {
 
 /// Walks the frames of core functions that wait below `fp` for a handler of `tag`.
 ///
+/// # Errors
+/// What to trap with: there is none, or it is time to stop.
+///
 /// # Safety
 /// `fp` is the frame pointer of a frame that guest code of `component` waits for.
-unsafe fn find_handler(component: &Component, fp: usize, tag: TagId) -> Option<(Resume, Catch)> {
+unsafe fn find_handler(
+    component: &Component,
+    fp: usize,
+    tag: TagId,
+    steps: &mut Steps<'_>,
+) -> Result<(Resume, Catch), TrapCode> {
+    let uncaught = TrapCode::UncaughtException;
     let mut fp = fp;
     loop {
+        if steps.count().is_break() {
+            return Err(TrapCode::Interrupt);
+        }
         // SAFETY: frames of compiled code are linked by their frame pointers, up to the entry's.
         let (caller, return_address) = unsafe {
             let frame = fp as *const usize;
             (frame.read(), frame.add(1).read())
         };
-        let offset = component.text_offset(return_address)?;
+        let offset = component.text_offset(return_address).ok_or(uncaught)?;
         // The byte before is still inside the call.
-        if caller <= fp || !component.in_core_function(offset.checked_sub(1)?) {
-            return None;
+        let call = offset.checked_sub(1).ok_or(uncaught)?;
+        if caller <= fp || !component.in_core_function(call) {
+            return Err(uncaught);
         }
         let handlers = component.handlers_at(offset).iter();
         if let Some(handler) = handlers.clone().find(|handler| handler.catch.catches(tag)) {
@@ -374,7 +484,7 @@ unsafe fn find_handler(component: &Component, fp: usize, tag: TagId) -> Option<(
                 fp: caller,
                 pc: component.text_range().start + handler.handler as usize,
             };
-            return Some((resume, handler.catch));
+            return Ok((resume, handler.catch));
         }
         fp = caller;
     }
@@ -498,6 +608,7 @@ fn lost() -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     #[test]
     fn ids_round_trip() {
@@ -521,5 +632,73 @@ mod tests {
         assert_eq!(heap.allocate(3, &[8]), Some(first));
         assert_eq!(heap.bytes, full);
         assert_eq!(heap.objects[first as usize].values, [8]);
+    }
+
+    /// A heap of a chain of so many exceptions, and as many that nothing refers to; gives the
+    /// chain's first.
+    fn chain(length: u32) -> (Heap, u32) {
+        let mut heap = Heap::default();
+        let mut first = 0;
+        for _ in 0..length {
+            let next = match first {
+                0 => heap.allocate(1, &[]),
+                first => heap.allocate(1, &[Slot::from(first)]),
+            };
+            first = id_of(next.unwrap());
+            heap.allocate(2, &[]).unwrap();
+        }
+        (heap, first)
+    }
+
+    /// What a collection does that finds one reference, until `is_over`.
+    fn collect(heap: &mut Heap, reference: u32, is_over: &dyn Fn() -> bool) -> ControlFlow<()> {
+        let mut steps = Steps::new(is_over);
+        heap.unmark(&mut steps)?;
+        let mut found = Vec::new();
+        heap.mark(reference, &mut found);
+        heap.trace(found, &mut steps)?;
+        heap.sweep(&mut steps)
+    }
+
+    /// However far a collection gets before it is given up, the next one frees all the same.
+    #[test]
+    fn collections_that_were_given_up_begin_anew() {
+        const LENGTH: u32 = 3 * STEP;
+        let steps = Cell::new(0);
+        let count = || {
+            steps.set(steps.get() + 1);
+            false
+        };
+        let (mut heap, first) = chain(LENGTH);
+        assert!(collect(&mut heap, first, &count).is_continue());
+        let kept = heap.bytes;
+        // A look for each STEP of objects and values: those that are marked, and all.
+        assert!(
+            (3 + 3 + 6 - 1..=12).contains(&steps.get()),
+            "{}",
+            steps.get()
+        );
+        for most in 0..steps.get() {
+            let (mut heap, first) = chain(LENGTH);
+            let left = Cell::new(most);
+            let is_over = || match left.get() {
+                0 => true,
+                some => {
+                    left.set(some - 1);
+                    false
+                }
+            };
+            assert!(collect(&mut heap, first, &is_over).is_break());
+            // What is referred to is all there, in the middle too.
+            let (mut at, mut length) = (first, 1);
+            while let Some(next) = heap.get(at).unwrap().1.values.first() {
+                (at, length) = (*next as u32, length + 1);
+            }
+            assert_eq!(length, LENGTH, "after {most} steps");
+            assert!(collect(&mut heap, first, &|| false).is_continue());
+            assert_eq!(heap.bytes, kept, "after {most} steps");
+            assert!(collect(&mut heap, 0, &|| false).is_continue());
+            assert_eq!(heap.bytes, 0, "after {most} steps");
+        }
     }
 }

@@ -22,6 +22,7 @@ use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::ops::ControlFlow;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -676,12 +677,16 @@ impl StoreInner {
         u32::try_from(instances.len() - 1).expect("limited")
     }
 
-    /// Calls `visit` with every instance.
-    pub(crate) fn each_instance(&self, mut visit: impl FnMut(&InstanceData)) {
+    /// Calls `visit` with every instance, until it breaks off.
+    pub(crate) fn each_instance(
+        &self,
+        mut visit: impl FnMut(&InstanceData) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
         for instance in self.instances.borrow().iter() {
             // SAFETY: instances live as long as the store.
-            visit(unsafe { instance.as_ref() });
+            visit(unsafe { instance.as_ref() })?;
         }
+        ControlFlow::Continue(())
     }
 
     /// The instance of that number.
