@@ -216,6 +216,54 @@ fn the_host_cannot_give_away_what_it_lends() -> Result<()> {
     Ok(())
 }
 
+/// What the host lends in a call, it cannot drop before that ends, destructor or not.
+#[test]
+fn the_host_cannot_drop_what_it_lends() -> Result<()> {
+    for destructor in ["", "(dtor (core func $nop \"nop\"))"] {
+        let component = compile(&format!(
+            r#"(component
+                (import "host" (func $host))
+                (core module $n (func (export "nop") (param i32)))
+                (core instance $nop (instantiate $n))
+                (type $r' (resource (rep i32) {destructor}))
+                (core func $new (canon resource.new $r'))
+                (core func $host (canon lower (func $host)))
+                (core module $m
+                    (import "" "new" (func $new (param i32) (result i32)))
+                    (import "" "host" (func $host))
+                    (func (export "make") (result i32) (call $new (i32.const 7)))
+                    (func (export "lend") (param i32) (result i32)
+                        (call $host)
+                        (local.get 0)))
+                (core instance $i (instantiate $m (with "" (instance
+                    (export "new" (func $new)) (export "host" (func $host))))))
+                (export $r "r" (type $r'))
+                (func (export "make") (result (own $r)) (canon lift (core func $i "make")))
+                (func (export "lend") (param "a" (borrow $r)) (result u32)
+                    (canon lift (core func $i "lend"))))"#
+        ))?;
+        let mut linker = Linker::<Option<ResourceAny>>::new();
+        linker
+            .root()
+            .func_wrap::<(), (), _>("host", |mut caller, ()| {
+                let lent = caller.data().unwrap();
+                let refused = trap_code(lent.resource_drop(&mut caller));
+                assert_eq!(refused, Some(TrapCode::CannotEnter));
+                assert!(lent.owned(&mut caller));
+                Ok(())
+            })?;
+        let mut store = Store::new(None);
+        let instance = linker.instantiate(&mut store, &component)?;
+        let make = instance.get_typed_func::<(), ResourceAny>(&mut store, "make")?;
+        let lend = instance.get_typed_func::<(ResourceAny,), u32>(&mut store, "lend")?;
+        let handle = make.call(&mut store, ())?;
+        *store.data_mut() = Some(handle);
+        assert_eq!(lend.call(&mut store, (handle,))?, 7);
+        handle.resource_drop(&mut store)?;
+    }
+    Ok(())
+}
+
 /// `$a` defines counters; `$b` makes and reads them for `$c`, through which the host sees them.
 const CHAIN: &str = r#"(component
     (component $A

@@ -671,7 +671,8 @@ impl RawInstance {
     /// destructor, runs that.
     ///
     /// # Errors
-    /// If there is no such handle, it is lent, or the destructor traps.
+    /// If there is no such handle, it is lent, or the destructor traps. While the component runs,
+    /// all that the host owns may be lent to it.
     pub(crate) fn drop_resource(&self, store: &StoreInner, handle: u32) -> Result<()> {
         let data = self.data(store);
         let trap = |code| Trap::new(code, u64::from(handle), WasmBacktrace::default());
@@ -682,12 +683,13 @@ impl RawInstance {
         if data.handles.get(table, handle).is_some_and(|e| e.lends > 0) {
             return Err(trap(TrapCode::HandleLent).into());
         }
-        // The destructor may not run while the component does: nothing is removed then.
-        let destructor = data.component.destructor(found.resource);
-        let destructor = destructor.and_then(DropEntry::at).filter(|_| found.owned);
-        if destructor.is_some() && self.is_entered(store) {
+        // While the component runs, its destructor may not; and without one, the handle may be lent
+        // to the call that runs, which is written down only where compiled code could see it.
+        if found.owned && self.is_entered(store) {
             return Err(trap(TrapCode::CannotEnter).into());
         }
+        let destructor = data.component.destructor(found.resource);
+        let destructor = destructor.and_then(DropEntry::at).filter(|_| found.owned);
         data.handles.free(data, table, handle);
         let Some(destructor) = destructor else {
             return Ok(());
