@@ -105,12 +105,12 @@ fn flat_values_are_wrapped_checked_and_reinterpreted() -> Result<()> {
     assert_eq!(bools.pass(b"", 0x100, 0), Ok(Val::Bool(true)));
     assert_eq!(bools.pass(b"", 0, 0), Ok(Val::Bool(false)));
     assert_eq!(one("u8")?.pass(b"", 0x1ff, 0), Ok(Val::U8(0xff)));
-    let names = |all: &[&str]| Ok(Val::Flags(all.iter().map(ToString::to_string).collect()));
+    let names = |all: &[&str]| Ok(Val::Flags(all.iter().map(|name| (*name).into()).collect()));
     let flags = one(r#"(flags "a" "b" "c")"#)?;
     assert_eq!(flags.pass(b"", 0xff, 0), names(&["a", "b", "c"]));
     assert_eq!(flags.pass(b"", 0xfa, 0), names(&["b"]));
     let cases = one(r#"(enum "a" "b")"#)?;
-    assert_eq!(cases.pass(b"", 1, 0), Ok(Val::Enum("b".to_string())));
+    assert_eq!(cases.pass(b"", 1, 0), Ok(Val::Enum("b".into())));
     assert_eq!(cases.pass(b"", 0x100, 0), invalid);
     let chars = one("char")?;
     assert_eq!(chars.pass(b"", 0x10_ffff, 0), Ok(Val::Char('\u{10ffff}')));

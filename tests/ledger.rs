@@ -4,8 +4,8 @@
 use anyhow::Result;
 use trampette::CompileOptions;
 use trampette_runtime::{
-    Component, CoreHost, CoreInstance, CoreVal, LimitReached, Linker, Store, StoreLimits, Trap,
-    TrapCode, Val,
+    Component, CoreHost, CoreInstance, CoreVal, LimitReached, Linker, Name, Store, StoreLimits,
+    Trap, TrapCode, Val,
 };
 
 fn compile(name: &str) -> Component {
@@ -115,6 +115,88 @@ fn dynamic_values_count() {
         store.set_limits(StoreLimits::default().with_value_bytes(1000));
         let result = call(&mut store, &instance, name, 100);
         refused(result, TrapCode::ValueLimit, "1000 bytes");
+    }
+}
+
+/// However long names are, and however many values have them: they are there once.
+#[test]
+fn names_are_shared() {
+    const COUNT: usize = 20_000;
+    let long = |name: &str| format!("{name}-{}", "long".repeat(250));
+    let (field, other, case, flag) = (long("a"), long("b"), long("c"), long("d"));
+    let text = format!(
+        r#"(component
+            (core module $m
+                (memory (export "memory") 2)
+                (func (export "run") (result i32)
+                    (memory.fill (i32.const 64) (i32.const 1) (i32.const {COUNT}))
+                    (memory.fill (i32.const 65536) (i32.const 0) (i32.const {COUNT}))
+                    (i32.store (i32.const 0) (i32.const 64))
+                    (i32.store (i32.const 4) (i32.const {COUNT}))
+                    (i32.store (i32.const 8) (i32.const 65536))
+                    (i32.store (i32.const 12) (i32.const {COUNT}))
+                    (i32.store (i32.const 16) (i32.const 64))
+                    (i32.store (i32.const 20) (i32.const {COUNT}))
+                    (i32.const 0)))
+            (core instance $m (instantiate $m))
+            (type $enum' (enum "x" "{case}")) (export $enum "e" (type $enum'))
+            (type $record' (record (field "{field}" u8))) (export $record "r" (type $record'))
+            (type $flags' (flags "{flag}")) (export $flags "f" (type $flags'))
+            (type $variant' (variant (case "y") (case "{other}")))
+            (export $variant "v" (type $variant'))
+            (func (export "run") (result (tuple (list $enum) (list $record) (list $flags)))
+                (canon lift (core func $m "run") (memory (core memory $m "memory"))))
+            (func (export "variants") (result (tuple (list $variant)))
+                (canon lift (core func $m "run") (memory (core memory $m "memory")))))"#
+    );
+    let artifact =
+        trampette::compile_component(&wat::parse_str(text).unwrap(), &CompileOptions::default());
+    let component = artifact.unwrap().load().unwrap();
+    let linker = Linker::<()>::new();
+    // What is charged for each: itself, a field, a flag (two words), the variants.
+    let (val, field_bytes) = (size_of::<Val>(), size_of::<(Name, Val)>());
+    for (name, bytes) in [
+        (
+            "run",
+            COUNT * (3 * val + field_bytes + size_of::<Name>()) + 3 * val,
+        ),
+        ("variants", COUNT * val + val),
+    ] {
+        let mut store = Store::new(());
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let func = instance.get_func(&mut store, name).unwrap();
+        store.set_limits(StoreLimits::default().with_value_bytes(bytes as u64));
+        let results = func.call(&mut store, &[]).unwrap();
+        let [Val::Tuple(lists)] = results.as_slice() else {
+            panic!("{name} gives lists");
+        };
+        let mut names = std::collections::HashMap::new();
+        for list in lists {
+            let Val::List(values) = list else {
+                panic!("{list:?}")
+            };
+            assert_eq!(values.len(), COUNT);
+            for value in values {
+                let name = match value {
+                    Val::Enum(name) | Val::Variant(name, _) => name,
+                    Val::Record(fields) => &fields[0].0,
+                    Val::Flags(names) => &names[0],
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(name.len(), 1002);
+                *names.entry(name.as_ptr()).or_insert(0) += 1;
+            }
+        }
+        assert_eq!(names.len(), lists.len(), "one for each type");
+        assert!(names.values().all(|count| *count == COUNT));
+        // And that is exactly what is charged.
+        store.set_limits(StoreLimits::default().with_value_bytes(bytes as u64 - 1));
+        let result = func.call(&mut store, &[]);
+        refused(
+            result,
+            TrapCode::ValueLimit,
+            &format!("{} bytes", bytes - 1),
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use trampette_artifact::types::{Case, DefinedType, Field, Type, TypeTable};
-use trampette_runtime::Val;
+use trampette_runtime::{Name, Val};
 
 /// Names that are also words of WAVE, beside some that are not.
 const LABELS: [&str; 16] = [
@@ -145,19 +145,19 @@ pub fn random_value(random: &mut Random, table: &TypeTable, ty: Type) -> Val {
         DefinedType::Record(fields) => {
             let fields = fields
                 .iter()
-                .map(|field| (field.name.clone(), one(field.ty)));
+                .map(|field| ((&field.name).into(), one(field.ty)));
             Val::Record(fields.collect())
         }
         DefinedType::Tuple(types) => Val::Tuple(types.iter().map(|ty| one(*ty)).collect()),
         DefinedType::Variant(cases) => {
             let case = random.pick(cases);
             let payload = case.ty.map(|ty| Box::new(random_value(random, table, ty)));
-            Val::Variant(case.name, payload)
+            Val::Variant(case.name.into(), payload)
         }
-        DefinedType::Enum(names) => Val::Enum(random.pick(names)),
+        DefinedType::Enum(names) => Val::Enum(random.pick(names).into()),
         DefinedType::Flags(names) => {
             let set = names.iter().filter(|_| random.percent(50));
-            Val::Flags(set.cloned().collect())
+            Val::Flags(set.map(Name::from).collect())
         }
         DefinedType::Option(some) => {
             let is_some = random.percent(60);

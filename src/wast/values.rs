@@ -1,7 +1,7 @@
 //! Component-level values in scripts: arguments, and comparing results.
 
 use anyhow::{Result, bail};
-use trampette_runtime::Val;
+use trampette_runtime::{Name, Val};
 use wast::component::WastVal;
 use wast::{WastArg, WastRet};
 
@@ -42,16 +42,16 @@ fn value_of(value: &WastVal<'_>) -> Val {
             Val::Map(entries.iter().map(entry).collect())
         }
         WastVal::Record(fields) => {
-            let field = |(name, value): &(&str, WastVal<'_>)| (name.to_string(), value_of(value));
+            let field = |(name, value): &(&str, WastVal<'_>)| (Name::from(*name), value_of(value));
             Val::Record(fields.iter().map(field).collect())
         }
         WastVal::Tuple(values) => Val::Tuple(all(values)),
-        WastVal::Variant(case, payload) => Val::Variant(case.to_string(), boxed(payload)),
-        WastVal::Enum(case) => Val::Enum(case.to_string()),
+        WastVal::Variant(case, payload) => Val::Variant((*case).into(), boxed(payload)),
+        WastVal::Enum(case) => Val::Enum((*case).into()),
         WastVal::Option(value) => Val::Option(boxed(value)),
         WastVal::Result(Ok(value)) => Val::Result(Ok(boxed(value))),
         WastVal::Result(Err(value)) => Val::Result(Err(boxed(value))),
-        WastVal::Flags(names) => Val::Flags(names.iter().map(ToString::to_string).collect()),
+        WastVal::Flags(names) => Val::Flags(names.iter().map(|name| Name::from(*name)).collect()),
     }
 }
 
@@ -94,7 +94,7 @@ fn equal(found: &Val, expected: &Val) -> bool {
             found.len() == expected.len() && found.iter().zip(expected).all(same)
         }
         (Val::Record(found), Val::Record(expected)) => {
-            let same = |((fname, f), (ename, e)): (&(String, Val), &(String, Val))| {
+            let same = |((fname, f), (ename, e)): (&(Name, Val), &(Name, Val))| {
                 fname == ename && equal(f, e)
             };
             found.len() == expected.len() && found.iter().zip(expected).all(same)
@@ -104,7 +104,7 @@ fn equal(found: &Val, expected: &Val) -> bool {
         (Val::Result(Ok(found)), Val::Result(Ok(expected)))
         | (Val::Result(Err(found)), Val::Result(Err(expected))) => optional(found, expected),
         (Val::Flags(found), Val::Flags(expected)) => {
-            let sorted = |names: &[String]| {
+            let sorted = |names: &[Name]| {
                 let mut names = names.to_vec();
                 names.sort();
                 names.dedup();
@@ -126,7 +126,8 @@ mod tests {
         assert!(equal(&nan, &nan));
         assert!(!equal(&nan, &Val::Float32(f32::from_bits(0xffc0_0000))));
         assert!(!equal(&Val::Float64(0.0), &Val::Float64(-0.0)));
-        let flags = |names: &[&str]| Val::Flags(names.iter().map(ToString::to_string).collect());
+        let flags =
+            |names: &[&str]| Val::Flags(names.iter().map(|name| Name::from(*name)).collect());
         assert!(equal(&flags(&["a", "b"]), &flags(&["b", "a"])));
         assert!(!equal(&flags(&["a"]), &flags(&["b"])));
     }

@@ -160,7 +160,7 @@ macro_rules! records {
             }
 
             fn to_val(&self) -> Val {
-                Val::Record(vec![$(($label.to_string(), self.$field.to_val())),*])
+                Val::Record(vec![$(($label.into(), self.$field.to_val())),*])
             }
         }
     )*};
@@ -194,9 +194,9 @@ macro_rules! variants {
 
             fn to_val(&self) -> Val {
                 match self {
-                    $($variant::$case => Val::Variant($label.to_string(), None),)*
+                    $($variant::$case => Val::Variant($label.into(), None),)*
                     $($variant::$payload(value) => {
-                        Val::Variant($with.to_string(), Some(Box::new(value.to_val())))
+                        Val::Variant($with.into(), Some(Box::new(value.to_val())))
                     })*
                 }
             }
@@ -228,14 +228,14 @@ impl Dynamic for Color {
     fn from_val(val: &Val) -> Result<Self> {
         let found = COLORS
             .iter()
-            .find(|(name, _)| *val == Val::Enum(name.to_string()));
+            .find(|(name, _)| *val == Val::Enum((*name).into()));
         let (_, color) = found.with_context(|| format!("{val:?} is no color"))?;
         Ok(*color)
     }
 
     fn to_val(&self) -> Val {
         let found = COLORS.iter().find(|(_, color)| color == self);
-        Val::Enum(found.expect("every color is listed").0.to_string())
+        Val::Enum(found.expect("every color is listed").0.into())
     }
 }
 
@@ -253,7 +253,7 @@ fn bits_of(val: &Val, names: &[String]) -> Result<u32> {
 fn flags_of(bits: u32, names: &[String]) -> Val {
     let set = names.iter().enumerate();
     let set = set.filter(|(index, _)| bits & 1 << index != 0);
-    Val::Flags(set.map(|(_, name)| name.clone()).collect())
+    Val::Flags(set.map(|(_, name)| name.into()).collect())
 }
 
 macro_rules! flags {

@@ -278,7 +278,7 @@ fn written(ty: &str, value: Val) -> Result<String> {
 #[test]
 fn values_name_the_place_in_the_type() -> Result<()> {
     let record = |fields: &[(&str, Val)]| {
-        let field = |(name, value): &(&str, Val)| (name.to_string(), value.clone());
+        let field = |(name, value): &(&str, Val)| ((*name).into(), value.clone());
         Val::Record(fields.iter().map(field).collect())
     };
     let some = |value| Val::Option(Some(Box::new(value)));
@@ -345,12 +345,12 @@ fn values_name_the_place_in_the_type() -> Result<()> {
         ),
         (
             r#"(flags "read" "write")"#,
-            Val::Flags(vec!["execute".to_string()]),
+            Val::Flags(vec!["execute".into()]),
             "expected flags of `flags { read, write }`, found `execute`",
         ),
         (
             r#"(enum "red" "blue")"#,
-            Val::Enum("green".to_string()),
+            Val::Enum("green".into()),
             "expected a case of `enum { red, blue }`, found `green`",
         ),
         (

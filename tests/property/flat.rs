@@ -34,7 +34,7 @@ const GUEST: &str = r#"
 #[test]
 fn flat_results_are_masked_or_refused() {
     let component = compile(GUEST).unwrap();
-    let flags = |names: &[&str]| Val::Flags(names.iter().map(|name| name.to_string()).collect());
+    let flags = |names: &[&str]| Val::Flags(names.iter().map(|name| (*name).into()).collect());
     for (name, bits, expected) in [
         ("bool", 0, Ok(Val::Bool(false))),
         ("bool", 2, Ok(Val::Bool(true))),

@@ -155,7 +155,7 @@ impl Random {
                 Val::Map((0..self.below(5)).map(|_| entry(self)).collect())
             }
             Ty::Record(fields) => {
-                let field = |(index, ty)| (format!("f{index}"), self.value(ty));
+                let field = |(index, ty)| (format!("f{index}").into(), self.value(ty));
                 Val::Record(fields.iter().enumerate().map(field).collect())
             }
             Ty::Tuple(fields) => Val::Tuple(fields.iter().map(|ty| self.value(ty)).collect()),
@@ -167,9 +167,9 @@ impl Random {
                     false => self.pick(&payloads),
                 };
                 let payload = cases[index].as_ref().map(|ty| Box::new(self.value(ty)));
-                Val::Variant(format!("c{index}"), payload)
+                Val::Variant(format!("c{index}").into(), payload)
             }
-            Ty::Enum(count) => Val::Enum(format!("e{}", self.below(*count))),
+            Ty::Enum(count) => Val::Enum(format!("e{}", self.below(*count)).into()),
             Ty::Option(some) => Val::Option(self.percent(70).then(|| Box::new(self.value(some)))),
             Ty::Result(ok, err) => {
                 let side = |random: &mut Self, ty: &Option<Box<Ty>>| {
@@ -184,7 +184,7 @@ impl Random {
                 let bits = self.integer(32);
                 let set = |index: &usize| bits >> index & 1 == 1;
                 let all = (0..*count).filter(set);
-                Val::Flags(all.map(|index| format!("g{index}")).collect())
+                Val::Flags(all.map(|index| format!("g{index}").into()).collect())
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::output::shown;
 use anyhow::{Context, Result, anyhow, bail};
 use std::str::CharIndices;
 use trampette_artifact::types::{DefinedType, FuncType, Type, TypeTable};
-use trampette_runtime::Val;
+use trampette_runtime::{Name, Val};
 use wasm_wave::ast::Node;
 use wasm_wave::parser::ParserError;
 use wasm_wave::untyped::UntypedFuncCall;
@@ -428,7 +428,7 @@ fn from_wave(value: &Value) -> Result<Val> {
         ),
         WasmTypeKind::Record => {
             let fields = value.unwrap_record();
-            let fields = fields.map(|(name, value)| Ok((name.into_owned(), from_wave(&value)?)));
+            let fields = fields.map(|(name, value)| Ok((name.into(), from_wave(&value)?)));
             Val::Record(fields.collect::<Result<_>>()?)
         }
         WasmTypeKind::Map => {
@@ -438,12 +438,10 @@ fn from_wave(value: &Value) -> Result<Val> {
         }
         WasmTypeKind::Variant => {
             let (case, payload) = value.unwrap_variant();
-            Val::Variant(case.into_owned(), boxed(payload)?)
+            Val::Variant(case.into(), boxed(payload)?)
         }
-        WasmTypeKind::Enum => Val::Enum(value.unwrap_enum().into_owned()),
-        WasmTypeKind::Flags => {
-            Val::Flags(value.unwrap_flags().map(|name| name.into_owned()).collect())
-        }
+        WasmTypeKind::Enum => Val::Enum(value.unwrap_enum().into()),
+        WasmTypeKind::Flags => Val::Flags(value.unwrap_flags().map(Name::from).collect()),
         WasmTypeKind::Option => Val::Option(boxed(value.unwrap_option())?),
         WasmTypeKind::Result => Val::Result(match value.unwrap_result() {
             Ok(ok) => Ok(boxed(ok)?),
@@ -510,12 +508,12 @@ fn to_wave(ty: &WaveType, value: &Val) -> Result<Value> {
             Value::make_map(ty, entries.collect::<Result<Vec<_>>>()?)?
         }
         Val::Variant(case, value) => {
-            let found = ty.variant_cases().find(|(name, _)| name == case);
+            let found = ty.variant_cases().find(|(name, _)| *name == **case);
             let (_, case_type) = found.with_context(|| format!("no case `{case}`"))?;
             Value::make_variant(ty, case, payload(case_type, value)?)?
         }
         Val::Enum(case) => Value::make_enum(ty, case)?,
-        Val::Flags(names) => Value::make_flags(ty, names.iter().map(String::as_str))?,
+        Val::Flags(names) => Value::make_flags(ty, names.iter().map(Name::as_str))?,
         Val::Option(value) => Value::make_option(ty, payload(ty.option_some_type(), value)?)?,
         Val::Result(value) => {
             let (ok, err) = ty.result_types().context("a result has result types")?;

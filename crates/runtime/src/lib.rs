@@ -126,6 +126,7 @@ pub use load::component::{Component, LoadOptions, Verify};
 pub use load::detect::{FileKind, detect, detect_file};
 pub use load::dwarf::SourceLine;
 pub use load::error::{LoadError, LoadErrorKind};
+pub use load::names::Name;
 pub use load::report::report;
 pub use load::world::{TypeShape, World, WorldFunc, WorldItem, WorldItemKind, WorldType};
 pub use machine::interrupt::InterruptHandle;

@@ -370,7 +370,12 @@ impl Func {
         // call.
         let value = unsafe {
             self.callee.call(instance, arguments, results, || {
-                let reader = NativeReader::new(metadata, &self.shared.resources, Some(origin));
+                let reader = NativeReader::new(
+                    metadata,
+                    self.shared.component.names(),
+                    &self.shared.resources,
+                    Some(origin),
+                );
                 layout
                     .result
                     .map(|ty| reader.read(ty, results))

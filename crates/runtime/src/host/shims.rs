@@ -232,7 +232,8 @@ impl DynamicImport {
     unsafe fn call(&self, store: &StoreInner, args: *const u8, results: *mut u8) -> Result<()> {
         let metadata = self.component.metadata();
         let ty = &metadata.imports[self.import].ty;
-        let reader = NativeReader::new(metadata, &self.resources, None).in_store(store);
+        let reader = NativeReader::new(metadata, self.component.names(), &self.resources, None)
+            .in_store(store);
         let mut values = Vec::with_capacity(ty.params.len());
         for (param, offset) in ty.params.iter().zip(&self.offsets) {
             // SAFETY: the parameter is at its offset in `args`.

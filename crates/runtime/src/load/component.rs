@@ -10,6 +10,7 @@ use crate::load::debugger::Registration;
 use crate::load::dwarf::UnitIndex;
 use crate::load::elf;
 use crate::load::error::LoadError;
+use crate::load::names::Names;
 use crate::load::validate;
 use crate::memory::mapping::FileMapping;
 use crate::memory::slab::{Pool, SlabPlan};
@@ -60,6 +61,7 @@ struct Inner {
     world: Range<usize>,
     identification: Identification,
     metadata: Metadata,
+    names: Names,
     exports: IdVec<ExportId, ExportCode>,
     startup: Vec<Option<usize>>,
     destructors: IdVec<ResourceId, Option<usize>>,
@@ -216,6 +218,7 @@ impl Component {
             startup: Vec::new(),
             destructors: IdVec::new(),
             identification: image.0,
+            names: Names::new(&metadata.types),
             metadata,
             mapping,
         };
@@ -257,6 +260,11 @@ impl Component {
     /// ```
     pub fn metadata(&self) -> &Metadata {
         &self.0.metadata
+    }
+
+    /// The names in its types, for dynamic values.
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.names
     }
 
     /// What made the artifact, and for what.

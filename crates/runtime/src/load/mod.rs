@@ -10,6 +10,7 @@
 //! | `world` | `World`: what a component imports and exports, with the names of types |
 //! | `backtrace`, `report` | `Trap` and `WasmBacktrace`; errors with them, as text |
 //! | `debugger` | telling debuggers which file is mapped where |
+//! | `names` | `Name`: a name in a dynamic value; those in a component's types |
 //! | `demangle`, `dwarf` | names as they were written, source lines |
 
 pub(crate) mod backtrace;
@@ -20,6 +21,7 @@ pub(crate) mod detect;
 pub(crate) mod dwarf;
 pub(crate) mod elf;
 pub(crate) mod error;
+pub(crate) mod names;
 pub(crate) mod report;
 pub(crate) mod validate;
 pub(crate) mod world;

@@ -93,6 +93,11 @@ limits! {
     arena_bytes: u64 = 128 << 20, with_arena_bytes;
     /// Bytes of owned values that the host takes over from a guest in one call: the arguments of a
     /// host function or the result of an export, as [`Val`](crate::Val)s or owned Rust values.
+    ///
+    /// A [`Val`](crate::Val) counts 32 bytes whatever it is, since lists of numbers have no form of
+    /// their own: whoever takes values apart would meet each list in two forms, and a host that
+    /// expects long ones knows their type, and takes them as a `Vec<u8>` or a `Vec<f32>`, which
+    /// counts what it holds. Names of fields, cases and flags are shared, and count nothing.
     value_bytes: u64 = 256 << 20, with_value_bytes;
     /// Bytes of native stack that guest code may use, counted from where the host enters it. What
     /// is really available is less when the thread's own stack ends sooner, and 16 GiB at most.

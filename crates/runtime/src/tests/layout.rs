@@ -1,6 +1,7 @@
 //! Tests that Rust's native forms are the ones that `artifact::native` describes, and that typed
 //! and dynamic values agree on them.
 
+use crate::load::names::Names;
 use crate::values::keep::{Keep, KeepAlive};
 use crate::values::val::{NativeReader, NativeWriter};
 use crate::{
@@ -309,7 +310,8 @@ where
     let ty = T::wit(&mut metadata.types);
     let resources = resources();
     T::check(ty, &TypeContext::new(&metadata, &resources)).unwrap();
-    let reader = NativeReader::new(&metadata, &resources, None);
+    let types = Names::new(&metadata.types);
+    let reader = NativeReader::new(&metadata, &types, &resources, None);
     let cx = LiftContext::new(None);
     let mut keep = KeepAlive::default();
     // What is read was written with the same type, and `keep` and the values live until the end.
@@ -353,12 +355,12 @@ fn link(hops: u64) -> (Link, Val) {
         access,
     };
     let fields = [
-        ("kind", Val::Enum("sym-link".to_string())),
+        ("kind", Val::Enum("sym-link".into())),
         ("hops", Val::U64(hops)),
         ("type", Val::from("été")),
-        ("access", Val::Flags(names(&["b", "read-write"]))),
+        ("access", Val::Flags(vec!["b".into(), "read-write".into()])),
     ];
-    let val = Val::Record(fields.map(|(n, v)| (n.to_string(), v)).to_vec());
+    let val = Val::Record(fields.map(|(n, v)| (n.into(), v)).to_vec());
     (link, val)
 }
 
@@ -392,19 +394,19 @@ fn values_round_trip() {
         Val::Result(Err(boxed(Val::from("no")))),
     );
     round_trip(Ok::<(), u8>(()), Val::Result(Ok(None)));
-    round_trip(Kind::HardLink, Val::Enum("hard-link".to_string()));
-    round_trip(Only::This, Val::Variant("this".to_string(), None));
+    round_trip(Kind::HardLink, Val::Enum("hard-link".into()));
+    round_trip(Only::This, Val::Variant("this".into(), None));
     let (one, one_val) = link(1);
     let (two, two_val) = link(2);
     round_trip(one.clone(), one_val.clone());
     round_trip(
         Address::Through(vec![one, two]),
-        Val::Variant("via".to_string(), boxed(Val::List(vec![one_val, two_val]))),
+        Val::Variant("via".into(), boxed(Val::List(vec![one_val, two_val]))),
     );
-    round_trip(Address::Unknown, Val::Variant("unknown".to_string(), None));
+    round_trip(Address::Unknown, Val::Variant("unknown".into(), None));
     round_trip(
         Some(Address::Port(80)),
-        Val::Option(boxed(Val::Variant("port".to_string(), boxed(Val::U16(80))))),
+        Val::Option(boxed(Val::Variant("port".into(), boxed(Val::U16(80))))),
     );
 }
 
@@ -450,10 +452,10 @@ fn dynamic_values_are_checked() {
     };
     assert_eq!(error(Type::U8, Val::S8(1)), "expected `u8`, found `s8`");
     let record = Val::Record(vec![
-        ("kind".to_string(), Val::Enum("soft".to_string())),
-        ("hops".to_string(), Val::U64(0)),
-        ("type".to_string(), Val::from("")),
-        ("access".to_string(), Val::Flags(vec![])),
+        ("kind".into(), Val::Enum("soft".into())),
+        ("hops".into(), Val::U64(0)),
+        ("type".into(), Val::from("")),
+        ("access".into(), Val::Flags(vec![])),
     ]);
     assert_eq!(
         error(list, Val::List(vec![record])),

@@ -138,10 +138,10 @@ unsafe impl<T: 'static> Lower for Resource<T> {
 /// # Ok(count) }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ResourceAny {
-    handle: u32,
-    owner: Owner,
-}
+pub struct ResourceAny(Owner);
+
+// Not larger than what else a `Val` can be, since a list has one for each element.
+const _: () = assert!(size_of::<ResourceAny>() == 32);
 
 /// Who defines a resource.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -149,14 +149,18 @@ enum Owner {
     /// The component that this is an instance of; the handle is an index into the host's table.
     Guest {
         instance: InstanceId,
-        /// Of which type; `None` if the instance has no such handle.
-        resource: Option<ResourceId>,
+        handle: u32,
+        /// Of which type; [`UNKNOWN`] if the instance has no such handle.
+        resource: ResourceId,
         /// Which of the handles with that index, one after the other, this is.
         generation: u32,
     },
-    /// The host; the handle is the representation.
-    Host(ResourceType),
+    /// The host.
+    Host { rep: u32, ty: ResourceType },
 }
+
+/// The type of a handle that the instance does not have.
+const UNKNOWN: ResourceId = ResourceId(u32::MAX);
 
 impl ResourceAny {
     /// A handle that a call has just given to the host.
@@ -164,35 +168,30 @@ impl ResourceAny {
         let raw = origin.id.raw_in(origin.store);
         let generation = raw.map_or(0, |raw| raw.mark_host_handle(origin.store, handle));
         let found = raw.and_then(|raw| raw.host_handle(origin.store, handle));
-        ResourceAny {
+        ResourceAny(Owner::Guest {
+            instance: origin.id,
             handle,
-            owner: Owner::Guest {
-                instance: origin.id,
-                resource: found.map(|handle| handle.resource),
-                generation,
-            },
-        }
+            resource: found.map_or(UNKNOWN, |handle| handle.resource),
+            generation,
+        })
     }
 
     pub(crate) fn host(ty: ResourceType, rep: u32) -> ResourceAny {
-        ResourceAny {
-            handle: rep,
-            owner: Owner::Host(ty),
-        }
+        ResourceAny(Owner::Host { rep, ty })
     }
 
     /// The native form for a place of this type.
     pub(crate) fn lower_as(&self, ty: ResourceType, origin: Option<CallOrigin<'_>>) -> Result<u32> {
-        match (self.owner, ty) {
+        match (self.0, ty) {
             (Owner::Guest { .. }, ResourceType::Guest(_)) => self.lower_guest(origin),
-            (Owner::Host(host), ty) if host == ty => Ok(self.handle),
+            (Owner::Host { rep, ty: host }, ty) if host == ty => Ok(rep),
             _ => bail!("found {}", self.display(origin)),
         }
     }
 
     /// The resource as messages name it.
     fn display(&self, origin: Option<CallOrigin<'_>>) -> String {
-        match (self.owner, origin) {
+        match (self.0, origin) {
             (
                 Owner::Guest {
                     instance, resource, ..
@@ -200,31 +199,32 @@ impl ResourceAny {
                 Some(origin),
             ) => display_guest(origin.store, instance, resource),
             (Owner::Guest { .. }, None) => "a resource that a component defines".to_string(),
-            (Owner::Host(_), _) => "another resource that the host defines".to_string(),
+            (Owner::Host { .. }, _) => "another resource that the host defines".to_string(),
         }
     }
 
     /// The native form for a place whose resource type the component defines; compiled code checks
     /// that type.
     fn lower_guest(&self, origin: Option<CallOrigin<'_>>) -> Result<u32> {
-        match (self.owner, origin) {
+        match (self.0, origin) {
             (
                 Owner::Guest {
                     instance,
+                    handle,
                     resource,
                     generation,
                 },
                 Some(origin),
             ) if instance == origin.id => {
                 ensure!(
-                    is_current(origin.store, instance, self.handle, generation),
+                    is_current(origin.store, instance, handle, generation),
                     "{} was given away or dropped",
                     display_guest(origin.store, instance, resource)
                 );
+                Ok(handle)
             }
             _ => bail!("{} is of another instance", self.display(origin)),
         }
-        Ok(self.handle)
     }
 
     /// Whether the host owns the resource: otherwise it was only lent to it, or is gone, or is one
@@ -232,19 +232,20 @@ impl ResourceAny {
     pub fn owned(&self, store: impl AsContext) -> bool {
         let Owner::Guest {
             instance,
+            handle,
             generation,
             ..
-        } = self.owner
+        } = self.0
         else {
             return false;
         };
         let store = store.store_inner();
-        if !is_current(store, instance, self.handle, generation) {
+        if !is_current(store, instance, handle, generation) {
             return false;
         }
-        let handle = instance.raw_in(store);
-        let handle = handle.and_then(|raw| raw.host_handle(store, self.handle));
-        handle.is_some_and(|handle| handle.owned)
+        let raw = instance.raw_in(store);
+        let found = raw.and_then(|raw| raw.host_handle(store, handle));
+        found.is_some_and(|handle| handle.owned)
     }
 
     /// Gives up a resource that a component defines: takes the handle out of the host's table and,
@@ -252,27 +253,29 @@ impl ResourceAny {
     /// defines there is nothing to do.
     ///
     /// # Errors
-    /// If the handle is gone already, or the destructor traps.
+    /// If the handle is gone already, the component that defines the resource is running (a host
+    /// function that it called cannot drop what may be lent to it), or the destructor traps.
     pub fn resource_drop(self, mut store: impl AsContextMut) -> Result<()> {
         let Owner::Guest {
             instance,
+            handle,
             resource,
             generation,
-        } = self.owner
+        } = self.0
         else {
             return Ok(());
         };
         let caller = store.caller();
         let store = caller.inner();
         let raw = instance.raw(store, || "a resource".to_string())?;
-        let mark = raw.host_handle_mark(store, self.handle);
+        let mark = raw.host_handle_mark(store, handle);
         let name = || display_guest(store, instance, resource);
         ensure!(
             mark.is_none() || mark == Some(generation),
             "{} was given away or dropped",
             name()
         );
-        let dropped = raw.drop_resource(store, self.handle);
+        let dropped = raw.drop_resource(store, handle);
         dropped.map_err(|error| match error.downcast::<Trap>() {
             Ok(trap) if trap.frames().is_empty() => trap.at(name()).into(),
             Ok(trap) => trap.into(),
@@ -285,25 +288,28 @@ impl ResourceAny {
     /// # Errors
     /// If it is another resource.
     pub fn try_into_resource<T: 'static>(self) -> Result<Resource<T>> {
-        ensure!(
-            self.owner == Owner::Host(ResourceType::Host(TypeId::of::<T>())),
-            "expected `{}`, found {}",
-            Resource::<T>::describe(),
-            self.display(None)
-        );
-        Ok(Resource::new(self.handle))
+        match self.0 {
+            Owner::Host { rep, ty } if ty == ResourceType::Host(TypeId::of::<T>()) => {
+                Ok(Resource::new(rep))
+            }
+            _ => bail!(
+                "expected `{}`, found {}",
+                Resource::<T>::describe(),
+                self.display(None)
+            ),
+        }
     }
 }
 
 /// A resource that a component defines, as messages name it.
-fn display_guest(store: &StoreInner, instance: InstanceId, resource: Option<ResourceId>) -> String {
-    match (instance.raw_in(store), resource) {
-        (Some(raw), Some(id)) => {
-            let name = raw.component(store).metadata().resource_name(id);
+fn display_guest(store: &StoreInner, instance: InstanceId, resource: ResourceId) -> String {
+    match instance.raw_in(store) {
+        None => "a resource of another store".to_string(),
+        Some(_) if resource == UNKNOWN => "a resource".to_string(),
+        Some(raw) => {
+            let name = raw.component(store).metadata().resource_name(resource);
             format!("resource `{name}`")
         }
-        (None, _) => "a resource of another store".to_string(),
-        (Some(_), None) => "a resource".to_string(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! compiled code or Rust's types would guarantee is checked: kinds, names of cases and fields,
 //! lengths, and whose resources handles are of.
 
+use crate::load::names::{Name, Names};
 use crate::machine::store::StoreInner;
 use crate::native::NativeSlice;
 use crate::values::error_context::ErrorContext;
@@ -19,14 +20,19 @@ use trampette_artifact::types::{DefinedType, Type};
 
 /// A component-level value of any type.
 ///
+/// Each takes 32 bytes, also as an element of a list: so a `list<u8>` takes 32 times its length
+/// ([`StoreLimits::value_bytes`](crate::StoreLimits::value_bytes) bounds that). Rust types, given
+/// to [`Instance::get_typed_func`](crate::Instance::get_typed_func) or
+/// [`LinkerInstance::func_wrap`](crate::LinkerInstance::func_wrap), take as much as the guest's.
+///
 /// ```
 /// use trampette_runtime::Val;
 ///
 /// // record { name: string, tags: list<string>, age: option<u32> }
 /// let value = Val::Record(vec![
-///     ("name".to_string(), Val::from("Ada")),
-///     ("tags".to_string(), Val::List(vec![Val::from("engine")])),
-///     ("age".to_string(), Val::Option(Some(Box::new(Val::U32(36))))),
+///     ("name".into(), Val::from("Ada")),
+///     ("tags".into(), Val::List(vec![Val::from("engine")])),
+///     ("age".into(), Val::Option(Some(Box::new(Val::U32(36))))),
 /// ]);
 /// assert_eq!(value.kind(), "record");
 /// ```
@@ -50,18 +56,21 @@ pub enum Val {
     List(Vec<Val>),
     Map(Vec<(Val, Val)>),
     /// Every field, in order, with its name.
-    Record(Vec<(String, Val)>),
+    Record(Vec<(Name, Val)>),
     Tuple(Vec<Val>),
     /// The case's name and payload.
-    Variant(String, Option<Box<Val>>),
-    Enum(String),
+    Variant(Name, Option<Box<Val>>),
+    Enum(Name),
     Option(Option<Box<Val>>),
     Result(Result<Option<Box<Val>>, Option<Box<Val>>>),
     /// The names of the flags that are set.
-    Flags(Vec<String>),
+    Flags(Vec<Name>),
     Resource(ResourceAny),
     ErrorContext(ErrorContext),
 }
+
+// Most of what a long list costs.
+const _: () = assert!(size_of::<Val>() == 32 && size_of::<(Name, Val)>() == 48);
 
 impl Val {
     /// The kind of value as WIT spells it.
@@ -104,6 +113,7 @@ impl From<&str> for Val {
 /// Reads values from native layout.
 pub(crate) struct NativeReader<'a> {
     metadata: &'a Metadata,
+    names: &'a Names,
     resources: &'a [ResourceType],
     origin: Option<CallOrigin<'a>>,
     store: Option<&'a StoreInner>,
@@ -113,13 +123,16 @@ pub(crate) struct NativeReader<'a> {
 const PART: usize = 1 << 10;
 
 impl<'a> NativeReader<'a> {
+    /// For values whose types are in `metadata`, and the names of those in `names`.
     pub(crate) fn new(
         metadata: &'a Metadata,
+        names: &'a Names,
         resources: &'a [ResourceType],
         origin: Option<CallOrigin<'a>>,
     ) -> Self {
         NativeReader {
             metadata,
+            names,
             resources,
             origin,
             store: None,
@@ -199,14 +212,21 @@ impl<'a> NativeReader<'a> {
                 }
                 Type::Defined(id) => {
                     let defined = self.metadata.types.get(id);
-                    self.read_defined(defined.context("a type is unknown")?, ty, from)?
+                    let defined = defined.context("a type is unknown")?;
+                    self.read_defined(defined, self.names.of(id, defined), ty, from)?
                 }
                 _ => unreachable!("scalars have been read"),
             })
         }
     }
 
-    unsafe fn read_defined(&self, defined: &DefinedType, ty: Type, from: *const u8) -> Result<Val> {
+    unsafe fn read_defined(
+        &self,
+        defined: &DefinedType,
+        names: &[Name],
+        ty: Type,
+        from: *const u8,
+    ) -> Result<Val> {
         // SAFETY: the caller's promise, for every read below.
         unsafe {
             Ok(match defined {
@@ -236,40 +256,50 @@ impl<'a> NativeReader<'a> {
                     Val::Map(entries)
                 }
                 DefinedType::Record(fields) => {
-                    let names = fields.iter().map(|field| field.name.len());
-                    self.charge(fields.len() * size_of::<(String, Val)>() + names.sum::<usize>())?;
+                    self.charge(fields.len() * size_of::<(Name, Val)>())?;
                     let types = fields.iter().map(|field| field.ty);
-                    let values = self.read_fields(types, from)?;
-                    let names = fields.iter().map(|field| field.name.clone());
-                    Val::Record(names.zip(values).collect())
+                    let (_, offsets) = native::record_layout(&self.metadata.types, types);
+                    let mut values = Vec::with_capacity(fields.len());
+                    for ((field, offset), name) in fields.iter().zip(offsets).zip(names) {
+                        let value = self.read(field.ty, from.add(offset as usize))?;
+                        values.push((name.clone(), value));
+                    }
+                    Val::Record(values)
                 }
                 DefinedType::Tuple(types) => {
                     self.charge(types.len() * size_of::<Val>())?;
-                    Val::Tuple(self.read_fields(types.iter().copied(), from)?)
+                    let (_, offsets) =
+                        native::record_layout(&self.metadata.types, types.iter().copied());
+                    let mut values = Vec::with_capacity(types.len());
+                    for (ty, offset) in types.iter().zip(offsets) {
+                        values.push(self.read(*ty, from.add(offset as usize))?);
+                    }
+                    Val::Tuple(values)
                 }
-                DefinedType::Flags(names) => {
+                DefinedType::Flags(_) => {
                     let bits = read_number(from, flags_size(names.len()));
-                    let all = names.iter().map(|name| name.len() + size_of::<String>());
-                    self.charge(all.sum())?;
-                    let set =
-                        |(i, name): (usize, &String)| (bits >> i & 1 == 1).then(|| name.clone());
-                    Val::Flags(names.iter().enumerate().filter_map(set).collect())
+                    let count = bits.count_ones() as usize;
+                    self.charge(count * size_of::<Name>())?;
+                    let mut set = Vec::with_capacity(count);
+                    for (i, name) in names.iter().enumerate() {
+                        if bits >> i & 1 == 1 {
+                            set.push(name.clone());
+                        }
+                    }
+                    Val::Flags(set)
                 }
-                DefinedType::Enum(names) => {
+                DefinedType::Enum(_) => {
                     let tag = read_number(from, discriminant_size(names.len()));
                     let name = names.get(tag as usize);
-                    let name = name.context("an enum's case is out of range")?;
-                    self.charge(name.len())?;
-                    Val::Enum(name.clone())
+                    Val::Enum(name.context("an enum's case is out of range")?.clone())
                 }
                 DefinedType::Own(id) | DefinedType::Borrow(id) => {
                     let handle = from.cast::<u32>().read();
                     Val::Resource(self.resource(*id, handle)?)
                 }
-                DefinedType::Variant(cases) => {
+                DefinedType::Variant(_) => {
                     let (tag, payload) = self.read_variant(ty, from)?;
-                    self.charge(cases[tag].name.len())?;
-                    Val::Variant(cases[tag].name.clone(), payload)
+                    Val::Variant(names[tag].clone(), payload)
                 }
                 DefinedType::Option(_) => Val::Option(self.read_variant(ty, from)?.1),
                 DefinedType::Result { .. } => match self.read_variant(ty, from)? {
@@ -293,17 +323,6 @@ impl<'a> NativeReader<'a> {
             values.push(element(i)?);
         }
         Ok(values)
-    }
-
-    unsafe fn read_fields(
-        &self,
-        types: impl Iterator<Item = Type> + Clone,
-        from: *const u8,
-    ) -> Result<Vec<Val>> {
-        let (_, offsets) = native::record_layout(&self.metadata.types, types.clone());
-        // SAFETY: the caller's promise: every field is at its offset.
-        let field = |(ty, offset): (Type, u64)| unsafe { self.read(ty, from.add(offset as usize)) };
-        types.zip(offsets).map(field).collect()
     }
 
     unsafe fn read_variant(&self, ty: Type, from: *const u8) -> Result<(usize, Option<Box<Val>>)> {
