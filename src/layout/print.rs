@@ -5,6 +5,7 @@ use super::{ConstValue, GlobalPlace, Layout, SettledTable, StartupAction};
 use crate::program::module::CoreSignature;
 use crate::program::{CoreFunc, Program};
 use std::fmt::Write;
+use trampette_artifact::demangle::shown;
 use trampette_artifact::ids::*;
 use trampette_artifact::metadata::MemoryPlace;
 
@@ -147,7 +148,7 @@ fn function_text(program: &Program<'_>, func: CoreFunc) -> String {
             let module = module.and_then(|i| program.modules.get(i.module));
             let name = module.and_then(|m| m.function_name(m.index_of(index)));
             match name {
-                Some(name) => format!("{instance} function {} `{name}`", index.0),
+                Some(name) => format!("{instance} function {} `{}`", index.0, shown(name)),
                 None => format!("{instance} function {}", index.0),
             }
         }

@@ -17,6 +17,7 @@ use gimli::write::{LineString, Sections};
 use gimli::{Encoding, Format, LineEncoding, LittleEndian, SectionId};
 use std::collections::HashMap;
 use std::ops::Range;
+use trampette_artifact::demangle::shown;
 use trampette_artifact::header::COMPILER_VERSION;
 use trampette_artifact::ids::{CoreInstanceId, ModuleId};
 use trampette_artifact::key::FuncKey;
@@ -112,7 +113,7 @@ fn name(session: &Session<'_>, key: FuncKey) -> Option<String> {
     let instance = session.program.core_instances.get(CoreInstanceId(unit.0))?;
     let module = &session.program.modules[instance.module];
     let name = module.function_name(module.index_of(defined))?;
-    Some(zero_free(escaped(name).to_string()))
+    Some(shown(name))
 }
 
 /// The line table in the making.

@@ -4,6 +4,7 @@ use super::module::Module;
 use super::*;
 use std::fmt::{self, Write};
 use trampette_artifact::canonical::PointerWidth;
+use trampette_artifact::demangle::shown;
 use trampette_artifact::metadata::{ExportItem, Resource};
 
 impl Program<'_> {
@@ -203,7 +204,7 @@ impl Program<'_> {
                     .and_then(|instance| self.modules.get(instance.module));
                 let name = module.and_then(|m| m.function_name(m.index_of(index)));
                 match name {
-                    Some(name) => format!("{instance}.{index} `{name}`"),
+                    Some(name) => format!("{instance}.{index} `{}`", shown(name)),
                     None => format!("{instance}.{index}"),
                 }
             }

@@ -1,9 +1,9 @@
 //! Names of functions, as the artifact's symbol table, listings and messages spell them.
 
 use super::Program;
+use trampette_artifact::demangle::shown;
 use trampette_artifact::ids::{CoreInstanceId, UnitId};
 use trampette_artifact::key::FuncKey;
-use trampette_artifact::text::escaped;
 
 /// The full name of a symbol: the key's, and the module's name for a core function or the kind of a
 /// trampoline.
@@ -30,7 +30,7 @@ pub(crate) fn symbol(program: &Program<'_>, key: FuncKey) -> String {
     match (key, detail) {
         (FuncKey::ComponentTrampoline(..), Some(kind)) => format!("{key}-{kind}"),
         // Tools that show symbols know nothing of guests.
-        (_, Some(name)) => format!("{key}::{}", escaped(&name)),
+        (_, Some(name)) => format!("{key}::{}", shown(&name)),
         (_, None) => key.to_string(),
     }
 }

@@ -7,6 +7,7 @@ use crate::trampolines::is_entry;
 use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSymbol};
 use std::collections::BTreeSet;
+use trampette_artifact::demangle::shown;
 use trampette_artifact::header::section;
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
@@ -229,9 +230,8 @@ fn is_name_of(name: &str, key: FuncKey, metadata: &Metadata, custom: &[u8]) -> b
         let module = &metadata.modules.get(metadata.units.get(unit)?.module)?;
         let (offset, length) = module.function_names;
         let table = custom.get(offset as usize..)?.get(..length as usize)?;
-        // Names in symbols end at a zero byte, so that they have none.
         let name = names::find(table, module.imported_functions.checked_add(func.0)?)?;
-        Some(format!("::{}", name.replace('\0', "\u{fffd}")))
+        Some(format!("::{}", shown(name)))
     };
     detail == expected().unwrap_or_default()
 }

@@ -22,6 +22,7 @@
 //! | [`sites`] | places in code that a trap or a backtrace can name |
 //! | [`tables`] | raw sorted arrays read in place: functions, entries, inlined calls, handlers |
 //! | [`crc`] | the checksum of the file, for debuggers |
+//! | [`demangle`] | names of functions, as they were written |
 //! | [`text`] | names of guests, as they may be shown |
 //! | [`header`] | the identification section: versions, target, checksums |
 
@@ -31,6 +32,7 @@ pub mod builtin;
 pub mod canonical;
 pub mod cpu;
 pub mod crc;
+pub mod demangle;
 pub mod facts;
 pub mod header;
 pub mod ids;

@@ -1,11 +1,11 @@
 //! [`Trap`], the error of a call that trapped, and [`WasmBacktrace`].
 
 use crate::load::component::Component;
-use crate::load::demangle::demangled;
 use crate::load::dwarf::{self, Budget, SourceLine};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::OnceLock;
+use trampette_artifact::demangle::demangled;
 use trampette_artifact::ids::ModuleId;
 use trampette_artifact::key::{FuncKey, SymbolKey};
 use trampette_artifact::names;

@@ -11,12 +11,11 @@
 //! | `backtrace`, `report` | `Trap` and `WasmBacktrace`; errors with them, as text |
 //! | `debugger` | telling debuggers which file is mapped where |
 //! | `names` | `Name`: a name in a dynamic value; those in a component's types |
-//! | `demangle`, `dwarf` | names as they were written, source lines |
+//! | `dwarf` | source lines |
 
 pub(crate) mod backtrace;
 pub(crate) mod component;
 pub(crate) mod debugger;
-pub(crate) mod demangle;
 pub(crate) mod detect;
 pub(crate) mod dwarf;
 pub(crate) mod elf;

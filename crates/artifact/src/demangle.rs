@@ -1,15 +1,29 @@
 //! Names of functions as the programmer wrote them: Rust's and C++'s mangled names are spelt out.
+//! Whatever shows a guest's function shows the name that this gives: backtraces, symbols, listings,
+//! pages and errors.
 
+use crate::text::{escaped, shortened};
 use std::fmt::{self, Write};
-use trampette_artifact::text::shortened;
 
 /// Bytes of a name that is shown, and of one that is spelt out.
 const MAX_NAME: usize = 1024;
 /// How deep types of a C++ name may be nested.
 const MAX_DEPTH: u32 = 64;
 
-/// A function's name, shortened if it is very long.
-pub(crate) fn demangled(name: &str) -> String {
+/// A function's name as it may be shown: spelt out, and without control characters.
+///
+/// ```
+/// use trampette_artifact::demangle::shown;
+///
+/// assert_eq!(shown("_ZN4core9panicking5panic17h0123456789abcdefE"), "core::panicking::panic");
+/// assert_eq!(shown("plain\n"), "plain\\n");
+/// ```
+pub fn shown(name: &str) -> String {
+    escaped(&demangled(name)).to_string()
+}
+
+/// A function's name, spelt out, and shortened if it is very long.
+pub fn demangled(name: &str) -> String {
     let spelt = match name.len() <= MAX_NAME {
         true => rust(name).or_else(|| cpp(name)),
         false => None,
