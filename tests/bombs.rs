@@ -343,6 +343,31 @@ fn segments() {
     defuse(passive, &[1000, 10_000, 100_000], None);
 }
 
+/// Of places that only instantiation knows.
+#[test]
+fn segments_at_imported_offsets() {
+    let imports = r#"(import "" "g" (global $g i32)) (import "" "h" (global $h i32))"#;
+    let offset = |index: usize| match index % 3 {
+        0 => "(global.get $g)".to_string(),
+        1 => "(global.get $h)".to_string(),
+        _ => format!("(i32.mul (global.get $g) (i32.const {index}))"),
+    };
+    let data = |count: usize| {
+        let all = many(count, |index| {
+            format!(r#"(data (offset {}) "x")"#, offset(index))
+        });
+        format!("(module {imports} (memory 1) {all})")
+    };
+    defuse(data, &[1000, 10_000, 30_000], None);
+    let elements = |count: usize| {
+        let all = many(count, |index| {
+            format!("(elem (offset {}) func $f)", offset(index))
+        });
+        format!("(module {imports} (table 65536 funcref) (func $f) {all})")
+    };
+    defuse(elements, &[1000, 10_000, 30_000], None);
+}
+
 #[test]
 fn constant_expressions() {
     let known = |count: usize| {

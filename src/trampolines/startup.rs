@@ -9,7 +9,7 @@ use crate::layout::{
 };
 use crate::program::module::CoreSignature;
 use crate::program::{CoreFunc, Program};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
@@ -21,6 +21,9 @@ use trampette_artifact::trap::TrapCode;
 /// Bytes of a table's entry.
 const ENTRY_SIZE: u64 = 4;
 
+/// From so many copies in a row on, there is one branch for all of them.
+const MANY: usize = 64;
+
 /// The body of start-up step `step`: a wasm-call function that takes the context of slab 0.
 ///
 /// # Errors
@@ -31,17 +34,96 @@ pub(crate) fn startup_body(session: &Session<'_>, step: u32) -> Result<ir::Funct
     let key = FuncKey::Startup(Abi::Wasm, step);
     let signature = codegen::wasm_call_signature(&body_signature(key)?);
     Emitter::build(session, key, signature, |e, _| {
-        for action in actions {
+        let mut rest = &actions[..];
+        while let Some(action) = rest.first() {
             if let StartupAction::Trap(code) = action {
                 // Nothing after it happens.
                 e.raise(*code, None);
                 return Ok(());
             }
-            carry_out(e, action)?;
+            let (code, copies) = copies_in_a_row(rest);
+            let (now, later) = rest.split_at(copies.max(1));
+            match copies {
+                MANY.. => carry_out_copies(e, now, code)?,
+                _ => now.iter().try_for_each(|action| carry_out(e, action))?,
+            }
+            rest = later;
         }
         e.builder.ins().return_(&[]);
         Ok(())
     })
+}
+
+/// How many actions from the first on copy one segment each, and trap alike.
+fn copies_in_a_row(actions: &[StartupAction]) -> (TrapCode, usize) {
+    let code = |action: &StartupAction| match action {
+        StartupAction::CopyData { .. } => Some(TrapCode::MemoryOutOfBounds),
+        StartupAction::CopyElements { .. } => Some(TrapCode::TableAccessOutOfBounds),
+        _ => None,
+    };
+    match actions.first().and_then(code) {
+        None => (TrapCode::MemoryOutOfBounds, 0),
+        Some(first) => {
+            let row = actions.iter().take_while(|it| code(it) == Some(first));
+            (first, row.count())
+        }
+    }
+}
+
+/// Carries out many copies, without a branch for each, whose number compiling does not cope with:
+/// from the first that does not fit on, they copy nothing, and at the end that raises.
+fn carry_out_copies(
+    e: &mut Emitter<'_, '_>,
+    actions: &[StartupAction],
+    code: TrapCode,
+) -> Result<()> {
+    let mut outside = e.builder.ins().iconst(types::I8, 0);
+    let none = e.i64(0);
+    for action in actions {
+        let (to, limit, offset, length, unit, source) = match action {
+            StartupAction::CopyData {
+                segment,
+                length,
+                memory,
+                offset,
+            } => (
+                e.memory_base(*memory),
+                e.memory_length(*memory),
+                evaluate_offset(e, offset),
+                *length,
+                1,
+                DataKey::DataSegment(*segment),
+            ),
+            StartupAction::CopyElements {
+                segment,
+                length,
+                table,
+                offset,
+            } => (
+                table_base(e, *table),
+                table_length(e, *table),
+                evaluate_offset(e, offset),
+                *length,
+                ENTRY_SIZE,
+                DataKey::ElementSegment(*segment),
+            ),
+            other => bail!("{other:?} copies no segment"),
+        };
+        let count = e.i64(length as i64);
+        let this = is_outside(e, offset, count, limit);
+        outside = e.builder.ins().bor(outside, this);
+        if length > 0 {
+            let bytes = e.i64((length * unit) as i64);
+            let bytes = e.builder.ins().select(outside, none, bytes);
+            let unit = e.size(unit);
+            let distance = e.builder.ins().imul(offset, unit);
+            let destination = e.builder.ins().iadd(to, distance);
+            let source = codegen::data_address(&mut e.builder, source);
+            e.builtin(Builtin::MemoryMove, &[destination, source, bytes]);
+        }
+    }
+    e.trap_if(outside, code, None);
+    Ok(())
 }
 
 fn carry_out(e: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
@@ -145,13 +227,18 @@ fn raise_if_outside(
     limit: Value,
     code: TrapCode,
 ) {
+    let outside = is_outside(e, offset, length, limit);
+    e.trap_if(outside, code, None);
+}
+
+/// Whether `offset + length` is beyond `limit`.
+fn is_outside(e: &mut Emitter<'_, '_>, offset: Value, length: Value, limit: Value) -> Value {
     // No segment is longer than the component, so that only a 64-bit offset makes the sum wrap.
     let ins = &mut e.builder;
     let end = ins.ins().iadd(offset, length);
     let beyond = ins.ins().icmp(IntCC::UnsignedGreaterThan, end, limit);
     let wrapped = ins.ins().icmp(IntCC::UnsignedLessThan, end, offset);
-    let outside = ins.ins().bor(beyond, wrapped);
-    e.trap_if(outside, code, None);
+    ins.ins().bor(beyond, wrapped)
 }
 
 fn copy(e: &mut Emitter<'_, '_>, destination: Value, source: DataKey, bytes: u64) {
