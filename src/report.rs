@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use trampette_artifact::dwarf;
 use trampette_artifact::key::FuncKey;
 
 /// What compiling took and did.
@@ -121,7 +122,7 @@ impl Statistics {
                 GuestDebugInfo::Strip => 0,
                 GuestDebugInfo::Keep => {
                     let sections = program.modules.iter().flat_map(|m| &m.custom_sections);
-                    let debug = sections.filter(|(name, _)| name.starts_with(".debug_"));
+                    let debug = sections.filter(|(name, _)| dwarf::is_kept(name));
                     debug.map(|(_, contents)| contents.len() as u64).sum()
                 }
             },

@@ -6,6 +6,7 @@ use crate::layout::{GlobalPlace, Layout};
 use crate::options::GuestDebugInfo;
 use crate::program::module::{CoreSignature, CoreType, Module, RefKind};
 use crate::program::{CoreExport, CoreFunc, CoreImport, CoreItem, Instantiation, Program, unit_of};
+use trampette_artifact::dwarf;
 use trampette_artifact::ids::SlabId;
 use trampette_artifact::layout::ContextOffset;
 use trampette_artifact::metadata::{
@@ -47,7 +48,7 @@ pub(crate) fn custom_sections(program: &Program<'_>, debug_info: GuestDebugInfo)
     for module in &program.modules {
         let mut kept = ModuleSections::default();
         for (name, contents) in &module.custom_sections {
-            if debug_info == GuestDebugInfo::Keep && name.starts_with(".debug_") {
+            if debug_info == GuestDebugInfo::Keep && dwarf::is_kept(name) {
                 let (offset, length) = all.push(contents);
                 kept.sections.push((name.to_string(), offset, length));
             }

@@ -23,6 +23,7 @@
 //! | [`tables`] | raw sorted arrays read in place: functions, entries, inlined calls, handlers |
 //! | [`crc`] | the checksum of the file, for debuggers |
 //! | [`demangle`] | names of functions, as they were written |
+//! | [`dwarf`] | which of a guest's DWARF sections are kept |
 //! | [`text`] | names of guests, as they may be shown |
 //! | [`header`] | the identification section: versions, target, checksums |
 
@@ -33,6 +34,7 @@ pub mod canonical;
 pub mod cpu;
 pub mod crc;
 pub mod demangle;
+pub mod dwarf;
 pub mod facts;
 pub mod header;
 pub mod ids;
