@@ -308,6 +308,15 @@ fn completions_and_pages_know_every_command() -> Result<()> {
             "{command}: {page}"
         );
     }
+    // Those of the command that has no room for them.
+    let page = files.command(&["man", "trampette-run"]).output()?.stdout;
+    assert!(String::from_utf8(page)?.contains("trampette\\-run"));
+    for shell in ["bash", "zsh", "fish"] {
+        let output = files.command(&["completions", shell, "trampette-run"]);
+        let script = String::from_utf8({ output }.output()?.stdout)?;
+        assert!(script.contains("trampette-run") && script.contains("max-memory"));
+        assert!(!script.contains("target-cpu"), "{script}");
+    }
     Ok(())
 }
 

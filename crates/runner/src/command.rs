@@ -3,7 +3,7 @@
 use crate::grants::Subject;
 use crate::{GuestArguments, output};
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,6 +23,12 @@ struct Arguments {
     guest: GuestArguments,
     #[command(flatten)]
     subject: Subject,
+}
+
+/// The definition of the command line, for whoever writes about it: this command has no room for
+/// its own manual page.
+pub fn definition() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the command with the process's arguments. Exit codes are those of [`crate::run`]; 2 for
@@ -67,7 +73,6 @@ const NOT_COMPILED: &str = "not an artifact of Trampette";
 mod tests {
     use super::*;
     use crate::grants::spellings;
-    use clap::CommandFactory;
 
     #[test]
     fn what_stands_behind_the_input_is_the_guests() {
