@@ -6,6 +6,7 @@
 
 use anyhow::Result;
 use std::cell::Cell;
+use std::ffi::CString;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use trampette::CompileOptions;
 use trampette_runtime::{
     Component, CoreHost, CoreInstance, InterruptHandle, Linker, Store, Trap, TrapCode, wait,
 };
-use trampette_wasi::{WasiCtx, WasiCtxBuilder};
+use trampette_wasi::{WasiCtx, WasiCtxBuilder, p1};
 
 /// How long a call runs before it is stopped.
 const RUN: Duration = Duration::from_millis(60);
@@ -198,6 +199,71 @@ fn waits_in_wasi_stop() {
     for (name, until) in cases {
         export_stops(&linker, &component, wasi, name, until);
     }
+}
+
+/// A pipe with a name, to which nobody writes, is waited for, in both versions of WASI; and what is
+/// written is read.
+#[test]
+fn reads_of_named_pipes_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let name = CString::new(pipe.to_str().unwrap()).unwrap();
+    // SAFETY: the name ends with a zero.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let store = || {
+        let wasi = WasiCtxBuilder::new().preopened_dir(folder.path(), "/");
+        Store::new(wasi.unwrap().build())
+    };
+
+    let wasm = wat::parse_file(path("fifo")).unwrap();
+    let options = CompileOptions::default();
+    let module = trampette::compile_module(&wasm, &options).unwrap();
+    let module = module.load().unwrap();
+    let wrapped = trampette::input::component_from_module(&wasm).unwrap();
+    let component = trampette::compile_component(&wrapped, &options).unwrap();
+    let component = component.load().unwrap();
+
+    let start = |store: &mut Store<WasiCtx>| {
+        let mut host = CoreHost::new();
+        p1::add_to_host(&mut host);
+        let instance = CoreInstance::new(&mut *store, &module, host).unwrap();
+        instance.get_func(&*store, "_start").unwrap()
+    };
+    let mut linker = Linker::<WasiCtx>::new();
+    trampette_wasi::add_to_linker(&mut linker).unwrap();
+    let exports = &component.metadata().exports;
+    let mut paths = exports.iter().map(|export| &export.path);
+    let run = paths.find(|path| path.len() == 2 && path[0].starts_with("wasi:cli/run"));
+    let run = run.unwrap().clone();
+    let run = |store: &mut Store<WasiCtx>| {
+        let instance = linker.instantiate(&mut *store, &component).unwrap();
+        let path = [run[0].as_str(), run[1].as_str()];
+        let run = instance.get_typed_func::<(), Result<(), ()>>(&mut *store, path);
+        run.unwrap()
+    };
+    for by in WAYS {
+        let mut store1 = store();
+        let start = start(&mut store1);
+        let used = stopped(&mut store1, by, |store| start.call(store, &[]).map(drop));
+        check("preview 1", Until::Waits, by, &used);
+        let mut store2 = store();
+        let run = run(&mut store2);
+        let used = stopped(&mut store2, by, |store| run.call(store, ()).map(drop));
+        check("0.2", Until::Waits, by, &used);
+    }
+
+    let write = |pipe: &std::path::Path| {
+        let pipe = pipe.to_owned();
+        later(move || std::fs::write(pipe, "hello").unwrap())
+    };
+    let mut store1 = store();
+    let writer = write(&pipe);
+    start(&mut store1).call(&mut store1, &[]).unwrap();
+    writer.join().unwrap();
+    let mut store2 = store();
+    let writer = write(&pipe);
+    assert_eq!(run(&mut store2).call(&mut store2, ()).unwrap(), Ok(()));
+    writer.join().unwrap();
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::bindings::wasi::filesystem::types::{
 };
 use crate::budget::{Budget, Held};
 use crate::directory::DirectoryEntryStream;
+use crate::stdio::{Input, InputKind, Output, OutputKind, StreamFd};
 use crate::streams::{InputStream, OutputStream, READ_LIMIT, append};
 use cap_fs_ext::MetadataExt;
 use cap_std::fs::{Dir, File, FileExt, FileTypeExt, Metadata};
@@ -146,7 +147,37 @@ pub(crate) enum Object {
 /// A file, which streams share with the descriptor.
 pub(crate) struct OpenFile {
     file: File,
+    form: Form,
     _held: Held,
+}
+
+/// How a file is read and written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// At positions, without waiting.
+    Positions,
+    /// As a stream that may have to be waited for: a pipe with a name, a terminal.
+    Stream,
+}
+
+impl Form {
+    fn of(file: &File, metadata: &Metadata) -> Form {
+        let has_none = || {
+            let here = rustix::fs::seek(file, rustix::fs::SeekFrom::Current(0));
+            here == Err(rustix::io::Errno::SPIPE)
+        };
+        match !metadata.is_file() && has_none() {
+            true => Form::Stream,
+            false => Form::Positions,
+        }
+    }
+}
+
+impl OpenFile {
+    /// What to wait for, if it has no positions.
+    pub(crate) fn stream(self: &Arc<Self>) -> Option<StreamFd> {
+        (self.form == Form::Stream).then(|| StreamFd::Opened(self.clone()))
+    }
 }
 
 impl Deref for OpenFile {
@@ -213,8 +244,17 @@ impl Descriptor {
         Descriptor { object, flags }
     }
 
-    pub(crate) fn file_held(file: File, flags: DescriptorFlags, held: Held) -> Descriptor {
-        let object = Object::File(Arc::new(OpenFile { file, _held: held }));
+    pub(crate) fn file_held(
+        file: File,
+        metadata: &Metadata,
+        flags: DescriptorFlags,
+        held: Held,
+    ) -> Descriptor {
+        let object = Object::File(Arc::new(OpenFile {
+            form: Form::of(&file, metadata),
+            file,
+            _held: held,
+        }));
         Descriptor { object, flags }
     }
 
@@ -299,18 +339,29 @@ impl Descriptor {
 
     /// `read-via-stream`.
     pub fn read_stream(&self, position: u64) -> FsResult<InputStream> {
-        Ok(InputStream::file(self.readable()?.clone(), position))
+        let file = self.readable()?;
+        Ok(match file.stream() {
+            Some(fd) => InputStream::standard(Input(InputKind::Fd(fd))),
+            None => InputStream::file(file.clone(), position),
+        })
     }
 
     /// `write-via-stream`.
     pub fn write_stream(&self, position: u64) -> FsResult<OutputStream> {
-        let file = self.writable()?.clone();
-        Ok(OutputStream::file(file, Some(position)))
+        self.output_stream(Some(position))
     }
 
     /// `append-via-stream`.
     pub fn append_stream(&self) -> FsResult<OutputStream> {
-        Ok(OutputStream::file(self.writable()?.clone(), None))
+        self.output_stream(None)
+    }
+
+    fn output_stream(&self, position: Option<u64>) -> FsResult<OutputStream> {
+        let file = self.writable()?;
+        Ok(match file.stream() {
+            Some(fd) => OutputStream::standard(Output(OutputKind::Fd(fd))),
+            None => OutputStream::file(file.clone(), position),
+        })
     }
 
     /// `read`: the bytes, and whether the file ends there. At most a mebibyte: a guest's length

@@ -299,7 +299,8 @@ impl Descriptor {
         options.custom_flags(system.bits().cast_signed());
         let held = directory.budget.take()?;
         let file = dir.open_with(path, &options)?;
-        if file.metadata()?.is_dir() {
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
             let dir = Dir::from_std_file(file.into_std());
             let (access, budget) = (directory.access, &directory.budget);
             return Ok(Descriptor::directory_held(dir, access, budget, held));
@@ -307,6 +308,6 @@ impl Descriptor {
         if open.contains(OpenFlags::DIRECTORY) {
             return Err(ErrorCode::NotDirectory);
         }
-        Ok(Descriptor::file_held(file, flags, held))
+        Ok(Descriptor::file_held(file, &metadata, flags, held))
     }
 }

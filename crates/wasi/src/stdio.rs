@@ -1,18 +1,21 @@
 //! What a guest's standard streams are: [`Input`], [`Output`], [`Captured`].
 
+use crate::descriptor::OpenFile;
 use std::fmt;
 use std::fs::File;
 use std::io::{Cursor, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A file descriptor that a standard stream is.
+/// A file descriptor that a standard stream is, or another stream that is waited for.
 #[derive(Clone)]
 pub(crate) enum StreamFd {
     Stdin,
     Stdout,
     Stderr,
     File(Arc<File>),
+    /// What the guest has opened.
+    Opened(Arc<OpenFile>),
 }
 
 impl AsFd for StreamFd {
@@ -22,6 +25,7 @@ impl AsFd for StreamFd {
             StreamFd::Stdout => rustix::stdio::stdout(),
             StreamFd::Stderr => rustix::stdio::stderr(),
             StreamFd::File(file) => file.as_fd(),
+            StreamFd::Opened(file) => file.as_fd(),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::bindings::wasi::filesystem::types::{Advice, ErrorCode, NewTimestamp};
 use crate::context::WasiView;
 use crate::directory::{Listing, position};
 use crate::io;
-use crate::stdio::{Input, Output};
+use crate::stdio::{Input, InputKind, Output, OutputKind};
 use crate::streams::{Blocking, read_standard, write_standard};
 use rustix::fs::FallocateFlags;
 use trampette_runtime::wait;
@@ -23,11 +23,18 @@ enum At {
     Offset(u64),
 }
 
-/// A standard stream or a file, as far as it can be taken out of the table.
+/// A stream or a file, as far as it can be taken out of the table.
 enum Stream {
     Input(Input),
     Output(Output),
     File,
+}
+
+/// What a stream is taken out of the table for.
+#[derive(Clone, Copy)]
+enum For {
+    Reading,
+    Writing,
 }
 
 impl<T: WasiView> Guest<'_, T> {
@@ -40,11 +47,24 @@ impl<T: WasiView> Guest<'_, T> {
         self.descriptors()?.renumber(from, to)
     }
 
-    fn stream(&mut self, fd: u32) -> Fallible<Stream> {
+    fn stream(&mut self, fd: u32, what: For) -> Fallible<Stream> {
         match &self.descriptors()?.get(fd)?.what {
             What::Input(input) => Ok(Stream::Input(input.clone())),
             What::Output(output) => Ok(Stream::Output(output.clone())),
-            What::File { .. } => Ok(Stream::File),
+            What::File { descriptor, .. } => {
+                let stream = descriptor.file()?.stream();
+                Ok(match (stream, what) {
+                    (None, _) => Stream::File,
+                    (Some(fd), For::Reading) => {
+                        descriptor.readable()?;
+                        Stream::Input(Input(InputKind::Fd(fd)))
+                    }
+                    (Some(fd), For::Writing) => {
+                        descriptor.writable()?;
+                        Stream::Output(Output(OutputKind::Fd(fd)))
+                    }
+                })
+            }
             What::Directory { .. } => Err(Errno::ISDIR.into()),
         }
     }
@@ -82,7 +102,7 @@ impl<T: WasiView> Guest<'_, T> {
     }
 
     fn read_into(&mut self, fd: u32, iovs: u32, count: u32, to: u32, at: At) -> Fallible<()> {
-        let stream = self.stream(fd)?;
+        let stream = self.stream(fd, For::Reading)?;
         let buffers = self.buffers(iovs, count)?;
         let read = match stream {
             Stream::Output(_) => return Err(Errno::BADF.into()),
@@ -124,7 +144,7 @@ impl<T: WasiView> Guest<'_, T> {
     }
 
     fn write_from(&mut self, fd: u32, iovs: u32, count: u32, to: u32, at: At) -> Fallible<()> {
-        let stream = self.stream(fd)?;
+        let stream = self.stream(fd, For::Writing)?;
         let buffers = self.buffers(iovs, count)?;
         let written = match stream {
             Stream::Input(_) => return Err(Errno::BADF.into()),
@@ -181,6 +201,9 @@ impl<T: WasiView> Guest<'_, T> {
         let whence = self.version.whence(whence).ok_or(Errno::INVAL)?;
         let delta = delta.cast_signed();
         let new = match &mut self.descriptors()?.get_mut(fd)?.what {
+            What::File { descriptor, .. } if descriptor.file()?.stream().is_some() => {
+                return Err(Errno::SPIPE.into());
+            }
             What::File {
                 descriptor,
                 position,
@@ -203,6 +226,9 @@ impl<T: WasiView> Guest<'_, T> {
 
     pub(super) fn fd_tell(&mut self, fd: u32, to: u32) -> Fallible<()> {
         let position = match &self.descriptors()?.get(fd)?.what {
+            What::File { descriptor, .. } if descriptor.file()?.stream().is_some() => {
+                return Err(Errno::SPIPE.into());
+            }
             What::File { position, .. } => *position,
             What::Directory { .. } => return Err(Errno::BADF.into()),
             What::Input(_) | What::Output(_) => return Err(Errno::SPIPE.into()),

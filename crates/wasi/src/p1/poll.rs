@@ -134,6 +134,9 @@ impl<T: WasiView> Guest<'_, T> {
                 },
                 _,
             ) => {
+                if let Some(fd) = descriptor.file()?.stream() {
+                    return Ok((Readiness::Input(fd), 1));
+                }
                 let length = descriptor.metadata()?.len();
                 Ok((Readiness::Ready, length.saturating_sub(*position)))
             }
