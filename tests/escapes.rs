@@ -146,7 +146,7 @@ fn no_command_shows_a_mangled_name() {
         (&["inspect", "--all", input], 0),
         (&["inspect", "--functions", "--no-inline", input], 3),
         (&["inspect", "--json", elf], 0),
-        (&["inspect", "--graph", input], 0),
+        (&["inspect", "--graph", "-", input], 0),
         (&["verify", elf], 0),
         (&["explore", "--no-inline", input, "-o", &page], 3),
         (&["run", "--no-inline", trap[0], trap[1], trap[2], input], 1),
@@ -157,6 +157,8 @@ fn no_command_shows_a_mangled_name() {
             .args(*arguments)
             .output()
             .unwrap();
+        let succeeds = arguments[0] != "run";
+        assert_eq!(output.status.success(), succeeds, "{arguments:?}");
         let (out, err) = (output.stdout, output.stderr);
         // Other than the artifact itself, which keeps the module's names as they are.
         let mut text = match out.starts_with(b"\x7fELF") {
