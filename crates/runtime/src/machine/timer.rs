@@ -5,8 +5,10 @@
 //! earlier one: a deadline that moves on, as that of a server's next request does, takes no lock;
 //! the timer looks again when the old time has come.
 //!
-//! A call that is to be stopped gets a signal at once, and again after pauses that grow, since the
-//! first one may come just before guest code is entered (see `interrupt`).
+//! A call that is to be stopped gets a signal at once, and again after pauses, since the first one
+//! may come just before guest code is entered (see `interrupt`). The pauses grow where the thread
+//! waits. They stay short while it works: in a loop of short services few signals meet guest code,
+//! and what counts is how many come in the processor time that the loop gets.
 //!
 //! A process that forks has no such thread in the child, and other numbers of threads: both are
 //! set up again there.
@@ -23,9 +25,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// Between the first signal to a call and the second, in nanoseconds; each pause is twice as long
-/// as the one before.
+/// Between the first signal to a call and the second, in nanoseconds, and between all signals while
+/// its thread works; otherwise each pause is twice as long as the one before.
 const FIRST_PAUSE: u64 = 500_000;
+/// A thread works if it has used so many nanoseconds of a processor since the last signal: more
+/// than it takes to be woken by one, and to wait again.
+const WORK: u64 = FIRST_PAUSE / 4;
 /// The longest pause.
 const LONGEST_PAUSE: u64 = 25_000_000;
 
@@ -54,9 +59,11 @@ struct State {
 struct Stopping {
     store: Arc<Interrupts>,
     call: u64,
-    /// When the next signal is due, and how long the pause after it is.
+    /// When the next signal is due, and how long the pause after it is if the thread waits.
     next: Moment,
     pause: u64,
+    /// The processor time that the thread had used when the last signal was sent, in nanoseconds.
+    used: u64,
 }
 
 /// Stores that the timer has done with: they are dropped without its lock, which they take.
@@ -76,6 +83,7 @@ pub(crate) fn stop(store: &Arc<Interrupts>) {
             call,
             next: Moment(Moment::now().0 + FIRST_PAUSE),
             pause: FIRST_PAUSE * 2,
+            used: store.processor_time(),
         });
         TIMER.changed.notify_one();
     }
@@ -185,6 +193,7 @@ impl State {
                     call,
                     next: now,
                     pause: FIRST_PAUSE,
+                    used: 0,
                 }),
                 None => done.push(store),
             }
@@ -197,6 +206,11 @@ impl State {
             }
             if call.next <= now {
                 call.store.signal();
+                let used = call.store.processor_time();
+                if used.saturating_sub(call.used) >= WORK {
+                    call.pause = FIRST_PAUSE;
+                }
+                call.used = used;
                 call.next = Moment(now.0 + call.pause);
                 call.pause = (call.pause * 2).min(LONGEST_PAUSE);
             }
