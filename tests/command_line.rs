@@ -1,7 +1,11 @@
 //! What no file of `tests/cli` can say of the command line: closed pipes and full disks, devices,
 //! standard input.
 
+#[path = "support/slow.rs"]
+mod slow;
+
 use anyhow::{Context, Result, ensure};
+use slow::Pipe;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::FileTypeExt;
@@ -111,6 +115,47 @@ fn readers_that_are_gone_are_no_errors() -> Result<()> {
         let output = files.command(arguments).stdout(writer).output()?;
         assert_eq!(error_text(&output), "", "{arguments:?}");
         assert_eq!(output.status.code(), Some(*code), "{arguments:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn slow_readers_get_everything() -> Result<()> {
+    let files = Files::new()?;
+    let failing: &[(&[&str], i32)] = &[
+        (&["no-such-command"], 2),
+        (&["run", "missing.wasm"], 1),
+        (&["inspect", "many.elf"], 0),
+        (&["inspect", "--json", "many.elf"], 0),
+        (&["run", &"x".repeat(20_000)], 1),
+    ];
+    // Its description is longer than any buffer.
+    let exports = (0..5000).map(|number| format!(r#"(export "a-function-{number}" (func $f))"#));
+    let exports: String = exports.collect();
+    std::fs::write(
+        files.path("many.wat"),
+        format!("(module (func $f) {exports})"),
+    )?;
+    let compiled = files.command(&["compile", "many.wat", "-o", "many.elf"]);
+    ensure!({ compiled }.status()?.success(), "it compiles");
+    for (arguments, code) in PRINTING.iter().chain(failing) {
+        let times = [
+            ("compile", "--time"),
+            ("compile", "--stats"),
+            ("compile", "--json"),
+        ];
+        if times
+            .iter()
+            .any(|(command, option)| arguments.starts_with(&[*command, *option]))
+        {
+            continue; // other numbers each time
+        }
+        let expected = files.command(arguments).output()?;
+        for pipe in [Pipe::Waits, Pipe::Refuses] {
+            let found = slow::output(&mut files.command(arguments), pipe)?;
+            assert_eq!(found.status.code(), Some(*code), "{arguments:?}, {pipe:?}");
+            assert!(found == expected, "{arguments:?}, {pipe:?}: {found:?}");
+        }
     }
     Ok(())
 }

@@ -2,6 +2,9 @@
 //! file of the command line writes to either (`tests/tidy.rs` sees to it), so that nothing panics
 //! where a reader is gone or a disk is full.
 //!
+//! - Nothing stays in a buffer: what was printed is there however the process ends. A pipe that is
+//!   full is waited for, also one that refuses to wait (`O_NONBLOCK`, which a parent that shares it
+//!   may have set).
 //! - A reader that has seen enough (`| head`) is no error.
 //! - What else goes wrong is an error like any other; on standard error there is nobody to tell.
 //! - Control characters, which come from names in components, do not reach a terminal: they are
@@ -11,10 +14,13 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use trampette_artifact::text::{escaped, escaped_lines, shortened};
 use trampette_runtime::report;
+use trampette_runtime::wait::{self, PollFd, PollFlags};
 
 /// The exit code for wrong usage.
 pub const USAGE_EXIT_CODE: u8 = 2;
@@ -35,10 +41,25 @@ pub fn print(text: &str) -> Result<()> {
 /// # Errors
 /// As [`print()`].
 pub fn write(bytes: &[u8]) -> Result<()> {
-    let mut out = io::stdout().lock();
-    // Flushed here: what is left in the buffer when the process ends is lost in silence.
-    let written = out.write_all(bytes).and_then(|()| out.flush());
-    or_reader_gone(written)
+    or_reader_gone(write_all(io::stdout().lock(), bytes))
+}
+
+/// Writes everything, past the buffer of the standard library.
+fn write_all(stream: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::from(stream.as_fd().try_clone_to_owned()?);
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let mut room = [PollFd::new(&file, PollFlags::OUT)];
+                wait::poll(&mut room, None).map_err(io::Error::other)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn or_reader_gone(written: io::Result<()>) -> Result<()> {
@@ -67,7 +88,10 @@ pub(crate) fn shown(text: &str) -> String {
 fn line(text: &str) {
     let text = escaped_lines(text).to_string();
     // There is nobody left to tell if this fails.
-    let _ = writeln!(io::stderr().lock(), "{}", text.trim_end());
+    let _ = write_all(
+        io::stderr().lock(),
+        format!("{}\n", text.trim_end()).as_bytes(),
+    );
 }
 
 /// Whether a person looks at standard output.
@@ -113,14 +137,21 @@ pub fn parse<P: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result
     })
 }
 
-/// Prints what clap has to say, in colour on a terminal: help and versions on standard output,
-/// anything else on standard error.
+/// Prints what clap has to say: help and versions on standard output, anything else on standard
+/// error. On a terminal clap does it, in colour.
 fn printed_by_clap(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
-    match error.use_stderr() {
-        true => ExitCode::from(USAGE_EXIT_CODE),
-        false => exit_code(or_reader_gone(printed.and_then(|()| io::stdout().flush())).map(|()| 0)),
+    if error.use_stderr() {
+        match stderr_is_terminal() {
+            true => drop(error.print()),
+            false => return wrong_usage(error),
+        }
+        return ExitCode::from(USAGE_EXIT_CODE);
     }
+    let printed = match stdout_is_terminal() {
+        true => error.print().and_then(|()| io::stdout().flush()),
+        false => write_all(io::stdout().lock(), error.render().to_string().as_bytes()),
+    };
+    exit_code(or_reader_gone(printed).map(|()| 0))
 }
 
 /// Prints what clap has to say about wrong usage, as plain text.
