@@ -1,5 +1,9 @@
 //! Stopping calls from other threads.
 
+#[path = "support/clock.rs"]
+mod clock;
+
+use clock::{PROMPT, Watch};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use trampette_runtime::{Component, Linker, Store, Trap, TrapCode};
@@ -66,12 +70,11 @@ fn endless_calls_are_stopped_wherever_they_are() {
         let instance = linker.instantiate(&mut store, &component).unwrap();
         let handle = store.interrupt_handle().unwrap();
         let function = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
-        let stopper = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(30));
-            handle.interrupt()
-        });
+        let moment = Instant::now() + Duration::from_millis(30);
+        let watch = Watch::request(moment, move || handle.interrupt());
         let error = function.call(&mut store, ()).unwrap_err();
-        assert!(stopper.join().unwrap(), "{name}");
+        let took = watch.stopped();
+        assert!(took < PROMPT, "{name}: {took:?}");
         let trap = error.downcast_ref::<Trap>().unwrap();
         assert_eq!(trap.kind(), TrapCode::Interrupt, "{name}: {error}");
         // As after any trap.
@@ -91,17 +94,14 @@ fn long_copies_and_fills_are_stopped_in_the_middle() {
             let instance = linker.instantiate(&mut store, &component).unwrap();
             let handle = store.interrupt_handle().unwrap();
             let function = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
-            let stopper = std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(15));
-                assert!(handle.interrupt());
-                Instant::now()
-            });
+            let moment = Instant::now() + Duration::from_millis(15);
+            let watch = Watch::request(moment, move || handle.interrupt());
             let error = function.call(&mut store, ()).unwrap_err();
-            let took = stopper.join().unwrap().elapsed();
+            let took = watch.stopped();
             let trap = error.downcast_ref::<Trap>().unwrap();
             assert_eq!(trap.kind(), TrapCode::Interrupt, "{name}: {error}");
             // Else it takes until a signal meets one of the few guest instructions.
-            assert!(took < Duration::from_secs(1), "{name}: {took:?}");
+            assert!(took < PROMPT, "{name}: {took:?}");
         }
     }
 }
@@ -133,7 +133,7 @@ fn only_the_call_that_runs_is_stopped() {
             assert!(!handle.interrupt());
             std::thread::sleep(Duration::from_millis(1));
         }
-        other_handle.interrupt();
+        while !other_handle.interrupt() {}
     });
     let started = Instant::now();
     spin.call(&mut other, ()).unwrap_err();

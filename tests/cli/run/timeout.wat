@@ -1,6 +1,6 @@
-;; RUN(124): run --timeout 0.05 --invoke 'spin()' %
-;; RUN(124): run --timeout 50ms --invoke 'spin()' %
-;; RUN(124): run --timeout '0.05 s' --invoke 'spin()' %
+;; RUN(124): run --timeout 0.0 --invoke 'spin()' %
+;; RUN(124): run --timeout 0ms --invoke 'spin()' %
+;; RUN(124): run --timeout '0 s' --invoke 'spin()' %
 ;; RUN(2): run --timeout 5x --invoke 'spin()' %
 ;; RUN(2): run --timeout -1 --invoke 'spin()' %
 ;; RUN(2): run --timeout soon --invoke 'spin()' %
