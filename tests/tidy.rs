@@ -3,6 +3,8 @@
 
 #[path = "tidy/documents.rs"]
 mod documents;
+#[path = "tidy/recursion.rs"]
+mod recursion;
 #[path = "tidy/rooms.rs"]
 mod rooms;
 #[path = "tidy/source.rs"]
@@ -27,6 +29,68 @@ const BOOL_PARAMETERS: &[&str] = &[
     // Parameters of the type `bool` of WIT.
     "prims",
     "many",
+];
+
+/// Recursive functions of the compiler, by the first of their files, with what bounds their depth,
+/// whatever the input is.
+const RECURSIVE: &[(&str, &str)] = &[
+    (
+        "crates/artifact/src/spelling.rs: push_around push_defined push_fields push_type",
+        TYPES,
+    ),
+    (
+        "src/component/exports.rs: export_instance export_item",
+        NESTED,
+    ),
+    ("src/component/imports.rs: provide provide_instance", NESTED),
+    ("src/component/wit.rs: defined_text type_text", TYPES),
+    ("src/component/wit.rs: written_length", TYPES),
+    (
+        "src/modules/lone.rs: instantiate provider",
+        "each level is a module that the command line names",
+    ),
+    (
+        "src/trampolines/transfer/lists.rs: contents defined elements fields fixed_length_list list \
+         list_in_arena many record shape some_fields value variant",
+        TYPES,
+    ),
+    (
+        "src/codegen/known.rs: extended",
+        "each level is of a wider type",
+    ),
+    ("src/passes/byte_loops.rs: advance", "`MOST_TERMS`"),
+    ("src/passes/byte_loops.rs: copy_sum", "`MOST_TERMS`"),
+    ("src/passes/forward.rs: constant", "`DEPTH`"),
+    ("src/passes/forward.rs: sum", "`DEPTH`"),
+];
+/// wasmparser refuses types that are nested deeper than 100 levels ("type nesting is too deep"), as
+/// does the type table (`MAX_TYPE_DEPTH`).
+const TYPES: &str = "depth of types";
+/// Instances in instances, each level counted by `Flattener::nested` (`MAX_DEPTH`), like components
+/// that are instantiated in components.
+const NESTED: &str = "depth of instances";
+
+/// What calls another type's or library's function of its own name, or hands tasks to a pool.
+const NAMESAKES: &[&str] = &[
+    "crates/artifact/src/ids.rs: clone",
+    "crates/artifact/src/ids.rs: get_mut",
+    "crates/artifact/src/ids.rs: iter_mut",
+    "src/compile/machine.rs: disassemble",
+    "src/compile/mod.rs: visit",
+    "src/compile/scheduler.rs: run spawn",
+    "src/link/debug.rs: row",
+    "src/modules/translate/atomics.rs: atomic_load",
+    "src/modules/translate/atomics.rs: atomic_rmw",
+    "src/modules/translate/atomics.rs: atomic_store",
+    "src/modules/translate/control.rs: block_call",
+    "src/modules/translate/control.rs: jump",
+    "src/modules/translate/simd/lanes.rs: bitselect",
+    "src/modules/translate/simd/lanes.rs: shuffle",
+    "src/modules/translate/simd/lanes.rs: splat",
+    "src/passes/forward.rs: block decide",
+    "src/program/lock.rs: into_inner",
+    "src/program/lock.rs: lock",
+    "src/trampolines/transfer/scalars.rs: bitcast",
 ];
 
 /// Fails with all that is wrong, a line each.
@@ -283,6 +347,34 @@ fn one_file_writes_to_standard_output_and_error() {
             index += 1;
         }
     }
+    expect_nothing(wrong);
+}
+
+#[test]
+fn recursion_is_bounded() {
+    let mut files = rust_files();
+    files.retain(|file| {
+        let is_compiler = ["src/", "crates/artifact/src/"]
+            .iter()
+            .any(|top| file.path.starts_with(top));
+        // Commands are run with what their user gives.
+        let apart = ["src/cli/", "src/wast/"]
+            .iter()
+            .any(|top| file.path.starts_with(top));
+        let is_test = file.path.ends_with("tests.rs") || file.path.contains("/testing");
+        is_compiler && !apart && !is_test
+    });
+    let found = recursion::circles(&files);
+    let known = RECURSIVE.iter().map(|(circle, _)| *circle);
+    let known: Vec<&str> = known.chain(NAMESAKES.iter().copied()).collect();
+    let new = found
+        .iter()
+        .filter(|circle| !known.contains(&circle.as_str()));
+    let mut wrong: Vec<String> = new
+        .map(|circle| format!("{circle}: recursive; is its depth bounded?"))
+        .collect();
+    let gone = known.iter().filter(|circle| !found.contains(**circle));
+    wrong.extend(gone.map(|circle| format!("{circle}: not found any more")));
     expect_nothing(wrong);
 }
 

@@ -30,6 +30,10 @@ use cranelift_codegen::ir::{
 /// Bytes that one step compares.
 const STEP: i64 = 16;
 
+/// Values that a sum may consist of, each counted as often as it is added. An index has few; more
+/// would cost depth and time that a guest chooses, since each value may add up others twice.
+const MOST_TERMS: u32 = 64;
+
 /// The smallest page.
 const PAGE: i64 = 4096;
 
@@ -168,7 +172,7 @@ impl Candidate {
             in_loop: &in_loop,
         };
         let counter = view.counter(condition, goes_on)?;
-        let advance = |load: &ByteLoad| view.advance(load.index) == Some(1);
+        let advance = |load: &ByteLoad| view.advance(load.index, &mut { MOST_TERMS }) == Some(1);
         loads.iter().all(advance).then_some(ByteLoop {
             header,
             latch,
@@ -197,8 +201,10 @@ struct View<'f> {
 }
 
 impl View<'_> {
-    /// What an iteration adds to a sum of parameters, constants and values from before the loop.
-    fn advance(&self, value: Value) -> Option<i64> {
+    /// What an iteration adds to a sum of parameters, constants and values from before the loop, of
+    /// no more than so many values.
+    fn advance(&self, value: Value, left_over: &mut u32) -> Option<i64> {
+        *left_over = left_over.checked_sub(1)?;
         if let Some(at) = self.params.iter().position(|param| *param == value) {
             return Some(self.steps[at]);
         }
@@ -206,15 +212,19 @@ impl View<'_> {
             return Some(0);
         }
         let inst = self.func.dfg.value_def(value).inst()?;
-        match self.func.dfg.insts[inst] {
-            InstructionData::Binary {
-                opcode: Opcode::Iadd,
-                args: [left, right],
-            } => Some(self.advance(left)?.wrapping_add(self.advance(right)?)),
-            InstructionData::Binary {
-                opcode: Opcode::Isub,
-                args: [left, right],
-            } => Some(self.advance(left)?.wrapping_sub(self.advance(right)?)),
+        let InstructionData::Binary { opcode, args } = self.func.dfg.insts[inst] else {
+            return None;
+        };
+        let [left, right] = args;
+        let mut both = || {
+            Some((
+                self.advance(left, left_over)?,
+                self.advance(right, left_over)?,
+            ))
+        };
+        match opcode {
+            Opcode::Iadd => both().map(|(left, right)| left.wrapping_add(right)),
+            Opcode::Isub => both().map(|(left, right)| left.wrapping_sub(right)),
             _ => None,
         }
     }
@@ -406,7 +416,8 @@ impl ByteLoop {
         changed
     }
 
-    /// A copy of what the loop adds up, of `own` instead of `params`.
+    /// A copy of what the loop adds up, of `own` instead of `params`. It is no longer than
+    /// [`MOST_TERMS`], as [`View::advance`] has seen.
     fn copy_sum(
         &self,
         cursor: &mut FuncCursor<'_>,
