@@ -1,7 +1,8 @@
 //! What the command line parses, given what nobody would type: nothing panics, what is printed can
 //! be read again, errors are text of their own, and all of it is quick.
 
-use crate::properties::{Trace, thread_time};
+use crate::clock::thread_time;
+use crate::properties::Trace;
 use crate::random::Random;
 use crate::values::{random_char, random_type, random_value};
 use anyhow::Error;

@@ -11,6 +11,7 @@
 //! | `wasi`, `wasi_guest` | such a case: calls of WASI in any order; the guests that make them |
 //! | `sandbox` | what such calls may touch of the system, and what they did |
 //! | `memory` | how much memory is allocated |
+//! | `clock` | how long something takes, whatever else the machine does (of `tests/support`) |
 //!
 //! With the feature `peer`:
 //!
@@ -30,6 +31,8 @@
 
 #[cfg(feature = "peer")]
 mod case;
+#[path = "../../tests/support/clock.rs"]
+mod clock;
 mod command_line;
 #[cfg(feature = "peer")]
 mod compose;

@@ -86,7 +86,13 @@ fn delays(stopped: libc::pid_t) -> Duration {
 
 /// Measures how soon the thread that makes it stops what it does.
 pub struct Watch {
-    control: JoinHandle<Start>,
+    control: Control,
+}
+
+/// What knows where a measurement begins.
+enum Control {
+    Thread(JoinHandle<Start>),
+    Here(Start),
 }
 
 /// Where a measurement begins.
@@ -101,6 +107,17 @@ impl Watch {
     /// A stop that is due at a moment.
     pub fn due(moment: Instant) -> Watch {
         Watch::request(moment, || true)
+    }
+
+    /// As [`Watch::due`], without a thread and its files. All delays from now on count.
+    pub fn alone(moment: Instant) -> Watch {
+        Watch {
+            control: Control::Here(Start {
+                at: moment,
+                delays: delays(this_thread()),
+                request: Duration::ZERO,
+            }),
+        }
     }
 
     /// A stop that is asked for at a moment; `request` says whether there was something to stop,
@@ -124,13 +141,18 @@ impl Watch {
                 std::thread::sleep(Duration::from_millis(1));
             }
         });
-        Watch { control }
+        Watch {
+            control: Control::Thread(control),
+        }
     }
 
     /// How long it took from the moment to now, without the load's part.
     pub fn stopped(self) -> Duration {
         let (end, delays) = (Instant::now(), delays(this_thread()));
-        let start = self.control.join().unwrap();
+        let start = match self.control {
+            Control::Thread(thread) => thread.join().unwrap(),
+            Control::Here(start) => start,
+        };
         let load = delays.saturating_sub(start.delays) + start.request;
         end.saturating_duration_since(start.at).saturating_sub(load)
     }
