@@ -24,6 +24,10 @@ pub struct Ended {
 }
 
 /// Runs a command, without standard output.
+#[expect(
+    clippy::zombie_processes,
+    reason = "`wait4` waits for it, and tells what it has used"
+)]
 pub fn run(command: &mut Command) -> Ended {
     // The mark that is set back is the process's.
     static ONE: Mutex<()> = Mutex::new(());
