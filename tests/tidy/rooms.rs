@@ -47,6 +47,7 @@ pub const HOUSES: &[House] = &[
             &["memory"],
             &["load"],
             &["machine"],
+            &["concurrent"],
             &["values"],
             &["host"],
             &["core"],

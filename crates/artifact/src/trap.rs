@@ -137,6 +137,10 @@ traps! {
     BookkeepingLimit = 61, "the limit of memory for handles and lends is reached";
     /// A call gave the host more values than the store lets it take over.
     ValueLimit = 62, "the limit of memory for values that the host takes over is reached";
+    /// As many tasks as the store allows have a stack.
+    TaskStackLimit = 63, "the limit of stacks of tasks is reached";
+    /// The system refuses to map a stack for a task.
+    TaskStackRefused = 64, "the system has no memory for the stack of a task";
 }
 
 impl TrapCode {

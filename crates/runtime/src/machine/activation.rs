@@ -54,7 +54,7 @@ impl Activation {
     }
 
     /// This activation and those around it, innermost first.
-    fn chain(&self) -> impl Iterator<Item = &Activation> {
+    pub(in crate::machine) fn chain(&self) -> impl Iterator<Item = &Activation> {
         std::iter::successors(Some(self), |activation| activation.outer())
     }
 

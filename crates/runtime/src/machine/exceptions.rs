@@ -3,7 +3,7 @@
 //! A reference to an exception (`exnref`) is a 32-bit id of an object of the store; 0 is null. A
 //! clause that catches only values reads them at once, so its exception is freed. One that was
 //! caught by reference lives until a [collection](Heap::collect) finds no reference to it: in the
-//! stack (searched conservatively), in tables and globals, in the values of other exceptions.
+//! stacks (searched conservatively), in tables and globals, in the values of other exceptions.
 //! Collections happen only when something is thrown, and bound what a store spends
 //! ([`StoreLimits`]). One looks for an interrupt now and then, and is given up for it: what is
 //! freed by then was garbage, and the next one begins anew.
@@ -18,6 +18,7 @@ use crate::load::component::Component;
 use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::is_interrupted;
+use crate::machine::stacks::each_part;
 use crate::machine::traps::{Resume, TrapOrigin};
 use std::cell::{RefCell, UnsafeCell};
 use std::io::Write;
@@ -201,12 +202,12 @@ impl Heap {
         }
     }
 
-    /// Frees what nothing refers to: neither the stack, which is searched word by word from `stack`
-    /// to the outermost activation, nor tables and globals of instances, nor values of exceptions
-    /// that are referred to. Gives up if `is_over` says so.
+    /// Frees what nothing refers to: neither the [stacks](each_part), which are searched word by
+    /// word, nor tables and globals of instances, nor values of exceptions that are referred to.
+    /// Gives up if `is_over` says so.
     ///
     /// # Safety
-    /// Guest code runs on this thread's stack, which starts at `stack` or below.
+    /// Guest code runs on this thread, on a stack that starts at `stack` or below.
     unsafe fn collect(
         &mut self,
         stack: usize,
@@ -216,14 +217,17 @@ impl Heap {
         let mut steps = Steps::new(is_over);
         self.unmark(&mut steps)?;
         let mut found = Vec::new();
-        let words = stack.next_multiple_of(4)..activation.outermost_address();
-        for address in words.step_by(4) {
-            steps.count()?;
-            // SAFETY: between two live frames of this thread's stack.
-            let word = unsafe { (address as *const u32).read_volatile() };
-            self.mark(word, &mut found);
-        }
-        activation.store().each_instance(|instance| {
+        let store = activation.store();
+        each_part(stack, activation, store, |part| {
+            for address in (part.start.next_multiple_of(4)..part.end).step_by(4) {
+                steps.count()?;
+                // SAFETY: between two live frames of a stack.
+                let word = unsafe { (address as *const u32).read_volatile() };
+                self.mark(word, &mut found);
+            }
+            ControlFlow::Continue(())
+        })?;
+        store.each_instance(|instance| {
             each_stored(instance, |word| {
                 steps.count()?;
                 self.mark(word, &mut found);
@@ -609,6 +613,11 @@ fn lost() -> ! {
 mod tests {
     use super::*;
     use std::cell::Cell;
+    use crate::concurrent::chain::{Resumed, begin, resume, suspend};
+    use crate::concurrent::switch::Ending;
+    use crate::machine::store::Store;
+    use crate::tests::handmade::{instantiate_with, load};
+    use trampette_artifact::layout::ImportSlot;
 
     #[test]
     fn ids_round_trip() {
@@ -700,5 +709,156 @@ mod tests {
             assert!(collect(&mut heap, 0, &|| false).is_continue());
             assert_eq!(heap.bytes, 0, "after {most} steps");
         }
+    }
+
+    /// How many exceptions each stack of the test below refers to.
+    const OF_EACH: usize = 8;
+
+    /// Refers to exceptions of its own while it is suspended; there is nothing left of the call
+    /// that made them.
+    unsafe extern "C" fn hold(instance: u64) -> Ending {
+        // SAFETY: the instance lives.
+        unsafe {
+            let instance = std::ptr::with_exposed_provenance::<InstanceData>(instance as usize);
+            let instance = &*instance;
+            let exceptions = &instance.store().exceptions;
+            let mut held = [0u32; OF_EACH];
+            for (index, id) in held.iter_mut().enumerate() {
+                let mut heap = exceptions.heap.borrow_mut();
+                let object = heap.allocate(index as u32, &[]).unwrap();
+                heap.objects[object as usize].state = State::Referenced;
+                *id = std::hint::black_box(id_of(object));
+            }
+            suspend(instance, 0);
+            let heap = exceptions.heap.borrow();
+            for (index, id) in std::hint::black_box(held).into_iter().enumerate() {
+                assert_eq!(heap.get(id).unwrap().1.tag, index as u32);
+            }
+        }
+        Ending::Finished
+    }
+
+    #[test]
+    fn suspended_stacks_keep_exceptions() {
+        const STACKS: usize = 20;
+        let store = Store::new(());
+        let store = store.inner();
+        // SAFETY: nothing calls the import.
+        let instance = unsafe {
+            let slot = ImportSlot {
+                function: 0,
+                data: 0,
+            };
+            instantiate_with(store, &load(), slot).unwrap()
+        };
+        let instance = instance.data(store);
+        let collect = || {
+            let here = 0u8;
+            // SAFETY: what refers to exceptions is above.
+            unsafe {
+                let activation = Activation::current().as_ref().unwrap();
+                let stack = std::ptr::from_ref(&here).addr();
+                let mut heap = store.exceptions.heap.borrow_mut();
+                assert!(heap.collect(stack, activation, &|| false).is_continue());
+                (heap.objects.len() - heap.free.len(), heap.bytes)
+            }
+        };
+        let mut stacks = Vec::new();
+        let mut left = (0, 0);
+        instance
+            .enter(|_| {
+                for _ in 0..STACKS {
+                    let stack = store.stacks.take(instance).unwrap();
+                    stacks.push(stack);
+                    let argument = std::ptr::from_ref(instance).expose_provenance() as u64;
+                    // SAFETY: the instance lives as long as its stacks.
+                    unsafe {
+                        begin(stack, hold, argument);
+                        resume(instance, stack, 0);
+                    }
+                }
+                assert_eq!(collect().0, STACKS * OF_EACH);
+                // Half of them end, and look whether theirs are there.
+                for stack in stacks.drain(..STACKS / 2) {
+                    // SAFETY: it is suspended.
+                    assert_eq!(unsafe { resume(instance, stack, 0) }, Resumed::Finished(0));
+                }
+                left = collect();
+                0
+            })
+            .unwrap();
+        // Numbers that look like references may be anywhere on the host's stack.
+        let kept = STACKS / 2 * OF_EACH;
+        assert!((kept..kept + OF_EACH).contains(&left.0), "{left:?}");
+        assert_eq!(left.1, left.0 as u64 * object_bytes(0));
+        // Those that are dropped with the store look no more.
+        assert_eq!(store.stacks.count() as usize, STACKS / 2);
+    }
+
+    /// A collection on a pooled stack searches that, those below it and the host's.
+    #[test]
+    fn the_chain_keeps_exceptions() {
+        unsafe extern "C" fn nest(instance: u64) -> Ending {
+            // SAFETY: the instance lives.
+            unsafe {
+                let pointer = std::ptr::with_exposed_provenance::<InstanceData>(instance as usize);
+                hold_and_go_on(&*pointer, |instance| {
+                    let store = instance.store();
+                    if store.stacks.count() == 5 {
+                        let here = 0u8;
+                        let activation = Activation::current().as_ref().unwrap();
+                        let stack = std::ptr::from_ref(&here).addr();
+                        let mut heap = store.exceptions.heap.borrow_mut();
+                        assert!(heap.collect(stack, activation, &|| false).is_continue());
+                        return;
+                    }
+                    let stack = store.stacks.take(instance).unwrap();
+                    begin(
+                        stack,
+                        nest,
+                        std::ptr::from_ref(instance).expose_provenance() as u64,
+                    );
+                    assert_eq!(resume(instance, stack, 0), Resumed::Finished(0));
+                });
+            }
+            Ending::Finished
+        }
+        /// Holds a reference while `go_on` runs.
+        #[inline(never)]
+        fn hold_and_go_on(instance: &InstanceData, go_on: impl FnOnce(&InstanceData)) {
+            let exceptions = &instance.store().exceptions;
+            let object = exceptions.heap.borrow_mut().allocate(3, &[]).unwrap();
+            exceptions.heap.borrow_mut().objects[object as usize].state = State::Referenced;
+            let held = [std::hint::black_box(id_of(object))];
+            std::hint::black_box(&held);
+            go_on(instance);
+            let id = std::hint::black_box(held)[0];
+            assert_eq!(exceptions.heap.borrow().get(id).unwrap().1.tag, 3);
+        }
+        let store = Store::new(());
+        let store = store.inner();
+        // SAFETY: nothing calls the import.
+        let instance = unsafe {
+            let slot = ImportSlot {
+                function: 0,
+                data: 0,
+            };
+            instantiate_with(store, &load(), slot).unwrap()
+        };
+        let instance = instance.data(store);
+        let result = instance.enter(|_| {
+            hold_and_go_on(instance, |instance| {
+                let argument = std::ptr::from_ref(instance).expose_provenance() as u64;
+                let stack = store.stacks.take(instance).unwrap();
+                // SAFETY: the instance lives as long as its stacks.
+                unsafe {
+                    begin(stack, nest, argument);
+                    assert_eq!(resume(instance, stack, 0), Resumed::Finished(0));
+                }
+            });
+            0
+        });
+        result.unwrap();
+        assert_eq!(store.exceptions.heap.borrow().free.len(), 0);
     }
 }

@@ -13,6 +13,7 @@ use crate::machine::failure;
 use crate::machine::handles::HandleTables;
 use crate::machine::interrupt::{Interrupts, Running};
 use crate::machine::ledger::Amount;
+use crate::machine::stacks::Chain;
 use crate::machine::store::StoreInner;
 use crate::machine::thread::Thread;
 use crate::machine::wait;
@@ -21,7 +22,7 @@ use crate::memory::slab::{SlabSet, memory_bytes};
 use crate::messages::display_import;
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::*;
@@ -61,6 +62,8 @@ pub(crate) struct InstanceData {
     pub handles: HandleTables,
     /// What the contexts hold as stack limit.
     stack_limit: Cell<usize>,
+    /// What runs on other stacks than the host's; made when the first such stack is.
+    pub(in crate::machine) chain: OnceCell<Box<Chain>>,
 }
 
 impl InstanceData {
@@ -137,9 +140,11 @@ impl InstanceData {
 
     /// Writes the contexts only when the limit is another than before: in the first call, and where
     /// the host's own depth or thread changes.
-    fn set_stack_limit(&self, limit: usize) {
-        if self.stack_limit.replace(limit) == limit {
-            return;
+    /// Gives the limit before.
+    pub(crate) fn set_stack_limit(&self, limit: usize) -> usize {
+        let before = self.stack_limit.replace(limit);
+        if before == limit {
+            return before;
         }
         for slab in 0..self.component.slab_plan().len() {
             let context = self.slabs().context(SlabId::new(slab));
@@ -149,6 +154,7 @@ impl InstanceData {
                 hot.cast::<u64>().write(limit as u64);
             }
         }
+        before
     }
 
     /// Writes the roots and the fields of the contexts that are not in the image.
@@ -610,6 +616,7 @@ impl RawInstance {
             shared_memories,
             handles: HandleTables::new(metadata.root.instances as usize + 1),
             stack_limit: Cell::new(0),
+            chain: OnceCell::new(),
         });
         data.initialise(store);
         let index = store.add_instance(data);

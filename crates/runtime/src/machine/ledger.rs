@@ -47,12 +47,14 @@ const CHARGES_BETWEEN_LOOKS: u32 = 64;
 pub(crate) enum Amount {
     Bytes(u64),
     Handles(u64),
+    Stacks(u64),
 }
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Amount::Handles(count) => write!(f, "{count} handles"),
+            Amount::Stacks(count) => write!(f, "{count} stacks"),
             Amount::Bytes(bytes) => Bytes(bytes).fmt(f),
         }
     }
@@ -135,6 +137,7 @@ impl Amount {
             TrapCode::ExceptionLimit => Amount::Bytes(limits.exception_bytes),
             TrapCode::BookkeepingLimit => Amount::Bytes(limits.bookkeeping_bytes),
             TrapCode::HandleTableFull => Amount::Handles(limits.handles.into()),
+            TrapCode::TaskStackLimit => Amount::Stacks(limits.task_stacks.into()),
             _ => return None,
         })
     }
@@ -153,6 +156,7 @@ mod tests {
             (Amount::Bytes(1000), "1000 bytes"),
             (Amount::Bytes(0), "0 bytes"),
             (Amount::Handles(7), "7 handles"),
+            (Amount::Stacks(10_000), "10000 stacks"),
         ] {
             assert_eq!(amount.to_string(), text);
         }

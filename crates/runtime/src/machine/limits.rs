@@ -102,6 +102,11 @@ limits! {
     /// Bytes of native stack that guest code may use, counted from where the host enters it. What
     /// is really available is less when the thread's own stack ends sooner, and 16 GiB at most.
     stack_bytes: usize = 1 << 20, with_stack_bytes;
+    /// Bytes of each stack of a task that can be suspended. A part of them, 256 KiB, is left to the
+    /// runtime and to host functions; a stack has at least a little more than that.
+    task_stack_bytes: usize = 1 << 20, with_task_stack_bytes;
+    /// Stacks of tasks that may be in use at once. A task that needs one more traps.
+    task_stacks: u32 = 10_000, with_task_stacks;
     /// Bytes of exceptions that are referred to. Throwing beyond traps.
     exception_bytes: u64 = 64 << 20, with_exception_bytes;
     /// Bytes of debug messages of error contexts that guests and the host refer to. Messages beyond

@@ -11,6 +11,7 @@
 //! | `entry_code` | addresses of code, typed by what the code takes |
 //! | `failure` | errors and panics of the embedder's code, on their way past guest code |
 //! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
+//! | `stacks` | the stacks that a store's guests can be suspended on |
 //! | `activation`, `traps` | entering guest code, and leaving it by a trap |
 //! | `signals`, `hook` | the fault handler, and whoever handled the signals before |
 //! | `interrupt`, `timer` | `InterruptHandle`, deadlines: stopping calls from other threads |
@@ -34,6 +35,9 @@ pub(crate) mod ledger;
 pub(crate) mod limits;
 pub(crate) mod services;
 pub(crate) mod signals;
+// Whatever calls it comes with the tasks that run on stacks.
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod stacks;
 pub(crate) mod steps;
 pub(crate) mod store;
 pub(crate) mod thread;

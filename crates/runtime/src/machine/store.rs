@@ -14,6 +14,7 @@ use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{InterruptHandle, Interrupts, set_deadline};
 use crate::machine::ledger::{Amount, Ledger};
 use crate::machine::limits::{LimitReached, StoreLimits};
+use crate::machine::stacks::Stacks;
 use crate::machine::traps::TrapRecord;
 use crate::machine::wait;
 use crate::memory::arena::Arena;
@@ -418,6 +419,7 @@ pub struct StoreInner {
     host_error: RefCell<Option<Error>>,
     host_panic: RefCell<Option<Box<dyn Any + Send>>>,
     pub(crate) trap: TrapRecord,
+    pub(crate) stacks: Stacks,
     pub(crate) lends: RefCell<Vec<Lend>>,
     pub(crate) exceptions: Exceptions,
     pub(crate) error_contexts: ErrorContexts,
@@ -443,6 +445,7 @@ impl StoreInner {
             host_error: RefCell::default(),
             host_panic: RefCell::default(),
             trap: TrapRecord::default(),
+            stacks: Stacks::default(),
             lends: RefCell::default(),
             exceptions: Exceptions::default(),
             error_contexts: ErrorContexts::default(),

@@ -115,41 +115,57 @@ impl TrapRecord {
         payload: u64,
         origin: TrapOrigin,
     ) -> Option<Resume> {
-        let instance = activation.instance();
-        let root = instance.slabs().root(SlabId(0)).cast::<RootHeader>();
-        // SAFETY: the root is mapped while the instance lives.
-        let sp = unsafe { (&raw const (*root.as_ptr()).entry_sp).read() } as usize;
-        if sp == 0 || !sp.is_multiple_of(8) {
-            return None;
-        }
-        // SAFETY: the entry's frame is live, and its call's return address is below its stack
-        // pointer.
-        let return_address = unsafe { ((sp - 8) as *const usize).read() };
-        let component = &instance.component;
-        let entry = component.entry_at(return_address)?;
-        let resume = Resume {
-            sp,
-            fp: sp + entry.frame_offset as usize,
-            pc: component.text_range().start + entry.handler as usize,
-        };
+        // SAFETY: as promised.
+        let resume = unsafe { innermost_entry(activation) }?;
         // Who tests the flag cannot know why it was set.
         let is_stop = code == u32::from(TrapCode::Interrupt.number());
         let reason = is_stop.then(|| activation.stop_code()).flatten();
         let code = reason.map_or(code, |reason| reason.number().into());
-        self.code.set(code);
-        self.payload.set(payload);
-        self.exact.set(origin.exact);
+        self.begin(code, payload, origin.exact);
         // SAFETY: as promised for the origin.
-        unsafe { self.walk(origin, sp, resume.fp) };
+        unsafe { self.walk(origin, resume.sp, resume.fp) };
         Some(resume)
     }
 
-    /// Follows frame pointers from the origin to the entry's frame.
+    /// Records a trap that the runtime finds where no guest code runs: there are no frames yet.
+    // As `machine/stacks.rs`: its callers are to come.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(crate) fn record_here(&self, code: TrapCode, payload: u64) {
+        self.begin(code.number().into(), payload, false);
+    }
+
+    fn begin(&self, code: u32, payload: u64, exact: bool) {
+        self.code.set(code);
+        self.payload.set(payload);
+        self.exact.set(exact);
+        self.count.set(0);
+    }
+
+    /// The trap that is recorded goes on in the innermost activation, on the stack that has resumed
+    /// the one where it was: adds the frames there, and finds where it resumes; `None` if that is
+    /// no entry of ours. Names of tasks that wait for each other without a frame belong between the
+    /// two.
+    ///
+    /// # Safety
+    /// As [`TrapRecord::record`]; and a trap is recorded that nobody has taken.
+    unsafe fn record_again(&self, activation: &Activation, origin: TrapOrigin) -> Option<Resume> {
+        // SAFETY: as promised.
+        unsafe {
+            let resume = innermost_entry(activation)?;
+            self.walk(origin, resume.sp, resume.fp);
+            Some(resume)
+        }
+    }
+
+    /// Follows frame pointers from the origin to the entry's frame, and adds what it finds to the
+    /// frames.
     unsafe fn walk(&self, origin: TrapOrigin, entry_sp: usize, entry_fp: usize) {
-        let mut count = 0;
+        let mut count = self.count.get();
         let mut push = |pc: usize| {
-            self.frames[count].set(pc);
-            count += 1;
+            if let Some(frame) = self.frames.get(count) {
+                frame.set(pc);
+                count += 1;
+            }
             count < MAX_FRAMES
         };
         let mut fp = origin.fp;
@@ -196,6 +212,30 @@ impl TrapRecord {
     }
 }
 
+/// Where a trap in the innermost activation resumes: at the innermost entry of the stack that runs.
+/// `None` if what the root names is no entry of ours. Safe in a signal handler.
+///
+/// # Safety
+/// As [`TrapRecord::record`].
+unsafe fn innermost_entry(activation: &Activation) -> Option<Resume> {
+    let instance = activation.instance();
+    let root = instance.slabs().root(SlabId(0)).cast::<RootHeader>();
+    // SAFETY: the root is mapped while the instance lives.
+    let sp = unsafe { (&raw const (*root.as_ptr()).entry_sp).read() } as usize;
+    if sp == 0 || !sp.is_multiple_of(8) {
+        return None;
+    }
+    // SAFETY: the entry's frame is live, and its call's return address is below its stack pointer.
+    let return_address = unsafe { ((sp - 8) as *const usize).read() };
+    let component = &instance.component;
+    let entry = component.entry_at(return_address)?;
+    Some(Resume {
+        sp,
+        fp: sp + entry.frame_offset as usize,
+        pc: component.text_range().start + entry.handler as usize,
+    })
+}
+
 /// The `raise` builtin: `(root, code, payload)`, never returns to its caller.
 ///
 /// It is not a function in Rust's sense: it leaves the frames between the entry and itself, all of
@@ -226,6 +266,18 @@ pub(crate) struct GuestFrame {
     return_address: usize,
 }
 
+impl GuestFrame {
+    /// Where guest code called.
+    fn origin(&self) -> TrapOrigin {
+        TrapOrigin {
+            pc: self.return_address,
+            exact: false,
+            sp: std::ptr::from_ref(self).addr(),
+            fp: self.fp,
+        }
+    }
+}
+
 /// Leaves guest code by a trap, from a service that compiled code has called. Returns if its entry
 /// cannot be found: the signal of an interrupt is sent again.
 ///
@@ -237,19 +289,41 @@ pub(crate) unsafe fn leave(frame: *const GuestFrame, code: TrapCode) {
     else {
         return;
     };
-    let origin = TrapOrigin {
-        pc: frame.return_address,
-        exact: false,
-        sp: std::ptr::from_ref(frame).addr(),
-        fp: frame.fp,
-    };
     let record = &activation.store().trap;
     let code = u32::from(code.number());
     // SAFETY: guest code of the innermost activation called.
-    if let Some(resume) = unsafe { record.record(activation, code, 0, origin) } {
+    if let Some(resume) = unsafe { record.record(activation, code, 0, frame.origin()) } {
         // SAFETY: that is where it resumes; the caller promises the rest.
         unsafe { resume_at(&resume) }
     }
+}
+
+/// Leaves guest code by the trap that is recorded, which has ended a stack that the service had
+/// resumed: with its code, payload and frames, to which those of this stack are added.
+///
+/// # Safety
+/// As [`leave`]; and such a trap is recorded.
+pub(crate) unsafe fn raise_again(frame: *const GuestFrame) -> ! {
+    // SAFETY: activations of this thread are live, and so is the frame.
+    let found = unsafe { Activation::current().as_ref().zip(frame.as_ref()) };
+    if let Some((activation, frame)) = found {
+        let record = &activation.store().trap;
+        // SAFETY: guest code of the innermost activation called, which promises the rest.
+        unsafe {
+            if let Some(resume) = record.record_again(activation, frame.origin()) {
+                resume_at(&resume)
+            }
+        }
+    }
+    lost("a trap has no entry to go on in")
+}
+
+/// Ends the process: guest code is to be left, and nobody waits for that.
+fn lost(why: &str) -> ! {
+    let message = format!("trampette: {why}\n");
+    // The process ends whether anybody hears why or not.
+    let _ = std::io::stderr().write_all(message.as_bytes());
+    std::process::abort()
 }
 
 /// Goes on elsewhere, without unwinding.
@@ -293,12 +367,9 @@ extern "C" fn record_raise(
     });
     match resume {
         Some(resume) => resume,
-        None => {
-            let message = format!("trampette: guest code raised trap {code} outside of an entry\n");
-            // The process ends whether anybody hears why or not.
-            let _ = std::io::stderr().write_all(message.as_bytes());
-            std::process::abort()
-        }
+        None => lost(&format!(
+            "guest code raised trap {code} outside of an entry"
+        )),
     }
 }
 

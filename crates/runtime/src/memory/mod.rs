@@ -8,6 +8,7 @@
 //! | `growth` | how far a memory may grow |
 //! | `arena` | memory for values on their way between guest and host |
 //! | `shared_memory` | `SharedMemory`: growing, waiting and notifying between threads |
+//! | `stack_pool` | stacks that guest code can be suspended on; those that are idle |
 
 pub(crate) mod arena;
 pub(crate) mod growth;
@@ -15,3 +16,6 @@ pub(crate) mod mapping;
 pub(crate) mod pagemap;
 pub(crate) mod shared_memory;
 pub(crate) mod slab;
+// Whatever calls it comes with the tasks that run on stacks.
+#[cfg_attr(not(test), allow(dead_code))]
+pub(crate) mod stack_pool;

@@ -2,7 +2,7 @@
 //! they need no compiler.
 
 use crate::load::component::Component;
-use crate::machine::entry_code::EntryCode;
+use crate::machine::entry_code::{EntryCode, NativeEntry};
 use crate::machine::instance::{HostImports, RawInstance};
 use crate::machine::store::{Caller, Store, StoreInner};
 use crate::{StoreLimits, Trap, WasmBacktrace};
@@ -72,6 +72,8 @@ global_asm!(
     "je 15f",
     "cmp eax, 6",
     "je 16f",
+    "cmp eax, 8",
+    "je 18f",
     // 7: a write through a null pointer, which is nobody's trap.
     "xor eax, eax",
     "trampette_test_stray: mov [rax], eax",
@@ -135,6 +137,8 @@ global_asm!(
     "16:",
     "call trampette_test_start",
     "jmp 9b",
+    // 8: a loop without end.
+    "18: jmp 18b",
     // The entry: (ctx, args, results).
     ".balign 16",
     "trampette_test_entry:",
@@ -170,6 +174,34 @@ global_asm!(
     "pop rbx",
     "pop rbp",
     "ret",
+    // An entry that restores the record: (ctx, args, results).
+    ".balign 16",
+    "trampette_test_inner_entry:",
+    "push rbp",
+    "mov rbp, rsp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 24",
+    "movabs rbx, {from_context}",
+    "add rbx, rdi",
+    "mov rax, [rbx + {entry_sp}]",
+    "mov [rsp], rax",
+    "mov [rsp + 8], rbx",
+    "mov [rbx + {entry_sp}], rsp",
+    "call trampette_test_start",
+    "trampette_test_inner_return:",
+    "xor eax, eax",
+    "3:",
+    "mov rcx, [rsp + 8]",
+    "mov rdx, [rsp]",
+    "mov [rcx + {entry_sp}], rdx",
+    "jmp 2b",
+    "trampette_test_inner_handler:",
+    "mov eax, 1",
+    "jmp 3b",
     "trampette_test_end:",
     from_context = const -(ROOT_DISTANCE as i64),
     got = const GOT - TEXT,
@@ -190,6 +222,9 @@ unsafe extern "C" {
     static trampette_test_entry: u8;
     static trampette_test_return: u8;
     static trampette_test_handler: u8;
+    static trampette_test_inner_entry: u8;
+    static trampette_test_inner_return: u8;
+    static trampette_test_inner_handler: u8;
     static trampette_test_end: u8;
 }
 
@@ -328,12 +363,22 @@ pub(crate) fn artifact() -> Vec<u8> {
     ];
     sites.sort_by_key(|site| site.offset);
     let sites = sites::encode(&sites);
-    let entries = [Entry {
-        return_address: offset!(trampette_test_return),
+    let entry = |return_address, handler| Entry {
+        return_address,
         frame_offset: 24 + 5 * 8,
-        handler: offset!(trampette_test_handler),
+        handler,
         reserved: 0,
-    }];
+    };
+    let entries = [
+        entry(
+            offset!(trampette_test_return),
+            offset!(trampette_test_handler),
+        ),
+        entry(
+            offset!(trampette_test_inner_return),
+            offset!(trampette_test_inner_handler),
+        ),
+    ];
 
     let mut places = vec![
         (section::TEXT, TEXT, length),
@@ -451,20 +496,45 @@ extern "C" fn host(
 }
 
 fn instantiate(store: &StoreInner, component: &Component) -> Result<RawInstance> {
+    let slot = ImportSlot {
+        function: host as *const () as u64,
+        data: 99,
+    };
+    // SAFETY: `host` has the signature of the import.
+    unsafe { instantiate_with(store, component, slot) }
+}
+
+/// An instance that calls another function.
+///
+/// # Safety
+/// It has the signature of the import.
+pub(crate) unsafe fn instantiate_with(
+    store: &StoreInner,
+    component: &Component,
+    slot: ImportSlot,
+) -> Result<RawInstance> {
     let imports = HostImports {
-        functions: vec![ImportSlot {
-            function: host as *const () as u64,
-            data: 99,
-        }]
-        .into(),
+        functions: vec![slot].into(),
         destructors: IdVec::new(),
         _owner: Arc::new(()),
     };
-    // SAFETY: `host` has the signature of the import.
+    // SAFETY: promised.
     unsafe { RawInstance::new(store, component, imports) }
 }
 
-fn call(store: &StoreInner, instance: RawInstance, operation: u32, operand: u32) -> Result<u32> {
+/// The entry of the export that restores the activation record. It can be called while the
+/// component runs.
+pub(crate) fn inner_entry(component: &Component) -> NativeEntry {
+    let address = component.text_range().start + offset!(trampette_test_inner_entry) as usize;
+    NativeEntry::at(address).unwrap()
+}
+
+pub(crate) fn call(
+    store: &StoreInner,
+    instance: RawInstance,
+    operation: u32,
+    operand: u32,
+) -> Result<u32> {
     let args = [operation, operand];
     let mut result = 0u32;
     let instance = instance.data(store);
@@ -480,7 +550,7 @@ fn call(store: &StoreInner, instance: RawInstance, operation: u32, operand: u32)
 }
 
 /// The artifact, loaded.
-pub(super) fn load() -> Component {
+pub(crate) fn load() -> Component {
     // SAFETY: what the code of this file does is known.
     unsafe { Component::from_bytes(&artifact()) }.unwrap()
 }

@@ -8,6 +8,6 @@
 //! | `layout` | native layout of Rust types against the one definition in `trampette-artifact` |
 
 mod api;
-mod handmade;
+pub(crate) mod handmade;
 mod layout;
 mod slab;
