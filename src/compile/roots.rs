@@ -1,7 +1,7 @@
 //! What the host can reach of a program: where compiling starts.
 
 use crate::codegen::Session;
-use crate::program::{CoreFunc, CoreItem, unit_of};
+use crate::program::{ConcurrentBuiltIn, CoreFunc, CoreItem, TrampolineKind, Waiting, unit_of};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
 
@@ -15,11 +15,37 @@ pub(crate) fn of_the_host(session: &Session<'_>) -> Vec<FuncKey> {
             id, post_return, ..
         } = export.item
         {
+            if program.lifts[id].ty.is_async {
+                continue;
+            }
             keys.push(FuncKey::ExportEntry(Abi::Native, id));
             if post_return {
                 keys.push(FuncKey::PostReturn(Abi::Native, id));
             }
         }
+    }
+    for id in program.tasks.ids() {
+        keys.push(FuncKey::TaskBody(Abi::Native, id));
+        match program.task(id).map(|(lift, _)| lift.options.waiting) {
+            None | Some(Waiting::Blocks) => {}
+            Some(Waiting::Async) => keys.push(FuncKey::TaskResult(Abi::Native, id)),
+            Some(Waiting::Callback(_)) => {
+                keys.push(FuncKey::TaskResult(Abi::Native, id));
+                keys.push(FuncKey::TaskCallback(Abi::Native, id));
+            }
+        }
+    }
+    for trampoline in &program.trampolines {
+        if let TrampolineKind::Concurrent {
+            built_in: ConcurrentBuiltIn::ThreadNew { argument, .. },
+            ..
+        } = trampoline.kind
+        {
+            keys.push(FuncKey::ThreadStart(Abi::Native, argument));
+        }
+    }
+    for id in session.layout.copy_pairs.ids() {
+        keys.push(FuncKey::ElementCopy(Abi::Native, id));
     }
     for (id, resource) in program.resources.iter_with_ids() {
         let drops = matches!(

@@ -4,8 +4,8 @@
 use super::flatten::{Flattener, Func, ScopeIndex, entry};
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::{
-    CanonicalOptions, CoreFunc, ErrorContextBuiltIn, LiftedFunction, Program, StringEncoding,
-    Trampoline, TrampolineKind, flatten,
+    CanonicalOptions, ConcurrentBuiltIn, CoreFunc, ErrorContextBuiltIn, LiftedFunction, Program,
+    StringEncoding, Trampoline, TrampolineKind, Waiting, flatten,
 };
 use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::canonical::{self, PointerWidth};
@@ -24,6 +24,7 @@ pub(super) enum TrampolineIdentity {
     ResourceRep(ResourceId, ComponentInstanceId),
     ResourceDrop(ResourceId, ComponentInstanceId),
     ErrorContext(ErrorContextBuiltIn, CanonicalOptions),
+    Concurrent(ConcurrentBuiltIn, CanonicalOptions),
 }
 
 impl CanonicalOptions {
@@ -41,10 +42,6 @@ impl<'p, 'a> Flattener<'p, 'a> {
         function: &CanonicalFunction,
     ) -> Result<()> {
         let instance = self.scopes[scope].component_instance;
-        let i32s = |params: usize, results: usize| CoreSignature {
-            params: vec![CoreType::I32; params].into(),
-            results: vec![CoreType::I32; results].into(),
-        };
         let func = match function {
             CanonicalFunction::Lift {
                 core_func_index,
@@ -101,7 +98,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 let options = self.options(scope, &[])?;
                 self.error_context(ErrorContextBuiltIn::Drop, options)
             }
-            other => bail!("{} is not supported yet", unsupported(other)),
+            other => self.concurrent(scope, other)?,
         };
         self.scopes[scope].core_funcs.push(func);
         Ok(())
@@ -139,10 +136,16 @@ impl<'p, 'a> Flattener<'p, 'a> {
         let func = entry(&self.scopes[scope].core_funcs, core_func, "core function")?;
         let ty = self.func_type_at(scope, ty)?;
         let options = self.options(scope, options)?;
+        ensure!(
+            ty.is_async || !options.waiting.is_async(),
+            "the canonical option `async` needs a function of an `async` type"
+        );
+        let class = flatten::return_class(&self.program.types, ty.result, &options);
+        self.program.return_classes.insert(class);
         let program = &self.program;
         check_parameters(&program.types, &ty, options.width())
             .with_context(|| format!("cannot lift core function {core_func}"))?;
-        let expected = flatten::lifted(&program.types, &ty, options.width());
+        let expected = flatten::lifted(&program.types, &ty, options.width(), options.waiting);
         let actual = program.signature(func)?;
         ensure!(
             actual == expected,
@@ -186,11 +189,14 @@ impl<'p, 'a> Flattener<'p, 'a> {
         };
         check_parameters(types, &ty, options.width())
             .and_then(|()| match func {
+                Func::Imported(_) if ty.is_async => {
+                    bail!("async functions of the host are not supported yet")
+                }
                 Func::Imported(_) => check_native_parameters(types, &ty),
                 _ => Ok(()),
             })
             .with_context(|| format!("cannot lower `{}`", name()))?;
-        let signature = flatten::lowered(types, &ty, options.width());
+        let signature = flatten::lowered(types, &ty, options.width(), options.waiting);
         Ok(match func {
             Func::Imported(import) => {
                 self.program.imports[import].used = true;
@@ -218,7 +224,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     /// The trampoline of that identity, made if it is the first.
-    fn trampoline(
+    pub(super) fn trampoline(
         &mut self,
         identity: TrampolineIdentity,
         signature: CoreSignature,
@@ -234,7 +240,11 @@ impl<'p, 'a> Flattener<'p, 'a> {
         CoreFunc::Trampoline(id)
     }
 
-    fn options(&self, scope: ScopeIndex, options: &[CanonicalOption]) -> Result<CanonicalOptions> {
+    pub(super) fn options(
+        &self,
+        scope: ScopeIndex,
+        options: &[CanonicalOption],
+    ) -> Result<CanonicalOptions> {
         let scope = &self.scopes[scope];
         let core_func = |index: u32| entry(&scope.core_funcs, index, "core function");
         let mut result = CanonicalOptions {
@@ -243,6 +253,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             memory: None,
             realloc: None,
             post_return: None,
+            waiting: Waiting::Blocks,
         };
         for option in options {
             match option {
@@ -257,12 +268,14 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 CanonicalOption::PostReturn(index) => {
                     result.post_return = Some(core_func(*index)?);
                 }
-                CanonicalOption::Async => {
-                    bail!("the canonical option `async` (component model 0.3) is not supported yet")
+                // `callback` comes with `async`, in any order.
+                CanonicalOption::Async if result.waiting == Waiting::Blocks => {
+                    result.waiting = Waiting::Async;
                 }
-                CanonicalOption::Callback(_) => bail!(
-                    "the canonical option `callback` (component model 0.3) is not supported yet"
-                ),
+                CanonicalOption::Async => {}
+                CanonicalOption::Callback(index) => {
+                    result.waiting = Waiting::Callback(core_func(*index)?);
+                }
                 CanonicalOption::CoreType(_) | CanonicalOption::Gc => {
                     bail!("the canonical options of garbage collection are not supported")
                 }
@@ -270,6 +283,14 @@ impl<'p, 'a> Flattener<'p, 'a> {
         }
         if let Some(realloc) = result.realloc {
             check_realloc(&self.program, realloc, result.width())?;
+        }
+        if let Waiting::Callback(callback) = result.waiting {
+            let actual = self.program.signature(callback)?;
+            ensure!(
+                actual == i32s(3, 1),
+                "the callback must have the type {}, but it has {actual}",
+                i32s(3, 1)
+            );
         }
         Ok(result)
     }
@@ -287,8 +308,14 @@ fn check_parameters(types: &TypeTable, ty: &FuncType, width: PointerWidth) -> Re
     Ok(())
 }
 
-/// Refuses parameters that are more than the host exchanges in one struct.
+/// Refuses parameters that are more than the host exchanges in one struct, and values that it does
+/// not exchange.
 pub(super) fn check_native_parameters(types: &TypeTable, ty: &FuncType) -> Result<()> {
+    let mut all = ty.params.iter().map(|param| param.ty).chain(ty.result);
+    ensure!(
+        !all.any(|ty| types.facts(ty).contents.ends),
+        "streams and futures cannot be exchanged with the host yet"
+    );
     let params = ty.params.iter().map(|param| param.ty);
     let size = native::record_layout(types, params).0.size;
     ensure!(
@@ -309,55 +336,10 @@ fn check_realloc(program: &Program<'_>, realloc: CoreFunc, width: PointerWidth) 
     Ok(())
 }
 
-/// The name of a canonical built-in that is not supported, with the feature that it belongs to.
-fn unsupported(function: &CanonicalFunction) -> String {
-    use CanonicalFunction as F;
-    let (name, feature) = match function {
-        F::ThreadSpawnRef { .. }
-        | F::ThreadSpawnIndirect { .. }
-        | F::ThreadAvailableParallelism
-        | F::ThreadIndex
-        | F::ThreadNewIndirect { .. }
-        | F::ThreadResumeLater
-        | F::ThreadSuspend
-        | F::ThreadSuspendThenResume
-        | F::ThreadYieldThenResume
-        | F::ThreadSuspendThenPromote
-        | F::ThreadYieldThenPromote => ("thread.*", "component-level threads"),
-        F::StreamNew { .. }
-        | F::StreamRead { .. }
-        | F::StreamWrite { .. }
-        | F::StreamForward { .. }
-        | F::StreamCancelRead { .. }
-        | F::StreamCancelWrite { .. }
-        | F::StreamDropReadable { .. }
-        | F::StreamDropWritable { .. } => ("stream.*", "component model 0.3"),
-        F::FutureNew { .. }
-        | F::FutureRead { .. }
-        | F::FutureWrite { .. }
-        | F::FutureForward { .. }
-        | F::FutureCancelRead { .. }
-        | F::FutureCancelWrite { .. }
-        | F::FutureDropReadable { .. }
-        | F::FutureDropWritable { .. } => ("future.*", "component model 0.3"),
-        F::BackpressureInc | F::BackpressureDec => ("backpressure.*", "component model 0.3"),
-        F::ContextGet { .. } | F::ContextSet { .. } => ("context.*", "component model 0.3"),
-        F::TaskReturn { .. } | F::TaskCancel => ("task.*", "component model 0.3"),
-        F::SubtaskDrop | F::SubtaskCancel { .. } => ("subtask.*", "component model 0.3"),
-        F::ThreadYield => ("thread.yield", "component model 0.3"),
-        F::WaitableSetNew
-        | F::WaitableSetWait { .. }
-        | F::WaitableSetPoll { .. }
-        | F::WaitableSetDrop
-        | F::WaitableJoin => ("waitable*", "component model 0.3"),
-        F::Lift { .. }
-        | F::Lower { .. }
-        | F::ErrorContextNew { .. }
-        | F::ErrorContextDebugMessage { .. }
-        | F::ErrorContextDrop
-        | F::ResourceNew { .. }
-        | F::ResourceDrop { .. }
-        | F::ResourceRep { .. } => ("this", "component model"),
-    };
-    format!("the canonical built-in `{name}` ({feature})")
+/// So many parameters and results of type `i32`.
+pub(super) fn i32s(params: usize, results: usize) -> CoreSignature {
+    CoreSignature {
+        params: vec![CoreType::I32; params].into(),
+        results: vec![CoreType::I32; results].into(),
+    }
 }

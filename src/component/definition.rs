@@ -12,7 +12,7 @@ use trampette_artifact::ids::{IdVec, ModuleId};
 use wasmparser::types::Types;
 use wasmparser::{
     CanonicalFunction, ComponentAlias, ComponentExport, ComponentImport, ComponentInstance,
-    ComponentName, ComponentType, FromReader, Instance, KnownCustom, Parser, Payload,
+    ComponentName, ComponentType, CoreType, FromReader, Instance, KnownCustom, Parser, Payload,
     SectionLimited, ValidPayload, Validator,
 };
 
@@ -40,8 +40,9 @@ pub(super) struct ComponentDefinition<'a> {
     pub instance_names: HashMap<u32, &'a str>,
 }
 
-/// One definition. Core types are left out: nothing that is compiled depends on them.
+/// One definition.
 pub(super) enum Definition<'a> {
+    CoreType(CoreType<'a>),
     CoreModule(ModuleId),
     CoreInstance(Instance<'a>),
     Component(DefinitionIndex),
@@ -152,6 +153,7 @@ impl<'a> Reader<'a> {
                 self.section(section, Definition::Instance)?;
             }
             Payload::ComponentAliasSection(section) => self.section(section, Definition::Alias)?,
+            Payload::CoreTypeSection(section) => self.section(section, Definition::CoreType)?,
             Payload::ComponentTypeSection(section) => self.section(section, Definition::Type)?,
             Payload::ComponentCanonicalSection(section) => {
                 self.section(section, Definition::Canonical)?;
@@ -170,7 +172,7 @@ impl<'a> Reader<'a> {
                     self.names(names);
                 }
             }
-            // Versions and core types need no record; sections of core modules were refused by the
+            // Versions need no record; sections of core modules were refused by the
             // validator.
             _ => {}
         }

@@ -88,9 +88,6 @@ impl<'p, 'a> Flattener<'p, 'a> {
             }
             Item::Type(TypeValue::Resource(resource)) => ExportItem::Resource(resource),
             Item::Type(TypeValue::Value(ty)) => ExportItem::Type(ty),
-            Item::Type(TypeValue::Unsupported(feature)) => {
-                ExportItem::Other(format!("{feature}, which are not supported yet"))
-            }
             Item::Type(other) => ExportItem::Other(format!("a {}", other.kind())),
             Item::Component(_) => ExportItem::Other("a component".to_string()),
             Item::Instance(instance) => {

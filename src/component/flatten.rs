@@ -121,9 +121,11 @@ pub(super) struct Scope<'p, 'a> {
     components: Vec<Closure>,
     core_modules: Vec<ModuleId>,
     core_instances: Vec<CoreInstanceValue<'a>>,
+    /// What a component needs to know of core types.
+    pub core_types: Vec<super::types::StartType>,
     pub core_funcs: Vec<CoreFunc>,
     pub core_memories: Vec<MemoryId>,
-    core_tables: Vec<TableId>,
+    pub core_tables: Vec<TableId>,
     core_globals: Vec<GlobalId>,
     core_tags: Vec<TagId>,
 }
@@ -229,6 +231,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         let instance = ComponentInstance { name };
         let exports = self.instantiate(root, instance, &Supply::Host)?;
         self.export_all(exports)?;
+        self.list_tasks();
         Ok(self.program)
     }
 
@@ -272,6 +275,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
             components: Vec::new(),
             core_modules: Vec::new(),
             core_instances: Vec::new(),
+            core_types: Vec::new(),
             core_funcs: Vec::new(),
             core_memories: Vec::new(),
             core_tables: Vec::new(),
@@ -339,6 +343,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         exports: &mut Items<'p, 'a>,
     ) -> Result<()> {
         match definition {
+            Definition::CoreType(ty) => self.core_type(scope, ty)?,
             Definition::CoreModule(id) => self.scopes[scope].core_modules.push(*id),
             Definition::CoreInstance(wasmparser::Instance::Instantiate { module_index, args }) => {
                 let module = entry(
@@ -558,8 +563,11 @@ impl<'p, 'a> Flattener<'p, 'a> {
                     ComponentOuterAliasKind::CoreModule => ComponentExternalKind::Module,
                     ComponentOuterAliasKind::Type => ComponentExternalKind::Type,
                     ComponentOuterAliasKind::Component => ComponentExternalKind::Component,
-                    // Core types have no index space here.
-                    ComponentOuterAliasKind::CoreType => return Ok(()),
+                    ComponentOuterAliasKind::CoreType => {
+                        let ty = entry(&self.scopes[from].core_types, index, "core type")?;
+                        self.scopes[scope].core_types.push(ty);
+                        return Ok(());
+                    }
                 };
                 let item = self.item(from, kind, index)?;
                 self.push(scope, item);

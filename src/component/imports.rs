@@ -129,7 +129,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         for declaration in declarations {
             self.count(1)?;
             match declaration {
-                InstanceTypeDeclaration::CoreType(_) => {}
+                InstanceTypeDeclaration::CoreType(ty) => self.core_type(scope, ty)?,
                 InstanceTypeDeclaration::Type(ty) => {
                     let ty = self.define_type(scope, ty)?;
                     self.scopes[scope].types.push(ty);

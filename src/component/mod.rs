@@ -7,12 +7,14 @@
 //! | `flatten` | the interpreter of definitions: scopes, instantiation, aliases |
 //! | `types` | component types to [`trampette_artifact::types`], with resource identity |
 //! | `canonical` | `canon` definitions to trampolines and lifted functions |
+//! | `concurrent` | those about tasks, waitables, streams and futures |
 //! | `imports`, `exports` | what the component and its host see of each other |
 //! | `bound_modules` | core modules that the component imports |
 //! | [`wit`] | whether the component fits a world of WIT |
 
 mod bound_modules;
 mod canonical;
+mod concurrent;
 mod definition;
 mod exports;
 mod flatten;

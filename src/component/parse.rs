@@ -92,11 +92,11 @@ pub(super) fn features() -> WasmFeatures {
         .union(WasmFeatures::CM_MAP)
         .union(WasmFeatures::CM64)
         .union(WasmFeatures::CM_IMPLEMENTS)
-        // Valid, so that flattening can say what is not supported yet.
         .union(WasmFeatures::CM_ASYNC)
         .union(WasmFeatures::CM_ASYNC_STACKFUL)
         .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
         .union(WasmFeatures::CM_ERROR_CONTEXT)
+        .union(WasmFeatures::CM_FORWARD)
         .union(WasmFeatures::CM_THREADING)
 }
 

@@ -431,21 +431,18 @@ fn unsafe_intrinsics_need_the_option() -> Result<()> {
 fn what_is_not_supported_is_named_with_its_offset() {
     for (text, expected) in [
         (
-            "(component (import \"f\" (func async)))",
-            "async functions (component model 0.3) are not supported yet",
+            "(component (import \"f\" (func $f async)) (core func (canon lower (func $f) async)))",
+            "cannot lower `f`: async functions of the host are not supported yet",
         ),
         (
-            "(component (type $s (stream u8)) (import \"f\" (func (param \"s\" $s))))",
-            "in the import `f`: stream types (component model 0.3) are not supported yet",
+            "(component (type $s (stream u8)) (import \"f\" (func $f (param \"s\" $s)))
+                (core func (canon lower (func $f))))",
+            "cannot lower `f`: streams and futures cannot be exchanged with the host yet",
         ),
         (
-            "(component (type $s (future)) (type (list $s)) (type $f (func (result $s)))
-                (import \"f\" (func (type $f))))",
-            "future types (component model 0.3)",
-        ),
-        (
-            "(component (core func (canon task.cancel)))",
-            "`task.*` (component model 0.3)",
+            "(component (core type $f (shared (func (param i32))))
+                (core func (canon thread.spawn-ref $f)))",
+            "",
         ),
         (
             "(component (import \"m\" (core module)))",
@@ -456,7 +453,7 @@ fn what_is_not_supported_is_named_with_its_offset() {
             "importing a component from the host is not supported",
         ),
         (
-            "(component (component $c (core func (canon task.cancel))) (instance $x (instantiate $c)))",
+            "(component (component $c (import \"f\" (func $f async)) (core func (canon lower (func $f) async))) (import \"f\" (func $f async)) (instance $x (instantiate $c (with \"f\" (func $f)))))",
             "(in `component/x`, at offset 0x",
         ),
         (
@@ -555,7 +552,7 @@ fn imported_core_modules_are_bound_by_name() -> Result<()> {
 }
 
 #[test]
-fn types_that_are_not_supported_may_be_there() -> Result<()> {
+fn types_alone_make_no_asynchronous_part() -> Result<()> {
     let program = parse(
         r#"(component
             (type $s (stream u8))
@@ -563,7 +560,8 @@ fn types_that_are_not_supported_may_be_there() -> Result<()> {
             (type $f (func async (param "s" $s)))
             (export "s" (type $s)))"#,
     )?;
-    assert!(matches!(&program.exports[0].item, ExportItem::Other(_)));
+    assert!(matches!(&program.exports[0].item, ExportItem::Type(_)));
+    assert!(!program.is_concurrent());
     Ok(())
 }
 

@@ -4,8 +4,9 @@
 use super::flatten::{Flattener, ScopeIndex, UNNAMED_RESOURCE, entry};
 use crate::program::ResourceDefinition;
 use crate::program::module::CoreType;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use std::sync::Arc;
+use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::metadata::Resource;
 use trampette_artifact::types::{Case, DefinedType, Field, FuncType, Type};
@@ -28,25 +29,11 @@ pub(super) enum TypeValue<'p, 'a> {
     Instance(&'p [InstanceTypeDeclaration<'a>], ScopeIndex),
     /// A component type; nothing that can be flattened needs to know more.
     Component,
-    /// A type of a feature that is not supported: an error for whatever uses it, but not in itself.
-    Unsupported(&'static str),
 }
 
-/// Why a type is not supported.
-#[derive(Debug)]
-struct Unsupported(&'static str);
-
-impl std::fmt::Display for Unsupported {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} are not supported yet", self.0)
-    }
-}
-
-impl std::error::Error for Unsupported {}
-
-const ASYNC_FUNCTIONS: &str = "async functions (component model 0.3)";
-const FUTURES: &str = "future types (component model 0.3)";
-const STREAMS: &str = "stream types (component model 0.3)";
+/// A core type as the start of a thread: the width of its only parameter, if it is such a function
+/// type.
+pub(super) type StartType = Option<PointerWidth>;
 
 impl TypeValue<'_, '_> {
     /// What kind of type it is, for messages.
@@ -57,16 +44,12 @@ impl TypeValue<'_, '_> {
             TypeValue::Resource(_) => "resource type",
             TypeValue::Instance(..) => "instance type",
             TypeValue::Component => "component type",
-            TypeValue::Unsupported(_) => "type that is not supported",
         }
     }
 
     /// The error of having found this kind of type where another is needed.
     fn mismatch(&self, index: u32, needed: &str) -> anyhow::Error {
-        match self {
-            TypeValue::Unsupported(feature) => anyhow::Error::new(Unsupported(feature)),
-            other => anyhow!("type {index} is a {}, not {needed}", other.kind()),
-        }
+        anyhow!("type {index} is a {}, not {needed}", self.kind())
     }
 }
 
@@ -78,23 +61,49 @@ impl<'p, 'a> Flattener<'p, 'a> {
         ty: &'p ComponentType<'a>,
     ) -> Result<TypeValue<'p, 'a>> {
         self.count(cost(ty))?;
-        let value = match ty {
-            ComponentType::Defined(ty) => self.defined_type(scope, ty).map(TypeValue::Value),
-            ComponentType::Func(ty) => self.func_type(scope, ty).map(|ty| {
+        Ok(match ty {
+            ComponentType::Defined(ty) => TypeValue::Value(self.defined_type(scope, ty)?),
+            ComponentType::Func(ty) => {
+                let ty = self.func_type(scope, ty)?;
                 let (index, _) = self.func_types.insert_full(Arc::new(ty));
                 TypeValue::Func(index)
-            }),
-            ComponentType::Component(_) => Ok(TypeValue::Component),
-            ComponentType::Instance(declarations) => Ok(TypeValue::Instance(declarations, scope)),
+            }
+            ComponentType::Component(_) => TypeValue::Component,
+            ComponentType::Instance(declarations) => TypeValue::Instance(declarations, scope),
             ComponentType::Resource { rep, dtor } => {
-                let resource = self.resource_type(scope, *rep, *dtor);
-                resource.map(TypeValue::Resource)
+                TypeValue::Resource(self.resource_type(scope, *rep, *dtor)?)
+            }
+        })
+    }
+
+    /// Adds a core type to the index space of a scope; a recursion group is as many as it has.
+    pub(super) fn core_type(
+        &mut self,
+        scope: ScopeIndex,
+        ty: &wasmparser::CoreType<'a>,
+    ) -> Result<()> {
+        let group = match ty {
+            wasmparser::CoreType::Rec(group) => group,
+            wasmparser::CoreType::Module(_) => {
+                self.scopes[scope].core_types.push(None);
+                return Ok(());
             }
         };
-        value.or_else(|error| {
-            let Unsupported(feature) = error.downcast::<Unsupported>()?;
-            Ok(TypeValue::Unsupported(feature))
-        })
+        for ty in group.types() {
+            self.count(1)?;
+            let width = match &ty.composite_type.inner {
+                wasmparser::CompositeInnerType::Func(ty) if ty.results().is_empty() => {
+                    match ty.params() {
+                        [wasmparser::ValType::I32] => Some(PointerWidth::P32),
+                        [wasmparser::ValType::I64] => Some(PointerWidth::P64),
+                        _ => None,
+                    }
+                }
+                _ => None,
+            };
+            self.scopes[scope].core_types.push(width);
+        }
+        Ok(())
     }
 
     fn resource_type(
@@ -130,9 +139,6 @@ impl<'p, 'a> Flattener<'p, 'a> {
     }
 
     fn func_type(&self, scope: ScopeIndex, ty: &ComponentFuncType<'a>) -> Result<FuncType> {
-        if ty.async_ {
-            bail!(Unsupported(ASYNC_FUNCTIONS));
-        }
         let params = ty.params.iter().map(|(name, ty)| {
             Ok(Field {
                 name: name.to_string(),
@@ -142,7 +148,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         Ok(FuncType {
             params: params.collect::<Result<_>>()?,
             result: self.optional_type(scope, ty.result)?,
-            is_async: false,
+            is_async: ty.async_,
         })
     }
 
@@ -166,7 +172,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         }
     }
 
-    fn optional_type(
+    pub(super) fn optional_type(
         &self,
         scope: ScopeIndex,
         ty: Option<ComponentValType>,
@@ -231,8 +237,12 @@ impl<'p, 'a> Flattener<'p, 'a> {
             ComponentDefinedType::Borrow(index) => {
                 DefinedType::Borrow(self.resource_at(scope, *index)?)
             }
-            ComponentDefinedType::Future(_) => bail!(Unsupported(FUTURES)),
-            ComponentDefinedType::Stream(_) => bail!(Unsupported(STREAMS)),
+            ComponentDefinedType::Future(ty) => {
+                DefinedType::Future(self.optional_type(scope, *ty)?)
+            }
+            ComponentDefinedType::Stream(ty) => {
+                DefinedType::Stream(self.optional_type(scope, *ty)?)
+            }
         };
         Ok(self.program.types.intern(ty)?)
     }

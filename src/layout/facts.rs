@@ -8,7 +8,9 @@
 
 use super::UnitBinding;
 use crate::program::module::SegmentMode;
-use crate::program::{CoreItem, Instantiation, Program, Step, unit_of};
+use crate::program::{
+    ConcurrentBuiltIn, CoreItem, Instantiation, Program, Step, TrampolineKind, unit_of,
+};
 use trampette_artifact::ids::{GlobalId, IdVec, MemoryId, TableId, UnitId};
 
 /// Most entries of a table whose contents are constants.
@@ -81,6 +83,7 @@ pub(super) fn find(program: &Program<'_>, units: &IdVec<UnitId, UnitBinding>) ->
     facts.instructions(program, units);
     facts.late_segments(program, units);
     facts.canonical_definitions(program);
+    facts.threads(program);
     facts.host(program);
     let bytes: u64 = program.modules.iter().map(|m| m.bytes.len() as u64).sum();
     let mut sealed_entries = SEALED_ENTRIES + SEALED_ENTRIES_PER_BYTE * bytes;
@@ -164,6 +167,20 @@ impl Facts {
         for options in program.canonical_options() {
             if let Some((memory, _)) = options.memory {
                 self.memories[memory].written = true;
+            }
+        }
+    }
+
+    /// Threads begin with a function that is a value of a table: it has an id at run time.
+    fn threads(&mut self, program: &Program<'_>) {
+        for trampoline in &program.trampolines {
+            if let TrampolineKind::Concurrent {
+                built_in: ConcurrentBuiltIn::ThreadNew { table, .. },
+                ..
+            } = trampoline.kind
+            {
+                self.tables[table].changes = true;
+                self.tables[table].read = true;
             }
         }
     }

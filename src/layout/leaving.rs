@@ -124,6 +124,7 @@ mod tests {
                 memory: None,
                 realloc: Some(func),
                 post_return: None,
+                waiting: crate::program::Waiting::Blocks,
             },
             name: String::new(),
         });

@@ -18,11 +18,13 @@
 //! | `images` | pieces of the initial images |
 //! | `leaving` | which instances can be found unable to leave |
 //! | `reentrance` | which instances can run again during a call of theirs |
+//! | `concurrency` | tasks by their callers, pairs of writes and reads |
 //! | `strong_components` | strongly connected components of a graph |
 //! | `string_routes` | between which memories adapters carry strings |
 //! | `print` | all of it as text |
 
 mod bind;
+mod concurrency;
 mod consts;
 mod contexts;
 mod facts;
@@ -52,6 +54,7 @@ use crate::program::module::CoreType;
 use crate::program::types::CanonicalTypes;
 use anyhow::{Result, ensure};
 use indexmap::IndexSet;
+use std::collections::{HashMap, HashSet};
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
     ContextOffset, MEMORY_GROWTH_LIMIT, ROOT_AND_CONTEXT_LIMIT, RootLayout, SLAB_STRIDE,
@@ -100,6 +103,14 @@ pub(crate) struct Layout {
     pub reentrance: Reentrance,
     /// What adapters share to carry strings.
     pub string_routes: StringRoutes,
+    /// The tasks that adapters call.
+    pub tasks_of_adapters: HashMap<TrampolineId, TaskId>,
+    /// Writes and reads between which elements move that are more than bits, sorted.
+    pub copy_pairs: IdVec<CopyPairId, (CopyId, CopyId)>,
+    /// Whether any code uses context slots.
+    pub uses_slots: bool,
+    /// Component instances whose threads name each other.
+    pub switches: HashSet<ComponentInstanceId>,
 }
 
 /// One slab and its prepared contents.
@@ -428,6 +439,7 @@ pub(crate) fn lay_out(program: &Program<'_>) -> Result<Layout> {
     layout.observes_leaving = leaving::observable(program, &layout);
     layout.reentrance = Reentrance::of(program);
     layout.string_routes = StringRoutes::of(program);
+    concurrency::lay_out(program, &mut layout)?;
     layout.root = RootLayout {
         instances: count(program.component_instances.len()),
         imports: count(program.imports.len()),
@@ -437,6 +449,10 @@ pub(crate) fn lay_out(program: &Program<'_>) -> Result<Layout> {
         data_segments: count(layout.data_segments.len()),
         element_segments: count(layout.element_segments.len()),
         shared_memories: count(layout.memories.iter().filter_map(Memory::shared).count()),
+        cells: match program.is_concurrent() {
+            true => count(program.component_instances.len()),
+            false => 0,
+        },
     };
     for (id, slab) in layout.slabs.iter_with_ids() {
         // Slab 0's root is the largest.

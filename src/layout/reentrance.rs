@@ -90,6 +90,7 @@ fn call(
         }
         TrampolineKind::LowerImport { .. }
         | TrampolineKind::ErrorContext { .. }
+        | TrampolineKind::Concurrent { .. }
         | TrampolineKind::ResourceNew { .. }
         | TrampolineKind::ResourceRep { .. } => None,
     }
@@ -128,6 +129,7 @@ mod tests {
             memory: None,
             realloc: None,
             post_return: None,
+            waiting: crate::program::Waiting::Blocks,
         };
         TrampolineKind::Adapter {
             lift: LiftedFunction {

@@ -1,7 +1,7 @@
 //! Between which memories, and in which encodings, adapters carry strings. What carries one is some
 //! hundred bytes of code, so adapters share it.
 
-use crate::program::{CanonicalOptions, Program, TrampolineKind};
+use crate::program::{CanonicalOptions, Program, TrampolineKind, Waiting};
 use indexmap::IndexSet;
 use trampette_artifact::ids::StringRouteId;
 
@@ -23,10 +23,12 @@ impl StringRoute {
         let from = CanonicalOptions {
             realloc: None,
             post_return: None,
+            waiting: Waiting::Blocks,
             ..from.clone()
         };
         let to = CanonicalOptions {
             post_return: None,
+            waiting: Waiting::Blocks,
             ..to.clone()
         };
         Some(StringRoute { from, to })

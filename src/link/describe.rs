@@ -5,7 +5,10 @@ use crate::codegen::Session;
 use crate::layout::{GlobalPlace, Layout};
 use crate::options::GuestDebugInfo;
 use crate::program::module::{CoreSignature, CoreType, Module, RefKind};
-use crate::program::{CoreExport, CoreFunc, CoreImport, CoreItem, Instantiation, Program, unit_of};
+use crate::program::{
+    CoreExport, CoreFunc, CoreImport, CoreItem, EndCopy, Instantiation, Program, TaskCaller,
+    Waiting, flatten, unit_of,
+};
 use trampette_artifact::dwarf;
 use trampette_artifact::ids::SlabId;
 use trampette_artifact::layout::ContextOffset;
@@ -14,6 +17,7 @@ use trampette_artifact::metadata::{
     ModuleCounts, StaticModule,
 };
 use trampette_artifact::names;
+use trampette_artifact::tasks::{Concurrency, CopyEntry, LiftKind, TaskEntry};
 
 /// Kept custom sections and function names of all modules, one after the other.
 #[derive(Default)]
@@ -118,7 +122,48 @@ pub(crate) fn metadata(
         units: units.collect(),
         startup_steps: startup_steps(program, layout),
         function_table_length: layout.function_table_length(),
+        concurrency: concurrency(program, layout),
         core: core_interface(program, layout),
+    }
+}
+
+/// What the runtime must know of tasks, streams and futures.
+fn concurrency(program: &Program<'_>, layout: &Layout) -> Concurrency {
+    let task = |id| {
+        let (lift, caller) = program.task(id)?;
+        let options = &lift.options;
+        let class = flatten::return_class(&program.types, lift.ty.result, options);
+        let lowered = caller.map(|options| {
+            flatten::lowered_params(&program.types, &lift.ty, options.width(), options.waiting)
+        });
+        Some(TaskEntry {
+            instance: options.instance,
+            caller: caller.map(|options| options.instance),
+            export: match program.tasks[id] {
+                TaskCaller::Export(id) => Some(id),
+                TaskCaller::Adapter(_) => None,
+            },
+            lift: match options.waiting {
+                Waiting::Blocks => LiftKind::Synchronous,
+                Waiting::Async => LiftKind::Stackful,
+                Waiting::Callback(_) => LiftKind::Callback,
+            },
+            async_params: lowered.map_or(0, |params| params.len() as u32),
+            return_class: program.return_classes.get_index_of(&class)? as u32,
+            name: lift.name.clone(),
+        })
+    };
+    let copy = |copy: &EndCopy| CopyEntry {
+        instance: copy.options.instance,
+        ty: copy.ty,
+        end: copy.end,
+        is_async: copy.options.waiting.is_async(),
+        memory: copy.options.memory.map(|(id, _)| id),
+    };
+    Concurrency {
+        tasks: program.tasks.ids().filter_map(task).collect(),
+        copies: program.copies.iter().map(copy).collect(),
+        pairs: layout.copy_pairs.clone(),
     }
 }
 

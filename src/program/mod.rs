@@ -29,13 +29,15 @@ pub(crate) mod symbols;
 pub(crate) mod types;
 
 use anyhow::{Context, Result};
+use indexmap::IndexSet;
 use module::{CoreSignature, EntityKind, Module};
 use std::sync::Arc;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::*;
 use trampette_artifact::key::{Abi, FuncKey, Intrinsic};
 use trampette_artifact::metadata::{Export, Import, Resource};
-use trampette_artifact::types::{FuncType, TypeTable};
+use trampette_artifact::tasks::{EndKind, EndOperation, ThreadOperation};
+use trampette_artifact::types::{FuncType, Type, TypeTable};
 use trampette_artifact::world::Imports;
 
 /// A flattened component.
@@ -60,6 +62,13 @@ pub(crate) struct Program<'a> {
     pub lifts: IdVec<ExportId, LiftedFunction>,
     /// Component trampolines.
     pub trampolines: IdVec<TrampolineId, Trampoline>,
+    /// Calls of lifted functions of `async` types: each such function with each of its callers.
+    pub tasks: IdVec<TaskId, TaskCaller>,
+    /// What tells apart which `task.return` fits which task.
+    pub return_classes: IndexSet<ReturnClass>,
+    /// Reads and writes of streams and futures.
+    /// ([`CopyId`] is the index).
+    pub copies: IndexSet<EndCopy>,
     /// Static modules.
     pub modules: IdVec<ModuleId, Module<'a>>,
     /// Core instances, each of which is a unit of its own
@@ -139,11 +148,52 @@ impl<'a> Program<'a> {
         })
     }
 
+    /// The width of a table's indices.
+    ///
+    /// # Errors
+    /// If it is not a table of this program.
+    pub(crate) fn table_width(&self, table: TableId) -> Result<PointerWidth> {
+        let ty = self.tables.get(table).and_then(|definition| {
+            let module = self.module_of(definition.instance)?;
+            let index = module.imported_tables.checked_add(definition.index)?;
+            module.tables.get(index as usize)
+        });
+        let ty = ty.with_context(|| format!("unknown {table}"))?;
+        Ok(match ty.ty.table64 {
+            true => PointerWidth::P64,
+            false => PointerWidth::P32,
+        })
+    }
+
     /// All canonical options, those of lifted and those of lowered functions.
     pub(crate) fn canonical_options(&self) -> impl Iterator<Item = &CanonicalOptions> {
         let lifts = self.lifts.iter().map(|lift| &lift.options);
         let trampolines = self.trampolines.iter();
         lifts.chain(trampolines.flat_map(|trampoline| trampoline.kind.options()))
+    }
+
+    /// Whether the component has an asynchronous part.
+    pub(crate) fn is_concurrent(&self) -> bool {
+        !self.tasks.is_empty()
+            || self
+                .trampolines
+                .iter()
+                .any(|trampoline| match &trampoline.kind {
+                    TrampolineKind::Concurrent { .. } => true,
+                    TrampolineKind::LowerImport { ty, .. } => ty.is_async,
+                    _ => false,
+                })
+    }
+
+    /// The lifted function of a task, and the options of the caller if that is a guest.
+    pub(crate) fn task(&self, id: TaskId) -> Option<(&LiftedFunction, Option<&CanonicalOptions>)> {
+        match *self.tasks.get(id)? {
+            TaskCaller::Export(id) => Some((self.lifts.get(id)?, None)),
+            TaskCaller::Adapter(id) => match &self.trampolines.get(id)?.kind {
+                TrampolineKind::Adapter { lift, options, .. } => Some((lift, Some(options))),
+                _ => None,
+            },
+        }
     }
 
     /// The module of a core instance.
@@ -371,6 +421,28 @@ pub(crate) struct CanonicalOptions {
     pub realloc: Option<CoreFunc>,
     /// `post-return`: takes the lifted function's flat results.
     pub post_return: Option<CoreFunc>,
+    /// `async` and `callback`.
+    pub waiting: Waiting,
+}
+
+/// Who waits: the canonical options `async` and `callback`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub(crate) enum Waiting {
+    /// Without `async`: the core function returns when it is done, and so does what it calls.
+    #[default]
+    Blocks,
+    /// `async`: a lifted function calls `task.return` and may block; a lowered one goes on.
+    Async,
+    /// `async` with a `callback`, `(i32, i32, i32) -> i32`: a lifted function returns what it waits
+    /// for.
+    Callback(CoreFunc),
+}
+
+impl Waiting {
+    /// Whether the option `async` is there.
+    pub(crate) fn is_async(self) -> bool {
+        self != Waiting::Blocks
+    }
 }
 
 /// A core function lifted to component level.
@@ -446,6 +518,106 @@ pub(crate) enum TrampolineKind {
         /// Whose handle table.
         instance: ComponentInstanceId,
     },
+    /// A canonical built-in about tasks, waitables, streams or futures.
+    Concurrent {
+        /// Which one.
+        built_in: ConcurrentBuiltIn,
+        /// Whose instance; its memory, where it has one.
+        options: CanonicalOptions,
+    },
+}
+
+/// A canonical built-in of the asynchronous part.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum ConcurrentBuiltIn {
+    /// `task.return`.
+    TaskReturn {
+        /// The result's type.
+        result: Option<Type>,
+        /// Which tasks it fits: see [`Program::return_classes`].
+        class: u32,
+    },
+    /// `task.cancel`.
+    TaskCancel,
+    /// `context.get`.
+    ContextGet {
+        /// The slot, 0 or 1.
+        slot: u32,
+        /// The width of its value.
+        width: PointerWidth,
+    },
+    /// `context.set`.
+    ContextSet {
+        /// The slot, 0 or 1.
+        slot: u32,
+        /// The width of its value.
+        width: PointerWidth,
+    },
+    /// `thread.yield`.
+    ThreadYield,
+    /// `backpressure.inc`.
+    BackpressureInc,
+    /// `backpressure.dec`.
+    BackpressureDec,
+    /// `waitable-set.new`.
+    WaitableSetNew,
+    /// `waitable-set.wait`.
+    WaitableSetWait,
+    /// `waitable-set.poll`.
+    WaitableSetPoll,
+    /// `waitable-set.drop`.
+    WaitableSetDrop,
+    /// `waitable.join`.
+    WaitableJoin,
+    /// `subtask.cancel`.
+    SubtaskCancel {
+        /// Whether it goes on where it would wait.
+        is_async: bool,
+    },
+    /// `subtask.drop`.
+    SubtaskDrop,
+    /// `stream.new` or `future.new`.
+    EndsNew(TypeId),
+    /// `stream.read`, `stream.write`, `future.read` or `future.write`.
+    EndCopy(CopyId),
+    /// A cancel or drop of an end.
+    EndOperate(TypeId, EndOperation),
+    /// `stream.forward` or `future.forward`.
+    EndsForward(TypeId),
+    /// `thread.index`.
+    ThreadIndex,
+    /// `thread.new-indirect`.
+    ThreadNew {
+        /// Where its function is.
+        table: TableId,
+        /// The width of its argument.
+        argument: PointerWidth,
+    },
+    /// Another built-in that names threads.
+    ThreadOperate(ThreadOperation),
+}
+
+/// Which tasks a `task.return` fits: result type and lift options.
+pub(crate) type ReturnClass = (Option<Type>, StringEncoding, Option<MemoryId>);
+
+/// Who calls a task.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum TaskCaller {
+    /// The adapter of a component instance.
+    Adapter(TrampolineId),
+    /// The host.
+    Export(ExportId),
+}
+
+/// A read or write of streams or futures.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct EndCopy {
+    /// The type of the stream or future.
+    pub ty: TypeId,
+    /// Which end.
+    pub end: EndKind,
+    /// Where the buffer is, and how elements are kept there.
+    pub options: CanonicalOptions,
 }
 
 /// A canonical built-in about error contexts.
@@ -468,13 +640,35 @@ impl TrampolineKind {
         "error-context-new",
         "error-context-debug-message",
         "error-context-drop",
+        "task-return",
+        "task-cancel",
+        "context-get",
+        "context-set",
+        "thread-yield",
+        "backpressure-inc",
+        "backpressure-dec",
+        "waitable-set-new",
+        "waitable-set-wait",
+        "waitable-set-poll",
+        "waitable-set-drop",
+        "waitable-join",
+        "subtask-cancel",
+        "subtask-drop",
+        "ends-new",
+        "end-copy",
+        "end-operate",
+        "ends-forward",
+        "thread-index",
+        "thread-new",
+        "thread-operate",
     ];
 
     /// The canonical options in it: of the side that is lifted, and of the one that is lowered.
     fn options(&self) -> impl Iterator<Item = &CanonicalOptions> {
         let (lifted, lowered) = match self {
             TrampolineKind::LowerImport { options, .. }
-            | TrampolineKind::ErrorContext { options, .. } => (None, Some(options)),
+            | TrampolineKind::ErrorContext { options, .. }
+            | TrampolineKind::Concurrent { options, .. } => (None, Some(options)),
             TrampolineKind::Adapter { lift, options, .. } => (Some(&lift.options), Some(options)),
             TrampolineKind::ResourceNew { .. }
             | TrampolineKind::ResourceRep { .. }
@@ -504,6 +698,29 @@ impl TrampolineKind {
                 ErrorContextBuiltIn::New => 5,
                 ErrorContextBuiltIn::DebugMessage => 6,
                 ErrorContextBuiltIn::Drop => 7,
+            },
+            TrampolineKind::Concurrent { built_in, .. } => match built_in {
+                ConcurrentBuiltIn::TaskReturn { .. } => 8,
+                ConcurrentBuiltIn::TaskCancel => 9,
+                ConcurrentBuiltIn::ContextGet { .. } => 10,
+                ConcurrentBuiltIn::ContextSet { .. } => 11,
+                ConcurrentBuiltIn::ThreadYield => 12,
+                ConcurrentBuiltIn::BackpressureInc => 13,
+                ConcurrentBuiltIn::BackpressureDec => 14,
+                ConcurrentBuiltIn::WaitableSetNew => 15,
+                ConcurrentBuiltIn::WaitableSetWait => 16,
+                ConcurrentBuiltIn::WaitableSetPoll => 17,
+                ConcurrentBuiltIn::WaitableSetDrop => 18,
+                ConcurrentBuiltIn::WaitableJoin => 19,
+                ConcurrentBuiltIn::SubtaskCancel { .. } => 20,
+                ConcurrentBuiltIn::SubtaskDrop => 21,
+                ConcurrentBuiltIn::EndsNew(_) => 22,
+                ConcurrentBuiltIn::EndCopy(_) => 23,
+                ConcurrentBuiltIn::EndOperate(..) => 24,
+                ConcurrentBuiltIn::EndsForward(_) => 25,
+                ConcurrentBuiltIn::ThreadIndex => 26,
+                ConcurrentBuiltIn::ThreadNew { .. } => 27,
+                ConcurrentBuiltIn::ThreadOperate(_) => 28,
             },
         };
         Self::NAMES[position]

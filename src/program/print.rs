@@ -137,6 +137,9 @@ impl Program<'_> {
                     writeln!(out, "    callee {callee} {lifted}")?;
                     writeln!(out, "    caller {}", self.options_text(options))?;
                 }
+                TrampolineKind::Concurrent { built_in, options } => {
+                    writeln!(out, "    {built_in:?} of {}", self.options_text(options))?;
+                }
                 TrampolineKind::ErrorContext { options, .. } => {
                     writeln!(out, "    caller {}", self.options_text(options))?;
                 }

@@ -71,6 +71,12 @@ impl CanonicalTypes {
         self.intern_group(plain_group(signature), std::slice::from_ref(signature))
     }
 
+    /// The signature of a type that [`CanonicalTypes::intern`] would give, if there is one.
+    pub(crate) fn find(&self, signature: &CoreSignature) -> Option<SignatureId> {
+        let first = self.groups.get(&plain_group(signature))?;
+        Some(SignatureId(first + 1))
+    }
+
     fn intern_group(&mut self, key: Vec<ExactSignature>, group: &[CoreSignature]) -> SignatureId {
         let next = u32::try_from(self.signatures.len()).expect("type spaces are limited");
         let first = *self.groups.entry(key).or_insert(next);

@@ -17,8 +17,12 @@
 //! call could observe it: what it is is a fact of the program (`layout/reentrance.rs`). Nothing
 //! else depends on whether an instance is running when it is called: what a call needs is in its
 //! frame, and what is in the store (the arena, lends) is given back in the order of calls.
+//!
+//! A function of an `async` type is called through the runtime instead (`tasks`), by code that moves
+//! values with the same [`Adapter`].
 
 use super::borrows::BorrowScope;
+use super::cells;
 use super::flags::{self, check_may_leave};
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
@@ -59,7 +63,8 @@ pub(crate) fn adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir::Fun
     })
 }
 
-struct Adapter<'p> {
+/// How values and control move between the two sides of a call.
+pub(super) struct Adapter<'p> {
     program: &'p Program<'p>,
     lift: &'p LiftedFunction,
     caller: Guest<'p>,
@@ -68,7 +73,7 @@ struct Adapter<'p> {
 }
 
 impl<'p> Adapter<'p> {
-    fn new(
+    pub(super) fn new(
         program: &'p Program<'p>,
         lift: &'p LiftedFunction,
         options: &'p CanonicalOptions,
@@ -86,6 +91,9 @@ impl<'p> Adapter<'p> {
     fn emit(&self, e: &mut Emitter<'_, '_>, params: Vec<Value>) -> Result<Vec<Value>> {
         let (caller, callee) = (self.caller.instance(), self.callee.instance());
         check_may_leave(e, caller);
+        if cells::is_concurrent(e) {
+            return self.emit_among_tasks(e, params);
+        }
         // Where no code of the caller runs during the call, which might drop or pass on what is
         // lent, only parameters can see lends, that pass on ownership of what was lent before.
         let types = &self.program.types;
@@ -97,10 +105,7 @@ impl<'p> Adapter<'p> {
             true => None,
             false => e.builtin(Builtin::LendMark, &[]),
         };
-        let arena_mark = match self.uses_arena() {
-            true => e.builtin(Builtin::ArenaMark, &[]),
-            false => None,
-        };
+        let arena_mark = self.begin_arena(e);
         let borrows = facts::lowers_borrows(self.program, &self.param_types, callee)
             .then(|| BorrowScope::begin(e, callee));
 
@@ -111,14 +116,66 @@ impl<'p> Adapter<'p> {
             borrows.trap_if_any_remain(e);
         }
         let results = self.pass_result(e, flat.clone(), params)?;
-        if let Some(mark) = arena_mark {
-            e.builtin(Builtin::ArenaReset, &[mark]);
-        }
-        self.call_post_return(e, &flat);
+        self.end_arena(e, arena_mark);
+        call_post_return(e, self.lift, &flat);
         if let Some(mark) = lend_mark {
             e.builtin(Builtin::LendRelease, &[mark]);
         }
         Ok(results)
+    }
+
+    /// [`Adapter::emit`] in a component with an asynchronous part. The core function may have to
+    /// wait, and others run meanwhile: nothing that is given back in the order of calls is held
+    /// across it, and every lend can be seen.
+    fn emit_among_tasks(&self, e: &mut Emitter<'_, '_>, params: Vec<Value>) -> Result<Vec<Value>> {
+        let callee = self.callee.instance();
+        let lends = facts::borrowed_resources(&self.program.types, &self.param_types);
+        let borrows = facts::lowers_borrows(self.program, &self.param_types, callee);
+        let record = (!lends.is_empty() || borrows).then(|| {
+            let number = e.i32(callee.0);
+            e.value_of(Builtin::CallBegin, &[number])
+        });
+        let borrows = record
+            .filter(|_| borrows)
+            .map(|record| BorrowScope::of_record(e, callee, record));
+        let lend_mark = match record {
+            Some(_) => e.builtin(Builtin::LendMark, &[]),
+            None => None,
+        };
+
+        let mut params = FlatValues::new(params);
+        let arena_mark = self.begin_arena(e);
+        let args = self.pass_params(e, &mut params, lends, borrows)?;
+        self.end_arena(e, arena_mark);
+        if let Some((record, mark)) = record.zip(lend_mark) {
+            e.builtin(Builtin::CallLends, &[record, mark]);
+        }
+        let saved = cells::begin_call(e, callee, record);
+        let flat = e.call_core(self.lift.func, &self.lift.signature, &args);
+        let arena_mark = self.begin_arena(e);
+        let results = self.pass_result(e, flat.clone(), params)?;
+        self.end_arena(e, arena_mark);
+        call_post_return(e, self.lift, &flat);
+        cells::end_call(e, saved);
+        if let Some(record) = record {
+            e.builtin(Builtin::CallEnd, &[record]);
+        }
+        Ok(results)
+    }
+
+    /// The arena's mark before values are moved, if that takes anything from it.
+    pub(super) fn begin_arena(&self, e: &mut Emitter<'_, '_>) -> Option<Value> {
+        match self.uses_arena() {
+            true => e.builtin(Builtin::ArenaMark, &[]),
+            false => None,
+        }
+    }
+
+    /// Gives back what was taken since.
+    pub(super) fn end_arena(&self, e: &mut Emitter<'_, '_>, mark: Option<Value>) {
+        if let Some(mark) = mark {
+            e.builtin(Builtin::ArenaReset, &[mark]);
+        }
     }
 
     /// Whether strings go through the arena: within one memory.
@@ -129,7 +186,7 @@ impl<'p> Adapter<'p> {
     }
 
     /// Moves the parameters; returns the core function's arguments.
-    fn pass_params(
+    pub(super) fn pass_params(
         &self,
         e: &mut Emitter<'_, '_>,
         params: &mut FlatValues,
@@ -139,7 +196,7 @@ impl<'p> Adapter<'p> {
         let types = &self.program.types;
         let (from, to) = (Side::Guest(self.caller), Side::Guest(self.callee));
         let tuple = Shape::Tuple(self.param_types.clone());
-        let spilled_from = match facts::flat_params(types, &self.param_types, self.caller) {
+        let spilled_from = match facts::flat_lowered_params(types, &self.param_types, self.caller) {
             true => None,
             false => {
                 let layout = from.size_align(types, &tuple);
@@ -177,7 +234,7 @@ impl<'p> Adapter<'p> {
 
     /// Moves the result; returns the flat one, if it is flat. `params` has the pointer to where it
     /// goes left, if it is not.
-    fn pass_result(
+    pub(super) fn pass_result(
         &self,
         e: &mut Emitter<'_, '_>,
         flat: Vec<Value>,
@@ -190,7 +247,7 @@ impl<'p> Adapter<'p> {
         let (from, to) = (Side::Guest(self.callee), Side::Guest(self.caller));
         let shape = Shape::Value(ty);
         let mut values;
-        let mut source = match facts::flat_result(types, ty, self.callee) {
+        let mut source = match facts::flat_lifted_result(types, ty, self.callee) {
             true => {
                 values = FlatValues::new(flat);
                 Source::Flat(&mut values)
@@ -202,7 +259,7 @@ impl<'p> Adapter<'p> {
             }
         };
         let mut results = Vec::new();
-        let mut destination = match facts::flat_result(types, ty, self.caller) {
+        let mut destination = match facts::flat_lowered_result(types, ty, self.caller) {
             true => Destination::Flat(&mut results),
             false => {
                 let layout = to.size_align(types, &shape);
@@ -219,16 +276,17 @@ impl<'p> Adapter<'p> {
         }
         Ok(results)
     }
+}
 
-    fn call_post_return(&self, e: &mut Emitter<'_, '_>, flat: &[Value]) {
-        let Some(post_return) = self.lift.options.post_return else {
-            return;
-        };
-        let signature = self.lift.signature.post_return();
-        let saved = flags::forbid_leaving(e, self.callee.instance());
-        e.call_core(post_return, &signature, flat);
-        flags::restore_flags(e, saved);
-    }
+/// Calls the post-return function of a lift, if it has one, with the flat results.
+pub(super) fn call_post_return(e: &mut Emitter<'_, '_>, lift: &LiftedFunction, flat: &[Value]) {
+    let Some(post_return) = lift.options.post_return else {
+        return;
+    };
+    let signature = lift.signature.post_return();
+    let saved = flags::forbid_leaving(e, lift.options.instance);
+    e.call_core(post_return, &signature, flat);
+    flags::restore_flags(e, saved);
 }
 
 fn contain_pointer(types: &TypeTable, all: &[Type]) -> bool {

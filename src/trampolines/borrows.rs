@@ -8,16 +8,22 @@
 //! drop it. The name is the distance of the count from the stack pointer of the entry, in steps of
 //! [`STEP`] bytes: all tasks of the host's call are on one stack, and all of their borrowed handles
 //! are gone when it ends. The runtime keeps guests from using more of a stack than a name can span.
+//!
+//! In a component with an asynchronous part tasks have stacks of their own: each counts in its
+//! record, whose number is the name, and so does a synchronously typed call that is given handles.
 
+use super::cells;
 use super::handles::Entry;
 use crate::codegen::Region;
 use crate::codegen::emitter::Emitter;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
 use std::mem::offset_of;
+use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::ComponentInstanceId;
 use trampette_artifact::layout::{
     BORROW_SCOPE_STEP_LOG2, HandleEntry, InstanceState, RootOffset, root,
 };
+use trampette_artifact::tasks::TaskRecord;
 use trampette_artifact::trap::TrapCode;
 
 /// Bytes between counts with neighbouring names.
@@ -48,6 +54,21 @@ impl BorrowScope {
         let shift = e.i32(BORROW_SCOPE_STEP_LOG2);
         let steps = e.builder.ins().ushr(distance, shift);
         let name = e.builder.ins().ireduce(types::I32, steps);
+        let own = Some((address, name));
+        BorrowScope { instance, own }
+    }
+
+    /// The scope of a call or task with a record of its own, in a component with an asynchronous
+    /// part.
+    pub(crate) fn of_record(
+        e: &mut Emitter<'_, '_>,
+        instance: ComponentInstanceId,
+        record: Value,
+    ) -> BorrowScope {
+        let flags = e.native_flags();
+        let number = offset_of!(TaskRecord, number) as i32;
+        let name = e.builder.ins().load(types::I32, flags, record, number);
+        let address = cells::offset(e, record, offset_of!(TaskRecord, borrows));
         let own = Some((address, name));
         BorrowScope { instance, own }
     }
@@ -96,7 +117,8 @@ impl BorrowScope {
 
 /// Counts one borrowed handle less, which is being dropped.
 pub(crate) fn drop_borrow(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId, entry: &Entry) {
-    if !e.session.layout.reentrance.is_called_back(instance) {
+    let is_concurrent = cells::is_concurrent(e);
+    if !is_concurrent && !e.session.layout.reentrance.is_called_back(instance) {
         return add_to_instance(e, instance, -1);
     }
     let flags = Region::Root.trusted(e.builder.func);
@@ -104,6 +126,10 @@ pub(crate) fn drop_borrow(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId
         .builder
         .ins()
         .load(types::I32, flags, entry.address, EXTRA);
+    if is_concurrent {
+        e.builtin(Builtin::BorrowDrop, &[name]);
+        return;
+    }
     let steps = e.builder.ins().uextend(types::I64, name);
     let shift = e.i32(BORROW_SCOPE_STEP_LOG2);
     let distance = e.builder.ins().ishl(steps, shift);

@@ -45,8 +45,8 @@ enum Lock {
 /// A native-call entry: `extern "C"`, the context of slab 0 first, returns a [`Status`] as `i32`.
 ///
 /// Keys: [`FuncKey::ExportEntry`] `(ctx0, args, results)`, [`FuncKey::PostReturn`] `(ctx0)`,
-/// [`FuncKey::ResourceDrop`] `(ctx0, rep: i32)`, [`FuncKey::Startup`] `(ctx0)`, all of
-/// [`Abi::Native`]. The entry calls the same key of [`Abi::Wasm`], whose type is
+/// [`FuncKey::ResourceDrop`] `(ctx0, rep: i32)`, [`FuncKey::Startup`] `(ctx0)`, and the pieces of
+/// tasks with the parameters that their keys say, all of [`Abi::Native`]. The entry calls the same key of [`Abi::Wasm`], whose type is
 /// [`body_signature`].
 ///
 /// # Errors
@@ -73,6 +73,16 @@ pub(crate) fn native_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Fu
             };
             (FuncKey::Startup(Abi::Wasm, step), lock)
         }
+        // The runtime calls pieces of tasks while the component runs.
+        FuncKey::TaskBody(Abi::Native, id) => (FuncKey::TaskBody(Abi::Wasm, id), Lock::None),
+        FuncKey::TaskCallback(Abi::Native, id) => {
+            (FuncKey::TaskCallback(Abi::Wasm, id), Lock::None)
+        }
+        FuncKey::TaskResult(Abi::Native, id) => (FuncKey::TaskResult(Abi::Wasm, id), Lock::None),
+        FuncKey::ThreadStart(Abi::Native, width) => {
+            (FuncKey::ThreadStart(Abi::Wasm, width), Lock::None)
+        }
+        FuncKey::ElementCopy(Abi::Native, id) => (FuncKey::ElementCopy(Abi::Wasm, id), Lock::None),
         _ => bail!("{key} is no native-call entry"),
     };
     let signature = codegen::wasm_call_signature(&body_signature(body)?);
@@ -101,6 +111,13 @@ pub(crate) fn body_signature(key: FuncKey) -> Result<CoreSignature> {
         FuncKey::ExportEntry(Abi::Wasm, _) => &[CoreType::I64, CoreType::I64],
         FuncKey::PostReturn(Abi::Wasm, _) | FuncKey::Startup(Abi::Wasm, _) => &[],
         FuncKey::ResourceDrop(Abi::Wasm, _) => return Ok(destructor_signature()),
+        FuncKey::TaskBody(Abi::Wasm, _) => &[CoreType::I64],
+        FuncKey::TaskCallback(Abi::Wasm, _) => {
+            &[CoreType::I64, CoreType::I32, CoreType::I32, CoreType::I32]
+        }
+        FuncKey::ThreadStart(Abi::Wasm, _) => &[CoreType::I32, CoreType::I64],
+        FuncKey::TaskResult(Abi::Wasm, _) => &[CoreType::I64, CoreType::I64],
+        FuncKey::ElementCopy(Abi::Wasm, _) => &[CoreType::I64, CoreType::I64, CoreType::I64],
         _ => bail!("{key} is not the body of a native-call entry"),
     };
     Ok(CoreSignature {

@@ -5,8 +5,10 @@
 //! them enter and leave guest code, and refuse to while the component runs.
 
 use super::borrows::BorrowScope;
+use super::cells;
 use super::entry::body_signature;
 use super::flags;
+use super::lower_import::native_struct;
 use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
@@ -20,6 +22,7 @@ use trampette_artifact::ids::{ExportId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::root;
 use trampette_artifact::metadata::Resource;
+use trampette_artifact::native;
 use trampette_artifact::types::{Type, TypeTable};
 
 /// The wasm-call body of a lifted export: `tail fn(ctx, args, results)`, pointers to the
@@ -61,7 +64,8 @@ pub(crate) fn post_return_body(session: &Session<'_>, id: ExportId) -> Result<ir
     })
 }
 
-struct Lifting<'p> {
+/// How values move between the host and a lifted function.
+pub(super) struct Lifting<'p> {
     lift: &'p LiftedFunction,
     guest: Guest<'p>,
     param_types: Vec<Type>,
@@ -70,7 +74,7 @@ struct Lifting<'p> {
 }
 
 impl<'p> Lifting<'p> {
-    fn new(lift: &'p LiftedFunction, types: &TypeTable) -> Self {
+    pub(super) fn new(lift: &'p LiftedFunction, types: &TypeTable) -> Self {
         let guest = Guest::new(&lift.options);
         let param_types = lift.ty.params.iter().map(|param| param.ty).collect();
         let mut result = lift.ty.result.iter();
@@ -91,15 +95,29 @@ impl<'p> Lifting<'p> {
             e.store_root(mark, root::POST_RETURN_ARENA_MARK);
         }
         let (program, instance) = (e.session.program, self.guest.instance());
-        let mut lends = facts::lent_and_given_resources(&program.types, &self.param_types);
+        let mut lends = match cells::is_concurrent(e) {
+            true => facts::borrowed_resources(&program.types, &self.param_types),
+            false => facts::lent_and_given_resources(&program.types, &self.param_types),
+        };
         // Of the host's own resources it has no handles that could be lent.
         lends.retain(|resource| {
             matches!(program.resources[*resource].info, Resource::Defined { .. })
         });
         let lend_mark = (!lends.is_empty()).then(|| e.value_of(Builtin::LendMark, &[]));
-        let borrows = facts::lowers_borrows(program, &self.param_types, instance)
-            .then(|| BorrowScope::begin(e, instance));
+        let borrows = facts::lowers_borrows(program, &self.param_types, instance);
+        let record = (cells::is_concurrent(e) && (lend_mark.is_some() || borrows)).then(|| {
+            let number = e.i32(instance.0);
+            e.value_of(Builtin::CallBegin, &[number])
+        });
+        let borrows = borrows.then(|| match record {
+            Some(record) => BorrowScope::of_record(e, instance, record),
+            None => BorrowScope::begin(e, instance),
+        });
         let flat_args = self.lower_params(e, args, lends, borrows)?;
+        if let Some((record, mark)) = record.zip(lend_mark) {
+            e.builtin(Builtin::CallLends, &[record, mark]);
+        }
+        let saved = cells::begin_call(e, instance, record);
         let flat_results = e.call_core(self.lift.func, &self.lift.signature, &flat_args);
         if let Some(value) = flat_results.first()
             && self.lift.options.post_return.is_some()
@@ -108,6 +126,11 @@ impl<'p> Lifting<'p> {
             e.store_root(value, root::POST_RETURN_VALUE);
         }
         self.lift_result(e, flat_results, results)?;
+        cells::end_call(e, saved);
+        if let Some(record) = record {
+            e.builtin(Builtin::CallEnd, &[record]);
+            return Ok(());
+        }
         if let Some(borrows) = borrows {
             borrows.trap_if_any_remain(e);
         }
@@ -118,7 +141,7 @@ impl<'p> Lifting<'p> {
     }
 
     /// Lowers the native parameters; returns the core function's arguments.
-    fn lower_params(
+    pub(super) fn lower_params(
         &self,
         e: &mut Emitter<'_, '_>,
         args: Value,
@@ -162,7 +185,7 @@ impl<'p> Lifting<'p> {
         let component_types = &e.session.program.types;
         let from = Side::Guest(self.guest);
         let mut values;
-        let mut source = match facts::flat_result(component_types, ty, self.guest) {
+        let mut source = match facts::flat_lifted_result(component_types, ty, self.guest) {
             true => {
                 values = FlatValues::new(flat);
                 Source::Flat(&mut values)
@@ -176,6 +199,22 @@ impl<'p> Lifting<'p> {
         let mut transfer = Transfer::new(e, from, Side::Host)?;
         let mut destination = Destination::Native(Place::new(results));
         transfer.all(&Shape::Value(ty), &mut source, &mut destination)
+    }
+
+    /// Lifts the result of a task into a native struct in the frame; returns its address.
+    pub(super) fn lift_result_anew(
+        &self,
+        e: &mut Emitter<'_, '_>,
+        flat: Vec<Value>,
+    ) -> Result<Value> {
+        let Some(ty) = self.lift.ty.result else {
+            // Aligned and not null, and nothing is read there.
+            return Ok(e.context);
+        };
+        let layout = native::size_align(&e.session.program.types, ty);
+        let results = native_struct(e, layout)?;
+        self.lift_result(e, flat, results)?;
+        Ok(results)
     }
 
     fn emit_post_return(&self, e: &mut Emitter<'_, '_>) {

@@ -109,7 +109,7 @@ impl Lowering<'_> {
         lends: Vec<ResourceId>,
     ) -> Result<Value> {
         let component_types = &e.session.program.types;
-        let spilled = !facts::flat_params(component_types, &self.param_types, guest);
+        let spilled = !facts::flat_lowered_params(component_types, &self.param_types, guest);
         let layout = native::record_layout(component_types, self.param_types.iter().copied()).0;
         let from = Side::Guest(guest);
 
@@ -179,7 +179,7 @@ impl Lowering<'_> {
             return Ok(Vec::new());
         };
         let component_types = &e.session.program.types;
-        let spilled = !facts::flat_result(component_types, ty, guest);
+        let spilled = !facts::flat_lowered_result(component_types, ty, guest);
         let calls_guest = facts::contains_pointer(component_types, ty);
         let to = Side::Guest(guest);
 
@@ -212,7 +212,7 @@ fn no_struct(e: &Emitter<'_, '_>) -> Value {
 }
 
 /// Stack memory for a native struct.
-fn native_struct(e: &mut Emitter<'_, '_>, layout: SizeAlign) -> Result<Value> {
+pub(super) fn native_struct(e: &mut Emitter<'_, '_>, layout: SizeAlign) -> Result<Value> {
     ensure!(
         layout.size <= STACK_STRUCT_LIMIT,
         "values of {} bytes are larger than the limit of {STACK_STRUCT_LIMIT}",

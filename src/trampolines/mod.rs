@@ -9,6 +9,9 @@
 //! | `export_entry` | a lifted export: the host calls a component |
 //! | `entry` | native-call and array-call wrappers around wasm-call bodies |
 //! | `host_core` | core functions of the host, for core modules on their own |
+//! | `tasks` | pieces of functions of `async` types, and what calls them |
+//! | `concurrent` | built-ins about tasks, waitables, streams and futures |
+//! | `cells` | what belongs to the active stack |
 //! | `resources` | `resource.new`, `.rep`, `.drop`, and destructors that the host runs |
 //! | `error_context` | `error-context.new`, `.debug-message`, `.drop` |
 //! | `startup` | the steps of instantiation that cannot be computed beforehand |
@@ -22,6 +25,8 @@
 pub(crate) mod adapter;
 pub(crate) mod borrows;
 pub(crate) mod builtins;
+pub(crate) mod cells;
+pub(crate) mod concurrent;
 pub(crate) mod entry;
 pub(crate) mod error_context;
 pub(crate) mod export_entry;
@@ -32,6 +37,7 @@ pub(crate) mod lower_import;
 pub(crate) mod resources;
 pub(crate) mod startup;
 pub(crate) mod string_route;
+pub(crate) mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod transfer;
@@ -59,7 +65,12 @@ pub(crate) fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function>
         FuncKey::ExportEntry(Abi::Native, _)
         | FuncKey::PostReturn(Abi::Native, _)
         | FuncKey::ResourceDrop(Abi::Native, _)
-        | FuncKey::Startup(Abi::Native, _) => entry::native_entry(session, key),
+        | FuncKey::Startup(Abi::Native, _)
+        | FuncKey::TaskBody(Abi::Native, _)
+        | FuncKey::TaskCallback(Abi::Native, _)
+        | FuncKey::TaskResult(Abi::Native, _)
+        | FuncKey::ElementCopy(Abi::Native, _)
+        | FuncKey::ThreadStart(Abi::Native, _) => entry::native_entry(session, key),
         FuncKey::WasmToArray(import) => host_core::wasm_to_array(session, import),
         FuncKey::ComponentTrampoline(Abi::Wasm, id) => component_trampoline(session, id),
         FuncKey::StringRoute(id) => string_route::string_route(session, id),
@@ -72,7 +83,17 @@ pub(crate) fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function>
         FuncKey::ExportEntry(Abi::Wasm, id) => export_entry::export_body(session, id),
         FuncKey::PostReturn(Abi::Wasm, id) => export_entry::post_return_body(session, id),
         FuncKey::Startup(Abi::Wasm, step) => startup::startup_body(session, step),
-        FuncKey::ComponentTrampoline(Abi::Native, _)
+        FuncKey::TaskBody(Abi::Wasm, id) => tasks::task_body(session, id),
+        FuncKey::TaskCallback(Abi::Wasm, id) => tasks::task_callback(session, id),
+        FuncKey::TaskResult(Abi::Wasm, id) => tasks::task_result(session, id),
+        FuncKey::ElementCopy(Abi::Wasm, id) => concurrent::element_copy(session, id),
+        FuncKey::ThreadStart(Abi::Wasm, width) => concurrent::thread_start(session, width),
+        FuncKey::ThreadStart(Abi::Array, _)
+        | FuncKey::TaskBody(Abi::Array, _)
+        | FuncKey::TaskCallback(Abi::Array, _)
+        | FuncKey::TaskResult(Abi::Array, _)
+        | FuncKey::ElementCopy(Abi::Array, _)
+        | FuncKey::ComponentTrampoline(Abi::Native, _)
         | FuncKey::UnsafeIntrinsic(Abi::Native, _)
         | FuncKey::ExportEntry(Abi::Array, _)
         | FuncKey::PostReturn(Abi::Array, _)
@@ -89,7 +110,12 @@ pub(crate) fn is_entry(key: FuncKey) -> bool {
         | FuncKey::ResourceDrop(abi, _)
         | FuncKey::ExportEntry(abi, _)
         | FuncKey::PostReturn(abi, _)
-        | FuncKey::Startup(abi, _) => abi != Abi::Wasm,
+        | FuncKey::Startup(abi, _)
+        | FuncKey::TaskBody(abi, _)
+        | FuncKey::TaskCallback(abi, _)
+        | FuncKey::TaskResult(abi, _)
+        | FuncKey::ElementCopy(abi, _)
+        | FuncKey::ThreadStart(abi, _) => abi != Abi::Wasm,
         FuncKey::ModuleFunction(..)
         | FuncKey::WasmToArray(_)
         | FuncKey::StringRoute(_)
@@ -110,7 +136,9 @@ fn component_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::F
         | TrampolineKind::ResourceRep { .. }
         | TrampolineKind::ResourceDrop { .. } => resources::resource_trampoline(session, id),
         TrampolineKind::LowerImport { .. } => lower_import::lower_import(session, id),
+        TrampolineKind::Adapter { ty, .. } if ty.is_async => tasks::task_adapter(session, id),
         TrampolineKind::Adapter { .. } => adapter::adapter(session, id),
+        TrampolineKind::Concurrent { .. } => concurrent::concurrent_trampoline(session, id),
         TrampolineKind::ErrorContext { .. } => error_context::error_context_trampoline(session, id),
     }
 }

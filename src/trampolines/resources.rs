@@ -7,6 +7,7 @@
 //! defines.
 
 use super::borrows;
+use super::cells;
 use super::entry::body_signature;
 use super::flags::check_may_leave;
 use super::handles::{self, Allowed};
@@ -116,9 +117,11 @@ pub(crate) fn destroy(e: &mut Emitter<'_, '_>, resource: ResourceId, rep: Value)
             let interrupt = e.load_root(types::I32, root::INTERRUPT);
             e.trap_if(interrupt, TrapCode::Interrupt, None);
         }
-        Resource::Defined { .. } => {
+        Resource::Defined { instance, .. } => {
             if let Some(destructor) = definition.destructor {
+                let saved = cells::begin_call(e, instance, None);
                 e.call_core(destructor, &destructor_signature(), &[rep]);
+                cells::end_call(e, saved);
             }
         }
     }

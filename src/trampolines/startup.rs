@@ -1,6 +1,7 @@
 //! The dynamic part of instantiation: what [`StartupAction`]s say, in order, in one wasm-call
 //! function. Its native entry is a wrapper like any other.
 
+use super::cells;
 use super::entry::body_signature;
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Region, Session};
@@ -14,7 +15,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::immediates::{Ieee32, Ieee64};
 use cranelift_codegen::ir::{self, BlockArg, InstBuilder, Value, types};
 use trampette_artifact::builtin::Builtin;
-use trampette_artifact::ids::{DataSegmentId, GlobalId, TableId};
+use trampette_artifact::ids::{ComponentInstanceId, DataSegmentId, GlobalId, TableId};
 use trampette_artifact::key::{Abi, DataKey, FuncKey};
 use trampette_artifact::trap::TrapCode;
 
@@ -195,11 +196,28 @@ fn carry_out(e: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
         }
         StartupAction::Call(func) => {
             let signature = start_signature(e.session.program, *func)?;
+            let instance = component_instance_of(e.session.program, *func);
+            let saved = instance.map(|instance| cells::begin_call(e, instance, None));
             e.call_core(*func, &signature, &[]);
+            if let Some(saved) = saved {
+                cells::end_call(e, saved);
+            }
         }
         StartupAction::Trap(_) => unreachable!("it ends the function"),
     }
     Ok(())
+}
+
+/// The component instance whose thread a start function is. (What is no core function blocks
+/// nothing, or asks for its own instance.)
+fn component_instance_of(program: &Program<'_>, func: CoreFunc) -> Option<ComponentInstanceId> {
+    match func {
+        CoreFunc::Module(instance, _) => {
+            let instance = program.core_instances.get(instance)?;
+            Some(instance.component_instance)
+        }
+        _ => None,
+    }
 }
 
 /// The type of a start function: the validator has seen that it is `() -> ()`; code with another
@@ -290,7 +308,7 @@ fn copy_many(
 }
 
 /// The current length of a table in entries, as `i64`.
-fn table_length(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
+pub(super) fn table_length(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
     let layout = e.session.layout;
     let place = &layout.tables[table];
     match place.growable {
@@ -300,7 +318,7 @@ fn table_length(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
 }
 
 /// The address of a table's entries.
-fn table_base(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
+pub(super) fn table_base(e: &mut Emitter<'_, '_>, table: TableId) -> Value {
     let place = &e.session.layout.tables[table];
     let context = e.slab_context(place.slab);
     let entries = e.i64(place.offset.into());

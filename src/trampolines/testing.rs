@@ -95,6 +95,7 @@ pub(crate) fn program() -> Program<'static> {
         memory: None,
         realloc: None,
         post_return: None,
+        waiting: crate::program::Waiting::Blocks,
     };
     let handle = signature(&[I32], &[I32]);
     let trampolines = vec![

@@ -199,6 +199,11 @@ impl Functions {
                 FuncKey::ResourceDrop(_, id) => is_defined(metadata, id),
                 FuncKey::ExportEntry(_, id) | FuncKey::PostReturn(_, id) => named.contains(&id),
                 FuncKey::Startup(_, step) => step < metadata.startup_steps,
+                FuncKey::TaskBody(_, id)
+                | FuncKey::TaskCallback(_, id)
+                | FuncKey::TaskResult(_, id) => metadata.concurrency.tasks.get(id).is_some(),
+                FuncKey::ThreadStart(..) => !metadata.concurrency.tasks.is_empty(),
+                FuncKey::ElementCopy(_, id) => metadata.concurrency.pairs.get(id).is_some(),
                 FuncKey::ComponentTrampoline(..)
                 | FuncKey::UnsafeIntrinsic(..)
                 | FuncKey::Builtin(_)
@@ -254,6 +259,11 @@ pub(super) fn callee_of_entry(key: FuncKey) -> Option<FuncKey> {
         FuncKey::ExportEntry(_, id) => FuncKey::ExportEntry(Abi::Wasm, id),
         FuncKey::PostReturn(_, id) => FuncKey::PostReturn(Abi::Wasm, id),
         FuncKey::Startup(_, step) => FuncKey::Startup(Abi::Wasm, step),
+        FuncKey::TaskBody(_, id) => FuncKey::TaskBody(Abi::Wasm, id),
+        FuncKey::TaskCallback(_, id) => FuncKey::TaskCallback(Abi::Wasm, id),
+        FuncKey::TaskResult(_, id) => FuncKey::TaskResult(Abi::Wasm, id),
+        FuncKey::ThreadStart(_, width) => FuncKey::ThreadStart(Abi::Wasm, width),
+        FuncKey::ElementCopy(_, id) => FuncKey::ElementCopy(Abi::Wasm, id),
         FuncKey::ModuleFunction(..)
         | FuncKey::WasmToArray(_)
         | FuncKey::Builtin(_)

@@ -195,4 +195,68 @@ builtins! {
     TableFillLong = "table-fill-long": root (I64, I32, I64) -> I32;
     /// Copies UTF-8 and checks it: `(source, bytes, destination) ->` as [`Builtin::Utf8Validate`].
     Utf8Copy = "utf8-copy": pure (I64, I64, I64) -> I32;
+    /// Begins a synchronously typed call that lends or is given borrowed handles, in a component
+    /// with an asynchronous part: `(instance) -> address of its record`
+    /// ([`crate::tasks::TaskRecord`]).
+    CallBegin = "call-begin": root (I32) -> I64;
+    /// Ends such a call: `(record)`. Traps if borrowed handles remain; ends its lends.
+    CallEnd = "call-end": root (I64);
+    /// Makes the lends since a mark those of a call or task: `(record, mark)`.
+    CallLends = "call-lends": root (I64, I64);
+    /// Counts one borrowed handle less of the call or task of a number: `(number)`.
+    BorrowDrop = "borrow-drop": root (I32);
+    /// Calls a lifted function of an `async` type: `(task, address of the flat parameters, where
+    /// the result goes, mode)`, a [`crate::tasks::CallMode`]. One that waits returns 0 when the
+    /// result is there; else `state | subtask << 4`.
+    TaskCall = "task-call": root (I32, I64, I64, I32) -> I64;
+    /// `task.return`: `(return class, instance, address of the flat values)`.
+    TaskReturn = "task-return": root (I32, I32, I64);
+    /// The result of a task whose lift is synchronous has been moved to its caller: `(record)`.
+    TaskResolve = "task-resolve": root (I64);
+    /// The result of a task that the host called, as a native value: `(record, address)`.
+    TaskHostResult = "task-host-result": root (I64, I64);
+    /// `task.cancel`: `(instance)`.
+    TaskCancel = "task-cancel": root (I32);
+    /// `thread.yield`: `(instance)`.
+    ThreadYield = "thread-yield": root (I32);
+    /// `backpressure.inc`: `(instance)`.
+    BackpressureInc = "backpressure-inc": root (I32);
+    /// `backpressure.dec`: `(instance)`.
+    BackpressureDec = "backpressure-dec": root (I32);
+    /// `waitable-set.new`: `(instance) -> set`.
+    WaitableSetNew = "waitable-set-new": root (I32) -> I32;
+    /// `waitable-set.wait`: `(instance, set, memory, address in it) -> event`.
+    WaitableSetWait = "waitable-set-wait": root (I32, I32, I32, I64) -> I32;
+    /// `waitable-set.poll`: `(instance, set, memory, address in it) -> event`.
+    WaitableSetPoll = "waitable-set-poll": root (I32, I32, I32, I64) -> I32;
+    /// `waitable-set.drop`: `(instance, set)`.
+    WaitableSetDrop = "waitable-set-drop": root (I32, I32);
+    /// `waitable.join`: `(instance, waitable, set or 0)`.
+    WaitableJoin = "waitable-join": root (I32, I32, I32);
+    /// `subtask.cancel`: `(instance, subtask, 1 if async) -> state, or -1 if it is not yet known`.
+    SubtaskCancel = "subtask-cancel": root (I32, I32, I32) -> I32;
+    /// `subtask.drop`: `(instance, subtask)`.
+    SubtaskDrop = "subtask-drop": root (I32, I32);
+    /// `stream.new` or `future.new`: `(instance, type) -> reader | writer << 32`.
+    EndsNew = "ends-new": root (I32, I32) -> I64;
+    /// A read or a write of a stream or future: `(copy, end, address in its memory, elements) ->
+    /// result, or -1 if it is not yet known`.
+    EndCopy = "end-copy": root (I32, I32, I64, I64) -> I64;
+    /// A cancel or drop: `(instance, type, end, operation) -> result`, a
+    /// [`crate::tasks::EndOperation`].
+    EndOperate = "end-operate": root (I32, I32, I32, I32) -> I64;
+    /// `stream.forward` or `future.forward`: `(instance, type, reader, writer)`.
+    EndsForward = "ends-forward": root (I32, I32, I32, I32);
+    /// Lifts a readable end out of an instance: `(instance, type, handle) -> number of the end`.
+    EndTake = "end-take": root (I32, I32, I32) -> I32;
+    /// Lowers a readable end into an instance: `(instance, type, number of the end) -> handle`.
+    EndGive = "end-give": root (I32, I32, I32) -> I32;
+    /// `thread.index`: `(instance) -> thread`.
+    ThreadIndex = "thread-index": root (I32) -> I32;
+    /// `thread.new-indirect`, after the look-up: `(instance, function, argument, 1 if the argument
+    /// has 64 bits) -> thread`.
+    ThreadNew = "thread-new": root (I32, I32, I64, I32) -> I32;
+    /// What a thread does with another one, or with itself: `(instance, thread, operation)`, a
+    /// [`crate::tasks::ThreadOperation`].
+    ThreadOperate = "thread-operate": root (I32, I32, I32);
 }

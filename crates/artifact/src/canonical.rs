@@ -6,6 +6,8 @@ use crate::types::{Case, DefinedType, Type, TypeTable};
 
 /// Flat parameters beyond this many are passed through memory.
 pub const MAX_FLAT_PARAMS: usize = 16;
+/// Flat parameters beyond this many of a function that is lowered `async`, likewise.
+pub const MAX_FLAT_ASYNC_PARAMS: usize = 4;
 /// Flat results beyond this many are passed through memory.
 pub const MAX_FLAT_RESULTS: usize = 1;
 /// Largest byte length of a list or string in linear memory: `(1 << 28) - 1`.

@@ -50,6 +50,8 @@ pub struct Contents {
     pub owned: bool,
     /// Borrowed handles.
     pub borrowed: bool,
+    /// Ends of streams or futures.
+    pub ends: bool,
 }
 
 impl Contents {
@@ -59,6 +61,7 @@ impl Contents {
         self.copied_lists |= other.copied_lists;
         self.owned |= other.owned;
         self.borrowed |= other.borrowed;
+        self.ends |= other.ends;
     }
 }
 
@@ -306,6 +309,13 @@ impl TypeFacts {
                 facts.contents.borrowed = !facts.contents.owned;
                 facts
             }
+            // What an end carries is not part of its value.
+            DefinedType::Stream(payload) | DefinedType::Future(payload) => {
+                let mut facts = TypeFacts::integer(4);
+                facts.contents.ends = true;
+                facts.depth = optional(payload)?.map_or(0, |payload| payload.depth + 1);
+                facts
+            }
         };
         if facts.sizes.iter().any(|all| all.size >= MAX_TYPE_SIZE) {
             return Err(TypeError::TooLarge);
@@ -511,7 +521,10 @@ mod tests {
                 flags_size(names.len()).into(),
                 flags_size(names.len()).into(),
             ),
-            DefinedType::Own(_) | DefinedType::Borrow(_) => (4, 4),
+            DefinedType::Own(_)
+            | DefinedType::Borrow(_)
+            | DefinedType::Stream(_)
+            | DefinedType::Future(_) => (4, 4),
         }
     }
 

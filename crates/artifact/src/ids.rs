@@ -272,6 +272,12 @@ index_types! {
     TagId, "tag";
     /// A component trampoline.
     TrampolineId, "trampoline";
+    /// A lifted function of an `async` type together with one of its callers.
+    TaskId, "task";
+    /// A read or a write of streams or futures, as a canonical built-in declares it.
+    CopyId, "copy";
+    /// A write and a read between which elements can move that hold pointers or handles.
+    CopyPairId, "copy-pair";
     /// A pair of memories with encodings between which adapters carry strings.
     StringRouteId, "string-route";
     /// A part of a large type that trampolines carry from one place to another by code of its own.

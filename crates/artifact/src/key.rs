@@ -4,6 +4,7 @@
 //! its key. Addresses of data that code refers to have keys of their own ([`DataKey`]).
 
 use crate::builtin::Builtin;
+use crate::canonical::PointerWidth;
 use crate::ids::*;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -106,7 +107,7 @@ impl Intrinsic {
 }
 
 /// Identifies one compiled function. Ordered, as [`SymbolKey::encode`] orders them: modules
-/// together, trampolines together, what they share last.
+/// together, trampolines together, then what they share, then pieces of tasks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum FuncKey {
     /// A core function of a unit.
@@ -140,6 +141,25 @@ pub enum FuncKey {
     /// Carries a part of a large type for all trampolines that carry it alike: wasm-call, from flat
     /// values or an address to flat values or an address.
     SharedTransfer(SharedTransferId),
+    /// Lowers the parameters of a task and calls its core function: native-call
+    /// (`fn(ctx, task) -> status`) around a wasm-call body. `task` is the address of a
+    /// [`crate::tasks::TaskRecord`].
+    TaskBody(Abi, TaskId),
+    /// Calls the callback of a task once: native-call (`fn(ctx, task, event, first payload, second
+    /// payload) -> status`, 32-bit numbers) around a wasm-call body. The code that it returns is in
+    /// the record.
+    TaskCallback(Abi, TaskId),
+    /// Moves a result to a task's caller: native-call (`fn(ctx, task, values) -> status`) around a
+    /// wasm-call body. `values` is an array of 64-bit slots with the flat values that `task.return`
+    /// was given.
+    TaskResult(Abi, TaskId),
+    /// Copies elements that hold pointers or handles from the buffer of a write to that of a read:
+    /// native-call (`fn(ctx, from, to, count) -> status`, addresses) around a wasm-call body. The
+    /// write comes first.
+    ElementCopy(Abi, CopyPairId),
+    /// Begins an explicit thread: native-call (`fn(ctx, function, argument) -> status`) around a
+    /// wasm-call body. `function` is a [`FunctionId`] whose type was checked.
+    ThreadStart(Abi, PointerWidth),
 }
 
 /// Identifies data that code takes the address of.
@@ -192,6 +212,11 @@ impl FuncKey {
             keys.push(FuncKey::ExportEntry(abi, export));
             keys.push(FuncKey::PostReturn(abi, export));
             keys.push(FuncKey::Startup(abi, 0));
+            keys.push(FuncKey::TaskBody(abi, TaskId(0)));
+            keys.push(FuncKey::TaskCallback(abi, TaskId(0)));
+            keys.push(FuncKey::TaskResult(abi, TaskId(0)));
+            keys.push(FuncKey::ElementCopy(abi, CopyPairId(0)));
+            keys.push(FuncKey::ThreadStart(abi, PointerWidth::P32));
         }
         keys.extend(Builtin::ALL.iter().map(|it| FuncKey::Builtin(*it)));
         keys.sort();
@@ -224,6 +249,11 @@ impl SymbolKey {
                 FuncKey::Builtin(builtin) => pack(9, 0, builtin as u32),
                 FuncKey::StringRoute(id) => pack(10, 0, id.0),
                 FuncKey::SharedTransfer(id) => pack(11, 0, id.0),
+                FuncKey::TaskBody(abi, id) => pack(12, abi as u32, id.0),
+                FuncKey::TaskCallback(abi, id) => pack(13, abi as u32, id.0),
+                FuncKey::TaskResult(abi, id) => pack(14, abi as u32, id.0),
+                FuncKey::ElementCopy(abi, id) => pack(15, abi as u32, id.0),
+                FuncKey::ThreadStart(abi, width) => pack(16, abi as u32, width as u32),
             },
             SymbolKey::Data(key) => match key {
                 DataKey::FunctionTable => pack(32, 0, 0),
@@ -252,6 +282,14 @@ impl SymbolKey {
             9 => FuncKey::Builtin(*Builtin::ALL.get(index as usize)?),
             10 => FuncKey::StringRoute(StringRouteId(index)),
             11 => FuncKey::SharedTransfer(SharedTransferId(index)),
+            12 => FuncKey::TaskBody(abi()?, TaskId(index)),
+            13 => FuncKey::TaskCallback(abi()?, TaskId(index)),
+            14 => FuncKey::TaskResult(abi()?, TaskId(index)),
+            15 => FuncKey::ElementCopy(abi()?, CopyPairId(index)),
+            16 => {
+                let widths = [PointerWidth::P32, PointerWidth::P64];
+                FuncKey::ThreadStart(abi()?, *widths.get(index as usize)?)
+            }
             32 => return Some(SymbolKey::Data(DataKey::FunctionTable)),
             33 => return Some(SymbolKey::Data(DataKey::Got)),
             34 => return Some(SymbolKey::Data(DataKey::DataSegment(DataSegmentId(index)))),
@@ -303,6 +341,13 @@ impl fmt::Display for FuncKey {
             FuncKey::ExportEntry(abi, id) => write!(f, "export-entry[{}]-{}", id.0, abi.name()),
             FuncKey::PostReturn(abi, id) => write!(f, "post-return[{}]-{}", id.0, abi.name()),
             FuncKey::Startup(abi, step) => write!(f, "startup[{step}]-{}", abi.name()),
+            FuncKey::TaskBody(abi, id) => write!(f, "task-body[{}]-{}", id.0, abi.name()),
+            FuncKey::TaskCallback(abi, id) => write!(f, "task-callback[{}]-{}", id.0, abi.name()),
+            FuncKey::TaskResult(abi, id) => write!(f, "task-result[{}]-{}", id.0, abi.name()),
+            FuncKey::ElementCopy(abi, id) => write!(f, "element-copy[{}]-{}", id.0, abi.name()),
+            FuncKey::ThreadStart(abi, width) => {
+                write!(f, "thread-start[{}]-{}", 8 * width.bytes(), abi.name())
+            }
             FuncKey::Builtin(builtin) => write!(f, "builtin-{}", builtin.name()),
         }
     }
@@ -362,6 +407,11 @@ mod tests {
             keys.push(FuncKey::ResourceDrop(abi, ResourceId(6)));
             keys.push(FuncKey::ExportEntry(abi, ExportId(7)));
             keys.push(FuncKey::PostReturn(abi, ExportId(7)));
+            keys.push(FuncKey::TaskBody(abi, TaskId(1)));
+            keys.push(FuncKey::TaskCallback(abi, TaskId(2)));
+            keys.push(FuncKey::TaskResult(abi, TaskId(3)));
+            keys.push(FuncKey::ElementCopy(abi, CopyPairId(4)));
+            keys.push(FuncKey::ThreadStart(abi, PointerWidth::P64));
             keys.extend(
                 Intrinsic::ALL
                     .iter()
@@ -381,7 +431,7 @@ mod tests {
             keys[0],
             FuncKey::ModuleFunction(UnitId(0), DefinedFunc(7))
         ));
-        assert!(matches!(keys.last(), Some(FuncKey::SharedTransfer(_))));
+        assert!(matches!(keys.last(), Some(FuncKey::ThreadStart(..))));
         assert!(keys.is_sorted_by_key(|key| SymbolKey::Func(*key).encode()));
     }
 }

@@ -124,8 +124,9 @@ pub struct RootHeader {
     /// *Slab 0.* Non-zero: an interruption is pending; tested after unbounded builtins and host
     /// calls.
     pub interrupt: u32,
-    /// Zero.
-    pub reserved_word: u32,
+    /// *Slab 0.* 1 + the component instance of the innermost synchronously typed call that runs on
+    /// the active stack, in a component with an asynchronous part; 0 if the stack's own task runs.
+    pub barrier: u32,
     /// The true length in bytes of this slab's memory, written by the runtime.
     pub memory_length: u64,
     /// *Slab 0.* The address of the embedder's data (`T` of `Store<T>`).
@@ -152,6 +153,8 @@ pub mod root {
     pub const ENTRY_SP: RootOffset = RootOffset(offset_of!(RootHeader, entry_sp) as u32);
     /// [`RootHeader::interrupt`].
     pub const INTERRUPT: RootOffset = RootOffset(offset_of!(RootHeader, interrupt) as u32);
+    /// [`RootHeader::barrier`].
+    pub const BARRIER: RootOffset = RootOffset(offset_of!(RootHeader, barrier) as u32);
     /// [`RootHeader::memory_length`].
     pub const MEMORY_LENGTH: RootOffset = RootOffset(offset_of!(RootHeader, memory_length) as u32);
     /// [`RootHeader::store_data`].
@@ -190,6 +193,18 @@ pub struct InstanceState {
 impl InstanceState {
     /// Flag: canonical built-ins and lowered imports may be called.
     pub const MAY_LEAVE: u32 = 1;
+}
+
+/// What of a component instance belongs to the active stack, in a component with an asynchronous
+/// part: a switch of stacks changes it. In slab 0's root.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InstanceCells {
+    /// The address of the [`crate::tasks::TaskRecord`] of the task that runs in the instance, or 0
+    /// if that is a synchronously typed call.
+    pub task: u64,
+    /// `context.get` and `context.set` of the thread that runs in the instance.
+    pub slots: [u64; 2],
 }
 
 /// Header of a handle table. Entries are [`HandleEntry`]s; index 0 is never handed out.
@@ -234,6 +249,18 @@ impl HandleEntry {
     pub const BORROW: u32 = 2;
     /// Kind: an error context.
     pub const ERROR_CONTEXT: u32 = 3;
+    /// Kind: a subtask.
+    pub const SUBTASK: u32 = 4;
+    /// Kind: the readable end of a stream; the [`crate::ids::TypeId`] of the stream is above it.
+    pub const STREAM_READER: u32 = 5;
+    /// Kind: the writable end of a stream, likewise.
+    pub const STREAM_WRITER: u32 = 6;
+    /// Kind: the readable end of a future, likewise.
+    pub const FUTURE_READER: u32 = 7;
+    /// Kind: the writable end of a future, likewise.
+    pub const FUTURE_WRITER: u32 = 8;
+    /// Kind: a waitable set.
+    pub const WAITABLE_SET: u32 = 9;
     /// Where the resource's number starts in the tag.
     pub const RESOURCE_SHIFT: u32 = 8;
 
@@ -303,6 +330,9 @@ pub struct RootLayout {
     pub element_segments: u32,
     /// Memories that are shared between threads.
     pub shared_memories: u32,
+    /// Component instances with [`InstanceCells`]: all of them in a component with an asynchronous
+    /// part, none in others.
+    pub cells: u32,
 }
 
 const fn size_u32<T>() -> u32 {
@@ -336,9 +366,18 @@ impl RootLayout {
         self.elements_start() + self.element_segments * 8
     }
 
+    fn cells_start(&self) -> u32 {
+        self.shared_memories_start() + self.shared_memories * size_u32::<SharedMemoryState>()
+    }
+
     /// Bytes of slab 0's root. (Other slabs' roots are just a [`RootHeader`].)
     pub fn size(&self) -> u32 {
-        self.shared_memories_start() + self.shared_memories * size_u32::<SharedMemoryState>()
+        self.cells_start() + self.cells * size_u32::<InstanceCells>()
+    }
+
+    /// The [`InstanceCells`] of a component instance, where there are any.
+    pub fn cells(&self, id: ComponentInstanceId) -> RootOffset {
+        RootOffset(self.cells_start() + id.0 * size_u32::<InstanceCells>())
     }
 
     /// The [`InstanceState`] of a component instance.
@@ -420,6 +459,7 @@ mod tests {
             data_segments: 1,
             element_segments: 4,
             shared_memories: 1,
+            cells: 3,
         };
         assert_eq!(layout.instance(ComponentInstanceId(0)).0, 120);
         assert_eq!(layout.import(ImportId(0)).0, 120 + 4 * 24);
@@ -434,7 +474,7 @@ mod tests {
         assert_eq!(layout.memory(MemoryId(0)).0, layout.table(TableId(2)).0);
         assert_eq!(
             layout.size(),
-            120 + 4 * 24 + 5 * 16 + 2 * 16 + 2 * 8 + 2 * 8 + 8 + 4 * 8 + 16
+            120 + 4 * 24 + 5 * 16 + 2 * 16 + 2 * 8 + 2 * 8 + 8 + 4 * 8 + 16 + 3 * 24
         );
     }
 }

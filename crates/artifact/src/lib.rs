@@ -21,6 +21,7 @@
 //! | [`names`] | function names, searched in place |
 //! | [`sites`] | places in code that a trap or a backtrace can name |
 //! | [`tables`] | raw sorted arrays read in place: functions, entries, inlined calls, handlers |
+//! | [`tasks`] | tasks, streams and futures: records, entries, numbers |
 //! | [`crc`] | the checksum of the file, for debuggers |
 //! | [`demangle`] | names of functions, as they were written |
 //! | [`dwarf`] | which of a guest's DWARF sections are kept |
@@ -46,6 +47,7 @@ pub mod native;
 pub mod sites;
 pub mod spelling;
 pub mod tables;
+pub mod tasks;
 pub mod text;
 pub mod trap;
 pub mod types;

@@ -9,6 +9,7 @@ use crate::layout::{
     ContextOffset, LARGE_MEMORY_RESERVATION, MEMORY_GROWTH_LIMIT, MEMORY_RESERVATION, RootLayout,
 };
 use crate::spelling::{Names, Spelling};
+use crate::tasks::Concurrency;
 use crate::types::{FuncType, Type, TypeTable};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ pub struct Metadata {
     pub startup_steps: u32,
     /// Entries of the function table, a power of two; 0 if the component has no function values.
     pub function_table_length: u32,
+    /// The asynchronous part.
+    pub concurrency: Concurrency,
     /// What core modules on their own import and export; `None` for a component.
     pub core: Option<CoreInterface>,
 }

@@ -184,6 +184,10 @@ impl<N: Names> Spelling<'_, N> {
             },
             DefinedType::Own(id) => push_handle(text, "own", &self.names.resource(*id)),
             DefinedType::Borrow(id) => push_handle(text, "borrow", &self.names.resource(*id)),
+            DefinedType::Stream(None) => text.push("stream"),
+            DefinedType::Stream(payload) => self.push_around(text, "stream<", &[*payload], ">"),
+            DefinedType::Future(None) => text.push("future"),
+            DefinedType::Future(payload) => self.push_around(text, "future<", &[*payload], ">"),
         }
     }
 

@@ -141,6 +141,100 @@ traps! {
     TaskStackLimit = 63, "the limit of stacks of tasks is reached";
     /// The system refuses to map a stack for a task.
     TaskStackRefused = 64, "the system has no memory for the stack of a task";
+    /// A synchronously typed call waits, and nothing of its instance can go on.
+    CannotBlock = 70, "cannot block a synchronous task before returning";
+    /// An operation that waits for a waitable alone, while that is in a waitable set; or the
+    /// reverse.
+    WaitableInSet = 71, "waitable cannot be used synchronously while added to a waitable set";
+    /// A call has no result yet, and nothing can go on.
+    Deadlock = 72, "deadlock detected: event loop cannot make further progress";
+    /// What a callback, or a function with one, returned.
+    CallbackCode = 73, "unsupported callback code";
+    /// A task ended without a result.
+    NoResult = 74, "async-lifted export failed to produce a result";
+    /// `task.return` with another type or other options than those of the task's lift, or in a
+    /// task that was not lifted with `async`.
+    TaskReturnMismatch = 75, "invalid `task.return` signature and/or options for current task";
+    /// A task gave a result after it had given one or was cancelled.
+    TaskResolvedTwice = 76, "`task.return` or `task.cancel` called more than once for current task";
+    /// `task.cancel` in a task that was not told to.
+    TaskNotCancelled = 77, "`task.cancel` called by task which has not been cancelled";
+    /// `subtask.drop` before the caller knows how it ended.
+    SubtaskUnresolved = 78, "cannot drop a subtask which has not yet resolved";
+    /// `subtask.cancel` after the caller knows how it ended.
+    SubtaskDelivered = 79, "`subtask.cancel` called after terminal status delivered";
+    /// `subtask.cancel` once more.
+    SubtaskCancelledTwice = 80, "`subtask.cancel` called more than once for the same subtask";
+    /// `waitable-set.drop` while somebody waits for it.
+    SetHasWaiters = 81, "cannot drop waitable set with waiters";
+    /// `waitable-set.drop` of one that is not empty.
+    SetHasMembers = 82, "cannot drop waitable set with waitables in it";
+    /// `backpressure.inc` more often than can be counted.
+    BackpressureOverflow = 83, "backpressure counter overflow";
+    /// `backpressure.dec` more often than `backpressure.inc`.
+    BackpressureUnderflow = 84, "backpressure counter underflow";
+    /// As many tasks as the store allows.
+    TaskLimit = 85, "the limit of tasks is reached";
+    /// As many ends of streams and futures as the store allows.
+    EndLimit = 86, "the limit of ends of streams and futures is reached";
+    /// As many waitable sets as the store allows.
+    SetLimit = 87, "the limit of waitable sets is reached";
+    /// No more records of tasks, ends and sets fit in an instance, or the system refuses memory.
+    RecordsFull = 88, "the memory for tasks, streams and futures is full";
+    /// A thread that is not suspended was named by who wanted to resume it.
+    ThreadNotSuspended = 115, "cannot resume thread which is not suspended";
+    /// A thread that an instance does not have; the payload is the index.
+    UnknownThread = 116, "unknown thread index {}";
+    /// A read or write while another one, or its cancellation, is active.
+    EndBusy = 90, "cannot have concurrent operations active on a future/stream";
+    /// `stream.read` after the writable end was dropped.
+    StreamReadDone = 91, "cannot read from stream after being notified that the writable end dropped";
+    /// `stream.write` after the readable end was dropped.
+    StreamWriteDone = 92, "cannot write to stream after being notified that the readable end dropped";
+    /// `future.read` after the value was read.
+    FutureReadDone = 93, "cannot read from future after previous read succeeded";
+    /// `future.write` after a value was written.
+    FutureWriteDone = 94, "cannot write to future after previous write succeeded or readable end dropped";
+    /// A stream that is read was passed on, or its readable end dropped.
+    StreamLiftBusy = 95, "cannot remove busy stream";
+    /// A future that is read was passed on, or its readable end dropped.
+    FutureLiftBusy = 96, "cannot remove busy future";
+    /// A stream whose writable end was dropped was passed on.
+    StreamLiftDone = 97, "cannot lift stream after being notified that the writable end dropped";
+    /// A future that was read was passed on.
+    FutureLiftDone = 98, "cannot lift future after previous read succeeded";
+    /// A stream in a waitable set was passed on.
+    StreamLiftInSet = 99, "cannot lift stream while it's in a waitable set";
+    /// A future in a waitable set was passed on.
+    FutureLiftInSet = 100, "cannot lift future while it's in a waitable set";
+    /// The writable end of a stream was dropped while it is written.
+    StreamDropBusy = 101, "cannot drop busy stream";
+    /// The writable end of a future was dropped while it is written.
+    FutureDropBusy = 102, "cannot drop busy future";
+    /// The writable end of a future was dropped without a value.
+    FutureUnwritten = 103, "cannot drop future write end without first writing a value";
+    /// `stream.forward` of an end that is read or written.
+    StreamForwardBusy = 104, "cannot forward busy stream";
+    /// `future.forward` of an end that is read or written.
+    FutureForwardBusy = 105, "cannot forward busy future";
+    /// `stream.forward` of an end in a waitable set.
+    StreamForwardInSet = 106, "cannot forward stream while it's in a waitable set";
+    /// `future.forward` of an end in a waitable set.
+    FutureForwardInSet = 107, "cannot forward future while it's in a waitable set";
+    /// `stream.forward` from a stream whose writable end was dropped.
+    StreamForwardReadDone = 108, "cannot forward stream after being notified that the writable end dropped";
+    /// `stream.forward` to a stream whose readable end was dropped.
+    StreamForwardWriteDone = 109, "cannot forward stream after being notified that the readable end dropped";
+    /// `future.forward` from a future that was read.
+    FutureForwardReadDone = 110, "cannot forward future after previous read succeeded";
+    /// `future.forward` to a future that was written.
+    FutureForwardWriteDone = 111, "cannot forward future after previous write succeeded or readable end dropped";
+    /// Both ends of a stream or future are used in one instance, and its elements are no numbers.
+    EndsOfOneInstance = 112, "cannot read from and write to intra-component future/stream with non-numeric payload";
+    /// A cancellation without a read or write.
+    NothingToCancel = 113, "no read or write of the stream or future is pending that could be cancelled";
+    /// A read or write of more elements than the Canonical ABI allows.
+    CopyTooLong = 114, "a read or write of a stream has too many elements";
 }
 
 impl TrapCode {

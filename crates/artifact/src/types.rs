@@ -70,6 +70,10 @@ pub enum DefinedType {
     },
     Own(ResourceId),
     Borrow(ResourceId),
+    /// The readable end of a `stream<T>`, or of one without elements.
+    Stream(Option<Type>),
+    /// The readable end of a `future<T>`, or of one without a value.
+    Future(Option<Type>),
 }
 
 impl DefinedType {
@@ -84,6 +88,9 @@ impl DefinedType {
             | DefinedType::Option(ty) => visit(*ty),
             DefinedType::Map(key, value) => [*key, *value].into_iter().for_each(visit),
             DefinedType::Result { ok, err } => [*ok, *err].into_iter().flatten().for_each(visit),
+            DefinedType::Stream(payload) | DefinedType::Future(payload) => {
+                payload.iter().copied().for_each(visit);
+            }
             DefinedType::Flags(_)
             | DefinedType::Enum(_)
             | DefinedType::Own(_)

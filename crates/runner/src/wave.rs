@@ -390,6 +390,9 @@ fn wave_type(types: &TypeTable, ty: Type) -> Result<WaveType> {
         DefinedType::Own(_) | DefinedType::Borrow(_) => {
             bail!("a resource handle cannot be written in WAVE")
         }
+        DefinedType::Stream(_) | DefinedType::Future(_) => {
+            bail!("the end of a stream or future cannot be written in WAVE")
+        }
     };
     wave.with_context(|| format!("{} cannot be written in WAVE", types.display(ty)))
 }

@@ -9,6 +9,7 @@
 use super::{Guest, Side};
 use crate::codegen::emitter::Emitter;
 use crate::program::module::CoreSignature;
+use crate::trampolines::cells;
 use anyhow::{Result, ensure};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -223,7 +224,9 @@ fn call_realloc(
     let signature = CoreSignature::realloc(guest.width());
     let alignment = e.i64(i64::from(align));
     let args = [old[0], old[1], alignment, bytes].map(|value| wrap_pointer(e, guest, value));
+    let cells = cells::begin_realloc(e, guest.instance());
     let result = e.call_core(realloc, &signature, &args)[0];
+    cells::end_call(e, cells);
     let pointer = extend_pointer(e, guest, result);
     let address = checked_range(e, guest, pointer, bytes, align, traps)?;
     Ok(Block { pointer, address })

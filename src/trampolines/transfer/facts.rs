@@ -2,7 +2,7 @@
 //! needs.
 
 use super::Guest;
-use crate::program::{Program, StringEncoding};
+use crate::program::{Program, StringEncoding, flatten};
 use std::collections::HashSet;
 use trampette_artifact::canonical::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, flatten_all};
 use trampette_artifact::facts::Contents;
@@ -10,14 +10,35 @@ use trampette_artifact::ids::{ComponentInstanceId, ResourceId};
 use trampette_artifact::metadata::Resource;
 use trampette_artifact::types::{DefinedType, Type, TypeTable};
 
-/// Whether a guest passes parameters of these types as core values, and not in memory.
+/// Whether a caller passes parameters of these types as core values, and not in memory.
+pub(crate) fn flat_lowered_params(types: &TypeTable, params: &[Type], guest: Guest<'_>) -> bool {
+    let params = params.iter().copied();
+    let most = flatten::most_lowered_params(guest.waiting());
+    flatten_all(types, params, guest.width(), most).is_some()
+}
+
+/// Whether a caller is returned a result of this type as core values, and not in memory.
+pub(crate) fn flat_lowered_result(types: &TypeTable, result: Type, guest: Guest<'_>) -> bool {
+    !guest.waiting().is_async() && flat_result(types, result, guest)
+}
+
+/// Whether a lifted function gives a result of this type as core values, and not in memory: as its
+/// own result, or to `task.return`.
+pub(crate) fn flat_lifted_result(types: &TypeTable, result: Type, guest: Guest<'_>) -> bool {
+    match guest.waiting().is_async() {
+        true => flat_params(types, &[result], guest),
+        false => flat_result(types, result, guest),
+    }
+}
+
+/// Whether a lifted function takes parameters of these types as core values, and not in memory.
 pub(crate) fn flat_params(types: &TypeTable, params: &[Type], guest: Guest<'_>) -> bool {
     let params = params.iter().copied();
     flatten_all(types, params, guest.width(), MAX_FLAT_PARAMS).is_some()
 }
 
 /// Whether a guest returns a result of this type as core values, and not in memory.
-pub(crate) fn flat_result(types: &TypeTable, result: Type, guest: Guest<'_>) -> bool {
+fn flat_result(types: &TypeTable, result: Type, guest: Guest<'_>) -> bool {
     flatten_all(types, [result], guest.width(), MAX_FLAT_RESULTS).is_some()
 }
 

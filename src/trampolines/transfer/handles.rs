@@ -14,6 +14,7 @@ use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{ComponentInstanceId, ResourceId};
 use trampette_artifact::layout::HandleEntry;
 use trampette_artifact::metadata::Resource;
+use trampette_artifact::types::Type;
 
 impl Transfer<'_, '_, '_> {
     /// The component instance that defines a resource; `None` if the host does.
@@ -75,6 +76,32 @@ impl Transfer<'_, '_, '_> {
             value = handles::table_new(self.e, guest.instance(), tag, value);
         }
         self.write_integer(Integer::Any32, value, to);
+    }
+
+    /// The readable end of a stream or future: it leaves the source's table, and becomes a new handle
+    /// in the destination's (`lift_async_value`, `lower_async_value`). What travels is the number of
+    /// the end, which is also what the host has.
+    pub(super) fn end(
+        &mut self,
+        ty: Type,
+        from: &mut Source<'_>,
+        to: &mut Destination<'_>,
+    ) -> Result<()> {
+        let Type::Defined(id) = ty else {
+            bail!("an end has a defined type");
+        };
+        let mut value = self.read_integer(Integer::Any32, from);
+        let number = self.e.i32(id.0);
+        if let Side::Guest(source) = self.from {
+            let owner = self.e.i32(source.instance().0);
+            value = self.e.value_of(Builtin::EndTake, &[owner, number, value]);
+        }
+        if let Side::Guest(destination) = self.to {
+            let owner = self.e.i32(destination.instance().0);
+            value = self.e.value_of(Builtin::EndGive, &[owner, number, value]);
+        }
+        self.write_integer(Integer::Any32, value, to);
+        Ok(())
     }
 
     /// A borrowed handle: the source keeps its own.

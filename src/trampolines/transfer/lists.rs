@@ -169,6 +169,21 @@ impl Transfer<'_, '_, '_> {
         Ok(address)
     }
 
+    /// Transfers `count` elements of some shape between two native addresses whose bounds and
+    /// alignment are known to be good.
+    ///
+    /// # Errors
+    /// If the elements cannot be transferred.
+    pub(crate) fn elements_between(
+        &mut self,
+        element: &Shape,
+        count: Value,
+        from: Value,
+        to: Value,
+    ) -> Result<()> {
+        self.contents(element, Bulk::of(self.types(), element), count, from, to)
+    }
+
     /// Transfers `count` elements between two checked native addresses.
     pub(super) fn contents(
         &mut self,

@@ -49,7 +49,7 @@ pub(crate) use shared::{find_shared_transfers, shared_transfer};
 use super::borrows::BorrowScope;
 use crate::codegen::TransferPart;
 use crate::codegen::emitter::Emitter;
-use crate::program::{CanonicalOptions, CoreFunc, StringEncoding};
+use crate::program::{CanonicalOptions, CoreFunc, StringEncoding, Waiting};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 use trampette_artifact::canonical::{self, Flat, PointerWidth, SizeAlign};
@@ -85,6 +85,11 @@ impl<'a> Guest<'a> {
     /// Its string encoding.
     pub(crate) fn encoding(&self) -> StringEncoding {
         self.options.encoding
+    }
+
+    /// Its options `async` and `callback`.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.options.waiting
     }
 
     /// Whether both keep their values in the same memory.
@@ -431,6 +436,7 @@ impl<'t, 'a, 'f> Transfer<'t, 'a, 'f> {
             }
             DefinedType::Own(resource) => self.own(*resource, from, to),
             DefinedType::Borrow(resource) => self.borrow(*resource, from, to),
+            DefinedType::Stream(_) | DefinedType::Future(_) => self.end(ty, from, to),
         }
     }
 

@@ -41,6 +41,7 @@ fn shared_memories_are_refused() {
                 memory: Some((MemoryId(0), PointerWidth::P32)),
                 realloc: None,
                 post_return: None,
+                waiting: crate::program::Waiting::Blocks,
             },
         },
     }]

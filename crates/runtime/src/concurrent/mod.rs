@@ -5,11 +5,45 @@
 //! | `switch` | leaving one stack for another, in machine code |
 //! | `chain` | resuming and suspending pooled stacks, and how a trap passes between them |
 //!
+//! | `queue`, `records` | lists without memory of their own; the records of tasks, sets and ends |
+//! | `state` | what an instance has for its tasks: the pool, the queues, the gates |
+//! | `builtins`, `handles` | what compiled code calls; handles of subtasks, sets and ends |
+//! | `calls`, `body` | a call as its caller sees it; what the task runs on its stack |
+//! | `gate`, `scheduler` | who may enter an instance, who can go on, and in which order |
+//! | `block` | waiting on a stack of its own, or in place behind a barrier |
+//! | `threads` | threads that name each other |
+//! | `waitables` | events and waitable sets |
+//! | `cancel` | cancelling subtasks |
+//! | `ends`, `end_calls` | streams and futures: the state machine, and its built-ins |
+//! | `elements` | … and how elements move |
+//! | `event_loop` | calls of the host's |
+//!
 //! The stacks themselves are in `memory/stack_pool.rs`; those of a store are counted, and searched
 //! for references, in `machine/stacks.rs`.
 
+mod block;
+mod body;
+pub(crate) mod builtins;
+mod calls;
+mod cancel;
 pub(crate) mod chain;
+mod elements;
+mod end_calls;
+mod ends;
+pub(crate) mod event_loop;
+mod gate;
+mod handles;
+mod queue;
+mod records;
+mod scheduler;
+mod state;
 pub(crate) mod switch;
+mod threads;
+mod waitables;
 
+#[cfg(test)]
+mod tasks_tests;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Exported functions: [`Func`], called with [`Val`]s, and [`TypedFunc`], called with Rust types.
 
+use crate::concurrent::event_loop;
 use crate::host::shims::{check_func, describe_func};
 use crate::load::backtrace::Trap;
 use crate::load::component::Component;
@@ -20,7 +21,7 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
-use trampette_artifact::ids::{ExportId, ImportId};
+use trampette_artifact::ids::{ExportId, ImportId, TaskId};
 use trampette_artifact::metadata::{Export, ExportItem};
 use trampette_artifact::native;
 use trampette_artifact::trap::TrapCode;
@@ -63,7 +64,6 @@ impl Prepared {
                 params_size: layout.size,
                 result: ty.result,
                 result_size: result.map_or(0, |result| result.size),
-                is_async: ty.is_async,
             }
         })
     }
@@ -131,7 +131,6 @@ struct CallLayout {
     /// The type of the result, and its size in bytes.
     result: Option<Type>,
     result_size: u64,
-    is_async: bool,
 }
 
 /// What calling an export takes, looked up once.
@@ -148,6 +147,8 @@ pub(crate) struct Callee {
 enum Target {
     /// A function of the component, and its code.
     Lifted(ExportId, EntryCode),
+    /// A function of an `async` type.
+    Task(ExportId, TaskId),
     /// A function of the host, imported and exported again.
     Host(ImportId),
 }
@@ -156,7 +157,10 @@ impl Target {
     /// Whether calling an export enters this.
     fn is_of(self, item: &ExportItem) -> bool {
         match (self, item) {
-            (Target::Lifted(export, _), ExportItem::Function { id, .. }) => *id == export,
+            (
+                Target::Lifted(export, _) | Target::Task(export, _),
+                ExportItem::Function { id, .. },
+            ) => *id == export,
             (Target::Host(import), ExportItem::HostFunc(id)) => *id == import,
             _ => false,
         }
@@ -178,8 +182,11 @@ impl Callee {
         let target = match item {
             ExportItem::HostFunc(import) => Target::Host(*import),
             ExportItem::Function { id, .. } => {
-                let code = instance.component.export(*id).and_then(EntryCode::new);
-                Target::Lifted(*id, code?)
+                let code = instance.component.export(*id)?;
+                match code.task {
+                    Some(task) => Target::Task(*id, task),
+                    None => Target::Lifted(*id, EntryCode::new(code)?),
+                }
             }
             _ => return None,
         };
@@ -260,6 +267,10 @@ impl Callee {
         let code = match self.target {
             Target::Lifted(_, code) => code,
             // SAFETY: the caller's promise.
+            Target::Task(_, task) => unsafe {
+                return self.call_task(instance, task, args, results, read);
+            },
+            // SAFETY: the caller's promise.
             Target::Host(import) => unsafe {
                 return instance.call_import(import, args, results, read);
             },
@@ -267,6 +278,41 @@ impl Callee {
         // SAFETY: the caller's promise.
         match unsafe { instance.call(code, args, results) } {
             Ok(arena_mark) => instance.read_results(code, arena_mark, read),
+            Err(error) => Err(self.call_error(instance.store(), error)),
+        }
+    }
+}
+
+/// [`Callee::call`] of a function of an `async` type.
+impl Callee {
+    /// # Safety
+    /// As of [`Callee::call`].
+    #[inline(never)]
+    unsafe fn call_task<O>(
+        &self,
+        instance: &InstanceData,
+        task: TaskId,
+        args: *const u8,
+        results: *mut u8,
+        read: impl FnOnce() -> Result<O>,
+    ) -> Result<O> {
+        let metadata = instance.component.metadata();
+        let size = self
+            .find(instance.store())
+            .and_then(|(_, ty)| ty.result)
+            .map_or(0, |ty| native::size_align(&metadata.types, ty).size);
+        let mut read = Some(read);
+        let mut value = None;
+        let mut sink = |native: *const u8| -> Result<()> {
+            // SAFETY: the result is a native struct of this size, and so is the caller's room.
+            unsafe { results.copy_from_nonoverlapping(native, size as usize) };
+            let read = read.take().context("the task has returned a second time")?;
+            value = Some(read()?);
+            Ok(())
+        };
+        // SAFETY: the host is the task's caller; the arguments live through the call.
+        match unsafe { event_loop::call(instance, task, args, &mut sink) } {
+            Ok(()) => value.context("the task has returned no result"),
             Err(error) => Err(self.call_error(instance.store(), error)),
         }
     }
@@ -404,7 +450,6 @@ impl Func {
         to: *mut u8,
     ) -> Result<()> {
         let metadata = self.shared.component.metadata();
-        ensure!(!layout.is_async, "async functions are not supported");
         ensure!(
             args.len() == layout.params.len(),
             "expected {} arguments, found {}",

@@ -3,6 +3,7 @@
 //! A loaded component calls the machine's services and relies on its fault handler. Both are
 //! fetched here, so that `load` knows neither.
 
+use crate::concurrent::builtins;
 use crate::load::component::{Component, LoadOptions, Verify};
 use crate::load::error::LoadError;
 use crate::machine::{services, signals};
@@ -115,7 +116,8 @@ impl Component {
 
     fn load(file: OwnedFd, options: &LoadOptions) -> Result<Component, LoadError> {
         let system = |error: anyhow::Error| LoadError::system(&error);
-        let component = Component::map(file, options, services::page().map_err(system)?)?;
+        let page = services::page(builtins::address).map_err(system)?;
+        let component = Component::map(file, options, page)?;
         signals::install().map_err(system)?;
         Ok(component)
     }

@@ -87,13 +87,16 @@ impl HostFunc {
 
     /// Checks that the function can be an import of this type.
     pub(crate) fn check(&self, ty: &FuncType, cx: &TypeContext<'_>) -> Result<()> {
+        if let HostFunc::Trap(_) = self {
+            return Ok(());
+        }
+        ensure!(
+            !ty.is_async,
+            "async functions of the host are not supported"
+        );
         match self {
             HostFunc::Typed { check, .. } => check(ty, cx),
-            HostFunc::Dynamic(_) => {
-                ensure!(!ty.is_async, "async functions are not supported");
-                Ok(())
-            }
-            HostFunc::Trap(_) => Ok(()),
+            HostFunc::Dynamic(_) | HostFunc::Trap(_) => Ok(()),
         }
     }
 
@@ -139,7 +142,6 @@ pub(crate) fn check_func<P: Params, R: ComponentType>(
     ty: &FuncType,
     cx: &TypeContext<'_>,
 ) -> Result<()> {
-    ensure!(!ty.is_async, "async functions are not supported");
     P::check_params(&ty.params, cx)?;
     R::check_optional(ty.result, cx).context("result")
 }

@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::cpu;
 use trampette_artifact::header::{Identification, checksum, section};
-use trampette_artifact::ids::{ExportId, IdVec, ModuleId, ResourceId};
+use trampette_artifact::ids::{ExportId, IdVec, ModuleId, ResourceId, TaskId};
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
 use trampette_artifact::sites::{Site, Sites};
@@ -93,6 +93,8 @@ pub(crate) struct ExportCode {
     pub entry: Option<usize>,
     /// [`FuncKey::PostReturn`], native-call, if the export has one.
     pub post_return: Option<usize>,
+    /// The task that the host calls, if the export's type is `async`: then it has no entry.
+    pub task: Option<TaskId>,
 }
 
 /// How a trusted artifact is loaded.
@@ -401,7 +403,12 @@ impl Component {
             | FuncKey::ResourceDrop(abi, _)
             | FuncKey::ExportEntry(abi, _)
             | FuncKey::PostReturn(abi, _)
-            | FuncKey::Startup(abi, _) => abi == Abi::Wasm,
+            | FuncKey::Startup(abi, _)
+            | FuncKey::TaskBody(abi, _)
+            | FuncKey::TaskCallback(abi, _)
+            | FuncKey::TaskResult(abi, _)
+            | FuncKey::ElementCopy(abi, _)
+            | FuncKey::ThreadStart(abi, _) => abi == Abi::Wasm,
             FuncKey::ArrayToWasm(..) | FuncKey::WasmToArray(_) | FuncKey::Builtin(_) => false,
         }
     }
@@ -462,7 +469,9 @@ impl Inner {
         let mut exports = Vec::new();
         for export in &self.metadata.exports {
             let ExportItem::Function {
-                id, post_return, ..
+                id,
+                ty,
+                post_return,
             } = &export.item
             else {
                 continue;
@@ -475,6 +484,13 @@ impl Inner {
                 exports.resize(id.index() + 1, ExportCode::default());
             }
             let code = &mut exports[id.index()];
+            if ty.is_async {
+                let mut tasks = self.metadata.concurrency.tasks.iter_with_ids();
+                let task = tasks.find(|(_, task)| task.export == Some(*id));
+                let task = task.ok_or_else(|| missing(display_export(&export.path), "its task"))?;
+                code.task = Some(task.0);
+                continue;
+            }
             code.entry = Some(find(FuncKey::ExportEntry(Abi::Native, *id), "it")?);
             if *post_return {
                 let key = FuncKey::PostReturn(Abi::Native, *id);

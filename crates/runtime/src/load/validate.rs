@@ -3,6 +3,7 @@
 
 use crate::memory::slab::memory_bytes;
 use anyhow::{Result, ensure};
+use trampette_artifact::canonical::MAX_FLAT_ASYNC_PARAMS;
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
     HOT_CONTEXT_SIZE, MAX_SLABS, PAGE_ALIGNMENT, ROOT_AND_CONTEXT_LIMIT, RootHeader,
@@ -22,6 +23,7 @@ pub(crate) fn metadata(metadata: &Metadata, file_length: u64) -> Result<()> {
     slabs(metadata, file_length)?;
     imports_and_exports(metadata)?;
     core(metadata)?;
+    concurrency(metadata)?;
     for unit in &metadata.units {
         ensure!(
             unit.module.index() < metadata.modules.len()
@@ -68,6 +70,9 @@ fn types(metadata: &Metadata) -> Result<()> {
                 id.index() < metadata.resources.len(),
                 "a handle of an unknown resource"
             ),
+            DefinedType::Stream(payload) | DefinedType::Future(payload) => {
+                payload.iter().try_for_each(check)?;
+            }
             DefinedType::Flags(_) | DefinedType::Enum(_) => {}
         }
     }
@@ -129,6 +134,56 @@ fn root(metadata: &Metadata) -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+/// Tasks, and reads and writes of streams and futures.
+fn concurrency(metadata: &Metadata) -> Result<()> {
+    let root = &metadata.root;
+    ensure!(
+        root.cells == 0 || root.cells == root.instances,
+        "cells of {} component instances, of which there are {}",
+        root.cells,
+        root.instances
+    );
+    let check = |instance: ComponentInstanceId| {
+        ensure!(
+            instance.0 < root.cells,
+            "a task of an unknown component instance"
+        );
+        Ok(())
+    };
+    let plan = &metadata.concurrency;
+    for task in &plan.tasks {
+        check(task.instance)?;
+        task.caller.into_iter().try_for_each(check)?;
+        ensure!(
+            task.async_params as usize <= MAX_FLAT_ASYNC_PARAMS,
+            "a task has {} flat parameters",
+            task.async_params
+        );
+    }
+    for copy in &plan.copies {
+        check(copy.instance)?;
+        let memory = copy.memory;
+        ensure!(
+            matches!(
+                metadata.types.get(copy.ty),
+                Some(DefinedType::Stream(_) | DefinedType::Future(_))
+            ) && memory.is_none_or(|memory| memory.index() < metadata.memories.len()),
+            "a read or write of an unknown type, or in an unknown memory"
+        );
+    }
+    for (write, read) in &plan.pairs {
+        ensure!(
+            write.index() < plan.copies.len() && read.index() < plan.copies.len(),
+            "elements between unknown reads and writes"
+        );
+    }
+    ensure!(
+        plan.pairs.as_slice().is_sorted(),
+        "pairs of reads and writes are not sorted"
+    );
     Ok(())
 }
 

@@ -465,6 +465,10 @@ pub enum TypeShape<'w> {
     Own(Cow<'w, str>),
     /// The resource's name.
     Borrow(Cow<'w, str>),
+    /// `stream<T>`, or `stream` without elements.
+    Stream(Option<WorldType<'w>>),
+    /// `future<T>`, or `future` without a value.
+    Future(Option<WorldType<'w>>),
 }
 
 impl<'w> WorldType<'w> {
@@ -534,6 +538,8 @@ impl<'w> WorldType<'w> {
             },
             DefinedType::Own(id) => TypeShape::Own(metadata.resource_name(*id)),
             DefinedType::Borrow(id) => TypeShape::Borrow(metadata.resource_name(*id)),
+            DefinedType::Stream(payload) => TypeShape::Stream(optional(payload)),
+            DefinedType::Future(payload) => TypeShape::Future(optional(payload)),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::load::component::ExportCode;
 use crate::machine::store::StoreInner;
 use std::num::NonZeroUsize;
 use trampette_artifact::layout::ValRaw;
+use trampette_artifact::tasks::TaskRecord;
 
 /// For each kind of code the type of its functions and the type of their addresses.
 macro_rules! entries {
@@ -55,6 +56,33 @@ entries! {
 
     /// The native-call entry to a guest resource's destructor; the result is a status.
     DropEntry, DropCode(context: *mut u8, rep: u32) -> u32;
+
+    /// The native-call entry of a task's body; the result is a status.
+    BodyEntry, BodyCode(context: *mut u8, record: *mut TaskRecord) -> u32;
+
+    /// The native-call entry of a task's callback, with an event; the result is a status.
+    CallbackEntry, CallbackCode(
+        context: *mut u8,
+        record: *mut TaskRecord,
+        event: u32,
+        first: u32,
+        second: u32,
+    ) -> u32;
+
+    /// The native-call entry to what moves a task's result, from flat values in 64-bit slots; the
+    /// result is a status.
+    ResultEntry, ResultCode(
+        context: *mut u8,
+        record: *mut TaskRecord,
+        values: *const u64,
+    ) -> u32;
+
+    /// The native-call entry to what begins an explicit thread; the result is a status.
+    ThreadEntry, ThreadCode(context: *mut u8, function: u32, argument: u64) -> u32;
+
+    /// The native-call entry to what copies elements of a stream or future between two addresses;
+    /// the result is a status.
+    CopyEntry, CopyCode(context: *mut u8, from: u64, to: u64, count: u64) -> u32;
 
     /// The array-call entry of a core function; the result is whether it returned normally.
     ArrayEntry, ArrayCode(

@@ -91,6 +91,41 @@ impl HandleTables {
         }
     }
 
+    /// Takes a free entry for something new; its index.
+    ///
+    /// # Errors
+    /// As [`HandleTables::grow`].
+    pub(crate) fn add(
+        &self,
+        instance: &InstanceData,
+        store: &StoreInner,
+        table: ComponentInstanceId,
+        tag: u32,
+        rep: u32,
+    ) -> Result<u32, TrapCode> {
+        let head = self.head(instance, table);
+        // SAFETY: the head is mapped, and no guest code runs.
+        let is_full = unsafe { (*head).free_head == 0 };
+        if is_full {
+            self.grow(instance, store, table)?;
+        }
+        // SAFETY: as above.
+        let handle = unsafe { (*head).free_head };
+        let entry = self
+            .entries(table)
+            .and_then(|entries| entries.get(handle as usize))
+            .ok_or(TrapCode::HandleTableFull)?;
+        // SAFETY: as above; a free entry holds the index of the next one.
+        unsafe { (*head).free_head = entry.get().rep };
+        entry.set(HandleEntry {
+            tag,
+            lends: 0,
+            rep,
+            extra: 0,
+        });
+        Ok(handle)
+    }
+
     /// Notes which call gave the host a handle: a later handle of the same index is another one.
     pub(crate) fn set_generation(&self, table: ComponentInstanceId, handle: u32, generation: u32) {
         let entry = self

@@ -27,8 +27,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
-    CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HOST_OK, HandleEntry, ImportSlot, InstanceState,
-    RootHeader, RootOffset, Status, TableState,
+    CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HOST_OK, HandleEntry, ImportSlot, InstanceCells,
+    InstanceState, RootHeader, RootOffset, Status, TableState,
 };
 use trampette_artifact::metadata::{Memory, MemoryPlace};
 use trampette_artifact::trap::TrapCode;
@@ -64,6 +64,16 @@ pub(crate) struct InstanceData {
     stack_limit: Cell<usize>,
     /// What runs on other stacks than the host's; made when the first such stack is.
     pub(in crate::machine) chain: OnceCell<Box<Chain>>,
+    /// Its tasks, streams and futures; made when the first is.
+    pub(crate) async_part: OnceCell<Box<dyn AsyncPart>>,
+}
+
+/// What an instance has for tasks, streams and futures. The room above makes it and knows what it
+/// is.
+pub(crate) trait AsyncPart: Any {
+    /// A trap has ended the instance, of which nothing runs any more: gives back what its tasks
+    /// have.
+    fn end(&self, instance: &InstanceData);
 }
 
 impl InstanceData {
@@ -105,6 +115,11 @@ impl InstanceData {
     pub(crate) fn shared_memory(&self, id: MemoryId) -> Option<&SharedMemory> {
         let memory = &self.component.metadata().memories[id];
         self.shared_memories.get(memory.shared()?)
+    }
+
+    /// The context that entries take.
+    pub(crate) fn context(&self) -> *mut u8 {
+        self.context
     }
 
     /// The address of byte 0 of a memory.
@@ -167,7 +182,7 @@ impl InstanceData {
                 reserved_words: [0; 2],
                 entry_sp: 0,
                 interrupt: 0,
-                reserved_word: 0,
+                barrier: 0,
                 memory_length: 0,
                 store_data: store.data_address().as_ptr() as u64,
                 post_return_value: 0,
@@ -185,6 +200,10 @@ impl InstanceData {
                 handles: HandleTables::EMPTY,
             };
             self.write_root(layout.instance(ComponentInstanceId(instance)), state);
+        }
+        for instance in 0..layout.cells {
+            let offset = layout.cells(ComponentInstanceId(instance));
+            self.write_root(offset, InstanceCells::default());
         }
         for (index, slot) in self.imports.functions.iter().enumerate() {
             self.write_root(layout.import(ImportId::new(index)), *slot);
@@ -293,7 +312,11 @@ impl InstanceData {
         }
         store.release_host_results();
         store.release_lends_of(activation);
-        self.trap_error(store)
+        let error = self.trap_error(store);
+        if let Some(part) = self.async_part.get() {
+            part.end(self);
+        }
+        error
     }
 
     /// The error of a call that just returned [`Status::Trap`].
@@ -617,6 +640,7 @@ impl RawInstance {
             handles: HandleTables::new(metadata.root.instances as usize + 1),
             stack_limit: Cell::new(0),
             chain: OnceCell::new(),
+            async_part: OnceCell::new(),
         });
         data.initialise(store);
         let index = store.add_instance(data);

@@ -20,6 +20,27 @@ pub(crate) struct Ledger {
     /// Bytes of values that the running call has given to the host.
     values: Cell<u64>,
     values_state: Cell<Values>,
+    /// How many there are of each [`Counted`].
+    counts: [Cell<u32>; 3],
+}
+
+/// What is counted one by one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Counted {
+    Tasks,
+    Ends,
+    Sets,
+}
+
+impl Counted {
+    /// The limit, and the trap that says it is reached.
+    fn limit(self, limits: &StoreLimits) -> (u32, TrapCode) {
+        match self {
+            Counted::Tasks => (limits.tasks, TrapCode::TaskLimit),
+            Counted::Ends => (limits.ends, TrapCode::EndLimit),
+            Counted::Sets => (limits.sets, TrapCode::SetLimit),
+        }
+    }
 }
 
 /// How a call gets on with giving values to the host.
@@ -48,6 +69,9 @@ pub(crate) enum Amount {
     Bytes(u64),
     Handles(u64),
     Stacks(u64),
+    Tasks(u64),
+    Ends(u64),
+    Sets(u64),
 }
 
 impl fmt::Display for Amount {
@@ -55,6 +79,9 @@ impl fmt::Display for Amount {
         match *self {
             Amount::Handles(count) => write!(f, "{count} handles"),
             Amount::Stacks(count) => write!(f, "{count} stacks"),
+            Amount::Tasks(count) => write!(f, "{count} tasks"),
+            Amount::Ends(count) => write!(f, "{count} ends"),
+            Amount::Sets(count) => write!(f, "{count} sets"),
             Amount::Bytes(bytes) => Bytes(bytes).fmt(f),
         }
     }
@@ -91,6 +118,32 @@ impl Ledger {
     pub(crate) fn return_bookkeeping(&self, bytes: u64) {
         let left = self.bookkeeping.get().saturating_sub(bytes);
         self.bookkeeping.set(left);
+    }
+
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    pub(crate) fn count(&self, what: Counted, limits: &StoreLimits) -> Result<(), TrapCode> {
+        let count = &self.counts[what as usize];
+        let (limit, reached) = what.limit(limits);
+        if count.get() >= limit {
+            return Err(reached);
+        }
+        count.set(count.get() + 1);
+        Ok(())
+    }
+
+    /// Counts so many less.
+    pub(crate) fn uncount(&self, what: Counted, less: u32) {
+        let count = &self.counts[what as usize];
+        count.set(count.get().saturating_sub(less));
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn counted(&self, what: Counted) -> u32 {
+        self.counts[what as usize].get()
     }
 
     /// A call begins to give values to the host.
@@ -138,6 +191,9 @@ impl Amount {
             TrapCode::BookkeepingLimit => Amount::Bytes(limits.bookkeeping_bytes),
             TrapCode::HandleTableFull => Amount::Handles(limits.handles.into()),
             TrapCode::TaskStackLimit => Amount::Stacks(limits.task_stacks.into()),
+            TrapCode::TaskLimit => Amount::Tasks(limits.tasks.into()),
+            TrapCode::EndLimit => Amount::Ends(limits.ends.into()),
+            TrapCode::SetLimit => Amount::Sets(limits.sets.into()),
             _ => return None,
         })
     }

@@ -107,6 +107,12 @@ limits! {
     task_stack_bytes: usize = 1 << 20, with_task_stack_bytes;
     /// Stacks of tasks that may be in use at once. A task that needs one more traps.
     task_stacks: u32 = 10_000, with_task_stacks;
+    /// Tasks that have begun to be called and are not over.
+    tasks: u32 = 1 << 20, with_tasks;
+    /// Ends of streams and futures. Each is a handle too.
+    ends: u32 = 1 << 20, with_ends;
+    /// Waitable sets. Each is a handle too.
+    sets: u32 = 256 << 10, with_sets;
     /// Bytes of exceptions that are referred to. Throwing beyond traps.
     exception_bytes: u64 = 64 << 20, with_exception_bytes;
     /// Bytes of debug messages of error contexts that guests and the host refer to. Messages beyond

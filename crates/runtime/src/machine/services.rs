@@ -32,26 +32,30 @@ use trampette_artifact::metadata::{MemoryPlace, Resource};
 use trampette_artifact::trap::TrapCode;
 
 /// A file of one page that begins with the addresses of all builtins in this process, in the order
-/// of
-/// [`Builtin::ALL`]: what every artifact's `.got.trampette` holds here.
+/// of [`Builtin::ALL`]: what every artifact's `.got.trampette` holds here. `above` knows those of
+/// rooms above this one, and is the same in all calls.
 ///
 /// # Errors
 /// If the file cannot be made.
-pub(crate) fn page() -> Result<&'static OwnedFd> {
+pub(crate) fn page(above: fn(Builtin) -> Option<*const ()>) -> Result<&'static OwnedFd> {
     static PAGE: OnceLock<OwnedFd> = OnceLock::new();
     if let Some(page) = PAGE.get() {
         return Ok(page);
     }
-    let addresses = Builtin::ALL.iter().flat_map(|b| address(*b).to_ne_bytes());
+    let addresses = Builtin::ALL.iter().flat_map(|builtin| {
+        let address = address(*builtin).or_else(|| above(*builtin));
+        let address = address.map_or(0, |address| address.expose_provenance() as u64);
+        address.to_ne_bytes()
+    });
     let mut contents: Vec<u8> = addresses.collect();
     contents.resize(round_to_pages(contents.len()), 0);
     let page = sealed_copy(|file| Ok(file.write_all(&contents)?))?;
     Ok(PAGE.get_or_init(|| page))
 }
 
-/// The address of a builtin, for `.got.trampette`.
-fn address(builtin: Builtin) -> u64 {
-    let pointer = match builtin {
+/// The address of a builtin of this room.
+fn address(builtin: Builtin) -> Option<*const ()> {
+    Some(match builtin {
         Builtin::Raise => raise as *const (),
         Builtin::MemoryGrow => steps::memory_grow as *const (),
         Builtin::TableGrow => steps::table_grow as *const (),
@@ -97,8 +101,8 @@ fn address(builtin: Builtin) -> u64 {
         Builtin::MemoryMoveLong => memory_move_long as *const (),
         Builtin::MemorySetLong => memory_set_long as *const (),
         Builtin::TableFillLong => table_fill_long as *const (),
-    };
-    pointer.expose_provenance() as u64
+        _ => return None,
+    })
 }
 
 /// What a root leads to.

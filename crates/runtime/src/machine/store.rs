@@ -660,6 +660,13 @@ impl StoreInner {
         }
     }
 
+    /// Takes the lends recorded since there were `mark` of them: whoever has them ends them.
+    pub(crate) fn take_lends(&self, mark: usize) -> Vec<Lend> {
+        let mut lends = self.lends.borrow_mut();
+        let mark = mark.min(lends.len());
+        lends.split_off(mark)
+    }
+
     /// Ends the lends that an activation made and did not end.
     pub(crate) fn release_lends_of(&self, activation: *const Activation) {
         let lends = self.lends.borrow();

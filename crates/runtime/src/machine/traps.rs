@@ -284,6 +284,15 @@ impl GuestFrame {
 /// # Safety
 /// Guest code called the service, which pushed the frame. No frame between has anything to drop.
 pub(crate) unsafe fn leave(frame: *const GuestFrame, code: TrapCode) {
+    // SAFETY: promised.
+    unsafe { leave_with(frame, code, 0) }
+}
+
+/// As [`leave`], with what the code's text has a place for.
+///
+/// # Safety
+/// As [`leave`].
+pub(crate) unsafe fn leave_with(frame: *const GuestFrame, code: TrapCode, payload: u64) {
     // SAFETY: activations of this thread are live, and so is the frame.
     let Some((activation, frame)) = (unsafe { Activation::current().as_ref().zip(frame.as_ref()) })
     else {
@@ -292,7 +301,7 @@ pub(crate) unsafe fn leave(frame: *const GuestFrame, code: TrapCode) {
     let record = &activation.store().trap;
     let code = u32::from(code.number());
     // SAFETY: guest code of the innermost activation called.
-    if let Some(resume) = unsafe { record.record(activation, code, 0, frame.origin()) } {
+    if let Some(resume) = unsafe { record.record(activation, code, payload, frame.origin()) } {
         // SAFETY: that is where it resumes; the caller promises the rest.
         unsafe { resume_at(&resume) }
     }

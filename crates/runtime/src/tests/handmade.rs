@@ -39,6 +39,7 @@ const LAYOUT: RootLayout = RootLayout {
     memories: 1,
     data_segments: 0,
     element_segments: 0,
+    cells: 0,
 };
 /// `LAYOUT.import(ImportId(0))`; a test compares.
 const IMPORT: u32 = 120 + 2 * 24;
@@ -307,6 +308,11 @@ fn names() -> Vec<u8> {
 
 /// The bytes of the artifact.
 pub(crate) fn artifact() -> Vec<u8> {
+    artifact_of(&metadata())
+}
+
+/// The same with other metadata.
+fn artifact_of(metadata: &Metadata) -> Vec<u8> {
     let length = offset!(trampette_test_end) as usize;
     // SAFETY: the labels enclose the code.
     let code = unsafe { std::slice::from_raw_parts(&raw const trampette_test_start, length) };
@@ -385,7 +391,7 @@ pub(crate) fn artifact() -> Vec<u8> {
         (section::GOT, GOT, Builtin::ALL.len() * 8),
         (section::IMAGE, IMAGE, 16),
     ];
-    let encoded = metadata().encode().unwrap();
+    let encoded = metadata.encode().unwrap();
     for (name, bytes) in [
         (section::FUNCTIONS, tables::as_bytes(&functions)),
         (section::SITES, &sites),
@@ -553,6 +559,14 @@ pub(crate) fn call(
 pub(crate) fn load() -> Component {
     // SAFETY: what the code of this file does is known.
     unsafe { Component::from_bytes(&artifact()) }.unwrap()
+}
+
+/// The artifact with changed metadata, loaded.
+pub(crate) fn load_with(change: impl FnOnce(&mut Metadata)) -> Component {
+    let mut metadata = metadata();
+    change(&mut metadata);
+    // SAFETY: what the code of this file does is known.
+    unsafe { Component::from_bytes(&artifact_of(&metadata)) }.unwrap()
 }
 
 /// Calls the export of a new instance.

@@ -297,6 +297,9 @@ impl<'a> NativeReader<'a> {
                     let handle = from.cast::<u32>().read();
                     Val::Resource(self.resource(*id, handle)?)
                 }
+                DefinedType::Stream(_) | DefinedType::Future(_) => {
+                    bail!("streams and futures are not among dynamic values yet")
+                }
                 DefinedType::Variant(_) => {
                     let (tag, payload) = self.read_variant(ty, from)?;
                     Val::Variant(names[tag].clone(), payload)

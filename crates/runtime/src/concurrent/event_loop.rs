@@ -1,0 +1,125 @@
+//! The loop that lets tasks go on for a call of the host's, until that has its result.
+//!
+//! Each item, a task that goes on until it waits, is an entry of the host into the guest of its
+//! own: with the thread's signal stack and limits, and locked against other calls. Between two of
+//! them no guest code is on any stack that runs. What is left over when the call has its result
+//! stays as it is, for the next call of the same instance.
+
+use crate::concurrent::records::{CallId, Holder, TaskState};
+use crate::concurrent::state::{Driven, Fault, Sink, Tasks};
+use crate::load::backtrace::{Trap, WasmBacktrace};
+use crate::machine::instance::InstanceData;
+use anyhow::{Error, Result};
+use std::ptr::NonNull;
+use trampette_artifact::ids::{SlabId, TaskId};
+use trampette_artifact::layout::Status;
+use trampette_artifact::trap::TrapCode;
+
+/// Calls a lifted function of an `async` type, and drives the instance until it has a result, which
+/// `sink` is given in native form: what it refers to is valid only there.
+///
+/// # Safety
+/// The task's caller is the host. `params` points to the native struct of the parameters, which
+/// lives as long as this call, with all that it refers to.
+///
+/// # Errors
+/// As of any call: a trap of this task or of another one that went on meanwhile, which ends the
+/// instance; that of `sink`; and a [`Trap`] if nothing can go on before the task has a result.
+pub(crate) unsafe fn call(
+    instance: &InstanceData,
+    task: TaskId,
+    params: *const u8,
+    sink: &mut (dyn FnMut(*const u8) -> Result<()> + '_),
+) -> Result<()> {
+    if is_entered(instance) {
+        return Err(trap(TrapCode::CannotEnter));
+    }
+    let tasks = Tasks::of(instance).map_err(trap)?;
+    let params = params.expose_provenance() as u64;
+    let call = tasks.new_task(task, params, 0);
+    let call = call.map_err(|fault| match fault {
+        Fault::Trap(code, _) => trap(code),
+        Fault::Again => trap(TrapCode::RecordsFull),
+    })?;
+    let driving = Driving::begin(tasks, call, sink);
+    enter(tasks, || tasks.start(call))?;
+    while !tasks.pool()[call].is_resolved() {
+        let Some(next) = tasks.next() else {
+            return Err(trap(TrapCode::Deadlock));
+        };
+        enter(tasks, || tasks.run(next))?;
+    }
+    drop(driving);
+    Ok(())
+}
+
+/// Runs one item. A trap ends the instance.
+fn enter(tasks: Tasks<'_>, item: impl FnOnce() -> Result<(), Fault>) -> Result<()> {
+    tasks.instance.enter(|_| match item() {
+        Ok(()) => Status::Ok as u32,
+        Err(fault) => {
+            if let Fault::Trap(code, payload) = fault {
+                tasks.store().trap.record_here(code, payload);
+            }
+            Status::Trap as u32
+        }
+    })
+}
+
+/// Whether guest code of the instance is on a stack that runs, or it has trapped.
+fn is_entered(instance: &InstanceData) -> bool {
+    let header = instance.header(SlabId(0)).as_ptr();
+    // SAFETY: the root is mapped.
+    unsafe { (&raw const (*header).entry_sp).read() != 0 }
+}
+
+#[cold]
+fn trap(code: TrapCode) -> Error {
+    Trap::new(code, 0, WasmBacktrace::default()).into()
+}
+
+/// A call of the host's is driven as long as this lives.
+struct Driving<'a> {
+    tasks: Tasks<'a>,
+    call: CallId,
+}
+
+impl<'a> Driving<'a> {
+    fn begin(
+        tasks: Tasks<'a>,
+        call: CallId,
+        sink: &mut (dyn FnMut(*const u8) -> Result<()> + '_),
+    ) -> Driving<'a> {
+        let sink: NonNull<dyn FnMut(*const u8) -> Result<()> + '_> = NonNull::from(sink);
+        // SAFETY: only the lifetime changes; `drop` takes it out before it ends.
+        let sink = unsafe {
+            std::mem::transmute::<NonNull<dyn FnMut(*const u8) -> Result<()> + '_>, NonNull<Sink>>(
+                sink,
+            )
+        };
+        let generation = tasks.pool()[call].generation;
+        tasks.driven.borrow_mut().push(Driven {
+            call,
+            generation,
+            sink,
+        });
+        Driving { tasks, call }
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        let (tasks, call) = (self.tasks, self.call);
+        let mut driven = tasks.driven.borrow_mut();
+        driven.retain(|driven| driven.call != call);
+        drop(driven);
+        if tasks.pool()[call].state.get() == TaskState::Initial {
+            // Its parameters go now, so that it cannot start any more.
+            tasks.stop_waiting(call);
+            tasks.serve_lock(tasks.pool()[call].instance);
+            tasks.leave(call, Holder::Task);
+        }
+        tasks.deliver_subtask(call);
+        tasks.leave(call, Holder::Caller);
+    }
+}

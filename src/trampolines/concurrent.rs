@@ -1,0 +1,281 @@
+//! Canonical built-ins of the asynchronous part: what is small is done in line, the rest is the
+//! runtime's (CanonicalABI.md, *canon task.return* and the sections after it).
+
+use super::cells;
+use super::entry::body_signature;
+use super::flags::{self, check_may_leave};
+use super::startup::{table_base, table_length};
+use super::tasks::{store_flat, to_slot};
+use super::transfer::{Guest, Shape, Side, Transfer};
+use crate::codegen::emitter::Emitter;
+use crate::codegen::{self, Region, Session};
+use crate::program::module::{CoreSignature, CoreType};
+use crate::program::{ConcurrentBuiltIn as BuiltIn, TrampolineKind};
+use anyhow::{Context, Result, bail};
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
+use std::mem::offset_of;
+use trampette_artifact::builtin::Builtin;
+use trampette_artifact::canonical::PointerWidth;
+use trampette_artifact::ids::{CopyPairId, TableId, TrampolineId};
+use trampette_artifact::key::{Abi, DataKey, FuncKey};
+use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, FunctionEntry};
+use trampette_artifact::tasks::EndOperation;
+use trampette_artifact::trap::TrapCode;
+use trampette_artifact::types::DefinedType;
+
+/// The wasm-call body of a built-in.
+///
+/// # Errors
+/// If the trampoline is of another kind, or an option that it needs is missing.
+pub(crate) fn concurrent_trampoline(
+    session: &Session<'_>,
+    id: TrampolineId,
+) -> Result<ir::Function> {
+    let trampoline = &session.program.trampolines[id];
+    let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
+    let TrampolineKind::Concurrent { built_in, options } = &trampoline.kind else {
+        bail!("{key} is no built-in of the asynchronous part");
+    };
+    let signature = codegen::wasm_call_signature(&trampoline.signature);
+    Emitter::build(session, key, signature, |e, params| {
+        let instance = options.instance;
+        if !matches!(
+            built_in,
+            BuiltIn::ContextGet { .. }
+                | BuiltIn::ContextSet { .. }
+                | BuiltIn::BackpressureInc
+                | BuiltIn::BackpressureDec
+        ) {
+            check_may_leave(e, instance);
+        }
+        let owner = e.i32(instance.0);
+        let results = match (*built_in, &params[..]) {
+            (BuiltIn::ContextGet { slot, width }, []) => {
+                let place = cells::slot(e, instance, slot);
+                vec![e.load_root(slot_type(width), place)]
+            }
+            (BuiltIn::ContextSet { slot, .. }, [value]) => {
+                // The upper half of a 32-bit value is zero.
+                let (value, place) = (to_slot(e, *value), cells::slot(e, instance, slot));
+                e.store_root(value, place);
+                Vec::new()
+            }
+            (BuiltIn::TaskReturn { class, .. }, values) => {
+                let values = store_flat(e, values);
+                let class = e.i32(class);
+                e.builtin(Builtin::TaskReturn, &[class, owner, values]);
+                Vec::new()
+            }
+            (BuiltIn::TaskCancel, []) => call(e, Builtin::TaskCancel, &[owner]),
+            (BuiltIn::ThreadYield, []) => {
+                e.builtin(Builtin::ThreadYield, &[owner]);
+                vec![e.i32(0)]
+            }
+            (BuiltIn::BackpressureInc, []) => call(e, Builtin::BackpressureInc, &[owner]),
+            (BuiltIn::BackpressureDec, []) => call(e, Builtin::BackpressureDec, &[owner]),
+            (BuiltIn::WaitableSetNew, []) => call(e, Builtin::WaitableSetNew, &[owner]),
+            (BuiltIn::WaitableSetWait | BuiltIn::WaitableSetPoll, [set, pointer]) => {
+                let (memory, _) = options.memory.context("events go to a memory")?;
+                let (memory, pointer) = (e.i32(memory.0), to_slot(e, *pointer));
+                let builtin = match built_in {
+                    BuiltIn::WaitableSetWait => Builtin::WaitableSetWait,
+                    _ => Builtin::WaitableSetPoll,
+                };
+                call(e, builtin, &[owner, *set, memory, pointer])
+            }
+            (BuiltIn::WaitableSetDrop, [set]) => call(e, Builtin::WaitableSetDrop, &[owner, *set]),
+            (BuiltIn::WaitableJoin, [waitable, set]) => {
+                call(e, Builtin::WaitableJoin, &[owner, *waitable, *set])
+            }
+            (BuiltIn::SubtaskCancel { is_async }, [subtask]) => {
+                let is_async = e.i32(is_async.into());
+                call(e, Builtin::SubtaskCancel, &[owner, *subtask, is_async])
+            }
+            (BuiltIn::SubtaskDrop, [subtask]) => call(e, Builtin::SubtaskDrop, &[owner, *subtask]),
+            (BuiltIn::EndsNew(ty), []) => {
+                let ty = e.i32(ty.0);
+                call(e, Builtin::EndsNew, &[owner, ty])
+            }
+            (BuiltIn::EndCopy(copy), [end, pointer, length @ ..]) => {
+                let pointer = to_slot(e, *pointer);
+                let length = match length {
+                    [length] => to_slot(e, *length),
+                    _ => e.i64(1),
+                };
+                let copy = e.i32(copy.0);
+                let result = e.value_of(Builtin::EndCopy, &[copy, *end, pointer, length]);
+                vec![narrowed(e, result, &trampoline.signature.results)]
+            }
+            (BuiltIn::EndOperate(ty, operation), [end]) => {
+                let ty = e.i32(ty.0);
+                let number = e.i32(operation as u32);
+                let result = e.value_of(Builtin::EndOperate, &[owner, ty, *end, number]);
+                match operation {
+                    EndOperation::DropReadable | EndOperation::DropWritable => Vec::new(),
+                    _ => vec![narrowed(e, result, &trampoline.signature.results)],
+                }
+            }
+            (BuiltIn::EndsForward(ty), [reader, writer]) => {
+                let ty = e.i32(ty.0);
+                call(e, Builtin::EndsForward, &[owner, ty, *reader, *writer])
+            }
+            (BuiltIn::ThreadIndex, []) => call(e, Builtin::ThreadIndex, &[owner]),
+            (BuiltIn::ThreadNew { table, argument }, [index, value]) => {
+                let function = start_function(e, table, argument, *index);
+                let value = to_slot(e, *value);
+                let wide = e.i32(u32::from(argument == PointerWidth::P64));
+                call(e, Builtin::ThreadNew, &[owner, function, value, wide])
+            }
+            (BuiltIn::ThreadOperate(operation), other) => {
+                let other = other.first().copied().unwrap_or_else(|| e.i32(0));
+                let number = e.i32(operation as u32);
+                e.builtin(Builtin::ThreadOperate, &[owner, other, number]);
+                let results = trampoline.signature.results.iter();
+                results.map(|_| e.i32(0)).collect()
+            }
+            _ => bail!("{key} has the wrong parameters"),
+        };
+        e.builder.ins().return_(&results);
+        Ok(())
+    })
+}
+
+/// The type of a function that a thread begins with.
+fn start_signature(argument: PointerWidth) -> CoreSignature {
+    CoreSignature {
+        params: [CoreType::pointer(argument)].into(),
+        results: [].into(),
+    }
+}
+
+/// Looks up the function that a thread begins with, whose type must be right; gives its id.
+fn start_function(
+    e: &mut Emitter<'_, '_>,
+    table: TableId,
+    argument: PointerWidth,
+    index: Value,
+) -> Value {
+    let index = to_slot(e, index);
+    let length = table_length(e, table);
+    let outside = e
+        .builder
+        .ins()
+        .icmp(IntCC::UnsignedGreaterThanOrEqual, index, length);
+    e.trap_if(outside, TrapCode::TableOutOfBounds, None);
+    let base = table_base(e, table);
+    let shift = e.i32(size_of::<u32>().trailing_zeros());
+    let offset = e.builder.ins().ishl(index, shift);
+    let at = e.builder.ins().iadd(base, offset);
+    let flags = Region::Table(table).trusted(e.builder.func);
+    let id = e.builder.ins().load(types::I32, flags, at, 0);
+    let null = e.i32(0);
+    let is_null = e.builder.ins().icmp(IntCC::Equal, id, null);
+    e.trap_if(is_null, TrapCode::IndirectCallToNull, None);
+    let entry = function_entry(e, id);
+    let flags = MemFlagsData::trusted().with_readonly();
+    let at = offset_of!(FunctionEntry, signature) as i32;
+    let signature = e.builder.ins().load(types::I32, flags, entry, at);
+    // No function has a type that no function has.
+    let expected = e.session.layout.signatures.find(&start_signature(argument));
+    let expected = e.i32(expected.map_or(0, |id| id.0));
+    let wrong = e.builder.ins().icmp(IntCC::NotEqual, signature, expected);
+    e.trap_if(wrong, TrapCode::BadSignature, None);
+    id
+}
+
+/// The address of a function's entry in the function table, for an id that is one.
+fn function_entry(e: &mut Emitter<'_, '_>, id: Value) -> Value {
+    let mask = e.session.layout.function_table_length().saturating_sub(1);
+    let mask = e.i32(mask);
+    let id = e.builder.ins().band(id, mask);
+    let id = e.builder.ins().uextend(types::I64, id);
+    let shift = e.i32(FUNCTION_ENTRY_SIZE_LOG2);
+    let offset = e.builder.ins().ishl(id, shift);
+    let start = codegen::data_address(&mut e.builder, DataKey::FunctionTable);
+    e.builder.ins().iadd(start, offset)
+}
+
+/// The wasm-call body of what begins an explicit thread: `tail fn(ctx, function, argument)`.
+///
+/// # Errors
+/// None at present; the result is uniform over all producers.
+pub(crate) fn thread_start(session: &Session<'_>, width: PointerWidth) -> Result<ir::Function> {
+    let key = FuncKey::ThreadStart(Abi::Wasm, width);
+    let signature = codegen::wasm_call_signature(&body_signature(key)?);
+    Emitter::build(session, key, signature, |e, params| {
+        let entry = function_entry(e, params[0]);
+        let flags = MemFlagsData::trusted().with_readonly();
+        let at = offset_of!(FunctionEntry, code) as i32;
+        let code = e.builder.ins().sload32(flags, entry, at);
+        let start = codegen::data_address(&mut e.builder, DataKey::FunctionTable);
+        let code = e.builder.ins().iadd(start, code);
+        let at = offset_of!(FunctionEntry, context) as i32;
+        let distance = e.builder.ins().load(types::I64, flags, entry, at);
+        let context = e.builder.ins().iadd(e.context, distance);
+        let argument = match width {
+            PointerWidth::P32 => e.builder.ins().ireduce(types::I32, params[1]),
+            PointerWidth::P64 => params[1],
+        };
+        let callee = codegen::wasm_call_signature(&start_signature(width));
+        let callee = e.builder.import_signature(callee);
+        e.builder
+            .ins()
+            .call_indirect(callee, code, &[context, argument]);
+        e.builder.ins().return_(&[]);
+        Ok(())
+    })
+}
+
+fn call(e: &mut Emitter<'_, '_>, builtin: Builtin, args: &[Value]) -> Vec<Value> {
+    e.builtin(builtin, args).into_iter().collect()
+}
+
+/// A 64-bit result as a value of the type that the built-in gives.
+fn narrowed(e: &mut Emitter<'_, '_>, value: Value, results: &[CoreType]) -> Value {
+    match results.first().map(|ty| codegen::clif_type(*ty)) {
+        Some(types::I32) => e.builder.ins().ireduce(types::I32, value),
+        _ => value,
+    }
+}
+
+fn slot_type(width: PointerWidth) -> ir::Type {
+    match width {
+        PointerWidth::P32 => types::I32,
+        PointerWidth::P64 => types::I64,
+    }
+}
+
+/// The wasm-call body of what copies elements that are more than bits from the buffer of a write to
+/// that of a read: `tail fn(ctx, from, to, count)`.
+///
+/// # Errors
+/// If there is no such pair, or its elements cannot be transferred.
+pub(crate) fn element_copy(session: &Session<'_>, id: CopyPairId) -> Result<ir::Function> {
+    let key = FuncKey::ElementCopy(Abi::Wasm, id);
+    let signature = codegen::wasm_call_signature(&body_signature(key)?);
+    let pair = session.layout.copy_pairs.get(id);
+    let (write, read) = *pair.with_context(|| format!("there is no {id}"))?;
+    let program = session.program;
+    let copies = [write, read].map(|copy| program.copies.get_index(copy.index()));
+    let [Some(write), Some(read)] = copies else {
+        bail!("{key}: there is no such read or write");
+    };
+    let (DefinedType::Stream(Some(element)) | DefinedType::Future(Some(element))) =
+        program.types[write.ty]
+    else {
+        bail!("{key}: there are no elements");
+    };
+    Emitter::build(session, key, signature, |e, params| {
+        let [from, to, count] = params[..] else {
+            bail!("{key} has the wrong parameters");
+        };
+        let (writer, reader) = (Guest::new(&write.options), Guest::new(&read.options));
+        let saved = flags::forbid_leaving(e, reader.instance());
+        let mut transfer = Transfer::new(e, Side::Guest(writer), Side::Guest(reader))?;
+        transfer.elements_between(&Shape::Value(element), count, from, to)?;
+        flags::restore_flags(e, saved);
+        e.builder.ins().return_(&[]);
+        Ok(())
+    })
+}
