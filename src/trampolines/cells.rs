@@ -108,6 +108,27 @@ pub(crate) fn end_call(e: &mut Emitter<'_, '_>, saved: SavedCells) {
     }
 }
 
+/// Ends a call of the host's, whose post-return function still sees its context slots.
+pub(crate) fn end_call_but_slots(e: &mut Emitter<'_, '_>, saved: SavedCells) {
+    let Some(mut saved) = saved.0 else {
+        return;
+    };
+    // The task comes first.
+    saved.cells.truncate(1);
+    end_call(e, SavedCells(Some(saved)));
+}
+
+/// Ends what [`end_call_but_slots`] has left: no slots are the host's.
+pub(crate) fn clear_slots(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) {
+    if !is_concurrent(e) {
+        return;
+    }
+    let zero = e.i64(0);
+    for place in &places(e, instance)[1..] {
+        e.store_root(zero, *place);
+    }
+}
+
 /// A `realloc` of an instance begins with empty slots, since it is a thread of its own, and leaves
 /// those of its caller as they were. It cannot leave its instance, so nothing else is seen of it.
 pub(crate) fn begin_realloc(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) -> SavedCells {

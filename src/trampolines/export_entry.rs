@@ -126,7 +126,10 @@ impl<'p> Lifting<'p> {
             e.store_root(value, root::POST_RETURN_VALUE);
         }
         self.lift_result(e, flat_results, results)?;
-        cells::end_call(e, saved);
+        match self.lift.options.post_return {
+            Some(_) => cells::end_call_but_slots(e, saved),
+            None => cells::end_call(e, saved),
+        }
         if let Some(record) = record {
             e.builtin(Builtin::CallEnd, &[record]);
             return Ok(());
@@ -228,6 +231,7 @@ impl<'p> Lifting<'p> {
             let saved = flags::forbid_leaving(e, self.guest.instance());
             e.call_core(post_return, &signature, &args);
             flags::restore_flags(e, saved);
+            cells::clear_slots(e, self.guest.instance());
         }
         if self.result_uses_arena {
             let mark = e.load_root(types::I64, root::POST_RETURN_ARENA_MARK);
