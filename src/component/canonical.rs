@@ -192,7 +192,10 @@ impl<'p, 'a> Flattener<'p, 'a> {
                 Func::Imported(_) if ty.is_async => {
                     bail!("async functions of the host are not supported yet")
                 }
-                Func::Imported(_) => check_native_parameters(types, &ty),
+                Func::Imported(_) => {
+                    check_exchanged(types, &ty)?;
+                    check_native_parameters(types, &ty)
+                }
                 _ => Ok(()),
             })
             .with_context(|| format!("cannot lower `{}`", name()))?;
@@ -308,14 +311,18 @@ fn check_parameters(types: &TypeTable, ty: &FuncType, width: PointerWidth) -> Re
     Ok(())
 }
 
-/// Refuses parameters that are more than the host exchanges in one struct, and values that it does
-/// not exchange.
-pub(super) fn check_native_parameters(types: &TypeTable, ty: &FuncType) -> Result<()> {
+/// Refuses values that functions of the host are not given.
+pub(super) fn check_exchanged(types: &TypeTable, ty: &FuncType) -> Result<()> {
     let mut all = ty.params.iter().map(|param| param.ty).chain(ty.result);
     ensure!(
         !all.any(|ty| types.facts(ty).contents.ends),
         "streams and futures cannot be exchanged with the host yet"
     );
+    Ok(())
+}
+
+/// Refuses parameters that are more than the host exchanges in one struct.
+pub(super) fn check_native_parameters(types: &TypeTable, ty: &FuncType) -> Result<()> {
     let params = ty.params.iter().map(|param| param.ty);
     let size = native::record_layout(types, params).0.size;
     ensure!(

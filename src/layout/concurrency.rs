@@ -1,5 +1,5 @@
-//! The asynchronous part: which task each adapter calls, and between which writes and reads elements
-//! of streams and futures move by code of their own.
+//! The asynchronous part: which task each adapter calls, and between which writes and reads
+//! elements of streams and futures move by code of their own.
 
 use super::Layout;
 use crate::program::{ConcurrentBuiltIn, Program, TaskCaller, TrampolineKind};

@@ -133,7 +133,8 @@ fn concurrency(program: &Program<'_>, layout: &Layout) -> Concurrency {
         let (lift, caller) = program.task(id)?;
         let options = &lift.options;
         let class = flatten::return_class(&program.types, lift.ty.result, options);
-        let lowered = caller.map(|options| {
+        let goes_on = caller.filter(|options| options.waiting.is_async());
+        let lowered = goes_on.map(|options| {
             flatten::lowered_params(&program.types, &lift.ty, options.width(), options.waiting)
         });
         Some(TaskEntry {

@@ -18,8 +18,8 @@
 //! else depends on whether an instance is running when it is called: what a call needs is in its
 //! frame, and what is in the store (the arena, lends) is given back in the order of calls.
 //!
-//! A function of an `async` type is called through the runtime instead (`tasks`), by code that moves
-//! values with the same [`Adapter`].
+//! A function of an `async` type is called through the runtime instead (`tasks`), by code that
+//! moves values with the same [`Adapter`].
 
 use super::borrows::BorrowScope;
 use super::cells;

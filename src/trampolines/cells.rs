@@ -1,5 +1,6 @@
 //! What of a component instance belongs to the active stack ([`InstanceCells`], and the barrier):
-//! set around synchronously typed calls in a component with an asynchronous part, nothing elsewhere.
+//! set around synchronously typed calls in a component with an asynchronous part, nothing
+//! elsewhere.
 //!
 //! Such a call is a thread of its own (CanonicalABI.md, *Thread State*): it has no task that
 //! `task.return` could name, its context slots begin as zero, and it may not block, but lets other

@@ -46,8 +46,8 @@ enum Lock {
 ///
 /// Keys: [`FuncKey::ExportEntry`] `(ctx0, args, results)`, [`FuncKey::PostReturn`] `(ctx0)`,
 /// [`FuncKey::ResourceDrop`] `(ctx0, rep: i32)`, [`FuncKey::Startup`] `(ctx0)`, and the pieces of
-/// tasks with the parameters that their keys say, all of [`Abi::Native`]. The entry calls the same key of [`Abi::Wasm`], whose type is
-/// [`body_signature`].
+/// tasks with the parameters that their keys say, all of [`Abi::Native`]. The entry calls the same
+/// key of [`Abi::Wasm`], whose type is [`body_signature`].
 ///
 /// # Errors
 /// If `key` is another, or names an export that the program does not have.

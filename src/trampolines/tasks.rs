@@ -155,8 +155,8 @@ impl Task<'_> {
         Ok(args)
     }
 
-    /// Moves the result, whose flat values are those of `task.return`, or of the core function if it
-    /// is lifted without `async`.
+    /// Moves the result, whose flat values are those of `task.return`, or of the core function if
+    /// it is lifted without `async`.
     fn move_result(&self, e: &mut Emitter<'_, '_>, record: Value, flat: Vec<Value>) -> Result<()> {
         let program = e.session.program;
         let Some(options) = self.caller else {
@@ -186,7 +186,8 @@ impl Task<'_> {
     }
 }
 
-/// The wasm-call code of an adapter to a function of an `async` type: hands the call to the runtime.
+/// The wasm-call code of an adapter to a function of an `async` type: hands the call to the
+/// runtime.
 ///
 /// # Errors
 /// If the trampoline is of another kind, or no task has it as its caller.

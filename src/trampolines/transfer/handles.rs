@@ -78,9 +78,9 @@ impl Transfer<'_, '_, '_> {
         self.write_integer(Integer::Any32, value, to);
     }
 
-    /// The readable end of a stream or future: it leaves the source's table, and becomes a new handle
-    /// in the destination's (`lift_async_value`, `lower_async_value`). What travels is the number of
-    /// the end, which is also what the host has.
+    /// The readable end of a stream or future: it leaves the source's table, and becomes a new
+    /// handle in the destination's (`lift_async_value`, `lower_async_value`). What travels is the
+    /// number of the end, which is also what the host has.
     pub(super) fn end(
         &mut self,
         ty: Type,

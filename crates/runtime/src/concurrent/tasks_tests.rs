@@ -523,3 +523,70 @@ fn ends_move_between_instances() {
     running.call(0, 0).unwrap();
     assert_eq!(running.live(Kind::End), 0);
 }
+
+#[test]
+fn threads_name_each_other() {
+    use trampette_artifact::tasks::ThreadOperation::*;
+    // A synchronously typed call suspends until another thread of its instance resumes it.
+    let outer: Script = |guest| {
+        let operate = |thread, operation| guest.tasks.thread_operate(1, thread, operation as u32);
+        let record = guest.tasks.call_begin(1)?;
+        let cells = guest.tasks.cells(ComponentInstanceId(1));
+        // SAFETY: the root is mapped.
+        let before = unsafe { cells.read() };
+        // SAFETY: as above.
+        unsafe { (*cells.as_ptr()).task = record };
+        guest.tasks.swap_barrier(Some(ComponentInstanceId(1)));
+        let me = guest.tasks.thread_index(1)?;
+        assert_eq!(guest.tasks.thread_index(1)?, me);
+        guest.set_note(0, me);
+        for operation in [
+            SuspendThenResume,
+            YieldThenResume,
+            SuspendThenPromote,
+            YieldThenPromote,
+            ResumeLater,
+        ] {
+            let refused = operate(me, operation);
+            assert_eq!(refused, Err(TrapCode::ThreadNotSuspended.into()));
+        }
+        let unknown = Fault::Trap(TrapCode::UnknownThread, 77);
+        assert_eq!(operate(77, ResumeLater), Err(unknown));
+        guest.start(1, 0)?;
+        guest.log("suspends");
+        operate(0, Suspend)?;
+        guest.log("resumed");
+        // The sibling waits: it goes on before this thread does.
+        guest.start(1, 1)?;
+        operate(guest.note(1), YieldThenPromote)?;
+        guest.log("over");
+        guest.tasks.swap_barrier(None);
+        // SAFETY: as above.
+        unsafe { cells.write(before) };
+        guest.tasks.call_end(record)?;
+        guest.ret(4)?;
+        Ok(EXIT)
+    };
+    let sibling: Script = |guest| {
+        guest.set_note(1, guest.tasks.thread_index(1)?);
+        let is_second = guest.param() == 1;
+        guest.tasks.thread_yield(1)?;
+        guest.log("sibling");
+        if !is_second {
+            let resume_later = ResumeLater as u32;
+            guest.tasks.thread_operate(1, guest.note(0), resume_later)?;
+        }
+        guest.ret(0)?;
+        Ok(EXIT)
+    };
+    let running = Running::new(&[
+        from_host(LiftKind::Stackful, outer),
+        Plan {
+            instance: 1,
+            ..inner(LiftKind::Stackful, sibling, nothing)
+        },
+    ]);
+    assert_eq!(running.call(0, 0).unwrap(), 4);
+    let order = ["suspends", "sibling", "resumed", "sibling", "over"];
+    assert_eq!(running.log(), order);
+}
