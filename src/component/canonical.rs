@@ -189,9 +189,6 @@ impl<'p, 'a> Flattener<'p, 'a> {
         };
         check_parameters(types, &ty, options.width())
             .and_then(|()| match func {
-                Func::Imported(_) if ty.is_async => {
-                    bail!("async functions of the host are not supported yet")
-                }
                 Func::Imported(_) => {
                     check_exchanged(types, &ty)?;
                     check_native_parameters(types, &ty)

@@ -4,6 +4,9 @@
 //! CanonicalABI.md, *canon lower*. No handle that was lent can be dropped while the host runs,
 //! since the component is locked until the host's call of it ends; so lends are recorded only if
 //! the parameters can pass on ownership of a resource after lending it.
+//!
+//! A host function of an `async` type is done when it returns: a caller that would go on gets to
+//! know that the call has returned, and one that waits has nothing to wait for.
 
 use super::flags::{self, check_may_leave};
 use super::transfer::{
@@ -21,6 +24,7 @@ use trampette_artifact::ids::{ImportId, ResourceId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::{ImportSlot, RootOffset, root};
 use trampette_artifact::native;
+use trampette_artifact::tasks::SubtaskState;
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{FuncType, Type};
 
@@ -55,6 +59,11 @@ pub(crate) fn lower_import(session: &Session<'_>, id: TrampolineId) -> Result<ir
         let results = lowering
             .emit(e, params)
             .with_context(|| format!("cannot lower the import `{}`", path.join("#")))?;
+        let results = match options.waiting.is_async() {
+            // The host is done, so there is no subtask.
+            true => vec![e.i32(SubtaskState::Returned as u32)],
+            false => results,
+        };
         e.builder.ins().return_(&results);
         Ok(())
     })

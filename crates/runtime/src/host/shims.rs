@@ -15,7 +15,7 @@ use crate::values::typed::{
     ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
 };
 use crate::values::val::{NativeReader, NativeWriter, Val};
-use anyhow::{Context, Error, Result, ensure};
+use anyhow::{Context, Error, Result};
 use std::any::Any;
 use std::convert::identity;
 use std::mem::MaybeUninit;
@@ -87,13 +87,6 @@ impl HostFunc {
 
     /// Checks that the function can be an import of this type.
     pub(crate) fn check(&self, ty: &FuncType, cx: &TypeContext<'_>) -> Result<()> {
-        if let HostFunc::Trap(_) = self {
-            return Ok(());
-        }
-        ensure!(
-            !ty.is_async,
-            "async functions of the host are not supported"
-        );
         match self {
             HostFunc::Typed { check, .. } => check(ty, cx),
             HostFunc::Dynamic(_) | HostFunc::Trap(_) => Ok(()),

@@ -612,11 +612,11 @@ fn lost() -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
     use crate::concurrent::chain::{Resumed, begin, resume, suspend};
     use crate::concurrent::switch::Ending;
     use crate::machine::store::Store;
     use crate::tests::handmade::{instantiate_with, load};
+    use std::cell::Cell;
     use trampette_artifact::layout::ImportSlot;
 
     #[test]
