@@ -350,14 +350,14 @@ fn segments_at_imported_offsets() {
         });
         format!("(module {imports} (memory 1) {all})")
     };
-    defuse(data, &[1000, 10_000, 30_000], None);
+    defuse(&CODE, data, &[1000, 10_000, 30_000], None);
     let elements = |count: usize| {
         let all = many(count, |index| {
             format!("(elem (offset {}) func $f)", offset(index))
         });
         format!("(module {imports} (table 65536 funcref) (func $f) {all})")
     };
-    defuse(elements, &[1000, 10_000, 30_000], None);
+    defuse(&CODE, elements, &[1000, 10_000, 30_000], None);
 }
 
 #[test]
