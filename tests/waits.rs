@@ -641,16 +641,18 @@ impl Run {
         Run { child, started }
     }
 
-    /// How long it ran, its exit code, and what it said.
+    /// How long it ran, without the time that the kernel did not run its first thread though it could
+    /// have; its exit code, and what it said.
     fn end(mut self) -> (Duration, Option<i32>, String) {
         // Open, and silent.
         let streams = (self.child.stdin.take(), self.child.stdout.take());
         let mut stderr = self.child.stderr.take().unwrap();
         let mut message = String::new();
         std::io::Read::read_to_string(&mut stderr, &mut message).unwrap();
+        let took = clock::ended(self.child.id(), self.started);
         let status = self.child.wait().unwrap();
         drop(streams);
-        (self.started.elapsed(), status.code(), message)
+        (took, status.code(), message)
     }
 }
 

@@ -66,14 +66,35 @@ fn this_thread() -> libc::pid_t {
     unsafe { libc::gettid() }
 }
 
+/// Waits for a child of this process to end, and gives the time since it was started, less what the
+/// kernel kept its first thread ready to run and did not run it. The child is still to be waited
+/// for.
+pub fn ended(child: u32, started: Instant) -> Duration {
+    // SAFETY: zeros are such a structure.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOWAIT;
+    // SAFETY: the child's number; the call writes what happened, and leaves the child as it is.
+    assert_eq!(
+        unsafe { libc::waitid(libc::P_PID, child, &mut info, flags) },
+        0
+    );
+    let took = started.elapsed();
+    let text = std::fs::read_to_string(format!("/proc/{child}/schedstat"));
+    took.saturating_sub(delay_in(&text.unwrap_or_default()))
+}
+
 /// How long a thread has waited for a processor while it could have run; nothing if it is gone, or
 /// the kernel does not count.
 fn delay_of(thread: libc::pid_t) -> Duration {
     let file = Path::new("/proc/self/task")
         .join(thread.to_string())
         .join("schedstat");
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let delay = text.split_whitespace().nth(1);
+    delay_in(&std::fs::read_to_string(file).unwrap_or_default())
+}
+
+/// The second number of a `schedstat`.
+fn delay_in(schedstat: &str) -> Duration {
+    let delay = schedstat.split_whitespace().nth(1);
     let nanoseconds = delay.and_then(|delay| delay.parse().ok());
     Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
