@@ -25,8 +25,8 @@ struct Listed {
 
 /// All that does not pass. An entry that names nothing, or something that passes, is a failure.
 const LISTED: &[Listed] = &[
-    // `subtask.cancel` lets nobody go on at once but the cancelled task itself, as the specification
-    // says since (WebAssembly/component-model#726); this script was written before.
+    // `subtask.cancel` lets nobody go on at once but the cancelled task itself, as the
+    // specification says since (WebAssembly/component-model#726); this script was written before.
     Listed {
         script: "async/cancel-instance-wide-resume",
         line: 185,
@@ -72,7 +72,8 @@ fn listed(name: &str) -> impl Iterator<Item = &'static Listed> {
     LISTED.iter().filter(move |entry| entry.script == name)
 }
 
-/// Runs a script, without optimisation too; our own for x86-64-v2 as well, whose instructions differ.
+/// Runs a script, without optimisation too; our own for x86-64-v2 as well, whose instructions
+/// differ.
 fn run(name: &str, path: &Path) -> std::result::Result<(), Failed> {
     run_with(name, path, CompileOptions::default())?;
     let unoptimised = CompileOptions {

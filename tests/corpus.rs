@@ -24,6 +24,7 @@ use tempfile::TempDir;
 use trampette::CompileOptions;
 use trampette::options::{Inline, OptLevel};
 use trampette_runtime::{Component, Linker, Store};
+use trampette_wasi::WasiCtxBuilder;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -334,8 +335,9 @@ fn run_library(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result
                 _ => unsafe { Component::from_file(shared.artifact(wasm, mode)?) }?,
             };
             check_calls(calls, |call| {
-                let mut store = Store::new(());
-                let linker = Linker::new();
+                let mut store = Store::new(WasiCtxBuilder::new().build());
+                let mut linker = Linker::new();
+                trampette_wasi::add_to_linker(&mut linker)?;
                 let instance = linker.instantiate(&mut store, &component)?;
                 trampette_runner::invoke(&component, &instance, &mut store, call)
             })

@@ -641,8 +641,8 @@ impl Run {
         Run { child, started }
     }
 
-    /// How long it ran, without the time that the kernel did not run its first thread though it could
-    /// have; its exit code, and what it said.
+    /// How long it ran, without the time that the kernel did not run its first thread though it
+    /// could have; its exit code, and what it said.
     fn end(mut self) -> (Duration, Option<i32>, String) {
         // Open, and silent.
         let streams = (self.child.stdin.take(), self.child.stdout.take());

@@ -135,6 +135,9 @@ mod tests {
         }
         let page = page(Some("trampette-run")).unwrap();
         let page = String::from_utf8(page).unwrap().replace("\\-", "-");
-        assert!(page.contains("trampette-run [OPTIONS] <INPUT>"), "{page}");
+        assert!(
+            page.contains("trampette-run\\fR [OPTIONS] <INPUT>"),
+            "{page}"
+        );
     }
 }

@@ -13,6 +13,7 @@ use trampette_artifact::ids::ResourceId;
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{CoreExportItem, ExportItem, Metadata, Resource};
 use trampette_artifact::names;
+use trampette_artifact::tasks::LiftKind;
 
 /// What fills the space between functions.
 const PADDING: u8 = 0xcc;
@@ -142,17 +143,42 @@ impl Functions {
         let mut named = BTreeSet::new();
         for export in &metadata.exports {
             let ExportItem::Function {
-                id, post_return, ..
+                id,
+                ref ty,
+                post_return,
             } = export.item
             else {
                 continue;
             };
             let name = export.path.join(" / ");
+            if ty.is_async {
+                // Its tasks have the code.
+                let mut tasks = metadata.concurrency.tasks.iter();
+                ensure!(
+                    tasks.any(|task| task.export == Some(id)),
+                    "{name}: no task is for it"
+                );
+                continue;
+            }
             named.insert(id);
             entries.insert((FuncKey::ExportEntry(Abi::Native, id), name.clone()));
             if post_return {
                 entries.insert((FuncKey::PostReturn(Abi::Native, id), name));
             }
+        }
+        for (id, task) in metadata.concurrency.tasks.iter_with_ids() {
+            let name = || format!("task of `{}`", task.name);
+            entries.insert((FuncKey::TaskBody(Abi::Native, id), name()));
+            if task.lift != LiftKind::Synchronous {
+                entries.insert((FuncKey::TaskResult(Abi::Native, id), name()));
+            }
+            if task.lift == LiftKind::Callback {
+                entries.insert((FuncKey::TaskCallback(Abi::Native, id), name()));
+            }
+        }
+        for id in metadata.concurrency.pairs.ids() {
+            let name = "streams and futures".to_string();
+            entries.insert((FuncKey::ElementCopy(Abi::Native, id), name));
         }
         // Steps of core modules may have nothing to do.
         let steps = match metadata.core {

@@ -74,10 +74,8 @@ pub fn ended(child: u32, started: Instant) -> Duration {
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let flags = libc::WEXITED | libc::WNOWAIT;
     // SAFETY: the child's number; the call writes what happened, and leaves the child as it is.
-    assert_eq!(
-        unsafe { libc::waitid(libc::P_PID, child, &mut info, flags) },
-        0
-    );
+    let result = unsafe { libc::waitid(libc::P_PID, child, &mut info, flags) };
+    assert_eq!(result, 0);
     let took = started.elapsed();
     let text = std::fs::read_to_string(format!("/proc/{child}/schedstat"));
     took.saturating_sub(delay_in(&text.unwrap_or_default()))

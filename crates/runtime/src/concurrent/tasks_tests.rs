@@ -4,9 +4,10 @@ use crate::concurrent::records::Kind;
 use crate::concurrent::state::{COUNTED, Fault};
 use crate::concurrent::testing::*;
 use crate::concurrent::waitables::Event;
-use crate::{StoreLimits, TrapCode};
+use crate::machine::limits::StoreLimits;
 use trampette_artifact::ids::ComponentInstanceId;
 use trampette_artifact::tasks::{LiftKind, SubtaskState};
+use trampette_artifact::trap::TrapCode;
 
 #[test]
 fn all_lifts_return_to_the_host() {

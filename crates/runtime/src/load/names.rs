@@ -147,8 +147,12 @@ mod tests {
     fn names_are_text() {
         let name = Name::from("a-b");
         assert_eq!(format!("{name} {name:?} {name:>5}"), "a-b \"a-b\"   a-b");
-        assert!(name == "a-b" && "a-b" == name && name == *"a-b" && String::from("a-b") == name);
-        assert!(name != "a" && name < Name::from("b"));
+        let owned = String::from("a-b");
+        assert_eq!(name, "a-b");
+        assert_eq!("a-b", name);
+        assert_eq!(owned, name);
+        let later = Name::from("b");
+        assert!(name != "a" && name < later);
         assert_eq!(
             std::collections::HashSet::from([name]).get("a-b").unwrap(),
             "a-b"

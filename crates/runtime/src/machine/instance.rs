@@ -11,6 +11,7 @@ use crate::machine::activation::Activation;
 use crate::machine::entry_code::{DropEntry, EntryCode, HostEntry, StepEntry};
 use crate::machine::failure;
 use crate::machine::handles::HandleTables;
+use crate::machine::instance_limits::{charge_memory, check_limits};
 use crate::machine::interrupt::{Interrupts, Running};
 use crate::machine::ledger::Amount;
 use crate::machine::stacks::Chain;
@@ -30,7 +31,7 @@ use trampette_artifact::layout::{
     CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HOST_OK, HandleEntry, ImportSlot, InstanceCells,
     InstanceState, RootHeader, RootOffset, Status, TableState,
 };
-use trampette_artifact::metadata::{Memory, MemoryPlace};
+use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
 
 /// The host's destructor of an imported resource: called with the store and the representation when
@@ -739,78 +740,4 @@ impl RawInstance {
         // SAFETY: mapped and initialised.
         unsafe { (&raw const (*header.as_ptr()).entry_sp).read() != 0 }
     }
-}
-
-/// Charges for the memories and tables of a new instance; gives the bytes.
-fn charge_memory(
-    store: &StoreInner,
-    component: &Component,
-    supplied: &[(SharedMemoryId, SharedMemory)],
-) -> Result<u64> {
-    let metadata = component.metadata();
-    let is_supplied = |memory: &&Memory| {
-        let id = memory.shared();
-        id.is_some_and(|id| supplied.iter().any(|(supplied, _)| *supplied == id))
-    };
-    let memories = metadata.memories.iter().filter(|it| !is_supplied(it));
-    let memories = memories.map(|memory| memory_bytes(memory).unwrap_or(u64::MAX));
-    let tables = metadata.tables.iter();
-    let tables = tables.map(|table| table.minimum.saturating_mul(size_of::<u32>() as u64));
-    let bytes = memories.chain(tables).fold(0, u64::saturating_add);
-    let limits = store.limits.get();
-    ensure!(
-        store.ledger.charge_memory(bytes, &limits),
-        "the limit of {} for all memories and tables of a store is reached",
-        Amount::Bytes(limits.total_memory_bytes)
-    );
-    Ok(bytes)
-}
-
-/// Checks what the component needs from the start against the store's limits.
-fn check_limits(store: &StoreInner, component: &Component) -> Result<()> {
-    let limits = store.limits.get();
-    let metadata = component.metadata();
-    ensure!(
-        store.instance_count() < limits.instances as usize,
-        "the limit of {} instances in a store is reached",
-        limits.instances
-    );
-    // Whatever shares a slab was made for the first unit in it.
-    let module = |slab: SlabId| {
-        let unit = metadata.units.iter().find(|unit| unit.slab == slab);
-        let id = unit.map(|unit| unit.module);
-        let name = id.and_then(|id| metadata.modules.get(id));
-        match (id, name) {
-            (Some(_), Some(module)) if !module.name.is_empty() => format!("`{}`", module.name),
-            (Some(id), _) => id.to_string(),
-            (None, _) => slab.to_string(),
-        }
-    };
-    for (index, memory) in metadata.memories.iter().enumerate() {
-        let bytes = memory_bytes(memory).unwrap_or(u64::MAX);
-        let owner = || {
-            memory.slab().map_or_else(
-                || "several modules".to_string(),
-                |slab| format!("core module {}", module(slab)),
-            )
-        };
-        ensure!(
-            bytes <= limits.memory_bytes,
-            "{} of {}: it starts with {bytes} bytes; the store's limit is {}",
-            MemoryId::new(index),
-            owner(),
-            limits.memory_bytes
-        );
-    }
-    for (index, table) in metadata.tables.iter().enumerate() {
-        ensure!(
-            table.minimum <= limits.table_entries,
-            "{} of core module {}: it starts with {} entries; the store's limit is {}",
-            TableId::new(index),
-            module(table.slab),
-            table.minimum,
-            limits.table_entries
-        );
-    }
-    Ok(())
 }

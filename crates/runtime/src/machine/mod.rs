@@ -8,6 +8,7 @@
 //! | `store` | `Store`: the embedder's data and what instances share |
 //! | `limits`, `ledger` | what guests may make their host spend, and have made it spend |
 //! | `instance` | an instance: roots filled, entries called with native-layout structs |
+//! | `instance_limits` | what a new one needs, against the limits of its store |
 //! | `entry_code` | addresses of code, typed by what the code takes |
 //! | `failure` | errors and panics of the embedder's code, on their way past guest code |
 //! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
@@ -30,6 +31,7 @@ pub(crate) mod failure;
 pub(crate) mod handles;
 pub(crate) mod hook;
 pub(crate) mod instance;
+mod instance_limits;
 pub(crate) mod interrupt;
 pub(crate) mod ledger;
 pub(crate) mod limits;

@@ -121,23 +121,23 @@ impl TrapRecord {
         let is_stop = code == u32::from(TrapCode::Interrupt.number());
         let reason = is_stop.then(|| activation.stop_code()).flatten();
         let code = reason.map_or(code, |reason| reason.number().into());
-        self.begin(code, payload, origin.exact);
+        self.begin(code, payload);
+        self.exact.set(origin.exact);
         // SAFETY: as promised for the origin.
         unsafe { self.walk(origin, resume.sp, resume.fp) };
         Some(resume)
     }
 
     /// Records a trap that the runtime finds where no guest code runs: there are no frames yet.
-    // As `machine/stacks.rs`: its callers are to come.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) fn record_here(&self, code: TrapCode, payload: u64) {
-        self.begin(code.number().into(), payload, false);
+        self.begin(code.number().into(), payload);
     }
 
-    fn begin(&self, code: u32, payload: u64, exact: bool) {
+    /// Begins a record, whose first frame is a return address if nobody says otherwise.
+    fn begin(&self, code: u32, payload: u64) {
         self.code.set(code);
         self.payload.set(payload);
-        self.exact.set(exact);
+        self.exact.set(false);
         self.count.set(0);
     }
 
