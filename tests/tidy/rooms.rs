@@ -107,7 +107,7 @@ pub fn imports(house: &House) -> (BTreeSet<Edge>, Vec<String>) {
             continue;
         };
         let mut names: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
-        let is_test = |name: &&str| ["tests", "testing"].contains(name);
+        let is_test = |name: &&str| name.ends_with("tests") || *name == "testing";
         if names.iter().any(is_test) {
             continue;
         }
