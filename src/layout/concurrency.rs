@@ -1,5 +1,6 @@
 //! The asynchronous part: which task each adapter calls, and between which writes and reads
-//! elements of streams and futures move by code of their own.
+//! elements of streams and futures move by code of their own: those of different component
+//! instances, since within one only numbers may move.
 
 use super::Layout;
 use crate::program::{ConcurrentBuiltIn, Program, TaskCaller, TrampolineKind};
@@ -59,19 +60,22 @@ pub(super) fn lay_out(program: &Program<'_>, layout: &mut Layout) -> Result<()> 
             ends[end].push(CopyId::new(index));
         }
     }
-    let pairs = by_type
-        .values()
-        .map(|[writes, reads]| writes.len() * reads.len());
-    let count: usize = pairs.sum();
-    ensure!(
-        count <= MOST_PAIRS,
-        "the component has {count} pairs of a write and a read of the same stream or future type, \
-         more than {MOST_PAIRS}"
-    );
+    let instance = |copy: &CopyId| {
+        let copy = program.copies.get_index(copy.index());
+        copy.map(|copy| copy.options.instance)
+    };
     let mut pairs: Vec<(CopyId, CopyId)> = Vec::new();
     for [writes, reads] in by_type.values() {
         for write in writes {
-            pairs.extend(reads.iter().map(|read| (*write, *read)));
+            let reads = reads
+                .iter()
+                .filter(|read| instance(write) != instance(read));
+            pairs.extend(reads.map(|read| (*write, *read)));
+            ensure!(
+                pairs.len() <= MOST_PAIRS,
+                "the component has more than {MOST_PAIRS} pairs of a write and a read of the same \
+                 stream or future type in different component instances"
+            );
         }
     }
     pairs.sort_unstable();

@@ -10,7 +10,8 @@ use trampette_artifact::ids::*;
 use trampette_artifact::metadata::MemoryPlace;
 
 impl Layout {
-    /// Slabs, places in contexts, ids of functions, image pieces and start-up actions, one a line.
+    /// Slabs, places in contexts, ids of functions, image pieces, pairs of a write and a read,
+    /// start-up actions, one a line.
     pub(crate) fn print(&self, program: &Program<'_>) -> String {
         let mut out = String::new();
         self.write(program, &mut out)
@@ -92,6 +93,12 @@ impl Layout {
         }
         for (id, items) in self.element_segments.iter_with_ids() {
             writeln!(out, "{id}: {} entries", items.len())?;
+        }
+        for (id, (write, read)) in self.copy_pairs.iter_with_ids() {
+            writeln!(
+                out,
+                "{id}: elements move from {write} to {read} by code of their own"
+            )?;
         }
         for (step, actions) in self.startup.iter().enumerate() {
             for action in actions {

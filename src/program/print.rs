@@ -9,7 +9,7 @@ use trampette_artifact::metadata::{ExportItem, Resource};
 
 impl Program<'_> {
     /// The plan as readable text: types, imports, modules, instances, steps, trampolines with their
-    /// options, exports.
+    /// options, tasks, exports.
     pub(crate) fn print(&self) -> String {
         let mut out = String::new();
         // Writing to a string does not fail.
@@ -22,6 +22,7 @@ impl Program<'_> {
         self.write_imports(out)?;
         self.write_instances(out)?;
         self.write_trampolines(out)?;
+        self.write_tasks(out)?;
         self.write_exports(out)
     }
 
@@ -138,7 +139,10 @@ impl Program<'_> {
                     writeln!(out, "    caller {}", self.options_text(options))?;
                 }
                 TrampolineKind::Concurrent { built_in, options } => {
-                    writeln!(out, "    {built_in:?} of {}", self.options_text(options))?;
+                    if let Some(text) = self.built_in_text(*built_in) {
+                        writeln!(out, "    {text}")?;
+                    }
+                    writeln!(out, "    caller {}", self.options_text(options))?;
                 }
                 TrampolineKind::ErrorContext { options, .. } => {
                     writeln!(out, "    caller {}", self.options_text(options))?;
@@ -149,6 +153,21 @@ impl Program<'_> {
                     writeln!(out, "    {resource} in {instance}")?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Each lifted function of an `async` type with one of its callers.
+    fn write_tasks(&self, out: &mut String) -> fmt::Result {
+        section(out, "tasks", self.tasks.len())?;
+        for (id, caller) in self.tasks.iter_with_ids() {
+            let caller = match caller {
+                TaskCaller::Export(export) => format!("the host as {export}"),
+                TaskCaller::Adapter(trampoline) => trampoline.to_string(),
+            };
+            let callee = self.task(id).map(|(lift, _)| self.func_text(lift.func));
+            let callee = callee.unwrap_or_default();
+            writeln!(out, "  {id} {callee} called by {caller}")?;
         }
         Ok(())
     }
@@ -217,6 +236,46 @@ impl Program<'_> {
         }
     }
 
+    /// What a built-in of the asynchronous part does, where its kind does not say it.
+    fn built_in_text(&self, built_in: ConcurrentBuiltIn) -> Option<String> {
+        let ends = |ty| {
+            let text = self.types.display(Type::Defined(ty));
+            shortened(&text)
+        };
+        Some(match built_in {
+            ConcurrentBuiltIn::TaskReturn { result, class } => {
+                let result = result.map(|ty| self.types.display(ty));
+                let result = result.map_or("nothing".to_string(), |text| shortened(&text));
+                format!("returns {result}, return class {class}")
+            }
+            ConcurrentBuiltIn::ContextGet { slot, width }
+            | ConcurrentBuiltIn::ContextSet { slot, width } => {
+                format!("slot {slot}, {} bits", 8 * width.bytes())
+            }
+            ConcurrentBuiltIn::SubtaskCancel { is_async: true } => "async".to_string(),
+            ConcurrentBuiltIn::EndsNew(ty) | ConcurrentBuiltIn::EndsForward(ty) => ends(ty),
+            ConcurrentBuiltIn::EndCopy(id) => {
+                let copy = self.copies.get_index(id.index())?;
+                let verb = match copy.end {
+                    EndKind::Reader => "reads",
+                    EndKind::Writer => "writes",
+                };
+                format!("{id} {verb} {}", ends(copy.ty))
+            }
+            ConcurrentBuiltIn::EndOperate(ty, operation) => {
+                format!("{} of {}", end_operation_text(operation), ends(ty))
+            }
+            ConcurrentBuiltIn::ThreadNew { table, argument } => {
+                let bits = 8 * argument.bytes();
+                format!("function in {table}, argument of {bits} bits")
+            }
+            ConcurrentBuiltIn::ThreadOperate(operation) => {
+                thread_operation_text(operation).to_string()
+            }
+            _ => return None,
+        })
+    }
+
     fn options_text(&self, options: &CanonicalOptions) -> String {
         let mut text = format!("in {}", options.instance);
         text.push_str(match options.encoding {
@@ -236,7 +295,36 @@ impl Program<'_> {
         if let Some(post_return) = options.post_return {
             let _ = write!(text, ", post-return {}", self.func_text(post_return));
         }
+        match options.waiting {
+            Waiting::Blocks => {}
+            Waiting::Async => text.push_str(", async"),
+            Waiting::Callback(callback) => {
+                let _ = write!(text, ", async, callback {}", self.func_text(callback));
+            }
+        }
         text
+    }
+}
+
+fn end_operation_text(operation: EndOperation) -> &'static str {
+    match operation {
+        EndOperation::CancelRead => "cancel-read",
+        EndOperation::CancelReadAsync => "async cancel-read",
+        EndOperation::CancelWrite => "cancel-write",
+        EndOperation::CancelWriteAsync => "async cancel-write",
+        EndOperation::DropReadable => "drop-readable",
+        EndOperation::DropWritable => "drop-writable",
+    }
+}
+
+fn thread_operation_text(operation: ThreadOperation) -> &'static str {
+    match operation {
+        ThreadOperation::ResumeLater => "resume-later",
+        ThreadOperation::Suspend => "suspend",
+        ThreadOperation::SuspendThenResume => "suspend-then-resume",
+        ThreadOperation::YieldThenResume => "yield-then-resume",
+        ThreadOperation::SuspendThenPromote => "suspend-then-promote",
+        ThreadOperation::YieldThenPromote => "yield-then-promote",
     }
 }
 

@@ -31,10 +31,17 @@ struct Saved {
     record: Option<Value>,
 }
 
-/// Where the cells of an instance are: the task, the slots.
-fn places(e: &Emitter<'_, '_>, instance: ComponentInstanceId) -> [RootOffset; 3] {
+/// Where the cells of an instance are: the task, then the slots, unless nothing in the component
+/// reads or writes any.
+fn places(e: &Emitter<'_, '_>, instance: ComponentInstanceId) -> Vec<RootOffset> {
     let slot = offset_of!(InstanceCells, slots);
-    [offset_of!(InstanceCells, task), slot, slot + 8].map(|offset| place(e, instance, offset))
+    let slots = match e.session.layout.uses_slots {
+        true => &[slot, slot + 8][..],
+        false => &[],
+    };
+    let offsets = [offset_of!(InstanceCells, task)].into_iter();
+    let offsets = offsets.chain(slots.iter().copied());
+    offsets.map(|offset| place(e, instance, offset)).collect()
 }
 
 fn place(e: &Emitter<'_, '_>, instance: ComponentInstanceId, offset: usize) -> RootOffset {

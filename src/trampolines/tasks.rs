@@ -128,7 +128,10 @@ impl Task<'_> {
         let mark = (!lends.is_empty()).then(|| e.value_of(Builtin::LendMark, &[]));
         let borrows = facts::lowers_borrows(program, &param_types, instance)
             .then(|| BorrowScope::of_record(e, instance, record));
-        let params = load(e, types::I64, record, PARAMS);
+        let params = match self.lift.ty.params.is_empty() {
+            true => e.i64(0),
+            false => load(e, types::I64, record, PARAMS),
+        };
         let args = match self.caller {
             None => {
                 let lifting = Lifting::new(self.lift, &program.types);
