@@ -238,3 +238,8 @@ fn in_thread_pool<R: Send>(
 #[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The sample in `docs/async.md`, as a test.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../docs/async.md")]
+struct Async;
