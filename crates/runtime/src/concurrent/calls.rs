@@ -36,14 +36,15 @@ impl Tasks<'_> {
         results: u64,
     ) -> Result<CallId, Fault> {
         self.count(Kind::Call)?;
-        Ok(self.pool().add_call(NewCall {
+        let call = self.pool().add_call(NewCall {
             data: self.instance,
             entry,
             instance,
             thread,
             params,
             results,
-        })?)
+        });
+        Ok(call.inspect_err(|_| self.uncount(Kind::Call))?)
     }
 
     /// A new task, whose caller waits or goes on. `params` is where the parameters are.

@@ -106,7 +106,8 @@ impl Tasks<'_> {
         let (of, _) = self.payload(ty)?;
         let new = |side| -> Result<EndId, Fault> {
             self.count(Kind::End)?;
-            Ok(self.pool().add_end(End::new(side, of, ty, instance))?)
+            let end = self.pool().add_end(End::new(side, of, ty, instance));
+            Ok(end.inspect_err(|_| self.uncount(Kind::End))?)
         };
         let (reader, writer) = (new(EndKind::Reader)?, new(EndKind::Writer)?);
         self.pool()[reader].other.set(Some(writer));

@@ -3,12 +3,15 @@
 //! Each item, a task that goes on until it waits, is an entry of the host into the guest of its
 //! own: with the thread's signal stack and limits, and locked against other calls. Between two of
 //! them no guest code is on any stack that runs. What is left over when the call has its result
-//! stays as it is, for the next call of the same instance.
+//! stays as it is, for the next call of the same instance. For whoever would stop it, a call is one
+//! from its first item to its last.
 
 use crate::concurrent::records::{CallId, Holder, TaskState};
 use crate::concurrent::state::{Driven, Fault, Sink, Tasks};
 use crate::load::backtrace::{Trap, WasmBacktrace};
-use crate::machine::instance::InstanceData;
+use crate::machine::instance::{AsyncPart, InstanceData};
+use crate::machine::interrupt::{Interrupts, Running};
+use crate::machine::store::StoreInner;
 use anyhow::{Error, Result};
 use std::ptr::NonNull;
 use trampette_artifact::ids::{SlabId, TaskId};
@@ -42,19 +45,31 @@ pub(crate) unsafe fn call(
         Fault::Again => trap(TrapCode::RecordsFull),
     })?;
     let driving = Driving::begin(tasks, call, sink);
+    // Between two items it can be stopped too.
+    let running = tasks.store().interrupts().map(Interrupts::begin);
     enter(tasks, || tasks.start(call))?;
     while !tasks.pool()[call].is_resolved() {
         let Some(next) = tasks.next() else {
             return Err(trap(TrapCode::Deadlock));
         };
-        enter(tasks, || tasks.run(next))?;
+        let done = enter(tasks, || tasks.run(next));
+        if done.is_err() {
+            // An item that was stopped before it began has ended nothing, but is in no queue.
+            tasks.part().end(instance);
+            return done;
+        }
     }
     drop(driving);
-    Ok(())
+    match running.is_some_and(Running::end) {
+        false => Ok(()),
+        // An interruption that has been promised, and came when all was done.
+        true => Err(trap(TrapCode::Interrupt)),
+    }
 }
 
 /// Runs one item. A trap ends the instance.
 fn enter(tasks: Tasks<'_>, item: impl FnOnce() -> Result<(), Fault>) -> Result<()> {
+    let _arena = Arena::begin(tasks.store());
     tasks.instance.enter(|_| match item() {
         Ok(()) => Status::Ok as u32,
         Err(fault) => {
@@ -64,6 +79,26 @@ fn enter(tasks: Tasks<'_>, item: impl FnOnce() -> Result<(), Fault>) -> Result<(
             Status::Trap as u32
         }
     })
+}
+
+/// Gives back what an item takes from the arena: no task has anything there while it waits, and the
+/// host has read a result before the task goes on.
+struct Arena<'a> {
+    store: &'a StoreInner,
+    mark: u64,
+}
+
+impl<'a> Arena<'a> {
+    fn begin(store: &'a StoreInner) -> Arena<'a> {
+        let mark = store.arena_mark();
+        Arena { store, mark }
+    }
+}
+
+impl Drop for Arena<'_> {
+    fn drop(&mut self) {
+        self.store.arena_reset(self.mark);
+    }
 }
 
 /// Whether guest code of the instance is on a stack that runs, or it has trapped.

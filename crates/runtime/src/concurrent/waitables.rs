@@ -160,7 +160,8 @@ impl<'a> Tasks<'a> {
     /// `waitable-set.new`.
     pub(crate) fn waitable_set_new(self, instance: u32) -> Result<u32, Fault> {
         self.count(Kind::Set)?;
-        let set = self.pool().add_set()?;
+        let set = self.pool().add_set();
+        let set = set.inspect_err(|_| self.uncount(Kind::Set))?;
         let instance = ComponentInstanceId(instance);
         self.add_handle(instance, HandleEntry::WAITABLE_SET, set.number())
     }

@@ -2,7 +2,7 @@
 //! id, size and extent in it.
 
 use crate::memory::slab::memory_bytes;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use trampette_artifact::canonical::MAX_FLAT_ASYNC_PARAMS;
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
@@ -165,13 +165,18 @@ fn concurrency(metadata: &Metadata) -> Result<()> {
     }
     for copy in &plan.copies {
         check(copy.instance)?;
-        let memory = copy.memory;
+        let (Some(DefinedType::Stream(payload) | DefinedType::Future(payload)), memory) =
+            (metadata.types.get(copy.ty), copy.memory)
+        else {
+            bail!("a read or write of an unknown type");
+        };
         ensure!(
-            matches!(
-                metadata.types.get(copy.ty),
-                Some(DefinedType::Stream(_) | DefinedType::Future(_))
-            ) && memory.is_none_or(|memory| memory.index() < metadata.memories.len()),
-            "a read or write of an unknown type, or in an unknown memory"
+            memory.is_none_or(|memory| memory.index() < metadata.memories.len()),
+            "a read or write in an unknown memory"
+        );
+        ensure!(
+            payload.is_none() || memory.is_some(),
+            "a read or write of elements without a memory"
         );
     }
     for (write, read) in &plan.pairs {

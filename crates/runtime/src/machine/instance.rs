@@ -313,11 +313,11 @@ impl InstanceData {
         }
         store.release_host_results();
         store.release_lends_of(activation);
-        let error = self.trap_error(store);
         if let Some(part) = self.async_part.get() {
             part.end(self);
         }
-        error
+        // A panic goes on here.
+        self.trap_error(store)
     }
 
     /// The error of a call that just returned [`Status::Trap`].
