@@ -4,7 +4,6 @@
 //! | --- | --- |
 //! | `switch` | leaving one stack for another, in machine code |
 //! | `chain` | resuming and suspending pooled stacks, and how a trap passes between them |
-//!
 //! | `queue`, `records` | lists without memory of their own; the records of tasks, sets and ends |
 //! | `state` | what an instance has for its tasks: the pool, the queues, the gates |
 //! | `builtins`, `handles` | what compiled code calls; handles of subtasks, sets and ends |
