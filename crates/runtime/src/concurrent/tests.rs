@@ -471,8 +471,11 @@ fn dropping_a_store_gives_suspended_stacks_back() {
     };
     round();
     let before = mappings();
-    (0..100).for_each(|_| round());
-    assert!(mappings() < before + 20);
+    // One stack that is lost in a round is two mappings. What other tests of this process map, and
+    // what the process keeps, is fewer.
+    const ROUNDS: usize = 1000;
+    (0..ROUNDS).for_each(|_| round());
+    assert!(mappings() < before + ROUNDS);
 }
 
 /// A world that goes from thread to thread.
