@@ -29,6 +29,7 @@ pub(crate) use raise::{emit_raise, emit_trap_if};
 pub(crate) use regions::Region;
 pub(crate) use symbols::{
     builtin_address, builtin_signature, call_builtin, call_service, data_address, declare_function,
+    function_entry,
 };
 pub(crate) use traps::{clif_trap, trap_from_clif};
 

@@ -1,11 +1,13 @@
 //! Names of functions and data in CLIF. Everything is colocated: only PC-relative relocations.
 
 use super::native_signature;
+use crate::layout::Layout;
 use cranelift_codegen::ir::{self, InstBuilder, types};
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::FunctionBuilder;
 use trampette_artifact::builtin::{Builtin, Scalar};
 use trampette_artifact::key::{DataKey, FuncKey, SymbolKey};
+use trampette_artifact::tables::FUNCTION_ENTRY_SIZE_LOG2;
 
 /// The name of a function or data, and whether `func` has not used it before: then there is nothing
 /// of that name to look for.
@@ -37,6 +39,25 @@ pub(crate) fn declare_function(
         colocated: true,
         patchable: false,
     })
+}
+
+/// The address of a function's [`FunctionEntry`](trampette_artifact::tables::FunctionEntry); `None`
+/// if no function of the component is a value. The id may be anything: it is masked to the table's
+/// length, a power of two.
+pub(crate) fn function_entry(
+    builder: &mut FunctionBuilder<'_>,
+    layout: &Layout,
+    id: ir::Value,
+) -> Option<ir::Value> {
+    let mask = layout.function_table_length().checked_sub(1)?;
+    let mask = builder.ins().iconst(types::I32, i64::from(mask));
+    let id = builder.ins().band(id, mask);
+    let id = builder.ins().uextend(types::I64, id);
+    let shift = i64::from(FUNCTION_ENTRY_SIZE_LOG2);
+    let shift = builder.ins().iconst(types::I64, shift);
+    let offset = builder.ins().ishl(id, shift);
+    let table = data_address(builder, DataKey::FunctionTable);
+    Some(builder.ins().iadd(table, offset))
 }
 
 /// The address of data, by a PC-relative `lea`.

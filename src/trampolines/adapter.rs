@@ -131,10 +131,7 @@ impl<'p> Adapter<'p> {
         let callee = self.callee.instance();
         let lends = facts::borrowed_resources(&self.program.types, &self.param_types);
         let borrows = facts::lowers_borrows(self.program, &self.param_types, callee);
-        let record = (!lends.is_empty() || borrows).then(|| {
-            let number = e.i32(callee.0);
-            e.value_of(Builtin::CallBegin, &[number])
-        });
+        let record = (!lends.is_empty() || borrows).then(|| cells::new_record(e, callee));
         let borrows = record
             .filter(|_| borrows)
             .map(|record| BorrowScope::of_record(e, callee, record));

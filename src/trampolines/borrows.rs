@@ -68,7 +68,8 @@ impl BorrowScope {
         let flags = e.native_flags();
         let number = offset_of!(TaskRecord, number) as i32;
         let name = e.builder.ins().load(types::I32, flags, record, number);
-        let address = cells::offset(e, record, offset_of!(TaskRecord, borrows));
+        let offset = e.i64(offset_of!(TaskRecord, borrows) as i64);
+        let address = e.builder.ins().iadd(record, offset);
         let own = Some((address, name));
         BorrowScope { instance, own }
     }

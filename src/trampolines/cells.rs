@@ -8,7 +8,7 @@
 //! it has a record, by which the others know it.
 
 use crate::codegen::emitter::Emitter;
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{Value, types};
 use std::mem::offset_of;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::ComponentInstanceId;
@@ -55,6 +55,12 @@ pub(crate) fn slot(e: &Emitter<'_, '_>, instance: ComponentInstanceId, slot: u32
     place(e, instance, offset)
 }
 
+/// Makes the record of a synchronously typed call of an instance; [`Builtin::CallEnd`] ends it.
+pub(crate) fn new_record(e: &mut Emitter<'_, '_>, instance: ComponentInstanceId) -> Value {
+    let number = e.i32(instance.0);
+    e.value_of(Builtin::CallBegin, &[number])
+}
+
 /// Begins a synchronously typed call of an instance. `record` is that of the call, if it has one.
 pub(crate) fn begin_call(
     e: &mut Emitter<'_, '_>,
@@ -67,10 +73,7 @@ pub(crate) fn begin_call(
     if !e.session.layout.switches.contains(&instance) {
         return begin_thread(e, instance, None);
     }
-    let made = record.is_none().then(|| {
-        let number = e.i32(instance.0);
-        e.value_of(Builtin::CallBegin, &[number])
-    });
+    let made = record.is_none().then(|| new_record(e, instance));
     let mut saved = begin_thread(e, instance, record.or(made));
     if let Some(saved) = &mut saved.0 {
         saved.record = made;
@@ -144,10 +147,4 @@ pub(crate) fn begin_realloc(e: &mut Emitter<'_, '_>, instance: ComponentInstance
         true => begin_thread(e, instance, None),
         false => SavedCells(None),
     }
-}
-
-/// Adds a count to a 64-bit address.
-pub(crate) fn offset(e: &mut Emitter<'_, '_>, address: Value, bytes: usize) -> Value {
-    let bytes = e.i64(bytes as i64);
-    e.builder.ins().iadd(address, bytes)
 }

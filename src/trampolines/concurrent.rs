@@ -5,9 +5,10 @@ use super::cells;
 use super::entry::body_signature;
 use super::flags::{self, check_may_leave};
 use super::startup::{table_base, table_length};
-use super::tasks::{store_flat, to_slot};
+use super::tasks::store_flat;
 use super::transfer::{Guest, Shape, Side, Transfer};
 use crate::codegen::emitter::Emitter;
+use crate::codegen::values::{from_bits, to_bits};
 use crate::codegen::{self, Region, Session};
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::{ConcurrentBuiltIn as BuiltIn, TrampolineKind};
@@ -19,7 +20,7 @@ use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{CopyPairId, TableId, TrampolineId};
 use trampette_artifact::key::{Abi, DataKey, FuncKey};
-use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, FunctionEntry};
+use trampette_artifact::tables::FunctionEntry;
 use trampette_artifact::tasks::EndOperation;
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::DefinedType;
@@ -53,11 +54,11 @@ pub(crate) fn concurrent_trampoline(
         let results = match (*built_in, &params[..]) {
             (BuiltIn::ContextGet { slot, width }, []) => {
                 let place = cells::slot(e, instance, slot);
-                vec![e.load_root(slot_type(width), place)]
+                vec![e.load_root(codegen::clif_type(CoreType::pointer(width)), place)]
             }
             (BuiltIn::ContextSet { slot, .. }, [value]) => {
                 // The upper half of a 32-bit value is zero.
-                let (value, place) = (to_slot(e, *value), cells::slot(e, instance, slot));
+                let (value, place) = (to_bits(e, *value), cells::slot(e, instance, slot));
                 e.store_root(value, place);
                 Vec::new()
             }
@@ -77,7 +78,7 @@ pub(crate) fn concurrent_trampoline(
             (BuiltIn::WaitableSetNew, []) => call(e, Builtin::WaitableSetNew, &[owner]),
             (BuiltIn::WaitableSetWait | BuiltIn::WaitableSetPoll, [set, pointer]) => {
                 let (memory, _) = options.memory.context("events go to a memory")?;
-                let (memory, pointer) = (e.i32(memory.0), to_slot(e, *pointer));
+                let (memory, pointer) = (e.i32(memory.0), to_bits(e, *pointer));
                 let builtin = match built_in {
                     BuiltIn::WaitableSetWait => Builtin::WaitableSetWait,
                     _ => Builtin::WaitableSetPoll,
@@ -98,14 +99,18 @@ pub(crate) fn concurrent_trampoline(
                 call(e, Builtin::EndsNew, &[owner, ty])
             }
             (BuiltIn::EndCopy(copy), [end, pointer, length @ ..]) => {
-                let pointer = to_slot(e, *pointer);
+                let pointer = to_bits(e, *pointer);
                 let length = match length {
-                    [length] => to_slot(e, *length),
+                    [length] => to_bits(e, *length),
                     _ => e.i64(1),
                 };
                 let copy = e.i32(copy.0);
                 let result = e.value_of(Builtin::EndCopy, &[copy, *end, pointer, length]);
-                vec![narrowed(e, result, &trampoline.signature.results)]
+                vec![from_bits(
+                    e,
+                    result,
+                    codegen::clif_type(trampoline.signature.results[0]),
+                )]
             }
             (BuiltIn::EndOperate(ty, operation), [end]) => {
                 let ty = e.i32(ty.0);
@@ -113,7 +118,11 @@ pub(crate) fn concurrent_trampoline(
                 let result = e.value_of(Builtin::EndOperate, &[owner, ty, *end, number]);
                 match operation {
                     EndOperation::DropReadable | EndOperation::DropWritable => Vec::new(),
-                    _ => vec![narrowed(e, result, &trampoline.signature.results)],
+                    _ => vec![from_bits(
+                        e,
+                        result,
+                        codegen::clif_type(trampoline.signature.results[0]),
+                    )],
                 }
             }
             (BuiltIn::EndsForward(ty), [reader, writer]) => {
@@ -123,7 +132,7 @@ pub(crate) fn concurrent_trampoline(
             (BuiltIn::ThreadIndex, []) => call(e, Builtin::ThreadIndex, &[owner]),
             (BuiltIn::ThreadNew { table, argument }, [index, value]) => {
                 let function = start_function(e, table, argument, *index);
-                let value = to_slot(e, *value);
+                let value = to_bits(e, *value);
                 let wide = e.i32(u32::from(argument == PointerWidth::P64));
                 call(e, Builtin::ThreadNew, &[owner, function, value, wide])
             }
@@ -156,7 +165,7 @@ fn start_function(
     argument: PointerWidth,
     index: Value,
 ) -> Value {
-    let index = to_slot(e, index);
+    let index = to_bits(e, index);
     let length = table_length(e, table);
     let outside = e
         .builder
@@ -172,7 +181,10 @@ fn start_function(
     let null = e.i32(0);
     let is_null = e.builder.ins().icmp(IntCC::Equal, id, null);
     e.trap_if(is_null, TrapCode::IndirectCallToNull, None);
-    let entry = function_entry(e, id);
+    let Some(entry) = codegen::function_entry(&mut e.builder, e.session.layout, id) else {
+        // Without functions as values every entry is null.
+        return id;
+    };
     let flags = MemFlagsData::trusted().with_readonly();
     let at = offset_of!(FunctionEntry, signature) as i32;
     let signature = e.builder.ins().load(types::I32, flags, entry, at);
@@ -184,18 +196,6 @@ fn start_function(
     id
 }
 
-/// The address of a function's entry in the function table, for an id that is one.
-fn function_entry(e: &mut Emitter<'_, '_>, id: Value) -> Value {
-    let mask = e.session.layout.function_table_length().saturating_sub(1);
-    let mask = e.i32(mask);
-    let id = e.builder.ins().band(id, mask);
-    let id = e.builder.ins().uextend(types::I64, id);
-    let shift = e.i32(FUNCTION_ENTRY_SIZE_LOG2);
-    let offset = e.builder.ins().ishl(id, shift);
-    let start = codegen::data_address(&mut e.builder, DataKey::FunctionTable);
-    e.builder.ins().iadd(start, offset)
-}
-
 /// The wasm-call body of what begins an explicit thread: `tail fn(ctx, function, argument)`.
 ///
 /// # Errors
@@ -204,7 +204,11 @@ pub(crate) fn thread_start(session: &Session<'_>, width: PointerWidth) -> Result
     let key = FuncKey::ThreadStart(Abi::Wasm, width);
     let signature = codegen::wasm_call_signature(&body_signature(key)?);
     Emitter::build(session, key, signature, |e, params| {
-        let entry = function_entry(e, params[0]);
+        let Some(entry) = codegen::function_entry(&mut e.builder, session.layout, params[0]) else {
+            // There is no function that it could begin with.
+            e.raise(TrapCode::IndirectCallToNull, None);
+            return Ok(());
+        };
         let flags = MemFlagsData::trusted().with_readonly();
         let at = offset_of!(FunctionEntry, code) as i32;
         let code = e.builder.ins().sload32(flags, entry, at);
@@ -213,10 +217,7 @@ pub(crate) fn thread_start(session: &Session<'_>, width: PointerWidth) -> Result
         let at = offset_of!(FunctionEntry, context) as i32;
         let distance = e.builder.ins().load(types::I64, flags, entry, at);
         let context = e.builder.ins().iadd(e.context, distance);
-        let argument = match width {
-            PointerWidth::P32 => e.builder.ins().ireduce(types::I32, params[1]),
-            PointerWidth::P64 => params[1],
-        };
+        let argument = from_bits(e, params[1], codegen::clif_type(CoreType::pointer(width)));
         let callee = codegen::wasm_call_signature(&start_signature(width));
         let callee = e.builder.import_signature(callee);
         e.builder
@@ -229,21 +230,6 @@ pub(crate) fn thread_start(session: &Session<'_>, width: PointerWidth) -> Result
 
 fn call(e: &mut Emitter<'_, '_>, builtin: Builtin, args: &[Value]) -> Vec<Value> {
     e.builtin(builtin, args).into_iter().collect()
-}
-
-/// A 64-bit result as a value of the type that the built-in gives.
-fn narrowed(e: &mut Emitter<'_, '_>, value: Value, results: &[CoreType]) -> Value {
-    match results.first().map(|ty| codegen::clif_type(*ty)) {
-        Some(types::I32) => e.builder.ins().ireduce(types::I32, value),
-        _ => value,
-    }
-}
-
-fn slot_type(width: PointerWidth) -> ir::Type {
-    match width {
-        PointerWidth::P32 => types::I32,
-        PointerWidth::P64 => types::I64,
-    }
 }
 
 /// The wasm-call body of what copies elements that are more than bits from the buffer of a write to

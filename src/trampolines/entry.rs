@@ -12,7 +12,7 @@
 //! that was there.
 
 use crate::codegen::emitter::Emitter;
-use crate::codegen::values::{load_values, store_values};
+use crate::codegen::values::{Stride, load_values, store_values};
 use crate::codegen::{self, Session};
 use crate::program::intrinsic::intrinsic_signature;
 use crate::program::module::{CoreSignature, CoreType};
@@ -190,10 +190,15 @@ pub(crate) fn array_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Fun
             Some(callee) => e.slab_context(session.layout.home(callee)),
             None => e.context,
         }];
-        args.extend(load_values(e, values, &signature.params));
+        args.extend(load_values(
+            e,
+            values,
+            Stride::ARRAY_CALL,
+            &signature.params,
+        ));
         let callee = codegen::wasm_call_signature(&signature);
         let results = call_body(e, body, callee, &args, Lock::None, 0);
-        store_values(e, values, &results);
+        store_values(e, values, Stride::ARRAY_CALL, &results);
         let success = e.i32(1);
         e.builder.ins().return_(&[success]);
         Ok(())

@@ -13,10 +13,11 @@ use super::transfer::{
     self, Destination, FlatValues, Guest, Place, Shape, Side, Source, Transfer, facts,
 };
 use crate::codegen::emitter::Emitter;
+use crate::codegen::values::{from_bits, to_bits};
 use crate::codegen::{self, Session};
 use crate::program::LiftedFunction;
 use anyhow::{Context, Result};
-use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
+use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{ExportId, ResourceId};
 use trampette_artifact::key::{Abi, FuncKey};
@@ -105,10 +106,8 @@ impl<'p> Lifting<'p> {
         });
         let lend_mark = (!lends.is_empty()).then(|| e.value_of(Builtin::LendMark, &[]));
         let borrows = facts::lowers_borrows(program, &self.param_types, instance);
-        let record = (cells::is_concurrent(e) && (lend_mark.is_some() || borrows)).then(|| {
-            let number = e.i32(instance.0);
-            e.value_of(Builtin::CallBegin, &[number])
-        });
+        let record = (cells::is_concurrent(e) && (lend_mark.is_some() || borrows))
+            .then(|| cells::new_record(e, instance));
         let borrows = borrows.then(|| match record {
             Some(record) => BorrowScope::of_record(e, instance, record),
             None => BorrowScope::begin(e, instance),
@@ -237,33 +236,5 @@ impl<'p> Lifting<'p> {
             let mark = e.load_root(types::I64, root::POST_RETURN_ARENA_MARK);
             e.builtin(Builtin::ArenaReset, &[mark]);
         }
-    }
-}
-
-/// A core value as 64 bits.
-fn to_bits(e: &mut Emitter<'_, '_>, value: Value) -> Value {
-    let raw = MemFlagsData::new();
-    let ty = e.builder.func.dfg.value_type(value);
-    let value = match ty {
-        types::F32 => e.builder.ins().bitcast(types::I32, raw, value),
-        types::F64 => e.builder.ins().bitcast(types::I64, raw, value),
-        _ => value,
-    };
-    match e.builder.func.dfg.value_type(value) {
-        types::I32 => e.builder.ins().uextend(types::I64, value),
-        _ => value,
-    }
-}
-
-/// The inverse of [`to_bits`].
-fn from_bits(e: &mut Emitter<'_, '_>, bits: Value, ty: ir::Type) -> Value {
-    let raw = MemFlagsData::new();
-    let bits = match ty.bits() {
-        32 => e.builder.ins().ireduce(types::I32, bits),
-        _ => bits,
-    };
-    match ty {
-        types::F32 | types::F64 => e.builder.ins().bitcast(ty, raw, bits),
-        _ => bits,
     }
 }

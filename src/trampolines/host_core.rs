@@ -5,7 +5,7 @@
 //! slot.
 
 use crate::codegen::emitter::Emitter;
-use crate::codegen::values::{VALUE_SIZE, load_values, store_values};
+use crate::codegen::values::{Stride, load_values, store_values, value_slots};
 use crate::codegen::{self, Session};
 use anyhow::{Context, Result};
 use cranelift_codegen::ir::{self, InstBuilder, types};
@@ -36,9 +36,9 @@ pub(crate) fn wasm_to_array(session: &Session<'_>, import: CoreImportId) -> Resu
     let signature = codegen::wasm_call_signature(core);
     Emitter::build(session, key, signature, |e, params| {
         let length = core.params.len().max(core.results.len());
-        let bytes = u32::try_from(length).context("function types are limited")? * VALUE_SIZE;
-        let values = e.stack_slot(bytes, VALUE_SIZE);
-        store_values(e, values, &params);
+        let count = u32::try_from(length).context("function types are limited")?;
+        let values = value_slots(e, count, Stride::ARRAY_CALL);
+        store_values(e, values, Stride::ARRAY_CALL, &params);
 
         let slot = session.layout.root.core_import(import);
         let field = |field: usize| RootOffset(slot.0 + field as u32);
@@ -56,7 +56,7 @@ pub(crate) fn wasm_to_array(session: &Session<'_>, import: CoreImportId) -> Resu
         let interrupt = e.load_root(types::I32, root::INTERRUPT);
         e.trap_if(interrupt, TrapCode::Interrupt, None);
 
-        let results = load_values(e, values, &core.results);
+        let results = load_values(e, values, Stride::ARRAY_CALL, &core.results);
         e.builder.ins().return_(&results);
         Ok(())
     })

@@ -13,6 +13,7 @@ use super::export_entry::Lifting;
 use super::flags::check_may_leave;
 use super::transfer::{FlatValues, Guest, facts};
 use crate::codegen::emitter::Emitter;
+use crate::codegen::values::{Stride, from_bits, load_values, store_values, to_bits, value_slots};
 use crate::codegen::{self, Session, clif_type};
 use crate::program::module::CoreType;
 use crate::program::{CanonicalOptions, LiftedFunction, TrampolineKind, Waiting, flatten};
@@ -20,13 +21,9 @@ use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Value, types};
 use std::mem::offset_of;
 use trampette_artifact::builtin::Builtin;
-use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{TaskId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::tasks::{CallMode, TaskRecord};
-
-/// Bytes of a flat value on its way.
-const SLOT: u32 = 8;
 
 const PARAMS: i32 = offset_of!(TaskRecord, params) as i32;
 const RESULTS: i32 = offset_of!(TaskRecord, results) as i32;
@@ -95,7 +92,7 @@ pub(crate) fn task_result(session: &Session<'_>, id: TaskId) -> Result<ir::Funct
     let (lift, types) = (task.lift, &session.program.types);
     let returned = flatten::returned(types, lift.ty.result, lift.options.width());
     Emitter::build(session, key, signature, |e, params| {
-        let flat = load_flat(e, params[1], &returned.params);
+        let flat = load_values(e, params[1], Stride::FLAT, &returned.params);
         task.move_result(e, params[0], flat)
             .with_context(|| format!("cannot return from `{}`", lift.name))?;
         e.builder.ins().return_(&[]);
@@ -145,7 +142,7 @@ impl Task<'_> {
                     options.width(),
                     options.waiting,
                 );
-                let mut flat = FlatValues::new(load_flat(e, params, &lowered));
+                let mut flat = FlatValues::new(load_values(e, params, Stride::FLAT, &lowered));
                 let arena_mark = adapter.begin_arena(e);
                 let args = adapter.pass_params(e, &mut flat, lends, borrows)?;
                 adapter.end_arena(e, arena_mark);
@@ -175,10 +172,7 @@ impl Task<'_> {
         let results = load(e, types::I64, record, RESULTS);
         // What a caller that waits gets as a flat value goes to a slot of its frame.
         let in_slot = facts::flat_lowered_result(&program.types, ty, Guest::new(options));
-        let pointer = match options.width() {
-            PointerWidth::P32 => e.builder.ins().ireduce(types::I32, results),
-            PointerWidth::P64 => results,
-        };
+        let pointer = from_bits(e, results, clif_type(CoreType::pointer(options.width())));
         let arena_mark = adapter.begin_arena(e);
         let moved = adapter.pass_result(e, flat, FlatValues::new(vec![pointer]))?;
         adapter.end_arena(e, arena_mark);
@@ -210,9 +204,9 @@ pub(crate) fn task_adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir
         check_may_leave(e, options.instance);
         let (params, out_pointer) = params.split_at(lowered);
         let values = store_flat(e, params);
-        let slot = e.stack_slot(SLOT, SLOT);
+        let slot = value_slots(e, 1, Stride::FLAT);
         let results = match out_pointer {
-            [pointer] => to_slot(e, *pointer),
+            [pointer] => to_bits(e, *pointer),
             _ => slot,
         };
         let mode = match options.waiting.is_async() {
@@ -223,36 +217,18 @@ pub(crate) fn task_adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir
         let state = e.value_of(Builtin::TaskCall, &[task, values, results, mode]);
         let results = match options.waiting.is_async() {
             true => vec![e.builder.ins().ireduce(types::I32, state)],
-            false => load_flat(e, slot, &trampoline.signature.results),
+            false => load_values(e, slot, Stride::FLAT, &trampoline.signature.results),
         };
         e.builder.ins().return_(&results);
         Ok(())
     })
 }
 
-/// Stores flat values to an array of slots in the frame; returns its address.
+/// Stores flat values to an array in the frame; returns its address.
 pub(crate) fn store_flat(e: &mut Emitter<'_, '_>, values: &[Value]) -> Value {
-    let slots = e.stack_slot(SLOT * values.len() as u32, SLOT);
-    for (index, value) in values.iter().enumerate() {
-        store(e, *value, slots, (SLOT as usize * index) as i32);
-    }
+    let slots = value_slots(e, values.len() as u32, Stride::FLAT);
+    store_values(e, slots, Stride::FLAT, values);
     slots
-}
-
-/// Loads flat values from an array of slots.
-fn load_flat(e: &mut Emitter<'_, '_>, slots: Value, types: &[CoreType]) -> Vec<Value> {
-    let load = |(index, ty): (usize, &CoreType)| {
-        load(e, clif_type(*ty), slots, (SLOT as usize * index) as i32)
-    };
-    types.iter().enumerate().map(load).collect()
-}
-
-/// A pointer of a guest as 64 bits.
-pub(crate) fn to_slot(e: &mut Emitter<'_, '_>, pointer: Value) -> Value {
-    match e.builder.func.dfg.value_type(pointer) {
-        types::I32 => e.builder.ins().uextend(types::I64, pointer),
-        _ => pointer,
-    }
 }
 
 fn load(e: &mut Emitter<'_, '_>, ty: ir::Type, address: Value, offset: i32) -> Value {

@@ -15,7 +15,7 @@ use std::mem::offset_of;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use trampette_artifact::ids::SlabId;
 use trampette_artifact::key::DataKey;
-use trampette_artifact::tables::{FUNCTION_ENTRY_SIZE_LOG2, FunctionEntry, SealedEntry};
+use trampette_artifact::tables::{FunctionEntry, SealedEntry};
 use trampette_artifact::trap::TrapCode;
 use wasmparser::Operator;
 
@@ -245,16 +245,9 @@ impl Translator<'_, '_> {
         self.call_code(table, code, context, type_index, kind)
     }
 
-    /// The address of a function's entry; `None` if no function of the component is a value. The id
-    /// may be anything: it is masked to the table's length, a power of two.
+    /// [`codegen::function_entry`].
     fn function_entry(&mut self, id: Value) -> Option<Value> {
-        let mask = self.session.layout.function_table_length().checked_sub(1)?;
-        let mask = self.builder.ins().iconst(types::I32, i64::from(mask));
-        let id = self.builder.ins().band(id, mask);
-        let id = self.builder.ins().uextend(types::I64, id);
-        let offset = self.scaled(id, FUNCTION_ENTRY_SIZE_LOG2);
-        let table = self.function_table();
-        Some(self.builder.ins().iadd(table, offset))
+        codegen::function_entry(&mut self.builder, self.session.layout, id)
     }
 
     /// The context of the function that a [`FunctionEntry`] names.
