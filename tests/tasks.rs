@@ -3,11 +3,14 @@
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/stops.rs"]
+mod stops;
 
-use clock::{PROMPT, Watch};
+use clock::PROMPT;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use stops::WAYS;
 use trampette_runtime::{
     Caller, Component, Instance, Linker, Store, StoreLimits, Trap, TrapCode, TypedFunc,
 };
@@ -122,14 +125,6 @@ const ENDLESS: &str = r#"
   (func (export "started-and-called-wait") (alias export $waits "starts-and-calls")))
 "#;
 
-/// How calls are stopped.
-#[derive(Clone, Copy, Debug)]
-enum By {
-    Interrupt,
-    Deadline,
-    LateDeadline,
-}
-
 #[test]
 fn tasks_that_work_for_ever_are_stopped() {
     let component = component(ENDLESS);
@@ -146,30 +141,14 @@ fn tasks_that_work_for_ever_are_stopped() {
         "started-and-called-yield",
         "calls-spins",
     ] {
-        for by in [By::Interrupt, By::Deadline, By::LateDeadline] {
+        for by in WAYS {
             let mut store = Store::new(0);
             let (_, function) = function(&linker, &mut store, &component, name);
-            let handle = store.interrupt_handle().unwrap();
-            let moment = Instant::now() + Duration::from_millis(30);
-            let watch = match by {
-                By::Interrupt => Watch::request(moment, move || handle.interrupt()),
-                By::LateDeadline => Watch::request(moment, move || {
-                    handle.set_deadline(Some(Instant::now())).unwrap();
-                    true
-                }),
-                By::Deadline => {
-                    store.set_deadline(Some(moment)).unwrap();
-                    Watch::due(moment)
-                }
-            };
+            let watch = by.stop(&mut store, Duration::from_millis(30));
             let error = function.call(&mut store, ()).unwrap_err();
             let took = watch.stopped();
-            let expected = match by {
-                By::Interrupt => TrapCode::Interrupt,
-                By::Deadline | By::LateDeadline => TrapCode::Deadline,
-            };
             println!("{name}, {by:?}: {took:?}");
-            assert_eq!(code(&error), expected, "{name}, {by:?}: {error:?}");
+            assert_eq!(code(&error), by.code(), "{name}, {by:?}: {error:?}");
             assert!(took < PROMPT, "{name}, {by:?}: {took:?}");
             // As after any trap.
             store.set_deadline(None).unwrap();

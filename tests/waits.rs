@@ -6,6 +6,8 @@
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/stops.rs"]
+mod stops;
 
 use anyhow::Result;
 use clock::{PROMPT, Watch};
@@ -14,6 +16,7 @@ use std::ffi::CString;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use stops::{By, WAYS};
 use trampette::CompileOptions;
 use trampette_runtime::{
     Component, CoreHost, CoreInstance, InterruptHandle, Linker, Store, Trap, TrapCode, wait,
@@ -43,19 +46,6 @@ fn component(name: &str) -> Component {
     artifact.unwrap().load().unwrap()
 }
 
-/// A way to stop a call.
-#[derive(Clone, Copy, Debug)]
-enum By {
-    /// Another thread.
-    Interrupt,
-    /// A deadline that was set before.
-    Deadline,
-    /// A deadline that another thread sets when the call runs.
-    LateDeadline,
-}
-
-const WAYS: [By; 3] = [By::Interrupt, By::Deadline, By::LateDeadline];
-
 /// What a stopped call has used.
 struct Used {
     took: Duration,
@@ -69,30 +59,14 @@ fn stopped<T: 'static>(
     by: By,
     call: impl FnOnce(&mut Store<T>) -> Result<()>,
 ) -> Used {
-    let handle = store.interrupt_handle().unwrap();
-    let moment = Instant::now() + RUN;
-    let watch = match by {
-        By::Interrupt => Watch::request(moment, move || handle.interrupt()),
-        By::LateDeadline => Watch::request(moment, move || {
-            handle.set_deadline(Some(Instant::now())).unwrap();
-            true
-        }),
-        By::Deadline => {
-            store.set_deadline(Some(moment)).unwrap();
-            Watch::due(moment)
-        }
-    };
+    let watch = by.stop(store, RUN);
     let before = thread_usage();
     let error = call(store).expect_err("it is stopped");
     let took = watch.stopped();
     let after = thread_usage();
     let trap = error.downcast_ref::<Trap>();
     let trap = trap.unwrap_or_else(|| panic!("{error:?}"));
-    let expected = match by {
-        By::Interrupt => TrapCode::Interrupt,
-        By::Deadline | By::LateDeadline => TrapCode::Deadline,
-    };
-    assert_eq!(trap.kind(), expected, "{error:?}");
+    assert_eq!(trap.kind(), by.code(), "{error:?}");
     Used {
         took,
         cpu: after.0 - before.0,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::concurrent::chain::{Resumed, begin, resume, suspend};
 use crate::concurrent::switch::Ending;
-use crate::machine::store::Store;
+use crate::machine::store::{Store, StoreInner};
 use crate::tests::handmade::{instantiate_with, load};
 use std::cell::Cell;
 use trampette_artifact::layout::ImportSlot;
@@ -100,6 +100,17 @@ fn collections_that_were_given_up_begin_anew() {
     }
 }
 
+/// An instance of the hand-written guest, which must not call its import.
+fn instantiate(store: &StoreInner) -> &InstanceData {
+    let slot = ImportSlot {
+        function: 0,
+        data: 0,
+    };
+    // SAFETY: nothing calls the import.
+    let instance = unsafe { instantiate_with(store, &load(), slot) };
+    instance.unwrap().data(store)
+}
+
 /// How many exceptions each stack of the test below refers to.
 const OF_EACH: usize = 8;
 
@@ -132,15 +143,7 @@ fn suspended_stacks_keep_exceptions() {
     const STACKS: usize = 20;
     let store = Store::new(());
     let store = store.inner();
-    // SAFETY: nothing calls the import.
-    let instance = unsafe {
-        let slot = ImportSlot {
-            function: 0,
-            data: 0,
-        };
-        instantiate_with(store, &load(), slot).unwrap()
-    };
-    let instance = instance.data(store);
+    let instance = instantiate(store);
     let collect = || {
         let here = 0u8;
         // SAFETY: what refers to exceptions is above.
@@ -226,15 +229,7 @@ fn the_chain_keeps_exceptions() {
     }
     let store = Store::new(());
     let store = store.inner();
-    // SAFETY: nothing calls the import.
-    let instance = unsafe {
-        let slot = ImportSlot {
-            function: 0,
-            data: 0,
-        };
-        instantiate_with(store, &load(), slot).unwrap()
-    };
-    let instance = instance.data(store);
+    let instance = instantiate(store);
     let result = instance.enter(|_| {
         hold_and_go_on(instance, |instance| {
             let argument = std::ptr::from_ref(instance).expose_provenance() as u64;
