@@ -107,8 +107,6 @@ mod load;
 
 mod machine;
 
-// Whatever calls it comes with the tasks that run on stacks.
-#[cfg_attr(not(test), allow(dead_code))]
 mod concurrent;
 
 mod values;

@@ -60,20 +60,9 @@ macro_rules! builtins {
         }
 
         mod stubs {
-            $(
-                #[unsafe(naked)]
-                pub(super) unsafe extern "C" fn $name() {
-                    std::arch::naked_asm!(
-                        "push rbp",
-                        "mov rbp, rsp",
-                        "mov r9, rsp",
-                        "call {service}",
-                        "pop rbp",
-                        "ret",
-                        service = sym super::$name,
-                    )
-                }
-            )*
+            crate::machine::steps::framed! {
+                $($name: super::$name;)*
+            }
         }
 
         $(

@@ -27,7 +27,7 @@
 use crate::concurrent::switch::{Base, Ending, prepare, switch};
 use crate::machine::instance::InstanceData;
 use crate::machine::steps::look;
-use crate::machine::traps::{GuestFrame, raise_again};
+use crate::machine::traps::GuestFrame;
 use crate::memory::stack_pool::{Stack, StackState};
 
 /// Why [`resume`] has returned.
@@ -149,67 +149,6 @@ unsafe extern "C" fn end(word: u64, ending: Ending) -> ! {
     }
     // Nobody resumes a stack that has ended.
     std::process::abort()
-}
-
-/// [`resume`], for a service that guest code has called: a trap passes on to that code, and an
-/// interrupt that came meanwhile ends it. So it never returns [`Resumed::Trapped`].
-///
-/// # Safety
-/// As [`resume`]; and guest code of the instance called the service, which pushed the frame and has
-/// nothing to drop.
-pub(crate) unsafe fn resume_from_guest(
-    instance: &InstanceData,
-    stack: Stack,
-    word: u64,
-    frame: *const GuestFrame,
-) -> Resumed {
-    // SAFETY: promised.
-    unsafe {
-        let resumed = resume(instance, stack, word);
-        if let Resumed::Trapped(_) = resumed {
-            raise_again(frame)
-        }
-        look_again(frame);
-        resumed
-    }
-}
-
-/// [`suspend`], for a service that guest code has called: an interrupt that came meanwhile ends
-/// that code when it goes on.
-///
-/// # Safety
-/// As [`suspend`]; and guest code of the instance called the service, which pushed the frame and
-/// has nothing to drop.
-pub(crate) unsafe fn suspend_from_guest(
-    instance: &InstanceData,
-    word: u64,
-    frame: *const GuestFrame,
-) -> u64 {
-    // SAFETY: promised.
-    unsafe {
-        let word = suspend(instance, word);
-        look_again(frame);
-        word
-    }
-}
-
-/// [`transfer`], for a service that guest code has called; as [`suspend_from_guest`].
-///
-/// # Safety
-/// As [`transfer`]; and guest code of the instance called the service, which pushed the frame and
-/// has nothing to drop.
-pub(crate) unsafe fn transfer_from_guest(
-    instance: &InstanceData,
-    stack: Stack,
-    word: u64,
-    frame: *const GuestFrame,
-) -> u64 {
-    // SAFETY: promised.
-    unsafe {
-        let word = transfer(instance, stack, word);
-        look_again(frame);
-        word
-    }
 }
 
 /// Leaves guest code if its call is to be stopped; after a switch, which may have come from another

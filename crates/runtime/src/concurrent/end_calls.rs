@@ -24,44 +24,65 @@ struct Refusals {
     in_set: TrapCode,
 }
 
-const LIFT_STREAM: Refusals = Refusals {
-    busy: TrapCode::StreamLiftBusy,
-    read_done: TrapCode::StreamLiftDone,
-    write_done: TrapCode::StreamLiftDone,
-    in_set: TrapCode::StreamLiftInSet,
+/// The traps of one built-in, or of lifting.
+struct Refused {
+    stream: Refusals,
+    future: Refusals,
+}
+
+impl Refused {
+    fn of(&self, of: EndType) -> &Refusals {
+        match of {
+            EndType::Stream => &self.stream,
+            EndType::Future => &self.future,
+        }
+    }
+}
+
+const LIFT: Refused = Refused {
+    stream: Refusals {
+        busy: TrapCode::StreamLiftBusy,
+        read_done: TrapCode::StreamLiftDone,
+        write_done: TrapCode::StreamLiftDone,
+        in_set: TrapCode::StreamLiftInSet,
+    },
+    future: Refusals {
+        busy: TrapCode::FutureLiftBusy,
+        read_done: TrapCode::FutureLiftDone,
+        write_done: TrapCode::FutureLiftDone,
+        in_set: TrapCode::FutureLiftInSet,
+    },
 };
-const LIFT_FUTURE: Refusals = Refusals {
-    busy: TrapCode::FutureLiftBusy,
-    read_done: TrapCode::FutureLiftDone,
-    write_done: TrapCode::FutureLiftDone,
-    in_set: TrapCode::FutureLiftInSet,
+const FORWARD: Refused = Refused {
+    stream: Refusals {
+        busy: TrapCode::StreamForwardBusy,
+        read_done: TrapCode::StreamForwardReadDone,
+        write_done: TrapCode::StreamForwardWriteDone,
+        in_set: TrapCode::StreamForwardInSet,
+    },
+    future: Refusals {
+        busy: TrapCode::FutureForwardBusy,
+        read_done: TrapCode::FutureForwardReadDone,
+        write_done: TrapCode::FutureForwardWriteDone,
+        in_set: TrapCode::FutureForwardInSet,
+    },
 };
-const FORWARD_STREAM: Refusals = Refusals {
-    busy: TrapCode::StreamForwardBusy,
-    read_done: TrapCode::StreamForwardReadDone,
-    write_done: TrapCode::StreamForwardWriteDone,
-    in_set: TrapCode::StreamForwardInSet,
-};
-const FORWARD_FUTURE: Refusals = Refusals {
-    busy: TrapCode::FutureForwardBusy,
-    read_done: TrapCode::FutureForwardReadDone,
-    write_done: TrapCode::FutureForwardWriteDone,
-    in_set: TrapCode::FutureForwardInSet,
-};
-const COPY_STREAM: Refusals = Refusals {
-    busy: TrapCode::EndBusy,
-    read_done: TrapCode::StreamReadDone,
-    write_done: TrapCode::StreamWriteDone,
-    in_set: TrapCode::WaitableInSet,
-};
-const COPY_FUTURE: Refusals = Refusals {
-    busy: TrapCode::EndBusy,
-    read_done: TrapCode::FutureReadDone,
-    write_done: TrapCode::FutureWriteDone,
-    in_set: TrapCode::WaitableInSet,
+const COPY: Refused = Refused {
+    stream: Refusals {
+        busy: TrapCode::EndBusy,
+        read_done: TrapCode::StreamReadDone,
+        write_done: TrapCode::StreamWriteDone,
+        in_set: TrapCode::WaitableInSet,
+    },
+    future: Refusals {
+        busy: TrapCode::EndBusy,
+        read_done: TrapCode::FutureReadDone,
+        write_done: TrapCode::FutureWriteDone,
+        in_set: TrapCode::WaitableInSet,
+    },
 };
 
-/// Tests that an end is idle and, if it matters, in no set.
+/// Tests that an end is idle.
 fn check_idle(end: &End, refusals: &Refusals) -> Result<(), Fault> {
     match (end.state.get(), end.side) {
         (EndState::Idle, _) => Ok(()),
@@ -71,6 +92,7 @@ fn check_idle(end: &End, refusals: &Refusals) -> Result<(), Fault> {
     }
 }
 
+/// Tests that an end is in no set.
 fn check_no_set(end: &End, refusals: &Refusals) -> Result<(), Fault> {
     match end.waitable.set.get() {
         None => Ok(()),
@@ -134,10 +156,7 @@ impl Tasks<'_> {
         let entry = &self.plan().copies[id];
         let (end, of) = self.find_end(entry.instance, entry.ty, entry.end, handle)?;
         let record = &self.pool()[end];
-        let refusals = match of {
-            EndType::Stream => &COPY_STREAM,
-            EndType::Future => &COPY_FUTURE,
-        };
+        let refusals = COPY.of(of);
         check_idle(record, refusals)?;
         let waits = match entry.is_async {
             true => Waits::No,
@@ -256,6 +275,24 @@ impl Tasks<'_> {
         Ok(0)
     }
 
+    /// Takes an end that is idle, and in no set, out of an instance's table.
+    fn take_end(
+        self,
+        instance: ComponentInstanceId,
+        ty: TypeId,
+        side: EndKind,
+        handle: u32,
+        refused: &Refused,
+    ) -> Result<EndId, Fault> {
+        let (end, of) = self.find_end(instance, ty, side, handle)?;
+        let record = &self.pool()[end];
+        check_idle(record, refused.of(of))?;
+        check_no_set(record, refused.of(of))?;
+        self.free_handle(instance, handle);
+        record.waitable.handle.set(0);
+        Ok(end)
+    }
+
     /// `stream.forward` and `future.forward`.
     pub(crate) fn ends_forward(
         self,
@@ -266,38 +303,16 @@ impl Tasks<'_> {
     ) -> Result<(), Fault> {
         let (instance, ty) = (ComponentInstanceId(instance), TypeId(ty));
         // The reader's handle is gone before the writer's is looked at.
-        let take = |side, handle| -> Result<EndId, Fault> {
-            let (end, of) = self.find_end(instance, ty, side, handle)?;
-            let refusals = match of {
-                EndType::Stream => &FORWARD_STREAM,
-                EndType::Future => &FORWARD_FUTURE,
-            };
-            let record = &self.pool()[end];
-            check_idle(record, refusals)?;
-            check_no_set(record, refusals)?;
-            self.free_handle(instance, handle);
-            record.waitable.handle.set(0);
-            Ok(end)
-        };
-        let reader = take(EndKind::Reader, reader)?;
-        let writer = take(EndKind::Writer, writer)?;
+        let reader = self.take_end(instance, ty, EndKind::Reader, reader, &FORWARD)?;
+        let writer = self.take_end(instance, ty, EndKind::Writer, writer, &FORWARD)?;
         ends::forward(self, reader, writer)
     }
 
     /// Lifts a readable end: its number.
     pub(crate) fn end_take(self, instance: u32, ty: u32, handle: u32) -> Result<u32, Fault> {
         let (instance, ty) = (ComponentInstanceId(instance), TypeId(ty));
-        let (end, of) = self.find_end(instance, ty, EndKind::Reader, handle)?;
-        let refusals = match of {
-            EndType::Stream => &LIFT_STREAM,
-            EndType::Future => &LIFT_FUTURE,
-        };
-        let record = &self.pool()[end];
-        check_idle(record, refusals)?;
-        check_no_set(record, refusals)?;
-        self.free_handle(instance, handle);
-        record.waitable.handle.set(0);
-        record.owner.set(None);
+        let end = self.take_end(instance, ty, EndKind::Reader, handle, &LIFT)?;
+        self.pool()[end].owner.set(None);
         Ok(end.number())
     }
 

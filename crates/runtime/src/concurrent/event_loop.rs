@@ -14,7 +14,7 @@ use crate::machine::interrupt::{Interrupts, Running};
 use crate::machine::store::StoreInner;
 use anyhow::{Error, Result};
 use std::ptr::NonNull;
-use trampette_artifact::ids::{SlabId, TaskId};
+use trampette_artifact::ids::TaskId;
 use trampette_artifact::layout::Status;
 use trampette_artifact::trap::TrapCode;
 
@@ -34,7 +34,7 @@ pub(crate) unsafe fn call(
     params: *const u8,
     sink: &mut (dyn FnMut(*const u8) -> Result<()> + '_),
 ) -> Result<()> {
-    if is_entered(instance) {
+    if instance.is_entered() {
         return Err(trap(TrapCode::CannotEnter));
     }
     let tasks = Tasks::of(instance).map_err(trap)?;
@@ -99,13 +99,6 @@ impl Drop for Arena<'_> {
     fn drop(&mut self) {
         self.store.arena_reset(self.mark);
     }
-}
-
-/// Whether guest code of the instance is on a stack that runs, or it has trapped.
-fn is_entered(instance: &InstanceData) -> bool {
-    let header = instance.header(SlabId(0)).as_ptr();
-    // SAFETY: the root is mapped.
-    unsafe { (&raw const (*header).entry_sp).read() != 0 }
 }
 
 #[cold]

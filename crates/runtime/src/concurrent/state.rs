@@ -18,8 +18,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use trampette_artifact::ids::{ComponentInstanceId, IdVec, SlabId, TaskId};
-use trampette_artifact::key::{Abi, FuncKey};
+#[cfg(test)]
+use trampette_artifact::ids::TaskId;
+use trampette_artifact::ids::{ComponentInstanceId, IdVec, SlabId};
 use trampette_artifact::layout::InstanceCells;
 use trampette_artifact::tasks::Concurrency;
 use trampette_artifact::trap::TrapCode;
@@ -86,7 +87,9 @@ pub(crate) struct Concurrent {
     /// What callers have lent for the length of calls.
     pub lends: RefCell<BTreeMap<CallId, Vec<Lend>>>,
     pub driven: RefCell<Vec<Driven>>,
-    codes: IdVec<TaskId, Cell<TaskCode>>,
+    /// Code that a test has given to tasks.
+    #[cfg(test)]
+    replaced: RefCell<BTreeMap<TaskId, TaskCode>>,
     /// Whether a trap has ended the instance, so that its records count no more.
     is_over: Cell<bool>,
     store: NonNull<StoreInner>,
@@ -96,14 +99,6 @@ impl Concurrent {
     fn new(instance: &InstanceData) -> Result<Concurrent, TrapCode> {
         let component = &instance.component;
         let instances = component.metadata().root.cells as usize;
-        let tasks = component.metadata().concurrency.tasks.iter_with_ids();
-        let address = |key| component.function_address(key);
-        let code = |id| TaskCode {
-            body: address(FuncKey::TaskBody(Abi::Native, id)).and_then(BodyEntry::at),
-            callback: address(FuncKey::TaskCallback(Abi::Native, id)).and_then(CallbackEntry::at),
-            result: address(FuncKey::TaskResult(Abi::Native, id)).and_then(ResultEntry::at),
-        };
-        let codes = tasks.map(|(id, _)| Cell::new(code(id)));
         Ok(Concurrent {
             pool: Pool::new()?,
             ready: Queue::default(),
@@ -113,7 +108,8 @@ impl Concurrent {
                 .collect(),
             lends: RefCell::default(),
             driven: RefCell::default(),
-            codes: codes.collect(),
+            #[cfg(test)]
+            replaced: RefCell::default(),
             is_over: Cell::new(false),
             store: NonNull::from(instance.store()),
         })
@@ -230,14 +226,25 @@ impl<'a> Tasks<'a> {
 
     /// The code of a call's task.
     pub(crate) fn code(self, call: CallId) -> TaskCode {
-        let entry = self.pool()[call].entry;
-        entry.map_or_else(TaskCode::default, |entry| self.part.codes[entry].get())
+        let Some(task) = self.pool()[call].entry else {
+            return TaskCode::default();
+        };
+        #[cfg(test)]
+        if let Some(code) = self.part.replaced.borrow().get(&task) {
+            return *code;
+        }
+        let code = self.instance.component.task(task);
+        TaskCode {
+            body: code.body.and_then(BodyEntry::at),
+            callback: code.callback.and_then(CallbackEntry::at),
+            result: code.result.and_then(ResultEntry::at),
+        }
     }
 
     /// Gives a task other code.
     #[cfg(test)]
     pub(crate) fn set_code(self, task: TaskId, code: TaskCode) {
-        self.part.codes[task].set(code);
+        self.part.replaced.borrow_mut().insert(task, code);
     }
 
     /// The cells of a component instance.
@@ -248,9 +255,9 @@ impl<'a> Tasks<'a> {
 
     /// The component instance of the innermost synchronously typed call on the active stack.
     pub(crate) fn barrier(self) -> Option<ComponentInstanceId> {
-        let barrier = self.swap_barrier(None);
-        self.swap_barrier(barrier);
-        barrier
+        let header = self.instance.header(SlabId(0)).as_ptr();
+        // SAFETY: the root is mapped.
+        barrier_of(unsafe { (&raw const (*header).barrier).read() })
     }
 
     /// Sets it; gives what it was.
@@ -261,8 +268,7 @@ impl<'a> Tasks<'a> {
         let header = self.instance.header(SlabId(0)).as_ptr();
         let number = instance.map_or(0, |instance| instance.0 + 1);
         // SAFETY: the root is mapped.
-        let barrier = unsafe { (&raw mut (*header).barrier).replace(number) };
-        barrier.checked_sub(1).map(ComponentInstanceId)
+        barrier_of(unsafe { (&raw mut (*header).barrier).replace(number) })
     }
 
     /// The task whose stack is active; `None` on the host's.
@@ -295,6 +301,11 @@ impl<'a> Tasks<'a> {
             self.instance.handles.end_lend(lend.table, lend.handle);
         }
     }
+}
+
+/// What the word of a barrier stands for.
+fn barrier_of(word: u32) -> Option<ComponentInstanceId> {
+    word.checked_sub(1).map(ComponentInstanceId)
 }
 
 /// The words of an instance that belong to the active stack: the cells of its component instances.

@@ -1,14 +1,11 @@
 //! Switching, traps and interrupts on pooled stacks, with the hand-written guest.
 
-use crate::concurrent::chain::{
-    Resumed, begin, resume, resume_from_guest, suspend, suspend_from_guest, transfer,
-    transfer_from_guest,
-};
+use crate::concurrent::chain::{Resumed, begin, look_again, resume, suspend, transfer};
 use crate::concurrent::switch::Ending;
 use crate::load::component::Component;
 use crate::machine::instance::{InstanceData, RawInstance};
 use crate::machine::store::{Store, StoreInner};
-use crate::machine::traps::{GuestFrame, leave};
+use crate::machine::traps::{GuestFrame, leave, raise_again};
 use crate::memory::stack_pool::Stack;
 use crate::tests::handmade::{call, inner_entry, instantiate_with, load};
 use crate::{StoreLimits, Trap, TrapCode};
@@ -18,6 +15,63 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 use trampette_artifact::ids::SlabId;
 use trampette_artifact::layout::{HOST_ERROR, HOST_OK, ImportSlot, STACK_RESERVE_FOR_HOST, Status};
+
+/// [`resume`], for a service that guest code has called: a trap passes on to that code, and an
+/// interrupt that came meanwhile ends it. So it never returns [`Resumed::Trapped`].
+///
+/// # Safety
+/// As [`resume`]; and guest code of the instance called the service, which pushed the frame and has
+/// nothing to drop.
+unsafe fn resume_from_guest(
+    instance: &InstanceData,
+    stack: Stack,
+    word: u64,
+    frame: *const GuestFrame,
+) -> Resumed {
+    // SAFETY: promised.
+    unsafe {
+        let resumed = resume(instance, stack, word);
+        if let Resumed::Trapped(_) = resumed {
+            raise_again(frame)
+        }
+        look_again(frame);
+        resumed
+    }
+}
+
+/// [`suspend`], for a service that guest code has called: an interrupt that came meanwhile ends
+/// that code when it goes on.
+///
+/// # Safety
+/// As [`suspend`]; and guest code of the instance called the service, which pushed the frame and
+/// has nothing to drop.
+unsafe fn suspend_from_guest(instance: &InstanceData, word: u64, frame: *const GuestFrame) -> u64 {
+    // SAFETY: promised.
+    unsafe {
+        let word = suspend(instance, word);
+        look_again(frame);
+        word
+    }
+}
+
+/// [`transfer`], for a service that guest code has called; as [`suspend_from_guest`].
+///
+/// # Safety
+/// As [`transfer`]; and guest code of the instance called the service, which pushed the frame and
+/// has nothing to drop.
+unsafe fn transfer_from_guest(
+    instance: &InstanceData,
+    stack: Stack,
+    word: u64,
+    frame: *const GuestFrame,
+) -> u64 {
+    // SAFETY: promised.
+    unsafe {
+        let word = transfer(instance, stack, word);
+        look_again(frame);
+        word
+    }
+}
 
 /// What the guest's import does: it gives the import's result, or `None` if it has failed.
 type Act = fn(&World, u32, *const GuestFrame) -> Option<u32>;
@@ -675,63 +729,4 @@ fn interrupts_end_what_runs_on_pooled_stacks() {
         assert!(frames == 2 || operand == 1 && frames == 1, "{frames}");
         assert!(world.in_use() <= operand);
     }
-}
-
-/// The time of a switch; run by hand, in release.
-#[test]
-#[ignore = "measures, and tests nothing"]
-fn bench() {
-    unsafe extern "C" fn finish(_: u64) -> Ending {
-        Ending::Finished
-    }
-    unsafe extern "C" fn pass(world: u64) -> Ending {
-        // SAFETY: the world lives.
-        unsafe {
-            let world = &*std::ptr::with_exposed_provenance::<World>(world as usize);
-            loop {
-                let word = suspend(world.data(), 1);
-                if word != 0 {
-                    transfer(world.data(), world.tasks.borrow()[0], 0);
-                }
-            }
-        }
-    }
-    const ROUNDS: u64 = 3_000_000;
-    let world = World::new(nothing);
-    let own = std::ptr::from_ref(&*world).expose_provenance() as u64;
-    let result = world.enter(|instance| {
-        let time = |name: &str, count: u64, f: &mut dyn FnMut(u64)| {
-            let began = Instant::now();
-            (0..count).for_each(&mut *f);
-            let each = began.elapsed().as_nanos() as f64 / count as f64;
-            println!("{name}: {each:.1} ns");
-        };
-        // SAFETY: stacks of this instance, each suspended when it is resumed.
-        unsafe {
-            let stack = world.take();
-            begin(stack, pass, own);
-            resume(instance, stack, 0);
-            time("there and back", ROUNDS, &mut |_| {
-                resume(instance, stack, 0);
-            });
-            let stacks: Vec<Stack> = (0..1000).map(|_| world.take()).collect();
-            for stack in &stacks {
-                begin(*stack, pass, own);
-                resume(instance, *stack, 0);
-            }
-            time(
-                "there and back, 1000 stacks in turn",
-                ROUNDS,
-                &mut |round| {
-                    resume(instance, stacks[round as usize % 1000], 0);
-                },
-            );
-            time("take, run, finish, put", ROUNDS, &mut |_| {
-                let stack = world.take();
-                begin(stack, finish, 0);
-                resume(instance, stack, 0);
-            });
-        }
-    });
-    result.unwrap();
 }

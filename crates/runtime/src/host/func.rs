@@ -251,8 +251,8 @@ impl Callee {
         }
     }
 
-    /// Calls the export of its `instance`, and then `read` while the results are valid; ends the
-    /// call in any case.
+    /// Calls the export of its `instance`, and then `read` while the results, which have the size
+    /// of their native struct, are valid; ends the call in any case.
     ///
     /// # Safety
     /// See [`InstanceData::call`] and [`InstanceData::call_import`].
@@ -261,7 +261,7 @@ impl Callee {
         &self,
         instance: &InstanceData,
         args: *const u8,
-        results: *mut u8,
+        results: *mut [u8],
         read: impl FnOnce() -> Result<O>,
     ) -> Result<O> {
         let code = match self.target {
@@ -272,11 +272,11 @@ impl Callee {
             },
             // SAFETY: the caller's promise.
             Target::Host(import) => unsafe {
-                return instance.call_import(import, args, results, read);
+                return instance.call_import(import, args, results.cast(), read);
             },
         };
         // SAFETY: the caller's promise.
-        match unsafe { instance.call(code, args, results) } {
+        match unsafe { instance.call(code, args, results.cast()) } {
             Ok(arena_mark) => instance.read_results(code, arena_mark, read),
             Err(error) => Err(self.call_error(instance.store(), error)),
         }
@@ -293,19 +293,18 @@ impl Callee {
         instance: &InstanceData,
         task: TaskId,
         args: *const u8,
-        results: *mut u8,
+        results: *mut [u8],
         read: impl FnOnce() -> Result<O>,
     ) -> Result<O> {
-        let metadata = instance.component.metadata();
-        let size = self
-            .find(instance.store())
-            .and_then(|(_, ty)| ty.result)
-            .map_or(0, |ty| native::size_align(&metadata.types, ty).size);
         let mut read = Some(read);
         let mut value = None;
         let mut sink = |native: *const u8| -> Result<()> {
             // SAFETY: the result is a native struct of this size, and so is the caller's room.
-            unsafe { results.copy_from_nonoverlapping(native, size as usize) };
+            unsafe {
+                results
+                    .cast::<u8>()
+                    .copy_from_nonoverlapping(native, results.len())
+            };
             let read = read.take().context("the task has returned a second time")?;
             value = Some(read()?);
             Ok(())
@@ -412,10 +411,11 @@ impl Func {
             .map_err(|error| about(self.display(), &error))?;
         let mut results = NativeBuffer::uninit(layout.result_size);
         let results = results.as_mut_ptr();
+        let room = std::ptr::slice_from_raw_parts_mut(results, layout.result_size as usize);
         // SAFETY: both buffers have the function's native layout, and `keep` lives through the
         // call.
         let value = unsafe {
-            self.callee.call(instance, arguments, results, || {
+            self.callee.call(instance, arguments, room, || {
                 let reader = NativeReader::new(
                     metadata,
                     self.shared.component.names(),
@@ -598,11 +598,9 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
             let results = unsafe { &*results_address.cast::<R::Native>() };
             read(results, LiftContext::new(Some(origin)))
         };
+        let room = std::ptr::slice_from_raw_parts_mut(results_address, size_of::<R::Native>());
         // SAFETY: both have the native layout of the checked types; `params` and `keep` live
         // through the call.
-        unsafe {
-            self.callee
-                .call(instance, args.as_ptr().cast(), results_address, read)
-        }
+        unsafe { self.callee.call(instance, args.as_ptr().cast(), room, read) }
     }
 }

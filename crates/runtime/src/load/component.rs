@@ -15,6 +15,7 @@ use crate::load::validate;
 use crate::memory::mapping::FileMapping;
 use crate::memory::slab::{Pool, SlabPlan};
 use crate::messages::display_export;
+use std::collections::HashMap;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
@@ -63,6 +64,7 @@ struct Inner {
     metadata: Metadata,
     names: Names,
     exports: IdVec<ExportId, ExportCode>,
+    tasks: IdVec<TaskId, TaskAddresses>,
     startup: Vec<Option<usize>>,
     destructors: IdVec<ResourceId, Option<usize>>,
     /// By module; made when a backtrace first needs them.
@@ -95,6 +97,17 @@ pub(crate) struct ExportCode {
     pub post_return: Option<usize>,
     /// The task that the host calls, if the export's type is `async`: then it has no entry.
     pub task: Option<TaskId>,
+}
+
+/// Code addresses of a task's pieces. What is missing is never called.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct TaskAddresses {
+    /// [`FuncKey::TaskBody`], native-call.
+    pub body: Option<usize>,
+    /// [`FuncKey::TaskCallback`], native-call.
+    pub callback: Option<usize>,
+    /// [`FuncKey::TaskResult`], native-call.
+    pub result: Option<usize>,
 }
 
 /// How a trusted artifact is loaded.
@@ -218,6 +231,7 @@ impl Component {
             pool: Pool::default(),
             exports: IdVec::new(),
             startup: Vec::new(),
+            tasks: IdVec::new(),
             destructors: IdVec::new(),
             identification: image.0,
             names: Names::new(&metadata.types),
@@ -307,6 +321,11 @@ impl Component {
     /// Code addresses of an export; `None` for an id that is not of this component.
     pub(crate) fn export(&self, id: ExportId) -> Option<ExportCode> {
         self.0.exports.get(id).copied()
+    }
+
+    /// The code addresses of a task's pieces.
+    pub(crate) fn task(&self, id: TaskId) -> TaskAddresses {
+        self.0.tasks.get(id).copied().unwrap_or_default()
     }
 
     /// The address of the code of a start-up step, if it does anything.
@@ -466,6 +485,16 @@ impl Inner {
         let missing = |name: String, what: &str| {
             LoadError::damaged(format_args!("{name}: it has no code for {what}"))
         };
+        let mut tasks = HashMap::new();
+        for (id, task) in self.metadata.concurrency.tasks.iter_with_ids() {
+            tasks.extend(task.export.map(|export| (export, id)));
+            let address = |key| self.function_address(key);
+            self.tasks.push(TaskAddresses {
+                body: address(FuncKey::TaskBody(Abi::Native, id)),
+                callback: address(FuncKey::TaskCallback(Abi::Native, id)),
+                result: address(FuncKey::TaskResult(Abi::Native, id)),
+            });
+        }
         let mut exports = Vec::new();
         for export in &self.metadata.exports {
             let ExportItem::Function {
@@ -485,10 +514,9 @@ impl Inner {
             }
             let code = &mut exports[id.index()];
             if ty.is_async {
-                let mut tasks = self.metadata.concurrency.tasks.iter_with_ids();
-                let task = tasks.find(|(_, task)| task.export == Some(*id));
-                let task = task.ok_or_else(|| missing(display_export(&export.path), "its task"))?;
-                code.task = Some(task.0);
+                let task = tasks.get(id).copied();
+                code.task =
+                    Some(task.ok_or_else(|| missing(display_export(&export.path), "its task"))?);
                 continue;
             }
             code.entry = Some(find(FuncKey::ExportEntry(Abi::Native, *id), "it")?);

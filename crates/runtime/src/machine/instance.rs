@@ -239,6 +239,14 @@ impl InstanceData {
         unsafe { self.root_field(offset).write(value) };
     }
 
+    /// Whether the component is running, a result of it is still being read, or it has trapped: it
+    /// cannot be entered then.
+    pub(crate) fn is_entered(&self) -> bool {
+        let header = self.header(SlabId(0));
+        // SAFETY: mapped and initialised.
+        unsafe { (&raw const (*header.as_ptr()).entry_sp).read() != 0 }
+    }
+
     /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a
     /// result.
     #[inline(always)]
@@ -717,7 +725,7 @@ impl RawInstance {
         }
         // While the component runs, its destructor may not; and without one, the handle may be lent
         // to the call that runs, which is written down only where compiled code could see it.
-        if found.owned && self.is_entered(store) {
+        if found.owned && data.is_entered() {
             return Err(trap(TrapCode::CannotEnter).into());
         }
         let destructor = data.component.destructor(found.resource);
@@ -731,13 +739,5 @@ impl RawInstance {
         let result = data.enter(move |context| unsafe { destructor.call(context, found.rep) });
         store.arena_reset(mark);
         result
-    }
-
-    /// Whether the component is running, a result of it is still being read, or it has trapped: it
-    /// cannot be entered then.
-    pub(crate) fn is_entered(&self, store: &StoreInner) -> bool {
-        let header = self.data(store).header(SlabId(0));
-        // SAFETY: mapped and initialised.
-        unsafe { (&raw const (*header.as_ptr()).entry_sp).read() != 0 }
     }
 }

@@ -37,8 +37,6 @@ pub(crate) mod ledger;
 pub(crate) mod limits;
 pub(crate) mod services;
 pub(crate) mod signals;
-// Whatever calls it comes with the tasks that run on stacks.
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod stacks;
 pub(crate) mod steps;
 pub(crate) mod store;

@@ -74,6 +74,7 @@ impl Stacks {
     }
 
     /// How many are in use.
+    #[cfg(test)]
     pub(crate) fn count(&self) -> u32 {
         self.count.get()
     }

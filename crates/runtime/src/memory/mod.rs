@@ -16,6 +16,4 @@ pub(crate) mod mapping;
 pub(crate) mod pagemap;
 pub(crate) mod shared_memory;
 pub(crate) mod slab;
-// Whatever calls it comes with the tasks that run on stacks.
-#[cfg_attr(not(test), allow(dead_code))]
 pub(crate) mod stack_pool;

@@ -90,7 +90,7 @@ stubs! {
     bits_mask: transcode::bits_mask, or bits_mask_long if "rsi" > LITTLE;
 }
 
-/// Defines stubs of services that always get a frame as sixth argument.
+/// Defines stubs of services that always get a [frame](GuestFrame) as sixth argument.
 macro_rules! framed {
     ($($name:ident: $service:path;)*) => {$(
         #[unsafe(naked)]
@@ -107,6 +107,7 @@ macro_rules! framed {
         }
     )*};
 }
+pub(crate) use framed;
 
 framed! {
     atomic_wait32: services::atomic_wait32;
