@@ -21,6 +21,12 @@ const GUEST: &str = r#"
     (func (export "wait") (loop $again (call $host) (br $again)))
     (func (export "fill")
       (loop $again (memory.fill (i32.const 0) (i32.const 1) (i32.const 4096)) (br $again)))
+    (func (export "fills") (param i32)
+      (loop $again (memory.fill (i32.const 0) (i32.const 1) (local.get 0)) (br $again)))
+    (func (export "copies") (param i32)
+      (loop $again (memory.copy (i32.const 0) (i32.const 131072) (local.get 0)) (br $again)))
+    (func (export "table-fills") (param i32)
+      (loop $again (table.fill $table (i32.const 0) (ref.null func) (local.get 0)) (br $again)))
     (func (export "long-fill")
       (loop $again (memory.fill (i32.const 65536) (i32.const 1) (i32.const 16777216)) (br $again)))
     (func (export "long-copy") (local i32)
@@ -38,6 +44,9 @@ const GUEST: &str = r#"
   (func (export "call") (canon lift (core func $i "call")))
   (func (export "wait") (canon lift (core func $i "wait")))
   (func (export "fill") (canon lift (core func $i "fill")))
+  (func (export "fills") (param "length" u32) (canon lift (core func $i "fills")))
+  (func (export "copies") (param "length" u32) (canon lift (core func $i "copies")))
+  (func (export "table-fills") (param "length" u32) (canon lift (core func $i "table-fills")))
   (func (export "long-fill") (canon lift (core func $i "long-fill")))
   (func (export "long-copy") (canon lift (core func $i "long-copy")))
   (func (export "long-table-fill") (canon lift (core func $i "long-table-fill")))
@@ -102,6 +111,31 @@ fn long_copies_and_fills_are_stopped_in_the_middle() {
             assert_eq!(trap.kind(), TrapCode::Interrupt, "{name}: {error}");
             // Else it takes until a signal meets one of the few guest instructions.
             assert!(took < PROMPT, "{name}: {took:?}");
+        }
+    }
+}
+
+/// Hardly a signal meets the few instructions of such a loop, whatever a service takes.
+#[test]
+fn loops_of_services_of_every_length_are_stopped() {
+    let component = component();
+    let linker = linker(|| {});
+    for name in ["fills", "copies", "table-fills"] {
+        for length in [0u32, 1, 100, 1 << 10, 4000, 4 << 10, 5000, 60_000] {
+            for _ in 0..4 {
+                let mut store = Store::new(());
+                let instance = linker.instantiate(&mut store, &component).unwrap();
+                let handle = store.interrupt_handle().unwrap();
+                let function = instance.get_typed_func::<(u32,), ()>(&mut store, name);
+                let function = function.unwrap();
+                let moment = Instant::now() + Duration::from_millis(5);
+                let watch = Watch::request(moment, move || handle.interrupt());
+                let error = function.call(&mut store, (length,)).unwrap_err();
+                let took = watch.stopped();
+                let trap = error.downcast_ref::<Trap>().unwrap();
+                assert_eq!(trap.kind(), TrapCode::Interrupt, "{name}: {error}");
+                assert!(took < PROMPT, "{name} of {length}: {took:?}");
+            }
         }
     }
 }

@@ -7,14 +7,15 @@
 //!
 //! A call that is to be stopped gets a signal at once, and again after pauses, since the first one
 //! may come just before guest code is entered (see `interrupt`). The pauses grow where the thread
-//! waits. They stay short while it works: in a loop of short services few signals meet guest code,
-//! and what counts is how many come in the processor time that the loop gets.
+//! waits, and stay short while it works. Meanwhile all services that compiled code calls look
+//! whether their call is to end (`steps`).
 //!
 //! A process that forks has no such thread in the child, and other numbers of threads: both are
 //! set up again there.
 
 use crate::machine::activation::Activation;
 use crate::machine::interrupt::{Interrupts, Moment};
+use crate::machine::steps::{Looking, set_looking};
 use crate::machine::thread::Thread;
 use anyhow::{Result, ensure};
 use std::cell::UnsafeCell;
@@ -78,7 +79,7 @@ pub(crate) fn stop(store: &Arc<Interrupts>) {
     let mut state = TIMER.lock();
     // Without a thread the one signal must do; the next request tries again.
     if state.ensure_thread().is_ok() {
-        state.stopping.push(Stopping {
+        state.begin_to_stop(Stopping {
             store: store.clone(),
             call,
             next: Moment(Moment::now().0 + FIRST_PAUSE),
@@ -163,6 +164,11 @@ impl State {
         }
     }
 
+    fn begin_to_stop(&mut self, call: Stopping) {
+        self.stopping.push(call);
+        set_looking(Looking::Always);
+    }
+
     /// When there is something to do.
     fn next(&self) -> Option<Moment> {
         let deadline = self.deadlines.first_key_value().map(|(key, _)| key.0);
@@ -188,7 +194,7 @@ impl State {
             }
             // A call that begins from now on looks at the deadline itself.
             match store.call_to_stop() {
-                Some(call) => self.stopping.push(Stopping {
+                Some(call) => self.begin_to_stop(Stopping {
                     store,
                     call,
                     next: now,
@@ -215,6 +221,9 @@ impl State {
                 call.pause = (call.pause * 2).min(LONGEST_PAUSE);
             }
             index += 1;
+        }
+        if self.stopping.is_empty() && !done.is_empty() {
+            set_looking(Looking::Usual);
         }
         done
     }
@@ -302,6 +311,9 @@ extern "C" fn in_child() {
         .stopping
         .extract_if(.., |call| !call.store.is_of(thread));
     let gone: Vec<Stopping> = gone.collect();
+    if state.stopping.is_empty() {
+        set_looking(Looking::Usual);
+    }
     if !(state.deadlines.is_empty() && state.stopping.is_empty()) {
         // If it fails, the next deadline tries again.
         state.has_thread = start_thread() == 0;

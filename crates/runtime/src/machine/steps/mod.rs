@@ -4,6 +4,9 @@
 //! Compiled code calls a stub, which goes on in the service at once if there is little to do.
 //! Otherwise it goes to a function here, with a [frame](GuestFrame) from which the call can be
 //! left: that looks for an interrupt, and does a long service in steps, looking again before each.
+//! While some call of the process is being stopped, everything is much: a loop of services is
+//! stopped by its second one, and not when a signal happens to meet the loop's own few
+//! instructions. What is much is in memory for that, which costs no instruction.
 //! What a step has written when the call is left is in the guest's own memory or in the arena,
 //! which nothing reads then.
 //!
@@ -15,17 +18,39 @@ use crate::machine::services;
 use crate::machine::transcode;
 use crate::machine::traps::{GuestFrame, leave};
 use std::mem::offset_of;
+use std::sync::atomic::{AtomicU64, Ordering};
 use trampette_artifact::builtin::LONG;
 use trampette_artifact::layout::RootHeader;
 use trampette_artifact::trap::TrapCode;
 
-/// More than these many bytes, units or values are not done at once, without looking: what takes as
-/// long as calling it.
-const LITTLE: u64 = 1 << 10;
+/// As many bytes, units or values are not done at once, without looking: what takes as long as
+/// calling it. 0 while a call is being stopped.
+static MUCH: AtomicU64 = AtomicU64::new(USUALLY_MUCH);
+const USUALLY_MUCH: u64 = 1025;
 /// The same of copies and fills, which are faster.
-const LITTLE_TO_MOVE: u64 = 4 << 10;
+static MUCH_TO_MOVE: AtomicU64 = AtomicU64::new(USUALLY_MUCH_TO_MOVE);
+const USUALLY_MUCH_TO_MOVE: u64 = 4097;
 /// As much is done between two looks. Even, so that no step begins inside of a mask.
 const STEP: u64 = LONG;
+
+/// Which services look for an interrupt before they begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Looking {
+    /// Those that have much to do.
+    Usual,
+    /// All: some call is being stopped.
+    Always,
+}
+
+/// Sets which services look, in all calls of the process.
+pub(crate) fn set_looking(looking: Looking) {
+    let (much, much_to_move) = match looking {
+        Looking::Usual => (USUALLY_MUCH, USUALLY_MUCH_TO_MOVE),
+        Looking::Always => (0, 0),
+    };
+    MUCH.store(much, Ordering::Relaxed);
+    MUCH_TO_MOVE.store(much_to_move, Ordering::Relaxed);
+}
 
 /// Leaves guest code if its call is to be stopped.
 ///
@@ -44,12 +69,12 @@ pub(crate) unsafe fn look(frame: *const GuestFrame) {
 /// Defines stubs: of services that are called as they are if the count in a register is small, and
 /// otherwise in another function, with a frame as sixth argument.
 macro_rules! stubs {
-    ($($name:ident: $service:path, or $long:ident if $register:literal > $little:expr;)*) => {$(
+    ($($name:ident: $service:path, or $long:ident if $register:literal >= $much:ident;)*) => {$(
         #[unsafe(naked)]
         pub(crate) unsafe extern "C" fn $name() {
             std::arch::naked_asm!(
-                concat!("cmp ", $register, ", {little}"),
-                "ja 2f",
+                concat!("cmp ", $register, ", qword ptr [rip + {much}]"),
+                "jae 2f",
                 "jmp {service}",
                 "2:",
                 "push rbp",
@@ -58,7 +83,7 @@ macro_rules! stubs {
                 "call {long}",
                 "pop rbp",
                 "ret",
-                little = const $little,
+                much = sym $much,
                 service = sym $service,
                 long = sym $long,
             )
@@ -67,27 +92,27 @@ macro_rules! stubs {
 }
 
 stubs! {
-    memory_move: services::memmove, or move_long if "rdx" > LITTLE_TO_MOVE;
-    memory_set: services::memset, or set_long if "rdx" > LITTLE_TO_MOVE;
-    table_fill: services::table_fill, or table_fill_long if "rdx" > LITTLE;
-    utf8_validate: transcode::utf8_validate, or utf8_validate_long if "rsi" > LITTLE;
-    utf8_copy: transcode::utf8_copy, or utf8_copy_long if "rsi" > LITTLE;
-    ascii_validate: transcode::ascii_validate, or ascii_validate_long if "rsi" > LITTLE;
-    ascii_copy: transcode::ascii_copy, or ascii_copy_long if "rsi" > LITTLE;
-    utf16_validate: transcode::utf16_validate, or utf16_validate_long if "rsi" > LITTLE;
-    utf16_to_utf8: transcode::utf16_to_utf8, or utf16_to_utf8_long if "rsi" > LITTLE;
-    utf16_to_latin1: transcode::utf16_to_latin1, or utf16_to_latin1_long if "rsi" > LITTLE;
-    utf16_to_ascii: transcode::utf16_to_ascii, or utf16_to_ascii_long if "rsi" > LITTLE;
-    latin1_to_utf8: transcode::latin1_to_utf8, or latin1_to_utf8_long if "rsi" > LITTLE;
-    latin1_to_utf16: transcode::latin1_to_utf16, or latin1_to_utf16_long if "rsi" > LITTLE;
-    utf8_to_utf16: transcode::utf8_to_utf16, or utf8_to_utf16_long if "rsi" > LITTLE;
-    utf8_to_latin1: transcode::utf8_to_latin1, or utf8_to_latin1_long if "rsi" > LITTLE;
-    latin1_widen_in_place: transcode::latin1_widen_in_place, or widen_long if "rsi" > LITTLE;
-    utf16_narrow_in_place: transcode::utf16_narrow_in_place, or narrow_long if "rsi" > LITTLE;
-    chars_validate: transcode::chars_validate, or chars_validate_long if "rsi" > LITTLE;
-    enums_validate: transcode::enums_validate, or enums_validate_long if "rsi" > LITTLE;
-    bools_normalise: transcode::bools_normalise, or bools_normalise_long if "rsi" > LITTLE;
-    bits_mask: transcode::bits_mask, or bits_mask_long if "rsi" > LITTLE;
+    memory_move: services::memmove, or move_long if "rdx" >= MUCH_TO_MOVE;
+    memory_set: services::memset, or set_long if "rdx" >= MUCH_TO_MOVE;
+    table_fill: services::table_fill, or table_fill_long if "rdx" >= MUCH;
+    utf8_validate: transcode::utf8_validate, or utf8_validate_long if "rsi" >= MUCH;
+    utf8_copy: transcode::utf8_copy, or utf8_copy_long if "rsi" >= MUCH;
+    ascii_validate: transcode::ascii_validate, or ascii_validate_long if "rsi" >= MUCH;
+    ascii_copy: transcode::ascii_copy, or ascii_copy_long if "rsi" >= MUCH;
+    utf16_validate: transcode::utf16_validate, or utf16_validate_long if "rsi" >= MUCH;
+    utf16_to_utf8: transcode::utf16_to_utf8, or utf16_to_utf8_long if "rsi" >= MUCH;
+    utf16_to_latin1: transcode::utf16_to_latin1, or utf16_to_latin1_long if "rsi" >= MUCH;
+    utf16_to_ascii: transcode::utf16_to_ascii, or utf16_to_ascii_long if "rsi" >= MUCH;
+    latin1_to_utf8: transcode::latin1_to_utf8, or latin1_to_utf8_long if "rsi" >= MUCH;
+    latin1_to_utf16: transcode::latin1_to_utf16, or latin1_to_utf16_long if "rsi" >= MUCH;
+    utf8_to_utf16: transcode::utf8_to_utf16, or utf8_to_utf16_long if "rsi" >= MUCH;
+    utf8_to_latin1: transcode::utf8_to_latin1, or utf8_to_latin1_long if "rsi" >= MUCH;
+    latin1_widen_in_place: transcode::latin1_widen_in_place, or widen_long if "rsi" >= MUCH;
+    utf16_narrow_in_place: transcode::utf16_narrow_in_place, or narrow_long if "rsi" >= MUCH;
+    chars_validate: transcode::chars_validate, or chars_validate_long if "rsi" >= MUCH;
+    enums_validate: transcode::enums_validate, or enums_validate_long if "rsi" >= MUCH;
+    bools_normalise: transcode::bools_normalise, or bools_normalise_long if "rsi" >= MUCH;
+    bits_mask: transcode::bits_mask, or bits_mask_long if "rsi" >= MUCH;
 }
 
 /// Defines stubs of services that always get a [frame](GuestFrame) as sixth argument.
@@ -208,9 +233,12 @@ unsafe fn each_step<R>(
     mut step: impl FnMut(u64, u64) -> Option<R>,
 ) -> Option<R> {
     let mut at = 0;
-    while at < count {
+    loop {
         // SAFETY: the caller's promise.
         unsafe { look(frame) };
+        if at == count {
+            return None;
+        }
         let next = match count - at > STEP {
             true => end(at + STEP),
             false => count,
@@ -220,7 +248,6 @@ unsafe fn each_step<R>(
         }
         at = next;
     }
-    None
 }
 
 /// Calls `step` with the start and length of every step of `0..count`, each time after a look.

@@ -1,7 +1,7 @@
 //! Services in steps do what they do at once: for texts whose characters and faults are at the
-//! steps' edges.
+//! steps' edges, and for short ones.
 
-use super::utf16_validate;
+use super::{Looking, set_looking, utf16_validate};
 use super::{STEP, latin1_widen_in_place, utf8_copy, utf8_validate};
 use super::{ascii_copy, ascii_validate, bits_mask, bools_normalise, chars_validate};
 use super::{enums_validate, latin1_to_utf8, latin1_to_utf16, utf8_to_latin1, utf8_to_utf16};
@@ -87,17 +87,36 @@ fn places(count: usize) -> Vec<usize> {
     around.filter(|place| *place < count).collect()
 }
 
-const LENGTH: usize = 2 * STEP as usize + 77;
+/// Of more than two steps.
+const LONG: usize = 2 * STEP as usize + 77;
 
 #[test]
-fn of_utf8() {
-    let mut texts = vec![vec![b'a'; LENGTH], "é".repeat(LENGTH / 2).into_bytes()];
-    texts.push("aé€😀".repeat(LENGTH / 10).into_bytes());
-    for place in places(LENGTH) {
+fn long_ones() {
+    of_utf8(LONG);
+    of_utf16_and_latin1(LONG);
+    of_plain_values(LONG);
+}
+
+/// What has little to do looks too while a call is being stopped.
+#[test]
+fn short_ones() {
+    set_looking(Looking::Always);
+    for length in [10, 16, 77, 500] {
+        of_utf8(length);
+        of_utf16_and_latin1(length);
+        of_plain_values(length);
+    }
+    set_looking(Looking::Usual);
+}
+
+fn of_utf8(length: usize) {
+    let mut texts = vec![vec![b'a'; length], "é".repeat(length / 2).into_bytes()];
+    texts.push("aé€😀".repeat(length / 10).into_bytes());
+    for place in places(length) {
         for special in ["é", "€", "😀", "\u{7f}"] {
             let mut text = vec![b'a'; place];
             text.extend(special.bytes());
-            text.resize(LENGTH.max(text.len()), b'b');
+            text.resize(length.max(text.len()), b'b');
             texts.push(text);
         }
         for fault in [
@@ -107,8 +126,8 @@ fn of_utf8() {
             b"\xf0\x9f\x98",
             b"\x80\x80\x80\x80",
         ] {
-            let mut text = vec![b'a'; LENGTH];
-            let end = LENGTH.min(place + fault.len());
+            let mut text = vec![b'a'; length];
+            let end = length.min(place + fault.len());
             text[place..end].copy_from_slice(&fault[..end - place]);
             texts.push(text.clone());
             // Behind something that Latin-1 has not.
@@ -186,11 +205,10 @@ fn of_utf8() {
     }
 }
 
-#[test]
-fn of_utf16_and_latin1() {
+fn of_utf16_and_latin1(length: usize) {
     let bytes = |units: &[u16]| -> Vec<u8> { units.iter().flat_map(|u| u.to_le_bytes()).collect() };
-    let mut texts = vec![vec![0x41; LENGTH], vec![0xe9; LENGTH]];
-    for place in places(LENGTH) {
+    let mut texts = vec![vec![0x41; length], vec![0xe9; length]];
+    for place in places(length) {
         for special in [
             &[0xe9][..],
             &[0x20ac],
@@ -198,8 +216,8 @@ fn of_utf16_and_latin1() {
             &[0xd83d],
             &[0xde00],
         ] {
-            let mut text = vec![0x41u16; LENGTH];
-            let end = LENGTH.min(place + special.len());
+            let mut text = vec![0x41u16; length];
+            let end = length.min(place + special.len());
             text[place..end].copy_from_slice(&special[..end - place]);
             texts.push(text);
         }
@@ -290,18 +308,17 @@ fn of_utf16_and_latin1() {
     }
 }
 
-#[test]
-fn of_plain_values() {
+fn of_plain_values(length: usize) {
     let nothing = |_: u64| 0;
-    for place in places(LENGTH) {
-        let mut bytes = vec![1; LENGTH * 4];
+    for place in places(length) {
+        let mut bytes = vec![1; length * 4];
         same(
             "bools",
             pair!(bools_normalise),
             Gives::Nothing,
             nothing,
             &bytes,
-            LENGTH,
+            length,
             [0; 2],
         );
         bytes[place] = 200;
@@ -311,7 +328,7 @@ fn of_plain_values() {
             Gives::Nothing,
             nothing,
             &bytes,
-            LENGTH,
+            length,
             [0; 2],
         );
         let mask = [0x0102_0304_0506_0708, 0];
@@ -321,7 +338,7 @@ fn of_plain_values() {
             Gives::Nothing,
             nothing,
             &bytes,
-            LENGTH,
+            length,
             mask,
         );
         for size in [1, 2, 4] {
@@ -333,12 +350,12 @@ fn of_plain_values() {
                     Gives::U32,
                     nothing,
                     &bytes,
-                    LENGTH,
+                    length,
                     more,
                 );
             }
         }
-        let mut chars: Vec<u8> = vec![0x41; LENGTH]
+        let mut chars: Vec<u8> = vec![0x41; length]
             .iter()
             .flat_map(|c: &u32| c.to_le_bytes())
             .collect();
@@ -348,7 +365,7 @@ fn of_plain_values() {
             Gives::U32,
             nothing,
             &chars,
-            LENGTH,
+            length,
             [0; 2],
         );
         chars[place * 4 + 1] = 0xd8;
@@ -358,7 +375,7 @@ fn of_plain_values() {
             Gives::U32,
             nothing,
             &chars,
-            LENGTH,
+            length,
             [0; 2],
         );
     }
