@@ -55,8 +55,21 @@ pub struct CompileOptions {
     /// Whether the guest's own debug info (DWARF), from which backtraces get lines of its source,
     /// becomes part of the artifact.
     pub guest_debug_info: GuestDebugInfo,
+    /// How it is told which calls can block.
+    pub blocking: Blocking,
     /// Counts compiled functions, for whoever waits.
     pub progress: Progress,
+}
+
+/// How it is told which calls can block their task, name it, or use its context slots. What a guest
+/// does is the same; calls that are known to do nothing of it cost less.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Blocking {
+    /// From what functions call.
+    #[default]
+    Found,
+    /// All calls can do all of it, so that each goes the general way: for tests of that.
+    Assumed,
 }
 
 /// Whether an artifact keeps the guest's debug info.

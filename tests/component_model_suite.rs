@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use trampette::CompileOptions;
-use trampette::options::{OptLevel, TargetCpu};
+use trampette::options::{Blocking, OptLevel, TargetCpu};
 use trampette::wast::{Outcome, ScriptOptions, find_scripts, run_file};
 
 /// A directive of a script that does not pass.
@@ -72,8 +72,8 @@ fn listed(name: &str) -> impl Iterator<Item = &'static Listed> {
     LISTED.iter().filter(move |entry| entry.script == name)
 }
 
-/// Runs a script, without optimisation too; our own for x86-64-v2 as well, whose instructions
-/// differ.
+/// Runs a script, without optimisation too, and as if all calls could block; our own for x86-64-v2
+/// as well, whose instructions differ.
 fn run(name: &str, path: &Path) -> std::result::Result<(), Failed> {
     run_with(name, path, CompileOptions::default())?;
     let unoptimised = CompileOptions {
@@ -81,6 +81,11 @@ fn run(name: &str, path: &Path) -> std::result::Result<(), Failed> {
         ..CompileOptions::default()
     };
     run_with(name, path, unoptimised)?;
+    let blocking = CompileOptions {
+        blocking: Blocking::Assumed,
+        ..CompileOptions::default()
+    };
+    run_with(name, path, blocking)?;
     if !name.starts_with("own/") {
         return Ok(());
     }

@@ -13,6 +13,7 @@
 //! ;;! inline = "yes"           with inlining; without, so that each function is seen, if left out
 //! ;;! bounds = "explicit"      how accesses to memories are checked
 //! ;;! spectre = "mitigated"    guard what is checked by code against speculation
+//! ;;! blocking = "assumed"     every call may block, for all that the compiler knows
 //! ;;! nan = "canonical"        every NaN that an instruction gives is canonical
 //! ;;! unsafe-intrinsics = "i"  the import that provides unsafe intrinsics
 //! ```
@@ -39,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use trampette::CompileOptions;
 use trampette::emit::{self, Emit};
-use trampette::options::{Inline, NanBits, Spectre};
+use trampette::options::{Blocking, Inline, NanBits, Spectre};
 use wasmparser::types::EntityType;
 use wasmparser::{RefType, ValType, ValidPayload, Validator};
 
@@ -177,6 +178,7 @@ impl Directives {
                 ("inline", "yes") => options.inline = Inline::Worthwhile,
                 ("bounds", _) => options.bounds = value.parse()?,
                 ("spectre", "mitigated") => options.spectre = Spectre::Mitigated,
+                ("blocking", "assumed") => options.blocking = Blocking::Assumed,
                 ("nan", "canonical") => options.nan = NanBits::Canonical,
                 ("cpu", _) => options.target_cpu = value.parse()?,
                 ("unsafe-intrinsics", _) => {

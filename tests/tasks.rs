@@ -11,13 +11,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stops::WAYS;
+use trampette::CompileOptions;
+use trampette::options::Blocking;
 use trampette_runtime::{
     Caller, Component, Instance, Linker, Store, StoreLimits, Trap, TrapCode, TypedFunc,
 };
 
 fn component(text: &str) -> Component {
+    component_with(text, Blocking::Found)
+}
+
+fn component_with(text: &str, blocking: Blocking) -> Component {
     let wasm = wat::parse_str(text).unwrap();
-    let options = trampette::CompileOptions::default();
+    let options = CompileOptions {
+        blocking,
+        ..CompileOptions::default()
+    };
     let artifact = trampette::compile_component(&wasm, &options).unwrap();
     artifact.load().unwrap()
 }
@@ -480,9 +489,21 @@ const DEEP: &str = r#"
 #[test]
 fn deep_chains_of_calls_end() {
     let _alone = alone();
-    let component = component(DEEP);
     let linker = Linker::<u32>::new();
     let mut store = Store::new(0);
+
+    // What cannot block needs no stack of its own, and ends as calls of other types do.
+    let in_place = component(DEEP);
+    for (depth, expected) in [
+        (500, TrapCode::Unreachable),
+        (1_000_000, TrapCode::StackOverflow),
+    ] {
+        let instance = linker.instantiate(&mut store, &in_place).unwrap();
+        let error = call(&mut store, &instance, "deep", depth).unwrap_err();
+        assert_eq!(code(&error), expected, "{depth}: {error:?}");
+    }
+
+    let component = component_with(DEEP, Blocking::Assumed);
     for (depth, expected) in [
         (9_000, TrapCode::Unreachable),
         (20_000, TrapCode::TaskStackLimit),

@@ -7,8 +7,8 @@ use crate::component::names_of_imports;
 use crate::emit::{self, Emit};
 use crate::input::{self, Input};
 use crate::options::{
-    Bounds, CompileOptions, DebugInfo, GuestDebugInfo, Inline, NanBits, OptLevel, Progress,
-    Spectre, TargetCpu, Wit, World,
+    Blocking, Bounds, CompileOptions, DebugInfo, GuestDebugInfo, Inline, NanBits, OptLevel,
+    Progress, Spectre, TargetCpu, Wit, World,
 };
 use crate::report::Statistics;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -171,6 +171,7 @@ impl CodeArguments {
                 true => GuestDebugInfo::Strip,
                 false => GuestDebugInfo::Keep,
             },
+            blocking: Blocking::default(),
             progress: Progress::default(),
         }
     }

@@ -1,13 +1,17 @@
 //! What the host can reach of a program: where compiling starts.
 
 use crate::codegen::Session;
-use crate::program::{ConcurrentBuiltIn, CoreFunc, CoreItem, TrampolineKind, Waiting, unit_of};
+use crate::program::{
+    ConcurrentBuiltIn, CoreFunc, CoreItem, LiftedFunction, TrampolineKind, Waiting, unit_of,
+};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::metadata::{ExportItem, Resource};
+use trampette_artifact::tasks::CallShape;
 
 /// What the host can call, and what can be called through a function value.
 pub(crate) fn of_the_host(session: &Session<'_>) -> Vec<FuncKey> {
     let program = session.program;
+    let shape = |lift: &LiftedFunction| session.layout.effects.shape(&program.types, lift);
     let escaping = session.layout.escaping_functions();
     let mut keys: Vec<FuncKey> = escaping.map(|func| func.key()).collect();
     for export in &program.exports {
@@ -15,7 +19,8 @@ pub(crate) fn of_the_host(session: &Session<'_>) -> Vec<FuncKey> {
             id, post_return, ..
         } = export.item
         {
-            if program.lifts[id].ty.is_async {
+            let lift = &program.lifts[id];
+            if lift.ty.is_async && shape(lift) != CallShape::Plain {
                 continue;
             }
             keys.push(FuncKey::ExportEntry(Abi::Native, id));
@@ -25,11 +30,17 @@ pub(crate) fn of_the_host(session: &Session<'_>) -> Vec<FuncKey> {
         }
     }
     for id in program.tasks.ids() {
+        let Some((lift, _)) = program.task(id) else {
+            continue;
+        };
+        if shape(lift) == CallShape::Plain {
+            continue;
+        }
         keys.push(FuncKey::TaskBody(Abi::Native, id));
-        match program.task(id).map(|(lift, _)| lift.options.waiting) {
-            None | Some(Waiting::Blocks) => {}
-            Some(Waiting::Async) => keys.push(FuncKey::TaskResult(Abi::Native, id)),
-            Some(Waiting::Callback(_)) => {
+        match lift.options.waiting {
+            Waiting::Blocks => {}
+            Waiting::Async => keys.push(FuncKey::TaskResult(Abi::Native, id)),
+            Waiting::Callback(_) => {
                 keys.push(FuncKey::TaskResult(Abi::Native, id));
                 keys.push(FuncKey::TaskCallback(Abi::Native, id));
             }

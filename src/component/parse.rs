@@ -6,7 +6,7 @@
 
 use super::definition::Definitions;
 use super::flatten::Flattener;
-use crate::options::CompileOptions;
+use crate::options::{Blocking, CompileOptions};
 use crate::program::Program;
 use anyhow::{Context, Result, bail};
 use std::borrow::Cow;
@@ -25,6 +25,8 @@ pub(crate) struct ParseOptions {
     /// the import with `#` between them. They follow the component, which ends where the first
     /// starts.
     pub core_modules: BTreeMap<String, Range<usize>>,
+    /// How it is told what can block.
+    pub blocking: Blocking,
 }
 
 impl ParseOptions {
@@ -44,6 +46,7 @@ impl ParseOptions {
         let options = ParseOptions {
             unsafe_intrinsics_import: options.unsafe_intrinsics_import.clone(),
             core_modules,
+            blocking: options.blocking,
         };
         (bytes, options)
     }
@@ -65,7 +68,9 @@ pub(crate) fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Re
     check_header(component)?;
     let mut definitions = Definitions::read(component)?;
     let modules = std::mem::take(&mut definitions.modules);
-    Flattener::new(&definitions, modules, bytes, options).flatten()
+    let mut program = Flattener::new(&definitions, modules, bytes, options).flatten()?;
+    program.blocking = options.blocking;
+    Ok(program)
 }
 
 /// Validates a component, the bodies of its core functions included.

@@ -3,7 +3,7 @@
 //! instances, since within one only numbers may move.
 
 use super::Layout;
-use crate::program::{ConcurrentBuiltIn, Program, TaskCaller, TrampolineKind};
+use crate::program::{Program, TaskCaller};
 use anyhow::{Result, ensure};
 use std::collections::BTreeMap;
 use trampette_artifact::ids::{CopyId, TypeId};
@@ -20,30 +20,6 @@ pub(super) fn lay_out(program: &Program<'_>, layout: &mut Layout) -> Result<()> 
             layout.tasks_of_adapters.insert(id, task);
         }
     }
-    layout.uses_slots = program.trampolines.iter().any(|trampoline| {
-        let TrampolineKind::Concurrent { built_in, .. } = trampoline.kind else {
-            return false;
-        };
-        matches!(
-            built_in,
-            ConcurrentBuiltIn::ContextGet { .. } | ConcurrentBuiltIn::ContextSet { .. }
-        )
-    });
-
-    let switching = program.trampolines.iter().filter_map(|trampoline| {
-        let TrampolineKind::Concurrent { built_in, options } = &trampoline.kind else {
-            return None;
-        };
-        let names = matches!(
-            built_in,
-            ConcurrentBuiltIn::ThreadIndex
-                | ConcurrentBuiltIn::ThreadNew { .. }
-                | ConcurrentBuiltIn::ThreadOperate(_)
-        );
-        names.then_some(options.instance)
-    });
-    layout.switches = switching.collect();
-
     let mut by_type: BTreeMap<TypeId, [Vec<CopyId>; 2]> = BTreeMap::new();
     for (index, copy) in program.copies.iter().enumerate() {
         let (DefinedType::Stream(Some(element)) | DefinedType::Future(Some(element))) =

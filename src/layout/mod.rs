@@ -18,6 +18,7 @@
 //! | `images` | pieces of the initial images |
 //! | `leaving` | which instances can be found unable to leave |
 //! | `reentrance` | which instances can run again during a call of theirs |
+//! | `effects` | what calls can do to the tasks that make them |
 //! | `concurrency` | tasks by their callers, pairs of writes and reads |
 //! | `strong_components` | strongly connected components of a graph |
 //! | `string_routes` | between which memories adapters carry strings |
@@ -27,6 +28,7 @@ mod bind;
 mod concurrency;
 mod consts;
 mod contexts;
+mod effects;
 mod facts;
 mod functions;
 mod images;
@@ -43,6 +45,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use effects::{Effect, Effects};
 use facts::Facts;
 pub(crate) use functions::reference_bits;
 pub(crate) use reentrance::Reentrance;
@@ -54,7 +57,7 @@ use crate::program::module::CoreType;
 use crate::program::types::CanonicalTypes;
 use anyhow::{Result, ensure};
 use indexmap::IndexSet;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
     ContextOffset, MEMORY_GROWTH_LIMIT, ROOT_AND_CONTEXT_LIMIT, RootLayout, SLAB_STRIDE,
@@ -107,10 +110,8 @@ pub(crate) struct Layout {
     pub tasks_of_adapters: HashMap<TrampolineId, TaskId>,
     /// Writes and reads between which elements move that are more than bits, sorted.
     pub copy_pairs: IdVec<CopyPairId, (CopyId, CopyId)>,
-    /// Whether any code uses context slots.
-    pub uses_slots: bool,
-    /// Component instances whose threads name each other.
-    pub switches: HashSet<ComponentInstanceId>,
+    /// What calls can do to the tasks that make them.
+    pub effects: Effects,
 }
 
 /// One slab and its prepared contents.
@@ -439,6 +440,7 @@ pub(crate) fn lay_out(program: &Program<'_>) -> Result<Layout> {
     layout.observes_leaving = leaving::observable(program, &layout);
     layout.reentrance = Reentrance::of(program);
     layout.string_routes = StringRoutes::of(program);
+    layout.effects = Effects::of(program, &layout);
     concurrency::lay_out(program, &mut layout)?;
     layout.root = RootLayout {
         instances: count(program.component_instances.len()),

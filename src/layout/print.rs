@@ -8,10 +8,11 @@ use std::fmt::Write;
 use trampette_artifact::demangle::shown;
 use trampette_artifact::ids::*;
 use trampette_artifact::metadata::MemoryPlace;
+use trampette_artifact::tasks::CallShape;
 
 impl Layout {
-    /// Slabs, places in contexts, ids of functions, image pieces, pairs of a write and a read,
-    /// start-up actions, one a line.
+    /// Slabs, places in contexts, how tasks are called, ids of functions, image pieces, pairs of a
+    /// write and a read, start-up actions, one a line.
     pub(crate) fn print(&self, program: &Program<'_>) -> String {
         let mut out = String::new();
         self.write(program, &mut out)
@@ -69,6 +70,16 @@ impl Layout {
                 GlobalPlace::Context { slab, offset, ty } => {
                     writeln!(out, "{id}: {ty:?} in {slab} at {}", offset.0)?;
                 }
+            }
+        }
+        for id in program.tasks.ids() {
+            if let Some((lift, _)) = program.task(id) {
+                let shape = match self.effects.shape(&program.types, lift) {
+                    CallShape::Plain => "plain",
+                    CallShape::InPlace => "in place",
+                    CallShape::OnStack => "on a stack of its own",
+                };
+                writeln!(out, "{id}: called {shape}")?;
             }
         }
         for (index, signature) in self.signatures.iter().enumerate() {

@@ -149,6 +149,7 @@ fn concurrency(program: &Program<'_>, layout: &Layout) -> Concurrency {
                 Waiting::Async => LiftKind::Stackful,
                 Waiting::Callback(_) => LiftKind::Callback,
             },
+            shape: layout.effects.shape(&program.types, lift),
             async_params: lowered.map_or(0, |params| params.len() as u32),
             return_class: program.return_classes.get_index_of(&class)? as u32,
             name: lift.name.clone(),

@@ -28,6 +28,7 @@ mod print;
 pub(crate) mod symbols;
 pub(crate) mod types;
 
+use crate::options::Blocking;
 use anyhow::{Context, Result};
 use indexmap::IndexSet;
 use module::{CoreSignature, EntityKind, Module};
@@ -62,6 +63,8 @@ pub(crate) struct Program<'a> {
     pub lifts: IdVec<ExportId, LiftedFunction>,
     /// Component trampolines.
     pub trampolines: IdVec<TrampolineId, Trampoline>,
+    /// How it is told what can block.
+    pub blocking: Blocking,
     /// Calls of lifted functions of `async` types: each such function with each of its callers.
     pub tasks: IdVec<TaskId, TaskCaller>,
     /// What tells apart which `task.return` fits which task.
@@ -458,6 +461,15 @@ pub(crate) struct LiftedFunction {
     pub options: CanonicalOptions,
     /// A name for symbols and messages: the export's path joined with `#`.
     pub name: String,
+}
+
+impl LiftedFunction {
+    /// What a call from the host or from another instance calls in its own: the core function, and
+    /// post-return.
+    pub(crate) fn callees(&self) -> Vec<CoreFunc> {
+        let post_return = self.options.post_return;
+        std::iter::once(self.func).chain(post_return).collect()
+    }
 }
 
 /// A component trampoline: a core function made by a canonical definition.

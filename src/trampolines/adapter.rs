@@ -19,7 +19,8 @@
 //! frame, and what is in the store (the arena, lends) is given back in the order of calls.
 //!
 //! A function of an `async` type is called through the runtime instead (`tasks`), by code that
-//! moves values with the same [`Adapter`].
+//! moves values with the same [`Adapter`]; unless nobody could tell the difference
+//! ([`CallShape::Plain`]). Then a caller that would go on is told that the call has returned.
 
 use super::borrows::BorrowScope;
 use super::cells;
@@ -29,12 +30,14 @@ use super::transfer::{
 };
 use crate::codegen::emitter::Emitter;
 use crate::codegen::{self, Session};
+use crate::layout::Effect;
 use crate::program::{CanonicalOptions, LiftedFunction, Program, TrampolineKind};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::{self, InstBuilder, Value};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::ids::{ComponentInstanceId, ResourceId, TrampolineId};
 use trampette_artifact::key::{Abi, FuncKey};
+use trampette_artifact::tasks::SubtaskState;
 use trampette_artifact::types::{Type, TypeTable};
 
 /// The wasm-call code of a fused adapter.
@@ -49,7 +52,7 @@ pub(crate) fn adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir::Fun
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&trampoline.signature);
     Emitter::build(session, key, signature, |e, params| {
-        let results = Adapter::new(session.program, lift, options)
+        let mut results = Adapter::new(session.program, lift, options)
             .emit(e, params)
             .with_context(|| {
                 let name = |instance: ComponentInstanceId| {
@@ -58,6 +61,9 @@ pub(crate) fn adapter(session: &Session<'_>, id: TrampolineId) -> Result<ir::Fun
                 let (callee, caller) = (name(lift.options.instance), name(options.instance));
                 format!("cannot adapt `{}` of `{callee}` to `{caller}`", lift.name)
             })?;
+        if options.waiting.is_async() {
+            results.push(e.i32(SubtaskState::Returned as u32));
+        }
         e.builder.ins().return_(&results);
         Ok(())
     })
@@ -91,7 +97,7 @@ impl<'p> Adapter<'p> {
     fn emit(&self, e: &mut Emitter<'_, '_>, params: Vec<Value>) -> Result<Vec<Value>> {
         let (caller, callee) = (self.caller.instance(), self.callee.instance());
         check_may_leave(e, caller);
-        if cells::is_concurrent(e) {
+        if self.is_among_tasks(e) {
             return self.emit_among_tasks(e, params);
         }
         // Where no code of the caller runs during the call, which might drop or pass on what is
@@ -111,6 +117,7 @@ impl<'p> Adapter<'p> {
 
         let mut params = FlatValues::new(params);
         let args = self.pass_params(e, &mut params, lends, borrows)?;
+        let saved = cells::begin_call(e, callee, &self.lift.callees(), None);
         let flat = e.call_core(self.lift.func, &self.lift.signature, &args);
         if let Some(borrows) = borrows {
             borrows.trap_if_any_remain(e);
@@ -118,15 +125,34 @@ impl<'p> Adapter<'p> {
         let results = self.pass_result(e, flat.clone(), params)?;
         self.end_arena(e, arena_mark);
         call_post_return(e, self.lift, &flat);
+        cells::end_call(e, saved);
         if let Some(mark) = lend_mark {
             e.builtin(Builtin::LendRelease, &[mark]);
         }
         Ok(results)
     }
 
-    /// [`Adapter::emit`] in a component with an asynchronous part. The core function may have to
-    /// wait, and others run meanwhile: nothing that is given back in the order of calls is held
-    /// across it, and every lend can be seen.
+    /// Whether tasks run beside this call or keep its books: its callee can wait, or be named by
+    /// others, or handles are lent or given for the length of the call in a component with an
+    /// asynchronous part.
+    fn is_among_tasks(&self, e: &Emitter<'_, '_>) -> bool {
+        let callee = self.callee.instance();
+        let types = &self.program.types;
+        let effect = || {
+            e.session
+                .layout
+                .effects
+                .of_call(callee, &self.lift.callees())
+        };
+        cells::is_concurrent(e)
+            && (!facts::borrowed_resources(types, &self.param_types).is_empty()
+                || e.session.layout.effects.switches(callee)
+                || effect().has(Effect::BLOCKS))
+    }
+
+    /// [`Adapter::emit`] where tasks run besides. The core function may have to wait, and others
+    /// run meanwhile: nothing that is given back in the order of calls is held across it, and every
+    /// lend can be seen.
     fn emit_among_tasks(&self, e: &mut Emitter<'_, '_>, params: Vec<Value>) -> Result<Vec<Value>> {
         let callee = self.callee.instance();
         let lends = facts::borrowed_resources(&self.program.types, &self.param_types);
@@ -147,7 +173,7 @@ impl<'p> Adapter<'p> {
         if let Some((record, mark)) = record.zip(lend_mark) {
             e.builtin(Builtin::CallLends, &[record, mark]);
         }
-        let saved = cells::begin_call(e, callee, record);
+        let saved = cells::begin_call(e, callee, &self.lift.callees(), record);
         let flat = e.call_core(self.lift.func, &self.lift.signature, &args);
         let arena_mark = self.begin_arena(e);
         let results = self.pass_result(e, flat.clone(), params)?;

@@ -116,7 +116,7 @@ impl<'p> Lifting<'p> {
         if let Some((record, mark)) = record.zip(lend_mark) {
             e.builtin(Builtin::CallLends, &[record, mark]);
         }
-        let saved = cells::begin_call(e, instance, record);
+        let saved = cells::begin_call(e, instance, &self.lift.callees(), record);
         let flat_results = e.call_core(self.lift.func, &self.lift.signature, &flat_args);
         if let Some(value) = flat_results.first()
             && self.lift.options.post_return.is_some()
@@ -230,7 +230,7 @@ impl<'p> Lifting<'p> {
             let saved = flags::forbid_leaving(e, self.guest.instance());
             e.call_core(post_return, &signature, &args);
             flags::restore_flags(e, saved);
-            cells::clear_slots(e, self.guest.instance());
+            cells::clear_slots(e, self.guest.instance(), &self.lift.callees());
         }
         if self.result_uses_arena {
             let mark = e.load_root(types::I64, root::POST_RETURN_ARENA_MARK);

@@ -45,11 +45,12 @@ pub(crate) mod transfer;
 pub(crate) use transfer::find_shared_transfers;
 
 use crate::codegen::Session;
-use crate::program::TrampolineKind;
+use crate::program::{LiftedFunction, TrampolineKind};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir;
 use trampette_artifact::ids::TrampolineId;
 use trampette_artifact::key::{Abi, FuncKey};
+use trampette_artifact::tasks::CallShape;
 
 /// The CLIF of any key but a core function's.
 ///
@@ -124,6 +125,11 @@ pub(crate) fn is_entry(key: FuncKey) -> bool {
     }
 }
 
+/// How a lifted function of an `async` type is called.
+fn shape(session: &Session<'_>, lift: &LiftedFunction) -> CallShape {
+    session.layout.effects.shape(&session.program.types, lift)
+}
+
 fn component_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::Function> {
     let key = FuncKey::ComponentTrampoline(Abi::Wasm, id);
     let trampoline = session
@@ -136,8 +142,12 @@ fn component_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::F
         | TrampolineKind::ResourceRep { .. }
         | TrampolineKind::ResourceDrop { .. } => resources::resource_trampoline(session, id),
         TrampolineKind::LowerImport { .. } => lower_import::lower_import(session, id),
-        TrampolineKind::Adapter { ty, .. } if ty.is_async => tasks::task_adapter(session, id),
-        TrampolineKind::Adapter { .. } => adapter::adapter(session, id),
+        TrampolineKind::Adapter { lift, .. } => {
+            match lift.ty.is_async && shape(session, lift) != CallShape::Plain {
+                true => tasks::task_adapter(session, id),
+                false => adapter::adapter(session, id),
+            }
+        }
         TrampolineKind::Concurrent { .. } => concurrent::concurrent_trampoline(session, id),
         TrampolineKind::ErrorContext { .. } => error_context::error_context_trampoline(session, id),
     }

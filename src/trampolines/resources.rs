@@ -119,7 +119,7 @@ pub(crate) fn destroy(e: &mut Emitter<'_, '_>, resource: ResourceId, rep: Value)
         }
         Resource::Defined { instance, .. } => {
             if let Some(destructor) = definition.destructor {
-                let saved = cells::begin_call(e, instance, None);
+                let saved = cells::begin_call(e, instance, &[destructor], None);
                 e.call_core(destructor, &destructor_signature(), &[rep]);
                 cells::end_call(e, saved);
             }

@@ -197,7 +197,7 @@ fn carry_out(e: &mut Emitter<'_, '_>, action: &StartupAction) -> Result<()> {
         StartupAction::Call(func) => {
             let signature = start_signature(e.session.program, *func)?;
             let instance = component_instance_of(e.session.program, *func);
-            let saved = instance.map(|instance| cells::begin_call(e, instance, None));
+            let saved = instance.map(|instance| cells::begin_call(e, instance, &[*func], None));
             e.call_core(*func, &signature, &[]);
             if let Some(saved) = saved {
                 cells::end_call(e, saved);

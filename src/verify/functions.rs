@@ -4,7 +4,7 @@
 use super::image::{Image, Text};
 use super::tables::rows;
 use crate::trampolines::is_entry;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use object::{Object, ObjectSymbol};
 use std::collections::BTreeSet;
 use trampette_artifact::demangle::shown;
@@ -13,7 +13,7 @@ use trampette_artifact::ids::ResourceId;
 use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{CoreExportItem, ExportItem, Metadata, Resource};
 use trampette_artifact::names;
-use trampette_artifact::tasks::LiftKind;
+use trampette_artifact::tasks::{CallShape, LiftKind};
 
 /// What fills the space between functions.
 const PADDING: u8 = 0xcc;
@@ -152,13 +152,14 @@ impl Functions {
             };
             let name = export.path.join(" / ");
             if ty.is_async {
-                // Its tasks have the code.
                 let mut tasks = metadata.concurrency.tasks.iter();
-                ensure!(
-                    tasks.any(|task| task.export == Some(id)),
-                    "{name}: no task is for it"
-                );
-                continue;
+                let Some(task) = tasks.find(|task| task.export == Some(id)) else {
+                    bail!("{name}: no task is for it");
+                };
+                // The task has the code, unless it is called without one.
+                if task.shape != CallShape::Plain {
+                    continue;
+                }
             }
             named.insert(id);
             entries.insert((FuncKey::ExportEntry(Abi::Native, id), name.clone()));
@@ -167,6 +168,9 @@ impl Functions {
             }
         }
         for (id, task) in metadata.concurrency.tasks.iter_with_ids() {
+            if task.shape == CallShape::Plain {
+                continue;
+            }
             let name = || format!("task of `{}`", task.name);
             entries.insert((FuncKey::TaskBody(Abi::Native, id), name()));
             if task.lift != LiftKind::Synchronous {

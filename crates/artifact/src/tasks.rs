@@ -49,6 +49,19 @@ pub enum LiftKind {
     Callback,
 }
 
+/// How a function of an `async` type is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum CallShape {
+    /// As a function of a synchronous type: nothing can keep it from beginning, it ends before it
+    /// returns, and nobody asks for its task.
+    Plain,
+    /// As a task in its caller's place: it blocks nobody, but may be kept from entering, or have a
+    /// callback that is called later.
+    InPlace,
+    /// As a task on a stack of its own.
+    OnStack,
+}
+
 /// A lifted function of an `async` type, together with who calls it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskEntry {
@@ -60,6 +73,9 @@ pub struct TaskEntry {
     pub export: Option<ExportId>,
     /// How it is lifted.
     pub lift: LiftKind,
+    /// How it is called; one that is called as a function of a synchronous type has no code as a
+    /// task.
+    pub shape: CallShape,
     /// Flat parameters that a caller passes which does not wait, without the pointer for the
     /// result.
     pub async_params: u32,

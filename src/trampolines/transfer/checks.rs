@@ -224,7 +224,7 @@ fn call_realloc(
     let signature = CoreSignature::realloc(guest.width());
     let alignment = e.i64(i64::from(align));
     let args = [old[0], old[1], alignment, bytes].map(|value| wrap_pointer(e, guest, value));
-    let cells = cells::begin_realloc(e, guest.instance());
+    let cells = cells::begin_realloc(e, guest.instance(), realloc);
     let result = e.call_core(realloc, &signature, &args)[0];
     cells::end_call(e, cells);
     let pointer = extend_pointer(e, guest, result);

@@ -3,6 +3,7 @@
 ;;! function = "resource-drop"
 ;;! names = "symbols"
 ;;! covers = "builtin-call-begin, builtin-call-lends, builtin-call-end, builtin-borrow-drop"
+;;! blocking = "assumed"
 ;; A synchronously typed call with a borrowed handle, in a component with an asynchronous part: it
 ;; has a record, by which the handle names it, and which holds what was lent.
 (component

@@ -2,6 +2,7 @@
 ;;! function = "export-entry[0]-wasm"
 ;;! function = "post-return[0]-wasm"
 ;;! names = "symbols"
+;;! blocking = "assumed"
 ;; The host calls a synchronously typed function of a component with an asynchronous part: a thread
 ;; of its own, with no task and empty context slots, which post-return still sees. So is `realloc`.
 (component

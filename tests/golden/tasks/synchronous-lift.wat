@@ -2,6 +2,7 @@
 ;;! function = "task-body[1]-wasm"
 ;;! names = "symbols"
 ;;! covers = "builtin-task-resolve"
+;;! blocking = "assumed"
 ;; A function of an `async` type that is lifted without `async`: the core function's result is moved
 ;; to the caller, which hears of it before post-return.
 (component

@@ -55,7 +55,7 @@ enum Next {
 
 impl Tasks<'_> {
     /// Runs a task that begins, or a callback whose wait is over, until it waits or exits.
-    fn go_on(self, call: CallId) -> Result<(), Fault> {
+    pub(crate) fn go_on(self, call: CallId) -> Result<(), Fault> {
         let record = &self.pool()[call];
         if let Thread::Explicit { .. } = record.thread {
             return self.run_thread(call, record);

@@ -12,6 +12,7 @@ use crate::concurrent::records::{CallId, Queued, TaskState, Thread, Wait};
 use crate::concurrent::state::{Fault, Tasks};
 use crate::memory::stack_pool::Stack;
 use trampette_artifact::ids::ComponentInstanceId;
+use trampette_artifact::tasks::CallShape;
 
 /// Which end of a queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -214,12 +215,21 @@ impl<'a> Tasks<'a> {
         Ok(stack)
     }
 
-    /// Lets a task go on, on its own stack or on a new one, until it waits again or ends. Only
-    /// `Copy` values are kept meanwhile.
+    /// Whether nothing that a task calls can wait: it runs in the place of whoever lets it go on.
+    fn runs_in_place(self, call: CallId) -> bool {
+        let entry = self.pool()[call].entry;
+        entry.is_some_and(|entry| self.plan().tasks[entry].shape != CallShape::OnStack)
+    }
+
+    /// Lets a task go on, on its own stack or on a new one, until it waits again or ends; or in
+    /// place, if it cannot wait but as a callback. Only `Copy` values are kept meanwhile.
     ///
     /// # Errors
     /// If it traps, or cannot have a stack.
     pub(crate) fn run(self, call: CallId) -> Result<(), Fault> {
+        if self.runs_in_place(call) {
+            return self.run_in_place(call);
+        }
         let stack = self.prepare(call)?;
         let barrier = self.swap_barrier(None);
         // SAFETY: the task waits, so its stack is suspended or begins.
@@ -229,5 +239,21 @@ impl<'a> Tasks<'a> {
             Resumed::Suspended(_) | Resumed::Finished(_) => Ok(()),
             Resumed::Trapped(_) => Err(Fault::Again),
         }
+    }
+
+    /// [`Tasks::run`] without a stack of its own. The cells of its instance may be those of a task
+    /// further down on this one.
+    fn run_in_place(self, call: CallId) -> Result<(), Fault> {
+        let record = &self.pool()[call];
+        record.went_on_from.set(self.stop_waiting(call));
+        let cells = self.cells(record.instance);
+        // SAFETY: the root is mapped.
+        let before = unsafe { cells.read() };
+        let barrier = self.swap_barrier(None);
+        self.go_on(call)?;
+        self.swap_barrier(barrier);
+        // SAFETY: as above.
+        unsafe { cells.write(before) };
+        Ok(())
     }
 }

@@ -19,7 +19,7 @@ use trampette_artifact::ids::{
 };
 use trampette_artifact::layout::{HOST_OK, ImportSlot};
 use trampette_artifact::tasks::{
-    CallMode, Concurrency, CopyEntry, EndKind, LiftKind, TaskEntry, TaskRecord,
+    CallMode, CallShape, Concurrency, CopyEntry, EndKind, LiftKind, TaskEntry, TaskRecord,
 };
 use trampette_artifact::types::{DefinedType, Type};
 
@@ -262,6 +262,7 @@ impl Running {
             caller: plan.caller.map(ComponentInstanceId),
             export: None,
             lift: plan.lift,
+            shape: CallShape::OnStack,
             async_params: 1,
             return_class: 0,
             name: String::new(),

@@ -27,6 +27,7 @@ use trampette_artifact::key::{Abi, FuncKey, SymbolKey};
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
 use trampette_artifact::sites::{Site, Sites};
 use trampette_artifact::tables::{self, Entry, FunctionRange, Handler, InlinedCall, Pod};
+use trampette_artifact::tasks::CallShape;
 use trampette_artifact::trap::TrapCode;
 
 /// A compiled component, mapped and checked. Cheap to clone, shared by threads.
@@ -487,7 +488,9 @@ impl Inner {
         };
         let mut tasks = HashMap::new();
         for (id, task) in self.metadata.concurrency.tasks.iter_with_ids() {
-            tasks.extend(task.export.map(|export| (export, id)));
+            if task.shape != CallShape::Plain {
+                tasks.extend(task.export.map(|export| (export, id)));
+            }
             let address = |key| self.function_address(key);
             self.tasks.push(TaskAddresses {
                 body: address(FuncKey::TaskBody(Abi::Native, id)),
@@ -513,10 +516,10 @@ impl Inner {
                 exports.resize(id.index() + 1, ExportCode::default());
             }
             let code = &mut exports[id.index()];
-            if ty.is_async {
-                let task = tasks.get(id).copied();
-                code.task =
-                    Some(task.ok_or_else(|| missing(display_export(&export.path), "its task"))?);
+            if ty.is_async
+                && let Some(task) = tasks.get(id)
+            {
+                code.task = Some(*task);
                 continue;
             }
             code.entry = Some(find(FuncKey::ExportEntry(Abi::Native, *id), "it")?);

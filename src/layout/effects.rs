@@ -1,0 +1,479 @@
+//! What calls of core functions can do to the task that runs them: block, name it, use its context
+//! slots. Where a call can do nothing of it, no code provides for it.
+//!
+//! One graph of all functions that canonical definitions name, and of what they call: directly,
+//! through a settled table any of its entries of that type, through another one any function value
+//! of that type. Effects go from callees to callers, but through no synchronously typed call:
+//! such a callee is a thread of its own, which waits behind a barrier of its own.
+//!
+//! Whether a call of a function of an `async` type blocks its caller depends on the callee, and on
+//! whether anything can keep it from entering its instance, and that again on what blocks: all of
+//! it begins as "no", and what is found to be a "yes" is followed until nothing changes.
+//!
+//! Programs without an asynchronous part are not looked at.
+
+use super::Layout;
+use crate::options::Blocking;
+use crate::program::module::Call;
+use crate::program::{
+    ConcurrentBuiltIn as BuiltIn, CoreFunc, LiftedFunction, Program, TrampolineKind, Waiting,
+    unit_of,
+};
+use indexmap::IndexSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::{BitOr, BitOrAssign};
+use trampette_artifact::ids::{ComponentInstanceId, IdVec, SignatureId, TableId, TrampolineId};
+use trampette_artifact::tasks::{CallShape, EndOperation};
+use trampette_artifact::types::TypeTable;
+
+/// What a call can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Effect(u8);
+
+impl Effect {
+    /// Nothing.
+    pub(crate) const NONE: Effect = Effect(0);
+    /// It can wait.
+    pub(crate) const BLOCKS: Effect = Effect(1);
+    /// It asks which task or thread it runs in.
+    pub(crate) const NAMES_TASK: Effect = Effect(2);
+    /// It reads or writes context slots.
+    pub(crate) const USES_SLOTS: Effect = Effect(4);
+    /// Whatever there is.
+    pub(crate) const ALL: Effect = Effect(7);
+
+    /// Whether it can do any of these.
+    pub(crate) fn has(self, any: Effect) -> bool {
+        self.0 & any.0 != 0
+    }
+}
+
+impl BitOr for Effect {
+    type Output = Effect;
+
+    fn bitor(self, other: Effect) -> Effect {
+        Effect(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Effect {
+    fn bitor_assign(&mut self, other: Effect) {
+        *self = *self | other;
+    }
+}
+
+/// The effects of a program's functions. What is not known has all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    functions: HashMap<CoreFunc, Effect>,
+    /// For each component instance, whether something can keep tasks from entering it.
+    gated: IdVec<ComponentInstanceId, bool>,
+    /// Component instances whose threads name each other.
+    switches: HashSet<ComponentInstanceId>,
+    /// Instances that can be called back.
+    called_back: IdVec<ComponentInstanceId, bool>,
+}
+
+impl Effects {
+    /// Finds them for a program whose other facts are known.
+    pub(crate) fn of(program: &Program<'_>, layout: &Layout) -> Effects {
+        let instances = program.component_instances.ids();
+        let called_back = instances.map(|id| layout.reentrance.is_called_back(id));
+        let mut effects = Effects {
+            switches: switching(program),
+            called_back: called_back.collect(),
+            ..Effects::default()
+        };
+        if !program.is_concurrent() || program.blocking == Blocking::Assumed {
+            return effects;
+        }
+        let mut graph = Graph::of(program, layout);
+        loop {
+            effects.gated = effects.find_gates(program, &graph);
+            if !graph.follow_calls_that_wait(program, &effects) {
+                break;
+            }
+        }
+        let functions = graph.nodes.iter().zip(&graph.effects);
+        effects.functions = functions
+            .filter_map(|(node, effect)| match node {
+                Node::Function(function) => Some((*function, *effect)),
+                _ => None,
+            })
+            .collect();
+        effects
+    }
+
+    /// What calling a function can do.
+    pub(crate) fn of_function(&self, function: CoreFunc) -> Effect {
+        let effect = self.functions.get(&function);
+        effect.copied().unwrap_or(Effect::ALL)
+    }
+
+    /// What a synchronously typed call of functions of an instance can do.
+    pub(crate) fn of_call(&self, instance: ComponentInstanceId, callees: &[CoreFunc]) -> Effect {
+        if self.switches(instance) {
+            return Effect::ALL;
+        }
+        let effects = callees.iter().map(|function| self.of_function(*function));
+        effects.fold(Effect::NONE, Effect::bitor)
+    }
+
+    /// Whether the threads of an instance name each other.
+    pub(crate) fn switches(&self, instance: ComponentInstanceId) -> bool {
+        self.switches.contains(&instance)
+    }
+
+    /// What calling a lifted function can do, or one of its callbacks.
+    fn of_lift(&self, lift: &LiftedFunction, of: impl Fn(CoreFunc) -> Effect) -> Effect {
+        if self.switches(lift.options.instance) {
+            // A thread that waits may be continued anywhere.
+            return Effect::ALL;
+        }
+        let callback = match lift.options.waiting {
+            Waiting::Callback(callback) => of(callback),
+            Waiting::Blocks | Waiting::Async => Effect::NONE,
+        };
+        of(lift.func) | callback
+    }
+
+    /// How a lifted function of an `async` type is called.
+    pub(crate) fn shape(&self, types: &TypeTable, lift: &LiftedFunction) -> CallShape {
+        self.shape_with(types, lift, |function| self.of_function(function))
+    }
+
+    fn shape_with(
+        &self,
+        types: &TypeTable,
+        lift: &LiftedFunction,
+        of: impl Fn(CoreFunc) -> Effect,
+    ) -> CallShape {
+        let effect = self.of_lift(lift, of);
+        let is_gated = self.gated.get(lift.options.instance);
+        let is_gated = is_gated.copied().unwrap_or(true);
+        // What is lent or given for the length of the call is counted in a task's record.
+        let mut params = lift.ty.params.iter();
+        let lends = params.any(|param| types.facts(param.ty).contents.borrowed);
+        let needs_task = is_gated || lends || effect.has(Effect::NAMES_TASK);
+        match lift.options.waiting {
+            _ if effect.has(Effect::BLOCKS) => CallShape::OnStack,
+            Waiting::Blocks if !needs_task => CallShape::Plain,
+            _ => CallShape::InPlace,
+        }
+    }
+
+    /// For each component instance, whether something can keep tasks from entering it, as far as is
+    /// known: backpressure, or the lock, if whoever has it can wait or be called back.
+    fn find_gates(&self, program: &Program<'_>, graph: &Graph) -> IdVec<ComponentInstanceId, bool> {
+        let mut gated: IdVec<_, _> = vec![false; program.component_instances.len()].into();
+        for trampoline in &program.trampolines {
+            if let TrampolineKind::Concurrent {
+                built_in: BuiltIn::BackpressureInc,
+                options,
+            } = &trampoline.kind
+            {
+                gated[options.instance] = true;
+            }
+        }
+        for lift in lifts(program).filter(|lift| lift.ty.is_async) {
+            let instance = lift.options.instance;
+            let blocks = self.of_lift(lift, |function| graph.effect(function));
+            let locks = lift.options.waiting != Waiting::Async;
+            gated[instance] |= locks && (blocks.has(Effect::BLOCKS) || self.called_back[instance]);
+        }
+        gated
+    }
+}
+
+/// All lifted functions: those that the host calls, and those that adapters do.
+fn lifts<'p>(program: &'p Program<'_>) -> impl Iterator<Item = &'p LiftedFunction> {
+    let adapters = program.trampolines.iter();
+    let adapted = adapters.filter_map(|trampoline| match &trampoline.kind {
+        TrampolineKind::Adapter { lift, .. } => Some(lift),
+        _ => None,
+    });
+    program.lifts.iter().chain(adapted)
+}
+
+/// Component instances whose threads name each other.
+fn switching(program: &Program<'_>) -> HashSet<ComponentInstanceId> {
+    let naming = program.trampolines.iter().filter_map(|trampoline| {
+        let TrampolineKind::Concurrent { built_in, options } = &trampoline.kind else {
+            return None;
+        };
+        let names = matches!(
+            built_in,
+            BuiltIn::ThreadIndex | BuiltIn::ThreadNew { .. } | BuiltIn::ThreadOperate(_)
+        );
+        names.then_some(options.instance)
+    });
+    naming.collect()
+}
+
+/// Functions, and what can be called where it is not known which.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Node {
+    Function(CoreFunc),
+    /// Any entry of a settled table that has this type.
+    Entries(TableId, SignatureId),
+    /// Any function value of this type.
+    Values(SignatureId),
+}
+
+/// Who calls whom.
+struct Graph {
+    nodes: IndexSet<Node>,
+    callers: Vec<Vec<usize>>,
+    effects: Vec<Effect>,
+    /// Lowered functions of `async` types that their callers wait for.
+    waiting: Vec<(usize, TrampolineId)>,
+}
+
+impl Graph {
+    fn of(program: &Program<'_>, layout: &Layout) -> Graph {
+        let mut graph = Graph {
+            nodes: IndexSet::new(),
+            callers: Vec::new(),
+            effects: Vec::new(),
+            waiting: Vec::new(),
+        };
+        for root in roots(program, layout) {
+            graph.node(Node::Function(root));
+        }
+        let mut values: HashMap<SignatureId, Vec<CoreFunc>> = HashMap::new();
+        for function in layout.escaping_functions() {
+            let id = layout.function_id(function);
+            if let Some(signature) = id.and_then(|id| layout.signature_of(id)) {
+                values.entry(signature).or_default().push(function);
+            }
+        }
+        let mut next = 0;
+        while let Some(node) = graph.nodes.get_index(next).copied() {
+            match node {
+                Node::Function(function) => graph.add_function(program, layout, next, function),
+                Node::Entries(table, signature) => {
+                    for function in entries(layout, table, signature) {
+                        graph.call(next, Node::Function(function));
+                    }
+                }
+                Node::Values(signature) => {
+                    for function in values.get(&signature).into_iter().flatten() {
+                        graph.call(next, Node::Function(*function));
+                    }
+                }
+            }
+            next += 1;
+        }
+        let found: Vec<usize> = (0..next)
+            .filter(|at| graph.effects[*at] != Effect::NONE)
+            .collect();
+        graph.spread(found);
+        graph
+    }
+
+    fn node(&mut self, node: Node) -> usize {
+        let (index, is_new) = self.nodes.insert_full(node);
+        if is_new {
+            self.callers.push(Vec::new());
+            self.effects.push(Effect::NONE);
+        }
+        index
+    }
+
+    fn call(&mut self, caller: usize, callee: Node) {
+        let callee = self.node(callee);
+        self.callers[callee].push(caller);
+    }
+
+    fn effect(&self, function: CoreFunc) -> Effect {
+        let index = self.nodes.get_index_of(&Node::Function(function));
+        index.map_or(Effect::ALL, |index| self.effects[index])
+    }
+
+    fn add_function(
+        &mut self,
+        program: &Program<'_>,
+        layout: &Layout,
+        index: usize,
+        function: CoreFunc,
+    ) {
+        match function {
+            CoreFunc::Module(..) => {
+                if self.add_body(program, layout, index, function).is_none() {
+                    self.effects[index] = Effect::ALL;
+                }
+            }
+            CoreFunc::Trampoline(id) => {
+                let Some(trampoline) = program.trampolines.get(id) else {
+                    self.effects[index] = Effect::ALL;
+                    return;
+                };
+                self.effects[index] = own_effect(program, &trampoline.kind);
+                if let TrampolineKind::Adapter { ty, options, .. } = &trampoline.kind
+                    && ty.is_async
+                    && !options.waiting.is_async()
+                {
+                    self.waiting.push((index, id));
+                }
+            }
+            CoreFunc::Intrinsic(_) => {}
+            CoreFunc::Host(_) => self.effects[index] = Effect::ALL,
+        }
+    }
+
+    /// Adds what a body calls; `None` if that cannot be told.
+    fn add_body(
+        &mut self,
+        program: &Program<'_>,
+        layout: &Layout,
+        index: usize,
+        function: CoreFunc,
+    ) -> Option<()> {
+        let CoreFunc::Module(instance, defined) = function else {
+            return None;
+        };
+        let unit = layout.units.get(unit_of(instance))?;
+        let body = program.modules.get(unit.module)?.bodies.get(defined)?;
+        for call in body.calls.as_deref()? {
+            let callee = match *call {
+                Call::Direct { function } => {
+                    Node::Function(*unit.functions.get(function as usize)?)
+                }
+                Call::Indirect { table, ty, .. } => {
+                    let table = *unit.tables.get(table as usize)?;
+                    let signature = *unit.signatures.get(ty as usize)?;
+                    match layout.settled_table(table) {
+                        Some(_) => Node::Entries(table, signature),
+                        None => Node::Values(signature),
+                    }
+                }
+                Call::Reference => return None,
+            };
+            self.call(index, callee);
+        }
+        Some(())
+    }
+
+    /// Gives the effects of these nodes to their callers, and so on.
+    fn spread(&mut self, mut open: Vec<usize>) {
+        while let Some(node) = open.pop() {
+            let effect = self.effects[node];
+            for caller in std::mem::take(&mut self.callers[node]) {
+                let before = self.effects[caller];
+                self.effects[caller] |= effect;
+                if self.effects[caller] != before {
+                    open.push(caller);
+                }
+                self.callers[node].push(caller);
+            }
+        }
+    }
+
+    /// Finds calls of `async` types that can wait, with what is known; whether there are more than
+    /// before.
+    fn follow_calls_that_wait(&mut self, program: &Program<'_>, effects: &Effects) -> bool {
+        let found = self.waiting.iter().filter(|(node, id)| {
+            let TrampolineKind::Adapter { lift, .. } = &program.trampolines[*id].kind else {
+                return false;
+            };
+            let gated = effects.gated[lift.options.instance];
+            let shape = effects.shape_with(&program.types, lift, |function| self.effect(function));
+            let has_callback = matches!(lift.options.waiting, Waiting::Callback(_));
+            let waits = gated || has_callback || shape == CallShape::OnStack;
+            waits && !self.effects[*node].has(Effect::BLOCKS)
+        });
+        let found: Vec<usize> = found.map(|(node, _)| *node).collect();
+        for node in &found {
+            self.effects[*node] |= Effect::BLOCKS;
+        }
+        let is_more = !found.is_empty();
+        self.spread(found);
+        is_more
+    }
+}
+
+/// What calls begin with: lifted functions, their callbacks, what the Canonical ABI calls besides,
+/// start functions and destructors.
+fn roots(program: &Program<'_>, layout: &Layout) -> Vec<CoreFunc> {
+    let mut roots = Vec::new();
+    for lift in lifts(program) {
+        roots.push(lift.func);
+        if let Waiting::Callback(callback) = lift.options.waiting {
+            roots.push(callback);
+        }
+    }
+    for options in program.canonical_options() {
+        roots.extend(options.realloc);
+        roots.extend(options.post_return);
+    }
+    roots.extend(program.resources.iter().filter_map(|it| it.destructor));
+    roots.extend(
+        layout
+            .startup
+            .iter()
+            .flatten()
+            .filter_map(|action| match action {
+                super::StartupAction::Call(function) => Some(*function),
+                _ => None,
+            }),
+    );
+    roots
+}
+
+/// The entries of a settled table that have a type.
+fn entries(
+    layout: &Layout,
+    table: TableId,
+    signature: SignatureId,
+) -> impl Iterator<Item = CoreFunc> {
+    let entries = layout.settled_table(table).map(|table| &table.entries[..]);
+    let ids = entries.unwrap_or_default().iter().flatten();
+    let fitting = ids.filter(move |id| layout.signature_of(**id) == Some(signature));
+    fitting.filter_map(|id| layout.function(*id))
+}
+
+/// What a trampoline does by itself. (A call of an `async` type that its caller waits for may wait
+/// too: see [`Graph::follow_calls_that_wait`].)
+fn own_effect(program: &Program<'_>, kind: &TrampolineKind) -> Effect {
+    let waits = |blocks| match blocks {
+        true => Effect::BLOCKS,
+        false => Effect::NONE,
+    };
+    match kind {
+        TrampolineKind::LowerImport { ty, options, .. } => {
+            waits(ty.is_async && !options.waiting.is_async())
+        }
+        TrampolineKind::Concurrent { built_in, .. } => match *built_in {
+            BuiltIn::TaskReturn { .. } | BuiltIn::TaskCancel => Effect::NAMES_TASK,
+            BuiltIn::ContextGet { .. } | BuiltIn::ContextSet { .. } => Effect::USES_SLOTS,
+            BuiltIn::ThreadYield
+            | BuiltIn::WaitableSetWait
+            | BuiltIn::ThreadIndex
+            | BuiltIn::ThreadNew { .. }
+            | BuiltIn::ThreadOperate(_) => Effect::BLOCKS | Effect::NAMES_TASK,
+            BuiltIn::SubtaskCancel { is_async } => waits(!is_async),
+            BuiltIn::EndCopy(copy) => {
+                let copy = program.copies.get_index(copy.index());
+                waits(copy.is_none_or(|copy| !copy.options.waiting.is_async()))
+            }
+            BuiltIn::EndOperate(_, operation) => waits(matches!(
+                operation,
+                EndOperation::CancelRead | EndOperation::CancelWrite
+            )),
+            BuiltIn::BackpressureInc
+            | BuiltIn::BackpressureDec
+            | BuiltIn::WaitableSetNew
+            | BuiltIn::WaitableSetPoll
+            | BuiltIn::WaitableSetDrop
+            | BuiltIn::WaitableJoin
+            | BuiltIn::SubtaskDrop
+            | BuiltIn::EndsNew(_)
+            | BuiltIn::EndsForward(_) => Effect::NONE,
+        },
+        TrampolineKind::Adapter { .. }
+        | TrampolineKind::ResourceNew { .. }
+        | TrampolineKind::ResourceRep { .. }
+        | TrampolineKind::ResourceDrop { .. }
+        | TrampolineKind::ErrorContext { .. } => Effect::NONE,
+    }
+}
