@@ -99,6 +99,7 @@ impl Tasks<'_> {
     fn begin(self, call: CallId) -> Result<Next, Fault> {
         let record = &self.pool()[call];
         self.take_lock(call);
+        self.register_thread(call);
         record.state.set(TaskState::Started);
         self.set_subtask(call, SubtaskState::Started);
         self.restore_slots(call);

@@ -258,6 +258,7 @@ impl Tasks<'_> {
         record.state.set(TaskState::Started);
         let base = self.running().map_or(0, CallId::number);
         record.base.set(base);
+        self.register_thread(call);
         Ok(record.head().expose_provenance() as u64)
     }
 

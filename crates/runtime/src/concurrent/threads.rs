@@ -84,6 +84,14 @@ impl Tasks<'_> {
         record.index.get()
     }
 
+    /// A thread enters its instance. Its index is the next one, also if it is asked for only later;
+    /// in a component that makes no threads hardly anybody asks, and those who do get theirs then.
+    pub(crate) fn register_thread(self, thread: CallId) {
+        if self.makes_threads {
+            self.index_of(thread);
+        }
+    }
+
     /// A thread is over: its index is free, and its task has one thread less. The task ends with
     /// its last one.
     ///

@@ -229,11 +229,11 @@ impl<'a> Tasks<'a> {
         let instance = ComponentInstanceId(instance);
         let set = self.set(instance, handle)?;
         let record = &self.pool()[set];
-        if record.waiting.get() > 0 {
-            return Err(TrapCode::SetHasWaiters.into());
-        }
         if record.members.get() > 0 {
             return Err(TrapCode::SetHasMembers.into());
+        }
+        if record.waiting.get() > 0 {
+            return Err(TrapCode::SetHasWaiters.into());
         }
         self.free_handle(instance, handle);
         self.pool().free_set(set);
