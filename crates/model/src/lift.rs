@@ -175,6 +175,11 @@ impl Model {
                         unreachable!("a code without a callback");
                     };
                     let result = self.lift_result(task, value)?;
+                    if let Some(refusal) = self.refuses_late(task) {
+                        self.push(next(Stage::PostOrTrap(refusal)));
+                        self.ask(2);
+                        return Ok(());
+                    }
                     self.resolve(task, result)?;
                     if !self.function_of(task).post.is_empty() {
                         self.instance_mut(instance).may_leave = false;
@@ -190,6 +195,16 @@ impl Model {
                 Lift::Stackful => self.exit_implicit(task)?,
                 Lift::Callback => self.push(next(Stage::Code)),
             },
+            Stage::PostOrTrap(refusal) if self.answer == 0 => return Err(refusal.into()),
+            Stage::PostOrTrap(refusal) => {
+                self.instance_mut(instance).may_leave = false;
+                self.push(next(Stage::Refused(refusal)));
+                self.push(Frame::Body {
+                    source: Source::Post,
+                    position: 0,
+                });
+            }
+            Stage::Refused(refusal) => return Err(refusal.into()),
             Stage::Posted => {
                 self.instance_mut(instance).may_leave = true;
                 self.exit_implicit(task)?;
@@ -378,6 +393,17 @@ impl Model {
         }
     }
 
+    /// Why the task may not return, if a runtime may find that out only after `post-return`, which
+    /// nobody outside of the instance sees: the definitions do so before.
+    fn refuses_late(&self, task: TaskId) -> Option<Trap> {
+        let function = self.function_of(task);
+        let may = self.rules.traps == TrapOrder::Any && function.typed == Typed::Sync;
+        match may && !function.post.is_empty() {
+            true => self.refuses_result(task).err(),
+            false => None,
+        }
+    }
+
     /// `task.cancel`.
     pub(crate) fn task_cancel(&mut self) -> Result<(), Halt> {
         let task = self.current_task();
@@ -409,8 +435,10 @@ impl Model {
     }
 
     fn cancel(&mut self, task: TaskId) -> Result<(), Halt> {
-        if self.task(task).state != TaskState::CancelDelivered {
-            return Err(Trap::NotCancelled.into());
+        match self.task(task).state {
+            TaskState::CancelDelivered => {}
+            TaskState::Resolved => return Err(Trap::AlreadyResolved.into()),
+            _ => return Err(Trap::NotCancelled.into()),
         }
         if self.task(task).borrows > 0 {
             return Err(Trap::BorrowsRemain.into());

@@ -99,6 +99,10 @@ pub(crate) enum Stage {
     Core,
     /// So has its `post-return`.
     Posted,
+    /// The result is refused, before or after `post-return`.
+    PostOrTrap(Trap),
+    /// That has returned, though the result is refused.
+    Refused(Trap),
     /// A code of the callback is there.
     Code,
     /// The callback's YIELD is over.

@@ -65,22 +65,20 @@ pub const KNOWN: &[&str] = &[
     "handle index ",
     "unsupported callback code",
     "async-lifted export failed to produce a result",
-    "`task.return` or `task.cancel` in a function that is not lifted with `async`",
+    "invalid `task.return` signature and/or options for current task",
     "`task.return` or `task.cancel` called more than once for current task",
     "`task.cancel` called by task which has not been cancelled",
     "waitable cannot be used synchronously while added to a waitable set",
-    "waitable cannot be used while a thread waits for it synchronously",
-    "`subtask.cancel` called after the result was delivered",
-    "`subtask.cancel` called more than once",
+    "`subtask.cancel` called after terminal status delivered",
+    "`subtask.cancel` called more than once for the same subtask",
     "cannot drop a subtask which has not yet resolved",
-    "cannot drop waitable set with members",
+    "cannot drop waitable set with waitables in it",
     "cannot drop waitable set with waiters",
     "backpressure counter overflow",
     "backpressure counter underflow",
     "unknown thread index ",
     "cannot resume thread which is not suspended",
     "cannot have concurrent operations active on a future/stream",
-    "cannot lift busy ",
     "cannot forward busy ",
     "cannot remove busy ",
     "cannot drop busy ",
@@ -99,8 +97,7 @@ pub const KNOWN: &[&str] = &[
     "cannot forward stream while it's in a waitable set",
     "cannot forward future while it's in a waitable set",
     "cannot drop future write end without first writing a value",
-    "stream or future read cancelled when no read is pending",
-    "stream or future write cancelled when no write is pending",
+    "no read or write of the stream or future is pending that could be cancelled",
     "cannot read from and write to intra-component future/stream with non-numeric payload",
     "borrow handles still remain at the end of the call",
     "cannot remove owned resource while borrowed",
@@ -120,7 +117,7 @@ impl Display for Trap {
             Trap::CallbackCode => "unsupported callback code",
             Trap::NoResult => "async-lifted export failed to produce a result",
             Trap::NotAsyncLifted => {
-                "`task.return` or `task.cancel` in a function that is not lifted with `async`"
+                "invalid `task.return` signature and/or options for current task"
             }
             Trap::AlreadyResolved => {
                 "`task.return` or `task.cancel` called more than once for current task"
@@ -129,24 +126,22 @@ impl Display for Trap {
             Trap::SynchronousInSet => {
                 "waitable cannot be used synchronously while added to a waitable set"
             }
-            Trap::SynchronousWaiter => {
-                "waitable cannot be used while a thread waits for it synchronously"
+            Trap::SubtaskDelivered => "`subtask.cancel` called after terminal status delivered",
+            Trap::SubtaskCancelledTwice => {
+                "`subtask.cancel` called more than once for the same subtask"
             }
-            Trap::SubtaskDelivered => "`subtask.cancel` called after the result was delivered",
-            Trap::SubtaskCancelledTwice => "`subtask.cancel` called more than once",
             Trap::SubtaskUnresolved => "cannot drop a subtask which has not yet resolved",
-            Trap::SetHasMembers => "cannot drop waitable set with members",
+            Trap::SetHasMembers => "cannot drop waitable set with waitables in it",
             Trap::SetHasWaiters => "cannot drop waitable set with waiters",
             Trap::BackpressureOverflow => "backpressure counter overflow",
             Trap::BackpressureUnderflow => "backpressure counter underflow",
             Trap::UnknownThread(index) => return write!(f, "unknown thread index {index}"),
             Trap::NotSuspended => "cannot resume thread which is not suspended",
-            Trap::Busy(_, _, Use::Copy) => {
+            Trap::Busy(_, _, Use::Copy) | Trap::SynchronousWaiter => {
                 "cannot have concurrent operations active on a future/stream"
             }
-            Trap::Busy(kind, _, Use::Lift) => return write!(f, "cannot lift busy {kind}"),
             Trap::Busy(kind, _, Use::Forward) => return write!(f, "cannot forward busy {kind}"),
-            Trap::Busy(kind, Side::Reader, Use::Drop) => {
+            Trap::Busy(kind, _, Use::Lift) | Trap::Busy(kind, Side::Reader, Use::Drop) => {
                 return write!(f, "cannot remove busy {kind}");
             }
             Trap::Busy(kind, Side::Writer, Use::Drop) => {
@@ -160,9 +155,8 @@ impl Display for Trap {
                 return write!(f, "cannot lift {kind} while it's in a waitable set");
             }
             Trap::Unwritten => "cannot drop future write end without first writing a value",
-            Trap::NoCopy(Side::Reader) => "stream or future read cancelled when no read is pending",
-            Trap::NoCopy(Side::Writer) => {
-                "stream or future write cancelled when no write is pending"
+            Trap::NoCopy(_) => {
+                "no read or write of the stream or future is pending that could be cancelled"
             }
             Trap::BorrowsRemain => "borrow handles still remain at the end of the call",
             Trap::Lent => "cannot remove owned resource while borrowed",

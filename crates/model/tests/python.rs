@@ -145,6 +145,8 @@ fn reason(trap: Trap) -> String {
         Trap::UnknownHandle(_) | Trap::UnknownThread(_) => "unknown".to_owned(),
         Trap::WrongType(_) => "wrong type".to_owned(),
         Trap::NoCopy(_) => "no copy".to_owned(),
+        // `task.cancel` has one reason for both.
+        Trap::AlreadyResolved | Trap::NotCancelled => "not to be resolved".to_owned(),
         other => format!("{other:?}"),
     }
 }
