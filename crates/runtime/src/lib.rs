@@ -160,6 +160,10 @@ pub use core::table::CoreTable;
 pub use core::values::CoreVal;
 pub use memory::shared_memory::SharedMemory;
 
+// For tests of the runtime from outside.
+#[doc(hidden)]
+pub use host::testing;
+
 // For generated code.
 #[doc(hidden)]
 pub use machine::store::StoreInner;

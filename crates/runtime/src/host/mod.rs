@@ -10,6 +10,7 @@
 //! | `instance` | `InstancePre`, `Instance` and its exports |
 //! | `export` | `TypedExport`: an exported function before there is an instance |
 //! | `func` | `Func`, `TypedFunc`: calling an export |
+//! | `testing` | what tests look at from outside |
 
 pub(crate) mod definitions;
 pub(crate) mod export;
@@ -19,4 +20,5 @@ pub(crate) mod linker;
 pub(crate) mod loading;
 pub(crate) mod matching;
 pub(crate) mod shims;
+pub mod testing;
 pub(crate) mod versions;

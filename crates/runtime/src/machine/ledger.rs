@@ -141,7 +141,6 @@ impl Ledger {
     }
 
     /// How many there are.
-    #[cfg(test)]
     pub(crate) fn counted(&self, what: Counted) -> u32 {
         self.counts[what as usize].get()
     }

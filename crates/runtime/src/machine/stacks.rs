@@ -74,7 +74,6 @@ impl Stacks {
     }
 
     /// How many are in use.
-    #[cfg(test)]
     pub(crate) fn count(&self) -> u32 {
         self.count.get()
     }

@@ -1,0 +1,383 @@
+//! What the interpreter guest can do: the ways its functions are lifted, who calls whom, and the
+//! operations it knows. The same numbers are in the guest's code and in the scripts it reads.
+
+use trampette_model::script::{
+    Element, Function, Kind, Lift, Mode, Op, Payload, Script, Side, Switch, Typed, Wiring,
+};
+
+/// The instances that a script may have, and behind them one that only lets others go on.
+pub const INSTANCES: usize = 4;
+/// The number of that one.
+pub const IDLE: u8 = 3;
+
+/// A way to lift a function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Variant {
+    pub lift: Lift,
+    pub typed: Typed,
+    pub param: Payload,
+    pub result: Payload,
+}
+
+const LIFTS: [(Lift, Typed); 4] = [
+    (Lift::Sync, Typed::Sync),
+    (Lift::Sync, Typed::Async),
+    (Lift::Callback, Typed::Async),
+    (Lift::Stackful, Typed::Async),
+];
+const PARAMS: [Payload; 4] = [
+    Payload::None,
+    Payload::Stream,
+    Payload::Future,
+    Payload::Borrow,
+];
+const RESULTS: [Payload; 3] = [Payload::None, Payload::Stream, Payload::Future];
+
+impl Variant {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Variant> {
+        LIFTS.into_iter().flat_map(|(lift, typed)| {
+            PARAMS.into_iter().flat_map(move |param| {
+                RESULTS.into_iter().map(move |result| Variant {
+                    lift,
+                    typed,
+                    param,
+                    result,
+                })
+            })
+        })
+    }
+
+    /// That of a function.
+    pub fn of(function: &Function) -> Variant {
+        Variant {
+            lift: function.lift,
+            typed: function.typed,
+            param: function.param,
+            result: function.result,
+        }
+    }
+
+    /// What the component calls it.
+    pub fn name(self, instance: u8) -> String {
+        let Variant {
+            lift,
+            typed,
+            param,
+            result,
+        } = self;
+        format!("i{instance}-{lift}-{typed}-{param}-{result}")
+    }
+}
+
+/// The number of a payload in the guest's code.
+pub fn payload_number(payload: Payload) -> u32 {
+    match payload {
+        Payload::None => 0,
+        Payload::Stream => 1,
+        Payload::Future => 2,
+        Payload::Borrow => 3,
+    }
+}
+
+/// Which host function a call of an import goes to.
+pub const IMPORTS: [&str; 3] = ["ready", "later", "never"];
+
+/// An operation of the guest, without operands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Code {
+    /// Calls a variant of an instance's functions.
+    Call(Mode, u8, Variant),
+    /// Calls a function of the host.
+    Import(Mode, usize),
+    Return,
+    Finish,
+    TaskCancel,
+    Unreachable,
+    Exit,
+    Wait,
+    Yield,
+    Bad,
+    SetNew,
+    SetWait,
+    SetPoll,
+    SetDrop,
+    Join,
+    Leave,
+    SubtaskCancel(Mode),
+    SubtaskDrop,
+    BackpressureInc,
+    BackpressureDec,
+    New(Kind),
+    Copy(Kind, Side, Mode),
+    CancelCopy(Kind, Side, Mode),
+    DropEnd(Kind, Side),
+    Forward(Kind),
+    ContextSet,
+    ContextGet,
+    ThreadIndex,
+    ThreadNew,
+    ThreadResumeLater,
+    ThreadSuspend,
+    ThreadYield,
+    ThreadSwitch(Switch),
+    Move,
+    Let,
+    ResourceNew,
+    ResourceDrop,
+}
+
+pub const MODES: [Mode; 2] = [Mode::Sync, Mode::Async];
+pub const KINDS: [Kind; 2] = [Kind::Stream, Kind::Future];
+pub const SIDES: [Side; 2] = [Side::Reader, Side::Writer];
+pub const SWITCHES: [Switch; 4] = [
+    Switch::SuspendThenResume,
+    Switch::YieldThenResume,
+    Switch::SuspendThenPromote,
+    Switch::YieldThenPromote,
+];
+
+/// Whether an instance's functions are lifted in this way.
+pub fn has(instance: u8, variant: Variant) -> bool {
+    match instance {
+        IDLE => {
+            variant.lift == Lift::Stackful
+                && variant.param == Payload::None
+                && variant.result == Payload::None
+        }
+        _ => true,
+    }
+}
+
+/// All operations of an instance, in the order of their numbers.
+pub fn codes(instance: u8) -> Vec<Code> {
+    let mut codes = vec![
+        Code::Return,
+        Code::Finish,
+        Code::TaskCancel,
+        Code::Unreachable,
+        Code::Exit,
+        Code::Wait,
+        Code::Yield,
+        Code::Bad,
+        Code::SetNew,
+        Code::SetWait,
+        Code::SetPoll,
+        Code::SetDrop,
+        Code::Join,
+        Code::Leave,
+        Code::SubtaskDrop,
+        Code::BackpressureInc,
+        Code::BackpressureDec,
+        Code::ContextSet,
+        Code::ContextGet,
+        Code::ThreadIndex,
+        Code::ThreadNew,
+        Code::ThreadResumeLater,
+        Code::ThreadSuspend,
+        Code::ThreadYield,
+        Code::Move,
+        Code::Let,
+        Code::ResourceNew,
+        Code::ResourceDrop,
+    ];
+    codes.extend(SWITCHES.map(Code::ThreadSwitch));
+    codes.extend(MODES.map(Code::SubtaskCancel));
+    for kind in KINDS {
+        codes.extend([Code::New(kind), Code::Forward(kind)]);
+        for side in SIDES {
+            codes.push(Code::DropEnd(kind, side));
+            for mode in MODES {
+                codes.push(Code::Copy(kind, side, mode));
+                codes.push(Code::CancelCopy(kind, side, mode));
+            }
+        }
+    }
+    for mode in MODES {
+        codes.extend((0..IMPORTS.len()).map(|import| Code::Import(mode, import)));
+    }
+    codes.extend(calls(instance).map(|(mode, callee, variant)| Code::Call(mode, callee, variant)));
+    codes
+}
+
+/// What an instance can call.
+pub fn calls(instance: u8) -> impl Iterator<Item = (Mode, u8, Variant)> {
+    let callees =
+        (0..IDLE).filter(move |callee| instance != IDLE && Wiring::Tree.allows(instance, *callee));
+    callees.flat_map(|callee| {
+        Variant::all().flat_map(move |variant| {
+            let fits = move |mode: &Mode| *mode == Mode::Sync || variant.typed == Typed::Async;
+            MODES
+                .into_iter()
+                .filter(fits)
+                .map(move |mode| (mode, callee, variant))
+        })
+    })
+}
+
+/// What an operation of a script is to the guest.
+pub fn code_of(script: &Script, op: &Op) -> Code {
+    use trampette_model::script::{Import, Target};
+    match *op {
+        Op::Call {
+            mode,
+            target: Target::Function(callee),
+            ..
+        } => {
+            let callee = &script.functions[usize::from(callee)];
+            Code::Call(mode, callee.instance, Variant::of(callee))
+        }
+        Op::Call {
+            mode,
+            target: Target::Import(import),
+            ..
+        } => Code::Import(
+            mode,
+            match script.imports[usize::from(import)] {
+                Import::Ready => 0,
+                Import::Later => 1,
+                Import::Never => 2,
+            },
+        ),
+        Op::Return(_) => Code::Return,
+        Op::Finish(_) => Code::Finish,
+        Op::TaskCancel => Code::TaskCancel,
+        Op::Unreachable => Code::Unreachable,
+        Op::CodeExit => Code::Exit,
+        Op::CodeWait(_) => Code::Wait,
+        Op::CodeYield => Code::Yield,
+        Op::CodeBad(_) => Code::Bad,
+        Op::SetNew(_) => Code::SetNew,
+        Op::SetWait(_) => Code::SetWait,
+        Op::SetPoll(_) => Code::SetPoll,
+        Op::SetDrop(_) => Code::SetDrop,
+        Op::Join(..) => Code::Join,
+        Op::Leave(_) => Code::Leave,
+        Op::SubtaskCancel(mode, _) => Code::SubtaskCancel(mode),
+        Op::SubtaskDrop(_) => Code::SubtaskDrop,
+        Op::BackpressureInc => Code::BackpressureInc,
+        Op::BackpressureDec => Code::BackpressureDec,
+        Op::New(kind, ..) => Code::New(kind),
+        Op::Copy {
+            kind, side, mode, ..
+        } => Code::Copy(kind, side, mode),
+        Op::CancelCopy(kind, side, mode, _) => Code::CancelCopy(kind, side, mode),
+        Op::DropEnd(kind, side, _) => Code::DropEnd(kind, side),
+        Op::Forward(kind, ..) => Code::Forward(kind),
+        Op::ContextSet(_) => Code::ContextSet,
+        Op::ContextGet => Code::ContextGet,
+        Op::ThreadIndex(_) => Code::ThreadIndex,
+        Op::ThreadNew(..) => Code::ThreadNew,
+        Op::ThreadResumeLater(_) => Code::ThreadResumeLater,
+        Op::ThreadSuspend => Code::ThreadSuspend,
+        Op::ThreadYield => Code::ThreadYield,
+        Op::ThreadSwitch(switch, _) => Code::ThreadSwitch(switch),
+        Op::Move(..) => Code::Move,
+        Op::Let(..) => Code::Let,
+        Op::ResourceNew(_) => Code::ResourceNew,
+        Op::ResourceDrop(_) => Code::ResourceDrop,
+    }
+}
+
+/// How WIT writes what a script's streams and futures carry.
+pub fn element(element: Element) -> &'static str {
+    match element {
+        Element::Unit => "",
+        Element::U32 => " u32",
+        // No stream is of characters yet (`async/validate-no-stream-char`).
+        Element::Char => " bool",
+    }
+}
+
+/// What the guest reads of a script, as words of an instance's memory from [`IMAGE`] on.
+pub const IMAGE: u32 = 1024;
+/// Bytes of a function's part, at [`IMAGE`].
+const FUNCTION_BYTES: u32 = 32;
+const FUNCTIONS: u32 = 16;
+/// Where the bodies of threads are named.
+pub const THREADS: u32 = IMAGE + FUNCTION_BYTES * FUNCTIONS;
+const THREAD_BYTES: u32 = 8;
+const MOST_THREADS: u32 = 16;
+const OPERATIONS: u32 = THREADS + THREAD_BYTES * MOST_THREADS;
+/// Bytes of an operation.
+const OPERATION_BYTES: u32 = 8;
+
+/// A script as one of its instances reads it.
+pub fn image(script: &Script, instance: u8, codes: &[Code]) -> Vec<u32> {
+    let mut words = vec![0; ((OPERATIONS - IMAGE) / 4) as usize];
+    let place = |words: &mut Vec<u32>, at: u32, body: &[Op]| {
+        let begin = IMAGE + words.len() as u32 * 4;
+        for op in body {
+            words.extend(operation(script, op, codes));
+        }
+        let at = ((at - IMAGE) / 4) as usize;
+        words[at] = begin;
+        words[at + 1] = body.len() as u32;
+    };
+    for (number, function) in script.functions.iter().enumerate() {
+        if function.instance != instance {
+            continue;
+        }
+        let at = IMAGE + FUNCTION_BYTES * number as u32;
+        place(&mut words, at, &function.body);
+        place(&mut words, at + 8, &function.post);
+        let rest = ((at + 16 - IMAGE) / 4) as usize;
+        words[rest] = u32::from(function.lift == Lift::Sync);
+        words[rest + 1] = payload_number(function.result);
+    }
+    for (number, body) in script.threads.iter().enumerate() {
+        // A thread of any instance can run it, if the instance can do what it says: it calls none.
+        let at = THREADS + THREAD_BYTES * number as u32;
+        place(&mut words, at, body);
+    }
+    words
+}
+
+/// An operation: its number, its slots, which of them must not be empty, and a number.
+fn operation(script: &Script, op: &Op, codes: &[Code]) -> [u32; (OPERATION_BYTES / 4) as usize] {
+    use trampette_model::script::{Slot, Target};
+    let code = code_of(script, op);
+    let code = codes
+        .iter()
+        .position(|other| *other == code)
+        .unwrap_or_else(|| panic!("the guest does not know `{op}`"));
+    let mut copy = *op;
+    let slots: Vec<Slot> = copy.slots_mut().into_iter().map(|slot| *slot).collect();
+    let number = |slot: Option<&Slot>| match slot {
+        Some(Slot::Local(local)) => u32::from(*local),
+        Some(Slot::Global(global)) => 8 + u32::from(*global),
+        None => 0,
+    };
+    let needs_argument = match op {
+        Op::Call {
+            target: Target::Function(callee),
+            ..
+        } => script.functions[usize::from(*callee)].param != Payload::None,
+        _ => false,
+    };
+    let needed = match op.handles() {
+        [Some(_), Some(_)] => 3,
+        [Some(_), None] => 1,
+        _ => u32::from(needs_argument),
+    };
+    let immediate = match *op {
+        Op::Call {
+            target: Target::Function(callee),
+            ..
+        } => u32::from(callee),
+        Op::Call {
+            target: Target::Import(import),
+            ..
+        } => u32::from(import),
+        Op::Copy { length, .. } => u32::from(length),
+        Op::CodeBad(code) => u32::from(code),
+        Op::ContextSet(value) | Op::Let(value, _) => u32::from(value),
+        Op::ThreadNew(body, _) => u32::from(body),
+        _ => 0,
+    };
+    let [a, b, c] = [0, 1, 2].map(|index| number(slots.get(index)));
+    [
+        code as u32 | a << 16 | b << 24,
+        c | needed << 8 | immediate << 16,
+    ]
+}
