@@ -34,11 +34,11 @@ use trampette_model::script::{Element, Kind, Lift, Mode, Payload, Side, Typed};
 pub const MAGIC: u32 = 0x7a3d_0000;
 /// Where a `post-return` counts what it has to tell, and where that is.
 pub const LATE_COUNT: usize = 64;
-pub const LATE: usize = 0x8000;
+pub const LATE: usize = 0x6000;
 pub const LATE_BYTES: usize = 0x1000;
 /// Where elements are copied from and to, and where frames begin.
-const BUFFER: u32 = 0x6000;
-const FRAMES: u32 = 0x1_0000;
+const BUFFER: u32 = 0x7000;
+const FRAMES: u32 = 0x2000;
 
 /// What the guest tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -328,11 +328,12 @@ fn interpreter(instance: u8) -> String {
         r#"
     (global $frames (mut i32) (i32.const {FRAMES}))
     (func $load (local $words i32) (local $at i32)
+      (local.set $words (i32.wrap_i64 (call $fetch (i32.const {instance}) (i32.const -1))))
+      (if (i32.eqz (local.get $words)) (then (return)))
       (i32.store (i32.const 0) (i32.const {magic}))
-      (local.set $words (call $fetch (i32.const {instance}) (i32.const -1)))
       (loop $next
         (if (i32.eq (local.get $at) (local.get $words)) (then (return)))
-        (i32.store offset={IMAGE} (i32.shl (local.get $at) (i32.const 2))
+        (i64.store offset={IMAGE} (i32.shl (local.get $at) (i32.const 3))
           (call $fetch (i32.const {instance}) (local.get $at)))
         (local.set $at (i32.add (local.get $at) (i32.const 1)))
         (br $next)))
@@ -546,7 +547,7 @@ fn host_imports() -> String {
         r#"
   (import "log" (func $log (param "what" u32) (param "who" u32) (param "at" u32)
     (param "a" u32) (param "b" u32) (param "c" u32)))
-  (import "fetch" (func $fetch (param "instance" u32) (param "at" u32) (result u32)))"#,
+  (import "fetch" (func $fetch (param "instance" u32) (param "at" u32) (result u64)))"#,
     );
     for import in IMPORTS {
         let line = format!("\n  (import \"{import}\" (func ${import} async (param \"n\" u32)))");
@@ -565,7 +566,7 @@ fn instance(number: u8, of: Element) -> String {
   (type $stream (stream{element}))
   (type $future (future{element}))
   (core module $memory
-    (memory (export "memory") 2)
+    (memory (export "memory") 1)
     (table (export "threads") 1 1 funcref)
     (table (export "calls") {size} {size} funcref))
   (core instance $mem (instantiate $memory))
@@ -577,10 +578,10 @@ fn instance(number: u8, of: Element) -> String {
     );
     let mut imports = String::from(
         r#"
-    (import "" "memory" (memory 2))
+    (import "" "memory" (memory 1))
     (import "" "threads" (table $threads 1 1 funcref))
     (import "" "log" (func $log (param i32 i32 i32 i32 i32 i32)))
-    (import "" "fetch" (func $fetch (param i32 i32) (result i32)))
+    (import "" "fetch" (func $fetch (param i32 i32) (result i64)))
     (import "" "new-r" (func $new-r (result i32)))"#,
     );
     write!(

@@ -28,7 +28,7 @@ pub enum Line {
 /// What a store of these tests has.
 #[derive(Default)]
 pub struct State {
-    images: [Vec<u32>; INSTANCES],
+    images: [Vec<u64>; INSTANCES],
     lines: Vec<Line>,
 }
 
@@ -152,10 +152,10 @@ fn guest(element: Element) -> Result<InstancePre<State>> {
             Ok(())
         },
     )?;
-    root.func_wrap::<(u32, u32), u32, _>("fetch", |caller, (instance, at)| {
+    root.func_wrap::<(u32, u32), u64, _>("fetch", |caller, (instance, at)| {
         let image = &caller.data().images[instance as usize];
         Ok(match at {
-            u32::MAX => image.len() as u32,
+            u32::MAX => image.len() as u64,
             _ => image[at as usize],
         })
     })?;

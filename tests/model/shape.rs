@@ -289,58 +289,55 @@ pub fn element(element: Element) -> &'static str {
     }
 }
 
-/// What the guest reads of a script, as words of an instance's memory from [`IMAGE`] on.
+/// Where an instance keeps what it reads of a script, in its memory.
 pub const IMAGE: u32 = 1024;
-/// Bytes of a function's part, at [`IMAGE`].
+/// Bytes of a function's part, at [`IMAGE`]; and functions of a script, at most.
 const FUNCTION_BYTES: u32 = 32;
-const FUNCTIONS: u32 = 16;
+const FUNCTIONS: usize = 8;
 /// Where the bodies of threads are named.
-pub const THREADS: u32 = IMAGE + FUNCTION_BYTES * FUNCTIONS;
+pub const THREADS: u32 = IMAGE + FUNCTION_BYTES * FUNCTIONS as u32;
 const THREAD_BYTES: u32 = 8;
-const MOST_THREADS: u32 = 16;
-const OPERATIONS: u32 = THREADS + THREAD_BYTES * MOST_THREADS;
-/// Bytes of an operation.
-const OPERATION_BYTES: u32 = 8;
+const MOST_THREADS: usize = 4;
+/// Words of 64 bits before the operations, each of which is one.
+const HEAD: usize = (THREADS - IMAGE + THREAD_BYTES * MOST_THREADS as u32) as usize / 8;
 
-/// A script as one of its instances reads it.
-pub fn image(script: &Script, instance: u8, codes: &[Code]) -> Vec<u32> {
-    let mut words = vec![0; ((OPERATIONS - IMAGE) / 4) as usize];
-    let place = |words: &mut Vec<u32>, at: u32, body: &[Op]| {
-        let begin = IMAGE + words.len() as u32 * 4;
-        for op in body {
-            words.extend(operation(script, op, codes));
-        }
-        let at = ((at - IMAGE) / 4) as usize;
-        words[at] = begin;
-        words[at + 1] = body.len() as u32;
+/// A script as one of its instances reads it; nothing, if it has no functions.
+pub fn image(script: &Script, instance: u8, codes: &[Code]) -> Vec<u64> {
+    let functions = || script.functions.iter().enumerate();
+    if functions().all(|(_, function)| function.instance != instance) {
+        return Vec::new();
+    }
+    assert!(script.functions.len() <= FUNCTIONS && script.threads.len() <= MOST_THREADS);
+    let mut words = vec![0; HEAD];
+    let place = |words: &mut Vec<u64>, at: usize, body: &[Op]| {
+        let begin = IMAGE as usize + words.len() * 8;
+        words.extend(body.iter().map(|op| operation(script, op, codes)));
+        words[at] = begin as u64 | (body.len() as u64) << 32;
     };
-    for (number, function) in script.functions.iter().enumerate() {
+    for (number, function) in functions() {
         if function.instance != instance {
             continue;
         }
-        let at = IMAGE + FUNCTION_BYTES * number as u32;
+        let at = number * FUNCTION_BYTES as usize / 8;
         place(&mut words, at, &function.body);
-        place(&mut words, at + 8, &function.post);
-        let rest = ((at + 16 - IMAGE) / 4) as usize;
-        words[rest] = u32::from(function.lift == Lift::Sync);
-        words[rest + 1] = payload_number(function.result);
+        place(&mut words, at + 1, &function.post);
+        let is_sync = u64::from(function.lift == Lift::Sync);
+        words[at + 2] = is_sync | u64::from(payload_number(function.result)) << 32;
     }
     for (number, body) in script.threads.iter().enumerate() {
-        // A thread of any instance can run it, if the instance can do what it says: it calls none.
-        let at = THREADS + THREAD_BYTES * number as u32;
+        // A thread of any instance can run it: it calls none.
+        let at = (THREADS - IMAGE) as usize / 8 + number;
         place(&mut words, at, body);
     }
     words
 }
 
 /// An operation: its number, its slots, which of them must not be empty, and a number.
-fn operation(script: &Script, op: &Op, codes: &[Code]) -> [u32; (OPERATION_BYTES / 4) as usize] {
+fn operation(script: &Script, op: &Op, codes: &[Code]) -> u64 {
     use trampette_model::script::{Slot, Target};
     let code = code_of(script, op);
-    let code = codes
-        .iter()
-        .position(|other| *other == code)
-        .unwrap_or_else(|| panic!("the guest does not know `{op}`"));
+    let code = codes.iter().position(|other| *other == code);
+    let code = code.unwrap_or_else(|| panic!("the guest does not know `{op}`"));
     let mut copy = *op;
     let slots: Vec<Slot> = copy.slots_mut().into_iter().map(|slot| *slot).collect();
     let number = |slot: Option<&Slot>| match slot {
@@ -376,8 +373,6 @@ fn operation(script: &Script, op: &Op, codes: &[Code]) -> [u32; (OPERATION_BYTES
         _ => 0,
     };
     let [a, b, c] = [0, 1, 2].map(|index| number(slots.get(index)));
-    [
-        code as u32 | a << 16 | b << 24,
-        c | needed << 8 | immediate << 16,
-    ]
+    let low = code as u32 | a << 16 | b << 24;
+    u64::from(low) | u64::from(c | needed << 8 | immediate << 16) << 32
 }
