@@ -5,14 +5,18 @@
 //! `TRAMPETTE_MODEL_STRIDE` which of the small ones (1: all). `tests/model/found` has scripts that
 //! were once not agreed on.
 
+#[path = "model/faults.rs"]
+mod faults;
 #[path = "model/guest.rs"]
 mod guest;
 #[path = "model/run.rs"]
 mod run;
 #[path = "model/shape.rs"]
 mod shape;
+#[path = "model/soak.rs"]
+mod soak;
 
-use run::Guests;
+use run::{Guests, State};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -26,7 +30,7 @@ use trampette_model::script::{
 };
 use trampette_model::shrink::shrink;
 use trampette_model::trace::Level;
-use trampette_runtime::StoreLimits;
+use trampette_runtime::Store;
 
 fn setting(name: &str, usual: u64) -> u64 {
     let value = std::env::var(name).ok();
@@ -82,7 +86,7 @@ struct Times {
 /// What is wrong with the runtime's trace of a script, if anything.
 fn problem(guests: &Guests, script: &Script, times: &mut Times) -> Option<String> {
     let begin = Instant::now();
-    let outcome = match guests.run(script, StoreLimits::default()) {
+    let outcome = match guests.run(script, &mut Store::new(State::default())) {
         Ok(outcome) => outcome,
         Err(error) => return Some(format!("{error:?}")),
     };

@@ -5,6 +5,7 @@ use crate::guest::{self, LATE, LATE_BYTES, LATE_COUNT, MAGIC, Tells};
 use crate::shape::{self, INSTANCES, Variant};
 use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use trampette_model::script::{
     Element, Function, HostOp, Kind, Lift, Op, Payload, Script, Side, Target,
@@ -12,7 +13,10 @@ use trampette_model::script::{
 use trampette_model::trace::{
     Answer, CopyResult, Delivered, End, Event, Label, Place, Resolution, SubtaskState,
 };
-use trampette_runtime::{Component, InstancePre, Linker, Store, StoreLimits, Trap, testing};
+use trampette_runtime::{
+    Component, Instance, InstancePre, InterruptHandle, Linker, Store, StoreLimits, Trap, TrapCode,
+    testing,
+};
 
 /// What was told, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +34,27 @@ pub enum Line {
 pub struct State {
     images: [Vec<u64>; INSTANCES],
     lines: Vec<Line>,
+    /// What is to go wrong.
+    pub fault: Option<Fault>,
+    /// The limits of the store once there is an instance.
+    pub limits: Option<StoreLimits>,
+    /// Stops what runs in the store.
+    pub handle: Option<InterruptHandle>,
+}
+
+/// Something that goes wrong when a guest has told so many lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault {
+    pub at: usize,
+    pub how: How,
+}
+
+/// What goes wrong in the host function.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How {
+    Error,
+    Panic,
+    Interrupt,
 }
 
 /// The guest, ready for scripts of any element.
@@ -42,6 +67,61 @@ pub struct Guests {
 pub struct Outcome {
     /// The trace, a line an event.
     pub trace: Vec<String>,
+    /// Lines that the guest has told.
+    pub told: usize,
+    /// Why the host has stopped.
+    pub failure: Option<Failure>,
+    /// The instance, and a function of it without parameters.
+    instance: Instance,
+    function: String,
+}
+
+/// Why a call failed.
+pub enum Failure {
+    /// An error, perhaps a trap.
+    Error(anyhow::Error),
+    /// The host has panicked.
+    Panic,
+}
+
+impl Failure {
+    /// The trap, if it was one.
+    pub fn trap(&self) -> Option<TrapCode> {
+        match self {
+            Failure::Error(error) => Some(error.downcast_ref::<Trap>()?.kind()),
+            Failure::Panic => None,
+        }
+    }
+
+    /// How a trace ends with it.
+    fn text(&self) -> String {
+        match self {
+            Failure::Error(error) => {
+                let trap = error.downcast_ref::<Trap>().map(Trap::to_string);
+                let text = trap.unwrap_or_else(|| error.root_cause().to_string());
+                let text = text.lines().next().unwrap_or_default();
+                format!("trap {}", text.strip_prefix("wasm trap: ").unwrap_or(text))
+            }
+            Failure::Panic => "panic".to_owned(),
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether something was done of the host's last call.
+    pub fn has_begun(&self) -> bool {
+        let last = self.trace.iter().nth_back(1);
+        !last.is_some_and(|line| line.starts_with('c') && line.contains(" call "))
+    }
+
+    /// Calls a function of the instance once more.
+    pub fn call_again(&self, store: &mut Store<State>) -> Result<()> {
+        let function = self.function.as_str();
+        let function = self
+            .instance
+            .get_typed_func::<(u32,), ()>(&mut *store, function)?;
+        function.call(store, (0,))
+    }
 }
 
 impl Guests {
@@ -64,54 +144,44 @@ impl Guests {
         self.guests[place].get_or_init(new)
     }
 
-    /// Runs a script in a store of its own.
-    pub fn run(&self, script: &Script, limits: StoreLimits) -> Result<Outcome> {
-        let mut state = State::default();
+    /// Runs a script in an instance of its own.
+    pub fn run(&self, script: &Script, store: &mut Store<State>) -> Result<Outcome> {
+        let state = store.data_mut();
+        state.lines.clear();
         for (instance, image) in state.images.iter_mut().enumerate() {
             *image = shape::image(script, instance as u8, &self.codes[instance]);
         }
-        let mut store = Store::new(state);
-        store.set_limits(limits);
-        let instance = self.of(script.element).instantiate(&mut store)?;
-        let mut end = End::Finished.to_string();
+        let instance = self.of(script.element).instantiate(&mut *store)?;
+        if let Some(limits) = store.data_mut().limits.take() {
+            store.set_limits(limits);
+        }
+        let mut failure = None;
         let mut returned = 0;
+        let mut called = String::new();
         for (call, op) in script.host.iter().enumerate() {
-            let HostOp::Call(function) = *op else {
+            let HostOp::Call(number) = *op else {
                 anyhow::bail!("the host cannot `{op}` yet");
             };
-            let name = Variant::of(&script.functions[usize::from(function)])
-                .name(script.functions[usize::from(function)].instance);
-            let callee = instance.get_typed_func::<(u32,), ()>(&mut store, name.as_str())?;
-            store.data_mut().lines.push(Line::Call(function.into()));
-            let argument = u32::from(function) | (call as u32 + 1) << 16;
-            if let Err(error) = callee.call(&mut store, (argument,)) {
-                let trap = error.downcast_ref::<Trap>();
-                let trap = trap.with_context(|| format!("not a trap: {error:?}"))?;
-                let text = trap.to_string();
-                let text = text.lines().next().unwrap_or_default();
-                let text = text.strip_prefix("wasm trap: ").unwrap_or(text);
-                end = format!("trap {text}");
+            let function = &script.functions[usize::from(number)];
+            called = Variant::of(function).name(function.instance);
+            let callee = instance.get_typed_func::<(u32,), ()>(&mut *store, called.as_str())?;
+            store.data_mut().lines.push(Line::Call(number.into()));
+            let argument = u32::from(number) | (call as u32 + 1) << 16;
+            let call = AssertUnwindSafe(|| callee.call(&mut *store, (argument,)));
+            failure = match catch_unwind(call) {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(Failure::Error(error)),
+                Err(_) => Some(Failure::Panic),
+            };
+            if failure.is_some() {
                 break;
             }
             returned += 1;
         }
+        let late = late(script, store, &instance);
         let lines = std::mem::take(&mut store.data_mut().lines);
-        let mut late: [Vec<[u32; 6]>; INSTANCES] = Default::default();
-        if script
-            .functions
-            .iter()
-            .any(|function| !function.post.is_empty())
-        {
-            let mut memory = vec![0; LATE + LATE_BYTES];
-            let mut number = 0;
-            while testing::read_memory(&store, &instance, number, &mut memory).is_some() {
-                let magic = word(&memory, 0);
-                if magic & 0xffff_0000 == MAGIC {
-                    late[(magic & 0xffff) as usize] = late_lines(&memory);
-                }
-                number += 1;
-            }
-        }
+        let guest = |line: &&Line| matches!(line, Line::Guest(_));
+        let told = lines.iter().filter(guest).count();
         let mut telling = Telling {
             script,
             events: Vec::new(),
@@ -125,16 +195,45 @@ impl Guests {
         for line in lines {
             telling.line(line)?;
         }
-        let telling_returned = telling.returned;
         let mut trace: Vec<String> = telling.events.iter().map(Event::to_string).collect();
-        trace.push(end);
+        let finished = || End::Finished.to_string();
+        trace.push(failure.as_ref().map_or_else(finished, Failure::text));
         ensure!(
-            returned <= telling_returned,
-            "{returned} calls returned, of which the guest knows {telling_returned}:\n{}",
+            returned <= telling.returned,
+            "{returned} calls returned, of which the guest knows {}:\n{}",
+            telling.returned,
             trace.join("\n")
         );
-        Ok(Outcome { trace })
+        Ok(Outcome {
+            trace,
+            told,
+            failure,
+            instance,
+            function: called,
+        })
     }
+}
+
+/// What `post-return`s of a script have told.
+fn late(script: &Script, store: &Store<State>, instance: &Instance) -> [Vec<[u32; 6]>; INSTANCES] {
+    let mut late: [Vec<[u32; 6]>; INSTANCES] = Default::default();
+    if script
+        .functions
+        .iter()
+        .all(|function| function.post.is_empty())
+    {
+        return late;
+    }
+    let mut memory = vec![0; LATE + LATE_BYTES];
+    let mut number = 0;
+    while testing::read_memory(store, instance, number, &mut memory).is_some() {
+        let magic = word(&memory, 0);
+        if magic & 0xffff_0000 == MAGIC {
+            late[(magic & 0xffff) as usize] = late_lines(&memory);
+        }
+        number += 1;
+    }
+    late
 }
 
 fn guest(element: Element) -> Result<InstancePre<State>> {
@@ -147,9 +246,20 @@ fn guest(element: Element) -> Result<InstancePre<State>> {
     root.func_wrap::<(u32, u32, u32, u32, u32, u32), (), _>(
         "log",
         |mut caller, (what, who, at, a, b, c)| {
-            let line = Line::Guest([what, who, at, a, b, c]);
-            caller.data_mut().lines.push(line);
-            Ok(())
+            let state = caller.data_mut();
+            state.lines.push(Line::Guest([what, who, at, a, b, c]));
+            match &mut state.fault {
+                None => Ok(()),
+                Some(fault) if fault.at > 1 => {
+                    fault.at -= 1;
+                    Ok(())
+                }
+                Some(fault) => {
+                    let how = fault.how;
+                    state.fault = None;
+                    fail(how, state.handle.as_ref())
+                }
+            }
         },
     )?;
     root.func_wrap::<(u32, u32), u64, _>("fetch", |caller, (instance, at)| {
@@ -166,6 +276,19 @@ fn guest(element: Element) -> Result<InstancePre<State>> {
         })?;
     }
     linker.instantiate_pre(&component)
+}
+
+/// Goes wrong in this way.
+fn fail(how: How, handle: Option<&InterruptHandle>) -> Result<()> {
+    match how {
+        How::Error => Err(anyhow::anyhow!("the host fails")),
+        How::Panic => std::panic::resume_unwind(Box::new("the host panics")),
+        How::Interrupt => {
+            let interrupted = handle.is_some_and(InterruptHandle::interrupt);
+            ensure!(interrupted, "nothing is interrupted");
+            Ok(())
+        }
+    }
 }
 
 fn word(memory: &[u8], at: usize) -> u32 {

@@ -47,7 +47,13 @@ pub(crate) unsafe fn call(
     let driving = Driving::begin(tasks, call, sink);
     // Between two items it can be stopped too.
     let running = tasks.store().interrupts().map(Interrupts::begin);
-    enter(tasks, || tasks.start(call))?;
+    if let Err(error) = enter(tasks, || tasks.start(call)) {
+        // Stopped before it began, it was only refused; after that, it has ended the instance.
+        if tasks.pool()[call].state.get() != TaskState::Initial {
+            tasks.part().end(instance);
+        }
+        return Err(error);
+    }
     while !tasks.pool()[call].is_resolved() {
         let Some(next) = tasks.next() else {
             return Err(trap(TrapCode::Deadlock));
