@@ -64,6 +64,7 @@ impl<I: Id, T> IdVec<I, T> {
     }
 
     /// The element of an index, if there is one.
+    #[inline]
     pub fn get(&self, id: I) -> Option<&T> {
         self.elements.get(id.index())
     }
@@ -108,12 +109,14 @@ impl<I: Id, T> IdVec<I, T> {
 impl<I: Id, T> Index<I> for IdVec<I, T> {
     type Output = T;
 
+    #[inline]
     fn index(&self, id: I) -> &T {
         &self.elements[id.index()]
     }
 }
 
 impl<I: Id, T> IndexMut<I> for IdVec<I, T> {
+    #[inline]
     fn index_mut(&mut self, id: I) -> &mut T {
         &mut self.elements[id.index()]
     }
@@ -213,21 +216,25 @@ macro_rules! index_types {
             ///
             /// # Panics
             /// If `index` does not fit 32 bits; the validator's limits keep every space far below.
+            #[inline]
             pub fn new(index: usize) -> Self {
                 Self(u32::try_from(index).expect("index spaces are limited to 32 bits"))
             }
 
             /// This index as an offset into a slice.
+            #[inline]
             pub fn index(self) -> usize {
                 self.0 as usize
             }
         }
 
         impl Id for $name {
+            #[inline]
             fn new(index: usize) -> Self {
                 $name::new(index)
             }
 
+            #[inline]
             fn index(self) -> usize {
                 $name::index(self)
             }

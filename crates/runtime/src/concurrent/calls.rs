@@ -9,7 +9,7 @@ use std::convert::identity;
 use trampette_artifact::canonical::MAX_FLAT_ASYNC_PARAMS;
 use trampette_artifact::ids::{ComponentInstanceId, TaskId};
 use trampette_artifact::layout::{HOST_OK, HandleEntry};
-use trampette_artifact::tasks::{CallMode, LiftKind, SubtaskState, TaskRecord};
+use trampette_artifact::tasks::{CallMode, CallShape, LiftKind, SubtaskState, TaskRecord};
 use trampette_artifact::trap::TrapCode;
 
 /// Where the handle begins in what a caller gets that goes on.
@@ -36,9 +36,12 @@ impl Tasks<'_> {
         results: u64,
     ) -> Result<CallId, Fault> {
         self.count(Kind::Call)?;
+        let plan = entry.map(|entry| &self.plan().tasks[entry]);
         let call = self.pool().add_call(NewCall {
             data: self.instance,
             entry,
+            lift: plan.map(|plan| plan.lift),
+            shape: plan.map_or(CallShape::OnStack, |plan| plan.shape),
             instance,
             thread,
             params,

@@ -14,8 +14,7 @@ const MOST_BACKPRESSURE: u32 = (1 << 16) - 1;
 impl Tasks<'_> {
     /// How a task was lifted; `None` for a synchronously typed call.
     pub(crate) fn lift(self, call: CallId) -> Option<LiftKind> {
-        let entry = self.pool()[call].entry?;
-        Some(self.plan().tasks[entry].lift)
+        self.pool()[call].lift
     }
 
     /// Whether a task holds the lock while its core code runs.

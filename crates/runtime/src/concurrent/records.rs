@@ -17,7 +17,7 @@ use std::ops::Index;
 use std::ptr::{NonNull, null_mut};
 use trampette_artifact::canonical::{MAX_FLAT_ASYNC_PARAMS, PointerWidth};
 use trampette_artifact::ids::{ComponentInstanceId, CopyId, TaskId, TypeId};
-use trampette_artifact::tasks::{EndKind, SubtaskState, TaskRecord};
+use trampette_artifact::tasks::{CallShape, EndKind, LiftKind, SubtaskState, TaskRecord};
 use trampette_artifact::trap::TrapCode;
 
 /// Bytes of a granule, in which records are measured and numbered.
@@ -202,6 +202,10 @@ pub(crate) struct Call {
     pub data: *const InstanceData,
     /// `None` for a synchronously typed call.
     pub entry: Option<TaskId>,
+    /// How the task was lifted; `None` for a synchronously typed call.
+    pub lift: Option<LiftKind>,
+    /// How it is called.
+    pub shape: CallShape,
     /// The component instance that it runs in.
     pub instance: ComponentInstanceId,
     /// What it is.
@@ -379,6 +383,8 @@ impl Kind {
 pub(crate) struct NewCall {
     pub data: *const InstanceData,
     pub entry: Option<TaskId>,
+    pub lift: Option<LiftKind>,
+    pub shape: CallShape,
     pub instance: ComponentInstanceId,
     pub thread: Thread,
     pub params: u64,
@@ -483,6 +489,8 @@ impl Pool {
             waitable: Waitable::new(WaitableKind::Subtask),
             data: new.data,
             entry: new.entry,
+            lift: new.lift,
+            shape: new.shape,
             instance: new.instance,
             thread: new.thread,
             base: Cell::new(0),
@@ -584,6 +592,8 @@ mod tests {
         pool.add_call(NewCall {
             data: null(),
             entry: None,
+            lift: None,
+            shape: CallShape::OnStack,
             instance: ComponentInstanceId(0),
             thread: Thread::Implicit,
             params: 1,

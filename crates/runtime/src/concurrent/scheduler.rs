@@ -217,8 +217,7 @@ impl<'a> Tasks<'a> {
 
     /// Whether nothing that a task calls can wait: it runs in the place of whoever lets it go on.
     fn runs_in_place(self, call: CallId) -> bool {
-        let entry = self.pool()[call].entry;
-        entry.is_some_and(|entry| self.plan().tasks[entry].shape != CallShape::OnStack)
+        self.pool()[call].shape != CallShape::OnStack
     }
 
     /// Lets a task go on, on its own stack or on a new one, until it waits again or ends; or in

@@ -13,7 +13,6 @@ use crate::machine::ledger::Counted;
 use crate::machine::stacks::NO_ENTRY;
 use crate::machine::store::{Lend, StoreInner};
 use crate::memory::stack_pool::StackState;
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -96,13 +95,16 @@ pub(crate) struct Concurrent {
     pub makes_threads: bool,
     /// Whether a trap has ended the instance, so that its records count no more.
     is_over: Cell<bool>,
+    /// The cells of component instance 0; those of the others follow.
+    cells: NonNull<InstanceCells>,
     store: NonNull<StoreInner>,
 }
 
 impl Concurrent {
     fn new(instance: &InstanceData) -> Result<Concurrent, TrapCode> {
         let component = &instance.component;
-        let instances = component.metadata().root.cells as usize;
+        let root = &component.metadata().root;
+        let instances = root.cells as usize;
         Ok(Concurrent {
             pool: Pool::new()?,
             ready: Queue::default(),
@@ -122,6 +124,7 @@ impl Concurrent {
                         .is_some()
                 }),
             is_over: Cell::new(false),
+            cells: instance.root_field(root.cells(ComponentInstanceId(0))),
             store: NonNull::from(instance.store()),
         })
     }
@@ -208,8 +211,8 @@ impl<'a> Tasks<'a> {
                 instance.async_part.get_or_init(|| Box::new(part))
             }
         };
-        let part: &dyn Any = &**part;
-        let part = part.downcast_ref().ok_or(TrapCode::RecordsFull)?;
+        // SAFETY: nobody else makes such a part, which lives as long as the instance.
+        let part = unsafe { NonNull::from(&**part).cast().as_ref() };
         Ok(Tasks { instance, part })
     }
 
@@ -260,8 +263,8 @@ impl<'a> Tasks<'a> {
 
     /// The cells of a component instance.
     pub(crate) fn cells(self, instance: ComponentInstanceId) -> NonNull<InstanceCells> {
-        let root = &self.instance.component.metadata().root;
-        self.instance.root_field(root.cells(instance))
+        // SAFETY: the root has cells for each component instance, one behind the other.
+        unsafe { self.cells.add(instance.index()) }
     }
 
     /// The component instance of the innermost synchronously typed call on the active stack.
@@ -292,8 +295,10 @@ impl<'a> Tasks<'a> {
     /// # Errors
     /// The limit that is reached.
     pub(crate) fn count(self, kind: Kind) -> Result<(), TrapCode> {
-        let limits = self.store().limits.get();
-        self.store().ledger.count(COUNTED[kind as usize], &limits)
+        let store = self.store();
+        // SAFETY: nothing sets them meanwhile.
+        let limits = unsafe { &*store.limits.as_ptr() };
+        store.ledger.count(COUNTED[kind as usize], limits)
     }
 
     /// Counts a record of a kind less.
@@ -304,7 +309,14 @@ impl<'a> Tasks<'a> {
     }
 
     /// Gives back what the caller of a call has lent.
+    #[inline]
     pub(crate) fn end_lends(self, call: CallId) {
+        if !self.lends.borrow().is_empty() {
+            self.end_lends_of(call);
+        }
+    }
+
+    fn end_lends_of(self, call: CallId) {
         let lends = self.lends.borrow_mut().remove(&call);
         for lend in lends.into_iter().flatten() {
             let bytes = size_of::<Lend>() as u64;

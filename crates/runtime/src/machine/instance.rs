@@ -92,12 +92,14 @@ impl InstanceData {
     }
 
     /// A field of slab 0's root.
+    #[inline]
     pub(crate) fn root_field<T>(&self, offset: RootOffset) -> NonNull<T> {
         // SAFETY: offsets come from the validated layout and are inside the root.
         unsafe { self.slabs().root(SlabId(0)).add(offset.0 as usize).cast() }
     }
 
     /// The header of a slab's root.
+    #[inline]
     pub(crate) fn header(&self, slab: SlabId) -> NonNull<RootHeader> {
         self.slabs().root(slab).cast()
     }
@@ -119,6 +121,7 @@ impl InstanceData {
     }
 
     /// The context that entries take.
+    #[inline]
     pub(crate) fn context(&self) -> *mut u8 {
         self.context
     }
