@@ -1,8 +1,9 @@
 //! Runs a script in the runtime: instantiates the guest, makes the host's calls, and puts what the
 //! guest and the host have seen into the words of the model's traces.
 
-use crate::guest::{self, LATE, LATE_BYTES, LATE_COUNT, MAGIC, Tells};
-use crate::shape::{self, INSTANCES, Variant};
+use crate::guest;
+use crate::interpreter::{LATE, LATE_BYTES, LATE_COUNT, MAGIC, Tells};
+use crate::shape::{self, Entry, INSTANCES, Part, Style};
 use anyhow::{Context, Result, ensure};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,7 +61,7 @@ pub enum How {
 /// The guest, ready for scripts of any element.
 pub struct Guests {
     guests: [OnceLock<InstancePre<State>>; 3],
-    codes: [Vec<shape::Code>; INSTANCES],
+    parts: Vec<Part>,
 }
 
 /// What a run was like.
@@ -129,7 +130,7 @@ impl Guests {
     pub fn new() -> Guests {
         Guests {
             guests: Default::default(),
-            codes: std::array::from_fn(|instance| shape::codes(instance as u8)),
+            parts: Part::any(),
         }
     }
 
@@ -140,78 +141,95 @@ impl Guests {
             Element::U32 => 1,
             Element::Char => 2,
         };
-        let new = || guest(element).unwrap_or_else(|error| panic!("{error:?}"));
+        let new = || guest(element, None).unwrap_or_else(|error| panic!("{error:?}"));
         self.guests[place].get_or_init(new)
     }
 
     /// Runs a script in an instance of its own.
     pub fn run(&self, script: &Script, store: &mut Store<State>) -> Result<Outcome> {
-        let state = store.data_mut();
-        state.lines.clear();
-        for (instance, image) in state.images.iter_mut().enumerate() {
-            *image = shape::image(script, instance as u8, &self.codes[instance]);
-        }
-        let instance = self.of(script.element).instantiate(&mut *store)?;
-        if let Some(limits) = store.data_mut().limits.take() {
-            store.set_limits(limits);
-        }
-        let mut failure = None;
-        let mut returned = 0;
-        let mut called = String::new();
-        for (call, op) in script.host.iter().enumerate() {
-            let HostOp::Call(number) = *op else {
-                anyhow::bail!("the host cannot `{op}` yet");
-            };
-            let function = &script.functions[usize::from(number)];
-            called = Variant::of(function).name(function.instance);
-            let callee = instance.get_typed_func::<(u32,), ()>(&mut *store, called.as_str())?;
-            store.data_mut().lines.push(Line::Call(number.into()));
-            let argument = u32::from(number) | (call as u32 + 1) << 16;
-            let call = AssertUnwindSafe(|| callee.call(&mut *store, (argument,)));
-            failure = match catch_unwind(call) {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(Failure::Error(error)),
-                Err(_) => Some(Failure::Panic),
-            };
-            if failure.is_some() {
-                break;
-            }
-            returned += 1;
-        }
-        let late = late(script, store, &instance);
-        let lines = std::mem::take(&mut store.data_mut().lines);
-        let guest = |line: &&Line| matches!(line, Line::Guest(_));
-        let told = lines.iter().filter(guest).count();
-        let mut telling = Telling {
-            script,
-            events: Vec::new(),
-            threads: HashMap::new(),
-            tasks: 0,
-            calls: 0,
-            imports: 0,
-            returned: 0,
-            late,
-        };
-        for line in lines {
-            telling.line(line)?;
-        }
-        let mut trace: Vec<String> = telling.events.iter().map(Event::to_string).collect();
-        let finished = || End::Finished.to_string();
-        trace.push(failure.as_ref().map_or_else(finished, Failure::text));
-        ensure!(
-            returned <= telling.returned,
-            "{returned} calls returned, of which the guest knows {}:\n{}",
-            telling.returned,
-            trace.join("\n")
-        );
-        Ok(Outcome {
-            trace,
-            told,
-            failure,
-            instance,
-            function: called,
-        })
+        let guest = self.of(script.element);
+        run(guest, &self.parts, Style::Any, script, store)
     }
+}
+
+/// Runs a script in a guest that is made for it alone.
+pub fn run_alone(script: &Script, store: &mut Store<State>) -> Result<Outcome> {
+    let guest = guest(script.element, Some(script))?;
+    run(&guest, &Part::one(script), Style::One, script, store)
+}
+
+fn run(
+    guest: &InstancePre<State>,
+    parts: &[Part],
+    style: Style,
+    script: &Script,
+    store: &mut Store<State>,
+) -> Result<Outcome> {
+    let state = store.data_mut();
+    state.lines.clear();
+    state.images = Default::default();
+    for part in parts {
+        state.images[usize::from(part.number)] = shape::image(script, style, part);
+    }
+    let instance = guest.instantiate(&mut *store)?;
+    if let Some(limits) = store.data_mut().limits.take() {
+        store.set_limits(limits);
+    }
+    let mut failure = None;
+    let mut returned = 0;
+    let mut called = String::new();
+    for (call, op) in script.host.iter().enumerate() {
+        let HostOp::Call(number) = *op else {
+            anyhow::bail!("the host cannot `{op}` yet");
+        };
+        called = Entry::of(script, number, style).name();
+        let callee = instance.get_typed_func::<(u32,), ()>(&mut *store, called.as_str())?;
+        store.data_mut().lines.push(Line::Call(number.into()));
+        let argument = u32::from(number) | (call as u32 + 1) << 16;
+        let call = AssertUnwindSafe(|| callee.call(&mut *store, (argument,)));
+        failure = match catch_unwind(call) {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(Failure::Error(error)),
+            Err(_) => Some(Failure::Panic),
+        };
+        if failure.is_some() {
+            break;
+        }
+        returned += 1;
+    }
+    let late = late(script, store, &instance);
+    let lines = std::mem::take(&mut store.data_mut().lines);
+    let guest = |line: &&Line| matches!(line, Line::Guest(_));
+    let told = lines.iter().filter(guest).count();
+    let mut telling = Telling {
+        script,
+        events: Vec::new(),
+        threads: HashMap::new(),
+        tasks: 0,
+        calls: 0,
+        imports: 0,
+        returned: 0,
+        late,
+    };
+    for line in lines {
+        telling.line(line)?;
+    }
+    let mut trace: Vec<String> = telling.events.iter().map(Event::to_string).collect();
+    let finished = || End::Finished.to_string();
+    trace.push(failure.as_ref().map_or_else(finished, Failure::text));
+    ensure!(
+        returned <= telling.returned,
+        "{returned} calls returned, of which the guest knows {}:\n{}",
+        telling.returned,
+        trace.join("\n")
+    );
+    Ok(Outcome {
+        trace,
+        told,
+        failure,
+        instance,
+        function: called,
+    })
 }
 
 /// What `post-return`s of a script have told.
@@ -236,8 +254,8 @@ fn late(script: &Script, store: &Store<State>, instance: &Instance) -> [Vec<[u32
     late
 }
 
-fn guest(element: Element) -> Result<InstancePre<State>> {
-    let text = guest::component(element);
+fn guest(element: Element, script: Option<&Script>) -> Result<InstancePre<State>> {
+    let text = guest::component(element, script);
     let wasm = wat::parse_str(&text)?;
     let options = trampette::CompileOptions::default();
     let component: Component = trampette::compile_component(&wasm, &options)?.load()?;

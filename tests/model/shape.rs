@@ -2,7 +2,8 @@
 //! operations it knows. The same numbers are in the guest's code and in the scripts it reads.
 
 use trampette_model::script::{
-    Element, Function, Kind, Lift, Mode, Op, Payload, Script, Side, Switch, Typed, Wiring,
+    Element, Function, Import, Kind, Lift, Mode, Op, Payload, Script, Side, Slot, Switch, Target,
+    Typed, Wiring,
 };
 
 /// The instances that a script may have, and behind them one that only lets others go on.
@@ -49,7 +50,7 @@ impl Variant {
     }
 
     /// That of a function.
-    pub fn of(function: &Function) -> Variant {
+    fn of(function: &Function) -> Variant {
         Variant {
             lift: function.lift,
             typed: function.typed,
@@ -57,16 +58,142 @@ impl Variant {
             result: function.result,
         }
     }
+}
+
+/// A lifted function of the guest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    pub instance: u8,
+    pub variant: Variant,
+    /// The function of the script that alone it is for; otherwise for any of its variant.
+    pub function: Option<u8>,
+}
+
+impl Entry {
+    /// That for a function of a script.
+    pub fn of(script: &Script, number: u8, style: Style) -> Entry {
+        let function = &script.functions[usize::from(number)];
+        Entry {
+            instance: function.instance,
+            variant: Variant::of(function),
+            function: match style {
+                Style::Any => None,
+                Style::One => Some(number),
+            },
+        }
+    }
 
     /// What the component calls it.
-    pub fn name(self, instance: u8) -> String {
+    pub fn name(self) -> String {
         let Variant {
             lift,
             typed,
             param,
             result,
-        } = self;
-        format!("i{instance}-{lift}-{typed}-{param}-{result}")
+        } = self.variant;
+        let (instance, suffix) = (self.instance, self.suffix());
+        format!("i{instance}-{lift}-{typed}-{param}-{result}{suffix}")
+    }
+
+    /// What the names of its core functions end with.
+    pub fn suffix(self) -> String {
+        self.function
+            .map_or_else(String::new, |number| format!("-f{number}"))
+    }
+}
+
+/// What a guest is made for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Style {
+    /// Any script: all that there is can happen in each of its functions.
+    Any,
+    /// One script: it has no code for anything else.
+    One,
+}
+
+/// What one instance of a guest has.
+pub struct Part {
+    pub number: u8,
+    pub entries: Vec<Entry>,
+    /// Operations, in the order of their numbers.
+    pub codes: Vec<Code>,
+    /// What it calls, in the order of its table.
+    pub calls: Vec<(Mode, Entry)>,
+}
+
+impl Part {
+    /// Those of a guest for any script.
+    pub fn any() -> Vec<Part> {
+        (0..=IDLE)
+            .map(|number| {
+                let entry = |variant| Entry {
+                    instance: number,
+                    variant,
+                    function: None,
+                };
+                let variants = Variant::all().filter(|variant| has(number, *variant));
+                Part {
+                    number,
+                    entries: variants.map(entry).collect(),
+                    codes: codes(number),
+                    calls: calls(number).collect(),
+                }
+            })
+            .collect()
+    }
+
+    /// Those of a guest for one script.
+    pub fn one(script: &Script) -> Vec<Part> {
+        let used = |number: &u8| {
+            *number == 0
+                || script
+                    .functions
+                    .iter()
+                    .any(|function| function.instance == *number)
+        };
+        (0..=IDLE)
+            .filter(used)
+            .map(|number| {
+                let mut part = Part {
+                    number,
+                    entries: Vec::new(),
+                    codes: Vec::new(),
+                    calls: Vec::new(),
+                };
+                for (place, function) in script.functions.iter().enumerate() {
+                    if function.instance == number {
+                        part.entries
+                            .push(Entry::of(script, place as u8, Style::One));
+                        part.add(script, &function.body);
+                        part.add(script, &function.post);
+                    }
+                }
+                if part.makes_threads() {
+                    script
+                        .threads
+                        .iter()
+                        .for_each(|body| part.add(script, body));
+                }
+                part
+            })
+            .collect()
+    }
+
+    /// Whether it makes explicit threads.
+    pub fn makes_threads(&self) -> bool {
+        self.codes.contains(&Code::ThreadNew)
+    }
+
+    fn add(&mut self, script: &Script, body: &[Op]) {
+        for op in body {
+            let code = code_of(script, op, Style::One);
+            if !self.codes.contains(&code) {
+                self.codes.push(code);
+                if let Code::Call(mode, entry) = code {
+                    self.calls.push((mode, entry));
+                }
+            }
+        }
     }
 }
 
@@ -86,8 +213,8 @@ pub const IMPORTS: [&str; 3] = ["ready", "later", "never"];
 /// An operation of the guest, without operands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Code {
-    /// Calls a variant of an instance's functions.
-    Call(Mode, u8, Variant),
+    /// Calls a function of an instance.
+    Call(Mode, Entry),
     /// Calls a function of the host.
     Import(Mode, usize),
     Return,
@@ -138,7 +265,7 @@ pub const SWITCHES: [Switch; 4] = [
 ];
 
 /// Whether an instance's functions are lifted in this way.
-pub fn has(instance: u8, variant: Variant) -> bool {
+fn has(instance: u8, variant: Variant) -> bool {
     match instance {
         IDLE => {
             variant.lift == Lift::Stackful
@@ -150,7 +277,7 @@ pub fn has(instance: u8, variant: Variant) -> bool {
 }
 
 /// All operations of an instance, in the order of their numbers.
-pub fn codes(instance: u8) -> Vec<Code> {
+fn codes(instance: u8) -> Vec<Code> {
     let mut codes = vec![
         Code::Return,
         Code::Finish,
@@ -196,37 +323,37 @@ pub fn codes(instance: u8) -> Vec<Code> {
     for mode in MODES {
         codes.extend((0..IMPORTS.len()).map(|import| Code::Import(mode, import)));
     }
-    codes.extend(calls(instance).map(|(mode, callee, variant)| Code::Call(mode, callee, variant)));
+    codes.extend(calls(instance).map(|(mode, entry)| Code::Call(mode, entry)));
     codes
 }
 
 /// What an instance can call.
-pub fn calls(instance: u8) -> impl Iterator<Item = (Mode, u8, Variant)> {
+fn calls(instance: u8) -> impl Iterator<Item = (Mode, Entry)> {
     let callees =
         (0..IDLE).filter(move |callee| instance != IDLE && Wiring::Tree.allows(instance, *callee));
     callees.flat_map(|callee| {
         Variant::all().flat_map(move |variant| {
             let fits = move |mode: &Mode| *mode == Mode::Sync || variant.typed == Typed::Async;
-            MODES
-                .into_iter()
-                .filter(fits)
-                .map(move |mode| (mode, callee, variant))
+            MODES.into_iter().filter(fits).map(move |mode| {
+                let entry = Entry {
+                    instance: callee,
+                    variant,
+                    function: None,
+                };
+                (mode, entry)
+            })
         })
     })
 }
 
 /// What an operation of a script is to the guest.
-pub fn code_of(script: &Script, op: &Op) -> Code {
-    use trampette_model::script::{Import, Target};
+pub fn code_of(script: &Script, op: &Op, style: Style) -> Code {
     match *op {
         Op::Call {
             mode,
             target: Target::Function(callee),
             ..
-        } => {
-            let callee = &script.functions[usize::from(callee)];
-            Code::Call(mode, callee.instance, Variant::of(callee))
-        }
+        } => Code::Call(mode, Entry::of(script, callee, style)),
         Op::Call {
             mode,
             target: Target::Import(import),
@@ -302,7 +429,8 @@ const MOST_THREADS: usize = 4;
 const HEAD: usize = (THREADS - IMAGE + THREAD_BYTES * MOST_THREADS as u32) as usize / 8;
 
 /// A script as one of its instances reads it; nothing, if it has no functions.
-pub fn image(script: &Script, instance: u8, codes: &[Code]) -> Vec<u64> {
+pub fn image(script: &Script, style: Style, part: &Part) -> Vec<u64> {
+    let instance = part.number;
     let functions = || script.functions.iter().enumerate();
     if functions().all(|(_, function)| function.instance != instance) {
         return Vec::new();
@@ -311,7 +439,10 @@ pub fn image(script: &Script, instance: u8, codes: &[Code]) -> Vec<u64> {
     let mut words = vec![0; HEAD];
     let place = |words: &mut Vec<u64>, at: usize, body: &[Op]| {
         let begin = IMAGE as usize + words.len() * 8;
-        words.extend(body.iter().map(|op| operation(script, op, codes)));
+        words.extend(
+            body.iter()
+                .map(|op| operation(script, op, style, &part.codes)),
+        );
         words[at] = begin as u64 | (body.len() as u64) << 32;
     };
     for (number, function) in functions() {
@@ -324,7 +455,8 @@ pub fn image(script: &Script, instance: u8, codes: &[Code]) -> Vec<u64> {
         let is_sync = u64::from(function.lift == Lift::Sync);
         words[at + 2] = is_sync | u64::from(payload_number(function.result)) << 32;
     }
-    for (number, body) in script.threads.iter().enumerate() {
+    let threads = script.threads.iter().enumerate();
+    for (number, body) in threads.filter(|_| part.makes_threads()) {
         // A thread of any instance can run it: it calls none.
         let at = (THREADS - IMAGE) as usize / 8 + number;
         place(&mut words, at, body);
@@ -333,9 +465,8 @@ pub fn image(script: &Script, instance: u8, codes: &[Code]) -> Vec<u64> {
 }
 
 /// An operation: its number, its slots, which of them must not be empty, and a number.
-fn operation(script: &Script, op: &Op, codes: &[Code]) -> u64 {
-    use trampette_model::script::{Slot, Target};
-    let code = code_of(script, op);
+fn operation(script: &Script, op: &Op, style: Style, codes: &[Code]) -> u64 {
+    let code = code_of(script, op, style);
     let code = codes.iter().position(|other| *other == code);
     let code = code.unwrap_or_else(|| panic!("the guest does not know `{op}`"));
     let mut copy = *op;

@@ -17,11 +17,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use trampette_artifact::canonical::PointerWidth;
 #[cfg(test)]
 use trampette_artifact::ids::TaskId;
 use trampette_artifact::ids::{ComponentInstanceId, IdVec, SlabId};
-use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::layout::InstanceCells;
 use trampette_artifact::tasks::Concurrency;
 use trampette_artifact::trap::TrapCode;
@@ -91,8 +89,6 @@ pub(crate) struct Concurrent {
     /// Code that a test has given to tasks.
     #[cfg(test)]
     replaced: RefCell<BTreeMap<TaskId, TaskCode>>,
-    /// Whether something in the component makes explicit threads, so that threads name each other.
-    pub makes_threads: bool,
     /// Whether a trap has ended the instance, so that its records count no more.
     is_over: Cell<bool>,
     /// The cells of component instance 0; those of the others follow.
@@ -116,13 +112,6 @@ impl Concurrent {
             driven: RefCell::default(),
             #[cfg(test)]
             replaced: RefCell::default(),
-            makes_threads: [PointerWidth::P32, PointerWidth::P64]
-                .into_iter()
-                .any(|width| {
-                    component
-                        .function_address(FuncKey::ThreadStart(Abi::Native, width))
-                        .is_some()
-                }),
             is_over: Cell::new(false),
             cells: instance.root_field(root.cells(ComponentInstanceId(0))),
             store: NonNull::from(instance.store()),
