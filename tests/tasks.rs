@@ -390,6 +390,98 @@ fn a_hundred_thousand_callbacks_are_parked() {
     }
 }
 
+/// Callbacks that wait for one set, which gets as many events while another task has the lock.
+const EVENTS: &str = r#"
+(component
+  (component $A
+    (type $s (stream u8))
+    (core module $memory (memory (export "memory") 4))
+    (core instance $memory (instantiate $memory))
+    (core func $new (canon stream.new $s))
+    (core func $read (canon stream.read $s async (memory (core memory $memory "memory"))))
+    (core func $write (canon stream.write $s async (memory (core memory $memory "memory"))))
+    (core func $set-new (canon waitable-set.new))
+    (core func $join (canon waitable.join))
+    (core func $return (canon task.return))
+    (core module $m
+      (import "" "memory" (memory 4))
+      (import "" "new" (func $new (result i64)))
+      (import "" "read" (func $read (param i32 i32 i32) (result i32)))
+      (import "" "write" (func $write (param i32 i32 i32) (result i32)))
+      (import "" "set-new" (func $set-new (result i32)))
+      (import "" "join" (func $join (param i32 i32)))
+      (import "" "return" (func $return))
+      (global $set (mut i32) (i32.const 0))
+      (func (export "parks") (result i32)
+        (if (i32.eqz (global.get $set)) (then (global.set $set (call $set-new))))
+        (i32.or (i32.const 2) (i32.shl (global.get $set) (i32.const 4))))
+      (func (export "callback") (param i32 i32 i32) (result i32) (call $return) (i32.const 0))
+      (func (export "events") (param $n i32) (local $i i32) (local $pair i64)
+        (loop $next
+          (local.set $pair (call $new))
+          (i32.store offset=16 (i32.shl (local.get $i) (i32.const 2))
+            (i32.wrap_i64 (i64.shr_u (local.get $pair) (i64.const 32))))
+          (drop (call $read (i32.wrap_i64 (local.get $pair)) (i32.const 0) (i32.const 1)))
+          (call $join (i32.wrap_i64 (local.get $pair)) (global.get $set))
+          (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+            (local.get $n))))
+        (local.set $i (i32.const 0))
+        (loop $next
+          (drop (call $write (i32.load offset=16 (i32.shl (local.get $i) (i32.const 2)))
+            (i32.const 0) (i32.const 1)))
+          (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+            (local.get $n))))))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "memory" (memory $memory "memory"))
+      (export "new" (func $new)) (export "read" (func $read)) (export "write" (func $write))
+      (export "set-new" (func $set-new)) (export "join" (func $join))
+      (export "return" (func $return))))))
+    (func (export "parks") async
+      (canon lift (core func $i "parks") async (callback (core func $i "callback"))))
+    (func (export "events") async (param "n" u32) (canon lift (core func $i "events"))))
+  (component $B
+    (import "parks" (func $parks async))
+    (core func $parks (canon lower (func $parks) async))
+    (core func $yield (canon thread.yield))
+    (core module $m
+      (import "" "parks" (func $parks (result i32)))
+      (import "" "yield" (func $yield (result i32)))
+      (func (export "parks") (param $n i32)
+        (loop $again
+          (drop (call $parks))
+          (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+      (func (export "yields") (param i32) (drop (call $yield)) (drop (call $yield))))
+    (core instance $i (instantiate $m (with "" (instance
+      (export "parks" (func $parks)) (export "yield" (func $yield))))))
+    (func (export "parks") async (param "n" u32) (canon lift (core func $i "parks")))
+    (func (export "yields") async (param "n" u32) (canon lift (core func $i "yields"))))
+  (instance $a (instantiate $A))
+  (instance $b (instantiate $B (with "parks" (func $a "parks"))))
+  (func (export "parks") (alias export $b "parks"))
+  (func (export "yields") (alias export $b "yields"))
+  (func (export "events") (alias export $a "events")))
+"#;
+
+#[test]
+fn events_of_a_set_that_many_wait_for_take_no_longer() {
+    let _alone = alone();
+    const TASKS: u32 = 40_000;
+    let component = component(EVENTS);
+    let mut store = Store::new(0);
+    let instance = Linker::new().instantiate(&mut store, &component).unwrap();
+    call(&mut store, &instance, "parks", TASKS).unwrap();
+    let time = clock::thread_time();
+    call(&mut store, &instance, "events", TASKS).unwrap();
+    let time = (clock::thread_time() - time) / TASKS;
+    println!("{time:?} for each event");
+    assert!(time < Duration::from_micros(20));
+    let time = clock::thread_time();
+    call(&mut store, &instance, "yields", 0).unwrap();
+    let time = (clock::thread_time() - time) / TASKS;
+    println!("{time:?} for each callback");
+    assert!(time < Duration::from_micros(20));
+}
+
 #[test]
 fn stacks_are_limited() {
     let component = component(MANY);

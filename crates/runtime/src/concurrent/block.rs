@@ -93,7 +93,7 @@ impl Tasks<'_> {
         match wait {
             Wait::Yield | Wait::CallbackYield => self.let_others_go_first(call),
             Wait::Set(set) | Wait::CallbackSet(set) => {
-                self.start_waiting_for(set, call);
+                self.start_waiting_for(set, call, wait);
                 self.wake(call);
             }
             Wait::Event(waitable) => self.pool()[waitable].waiter.set(Some(call)),

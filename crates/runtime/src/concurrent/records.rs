@@ -264,12 +264,24 @@ impl Call {
 pub(crate) struct Set {
     /// Those in it that have an event, in the order of getting it.
     pub pending: Queue<WaitableId>,
-    /// Tasks that wait for it.
+    /// Tasks that wait for it on their stacks.
     pub waiters: Queue<CallId>,
+    /// Callbacks that wait for it, which need the lock of their instance too.
+    pub callbacks: Queue<CallId>,
     /// Waitables in it.
     pub members: Cell<u32>,
     /// Who waits for it, synchronously typed calls too.
     pub waiting: Cell<u32>,
+}
+
+impl Set {
+    /// The queue of those that wait for it like this.
+    pub(crate) fn queue_of(&self, wait: Wait) -> &Queue<CallId> {
+        match wait {
+            Wait::CallbackSet(_) => &self.callbacks,
+            _ => &self.waiters,
+        }
+    }
 }
 
 /// The state of an end (CanonicalABI.md, *Stream and Future State*).

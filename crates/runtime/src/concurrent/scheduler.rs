@@ -183,7 +183,7 @@ impl<'a> Tasks<'a> {
         let wait = self.pool()[call].wait.replace(Wait::Nothing);
         match wait {
             Wait::Entry => self.stop_entering(call),
-            Wait::Set(set) | Wait::CallbackSet(set) => self.stop_waiting_for(set, call),
+            Wait::Set(set) | Wait::CallbackSet(set) => self.stop_waiting_for(set, call, wait),
             Wait::Event(waitable) => self.pool()[waitable].waiter.set(None),
             Wait::Resolution(other) => self.pool()[other].waitable.waiter.set(None),
             Wait::Nothing

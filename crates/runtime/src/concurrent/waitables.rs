@@ -66,17 +66,14 @@ impl<'a> Tasks<'a> {
         }
     }
 
-    /// Tells those who wait for a set of its event, in order, until one of them is ready.
+    /// Tells those who wait for a set of its event: the first who waits on its stack, and the first
+    /// callback. That may lack the lock, and so would all behind it; whoever takes the event, or
+    /// leaves without it, sees to the next.
     pub(crate) fn serve_set(self, set: SetId) {
-        if !self.has_event(set) {
-            return;
-        }
-        let waiters = self.pool()[set].waiters.iter(self.set_links());
-        for waiter in waiters {
-            self.wake(waiter);
-            if self.is_ready(waiter) {
-                break;
-            }
+        if self.has_event(set) {
+            let record = &self.pool()[set];
+            let first = [record.waiters.first(), record.callbacks.first()];
+            first.into_iter().flatten().for_each(|call| self.wake(call));
         }
     }
 
@@ -118,17 +115,17 @@ impl<'a> Tasks<'a> {
     }
 
     /// Lets a task wait for a set.
-    pub(crate) fn start_waiting_for(self, set: SetId, call: CallId) {
+    pub(crate) fn start_waiting_for(self, set: SetId, call: CallId, wait: Wait) {
         let record = &self.pool()[set];
         record.waiting.set(record.waiting.get() + 1);
-        record.waiters.push_back(call, self.set_links());
+        record.queue_of(wait).push_back(call, self.set_links());
     }
 
     /// A task does not wait for a set any more.
-    pub(crate) fn stop_waiting_for(self, set: SetId, call: CallId) {
+    pub(crate) fn stop_waiting_for(self, set: SetId, call: CallId, wait: Wait) {
         let record = &self.pool()[set];
         record.waiting.set(record.waiting.get() - 1);
-        record.waiters.remove(call, self.set_links());
+        record.queue_of(wait).remove(call, self.set_links());
     }
 
     /// Puts a waitable into another set, or into none.
