@@ -22,6 +22,7 @@ pub fn own(name: &str) -> Result<String> {
         "nested.wat" => include_str!("../fixtures/nested.wat"),
         "resource-local.wat" => include_str!("../fixtures/resource-local.wat"),
         "tiny.wat" => include_str!("../fixtures/tiny.wat"),
+        "concurrent.wat" => include_str!("../fixtures/concurrent.wat"),
         "trap.wat" => include_str!("../fixtures/trap.wat"),
         _ => bail!("there is no fixture {name}"),
     };

@@ -8,12 +8,14 @@
 //! | `ours`, `peer` | calls of either engine |
 //! | `exports`, `imports`, `adapters` | A, B, C: calls |
 //! | `instances`, `loading`, `compiling`, `kernels` | D, E, F, G |
+//! | `concurrent` | H: functions of `async` types, streams |
 //! | `child` | what needs a process of its own |
 //! | `fixtures` | the package's own inputs |
 
 mod adapters;
 mod child;
 mod compiling;
+mod concurrent;
 mod exports;
 mod fixtures;
 mod imports;
@@ -88,7 +90,7 @@ fn main() -> Result<()> {
     };
     let session = Session::new(places, effort, arguments.only, format)?;
     session.start();
-    let sections: [(&str, fn(&Session)); 7] = [
+    let sections: [(&str, fn(&Session)); 8] = [
         ("A", exports::run),
         ("B", imports::run),
         ("C", adapters::run),
@@ -96,6 +98,7 @@ fn main() -> Result<()> {
         ("E", loading::run),
         ("F", compiling::run),
         ("G", kernels::run),
+        ("H", concurrent::run),
     ];
     for (name, run) in sections {
         if session.wants_section(name) {

@@ -33,6 +33,21 @@ impl Peer {
         })
     }
 
+    /// The same with all of its support of concurrency.
+    pub fn concurrent(contender: Contender) -> Result<Peer> {
+        let mut config = config(contender);
+        config
+            .concurrency_support(true)
+            .wasm_component_model_async(true)
+            .wasm_component_model_more_async_builtins(true)
+            .wasm_component_model_async_stackful(true);
+        Ok(Peer {
+            contender,
+            engine: Engine::new(&config)?,
+            components: RefCell::default(),
+        })
+    }
+
     /// A fixture compiled by the peer.
     pub fn component(&self, session: &Session, name: &str) -> Result<Component> {
         if let Some(component) = self.components.borrow().get(name) {

@@ -4,7 +4,7 @@ use crate::fixtures;
 use crate::measure::{self, Contender, Effort, Figures, Row, Sample};
 use crate::peer::Peer;
 use anyhow::{Context, Result, ensure};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,6 +44,8 @@ pub struct Session {
     pub effort: Effort,
     /// The peer's configurations.
     pub peers: Vec<Peer>,
+    /// The same with support of concurrency, made when they are needed.
+    concurrent_peers: OnceCell<Vec<Peer>>,
     only: Vec<String>,
     format: Format,
     components: RefCell<HashMap<String, Component>>,
@@ -65,6 +67,7 @@ impl Session {
             places,
             effort,
             peers: peers.into_iter().collect::<Result<_>>()?,
+            concurrent_peers: OnceCell::new(),
             only,
             format,
             components: RefCell::default(),
@@ -208,12 +211,44 @@ impl Session {
         ours: impl FnOnce() -> Result<Sample>,
         peer: impl Fn(&Peer) -> Result<Sample>,
     ) {
+        self.compare_with(&self.peers, bench, ours, peer);
+    }
+
+    /// The same with the peer's support of concurrency, which its best configurations elsewhere do
+    /// without.
+    pub fn compare_concurrent(
+        &self,
+        bench: &str,
+        ours: impl FnOnce() -> Result<Sample>,
+        peer: impl Fn(&Peer) -> Result<Sample>,
+    ) {
+        if !self.wants(bench) {
+            return;
+        }
+        if self.concurrent_peers.get().is_none() {
+            let peers = Contender::PEERS.map(Peer::concurrent);
+            match peers.into_iter().collect::<Result<Vec<_>>>() {
+                Ok(peers) => drop(self.concurrent_peers.set(peers)),
+                Err(error) => return self.failed(bench, &error),
+            }
+        }
+        let peers = self.concurrent_peers.get().map(Vec::as_slice);
+        self.compare_with(peers.unwrap_or_default(), bench, ours, peer);
+    }
+
+    fn compare_with(
+        &self,
+        peers: &[Peer],
+        bench: &str,
+        ours: impl FnOnce() -> Result<Sample>,
+        peer: impl Fn(&Peer) -> Result<Sample>,
+    ) {
         if !self.wants(bench) {
             return;
         }
         let measured = || -> Result<Figures> {
             let mut contenders = vec![(Contender::Ours, ours()?)];
-            for one in &self.peers {
+            for one in peers {
                 let sample = peer(one).with_context(|| one.contender.name().to_string())?;
                 contenders.push((one.contender, sample));
             }
