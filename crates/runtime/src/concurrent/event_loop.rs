@@ -9,7 +9,7 @@
 use crate::concurrent::records::{CallId, Holder, TaskState};
 use crate::concurrent::state::{Driven, Fault, Sink, Tasks};
 use crate::load::backtrace::{Trap, WasmBacktrace};
-use crate::machine::instance::{AsyncPart, InstanceData};
+use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{Interrupts, Running};
 use crate::machine::store::StoreInner;
 use anyhow::{Error, Result};
@@ -61,7 +61,7 @@ pub(crate) unsafe fn call(
         let done = enter(tasks, || tasks.run(next));
         if done.is_err() {
             // An item that was stopped before it began has ended nothing, but is in no queue.
-            tasks.part().end(instance);
+            instance.end();
             return done;
         }
     }

@@ -324,11 +324,21 @@ impl InstanceData {
         }
         store.release_host_results();
         store.release_lends_of(activation);
+        self.end();
+        // A panic goes on here.
+        self.trap_error(store)
+    }
+
+    /// Gives back what is left of an instance that a trap has ended, and of which nothing runs.
+    pub(crate) fn end(&self) {
         if let Some(part) = self.async_part.get() {
             part.end(self);
         }
-        // A panic goes on here.
-        self.trap_error(store)
+        let store = self.store();
+        if let Some(panic) = store.reactor.remove_of(self) {
+            // It goes on with the trap.
+            store.set_host_panic(panic);
+        }
     }
 
     /// The error of a call that just returned [`Status::Trap`].

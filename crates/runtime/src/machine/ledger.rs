@@ -72,6 +72,7 @@ pub(crate) enum Amount {
     Tasks(u64),
     Ends(u64),
     Sets(u64),
+    HostFutures(u64),
 }
 
 impl fmt::Display for Amount {
@@ -82,6 +83,7 @@ impl fmt::Display for Amount {
             Amount::Tasks(count) => write!(f, "{count} tasks"),
             Amount::Ends(count) => write!(f, "{count} ends"),
             Amount::Sets(count) => write!(f, "{count} sets"),
+            Amount::HostFutures(count) => write!(f, "{count} host futures"),
             Amount::Bytes(bytes) => Bytes(bytes).fmt(f),
         }
     }

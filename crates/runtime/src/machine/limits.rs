@@ -113,6 +113,11 @@ limits! {
     ends: u32 = 1 << 20, with_ends;
     /// Waitable sets. Each is a handle too.
     sets: u32 = 256 << 10, with_sets;
+    /// Futures of host functions that were not done at once, and what else of the host's goes on
+    /// while guests do. A call that needs one more fails.
+    host_futures: u32 = 100_000, with_host_futures;
+    /// Bytes of those futures.
+    host_future_bytes: u64 = 64 << 20, with_host_future_bytes;
     /// Bytes of exceptions that are referred to. Throwing beyond traps.
     exception_bytes: u64 = 64 << 20, with_exception_bytes;
     /// Bytes of debug messages of error contexts that guests and the host refer to. Messages beyond

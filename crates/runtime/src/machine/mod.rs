@@ -13,6 +13,7 @@
 //! | `failure` | errors and panics of the embedder's code, on their way past guest code |
 //! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
 //! | `stacks` | the stacks that a store's guests can be suspended on |
+//! | `reactor`, `blocks` | futures of the host that go on while guests do; their memory |
 //! | `activation`, `traps` | entering guest code, and leaving it by a trap |
 //! | `signals`, `hook` | the fault handler, and whoever handled the signals before |
 //! | `interrupt`, `timer` | `InterruptHandle`, deadlines: stopping calls from other threads |
@@ -24,6 +25,8 @@
 //! | `steps` | … and how an interrupt ends it in the middle |
 
 pub(crate) mod activation;
+#[allow(dead_code)] // Until host functions wait.
+pub(crate) mod blocks;
 pub(crate) mod entry_code;
 pub(crate) mod error_contexts;
 pub(crate) mod exceptions;
@@ -35,6 +38,8 @@ mod instance_limits;
 pub(crate) mod interrupt;
 pub(crate) mod ledger;
 pub(crate) mod limits;
+#[allow(dead_code)] // Until host functions wait.
+pub(crate) mod reactor;
 pub(crate) mod services;
 pub(crate) mod signals;
 pub(crate) mod stacks;

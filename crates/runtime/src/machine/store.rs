@@ -14,6 +14,7 @@ use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{InterruptHandle, Interrupts, set_deadline};
 use crate::machine::ledger::{Amount, Ledger};
 use crate::machine::limits::{LimitReached, StoreLimits};
+use crate::machine::reactor::Reactor;
 use crate::machine::stacks::Stacks;
 use crate::machine::traps::TrapRecord;
 use crate::machine::wait;
@@ -420,6 +421,7 @@ pub struct StoreInner {
     host_panic: RefCell<Option<Box<dyn Any + Send>>>,
     pub(crate) trap: TrapRecord,
     pub(crate) stacks: Stacks,
+    pub(crate) reactor: Reactor,
     pub(crate) lends: RefCell<Vec<Lend>>,
     pub(crate) exceptions: Exceptions,
     pub(crate) error_contexts: ErrorContexts,
@@ -446,6 +448,7 @@ impl StoreInner {
             host_panic: RefCell::default(),
             trap: TrapRecord::default(),
             stacks: Stacks::default(),
+            reactor: Reactor::default(),
             lends: RefCell::default(),
             exceptions: Exceptions::default(),
             error_contexts: ErrorContexts::default(),
@@ -712,6 +715,8 @@ impl StoreInner {
 
 impl Drop for StoreInner {
     fn drop(&mut self) {
+        // While everything is there that they, or what they drop, may use.
+        let _ = self.reactor.remove_all();
         self.release_host_results();
         for instance in self.instances.get_mut().drain(..) {
             // SAFETY: boxed by `add_instance`, and freed only here.
