@@ -3,7 +3,8 @@
 //! and inputs are run without inlining and without optimisation too.
 //!
 //! The corpus lies beside the repository; without it the harness says so and passes. Each case is a
-//! test of its own; those that wait for something are ignored, with what it is as their kind.
+//! test of its own; those that wait for something are ignored, with what it is as their kind. Their
+//! programs are compiled all the same, and `inspect` shows what they import and export.
 
 #[path = "support/corpus.rs"]
 mod corpus;
@@ -15,7 +16,7 @@ use corpus::text;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
@@ -46,11 +47,19 @@ fn trials(corpus: &Path) -> Result<Vec<Trial>> {
         artifacts: Mutex::default(),
     });
     let mut trials = Vec::new();
+    let mut inspected = BTreeSet::new();
     for case in corpus::cases(corpus)? {
         let name = text(&case, "name")?.to_string();
         if let Some(entry) = corpus::not_supported(&case)? {
             let trial = Trial::test(name, || Ok(())).with_kind(format!("needs {}", entry.subject));
             trials.push(trial.with_ignored_flag(true));
+            let wasm = text(&case, "wasm")?.to_string();
+            if entry.refusal.is_none() && inspected.insert(wasm.clone()) {
+                let shared = shared.clone();
+                trials.push(Trial::test(format!("{wasm}::inspect"), move || {
+                    inspect(&shared, &wasm).map_err(|error| Failed::from(format!("{error:#}")))
+                }));
+            }
             continue;
         }
         let small = !name.ends_with("-bench")
@@ -168,6 +177,22 @@ fn compile_elsewhere(wasm: &Path, elf: &Path) {
         "cannot compile {}: {errors}",
         wasm.display()
     );
+}
+
+/// Compiles a program that nothing runs yet, and looks at the artifact.
+fn inspect(shared: &Shared, wasm: &str) -> Result<()> {
+    let elf = shared.artifact(&shared.corpus.join(wasm), Mode::Elf)?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trampette"));
+    let output = command
+        .args(["inspect".as_ref(), "--world".as_ref(), elf.as_os_str()])
+        .output()?;
+    ensure!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(text.contains("export "), "{text}");
+    if wasm.starts_with("p3") {
+        ensure!(text.contains("stream<u8>"), "{text}");
+    }
+    Ok(())
 }
 
 fn compile_here(wasm: &Path, elf: &Path, options: &CompileOptions) {

@@ -189,10 +189,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
         };
         check_parameters(types, &ty, options.width())
             .and_then(|()| match func {
-                Func::Imported(_) => {
-                    check_exchanged(types, &ty)?;
-                    check_native_parameters(types, &ty)
-                }
+                Func::Imported(_) => check_native_parameters(types, &ty),
                 _ => Ok(()),
             })
             .with_context(|| format!("cannot lower `{}`", name()))?;
@@ -304,16 +301,6 @@ fn check_parameters(types: &TypeTable, ty: &FuncType, width: PointerWidth) -> Re
         size <= width.most_bytes(),
         "the parameters take {size} bytes together, more than a memory with {}-bit addresses holds",
         8 * width.bytes()
-    );
-    Ok(())
-}
-
-/// Refuses values that functions of the host are not given.
-pub(super) fn check_exchanged(types: &TypeTable, ty: &FuncType) -> Result<()> {
-    let mut all = ty.params.iter().map(|param| param.ty).chain(ty.result);
-    ensure!(
-        !all.any(|ty| types.facts(ty).contents.ends),
-        "streams and futures cannot be exchanged with the host yet"
     );
     Ok(())
 }

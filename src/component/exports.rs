@@ -1,6 +1,6 @@
 //! What the outermost component exports, with instances spread out into paths.
 
-use super::canonical::{check_exchanged, check_native_parameters};
+use super::canonical::check_native_parameters;
 use super::flatten::{Flattener, Func, InstanceIndex, Item};
 use super::types::TypeValue;
 use anyhow::{Context, Result};
@@ -79,7 +79,6 @@ impl<'p, 'a> Flattener<'p, 'a> {
             Item::CoreModule(module) => ExportItem::CoreModule(module),
             Item::Func(Func::Lifted(lift)) => self.export_lifted(lift, path)?,
             Item::Func(Func::Imported(import)) => {
-                check_exchanged(&self.program.types, &self.import_types[import])?;
                 check_native_parameters(&self.program.types, &self.import_types[import])?;
                 self.program.imports[import].used = true;
                 ExportItem::HostFunc(import)

@@ -431,11 +431,6 @@ fn unsafe_intrinsics_need_the_option() -> Result<()> {
 fn what_is_not_supported_is_named_with_its_offset() {
     for (text, expected) in [
         (
-            "(component (type $s (stream u8)) (import \"f\" (func $f (param \"s\" $s)))
-                (core func (canon lower (func $f))))",
-            "cannot lower `f`: streams and futures cannot be exchanged with the host yet",
-        ),
-        (
             "(component (core type $f (shared (func (param i32))))
                 (core func (canon thread.spawn-ref $f)))",
             "",

@@ -1,14 +1,16 @@
 //! The asynchronous part: which task each adapter calls, and between which writes and reads
 //! elements of streams and futures move by code of their own: those of different component
-//! instances, since within one only numbers may move.
+//! instances, since within one only numbers may move; and those of the host, if it can have an end
+//! of that type.
 
 use super::Layout;
 use crate::program::{Program, TaskCaller};
 use anyhow::{Result, ensure};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{CopyId, TypeId};
-use trampette_artifact::tasks::EndKind;
-use trampette_artifact::types::DefinedType;
+use trampette_artifact::tasks::{CopyPair, EndKind};
+use trampette_artifact::types::{DefinedType, Type};
 
 /// Most pairs of a write and a read with code of their own.
 const MOST_PAIRS: usize = 10_000;
@@ -22,12 +24,13 @@ pub(super) fn lay_out(program: &Program<'_>, layout: &mut Layout) -> Result<()> 
     }
     let mut by_type: BTreeMap<TypeId, [Vec<CopyId>; 2]> = BTreeMap::new();
     for (index, copy) in program.copies.iter().enumerate() {
-        let (DefinedType::Stream(Some(element)) | DefinedType::Future(Some(element))) =
-            program.types[copy.ty]
-        else {
+        let Some(element) = payload(program, copy.ty) else {
             continue;
         };
-        if !program.types.facts(element).bitwise {
+        let facts = program.types.facts(element);
+        // What pads them is not to leave the host.
+        let size = facts.size_align(PointerWidth::P32).size;
+        if !facts.bitwise || facts.value_bytes != size {
             let ends = by_type.entry(copy.ty).or_default();
             let end = match copy.end {
                 EndKind::Writer => 0,
@@ -40,13 +43,39 @@ pub(super) fn lay_out(program: &Program<'_>, layout: &mut Layout) -> Result<()> 
         let copy = program.copies.get_index(copy.index());
         copy.map(|copy| copy.options.instance)
     };
-    let mut pairs: Vec<(CopyId, CopyId)> = Vec::new();
-    for [writes, reads] in by_type.values() {
+    let exchanged = match by_type.is_empty() {
+        true => BTreeSet::new(),
+        false => exchanged(program),
+    };
+    let is_bitwise = |ty: &TypeId| {
+        let element = payload(program, *ty);
+        element.is_none_or(|element| program.types.facts(element).bitwise)
+    };
+    let mut pairs: Vec<CopyPair> = Vec::new();
+    for (ty, [writes, reads]) in &by_type {
+        if exchanged.contains(ty) {
+            let (write, read) = (None, None);
+            let (reads, writes) = (reads.iter().copied(), writes.iter().copied());
+            pairs.extend(reads.map(|id| CopyPair {
+                write,
+                read: Some(id),
+            }));
+            pairs.extend(writes.map(|id| CopyPair {
+                write: Some(id),
+                read,
+            }));
+        }
+        if is_bitwise(ty) {
+            continue;
+        }
         for write in writes {
             let reads = reads
                 .iter()
                 .filter(|read| instance(write) != instance(read));
-            pairs.extend(reads.map(|read| (*write, *read)));
+            pairs.extend(reads.map(|read| CopyPair {
+                write: Some(*write),
+                read: Some(*read),
+            }));
             ensure!(
                 pairs.len() <= MOST_PAIRS,
                 "the component has more than {MOST_PAIRS} pairs of a write and a read of the same \
@@ -57,4 +86,35 @@ pub(super) fn lay_out(program: &Program<'_>, layout: &mut Layout) -> Result<()> 
     pairs.sort_unstable();
     layout.copy_pairs = pairs.into();
     Ok(())
+}
+
+/// The type of the elements of a stream or future.
+fn payload(program: &Program<'_>, ty: TypeId) -> Option<Type> {
+    match program.types[ty] {
+        DefinedType::Stream(element) | DefinedType::Future(element) => element,
+        _ => None,
+    }
+}
+
+/// The streams and futures of which the host can have an end: those in the types of imports and
+/// exports, and in what they carry.
+fn exchanged(program: &Program<'_>) -> BTreeSet<TypeId> {
+    let imports = program.imports.iter().map(|import| &import.ty);
+    let all = imports.chain(program.lifts.iter().map(|lift| &*lift.ty));
+    let all = all.flat_map(|ty| ty.params.iter().map(|param| param.ty).chain(ty.result));
+    let mut left: Vec<Type> = all.collect();
+    let (mut seen, mut ends) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(ty) = left.pop() {
+        if let Type::Defined(id) = ty
+            && program.types.facts(ty).contents.ends
+            && seen.insert(id)
+        {
+            let defined = &program.types[id];
+            if let DefinedType::Stream(_) | DefinedType::Future(_) = defined {
+                ends.insert(id);
+            }
+            defined.for_each_part(|part| left.push(part));
+        }
+    }
+    ends
 }

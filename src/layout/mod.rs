@@ -63,6 +63,7 @@ use trampette_artifact::layout::{
     ContextOffset, MEMORY_GROWTH_LIMIT, ROOT_AND_CONTEXT_LIMIT, RootLayout, SLAB_STRIDE,
 };
 use trampette_artifact::metadata::{Memory, Table};
+use trampette_artifact::tasks::CopyPair;
 
 /// Where everything is.
 #[derive(Debug, Default)]
@@ -109,7 +110,7 @@ pub(crate) struct Layout {
     /// The tasks that adapters call.
     pub tasks_of_adapters: HashMap<TrampolineId, TaskId>,
     /// Writes and reads between which elements move that are more than bits, sorted.
-    pub copy_pairs: IdVec<CopyPairId, (CopyId, CopyId)>,
+    pub copy_pairs: IdVec<CopyPairId, CopyPair>,
     /// What calls can do to the tasks that make them.
     pub effects: Effects,
 }

@@ -105,7 +105,12 @@ impl Layout {
         for (id, items) in self.element_segments.iter_with_ids() {
             writeln!(out, "{id}: {} entries", items.len())?;
         }
-        for (id, (write, read)) in self.copy_pairs.iter_with_ids() {
+        for (id, pair) in self.copy_pairs.iter_with_ids() {
+            let side = |copy: Option<CopyId>| match copy {
+                Some(copy) => copy.to_string(),
+                None => "the host".to_string(),
+            };
+            let (write, read) = (side(pair.write), side(pair.read));
             writeln!(
                 out,
                 "{id}: elements move from {write} to {read} by code of their own"

@@ -11,14 +11,14 @@ use crate::codegen::emitter::Emitter;
 use crate::codegen::values::{from_bits, to_bits};
 use crate::codegen::{self, Region, Session};
 use crate::program::module::{CoreSignature, CoreType};
-use crate::program::{ConcurrentBuiltIn as BuiltIn, TrampolineKind};
+use crate::program::{ConcurrentBuiltIn as BuiltIn, EndCopy, TrampolineKind};
 use anyhow::{Context, Result, bail};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::PointerWidth;
-use trampette_artifact::ids::{CopyPairId, TableId, TrampolineId};
+use trampette_artifact::ids::{CopyId, CopyPairId, TableId, TrampolineId};
 use trampette_artifact::key::{Abi, DataKey, FuncKey};
 use trampette_artifact::tables::FunctionEntry;
 use trampette_artifact::tasks::EndOperation;
@@ -233,7 +233,7 @@ fn call(e: &mut Emitter<'_, '_>, builtin: Builtin, args: &[Value]) -> Vec<Value>
 }
 
 /// The wasm-call body of what copies elements that are more than bits from the buffer of a write to
-/// that of a read: `tail fn(ctx, from, to, count)`.
+/// that of a read, of which one may be the host's: `tail fn(ctx, from, to, count)`.
 ///
 /// # Errors
 /// If there is no such pair, or its elements cannot be transferred.
@@ -241,26 +241,36 @@ pub(crate) fn element_copy(session: &Session<'_>, id: CopyPairId) -> Result<ir::
     let key = FuncKey::ElementCopy(Abi::Wasm, id);
     let signature = codegen::wasm_call_signature(&body_signature(key)?);
     let pair = session.layout.copy_pairs.get(id);
-    let (write, read) = *pair.with_context(|| format!("there is no {id}"))?;
+    let pair = *pair.with_context(|| format!("there is no {id}"))?;
     let program = session.program;
-    let copies = [write, read].map(|copy| program.copies.get_index(copy.index()));
-    let [Some(write), Some(read)] = copies else {
-        bail!("{key}: there is no such read or write");
+    let copy = |copy: CopyId| {
+        let copy = program.copies.get_index(copy.index());
+        copy.with_context(|| format!("{key}: there is no such read or write"))
     };
-    let (DefinedType::Stream(Some(element)) | DefinedType::Future(Some(element))) =
-        program.types[write.ty]
-    else {
+    let (write, read) = (
+        pair.write.map(copy).transpose()?,
+        pair.read.map(copy).transpose()?,
+    );
+    let ty = write.or(read).map(|copy| &program.types[copy.ty]);
+    let Some(DefinedType::Stream(Some(element)) | DefinedType::Future(Some(element))) = ty else {
         bail!("{key}: there are no elements");
     };
+    let element = Shape::Value(*element);
     Emitter::build(session, key, signature, |e, params| {
         let [from, to, count] = params[..] else {
             bail!("{key} has the wrong parameters");
         };
-        let (writer, reader) = (Guest::new(&write.options), Guest::new(&read.options));
-        let saved = flags::forbid_leaving(e, reader.instance());
-        let mut transfer = Transfer::new(e, Side::Guest(writer), Side::Guest(reader))?;
-        transfer.elements_between(&Shape::Value(element), count, from, to)?;
-        flags::restore_flags(e, saved);
+        let side = |copy: Option<_>| {
+            let guest = copy.map(|copy: &EndCopy| Guest::new(&copy.options));
+            guest.map_or(Side::Host, Side::Guest)
+        };
+        let reader = read.map(|read| read.options.instance);
+        let saved = reader.map(|reader| flags::forbid_leaving(e, reader));
+        let mut transfer = Transfer::new(e, side(write), side(read))?;
+        transfer.elements_between(&element, count, from, to)?;
+        if let Some(saved) = saved {
+            flags::restore_flags(e, saved);
+        }
         e.builder.ins().return_(&[]);
         Ok(())
     })

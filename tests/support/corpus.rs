@@ -28,7 +28,7 @@ const NOT_SUPPORTED: &[NotSupported] = &[
         family: "async",
         runs: &["library"],
         subject: "hosts of WASI 0.3",
-        refusal: Some("streams and futures cannot be exchanged with the host yet"),
+        refusal: None,
     },
     NotSupported {
         family: "http",

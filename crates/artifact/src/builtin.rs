@@ -259,4 +259,8 @@ builtins! {
     /// What a thread does with another one, or with itself: `(instance, thread, operation)`, a
     /// [`crate::tasks::ThreadOperation`].
     ThreadOperate = "thread-operate": root (I32, I32, I32);
+    /// Lifts a readable end for the host: `(instance, type, handle) -> place in the store`.
+    EndToHost = "end-to-host": root (I32, I32, I32) -> I32;
+    /// Lowers a readable end that the host gives: `(instance, type, place in the store) -> handle`.
+    EndFromHost = "end-from-host": root (I32, I32, I32) -> I32;
 }

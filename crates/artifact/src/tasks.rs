@@ -100,6 +100,15 @@ pub struct CopyEntry {
     pub memory: Option<MemoryId>,
 }
 
+/// Whose elements are carried to whom by code of their own. At most one of the two is the host's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct CopyPair {
+    /// The write; `None` if the host writes, from native memory.
+    pub write: Option<CopyId>,
+    /// The read; `None` if the host reads, to native memory.
+    pub read: Option<CopyId>,
+}
+
 /// Which end of a stream or future.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -199,7 +208,7 @@ pub struct Concurrency {
     /// Reads and writes of streams and futures.
     pub copies: IdVec<CopyId, CopyEntry>,
     /// Pairs of a write and a read of one type whose elements hold pointers or handles, sorted.
-    pub pairs: IdVec<CopyPairId, (CopyId, CopyId)>,
+    pub pairs: IdVec<CopyPairId, CopyPair>,
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Transfer<'_, '_, '_> {
 
     /// The readable end of a stream or future: it leaves the source's table, and becomes a new
     /// handle in the destination's (`lift_async_value`, `lower_async_value`). What travels is the
-    /// number of the end, which is also what the host has.
+    /// number of the end; what the host has is a place in the store.
     pub(super) fn end(
         &mut self,
         ty: Type,
@@ -92,13 +92,17 @@ impl Transfer<'_, '_, '_> {
         };
         let mut value = self.read_integer(Integer::Any32, from);
         let number = self.e.i32(id.0);
+        let (take, give) = match self.between_guests() {
+            true => (Builtin::EndTake, Builtin::EndGive),
+            false => (Builtin::EndToHost, Builtin::EndFromHost),
+        };
         if let Side::Guest(source) = self.from {
             let owner = self.e.i32(source.instance().0);
-            value = self.e.value_of(Builtin::EndTake, &[owner, number, value]);
+            value = self.e.value_of(take, &[owner, number, value]);
         }
         if let Side::Guest(destination) = self.to {
             let owner = self.e.i32(destination.instance().0);
-            value = self.e.value_of(Builtin::EndGive, &[owner, number, value]);
+            value = self.e.value_of(give, &[owner, number, value]);
         }
         self.write_integer(Integer::Any32, value, to);
         Ok(())

@@ -112,6 +112,8 @@ builtins! {
     EndsForward, ends_forward(instance: u32, ty: u32, reader: u32, writer: u32;);
     EndTake, end_take(instance: u32, ty: u32, end: u32; Unused) -> u32;
     EndGive, end_give(instance: u32, ty: u32, number: u32; Unused) -> u32;
+    EndToHost, end_to_host(instance: u32, ty: u32, end: u32; Unused) -> u32;
+    EndFromHost, end_from_host(instance: u32, ty: u32, place: u32; Unused) -> u32;
     ThreadIndex, thread_index(instance: u32; Unused, Unused, Unused) -> u32;
     ThreadNew, thread_new(instance: u32, function: u32, argument: u64, is_wide: u32;) -> u32;
     ThreadOperate, thread_operate(instance: u32, thread: u32, operation: u32; Unused);

@@ -11,6 +11,7 @@ use crate::machine::interrupt::is_interrupted;
 use trampette_artifact::canonical::{PointerWidth, size_align};
 use trampette_artifact::ids::{CopyId, CopyPairId};
 use trampette_artifact::key::{Abi, FuncKey};
+use trampette_artifact::tasks::CopyPair;
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::{Type, TypeTable};
 
@@ -97,8 +98,11 @@ impl Tasks<'_> {
 
     fn move_elements(self, ty: Type, from: Buffer, to: Buffer, count: u32) -> Result<(), Fault> {
         let (source, target) = (self.element(from), self.element(to));
-        let pairs = self.plan().pairs.as_slice();
-        if let Ok(pair) = pairs.binary_search(&(from.copy, to.copy)) {
+        let pair = CopyPair {
+            write: Some(from.copy),
+            read: Some(to.copy),
+        };
+        if let Ok(pair) = self.plan().pairs.as_slice().binary_search(&pair) {
             let key = FuncKey::ElementCopy(Abi::Native, CopyPairId::new(pair));
             let code = self.instance.component.function_address(key);
             let code = code.and_then(CopyEntry::at);

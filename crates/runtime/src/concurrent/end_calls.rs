@@ -316,6 +316,16 @@ impl Tasks<'_> {
         Ok(end.number())
     }
 
+    /// Lifts a readable end for the host.
+    pub(crate) fn end_to_host(self, instance: u32, ty: u32, handle: u32) -> Result<u32, Fault> {
+        self.end_take(instance, ty, handle)
+    }
+
+    /// Lowers a readable end that the host has.
+    pub(crate) fn end_from_host(self, _: u32, _: u32, _: u32) -> Result<u32, Fault> {
+        Err(TrapCode::RecordsFull.into())
+    }
+
     /// Lowers a readable end of that number: its handle.
     pub(crate) fn end_give(self, instance: u32, ty: u32, number: u32) -> Result<u32, Fault> {
         let (instance, ty) = (ComponentInstanceId(instance), TypeId(ty));

@@ -15,11 +15,11 @@ use crate::{Trap, TrapCode};
 use anyhow::Result;
 use std::cell::{Cell, RefCell};
 use trampette_artifact::ids::{
-    ComponentInstanceId, CopyId, CopyPairId, IdVec, MemoryId, TaskId, TypeId,
+    ComponentInstanceId, CopyPairId, IdVec, MemoryId, TaskId, TypeId,
 };
 use trampette_artifact::layout::{HOST_OK, ImportSlot};
 use trampette_artifact::tasks::{
-    CallMode, CallShape, Concurrency, CopyEntry, EndKind, LiftKind, TaskEntry, TaskRecord,
+    CallMode, CallShape, Concurrency, CopyEntry, CopyPair, EndKind, LiftKind, TaskEntry, TaskRecord,
 };
 use trampette_artifact::types::{DefinedType, Type};
 
@@ -282,7 +282,7 @@ impl Running {
                 copy(EndKind::Writer, false),
             ]
             .into(),
-            pairs: IdVec::<CopyPairId, (CopyId, CopyId)>::new(),
+            pairs: IdVec::<CopyPairId, CopyPair>::new(),
         };
         let component = load_with(|metadata| {
             metadata.root.instances = 3;

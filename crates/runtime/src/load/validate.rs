@@ -179,9 +179,10 @@ fn concurrency(metadata: &Metadata) -> Result<()> {
             "a read or write of elements without a memory"
         );
     }
-    for (write, read) in &plan.pairs {
+    for pair in &plan.pairs {
+        let known = |copy: Option<CopyId>| copy.is_none_or(|id| id.index() < plan.copies.len());
         ensure!(
-            write.index() < plan.copies.len() && read.index() < plan.copies.len(),
+            known(pair.write) && known(pair.read) && pair.write.or(pair.read).is_some(),
             "elements between unknown reads and writes"
         );
     }
