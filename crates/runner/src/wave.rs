@@ -528,6 +528,7 @@ fn to_wave(ty: &WaveType, value: &Val) -> Result<Value> {
         }
         Val::Resource(_) => bail!("a resource handle cannot be written in WAVE"),
         Val::ErrorContext(_) => bail!("an error-context cannot be written in WAVE"),
+        Val::Stream(_) | Val::Future(_) => bail!("a {} cannot be written in WAVE", value.kind()),
     })
 }
 

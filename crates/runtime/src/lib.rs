@@ -119,6 +119,7 @@ mod core;
 mod tests;
 
 // For embedders.
+pub use concurrent::parties::Progress;
 pub use host::export::TypedExport;
 pub use host::func::{Func, TypedFunc};
 pub use host::instance::{ExportPath, ExportRef, Instance, InstancePre};
@@ -140,8 +141,11 @@ pub use trampette_artifact::trap::TrapCode;
 pub use trampette_macros::{ComponentType, Lift, Lower};
 pub use values::containers::List;
 pub use values::error_context::ErrorContext;
+pub use values::producers::{Items, StreamConsumer, StreamProducer, Window};
+pub use values::received::{Collected, Received};
 pub use values::resource::{Resource, ResourceAny};
 pub use values::resource_table::{ResourceTable, ResourceTableError};
+pub use values::streams::{FutureAny, FutureReader, StreamAny, StreamReader};
 pub use values::typed::{
     ComponentType, Lift, LiftContext, Lower, LowerContext, Params, ResourceType, TypeContext,
 };

@@ -61,7 +61,7 @@ impl Tasks<'_> {
     }
 
     /// The width of pointers in the memory of a read or write.
-    fn width(self, copy: CopyId) -> PointerWidth {
+    pub(crate) fn width(self, copy: CopyId) -> PointerWidth {
         let memory = self.plan().copies[copy].memory;
         let memories = &self.instance.component.metadata().memories;
         memory.map_or(PointerWidth::P32, |id| memories[id].width)
@@ -89,7 +89,7 @@ impl Tasks<'_> {
     }
 
     /// The address of an element in its memory.
-    fn element(self, buffer: Buffer) -> *mut u8 {
+    pub(crate) fn element(self, buffer: Buffer) -> *mut u8 {
         let memory = self.plan().copies[buffer.copy].memory;
         let base = memory.map(|id| self.instance.memory_base(id).as_ptr());
         base.unwrap_or_default()

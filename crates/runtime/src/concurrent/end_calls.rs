@@ -3,7 +3,7 @@
 
 use crate::concurrent::ends::{self, cancel, copy, drop_end};
 use crate::concurrent::handles::end_tag;
-use crate::concurrent::records::{Buffer, End, EndId, EndState, EndType, Kind, Wait};
+use crate::concurrent::records::{Buffer, End, EndId, EndState, EndType, Wait};
 use crate::concurrent::state::{Fault, Tasks};
 use trampette_artifact::ids::{ComponentInstanceId, CopyId, TypeId};
 use trampette_artifact::tasks::{EndKind, EndOperation};
@@ -126,14 +126,7 @@ impl Tasks<'_> {
     pub(crate) fn ends_new(self, instance: u32, ty: u32) -> Result<u64, Fault> {
         let (instance, ty) = (ComponentInstanceId(instance), TypeId(ty));
         let (of, _) = self.payload(ty)?;
-        let new = |side| -> Result<EndId, Fault> {
-            self.count(Kind::End)?;
-            let end = self.pool().add_end(End::new(side, of, ty, instance));
-            Ok(end.inspect_err(|_| self.uncount(Kind::End))?)
-        };
-        let (reader, writer) = (new(EndKind::Reader)?, new(EndKind::Writer)?);
-        self.pool()[reader].other.set(Some(writer));
-        self.pool()[writer].other.set(Some(reader));
+        let (reader, writer) = self.new_ends(of, ty, instance)?;
         let give = |end: EndId, side| -> Result<u32, Fault> {
             let handle = self.add_handle(instance, end_tag(side, of, ty), end.number())?;
             self.pool()[end].waitable.handle.set(handle);
@@ -180,6 +173,9 @@ impl Tasks<'_> {
             progress: 0,
         };
         copy(self, end, buffer)?;
+        if !record.waitable.pending.get() {
+            self.serve_other(end)?;
+        }
         self.finish(end, waits)
     }
 
@@ -245,6 +241,7 @@ impl Tasks<'_> {
             return Err(TrapCode::WaitableInSet.into());
         }
         cancel(self, end);
+        self.stop_waiting_of_party(end);
         self.finish(end, waits)
     }
 
@@ -272,6 +269,7 @@ impl Tasks<'_> {
         }
         self.free_handle(instance, handle);
         drop_end(self, end);
+        self.settle_told()?;
         Ok(0)
     }
 
@@ -305,7 +303,14 @@ impl Tasks<'_> {
         // The reader's handle is gone before the writer's is looked at.
         let reader = self.take_end(instance, ty, EndKind::Reader, reader, &FORWARD)?;
         let writer = self.take_end(instance, ty, EndKind::Writer, writer, &FORWARD)?;
-        ends::forward(self, reader, writer)
+        let outer = [reader, writer].map(|end| self.pool()[end].other.get());
+        let connects = outer[0] != Some(writer);
+        ends::forward(self, reader, writer)?;
+        self.settle_told()?;
+        match outer {
+            [Some(source), Some(target)] if connects => self.serve_forwarded(source, target),
+            _ => Ok(()),
+        }
     }
 
     /// Lifts a readable end: its number.
@@ -314,16 +319,6 @@ impl Tasks<'_> {
         let end = self.take_end(instance, ty, EndKind::Reader, handle, &LIFT)?;
         self.pool()[end].owner.set(None);
         Ok(end.number())
-    }
-
-    /// Lifts a readable end for the host.
-    pub(crate) fn end_to_host(self, instance: u32, ty: u32, handle: u32) -> Result<u32, Fault> {
-        self.end_take(instance, ty, handle)
-    }
-
-    /// Lowers a readable end that the host has.
-    pub(crate) fn end_from_host(self, _: u32, _: u32, _: u32) -> Result<u32, Fault> {
-        Err(TrapCode::RecordsFull.into())
     }
 
     /// Lowers a readable end of that number: its handle.

@@ -45,7 +45,7 @@ pub(crate) trait Ends: Transfer + Copy {
 }
 
 /// An end has an event, which will say so much of progress.
-fn tell(ends: impl Ends, id: EndId, progress: u32) {
+pub(crate) fn tell(ends: impl Ends, id: EndId, progress: u32) {
     ends.end_record(id).told.set(progress);
     ends.notify_end(id);
 }
@@ -178,7 +178,10 @@ impl Ends for Tasks<'_> {
     }
 
     fn notify_end(&self, id: EndId) {
-        self.notify(id.into());
+        match self.pool()[id].host.get() {
+            None => self.notify(id.into()),
+            Some(_) => self.told.borrow_mut().push(id),
+        }
     }
 
     fn forget_end(&self, id: EndId) {

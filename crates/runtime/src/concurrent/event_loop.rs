@@ -6,14 +6,20 @@
 //! stays as it is, for the next call of the same instance. For whoever would stop it, a call is one
 //! from its first item to its last.
 
+use crate::concurrent::host_ends::HostEnds;
 use crate::concurrent::records::{CallId, Holder, TaskState};
 use crate::concurrent::state::{Driven, Fault, Sink, Tasks};
 use crate::load::backtrace::{Trap, WasmBacktrace};
+use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{Interrupts, Running};
 use crate::machine::store::StoreInner;
 use anyhow::{Error, Result};
 use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
 use trampette_artifact::ids::TaskId;
 use trampette_artifact::layout::Status;
 use trampette_artifact::trap::TrapCode;
@@ -47,16 +53,25 @@ pub(crate) unsafe fn call(
     let driving = Driving::begin(tasks, call, sink);
     // Between two items it can be stopped too.
     let running = tasks.store().interrupts().map(Interrupts::begin);
+    let outermost = Activation::current().is_null();
     if let Err(error) = enter(tasks, || tasks.start(call)) {
         // Stopped before it began, it was only refused; after that, it has ended the instance.
         if tasks.pool()[call].state.get() != TaskState::Initial {
-            tasks.part().end(instance);
+            instance.end();
         }
         return Err(error);
     }
     while !tasks.pool()[call].is_resolved() {
+        host_turn(tasks)?;
         let Some(next) = tasks.next() else {
-            return Err(trap(TrapCode::Deadlock));
+            if tasks.pool()[call].is_resolved() {
+                break;
+            }
+            if tasks.store().reactor.waiting() == 0 {
+                return Err(trap(TrapCode::Deadlock));
+            }
+            wait_for_host(tasks.store())?;
+            continue;
         };
         let done = enter(tasks, || tasks.run(next));
         if done.is_err() {
@@ -66,11 +81,65 @@ pub(crate) unsafe fn call(
         }
     }
     drop(driving);
+    if outermost && let Some(ends) = HostEnds::find(tasks.store()) {
+        ends.close_unnamed(tasks.store());
+    }
     match running.is_some_and(Running::end) {
         false => Ok(()),
         // An interruption that has been promised, and came when all was done.
         true => Err(trap(TrapCode::Interrupt)),
     }
+}
+
+/// Lets what the host has in the store go on.
+///
+/// # Errors
+/// If it fails.
+fn host_turn(tasks: Tasks<'_>) -> Result<()> {
+    let store = tasks.store();
+    while let Some(polled) = store.reactor.poll_next(store) {
+        if let Some(panic) = polled.failure {
+            std::panic::resume_unwind(panic);
+        }
+    }
+    let Some(ends) = HostEnds::find(store) else {
+        return Ok(());
+    };
+    ends.close_dropped(store);
+    let woken = std::mem::take(&mut *ends.woken.borrow_mut());
+    for (instance, end) in woken {
+        // SAFETY: instances live as long as their store.
+        let instance = unsafe { instance.as_ref() };
+        if instance.is_entered() {
+            // A call further out is in it.
+            ends.woken.borrow_mut().push((instance.into(), end));
+            continue;
+        }
+        let of_instance = Tasks::of(instance).map_err(trap)?;
+        let done = enter(of_instance, || of_instance.serve(end));
+        if std::ptr::eq(instance, tasks.instance) {
+            done?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until something of the host's can go on, or it is time to look at the clock.
+///
+/// # Errors
+/// If the call is to be stopped.
+fn wait_for_host(store: &StoreInner) -> Result<()> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    if store.reactor.set_driver(&waker) {
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    store.check_time()
 }
 
 /// Runs one item. A trap ends the instance.

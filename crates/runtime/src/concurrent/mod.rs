@@ -15,6 +15,7 @@
 //! | `cancel` | cancelling subtasks |
 //! | `ends`, `end_calls` | streams and futures: the state machine, and its built-ins |
 //! | `elements` | … and how elements move |
+//! | `host_ends`, `parties` | ends that the host has; what it reads and writes with |
 //! | `event_loop` | calls of the host's |
 //!
 //! The stacks themselves are in `memory/stack_pool.rs`; those of a store are counted, and searched
@@ -32,8 +33,10 @@ mod ends;
 pub(crate) mod event_loop;
 mod gate;
 mod handles;
+pub(crate) mod host_ends;
+pub(crate) mod parties;
 mod queue;
-mod records;
+pub(crate) mod records;
 mod scheduler;
 mod state;
 pub(crate) mod switch;

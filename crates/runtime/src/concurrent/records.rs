@@ -8,6 +8,7 @@
 
 use crate::concurrent::queue::{Links, Queue};
 use crate::machine::instance::InstanceData;
+use crate::machine::reactor::FutureId;
 use crate::memory::stack_pool::Stack;
 use rustix::mm::{MapFlags, ProtFlags};
 use std::cell::{Cell, UnsafeCell};
@@ -337,6 +338,8 @@ pub(crate) struct End {
     _place: [u8; 8],
     pub waitable: Waitable,
     pub buffer: Cell<Option<Buffer>>,
+    /// What reads or writes here for the host; `None` for the end of a guest, or one on its way.
+    pub host: Cell<Option<FutureId>>,
 }
 
 impl End {
@@ -352,6 +355,7 @@ impl End {
             _place: [0; 8],
             waitable: Waitable::new(WaitableKind::End),
             buffer: Cell::new(None),
+            host: Cell::new(None),
         }
     }
 

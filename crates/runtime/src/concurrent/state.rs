@@ -5,7 +5,7 @@
 //! instances, tasks and copies are those of the artifact; numbers of records those of the pool.
 
 use crate::concurrent::queue::Queue;
-use crate::concurrent::records::{CallId, Kind, Pool};
+use crate::concurrent::records::{CallId, EndId, Kind, Pool};
 use crate::concurrent::threads::ThreadTable;
 use crate::machine::entry_code::{BodyEntry, CallbackEntry, ResultEntry};
 use crate::machine::instance::{AsyncPart, InstanceData};
@@ -86,6 +86,8 @@ pub(crate) struct Concurrent {
     /// What callers have lent for the length of calls.
     pub lends: RefCell<BTreeMap<CallId, Vec<Lend>>>,
     pub driven: RefCell<Vec<Driven>>,
+    /// Ends of the host's that have been told something: that the other ones are gone.
+    pub told: RefCell<Vec<EndId>>,
     /// Code that a test has given to tasks.
     #[cfg(test)]
     replaced: RefCell<BTreeMap<TaskId, TaskCode>>,
@@ -110,6 +112,7 @@ impl Concurrent {
                 .collect(),
             lends: RefCell::default(),
             driven: RefCell::default(),
+            told: RefCell::default(),
             #[cfg(test)]
             replaced: RefCell::default(),
             is_over: Cell::new(false),
@@ -277,6 +280,16 @@ impl<'a> Tasks<'a> {
     /// The task whose stack is active; `None` on the host's.
     pub(crate) fn running(self) -> Option<CallId> {
         CallId::from_number(self.instance.chain().active().owner[0].get() as u32)
+    }
+
+    /// Whether a trap has ended the instance.
+    pub(crate) fn is_over(self) -> bool {
+        self.is_over.get()
+    }
+
+    /// The next end of the host's that has been told something.
+    pub(crate) fn pop_told(self) -> Option<EndId> {
+        self.told.borrow_mut().pop()
     }
 
     /// Counts a new record of a kind.

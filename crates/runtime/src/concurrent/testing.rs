@@ -14,9 +14,7 @@ use crate::tests::handmade::{instantiate_with, load_with};
 use crate::{Trap, TrapCode};
 use anyhow::Result;
 use std::cell::{Cell, RefCell};
-use trampette_artifact::ids::{
-    ComponentInstanceId, CopyPairId, IdVec, MemoryId, TaskId, TypeId,
-};
+use trampette_artifact::ids::{ComponentInstanceId, CopyPairId, IdVec, MemoryId, TaskId, TypeId};
 use trampette_artifact::layout::{HOST_OK, ImportSlot};
 use trampette_artifact::tasks::{
     CallMode, CallShape, Concurrency, CopyEntry, CopyPair, EndKind, LiftKind, TaskEntry, TaskRecord,

@@ -74,7 +74,7 @@ impl CoreInstance {
         let imports = HostImports {
             functions: IdVec::new(),
             destructors: IdVec::new(),
-            _owner: bound.clone(),
+            owner: bound.clone(),
         };
         let inner = store.store_inner();
         let raw = RawInstance::map(inner, component, imports, &memories)?;

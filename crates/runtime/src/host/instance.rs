@@ -10,7 +10,7 @@ use crate::machine::instance::{
 };
 use crate::machine::store::{AsContextMut, StoreInner};
 use crate::messages::{display_export, display_path};
-use crate::values::typed::{Lift, Lower, Params};
+use crate::values::typed::{InstanceOwner, Lift, Lower, Params};
 use anyhow::{Result, anyhow};
 use std::any::Any;
 use std::marker::PhantomData;
@@ -71,10 +71,13 @@ impl<T: 'static> InstancePre<T> {
             .map(|bound| (bound.slot, bound.owner))
             .unzip();
         Ok(InstancePre {
-            shared: Arc::new(Prepared::new(component, resources)),
+            shared: Arc::new(Prepared::new(component, resources.clone())),
             slots: slots.into(),
             destructors: destructors.into(),
-            owner: Arc::new(owners),
+            owner: Arc::new(InstanceOwner {
+                resources,
+                _functions: Box::new(owners),
+            }),
             marker: PhantomData,
         })
     }
@@ -99,7 +102,7 @@ impl<T: 'static> InstancePre<T> {
         let imports = HostImports {
             functions: self.slots.to_vec().into(),
             destructors: self.destructors.to_vec().into(),
-            _owner: self.owner.clone(),
+            owner: self.owner.clone(),
         };
         // SAFETY: every function was checked against its import's type, and takes a store of `T`,
         // as this one is.

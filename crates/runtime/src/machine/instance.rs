@@ -45,13 +45,15 @@ pub(crate) struct HostImports {
     /// Destructors of imported resources; `None` where there is none.
     pub destructors: IdVec<ResourceId, Option<HostDestructor>>,
     /// Keeps alive what the slots point to.
-    pub(crate) _owner: Arc<dyn Any + Send + Sync>,
+    pub(crate) owner: Arc<dyn Any + Send + Sync>,
 }
 
 /// State of an instance that is in a store.
 pub(crate) struct InstanceData {
     /// It owns the instance.
     store: NonNull<StoreInner>,
+    /// Its number in the store.
+    pub(in crate::machine) index: Cell<u32>,
     pub component: Component,
     /// Taken out only by `drop`.
     slabs: Option<SlabSet>,
@@ -654,6 +656,7 @@ impl RawInstance {
             .inspect_err(|_| store.ledger.return_memory(bytes))?;
         let data = Box::new(InstanceData {
             store: NonNull::from(store),
+            index: Cell::new(0),
             context: slabs.context(SlabId(0)).as_ptr(),
             component: component.clone(),
             slabs: Some(slabs),
@@ -667,6 +670,13 @@ impl RawInstance {
         data.initialise(store);
         let index = store.add_instance(data);
         Ok(RawInstance { index })
+    }
+
+    /// The number of an instance.
+    pub(crate) fn of(instance: &InstanceData) -> RawInstance {
+        RawInstance {
+            index: instance.index.get(),
+        }
     }
 
     /// Its name, which no instance of another store has.

@@ -166,6 +166,11 @@ impl Ledger {
         }
     }
 
+    /// Bytes of the values that were charged for since it began.
+    pub(crate) fn values(&self) -> u64 {
+        self.values.get()
+    }
+
     /// Whether the call may not go on giving values, for one reason or the other.
     #[inline]
     pub(crate) fn values_are_over(&self) -> bool {

@@ -25,6 +25,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -422,6 +423,8 @@ pub struct StoreInner {
     pub(crate) trap: TrapRecord,
     pub(crate) stacks: Stacks,
     pub(crate) reactor: Reactor,
+    /// What the room of tasks keeps for the host; made when it is needed.
+    pub(crate) host_part: OnceCell<Box<dyn Any>>,
     pub(crate) lends: RefCell<Vec<Lend>>,
     pub(crate) exceptions: Exceptions,
     pub(crate) error_contexts: ErrorContexts,
@@ -449,6 +452,7 @@ impl StoreInner {
             trap: TrapRecord::default(),
             stacks: Stacks::default(),
             reactor: Reactor::default(),
+            host_part: OnceCell::new(),
             lends: RefCell::default(),
             exceptions: Exceptions::default(),
             error_contexts: ErrorContexts::default(),
@@ -686,8 +690,10 @@ impl StoreInner {
     /// Adds an instance, which lives from now on as long as the store.
     pub(crate) fn add_instance(&self, instance: Box<InstanceData>) -> u32 {
         let mut instances = self.instances.borrow_mut();
+        let index = u32::try_from(instances.len()).expect("limited");
+        instance.index.set(index);
         instances.push(NonNull::from(Box::leak(instance)));
-        u32::try_from(instances.len() - 1).expect("limited")
+        index
     }
 
     /// Calls `visit` with every instance, until it breaks off.
@@ -717,6 +723,9 @@ impl Drop for StoreInner {
     fn drop(&mut self) {
         // While everything is there that they, or what they drop, may use.
         let _ = self.reactor.remove_all();
+        let part = self.host_part.take();
+        // Nobody can be told of a panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(part)));
         self.release_host_results();
         for instance in self.instances.get_mut().drain(..) {
             // SAFETY: boxed by `add_instance`, and freed only here.

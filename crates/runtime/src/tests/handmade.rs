@@ -522,7 +522,7 @@ pub(crate) unsafe fn instantiate_with(
     let imports = HostImports {
         functions: vec![slot].into(),
         destructors: IdVec::new(),
-        _owner: Arc::new(()),
+        owner: Arc::new(()),
     };
     // SAFETY: promised.
     unsafe { RawInstance::new(store, component, imports) }

@@ -6,6 +6,8 @@
 //! | `scalars`, `containers`, `maps` | those traits for Rust's own types |
 //! | `resource`, `resource_table` | `Resource`, `ResourceAny`, `ResourceTable` |
 //! | `error_context` | `ErrorContext` |
+//! | `streams`, `received` | ends of streams and futures; what the host waits for |
+//! | `producers` | what the host reads and writes them with |
 //! | `keep` | who owns what native values point to |
 //! | `val` | `Val`: any component-level value |
 //! | `flags`, `guest_resource` | `flags!`, `guest_resource!` |
@@ -18,8 +20,11 @@ pub(crate) mod guest_resource;
 pub(crate) mod keep;
 pub(crate) mod maps;
 pub mod private;
+pub(crate) mod producers;
+pub(crate) mod received;
 pub(crate) mod resource;
 pub(crate) mod resource_table;
 pub(crate) mod scalars;
+pub(crate) mod streams;
 pub(crate) mod typed;
 pub(crate) mod val;

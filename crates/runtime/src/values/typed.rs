@@ -20,10 +20,11 @@ use crate::machine::store::StoreInner;
 use crate::native::NativeSlice;
 use crate::values::keep::Keep;
 use anyhow::{Context, Result, bail};
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::metadata::Metadata;
 use trampette_artifact::types::{DefinedType, Field, FuncType, Type, TypeTable};
@@ -369,6 +370,14 @@ pub enum ResourceType {
     HostNumbered(u64),
     /// Defined by the component.
     Guest(ResourceId),
+}
+
+/// What lives as long as the instances of a component with its imports matched.
+pub(crate) struct InstanceOwner {
+    /// What every resource type is to the host.
+    pub resources: Arc<[ResourceType]>,
+    /// What the slots of imported functions point to.
+    pub _functions: Box<dyn Any + Send + Sync>,
 }
 
 /// What types are checked against.

@@ -10,6 +10,7 @@ use crate::native::NativeSlice;
 use crate::values::error_context::ErrorContext;
 use crate::values::keep::Keep;
 use crate::values::resource::ResourceAny;
+use crate::values::streams::{FutureAny, StreamAny};
 use crate::values::typed::{CallOrigin, ResourceType};
 use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::canonical::{discriminant_size, flags_size, variant_cases};
@@ -67,6 +68,10 @@ pub enum Val {
     Flags(Vec<Name>),
     Resource(ResourceAny),
     ErrorContext(ErrorContext),
+    /// The readable end of a stream. Clones stand for the same end.
+    Stream(StreamAny),
+    /// The readable end of a future.
+    Future(FutureAny),
 }
 
 // Most of what a long list costs.
@@ -100,6 +105,8 @@ impl Val {
             Val::Flags(_) => "flags",
             Val::Resource(_) => "resource",
             Val::ErrorContext(_) => "error-context",
+            Val::Stream(_) => "stream",
+            Val::Future(_) => "future",
         }
     }
 }
@@ -297,8 +304,13 @@ impl<'a> NativeReader<'a> {
                     let handle = from.cast::<u32>().read();
                     Val::Resource(self.resource(*id, handle)?)
                 }
-                DefinedType::Stream(_) | DefinedType::Future(_) => {
-                    bail!("streams and futures are not among dynamic values yet")
+                DefinedType::Stream(_) => {
+                    let store = self.store.context("there is no store for the stream")?;
+                    Val::Stream(StreamAny::from_native(store, from.cast::<u32>().read()))
+                }
+                DefinedType::Future(_) => {
+                    let store = self.store.context("there is no store for the future")?;
+                    Val::Future(FutureAny::from_native(store, from.cast::<u32>().read()))
                 }
                 DefinedType::Variant(_) => {
                     let (tag, payload) = self.read_variant(ty, from)?;
@@ -543,6 +555,14 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                         .lower_as(expected, self.origin)
                         .with_context(|| format!("expected `{}`", self.metadata.display(ty)))?;
                     to.cast::<u32>().write(handle);
+                }
+                (DefinedType::Stream(_), Val::Stream(end)) => {
+                    let store = self.keep.store().or(self.origin.map(|origin| origin.store));
+                    to.cast::<u32>().write(end.to_native(store)?);
+                }
+                (DefinedType::Future(_), Val::Future(end)) => {
+                    let store = self.keep.store().or(self.origin.map(|origin| origin.store));
+                    to.cast::<u32>().write(end.to_native(store)?);
                 }
                 (DefinedType::Variant(cases), Val::Variant(name, payload)) => {
                     let position = cases.iter().position(|case| case.name == *name);
