@@ -224,14 +224,12 @@ mod tests {
                 refused(&format!("{side} i: {method}"), nothing()),
                 "the function `[method]r.m` is not supported: it needs async"
             );
-            assert_eq!(
-                refused(&format!("{side} f: func(s: stream<u8>);"), nothing()),
-                "the type `stream` is not supported: it needs async"
-            );
-            assert_eq!(
-                refused(&format!("{side} f: func() -> future<u8>;"), nothing()),
-                "the type `future` is not supported: it needs async"
-            );
+            for types in ["s: stream<u8>", "f: future", "e: error-context"] {
+                assert_eq!(
+                    refused(&format!("{side} f: func({types});"), nothing()),
+                    "accepted"
+                );
+            }
         }
     }
 

@@ -88,7 +88,7 @@ impl Bindings<'_> {
             Type::Char => quote!(char),
             Type::String if form == Form::Owned => quote!(::std::string::String),
             Type::String => quote!(&str),
-            Type::ErrorContext => return Err(unsupported("the type `error-context`")),
+            Type::ErrorContext => quote!(::trampette_runtime::ErrorContext),
             Type::Id(id) => return self.defined(*id, form, scope),
         })
     }
@@ -184,7 +184,15 @@ impl Bindings<'_> {
                     Form::View => quote!(::trampette_runtime::List<'_, (#key, #value)>),
                 }
             }
-            kind @ (TypeDefKind::Future(_) | TypeDefKind::Stream(_) | TypeDefKind::Unknown) => {
+            TypeDefKind::Stream(element) => {
+                let element = self.optional(element.as_ref(), Form::Owned, scope)?;
+                quote!(::trampette_runtime::StreamReader<#element>)
+            }
+            TypeDefKind::Future(value) => {
+                let value = self.optional(value.as_ref(), Form::Owned, scope)?;
+                quote!(::trampette_runtime::FutureReader<#value>)
+            }
+            kind @ TypeDefKind::Unknown => {
                 return Err(unsupported(&format!("the type `{}`", kind.as_str())));
             }
             TypeDefKind::Record(_)
@@ -223,7 +231,13 @@ impl Bindings<'_> {
         };
         let id = match ty {
             Type::Id(id) => *id,
-            Type::String | Type::ErrorContext => return owned,
+            Type::String => return owned,
+            Type::ErrorContext => {
+                return Traits {
+                    data: false,
+                    ..owned
+                };
+            }
             Type::F32 | Type::F64 => {
                 return Traits {
                     eq: false,
@@ -265,7 +279,13 @@ impl Bindings<'_> {
                 self.handle_traits(*resource, scope)
             }
             TypeDefKind::Resource => self.handle_traits(id, scope),
-            TypeDefKind::Future(_) | TypeDefKind::Stream(_) | TypeDefKind::Unknown => owned,
+            TypeDefKind::Future(_) | TypeDefKind::Stream(_) => Traits {
+                clone: false,
+                eq: false,
+                data: false,
+                ..owned
+            },
+            TypeDefKind::Unknown => owned,
         }
     }
 

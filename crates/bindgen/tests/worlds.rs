@@ -428,6 +428,61 @@ mod both_sides {
     }
 }
 
+/// Streams, futures and error contexts, in both directions, alone and inside of other types.
+mod ends {
+    trampette_bindgen::bindgen!({
+        inline: "
+            package test:ends;
+            interface bodies {
+                record body { bytes: stream<u8>, trailers: future<result<list<string>, u8>> }
+                type lines = stream<string>;
+                open: func(name: string) -> result<body, error-context>;
+                send: func(b: body, others: list<lines>) -> future;
+                wait: func(until: future<u64>, why: option<error-context>) -> stream;
+            }
+            world w { import bodies; export bodies; }
+        ",
+        additional_derives: [Hash],
+    });
+
+    use test::ends::bodies::{Body, Host, Lines};
+    use trampette_runtime::{ErrorContext, FutureReader, List, StreamReader};
+
+    struct Bodies;
+
+    impl Host for Bodies {
+        fn open(&mut self, name: &str) -> anyhow::Result<Result<Body, ErrorContext>> {
+            Ok(Err(ErrorContext::new(name)))
+        }
+
+        fn send(&mut self, b: Body, others: List<'_, Lines>) -> anyhow::Result<FutureReader<()>> {
+            let _: StreamReader<u8> = b.bytes;
+            let _: FutureReader<Result<Vec<String>, u8>> = b.trailers;
+            anyhow::bail!("{} others", others.len())
+        }
+
+        fn wait(
+            &mut self,
+            until: FutureReader<u64>,
+            why: Option<ErrorContext>,
+        ) -> anyhow::Result<StreamReader<()>> {
+            anyhow::bail!("{until:?}, {why:?}")
+        }
+    }
+
+    fn calls(world: &W, store: &mut trampette_runtime::Store<Bodies>) -> anyhow::Result<()> {
+        let bodies = world.test_ends_bodies();
+        let body = bodies.call_open(&mut *store, "a")?;
+        let body: exports::test::ends::bodies::Body =
+            body.map_err(|error| anyhow::anyhow!("{}", error.debug_message()))?;
+        let lines = StreamReader::from_vec(&mut *store, vec!["one".to_string()])?;
+        let _: FutureReader<()> = bodies.call_send(&mut *store, &body, &[lines])?;
+        let until = FutureReader::new(&mut *store, async { Ok(1) })?;
+        let _: StreamReader<()> = bodies.call_wait(&mut *store, until, None)?;
+        Ok(())
+    }
+}
+
 /// Names that mean something in Rust, and names of what generated code itself uses.
 mod keywords {
     trampette_bindgen::bindgen!({
