@@ -88,7 +88,10 @@ fn main() -> Result<()> {
     let written = speed(|| {
         let part = from.clone();
         let stream = StreamReader::new(&mut store, Source { part, left: BYTES })?;
-        ensure!(drain.call(&mut store, (stream,))? == BYTES, "some bytes are missing");
+        ensure!(
+            drain.call(&mut store, (stream,))? == BYTES,
+            "some bytes are missing"
+        );
         Ok(())
     })?;
     let read = speed(|| {
@@ -97,7 +100,13 @@ fn main() -> Result<()> {
         go_on.call(&mut store, ())
     })?;
     println!("copies:        {copies:6.1} GB/s");
-    println!("host to guest: {written:6.1} GB/s, {:.2} of that", written / copies);
-    println!("guest to host: {read:6.1} GB/s, {:.2} of that", read / copies);
+    println!(
+        "host to guest: {written:6.1} GB/s, {:.2} of that",
+        written / copies
+    );
+    println!(
+        "guest to host: {read:6.1} GB/s, {:.2} of that",
+        read / copies
+    );
     Ok(())
 }

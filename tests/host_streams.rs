@@ -716,3 +716,39 @@ fn what_the_host_writes_itself_it_can_read() {
     guest.turns(2).unwrap();
     assert_eq!(value.take_ready().unwrap().unwrap(), 3);
 }
+
+#[test]
+fn the_host_relays_from_one_instance_to_another() {
+    let component = guest("", "string", 8);
+    let mut guest = Guest::of(&component);
+    let other = Linker::new()
+        .instantiate(&mut guest.store, &component)
+        .unwrap();
+    let items: Vec<String> = (0..5000).map(|index| index.to_string()).collect();
+    let stream = StreamReader::from_vec(&mut guest.store, items.clone()).unwrap();
+    let one = guest.echo(stream, 64);
+    let relayed = one.relay(&mut guest.store).unwrap();
+    let first = std::mem::replace(&mut guest.instance, other.clone());
+    let back = guest.echo(relayed, 7);
+    let mut back = back.collect(&mut guest.store).unwrap();
+    let found = (0..10_000).find_map(|_| {
+        // A call drives the tasks of its own instance.
+        for instance in [&first, &other] {
+            let turns = instance.get_typed_func::<(u32,), ()>(&mut guest.store, "turns");
+            turns.unwrap().call(&mut guest.store, (2,)).unwrap();
+        }
+        back.take_ready()
+    });
+    assert_eq!(found.unwrap().unwrap(), items);
+
+    // Without that it is refused.
+    let stream = StreamReader::from_vec(&mut guest.store, items).unwrap();
+    guest.instance = first;
+    let one = guest.echo(stream, 64);
+    guest.instance = other;
+    let error = guest.call("read-once", one, 1).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("of another instance"),
+        "{error:#}"
+    );
+}

@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
-use trampette_artifact::canonical::size_align;
+use trampette_artifact::canonical::{PointerWidth, size_align};
 use trampette_artifact::ids::{ComponentInstanceId, CopyPairId, TypeId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::tasks::{CopyPair, EndKind};
@@ -230,11 +230,13 @@ impl Tasks<'_> {
     ) -> Result<(), Fault> {
         let Ok(pair) = self.plan().pairs.as_slice().binary_search(&pair) else {
             let facts = self.instance.component.metadata().types.facts(ty);
-            if !facts.bitwise {
+            let bytes = facts.value_bytes;
+            // Others have code.
+            if !facts.bitwise || facts.size_align(PointerWidth::P64).size != bytes {
                 return Err(TrapCode::RecordsFull.into());
             }
-            // SAFETY: promised; the elements are as large on both sides.
-            unsafe { from.copy_to(to, facts.value_bytes as usize * count as usize) };
+            // SAFETY: promised; the elements are the same bytes on both sides.
+            unsafe { from.copy_to(to, bytes as usize * count as usize) };
             return Ok(());
         };
         let key = FuncKey::ElementCopy(Abi::Native, CopyPairId::new(pair));

@@ -8,10 +8,10 @@
 //! act on the store, and even get here again. Inside of its own poll it is not polled. Whatever it
 //! or its drop panics with is contained.
 //!
-//! Each slot has one waker, which may be used on any thread, and at any later time. It puts its slot
-//! on the list of those to be polled, if it is not there already, and tells the *driver*: whoever
-//! waits for the store to have something to do. No number of wakes makes the list longer than there
-//! are slots, and a waker outlives its future without effect.
+//! Each slot has one waker, which may be used on any thread, and at any later time. It puts its
+//! slot on the list of those to be polled, if it is not there already, and tells the *driver*:
+//! whoever waits for the store to have something to do. No number of wakes makes the list longer
+//! than there are slots, and a waker outlives its future without effect.
 
 use crate::machine::blocks::{Block, Blocks};
 use crate::machine::instance::InstanceData;

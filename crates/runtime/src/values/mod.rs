@@ -7,7 +7,7 @@
 //! | `resource`, `resource_table` | `Resource`, `ResourceAny`, `ResourceTable` |
 //! | `error_context` | `ErrorContext` |
 //! | `streams`, `received` | ends of streams and futures; what the host waits for |
-//! | `producers` | what the host reads and writes them with |
+//! | `producers`, `relay` | what the host reads and writes them with; from instance to instance |
 //! | `keep` | who owns what native values point to |
 //! | `val` | `Val`: any component-level value |
 //! | `flags`, `guest_resource` | `flags!`, `guest_resource!` |
@@ -22,6 +22,7 @@ pub(crate) mod maps;
 pub mod private;
 pub(crate) mod producers;
 pub(crate) mod received;
+pub(crate) mod relay;
 pub(crate) mod resource;
 pub(crate) mod resource_table;
 pub(crate) mod scalars;

@@ -15,6 +15,7 @@ use crate::values::producers::{
     check_element,
 };
 use crate::values::received::{Collected, Collector, Received};
+use crate::values::relay::relay;
 use crate::values::typed::{ComponentType, Lift, LiftContext, Lower, LowerContext, TypeContext};
 use anyhow::{Context, Result, ensure};
 use std::any::TypeId;
@@ -357,6 +358,21 @@ impl<T: ComponentType + 'static> StreamReader<T> {
         pipe(store.caller().inner(), &self.name, party)
     }
 
+    /// A stream of the same elements that any instance of the store can be given: the host reads
+    /// this one, and keeps at most 64 KiB.
+    ///
+    /// # Errors
+    /// As [`StreamReader::pipe`] and [`StreamReader::new`].
+    pub fn relay(self, mut store: impl AsContextMut) -> Result<StreamReader<T>>
+    where
+        T: Lift + Lower + Send,
+    {
+        let (reads, writes) = relay();
+        let relayed = StreamReader::new(store.caller(), writes)?;
+        self.pipe(store, reads)?;
+        Ok(relayed)
+    }
+
     /// Reads the stream to its end, while calls drive the store. What it gives may take as much as
     /// [`StoreLimits::value_bytes`](crate::StoreLimits::value_bytes).
     ///
@@ -386,6 +402,19 @@ impl<T: ComponentType + 'static> FutureReader<T> {
     {
         let party = Box::new(Resolves(Box::pin(future)));
         make(store.caller().inner(), EndType::Future, party).map(Self::of)
+    }
+
+    /// A future of the same value that any instance of the store can be given: the host reads this
+    /// one.
+    ///
+    /// # Errors
+    /// As [`StreamReader::relay`].
+    pub fn relay(self, mut store: impl AsContextMut) -> Result<FutureReader<T>>
+    where
+        T: Lift + Lower + Send,
+    {
+        let value = self.read(store.caller())?;
+        FutureReader::new(store, value)
     }
 
     /// Reads the value, while calls drive the store.
