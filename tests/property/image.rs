@@ -184,7 +184,11 @@ impl Images {
             }
             Val::Result(Ok(payload)) => self.case(ty, 0, payload.as_deref(), at, random),
             Val::Result(Err(payload)) => self.case(ty, 1, payload.as_deref(), at, random),
-            Val::Map(_) | Val::Resource(_) | Val::ErrorContext(_) => {
+            Val::Map(_)
+            | Val::Resource(_)
+            | Val::ErrorContext(_)
+            | Val::Stream(_)
+            | Val::Future(_) => {
                 unreachable!("no handles here")
             }
         }
