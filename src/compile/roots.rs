@@ -1,6 +1,7 @@
 //! What the host can reach of a program: where compiling starts.
 
 use crate::codegen::Session;
+use crate::program::flatten::lowers_later;
 use crate::program::{
     ConcurrentBuiltIn, CoreFunc, CoreItem, LiftedFunction, TrampolineKind, Waiting, unit_of,
 };
@@ -53,6 +54,14 @@ pub(crate) fn of_the_host(session: &Session<'_>) -> Vec<FuncKey> {
         } = trampoline.kind
         {
             keys.push(FuncKey::ThreadStart(Abi::Native, argument));
+        }
+    }
+    for (id, trampoline) in session.layout.host_calls.iter_with_ids() {
+        if let TrampolineKind::LowerImport { ty, options, .. } =
+            &program.trampolines[*trampoline].kind
+            && lowers_later(ty, options)
+        {
+            keys.push(FuncKey::ImportResult(Abi::Native, id));
         }
     }
     for id in session.layout.copy_pairs.ids() {

@@ -1,10 +1,10 @@
-//! The asynchronous part: which task each adapter calls, and between which writes and reads
-//! elements of streams and futures move by code of their own: those of different component
-//! instances, since within one only numbers may move; and those of the host, if it can have an end
-//! of that type.
+//! The asynchronous part: which task each adapter calls, what the host may do later, and between
+//! which writes and reads elements of streams and futures move by code of their own: those of
+//! different component instances, since within one only numbers may move; and those of the host, if
+//! it can have an end of that type.
 
 use super::Layout;
-use crate::program::{Program, TaskCaller};
+use crate::program::{Program, TaskCaller, TrampolineKind};
 use anyhow::{Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use trampette_artifact::canonical::PointerWidth;
@@ -22,6 +22,12 @@ pub(super) fn lay_out(program: &Program<'_>, layout: &mut Layout) -> Result<()> 
             layout.tasks_of_adapters.insert(id, task);
         }
     }
+    let host_calls = program.trampolines.iter_with_ids();
+    let host_calls = host_calls.filter(|(_, trampoline)| match &trampoline.kind {
+        TrampolineKind::LowerImport { ty, .. } => ty.is_async,
+        _ => false,
+    });
+    layout.host_calls = host_calls.map(|(id, _)| id).collect();
     let mut by_type: BTreeMap<TypeId, [Vec<CopyId>; 2]> = BTreeMap::new();
     for (index, copy) in program.copies.iter().enumerate() {
         let Some(element) = payload(program, copy.ty) else {

@@ -109,6 +109,8 @@ pub(crate) struct Layout {
     pub string_routes: StringRoutes,
     /// The tasks that adapters call.
     pub tasks_of_adapters: HashMap<TrampolineId, TaskId>,
+    /// The lowered imports of `async` types, sorted.
+    pub host_calls: IdVec<HostCallId, TrampolineId>,
     /// Writes and reads between which elements move that are more than bits, sorted.
     pub copy_pairs: IdVec<CopyPairId, CopyPair>,
     /// What calls can do to the tasks that make them.

@@ -7,17 +7,17 @@ use crate::options::GuestDebugInfo;
 use crate::program::module::{CoreSignature, CoreType, Module, RefKind};
 use crate::program::{
     CoreExport, CoreFunc, CoreImport, CoreItem, EndCopy, Instantiation, Program, TaskCaller,
-    Waiting, flatten, unit_of,
+    TrampolineKind, Waiting, flatten, unit_of,
 };
 use trampette_artifact::dwarf;
-use trampette_artifact::ids::SlabId;
+use trampette_artifact::ids::{SlabId, TrampolineId};
 use trampette_artifact::layout::ContextOffset;
 use trampette_artifact::metadata::{
     self, CoreExportItem, CoreFuncType, CoreGlobalPlace, CoreInterface, CoreValueType, Metadata,
     ModuleCounts, StaticModule,
 };
 use trampette_artifact::names;
-use trampette_artifact::tasks::{Concurrency, CopyEntry, LiftKind, TaskEntry};
+use trampette_artifact::tasks::{Concurrency, CopyEntry, HostCallEntry, LiftKind, TaskEntry};
 
 /// Kept custom sections and function names of all modules, one after the other.
 #[derive(Default)]
@@ -162,7 +162,20 @@ fn concurrency(program: &Program<'_>, layout: &Layout) -> Concurrency {
         is_async: copy.options.waiting.is_async(),
         memory: copy.options.memory.map(|(id, _)| id),
     };
+    let host_call = |id: &TrampolineId| match &program.trampolines[*id].kind {
+        TrampolineKind::LowerImport {
+            import,
+            ty,
+            options,
+        } => Some(HostCallEntry {
+            instance: options.instance,
+            import: *import,
+            lowers_later: flatten::lowers_later(ty, options),
+        }),
+        _ => None,
+    };
     Concurrency {
+        host_calls: layout.host_calls.iter().filter_map(host_call).collect(),
         tasks: program.tasks.ids().filter_map(task).collect(),
         copies: program.copies.iter().map(copy).collect(),
         pairs: layout.copy_pairs.clone(),

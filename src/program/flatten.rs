@@ -91,6 +91,11 @@ pub(crate) fn return_class(
     (result, options.encoding, memory.filter(|_| needs_memory))
 }
 
+/// Whether the result of a lowered import may come when its caller has gone on.
+pub(crate) fn lowers_later(ty: &FuncType, options: &CanonicalOptions) -> bool {
+    ty.is_async && options.waiting.is_async() && ty.result.is_some()
+}
+
 /// How many flat parameters a lowered function takes before they are passed in memory.
 pub(crate) fn most_lowered_params(waiting: Waiting) -> usize {
     match waiting.is_async() {

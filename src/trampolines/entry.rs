@@ -83,6 +83,9 @@ pub(crate) fn native_entry(session: &Session<'_>, key: FuncKey) -> Result<ir::Fu
             (FuncKey::ThreadStart(Abi::Wasm, width), Lock::None)
         }
         FuncKey::ElementCopy(Abi::Native, id) => (FuncKey::ElementCopy(Abi::Wasm, id), Lock::None),
+        FuncKey::ImportResult(Abi::Native, id) => {
+            (FuncKey::ImportResult(Abi::Wasm, id), Lock::None)
+        }
         _ => bail!("{key} is no native-call entry"),
     };
     let signature = codegen::wasm_call_signature(&body_signature(body)?);
@@ -116,7 +119,9 @@ pub(crate) fn body_signature(key: FuncKey) -> Result<CoreSignature> {
             &[CoreType::I64, CoreType::I32, CoreType::I32, CoreType::I32]
         }
         FuncKey::ThreadStart(Abi::Wasm, _) => &[CoreType::I32, CoreType::I64],
-        FuncKey::TaskResult(Abi::Wasm, _) => &[CoreType::I64, CoreType::I64],
+        FuncKey::TaskResult(Abi::Wasm, _) | FuncKey::ImportResult(Abi::Wasm, _) => {
+            &[CoreType::I64, CoreType::I64]
+        }
         FuncKey::ElementCopy(Abi::Wasm, _) => &[CoreType::I64, CoreType::I64, CoreType::I64],
         _ => bail!("{key} is not the body of a native-call entry"),
     };

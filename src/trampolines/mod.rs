@@ -71,6 +71,7 @@ pub(crate) fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function>
         | FuncKey::TaskCallback(Abi::Native, _)
         | FuncKey::TaskResult(Abi::Native, _)
         | FuncKey::ElementCopy(Abi::Native, _)
+        | FuncKey::ImportResult(Abi::Native, _)
         | FuncKey::ThreadStart(Abi::Native, _) => entry::native_entry(session, key),
         FuncKey::WasmToArray(import) => host_core::wasm_to_array(session, import),
         FuncKey::ComponentTrampoline(Abi::Wasm, id) => component_trampoline(session, id),
@@ -87,6 +88,7 @@ pub(crate) fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function>
         FuncKey::TaskBody(Abi::Wasm, id) => tasks::task_body(session, id),
         FuncKey::TaskCallback(Abi::Wasm, id) => tasks::task_callback(session, id),
         FuncKey::TaskResult(Abi::Wasm, id) => tasks::task_result(session, id),
+        FuncKey::ImportResult(Abi::Wasm, id) => lower_import::import_result(session, id),
         FuncKey::ElementCopy(Abi::Wasm, id) => concurrent::element_copy(session, id),
         FuncKey::ThreadStart(Abi::Wasm, width) => concurrent::thread_start(session, width),
         FuncKey::ThreadStart(Abi::Array, _)
@@ -94,6 +96,7 @@ pub(crate) fn build(session: &Session<'_>, key: FuncKey) -> Result<ir::Function>
         | FuncKey::TaskCallback(Abi::Array, _)
         | FuncKey::TaskResult(Abi::Array, _)
         | FuncKey::ElementCopy(Abi::Array, _)
+        | FuncKey::ImportResult(Abi::Array, _)
         | FuncKey::ComponentTrampoline(Abi::Native, _)
         | FuncKey::UnsafeIntrinsic(Abi::Native, _)
         | FuncKey::ExportEntry(Abi::Array, _)
@@ -116,6 +119,7 @@ pub(crate) fn is_entry(key: FuncKey) -> bool {
         | FuncKey::TaskCallback(abi, _)
         | FuncKey::TaskResult(abi, _)
         | FuncKey::ElementCopy(abi, _)
+        | FuncKey::ImportResult(abi, _)
         | FuncKey::ThreadStart(abi, _) => abi != Abi::Wasm,
         FuncKey::ModuleFunction(..)
         | FuncKey::WasmToArray(_)

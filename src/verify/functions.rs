@@ -180,6 +180,12 @@ impl Functions {
                 entries.insert((FuncKey::TaskCallback(Abi::Native, id), name()));
             }
         }
+        for (id, call) in metadata.concurrency.host_calls.iter_with_ids() {
+            if call.lowers_later {
+                let name = "a result of the host's".to_string();
+                entries.insert((FuncKey::ImportResult(Abi::Native, id), name));
+            }
+        }
         for id in metadata.concurrency.pairs.ids() {
             let name = "streams and futures".to_string();
             entries.insert((FuncKey::ElementCopy(Abi::Native, id), name));
@@ -234,6 +240,7 @@ impl Functions {
                 | FuncKey::TaskResult(_, id) => metadata.concurrency.tasks.get(id).is_some(),
                 FuncKey::ThreadStart(..) => !metadata.concurrency.tasks.is_empty(),
                 FuncKey::ElementCopy(_, id) => metadata.concurrency.pairs.get(id).is_some(),
+                FuncKey::ImportResult(_, id) => metadata.concurrency.host_calls.get(id).is_some(),
                 FuncKey::ComponentTrampoline(..)
                 | FuncKey::UnsafeIntrinsic(..)
                 | FuncKey::Builtin(_)
@@ -294,6 +301,7 @@ pub(super) fn callee_of_entry(key: FuncKey) -> Option<FuncKey> {
         FuncKey::TaskResult(_, id) => FuncKey::TaskResult(Abi::Wasm, id),
         FuncKey::ThreadStart(_, width) => FuncKey::ThreadStart(Abi::Wasm, width),
         FuncKey::ElementCopy(_, id) => FuncKey::ElementCopy(Abi::Wasm, id),
+        FuncKey::ImportResult(_, id) => FuncKey::ImportResult(Abi::Wasm, id),
         FuncKey::ModuleFunction(..)
         | FuncKey::WasmToArray(_)
         | FuncKey::Builtin(_)

@@ -1,8 +1,10 @@
 //! What the components of a script can import: the host of the reference runner.
 
 use anyhow::{Result, ensure};
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::Poll;
 use trampette_runtime::{Linker, Resource};
 
 /// The import name of the host's instance.
@@ -35,7 +37,20 @@ struct Drops {
     last: AtomicU32,
 }
 
-/// Defines the host's items. Functions whose types are `async` are left out.
+/// Lets one turn of the host's loop pass.
+async fn turn() {
+    let mut is_over = false;
+    poll_fn(|cx| match std::mem::replace(&mut is_over, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Defines the host's items.
 ///
 /// # Errors
 /// Never, with an empty linker.
@@ -43,6 +58,7 @@ pub(super) fn define(linker: &mut Linker<()>) -> Result<()> {
     let drops = Arc::new(Drops::default());
     let mut root = linker.root();
     root.func_wrap::<(), u32, _>("host-return-two", |_, ()| Ok(2))?;
+    root.func_wrap_async::<(u32,), u32, _, _>("host-echo-u32", |_, (x,)| async move { Ok(x) })?;
     let mut host = linker.instance(HOST)?;
     host.func_wrap::<(), u32, _>("return-three", |_, ()| Ok(3))?;
     host.func_wrap::<(), String, _>("return-hi", |_, ()| Ok("hi".to_string()))?;
@@ -87,5 +103,18 @@ pub(super) fn define(linker: &mut Linker<()>) -> Result<()> {
     type Two = (Resource<Resource1>, Resource<Resource1>);
     host.func_wrap::<Two, (), _>("[method]resource1.take-borrow", |_, _| Ok(()))?;
     host.func_wrap::<Two, (), _>("[method]resource1.take-own", |_, _| Ok(()))?;
+    host.func_wrap_async::<(Resource<Resource1>,), (), _, _>(
+        "[method]resource1.never-return",
+        |_, _| pending(),
+    )?;
+    host.func_wrap_async::<(), (), _, _>("never-return", |_, ()| pending())?;
+    host.func_wrap_async::<(), i32, _, _>("return-two-slowly", |_, ()| async {
+        turn().await;
+        Ok(2)
+    })?;
+    host.func_wrap_async::<(u32,), u32, _, _>("echo-slowly", |_, (x,)| async move {
+        turn().await;
+        Ok(x)
+    })?;
     Ok(())
 }

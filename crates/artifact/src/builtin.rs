@@ -263,4 +263,10 @@ builtins! {
     EndToHost = "end-to-host": root (I32, I32, I32) -> I32;
     /// Lowers a readable end that the host gives: `(instance, type, place in the store) -> handle`.
     EndFromHost = "end-from-host": root (I32, I32, I32) -> I32;
+    /// A host function was not done when it was called, and its caller goes on: `(host call, mark
+    /// of its lends, where the result goes) -> state | subtask << 4`.
+    HostCallGoOn = "host-call-go-on": root (I32, I64, I64) -> I32;
+    /// A host function was not done when it was called, and its caller waits: `(host call, mark of
+    /// its lends, address of the native result)`, which is there when this returns.
+    HostCallWait = "host-call-wait": root (I32, I64, I64);
 }

@@ -281,6 +281,8 @@ index_types! {
     TrampolineId, "trampoline";
     /// A lifted function of an `async` type together with one of its callers.
     TaskId, "task";
+    /// A function of an `async` type imported from the host, as one `canon lower` has it.
+    HostCallId, "host-call";
     /// A read or a write of streams or futures, as a canonical built-in declares it.
     CopyId, "copy";
     /// A write and a read between which elements can move that hold pointers or handles.

@@ -160,6 +160,10 @@ pub enum FuncKey {
     /// Begins an explicit thread: native-call (`fn(ctx, function, argument) -> status`) around a
     /// wasm-call body. `function` is a [`FunctionId`] whose type was checked.
     ThreadStart(Abi, PointerWidth),
+    /// Lowers the result of a host function that was not done when it was called: native-call
+    /// (`fn(ctx, task, result) -> status`) around a wasm-call body. `task` is the address of the
+    /// call's [`crate::tasks::TaskRecord`], `result` that of the native struct.
+    ImportResult(Abi, HostCallId),
 }
 
 /// Identifies data that code takes the address of.
@@ -217,6 +221,7 @@ impl FuncKey {
             keys.push(FuncKey::TaskResult(abi, TaskId(0)));
             keys.push(FuncKey::ElementCopy(abi, CopyPairId(0)));
             keys.push(FuncKey::ThreadStart(abi, PointerWidth::P32));
+            keys.push(FuncKey::ImportResult(abi, HostCallId(0)));
         }
         keys.extend(Builtin::ALL.iter().map(|it| FuncKey::Builtin(*it)));
         keys.sort();
@@ -254,6 +259,7 @@ impl SymbolKey {
                 FuncKey::TaskResult(abi, id) => pack(14, abi as u32, id.0),
                 FuncKey::ElementCopy(abi, id) => pack(15, abi as u32, id.0),
                 FuncKey::ThreadStart(abi, width) => pack(16, abi as u32, width as u32),
+                FuncKey::ImportResult(abi, id) => pack(17, abi as u32, id.0),
             },
             SymbolKey::Data(key) => match key {
                 DataKey::FunctionTable => pack(32, 0, 0),
@@ -290,6 +296,7 @@ impl SymbolKey {
                 let widths = [PointerWidth::P32, PointerWidth::P64];
                 FuncKey::ThreadStart(abi()?, *widths.get(index as usize)?)
             }
+            17 => FuncKey::ImportResult(abi()?, HostCallId(index)),
             32 => return Some(SymbolKey::Data(DataKey::FunctionTable)),
             33 => return Some(SymbolKey::Data(DataKey::Got)),
             34 => return Some(SymbolKey::Data(DataKey::DataSegment(DataSegmentId(index)))),
@@ -348,6 +355,7 @@ impl fmt::Display for FuncKey {
             FuncKey::ThreadStart(abi, width) => {
                 write!(f, "thread-start[{}]-{}", 8 * width.bytes(), abi.name())
             }
+            FuncKey::ImportResult(abi, id) => write!(f, "import-result[{}]-{}", id.0, abi.name()),
             FuncKey::Builtin(builtin) => write!(f, "builtin-{}", builtin.name()),
         }
     }
@@ -412,6 +420,7 @@ mod tests {
             keys.push(FuncKey::TaskResult(abi, TaskId(3)));
             keys.push(FuncKey::ElementCopy(abi, CopyPairId(4)));
             keys.push(FuncKey::ThreadStart(abi, PointerWidth::P64));
+            keys.push(FuncKey::ImportResult(abi, HostCallId(5)));
             keys.extend(
                 Intrinsic::ALL
                     .iter()
@@ -431,7 +440,7 @@ mod tests {
             keys[0],
             FuncKey::ModuleFunction(UnitId(0), DefinedFunc(7))
         ));
-        assert!(matches!(keys.last(), Some(FuncKey::ThreadStart(..))));
+        assert!(matches!(keys.last(), Some(FuncKey::ImportResult(..))));
         assert!(keys.is_sorted_by_key(|key| SymbolKey::Func(*key).encode()));
     }
 }

@@ -102,6 +102,9 @@ pub const HOST_OK: u32 = 0;
 /// The host function failed and left its error in the store; the trampoline raises
 /// [`crate::trap::TrapCode::HostError`].
 pub const HOST_ERROR: u32 = 1;
+/// The host function is not done; the store holds its future. Only of functions that are imported
+/// with an `async` type.
+pub const HOST_PENDING: u32 = 2;
 
 /// The head of every slab's root.
 ///

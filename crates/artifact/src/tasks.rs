@@ -11,7 +11,10 @@
 //! | [`crate::key::FuncKey::TaskCallback`] | one call of the callback |
 //! | [`crate::key::FuncKey::TaskResult`] | moves what `task.return` is given to the caller |
 //!
-//! All three are compiled for each [`TaskEntry`]: a lifted function together with one of its
+//! A host function that is not done at once is a task, too, with no piece but
+//! [`crate::key::FuncKey::ImportResult`], which moves what it came to.
+//!
+//! The first three are compiled for each [`TaskEntry`]: a lifted function together with one of its
 //! callers, since what moves values knows both sides.
 
 use crate::ids::*;
@@ -83,6 +86,18 @@ pub struct TaskEntry {
     pub return_class: u32,
     /// A name for messages.
     pub name: String,
+}
+
+/// A lowered import of an `async` type: what the runtime must know if the host is not done at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HostCallEntry {
+    /// The component instance that lowers it.
+    pub instance: ComponentInstanceId,
+    /// The import.
+    pub import: ImportId,
+    /// Whether it has a [`crate::key::FuncKey::ImportResult`]: it has a result, and its caller does
+    /// not wait for it.
+    pub lowers_later: bool,
 }
 
 /// A read or a write of a stream or a future, as a canonical built-in declares it.
@@ -205,6 +220,8 @@ pub enum SubtaskState {
 pub struct Concurrency {
     /// Tasks.
     pub tasks: IdVec<TaskId, TaskEntry>,
+    /// Imports of `async` types.
+    pub host_calls: IdVec<HostCallId, HostCallEntry>,
     /// Reads and writes of streams and futures.
     pub copies: IdVec<CopyId, CopyEntry>,
     /// Pairs of a write and a read of one type whose elements hold pointers or handles, sorted.

@@ -132,6 +132,7 @@ pub use load::error::{LoadError, LoadErrorKind};
 pub use load::names::Name;
 pub use load::report::report;
 pub use load::world::{TypeShape, World, WorldFunc, WorldItem, WorldItemKind, WorldType};
+pub use machine::accessor::Accessor;
 pub use machine::interrupt::InterruptHandle;
 pub use machine::limits::{LimitReached, StoreLimits};
 pub use machine::store::{AsContext, AsContextMut, Caller, Store};

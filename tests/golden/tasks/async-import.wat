@@ -1,8 +1,10 @@
 ;;! emit = "clif"
 ;;! function = "lower-import"
 ;;! names = "symbols"
-;; A function of the host's with an `async` type is done when it returns: a caller that would go on
-;; is told so, and finds the result in its memory.
+;;! covers = "builtin-host-call-wait, builtin-host-call-go-on"
+;; A function of the host's with an `async` type. If it is done when it returns, a caller that would
+;; go on is told so, and finds the result in its memory. If not, that caller gets a subtask, and one
+;; that waits goes on when the native result is there.
 (component
   (import "f" (func $f async (param "x" u32) (result u64)))
   (core module $libc (memory (export "memory") 1))

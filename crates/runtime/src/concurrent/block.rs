@@ -99,6 +99,7 @@ impl Tasks<'_> {
             Wait::Event(waitable) => self.pool()[waitable].waiter.set(Some(call)),
             Wait::Resolution(other) => self.pool()[other].waitable.waiter.set(Some(call)),
             Wait::Resumed => self.wake(call),
+            Wait::Delivery => self.wake(call),
             Wait::Nothing | Wait::Entry | Wait::Suspended | Wait::Inner(_) => {}
         }
     }
@@ -139,7 +140,11 @@ impl Tasks<'_> {
                 return Err(TrapCode::Interrupt.into());
             }
             match (self.next_in(instance, looks), wait) {
-                (Some(call), _) => self.run(call)?,
+                (Some(call), _) => {
+                    self.run(call)?;
+                    // What it does may be to wait for the host, which must get on, too.
+                    self.serve_host()?;
+                }
                 (None, Wait::Yield) => break,
                 (None, _) => return Err(TrapCode::CannotBlock.into()),
             }

@@ -117,4 +117,6 @@ builtins! {
     ThreadIndex, thread_index(instance: u32; Unused, Unused, Unused) -> u32;
     ThreadNew, thread_new(instance: u32, function: u32, argument: u64, is_wide: u32;) -> u32;
     ThreadOperate, thread_operate(instance: u32, thread: u32, operation: u32; Unused);
+    HostCallGoOn, host_call_go_on(call: u32, mark: u64, results: u64; Unused) -> u32;
+    HostCallWait, host_call_wait(call: u32, mark: u64, results: u64; Unused);
 }

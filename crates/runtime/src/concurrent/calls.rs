@@ -3,7 +3,7 @@
 //! handles.
 
 use crate::concurrent::records::{Call, CallId, Holder, Kind, NewCall, TaskState, Thread, Wait};
-use crate::concurrent::state::{Fault, Tasks};
+use crate::concurrent::state::{Answer, Driven, Fault, Tasks};
 use crate::machine::failure;
 use std::convert::identity;
 use trampette_artifact::canonical::MAX_FLAT_ASYNC_PARAMS;
@@ -106,11 +106,19 @@ impl Tasks<'_> {
         }
         let caller = self.plan().tasks[task].caller;
         let caller = caller.ok_or(TrapCode::RecordsFull)?;
+        Ok(self.hand_out_subtask(call, caller)?.into())
+    }
+
+    /// Gives a caller that goes on the handle of its subtask, together with its state.
+    pub(crate) fn hand_out_subtask(
+        self,
+        call: CallId,
+        caller: ComponentInstanceId,
+    ) -> Result<u32, Fault> {
+        let record = &self.pool()[call];
         let handle = self.add_handle(caller, HandleEntry::SUBTASK, call.number())?;
         record.waitable.handle.set(handle);
-        Ok(u64::from(
-            record.subtask.get() as u32 | handle << SUBTASK_SHIFT,
-        ))
+        Ok(record.subtask.get() as u32 | handle << SUBTASK_SHIFT)
     }
 
     /// Copies the flat parameters of a caller that goes on.
@@ -147,6 +155,8 @@ impl Tasks<'_> {
             self.notify(call.into());
         } else if let Some(waiter) = record.waitable.waiter.get() {
             self.wake(waiter);
+        } else if record.is_resolved() {
+            self.answer_host(call);
         }
     }
 
@@ -221,23 +231,52 @@ impl Tasks<'_> {
         let head = std::ptr::with_exposed_provenance::<TaskRecord>(record as usize);
         // SAFETY: compiled code passes the task that it runs.
         let call = unsafe { call_of(head) }?;
-        let generation = self.pool()[call].generation;
-        let driven = self.driven.borrow();
-        let driven = driven
-            .iter()
-            .find(|driven| driven.call == call && driven.generation == generation);
-        let Some(sink) = driven.map(|driven| driven.sink) else {
+        // Taken out, since it may do anything.
+        let Some(mut driven) = self.take_driven(call) else {
             return Ok(());
         };
         let native = std::ptr::with_exposed_provenance(native as usize);
-        let taken = failure::contain(self.store(), identity, || {
+        let store = self.store();
+        let taken = failure::contain(store, identity, || match &mut driven.answer {
             // SAFETY: sinks are valid while their calls are driven, and called once.
-            unsafe { (*sink.as_ptr())(native) }
+            Answer::Sink(sink) => unsafe { (*sink.as_ptr())(native) },
+            Answer::Future(asked) => asked.take(store, native),
         });
+        self.driven.borrow_mut().insert(call, driven);
         match taken {
             HOST_OK => Ok(()),
             _ => Err(TrapCode::HostError.into()),
         }
+    }
+
+    /// Takes a call of the host's out of those without a result.
+    pub(crate) fn take_driven(self, call: CallId) -> Option<Driven> {
+        let generation = self.pool()[call].generation;
+        let mut driven = self.driven.borrow_mut();
+        let is_it = driven.get(&call)?.generation == generation;
+        is_it.then(|| driven.remove(&call)).flatten()
+    }
+
+    /// If a future of the host's waits for a call, which is resolved: tells it.
+    fn answer_host(self, call: CallId) {
+        let driven = self
+            .driven
+            .borrow()
+            .get(&call)
+            .is_some_and(|driven| matches!(driven.answer, Answer::Future(_)));
+        if !driven {
+            return;
+        }
+        let Some(driven) = self.take_driven(call) else {
+            return;
+        };
+        let returned = self.pool()[call].subtask.get() == SubtaskState::Returned;
+        let error = (!returned).then(|| anyhow::anyhow!("the call was cancelled"));
+        if let Answer::Future(asked) = driven.answer {
+            asked.end(error);
+        }
+        self.deliver_subtask(call);
+        self.leave(call, Holder::Caller);
     }
 
     /// `subtask.drop`.
@@ -284,12 +323,17 @@ impl Tasks<'_> {
         let head = std::ptr::with_exposed_provenance::<TaskRecord>(record as usize);
         // SAFETY: compiled code passes the call or task that it begins.
         let call = unsafe { call_of(head) }?;
+        self.add_lends(call, mark);
+        Ok(())
+    }
+
+    /// Makes the lends since a mark those of a call.
+    pub(crate) fn add_lends(self, call: CallId, mark: u64) {
         let lends = self.store().take_lends(mark as usize);
         if !lends.is_empty() {
             let mut all = self.lends.borrow_mut();
             all.entry(call).or_default().extend(lends);
         }
-        Ok(())
     }
 
     /// The `borrow-drop` builtin.

@@ -3,10 +3,11 @@
 //! A task that has not entered its instance is cancelled at once. A later request waits until the
 //! task's callback can be told: one that is parked is called at once if the lock is free, and with
 //! the canceller waiting for it; one that sleeps is called as soon as it would. Tasks without a
-//! callback are not told.
+//! callback are not told. A host function's future is dropped.
 
-use crate::concurrent::records::{CallId, Holder, TaskState, Wait};
+use crate::concurrent::records::{CallId, Holder, TaskState, Thread, Wait};
 use crate::concurrent::state::{Fault, Tasks};
+use crate::machine::reactor::FutureId;
 use trampette_artifact::ids::ComponentInstanceId;
 use trampette_artifact::tasks::SubtaskState;
 use trampette_artifact::trap::TrapCode;
@@ -19,6 +20,8 @@ const BLOCKED: u32 = u32::MAX;
 enum Request {
     /// The task was never started, and is over.
     Over,
+    /// It is over, and the host's future is to be dropped.
+    Drop(FutureId),
     /// Its callback is to be called.
     CallBack,
     /// It is told later, or never.
@@ -31,6 +34,12 @@ impl Tasks<'_> {
     /// open and its successor settles.
     fn resume_now(self, call: CallId) -> Request {
         let record = &self.pool()[call];
+        if let Thread::Host { future, .. } = record.thread {
+            self.stop_waiting(call);
+            record.state.set(TaskState::Resolved);
+            self.set_subtask(call, SubtaskState::CancelledBeforeReturned);
+            return Request::Drop(future);
+        }
         if record.state.get() == TaskState::Initial {
             self.stop_waiting(call);
             // It may have had the turn.
@@ -62,6 +71,10 @@ impl Tasks<'_> {
             Request::Over => {
                 self.leave(call, Holder::Task);
                 Ok(())
+            }
+            Request::Drop(future) => {
+                self.leave(call, Holder::Task);
+                self.drop_host_future(future)
             }
             Request::CallBack => self.run(call),
             Request::Noted => Ok(()),

@@ -1,4 +1,5 @@
-//! The loop that lets tasks go on for a call of the host's, until that has its result.
+//! The loop that lets tasks, and what of the host's they wait for, go on for a call of the host's,
+//! until that has its result.
 //!
 //! Each item, a task that goes on until it waits, is an entry of the host into the guest of its
 //! own: with the thread's signal stack and limits, and locked against other calls. Between two of
@@ -6,23 +7,26 @@
 //! stays as it is, for the next call of the same instance. For whoever would stop it, a call is one
 //! from its first item to its last.
 
+use crate::concurrent::host_calls::poll_next;
 use crate::concurrent::host_ends::HostEnds;
 use crate::concurrent::records::{CallId, Holder, TaskState};
-use crate::concurrent::state::{Driven, Fault, Sink, Tasks};
+use crate::concurrent::state::{Answer, Fault, Sink, Tasks};
 use crate::load::backtrace::{Trap, WasmBacktrace};
+use crate::machine::accessor::Token;
 use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{Interrupts, Running};
+use crate::machine::parking::Parking;
+use crate::machine::reactor::FutureId;
 use crate::machine::store::StoreInner;
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, ensure};
 use std::ptr::NonNull;
-use std::sync::Arc;
-use std::task::{Wake, Waker};
-use std::thread::Thread;
-use std::time::Duration;
 use trampette_artifact::ids::TaskId;
 use trampette_artifact::layout::Status;
 use trampette_artifact::trap::TrapCode;
+
+/// Tasks that go on at most before what of the host's was woken meanwhile is polled.
+pub(crate) const ITEMS_OF_A_TURN: usize = 128;
 
 /// Calls a lifted function of an `async` type, and drives the instance until it has a result, which
 /// `sink` is given in native form: what it refers to is valid only there.
@@ -43,6 +47,11 @@ pub(crate) unsafe fn call(
     if instance.is_entered() {
         return Err(trap(TrapCode::CannotEnter));
     }
+    ensure!(
+        !Token::is_in_use(instance.store()),
+        "an `async` function was called from inside of a future of the same store, which it would \
+         wait for; `call_concurrent` can be awaited there"
+    );
     let tasks = Tasks::of(instance).map_err(trap)?;
     let params = params.expose_provenance() as u64;
     let call = tasks.new_task(task, params, 0);
@@ -61,23 +70,18 @@ pub(crate) unsafe fn call(
         }
         return Err(error);
     }
-    while !tasks.pool()[call].is_resolved() {
-        host_turn(tasks)?;
-        let Some(next) = tasks.next() else {
-            if tasks.pool()[call].is_resolved() {
-                break;
-            }
-            if tasks.store().reactor.waiting() == 0 {
-                return Err(trap(TrapCode::Deadlock));
-            }
-            wait_for_host(tasks.store())?;
+    let parking = Parking::default();
+    let is_resolved = || tasks.pool()[call].is_resolved();
+    while !is_resolved() {
+        if turn(tasks, is_resolved)? {
             continue;
-        };
-        let done = enter(tasks, || tasks.run(next));
-        if done.is_err() {
-            // An item that was stopped before it began has ended nothing, but is in no queue.
+        }
+        if tasks.store().reactor.waiting() == 0 {
+            return Err(trap(TrapCode::Deadlock));
+        }
+        if let Err(stopped) = parking.wait(instance) {
             instance.end();
-            return done;
+            return Err(stopped);
         }
     }
     drop(driving);
@@ -91,22 +95,64 @@ pub(crate) unsafe fn call(
     }
 }
 
-/// Lets what the host has in the store go on.
+/// One turn: polls what of the host's was woken, lets tasks of the instance go on until `is_over`,
+/// but not too many; then those that have let others go first can go on in the next turn. Whether
+/// there was anything to do.
 ///
 /// # Errors
-/// If it fails.
-fn host_turn(tasks: Tasks<'_>) -> Result<()> {
-    let store = tasks.store();
-    while let Some(polled) = store.reactor.poll_next(store) {
-        if let Some(panic) = polled.failure {
+/// As of an item.
+fn turn(tasks: Tasks<'_>, is_over: impl Fn() -> bool) -> Result<bool> {
+    let mut worked = poll_woken(tasks.store());
+    worked |= serve_ends(tasks.store(), |error, instance| {
+        match std::ptr::eq(instance, tasks.instance) {
+            true => Err(error),
+            false => Ok(()),
+        }
+    })?;
+    for _ in 0..ITEMS_OF_A_TURN {
+        let Some(next) = tasks.next() else {
+            break;
+        };
+        worked = true;
+        let done = enter(tasks, || tasks.run(next));
+        if done.is_err() {
+            // An item that was stopped before it began has ended nothing, but is in no queue.
+            tasks.instance.end();
+            return done.map(|()| true);
+        }
+        if is_over() {
+            return Ok(true);
+        }
+    }
+    Ok(tasks.end_turn() || worked)
+}
+
+/// Polls what of the host's was woken before now. Whether there was anything.
+pub(crate) fn poll_woken(store: &StoreInner) -> bool {
+    let woken = store.reactor.woken();
+    for _ in 0..woken {
+        if let Err(panic) = poll_next(store) {
             std::panic::resume_unwind(panic);
         }
     }
+    woken > 0
+}
+
+/// Lets what the host has of streams and futures go on. Whether there was anything; `failed` says
+/// what becomes of a trap.
+///
+/// # Errors
+/// Those of `failed`.
+pub(crate) fn serve_ends(
+    store: &StoreInner,
+    failed: impl Fn(Error, &InstanceData) -> Result<()>,
+) -> Result<bool> {
     let Some(ends) = HostEnds::find(store) else {
-        return Ok(());
+        return Ok(false);
     };
     ends.close_dropped(store);
     let woken = std::mem::take(&mut *ends.woken.borrow_mut());
+    let mut worked = false;
     for (instance, end) in woken {
         // SAFETY: instances live as long as their store.
         let instance = unsafe { instance.as_ref() };
@@ -115,35 +161,34 @@ fn host_turn(tasks: Tasks<'_>) -> Result<()> {
             ends.woken.borrow_mut().push((instance.into(), end));
             continue;
         }
-        let of_instance = Tasks::of(instance).map_err(trap)?;
-        let done = enter(of_instance, || of_instance.serve(end));
-        if std::ptr::eq(instance, tasks.instance) {
-            done?;
+        worked = true;
+        let tasks = Tasks::of(instance).map_err(trap)?;
+        if let Err(error) = enter(tasks, || tasks.serve(end)) {
+            failed(error, instance)?;
         }
+    }
+    Ok(worked)
+}
+
+/// Waits for a host function that the host has called itself, by way of an instance.
+///
+/// # Errors
+/// If the call is stopped, or nothing can make the function go on.
+pub(crate) fn wait_for_host(instance: &InstanceData, future: FutureId) -> Result<()> {
+    let store = instance.store();
+    let _running = store.interrupts().map(Interrupts::begin);
+    let parking = Parking::default();
+    while !store.reactor.is_over(future) {
+        if poll_woken(store) {
+            continue;
+        }
+        parking.wait(instance)?;
     }
     Ok(())
 }
 
-/// Waits until something of the host's can go on, or it is time to look at the clock.
-///
-/// # Errors
-/// If the call is to be stopped.
-fn wait_for_host(store: &StoreInner) -> Result<()> {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    if store.reactor.set_driver(&waker) {
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    store.check_time()
-}
-
 /// Runs one item. A trap ends the instance.
-fn enter(tasks: Tasks<'_>, item: impl FnOnce() -> Result<(), Fault>) -> Result<()> {
+pub(crate) fn enter(tasks: Tasks<'_>, item: impl FnOnce() -> Result<(), Fault>) -> Result<()> {
     let _arena = Arena::begin(tasks.store());
     tasks.instance.enter(|_| match item() {
         Ok(()) => Status::Ok as u32,
@@ -177,7 +222,7 @@ impl Drop for Arena<'_> {
 }
 
 #[cold]
-fn trap(code: TrapCode) -> Error {
+pub(crate) fn trap(code: TrapCode) -> Error {
     Trap::new(code, 0, WasmBacktrace::default()).into()
 }
 
@@ -200,12 +245,7 @@ impl<'a> Driving<'a> {
                 sink,
             )
         };
-        let generation = tasks.pool()[call].generation;
-        tasks.driven.borrow_mut().push(Driven {
-            call,
-            generation,
-            sink,
-        });
+        tasks.drive(call, Answer::Sink(sink));
         Driving { tasks, call }
     }
 }
@@ -213,16 +253,21 @@ impl<'a> Driving<'a> {
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         let (tasks, call) = (self.tasks, self.call);
-        let mut driven = tasks.driven.borrow_mut();
-        driven.retain(|driven| driven.call != call);
-        drop(driven);
-        if tasks.pool()[call].state.get() == TaskState::Initial {
+        drop(tasks.take_driven(call));
+        tasks.abandon(call);
+    }
+}
+
+impl Tasks<'_> {
+    /// The host's part of a call is over, whatever becomes of the task.
+    pub(crate) fn abandon(self, call: CallId) {
+        if self.pool()[call].state.get() == TaskState::Initial {
             // Its parameters go now, so that it cannot start any more.
-            tasks.stop_waiting(call);
-            tasks.serve_lock(tasks.pool()[call].instance);
-            tasks.leave(call, Holder::Task);
+            self.stop_waiting(call);
+            self.serve_lock(self.pool()[call].instance);
+            self.leave(call, Holder::Task);
         }
-        tasks.deliver_subtask(call);
-        tasks.leave(call, Holder::Caller);
+        self.deliver_subtask(call);
+        self.leave(call, Holder::Caller);
     }
 }

@@ -10,13 +10,15 @@
 //! | `calls`, `body` | a call as its caller sees it; what the task runs on its stack |
 //! | `gate`, `scheduler` | who may enter an instance, who can go on, and in which order |
 //! | `block` | waiting on a stack of its own, or in place behind a barrier |
+//! | `host_calls` | host functions that are not done at once |
 //! | `threads` | threads that name each other |
 //! | `waitables` | events and waitable sets |
 //! | `cancel` | cancelling subtasks |
 //! | `ends`, `end_calls` | streams and futures: the state machine, and its built-ins |
 //! | `elements` | … and how elements move |
 //! | `host_ends`, `parties` | ends that the host has; what it reads and writes with |
-//! | `event_loop` | calls of the host's |
+//! | `event_loop` | calls of the host's that wait on their thread |
+//! | `driver` | … and those that futures wait for |
 //!
 //! The stacks themselves are in `memory/stack_pool.rs`; those of a store are counted, and searched
 //! for references, in `machine/stacks.rs`.
@@ -27,18 +29,20 @@ pub(crate) mod builtins;
 mod calls;
 mod cancel;
 pub(crate) mod chain;
+pub(crate) mod driver;
 mod elements;
 mod end_calls;
 mod ends;
 pub(crate) mod event_loop;
 mod gate;
 mod handles;
+mod host_calls;
 pub(crate) mod host_ends;
 pub(crate) mod parties;
 mod queue;
 pub(crate) mod records;
 mod scheduler;
-mod state;
+pub(crate) mod state;
 pub(crate) mod switch;
 mod threads;
 mod waitables;

@@ -17,7 +17,7 @@ use std::num::NonZeroU32;
 use std::ops::Index;
 use std::ptr::{NonNull, null_mut};
 use trampette_artifact::canonical::{MAX_FLAT_ASYNC_PARAMS, PointerWidth};
-use trampette_artifact::ids::{ComponentInstanceId, CopyId, TaskId, TypeId};
+use trampette_artifact::ids::{ComponentInstanceId, CopyId, HostCallId, TaskId, TypeId};
 use trampette_artifact::tasks::{CallShape, EndKind, LiftKind, SubtaskState, TaskRecord};
 use trampette_artifact::trap::TrapCode;
 
@@ -151,6 +151,8 @@ pub(crate) enum Wait {
     Suspended,
     /// For nothing: somebody has resumed it.
     Resumed,
+    /// For its turn to give its result to the guest that called it; of a host function.
+    Delivery,
     /// With its whole stack, for what a synchronously typed call on it waits for.
     Inner(CallId),
 }
@@ -162,6 +164,11 @@ pub(crate) enum Thread {
     Implicit,
     /// A synchronously typed call, on its caller's stack.
     InPlace,
+    /// A host function's future.
+    Host {
+        future: FutureId,
+        host_call: HostCallId,
+    },
     /// An explicit thread of another call's task, which is to be called with an argument.
     Explicit {
         task: CallId,

@@ -49,6 +49,9 @@ impl<'a> Tasks<'a> {
                 Place::Back => queue.push_back(call, self.links()),
             }
             self.pool()[call].queued.set(queued);
+            if let Queued::Ready | Queued::Yielded = queued {
+                self.part().note_work(self.instance);
+            }
         }
     }
 
@@ -69,7 +72,7 @@ impl<'a> Tasks<'a> {
             Wait::Event(waitable) => self.pool()[waitable].pending.get(),
             Wait::Resolution(call) => self.pool()[call].is_resolved(),
             Wait::Suspended => false,
-            Wait::Resumed => true,
+            Wait::Resumed | Wait::Delivery => true,
             Wait::Inner(call) => self.holds(self.pool()[call].wait.get()),
         }
     }
@@ -126,18 +129,20 @@ impl<'a> Tasks<'a> {
         self.enqueue(call, Queued::Yielded, Place::Back);
     }
 
-    /// The next task that can go on, not in any queue any more.
+    /// Ends a turn: those that let others go first are ready from now on. Whether there are any.
+    pub(crate) fn end_turn(self) -> bool {
+        let any = self.yielded.first().is_some();
+        while let Some(call) = self.yielded.first() {
+            self.dequeue(call);
+            self.wake(call);
+        }
+        any
+    }
+
+    /// The next task that can go on in this turn, not in any queue any more.
     pub(crate) fn next(self) -> Option<CallId> {
         loop {
-            let Some(call) = self.ready.first() else {
-                // The end of a turn.
-                self.yielded.first()?;
-                while let Some(call) = self.yielded.first() {
-                    self.dequeue(call);
-                    self.wake(call);
-                }
-                continue;
-            };
+            let call = self.ready.first()?;
             self.dequeue(call);
             if self.is_ready(call) {
                 return Some(call);
@@ -158,7 +163,8 @@ impl<'a> Tasks<'a> {
             _ => [ready, locked, yielded],
         };
         let candidate = |call: &CallId| {
-            self.instance_of_wait(*call) == instance
+            !matches!(self.pool()[*call].thread, Thread::Host { .. })
+                && self.instance_of_wait(*call) == instance
                 && self.has_entered(*call)
                 && self.is_ready(*call)
         };
@@ -166,6 +172,11 @@ impl<'a> Tasks<'a> {
             .into_iter()
             .find_map(|queue| queue.iter(self.links()).find(candidate));
         found.inspect(|call| self.dequeue(*call))
+    }
+
+    /// The first of those that are ready that is of a kind.
+    pub(crate) fn first_ready(self, is_of_kind: impl Fn(&CallId) -> bool) -> Option<CallId> {
+        self.ready.iter(self.links()).find(is_of_kind)
     }
 
     /// The component instance whose thread goes on when a stack does.
@@ -191,6 +202,7 @@ impl<'a> Tasks<'a> {
             | Wait::Yield
             | Wait::Suspended
             | Wait::Resumed
+            | Wait::Delivery
             | Wait::Inner(_) => {}
         }
         wait
@@ -226,6 +238,9 @@ impl<'a> Tasks<'a> {
     /// # Errors
     /// If it traps, or cannot have a stack.
     pub(crate) fn run(self, call: CallId) -> Result<(), Fault> {
+        if let Thread::Host { future, host_call } = self.pool()[call].thread {
+            return self.deliver_host_result(call, future, host_call);
+        }
         if self.runs_in_place(call) {
             return self.run_in_place(call);
         }

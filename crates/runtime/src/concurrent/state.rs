@@ -59,12 +59,32 @@ pub(crate) struct Gate {
 /// What takes the result of a task that the host called: the address of its native form.
 pub(crate) type Sink = dyn FnMut(*const u8) -> anyhow::Result<()>;
 
-/// A call of the host's that is driven.
+/// A call of the host's that has no result yet.
 pub(crate) struct Driven {
-    pub call: CallId,
     pub generation: u32,
-    /// Valid until the call is not driven any more.
-    pub sink: NonNull<Sink>,
+    /// How many were begun before it.
+    pub age: u64,
+    pub answer: Answer,
+}
+
+/// Who takes the result of a call of the host's.
+pub(crate) enum Answer {
+    /// A call that waits on this thread. Valid until the call is not driven any more.
+    Sink(NonNull<Sink>),
+    /// A future of the embedder's.
+    Future(Box<dyn Asked>),
+}
+
+/// What a call of the host's has that a future waits for. Nothing of it enters a guest.
+pub(crate) trait Asked {
+    /// Takes the result: the address of its native form.
+    ///
+    /// # Errors
+    /// If it cannot be lifted.
+    fn take(&mut self, store: &StoreInner, native: *const u8) -> anyhow::Result<()>;
+
+    /// The call is over; without an error if it has given its result.
+    fn end(self: Box<Self>, error: Option<anyhow::Error>);
 }
 
 /// The code of a task. What is missing is never called.
@@ -85,9 +105,14 @@ pub(crate) struct Concurrent {
     pub gates: IdVec<ComponentInstanceId, Gate>,
     /// What callers have lent for the length of calls.
     pub lends: RefCell<BTreeMap<CallId, Vec<Lend>>>,
-    pub driven: RefCell<Vec<Driven>>,
     /// Ends of the host's that have been told something: that the other ones are gone.
     pub told: RefCell<Vec<EndId>>,
+    pub driven: RefCell<BTreeMap<CallId, Driven>>,
+    /// Calls of the host's that a trap has ended, and that were not told so.
+    pub ended: RefCell<Vec<Driven>>,
+    ages: Cell<u64>,
+    /// Whether the instance is among those of its store that have work.
+    pub is_working: Cell<bool>,
     /// Code that a test has given to tasks.
     #[cfg(test)]
     replaced: RefCell<BTreeMap<TaskId, TaskCode>>,
@@ -113,12 +138,28 @@ impl Concurrent {
             lends: RefCell::default(),
             driven: RefCell::default(),
             told: RefCell::default(),
+            ended: RefCell::default(),
+            ages: Cell::new(0),
+            is_working: Cell::new(false),
             #[cfg(test)]
             replaced: RefCell::default(),
             is_over: Cell::new(false),
             cells: instance.root_field(root.cells(ComponentInstanceId(0))),
             store: NonNull::from(instance.store()),
         })
+    }
+
+    /// Notes a call of the host's that has begun.
+    pub(crate) fn drive(&self, call: CallId, answer: Answer) {
+        let age = self.ages.get();
+        self.ages.set(age + 1);
+        let generation = self.pool[call].generation;
+        let driven = Driven {
+            generation,
+            age,
+            answer,
+        };
+        self.driven.borrow_mut().insert(call, driven);
     }
 
     /// Forgets lends, and counts no record any more.
@@ -141,6 +182,16 @@ impl Concurrent {
 pub(crate) const COUNTED: [Counted; Kind::ALL.len()] =
     [Counted::Tasks, Counted::Ends, Counted::Sets];
 
+impl Concurrent {
+    /// Puts the instance among those of its store that have work.
+    pub(crate) fn note_work(&self, instance: &InstanceData) {
+        if !self.is_working.replace(true) {
+            let mut working = instance.store().working.borrow_mut();
+            working.push_back(NonNull::from(instance));
+        }
+    }
+}
+
 impl AsyncPart for Concurrent {
     fn end(&self, instance: &InstanceData) {
         let header = instance.header(SlabId(0)).as_ptr();
@@ -153,6 +204,17 @@ impl AsyncPart for Concurrent {
             }
         }
         self.release();
+        let mut ended: Vec<_> = {
+            let mut driven = self.driven.borrow_mut();
+            let futures =
+                driven.extract_if(.., |_, driven| matches!(driven.answer, Answer::Future(_)));
+            futures.map(|(_, driven)| driven).collect()
+        };
+        if !ended.is_empty() {
+            ended.sort_by_key(|driven| driven.age);
+            self.ended.borrow_mut().extend(ended);
+            self.note_work(instance);
+        }
         let stacks = &instance.store().stacks;
         let of_instance = std::ptr::from_ref(instance).cast::<()>();
         let idle = stacks

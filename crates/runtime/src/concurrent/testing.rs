@@ -273,6 +273,7 @@ impl Running {
             memory: Some(MemoryId(0)),
         };
         let concurrency = Concurrency {
+            host_calls: IdVec::new(),
             tasks: tasks.collect(),
             copies: vec![
                 copy(EndKind::Writer, true),

@@ -71,7 +71,7 @@ impl Tasks<'_> {
     pub(crate) fn task_of(self, thread: CallId) -> CallId {
         match self.pool()[thread].thread {
             Thread::Explicit { task, .. } => task,
-            Thread::Implicit | Thread::InPlace => thread,
+            Thread::Implicit | Thread::InPlace | Thread::Host { .. } => thread,
         }
     }
 

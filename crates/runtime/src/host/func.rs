@@ -197,9 +197,21 @@ impl Callee {
         })
     }
 
+    /// The task that a call of an `async` function of the component is.
+    pub(super) fn task(&self) -> Option<TaskId> {
+        match self.target {
+            Target::Task(_, task) => Some(task),
+            Target::Lifted(..) | Target::Host(_) => None,
+        }
+    }
+
+    pub(super) fn id(&self) -> InstanceId {
+        self.id
+    }
+
     /// The instance, if it is in this store. `what` says in the error what was used.
     #[inline]
-    fn instance<'s>(
+    pub(super) fn instance<'s>(
         &self,
         store: &'s StoreInner,
         what: impl FnOnce() -> String,
@@ -221,7 +233,11 @@ impl Callee {
     /// An error about a parameter, the outermost of whose context is its place in the tuple of
     /// parameters.
     #[cold]
-    fn parameter_error(&self, store: &StoreInner, error: &anyhow::Error) -> anyhow::Error {
+    pub(super) fn parameter_error(
+        &self,
+        store: &StoreInner,
+        error: &anyhow::Error,
+    ) -> anyhow::Error {
         let Some((path, ty)) = self.find(store) else {
             return anyhow!("{error:#}");
         };
@@ -239,7 +255,7 @@ impl Callee {
 
     /// The error of a call, which names the export if the instance could not be entered.
     #[cold]
-    fn call_error(&self, store: &StoreInner, error: anyhow::Error) -> anyhow::Error {
+    pub(super) fn call_error(&self, store: &StoreInner, error: anyhow::Error) -> anyhow::Error {
         match (error.downcast::<Trap>(), self.find(store)) {
             (Ok(trap), Some((path, _)))
                 if trap.kind() == TrapCode::CannotEnter && trap.frames().is_empty() =>
@@ -272,7 +288,8 @@ impl Callee {
             },
             // SAFETY: the caller's promise.
             Target::Host(import) => unsafe {
-                return instance.call_import(import, args, results.cast(), read);
+                let wait = |future| event_loop::wait_for_host(instance, future);
+                return instance.call_import(import, args, results.cast(), wait, read);
             },
         };
         // SAFETY: the caller's promise.
@@ -345,8 +362,64 @@ impl Func {
     }
 
     /// The function as messages name it.
-    fn display(&self) -> String {
+    pub(super) fn display(&self) -> String {
         display_export(&self.export().path)
+    }
+
+    pub(super) fn callee(&self) -> &Callee {
+        &self.callee
+    }
+
+    fn layout(&self) -> &CallLayout {
+        self.shared.call_layout(self.index, || self.ty())
+    }
+
+    /// Bytes of the native struct of the parameters.
+    pub(super) fn params_size(&self) -> u64 {
+        self.layout().params_size
+    }
+
+    /// Writes that struct; `keep` owns what it points to.
+    ///
+    /// # Safety
+    /// `to` has room for it.
+    pub(super) unsafe fn write_params(
+        &self,
+        args: &[Val],
+        origin: CallOrigin<'_>,
+        keep: &mut KeepAlive,
+        to: *mut u8,
+    ) -> Result<()> {
+        // SAFETY: promised.
+        let written = unsafe { self.write_arguments(self.layout(), args, origin, keep, to) };
+        written.map_err(|error| about(self.display(), &error))
+    }
+
+    /// Reads the native form of the result, if the function has one.
+    ///
+    /// # Safety
+    /// It is a valid one.
+    pub(super) unsafe fn read_result(
+        &self,
+        origin: CallOrigin<'_>,
+        results: *const u8,
+    ) -> Result<Option<Val>> {
+        let reader = NativeReader::new(
+            self.shared.component.metadata(),
+            self.shared.component.names(),
+            &self.shared.resources,
+            Some(origin),
+        );
+        self.layout()
+            .result
+            // SAFETY: promised.
+            .map(|ty| unsafe { reader.read(ty, results) })
+            .transpose()
+            .context("result")
+            .map_err(|error| match error.is::<Trap>() {
+                true => error.context(self.display()),
+                false => about(self.display(), &error),
+            })
     }
 
     /// Its type; types are those of [`Component::metadata`]. With their names they are in
@@ -396,8 +469,7 @@ impl Func {
         let caller = store.caller();
         let store = caller.inner();
         let instance = self.callee.instance(store, || self.display())?;
-        let metadata = self.shared.component.metadata();
-        let layout = self.shared.call_layout(self.index, || self.ty());
+        let layout = self.layout();
         let origin = CallOrigin {
             id: self.callee.id,
             store,
@@ -407,8 +479,7 @@ impl Func {
         let mut arguments = NativeBuffer::zeroed(layout.params_size);
         let arguments = arguments.as_mut_ptr();
         // SAFETY: the buffer has room for the parameters.
-        unsafe { self.write_arguments(layout, args, origin, &mut keep, arguments) }
-            .map_err(|error| about(self.display(), &error))?;
+        unsafe { self.write_params(args, origin, &mut keep, arguments) }?;
         let mut results = NativeBuffer::uninit(layout.result_size);
         let results = results.as_mut_ptr();
         let room = std::ptr::slice_from_raw_parts_mut(results, layout.result_size as usize);
@@ -416,21 +487,7 @@ impl Func {
         // call.
         let value = unsafe {
             self.callee.call(instance, arguments, room, || {
-                let reader = NativeReader::new(
-                    metadata,
-                    self.shared.component.names(),
-                    &self.shared.resources,
-                    Some(origin),
-                );
-                layout
-                    .result
-                    .map(|ty| reader.read(ty, results))
-                    .transpose()
-                    .context("result")
-                    .map_err(|error| match error.is::<Trap>() {
-                        true => error.context(self.display()),
-                        false => about(self.display(), &error),
-                    })
+                self.read_result(origin, results)
             })
         };
         drop(keep);
@@ -502,6 +559,14 @@ impl<P, R> TypedFunc<P, R> {
             host_handles,
             marker: PhantomData,
         }
+    }
+
+    pub(super) fn callee(&self) -> &Callee {
+        &self.callee
+    }
+
+    pub(super) fn host_handles(&self) -> Option<ResourceType> {
+        self.host_handles
     }
 }
 

@@ -3,6 +3,7 @@
 //! Matching a component's imports with the definitions, and checking the types, is in
 //! `matching.rs`; what compiled code then calls is in `shims.rs`.
 
+use crate::host::async_shims::{self, AsyncFunc};
 use crate::host::definitions::{Definition, HostResource, Namespace, Shadowing};
 use crate::host::instance::{Instance, InstancePre};
 use crate::host::shims::HostFunc;
@@ -417,6 +418,92 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
             func(caller, args, results)
         }));
         self.insert(name, Definition::Func(func))
+    }
+
+    /// Defines a function of an `async` type that goes on while the guest does.
+    ///
+    /// The closure is called as that of [`LinkerInstance::func_wrap`]. It takes what it wants from
+    /// the views, and returns a future without them. If that is ready when it is first polled, the
+    /// guest sees a call that has returned; otherwise it gets a subtask, or waits. The future is
+    /// polled by whoever drives the store, and dropped when the guest cancels the call, when its
+    /// instance traps, and with the store. What it panics with, or its error, ends the instance
+    /// that has called.
+    ///
+    /// ```
+    /// # fn main() -> anyhow::Result<()> {
+    /// # async fn get(url: String) -> anyhow::Result<Vec<u8>> { Ok(url.into_bytes()) }
+    /// let mut linker = trampette_runtime::Linker::<u32>::new();
+    /// linker.root().func_wrap_async::<(String,), Vec<u8>, _, _>("get", |mut caller, (url,)| {
+    ///     *caller.data_mut() += 1;
+    ///     let url = url.to_string();
+    ///     async move { get(url).await }
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Views cannot get into the future:
+    ///
+    /// ```compile_fail
+    /// # let mut linker = trampette_runtime::Linker::<u32>::new();
+    /// linker.root().func_wrap_async::<(String,), u32, _, _>("length", |_, (text,)| {
+    ///     async move { Ok(text.len() as u32) }
+    /// });
+    /// ```
+    ///
+    /// Nor can what belongs to one thread:
+    ///
+    /// ```compile_fail
+    /// # let mut linker = trampette_runtime::Linker::<u32>::new();
+    /// linker.root().func_wrap_async::<(), u32, _, _>("count", |_, ()| {
+    ///     let count = std::rc::Rc::new(1);
+    ///     async move {
+    ///         std::future::ready(()).await;
+    ///         Ok(*count)
+    ///     }
+    /// });
+    /// ```
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn func_wrap_async<P, R, F, A>(&mut self, name: &str, func: F) -> Result<()>
+    where
+        P: Params + Lift,
+        R: Lower + Send + 'static,
+        F: for<'b> Fn(Caller<'b, T>, P::View<'b>) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<R>> + Send + 'static,
+    {
+        let func = async_shims::typed::<T, P, R, F, A>(func);
+        self.insert(name, Definition::Func(func))
+    }
+
+    /// As [`LinkerInstance::func_wrap_async`], for a function that takes whatever types the
+    /// component imports it with. The future gives the result, if the function has one.
+    ///
+    /// ```
+    /// use trampette_runtime::{Linker, Val};
+    ///
+    /// # fn main() -> anyhow::Result<()> {
+    /// let mut linker = Linker::<()>::new();
+    /// linker.root().func_new_async("describe", |_, args| {
+    ///     let text = format!("{args:?}");
+    ///     async move { Ok(Some(Val::String(text))) }
+    /// })?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn func_new_async<F, A>(&mut self, name: &str, func: F) -> Result<()>
+    where
+        F: for<'b> Fn(Caller<'b, T>, &[Val]) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Option<Val>>> + Send + 'static,
+    {
+        let func: AsyncFunc = Arc::new(move |store, args| {
+            // SAFETY: as in `func_new`.
+            let caller = unsafe { Caller::from_raw(store) };
+            Box::pin(func(caller, args))
+        });
+        self.insert(name, Definition::Func(HostFunc::DynamicAsync(func)))
     }
 
     /// Defines a resource type. `R` is what [`Resource<R>`](crate::Resource) in functions means;

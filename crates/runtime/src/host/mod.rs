@@ -6,12 +6,15 @@
 //! | `linker` | `Linker`: what a host offers to components, by name |
 //! | `definitions` | the tree of those definitions |
 //! | `versions`, `matching` | matching a component's imports with that, and checking their types |
-//! | `shims` | host functions as compiled code calls them |
+//! | `shims`, `async_shims` | host functions as compiled code calls them |
 //! | `instance` | `InstancePre`, `Instance` and its exports |
 //! | `export` | `TypedExport`: an exported function before there is an instance |
 //! | `func` | `Func`, `TypedFunc`: calling an export |
+//! | `async_calls` | … from futures; `Store::run_concurrent` |
 //! | `testing` | what tests look at from outside |
 
+mod async_calls;
+pub(crate) mod async_shims;
 pub(crate) mod definitions;
 pub(crate) mod export;
 pub(crate) mod func;

@@ -6,6 +6,7 @@
 //! interprets the same layout with the component's types. Panics do not unwind into guest code:
 //! they are kept in the store and resume when the guest's frames are gone.
 
+use crate::host::async_shims::{AsyncFunc, bind_async, check_async};
 use crate::load::component::Component;
 use crate::machine::entry_code::HostCode;
 use crate::machine::failure::contain;
@@ -46,6 +47,8 @@ pub(crate) enum HostFunc {
     },
     /// Of any type.
     Dynamic(DynamicFunc),
+    /// Of any type that is `async`; see [`AsyncFunc`].
+    DynamicAsync(AsyncFunc),
     /// Of any type; a call fails with this message.
     Trap(Arc<str>),
 }
@@ -89,6 +92,7 @@ impl HostFunc {
     pub(crate) fn check(&self, ty: &FuncType, cx: &TypeContext<'_>) -> Result<()> {
         match self {
             HostFunc::Typed { check, .. } => check(ty, cx),
+            HostFunc::DynamicAsync(_) => check_async(ty),
             HostFunc::Dynamic(_) | HostFunc::Trap(_) => Ok(()),
         }
     }
@@ -97,6 +101,7 @@ impl HostFunc {
     pub(crate) fn describe(&self) -> String {
         match self {
             HostFunc::Typed { describe, .. } => describe(),
+            HostFunc::DynamicAsync(_) => "async func of any type".to_string(),
             HostFunc::Dynamic(_) | HostFunc::Trap(_) => "func of any type".to_string(),
         }
     }
@@ -111,19 +116,14 @@ impl HostFunc {
         match self {
             HostFunc::Typed { entry, closure, .. } => slot(*entry, closure.clone()),
             HostFunc::Dynamic(func) => {
-                let ty = &component.metadata().imports[import].ty;
-                let params = ty.params.iter().map(|param| param.ty);
-                let (_, offsets) = native::record_layout(&component.metadata().types, params);
-                slot(
-                    dynamic_shim,
-                    Arc::new(DynamicImport {
-                        func: func.clone(),
-                        component: component.clone(),
-                        import,
-                        resources: resources.clone(),
-                        offsets,
-                    }),
-                )
+                let signature = Signature::new(component, import, resources);
+                let func = func.clone();
+                slot(dynamic_shim, Arc::new(DynamicImport { func, signature }))
+            }
+            HostFunc::DynamicAsync(func) => {
+                let signature = Signature::new(component, import, resources);
+                let (entry, owner) = bind_async(func.clone(), signature);
+                slot(entry, owner)
             }
             HostFunc::Trap(message) => slot(trap_shim, Arc::new(message.clone())),
         }
@@ -151,7 +151,7 @@ pub(crate) fn describe_func<P: Params, R: ComponentType>() -> String {
 ///
 /// # Safety
 /// `address` is that of a valid `N` that lives unchanged during `'a`, unless `N` has no bytes.
-unsafe fn native_ref<'a, N>(address: *const u8) -> &'a N {
+pub(crate) unsafe fn native_ref<'a, N>(address: *const u8) -> &'a N {
     let address = match size_of::<N>() {
         0 => NonNull::<N>::dangling().as_ptr().cast_const(),
         _ => address.cast::<N>(),
@@ -184,23 +184,43 @@ where
             let func = native_ref::<F>(data);
             let view = P::view(native_ref(args), LiftContext::of_import(inner));
             let result = func(Caller::from_raw(store), view)?;
-            let mut cx = LowerContext::new(Keep::HostResults(inner), None);
-            let mut nothing = MaybeUninit::uninit();
-            let destination = match size_of::<R::Native>() {
-                0 => &mut nothing,
-                _ => &mut *results.cast::<MaybeUninit<R::Native>>(),
-            };
-            result.lower(&mut cx, destination).context("result")
+            write_result(inner, result, results)
         })
     }
+}
+
+/// Writes the native form of a host function's result.
+///
+/// # Safety
+/// `results` has room for it.
+#[inline]
+pub(crate) unsafe fn write_result<R: Lower>(
+    store: &StoreInner,
+    result: R,
+    results: *mut u8,
+) -> Result<()> {
+    let mut cx = LowerContext::new(Keep::HostResults(store), None);
+    let mut nothing = MaybeUninit::uninit();
+    let destination = match size_of::<R::Native>() {
+        0 => &mut nothing,
+        // SAFETY: there is room.
+        _ => unsafe { &mut *results.cast::<MaybeUninit<R::Native>>() },
+    };
+    result.lower(&mut cx, destination).context("result")
 }
 
 /// The data of an import that a dynamic function satisfies.
 struct DynamicImport {
     func: DynamicFunc,
+    signature: Signature,
+}
+
+/// The type of an import as calls of it with values need it.
+pub(crate) struct Signature {
     component: Component,
     import: ImportId,
     resources: Arc<[ResourceType]>,
+    /// Where the parameters are.
     offsets: Vec<u64>,
 }
 
@@ -216,17 +236,42 @@ unsafe extern "C" fn dynamic_shim(
     // SAFETY: promised by the caller; both outlive the call.
     let (import, inner) = unsafe { (&*data.cast::<DynamicImport>(), &*store) };
     contain(inner, identity, || {
+        let (func, signature) = (&import.func, &import.signature);
         // SAFETY: `args` and `results` are the native structs of the import's type.
-        unsafe { import.call(inner, args, results) }
+        unsafe {
+            let values = signature.read(inner, args)?;
+            let mut outcome = [Val::Bool(false)];
+            let outcome = &mut outcome[..usize::from(signature.ty().result.is_some())];
+            func(inner, &values, outcome)?;
+            signature.write(inner, outcome.first(), results)
+        }
     })
 }
 
-impl DynamicImport {
+impl Signature {
+    fn new(component: &Component, import: ImportId, resources: &Arc<[ResourceType]>) -> Signature {
+        let metadata = component.metadata();
+        let params = metadata.imports[import].ty.params.iter();
+        let (_, offsets) = native::record_layout(&metadata.types, params.map(|param| param.ty));
+        Signature {
+            component: component.clone(),
+            import,
+            resources: resources.clone(),
+            offsets,
+        }
+    }
+
+    pub(crate) fn ty(&self) -> &FuncType {
+        &self.component.metadata().imports[self.import].ty
+    }
+
+    /// The arguments of a call.
+    ///
     /// # Safety
-    /// `args` and `results` are the native structs of the import's type.
-    unsafe fn call(&self, store: &StoreInner, args: *const u8, results: *mut u8) -> Result<()> {
+    /// `args` is the native struct of the import's parameters.
+    pub(crate) unsafe fn read(&self, store: &StoreInner, args: *const u8) -> Result<Vec<Val>> {
         let metadata = self.component.metadata();
-        let ty = &metadata.imports[self.import].ty;
+        let ty = self.ty();
         let reader = NativeReader::new(metadata, self.component.names(), &self.resources, None)
             .in_store(store);
         let mut values = Vec::with_capacity(ty.params.len());
@@ -235,10 +280,22 @@ impl DynamicImport {
             let value = unsafe { reader.read(param.ty, args.add(*offset as usize)) };
             values.push(value.with_context(|| format!("parameter `{}`", param.name))?);
         }
-        let mut outcome = [Val::Bool(false)];
-        let outcome = &mut outcome[..usize::from(ty.result.is_some())];
-        (self.func)(store, &values, outcome)?;
-        if let (Some(ty), [value]) = (ty.result, outcome) {
+        Ok(values)
+    }
+
+    /// Writes the result of a call.
+    ///
+    /// # Safety
+    /// `results` has room for it.
+    pub(crate) unsafe fn write(
+        &self,
+        store: &StoreInner,
+        value: Option<&Val>,
+        results: *mut u8,
+    ) -> Result<()> {
+        let metadata = self.component.metadata();
+        if let Some(ty) = self.ty().result {
+            let value = value.context("the function gave no result")?;
             let mut writer =
                 NativeWriter::new(metadata, &self.resources, Keep::HostResults(store), None);
             // SAFETY: `results` has room for the result.

@@ -428,6 +428,7 @@ impl Component {
             | FuncKey::TaskCallback(abi, _)
             | FuncKey::TaskResult(abi, _)
             | FuncKey::ElementCopy(abi, _)
+            | FuncKey::ImportResult(abi, _)
             | FuncKey::ThreadStart(abi, _) => abi == Abi::Wasm,
             FuncKey::ArrayToWasm(..) | FuncKey::WasmToArray(_) | FuncKey::Builtin(_) => false,
         }

@@ -163,6 +163,13 @@ fn concurrency(metadata: &Metadata) -> Result<()> {
             task.async_params
         );
     }
+    for call in &plan.host_calls {
+        check(call.instance)?;
+        ensure!(
+            call.import.index() < metadata.imports.len(),
+            "an asynchronous call of an unknown import"
+        );
+    }
     for copy in &plan.copies {
         check(copy.instance)?;
         let (Some(DefinedType::Stream(payload) | DefinedType::Future(payload)), memory) =

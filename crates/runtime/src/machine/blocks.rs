@@ -186,7 +186,9 @@ mod tests {
 
     #[test]
     fn values_are_dropped_once_also_if_that_panics() {
-        struct Loud(Rc<()>);
+        struct Loud {
+            _shared: Rc<()>,
+        }
         impl Drop for Loud {
             fn drop(&mut self) {
                 panic!("as asked");
@@ -204,9 +206,13 @@ mod tests {
         assert_eq!(Rc::strong_count(&shared), 1);
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
-        let loud = blocks.make(Loud(shared.clone()));
+        let loud = blocks.make(Loud {
+            _shared: shared.clone(),
+        });
         let recycled = catch_unwind(AssertUnwindSafe(|| blocks.recycle(loud)));
-        let loud = blocks.make(Loud(shared.clone()));
+        let loud = blocks.make(Loud {
+            _shared: shared.clone(),
+        });
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(loud)));
         std::panic::set_hook(hook);
         assert!(recycled.is_err() && dropped.is_err());

@@ -77,6 +77,14 @@ entries! {
         values: *const u64,
     ) -> u32;
 
+    /// The native-call entry to what lowers the result of a host function that was not done when it
+    /// was called; the result is a status.
+    ImportResultEntry, ImportResultCode(
+        context: *mut u8,
+        record: *mut TaskRecord,
+        native: *const u8,
+    ) -> u32;
+
     /// The native-call entry to what begins an explicit thread; the result is a status.
     ThreadEntry, ThreadCode(context: *mut u8, function: u32, argument: u64) -> u32;
 
@@ -93,8 +101,9 @@ entries! {
     ) -> bool;
 
     /// A host function in a component's import slot. The result is
-    /// [`HOST_OK`](trampette_artifact::layout::HOST_OK) or
-    /// [`HOST_ERROR`](trampette_artifact::layout::HOST_ERROR).
+    /// [`HOST_OK`](trampette_artifact::layout::HOST_OK),
+    /// [`HOST_ERROR`](trampette_artifact::layout::HOST_ERROR), or
+    /// [`HOST_PENDING`](trampette_artifact::layout::HOST_PENDING).
     HostEntry, HostCode(
         data: *const u8,
         store: *const StoreInner,

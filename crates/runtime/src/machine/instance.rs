@@ -14,6 +14,7 @@ use crate::machine::handles::HandleTables;
 use crate::machine::instance_limits::{charge_memory, check_limits};
 use crate::machine::interrupt::{Interrupts, Running};
 use crate::machine::ledger::Amount;
+use crate::machine::reactor::{Failure, FutureId};
 use crate::machine::stacks::Chain;
 use crate::machine::store::StoreInner;
 use crate::machine::thread::Thread;
@@ -28,8 +29,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::*;
 use trampette_artifact::layout::{
-    CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HOST_OK, HandleEntry, ImportSlot, InstanceCells,
-    InstanceState, RootHeader, RootOffset, Status, TableState,
+    CONTEXT_MEMORY_LENGTH, CONTEXT_STACK_LIMIT, HOST_OK, HOST_PENDING, HandleEntry, ImportSlot,
+    InstanceCells, InstanceState, RootHeader, RootOffset, Status, TableState,
 };
 use trampette_artifact::metadata::MemoryPlace;
 use trampette_artifact::trap::TrapCode;
@@ -485,7 +486,8 @@ impl InstanceData {
     }
 
     /// Calls a function that the component imports, as compiled code would, and then `read` while
-    /// its results are valid. Nothing of the component runs, so it need not be enterable.
+    /// its results are valid. Nothing of the component runs, so it need not be enterable. If the
+    /// function is not done at once, `wait` waits for its future.
     ///
     /// # Safety
     /// `args` and `results` point to the native structs of the import's parameters and result, and
@@ -498,6 +500,7 @@ impl InstanceData {
         import: ImportId,
         args: *const u8,
         results: *mut u8,
+        wait: impl FnOnce(FutureId) -> Result<()>,
         read: impl FnOnce() -> Result<O>,
     ) -> Result<O> {
         /// Drops what the function keeps for its results, also when a panic passes.
@@ -525,6 +528,21 @@ impl InstanceData {
                 unsafe { function.call(slot.data as usize as *const u8, store, args, results) };
             Status::Ok as u32
         });
+        if status == HOST_PENDING
+            && let Some(future) = store.host_pending.take()
+        {
+            if let Err(error) = entered.and_then(|()| wait(future)) {
+                // The error matters more.
+                let _ = store.reactor.remove(future);
+                return Err(error);
+            }
+            // SAFETY: there is room for the result.
+            return match unsafe { store.reactor.take_result(store, future, results) } {
+                Ok(()) => read(),
+                Err(Failure::Error(error)) => Err(error),
+                Err(Failure::Panic(panic)) => std::panic::resume_unwind(panic),
+            };
+        }
         if status == HOST_OK {
             return entered.and_then(|()| read());
         }
@@ -557,6 +575,11 @@ pub(crate) struct InstanceId {
 }
 
 impl InstanceId {
+    /// The instance's number in its store.
+    pub(crate) fn number(&self) -> u32 {
+        self.raw.index
+    }
+
     /// The instance, if it is in this store. `what` says in the error what was used.
     #[inline]
     pub(crate) fn raw(

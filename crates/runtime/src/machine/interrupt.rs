@@ -16,6 +16,7 @@
 use crate::machine::activation::Activation;
 use crate::machine::hook::Hook;
 use crate::machine::instance::InstanceData;
+use crate::machine::reactor::WakeList;
 use crate::machine::thread::Thread;
 use crate::machine::timer;
 use crate::machine::traps::leave_by_signal;
@@ -71,6 +72,8 @@ pub(crate) struct Interrupts {
     /// When the timer looks at the deadline: the key of the entry that it has, or [`Moment::NEVER`]
     /// if it has none. Written with the timer's lock held.
     pub(in crate::machine) armed: AtomicU64,
+    /// Tells whoever drives the store, if no thread runs its call now.
+    wakes: Arc<WakeList>,
 }
 
 /// A time, in nanoseconds since the process first asked.
@@ -123,6 +126,7 @@ impl InterruptHandle {
         let running = self.shared.running.fetch_update(order.0, order.1, want);
         if running.is_ok() {
             timer::stop(&self.shared);
+            self.shared.tell_driver();
         }
         running.is_ok()
     }
@@ -161,14 +165,15 @@ pub(crate) fn set_deadline(shared: &Arc<Interrupts>, deadline: Option<Instant>) 
     Ok(())
 }
 
-impl Default for Interrupts {
-    fn default() -> Self {
+impl Interrupts {
+    pub(crate) fn new(wakes: Arc<WakeList>) -> Self {
         Interrupts {
             running: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             deadline: AtomicU64::new(Moment::NEVER.0),
             thread: AtomicI32::new(0),
             armed: AtomicU64::new(Moment::NEVER.0),
+            wakes,
         }
     }
 }
@@ -209,6 +214,11 @@ impl Interrupts {
         unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
     }
 
+    /// Tells whoever drives the store and waits. Not with a lock held: it may do anything.
+    pub(in crate::machine) fn tell_driver(&self) {
+        self.wakes.tell_driver();
+    }
+
     /// The processor time that the thread that runs the call has used, in nanoseconds; 0 if it is
     /// gone.
     pub(in crate::machine) fn processor_time(&self) -> u64 {
@@ -234,6 +244,17 @@ impl Interrupts {
         self.thread.store(thread, Ordering::Release);
     }
 
+    /// Notes that a future begins a call, which ends with the result.
+    pub(crate) fn begin_driven(self: &Arc<Interrupts>) -> Driven {
+        let running = self.begin();
+        let is_outermost = running.is_outermost;
+        std::mem::forget(running);
+        Driven {
+            shared: self.clone(),
+            is_outermost,
+        }
+    }
+
     /// Notes that this thread begins a call, which ends with the result. A call inside another one
     /// of the same store is part of that.
     pub(crate) fn begin(&self) -> Running<'_> {
@@ -246,6 +267,34 @@ impl Interrupts {
         Running {
             shared: self,
             is_outermost,
+        }
+    }
+}
+
+/// A call that runs whenever its future is polled, and otherwise waits.
+pub(crate) struct Driven {
+    shared: Arc<Interrupts>,
+    is_outermost: bool,
+}
+
+impl Driven {
+    /// This thread goes on with the call.
+    pub(crate) fn go_on(&self) {
+        if self.is_outermost {
+            self.shared.set_thread(Thread::number());
+        }
+    }
+
+    /// Why the call is to be stopped.
+    pub(crate) fn stop_code(&self) -> Option<TrapCode> {
+        self.shared.stop_code()
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        if self.is_outermost {
+            self.shared.running.store(0, Ordering::Release);
         }
     }
 }

@@ -13,19 +13,21 @@
 //! | `failure` | errors and panics of the embedder's code, on their way past guest code |
 //! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
 //! | `stacks` | the stacks that a store's guests can be suspended on |
+//! | `accessor` | how such futures get at their store |
 //! | `reactor`, `blocks` | futures of the host that go on while guests do; their memory |
 //! | `activation`, `traps` | entering guest code, and leaving it by a trap |
 //! | `signals`, `hook` | the fault handler, and whoever handled the signals before |
 //! | `interrupt`, `timer` | `InterruptHandle`, deadlines: stopping calls from other threads |
 //! | `wait` | waits that end with the call: of the runtime and of host functions |
+//! | `parking` | … and of whoever drives a store with nothing to do |
 //! | `exceptions` | objects that guest code throws, and finding who catches them |
 //! | `error_contexts` | the messages of a store's error contexts |
 //! | `handles` | handle tables as compiled code sees them |
 //! | `services`, `transcode` | what compiled code calls |
 //! | `steps` | … and how an interrupt ends it in the middle |
 
+pub(crate) mod accessor;
 pub(crate) mod activation;
-#[allow(dead_code)] // Until host functions wait.
 pub(crate) mod blocks;
 pub(crate) mod entry_code;
 pub(crate) mod error_contexts;
@@ -38,7 +40,7 @@ mod instance_limits;
 pub(crate) mod interrupt;
 pub(crate) mod ledger;
 pub(crate) mod limits;
-#[allow(dead_code)] // Until host functions wait.
+pub(crate) mod parking;
 pub(crate) mod reactor;
 pub(crate) mod services;
 pub(crate) mod signals;

@@ -13,6 +13,7 @@
 //! whoever waits for the store to have something to do. No number of wakes makes the list longer
 //! than there are slots, and a waker outlives its future without effect.
 
+use crate::machine::accessor::Token;
 use crate::machine::blocks::{Block, Blocks};
 use crate::machine::instance::InstanceData;
 use crate::machine::ledger::Amount;
@@ -82,7 +83,7 @@ pub(crate) struct FutureId {
 pub(crate) enum Begun<F> {
     /// It did not have to wait, and was never in a slot. Its memory is to be
     /// [given back](Reactor::recycle).
-    Ready(Block<F>, Done),
+    Ready(Block<F>),
     /// It goes on in its slot.
     Waits(FutureId),
     Failed(Failure),
@@ -92,6 +93,10 @@ pub(crate) enum Begun<F> {
 pub(crate) struct Polled<'s> {
     /// The instance that it belongs to.
     pub instance: Option<&'s InstanceData>,
+    /// What [`Reactor::set_owner`] said.
+    pub owner: u32,
+    /// What became of it; `None` if it waits, has panicked, or was removed meanwhile.
+    pub done: Option<Done>,
     /// If it panicked, with what. Then it is gone.
     pub failure: Option<Payload>,
 }
@@ -116,6 +121,7 @@ struct Slot {
     /// `None` while it is polled.
     future: Cell<Option<Block<dyn HostFuture>>>,
     instance: Cell<*const InstanceData>,
+    owner: Cell<u32>,
     /// What its waker sets.
     alarm: RefCell<Arc<Alarm>>,
     /// The waker, but while the future is polled.
@@ -274,9 +280,9 @@ impl Reactor {
         let mut block = self.blocks.make(future);
         let polled = self.poll_block(slot, &mut block, store);
         match polled {
-            Ok(Poll::Ready(done)) => {
+            Ok(Poll::Ready(_)) => {
                 self.vacate(index, slot);
-                Begun::Ready(block, done)
+                Begun::Ready(block)
             }
             Err(panic) => {
                 self.vacate(index, slot);
@@ -310,6 +316,13 @@ impl Reactor {
         Ok(id)
     }
 
+    /// Notes whose future it is: whoever polls it is told this number, which is 0 before.
+    pub(crate) fn set_owner(&self, id: FutureId, owner: u32) {
+        if let Some(slot) = self.live(id) {
+            slot.owner.set(owner);
+        }
+    }
+
     /// Polls the next of those that were woken; `None` if there is none.
     pub(crate) fn poll_next<'s>(&self, store: &'s StoreInner) -> Option<Polled<'s>> {
         while let Some(index) = self.list.pop() {
@@ -334,6 +347,12 @@ impl Reactor {
             State::Stays | State::Waits => Some(self.poll_slot(id.slot, slot, store)),
             State::Free | State::Polled | State::Doomed => None,
         }
+    }
+
+    /// Whether a future is gone, or stays without waiting for anything.
+    pub(crate) fn is_over(&self, id: FutureId) -> bool {
+        let slot = self.live(id);
+        slot.is_none_or(|slot| slot.state.get() == State::Stays)
     }
 
     /// Lets a future be polled in the next turn.
@@ -439,15 +458,22 @@ impl Reactor {
     fn poll_slot<'s>(&self, index: u32, slot: &Slot, store: &'s StoreInner) -> Polled<'s> {
         // SAFETY: instances live as long as their store.
         let instance = unsafe { slot.instance.get().as_ref::<'s>() };
+        let owner = slot.owner.get();
         let Some(mut future) = slot.future.take() else {
             return Polled {
                 instance,
+                owner,
+                done: None,
                 failure: None,
             };
         };
         self.uncount_waiting(slot);
         let polled = self.poll_block(slot, &mut future, store);
         let is_doomed = slot.state.get() == State::Doomed;
+        let done = match &polled {
+            Ok(Poll::Ready(done)) if !is_doomed => Some(*done),
+            _ => None,
+        };
         let state = match &polled {
             Ok(Poll::Pending) if !is_doomed => Some(State::Waits),
             Ok(Poll::Ready(Done::Stays)) if !is_doomed => Some(State::Stays),
@@ -466,7 +492,12 @@ impl Reactor {
                 polled.err().or(dropped)
             }
         };
-        Polled { instance, failure }
+        Polled {
+            instance,
+            owner,
+            done: done.filter(|_| failure.is_none()),
+            failure,
+        }
     }
 
     /// Polls a future that is not in its slot.
@@ -481,7 +512,7 @@ impl Reactor {
         let waker = slot.waker.take();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let mut cx = Context::from_waker(waker.as_ref().unwrap_or(Waker::noop()));
-            future.get().poll(store, &mut cx)
+            Token::around(store, || future.get().poll(store, &mut cx))
         }));
         slot.waker.set(waker);
         polled
@@ -494,6 +525,7 @@ impl Reactor {
         let slot = self.slot(index).expect("it was made");
         slot.instance
             .set(instance.map_or(null(), std::ptr::from_ref));
+        slot.owner.set(0);
         slot.state.set(State::Polled);
         (index, slot)
     }
@@ -507,6 +539,7 @@ impl Reactor {
             generation: Cell::new(0),
             future: Cell::new(None),
             instance: Cell::new(null()),
+            owner: Cell::new(0),
             waker: Cell::new(Some(alarm.clone().into())),
             alarm: RefCell::new(alarm),
         });

@@ -125,7 +125,7 @@ fn what_is_ready_at_once_leaves_nothing() {
             cx.waker().wake_by_ref();
             Poll::Ready(Done::Stays)
         });
-        let Begun::Ready(mut future, Done::Stays) = begin(&store, future) else {
+        let Begun::Ready(mut future) = begin(&store, future) else {
             panic!("it is ready");
         };
         let mut result = 0u32;
@@ -428,7 +428,7 @@ fn limits_are_met_by_what_waits_only() {
     store.set_limits(limits);
     let ids = [sleeper(), sleeper()].map(|(future, ..)| waits(&store, future));
     let ready = begin(&store, scripted(|_, _| Poll::Ready(Done::Gone)));
-    let Begun::Ready(ready, _) = ready else {
+    let Begun::Ready(ready) = ready else {
         panic!("it is ready");
     };
     store.inner().reactor.recycle(ready);

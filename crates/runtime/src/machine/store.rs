@@ -14,7 +14,7 @@ use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{InterruptHandle, Interrupts, set_deadline};
 use crate::machine::ledger::{Amount, Ledger};
 use crate::machine::limits::{LimitReached, StoreLimits};
-use crate::machine::reactor::Reactor;
+use crate::machine::reactor::{FutureId, Reactor};
 use crate::machine::stacks::Stacks;
 use crate::machine::traps::TrapRecord;
 use crate::machine::wait;
@@ -22,13 +22,14 @@ use crate::memory::arena::Arena;
 use anyhow::{Error, Result};
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use trampette_artifact::ids::ComponentInstanceId;
 use trampette_artifact::trap::TrapCode;
@@ -398,6 +399,35 @@ pub(crate) struct Lend {
     pub handle: u32,
 }
 
+/// A call of the host's: the number of its instance in the store, that of its record, and what
+/// tells it from others that had the same record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct CallName {
+    pub instance: u32,
+    pub record: u32,
+    pub generation: u32,
+}
+
+/// Calls whose futures were dropped, on any thread, and that nobody has seen to yet.
+#[derive(Default)]
+pub(crate) struct DroppedCalls {
+    calls: Mutex<Vec<CallName>>,
+}
+
+impl DroppedCalls {
+    /// Notes one. Each call is noted at most once.
+    pub(crate) fn note(&self, call: CallName) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.push(call);
+    }
+
+    /// Takes those that were noted.
+    pub(crate) fn take(&self) -> Vec<CallName> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *calls)
+    }
+}
+
 /// The part of a store that does not depend on the type of the embedder's data.
 #[doc(hidden)]
 pub struct StoreInner {
@@ -425,6 +455,12 @@ pub struct StoreInner {
     pub(crate) reactor: Reactor,
     /// What the room of tasks keeps for the host; made when it is needed.
     pub(crate) host_part: OnceCell<Box<dyn Any>>,
+    /// The future of the host function that has just said that it is not done.
+    pub(crate) host_pending: Cell<Option<FutureId>>,
+    /// Instances that perhaps have tasks that can go on; each at most once.
+    pub(crate) working: RefCell<VecDeque<NonNull<InstanceData>>>,
+    /// Calls whose futures the embedder has dropped.
+    pub(crate) dropped_calls: Arc<DroppedCalls>,
     pub(crate) lends: RefCell<Vec<Lend>>,
     pub(crate) exceptions: Exceptions,
     pub(crate) error_contexts: ErrorContexts,
@@ -453,6 +489,9 @@ impl StoreInner {
             stacks: Stacks::default(),
             reactor: Reactor::default(),
             host_part: OnceCell::new(),
+            host_pending: Cell::new(None),
+            working: RefCell::default(),
+            dropped_calls: Arc::default(),
             lends: RefCell::default(),
             exceptions: Exceptions::default(),
             error_contexts: ErrorContexts::default(),
@@ -467,9 +506,16 @@ impl StoreInner {
         self.interrupts.get().map(|shared| &**shared)
     }
 
+    /// The same, to be kept.
+    pub(crate) fn shared_if_any(&self) -> Option<&Arc<Interrupts>> {
+        self.interrupts.get()
+    }
+
     /// The same, made if it is missing.
     fn shared_interrupts(&self) -> &Arc<Interrupts> {
-        self.interrupts.get_or_init(Arc::default)
+        let list = self.reactor.wake_list();
+        self.interrupts
+            .get_or_init(|| Arc::new(Interrupts::new(list.clone())))
     }
 
     fn set_deadline(&self, deadline: Option<Instant>) -> Result<()> {

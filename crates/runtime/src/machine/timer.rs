@@ -67,7 +67,8 @@ struct Stopping {
     used: u64,
 }
 
-/// Stores that the timer has done with: they are dropped without its lock, which they take.
+/// Stores that the timer has done with, or whose drivers are to be told that the time is over. Both
+/// that and dropping them is done without its lock, which they may take.
 type Done = Vec<Arc<Interrupts>>;
 
 /// Stops the running call of a store that wants it.
@@ -129,6 +130,7 @@ impl Timer {
             let done = state.step(Moment::now());
             if !done.is_empty() {
                 drop(state);
+                done.iter().for_each(|store| store.tell_driver());
                 drop(done);
                 state = self.lock();
             }
@@ -212,6 +214,7 @@ impl State {
             }
             if call.next <= now {
                 call.store.signal();
+                done.push(call.store.clone());
                 let used = call.store.processor_time();
                 if used.saturating_sub(call.used) >= WORK {
                     call.pause = FIRST_PAUSE;

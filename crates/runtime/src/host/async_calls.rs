@@ -1,0 +1,321 @@
+//! Calls of exports that futures wait for, and driving a store from a future.
+
+use crate::concurrent::driver::{self, Arguments, Driver, Pending, WhenIdle, begin};
+use crate::host::func::{Func, TypedFunc};
+use crate::host::shims::{describe_func, native_ref};
+use crate::machine::accessor::Accessor;
+use crate::machine::store::{AsContextMut, Store, StoreInner};
+use crate::values::keep::{Keep, KeepAlive, NativeBuffer};
+use crate::values::typed::{CallOrigin, Lift, LiftContext, Lower, LowerContext, Params};
+use crate::values::val::Val;
+use anyhow::{Context as _, Result};
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use trampette_artifact::ids::TaskId;
+
+impl<T: 'static> Store<T> {
+    /// Drives the store: all of its tasks, and the futures of its host functions, go on while `f`
+    /// does, which gets what it starts calls by. It is done when `f` is; what goes on then waits
+    /// until the store is driven again. So it does if this future is dropped.
+    ///
+    /// The future is `Send` if the data and `f`'s future are, and depends on no executor. A
+    /// deadline or an [`InterruptHandle`](crate::InterruptHandle) ends it, and with it the
+    /// instances that have unfinished calls.
+    ///
+    /// ```
+    /// use trampette_runtime::{Instance, Store};
+    ///
+    /// async fn both(store: &mut Store<()>, instance: &Instance) -> anyhow::Result<(u32, u32)> {
+    ///     let fetch = instance.get_typed_func::<(u32,), u32>(&mut *store, "fetch")?;
+    ///     store
+    ///         .run_concurrent(async |cx| {
+    ///             let first = fetch.call_concurrent(cx, (1,));
+    ///             let second = fetch.call_concurrent(cx, (2,));
+    ///             // With `join!` of a library they would go on at the same time.
+    ///             Ok((first.await?, second.await?))
+    ///         })
+    ///         .await?
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If it was stopped, or a task traps that belongs to no unfinished call.
+    pub async fn run_concurrent<R>(&mut self, f: impl AsyncFnOnce(Accessor<T>) -> R) -> Result<R> {
+        let mut own = pin!(f(self.accessor()));
+        let mut driver = Driver::default();
+        poll_fn(|cx| {
+            // Borrowed as a whole, so that the future can be sent.
+            let store = self.caller().inner();
+            driver.poll(store, cx, WhenIdle::Waits, |cx| own.as_mut().poll(cx))
+        })
+        .await
+    }
+}
+
+/// A call that is driven by its own future, which has the store in reach.
+struct InReach<S: AsContextMut, O> {
+    store: S,
+    pending: Option<Pending<O>>,
+    driver: Driver,
+}
+
+impl<S: AsContextMut, O: 'static> InReach<S, O> {
+    fn new(store: S) -> Self {
+        InReach {
+            store,
+            pending: None,
+            driver: Driver::default(),
+        }
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        begin: impl FnOnce(&StoreInner) -> Result<Pending<O>>,
+    ) -> Poll<Result<O>> {
+        let caller = self.store.caller();
+        let store = caller.inner();
+        if self.pending.is_none() {
+            match begin(store) {
+                Ok(pending) => self.pending = Some(pending),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let Some(pending) = &mut self.pending else {
+            return Poll::Pending;
+        };
+        let driven = self
+            .driver
+            .poll(store, cx, WhenIdle::Fails, |cx| pending.poll(cx));
+        driven.map(|result| result?)
+    }
+}
+
+impl<S: AsContextMut, O> Drop for InReach<S, O> {
+    fn drop(&mut self) {
+        drop(self.pending.take());
+        driver::drop_calls_that_wait(self.store.store_inner());
+    }
+}
+
+impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
+    /// As [`TypedFunc::call`], but waits without the thread: all that can go on in the store does
+    /// whenever the future is polled. A function that is not `async` runs in the first poll.
+    ///
+    /// A call whose future is dropped is cancelled: at once if it has not begun, and otherwise its
+    /// task is asked to when the store is driven next.
+    ///
+    /// ```
+    /// # use trampette_runtime::{Store, TypedFunc};
+    /// async fn ask(store: &mut Store<()>, fetch: TypedFunc<(u32,), u32>) -> anyhow::Result<u32> {
+    ///     fetch.call_async(store, (7,)).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TypedFunc::call`].
+    pub fn call_async<S: AsContextMut>(
+        &self,
+        store: S,
+        params: P,
+    ) -> impl Future<Output = Result<R>> + use<S, P, R> {
+        let func = *self;
+        let mut params = Some(params);
+        let mut call = InReach::new(store);
+        poll_fn(move |cx| match func.callee().task() {
+            Some(task) => call.poll(cx, |store| func.begin(store, task, taken(&mut params)?)),
+            None => Poll::Ready((|| func.call(&mut call.store, taken(&mut params)?))()),
+        })
+    }
+
+    /// Calls the function from a future of the embedder's that its store polls, while other calls
+    /// go on. The call begins when the future is polled first, and is dropped as in
+    /// [`TypedFunc::call_async`].
+    ///
+    /// ```
+    /// use trampette_runtime::{Accessor, Caller, Linker, TypedFunc};
+    ///
+    /// /// A host function that asks an instance itself.
+    /// fn define(linker: &mut Linker<()>, ask: TypedFunc<(u32,), u32>) -> anyhow::Result<()> {
+    ///     let ask = move |caller: Caller<'_, ()>, (x,): (u32,)| {
+    ///         let cx: Accessor<()> = caller.accessor();
+    ///         async move { Ok(1 + ask.call_concurrent(cx, (x,)).await?) }
+    ///     };
+    ///     linker.root().func_wrap_async::<(u32,), u32, _, _>("ask", ask)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TypedFunc::call`]; if the accessor is of another store, or used where it may not be.
+    pub fn call_concurrent<T: 'static>(
+        &self,
+        cx: Accessor<T>,
+        params: P,
+    ) -> impl Future<Output = Result<R>> + use<T, P, R> {
+        let func = *self;
+        let mut params = Some(params);
+        let mut pending = None;
+        poll_fn(move |context| {
+            if pending.is_none() {
+                let Some(task) = func.callee().task() else {
+                    let called = cx.with(|caller| func.call(caller, taken(&mut params)?));
+                    return Poll::Ready(called.flatten());
+                };
+                let begun = cx.enter(|store| func.begin(store, task, taken(&mut params)?));
+                pending = Some(match begun.flatten() {
+                    Ok(pending) => pending,
+                    Err(error) => return Poll::Ready(Err(error)),
+                });
+            }
+            pending
+                .as_mut()
+                .map_or(Poll::Pending, |pending| pending.poll(context))
+        })
+    }
+
+    fn begin(&self, store: &StoreInner, task: TaskId, params: P) -> Result<Pending<R>> {
+        struct Owner<N> {
+            native: MaybeUninit<N>,
+            keep: KeepAlive,
+        }
+
+        let what = || format!("export `{}`", describe_func::<P, R>());
+        let callee = *self.callee();
+        let instance = callee.instance(store, what)?;
+        let (id, host) = (callee.id(), self.host_handles());
+        let origin = CallOrigin { id, store, host };
+        let mut owner = Box::new(Owner {
+            native: MaybeUninit::<P::Native>::zeroed(),
+            keep: KeepAlive::default(),
+        });
+        let mut cx = LowerContext::new(Keep::Arguments(&mut owner.keep), Some(origin));
+        params
+            .lower(&mut cx, &mut owner.native)
+            .map_err(|error| callee.parameter_error(store, &error))?;
+        let native = owner.native.as_ptr().cast();
+        let take = move |store: &StoreInner, native: *const u8| {
+            let origin = CallOrigin { id, store, host };
+            let cx = LiftContext::new(Some(origin)).begin_charge();
+            // SAFETY: the result is a native one of the checked type, and lives until this returns.
+            let value = unsafe { R::lift(native_ref(native), cx) };
+            cx.end_charge()?;
+            Ok(value)
+        };
+        let arguments = Arguments { native, owner };
+        // SAFETY: the host calls the task, with arguments of its type that are owned; results can
+        // be sent, and of what is native nothing is tied to a thread.
+        let begun = unsafe { begin(instance, id.number(), task, arguments, Box::new(take)) };
+        begun.map_err(|error| callee.call_error(store, error))
+    }
+}
+
+impl Func {
+    /// As [`Func::call_value`], but waits without the thread; see [`TypedFunc::call_async`].
+    ///
+    /// ```
+    /// # use trampette_runtime::{Func, Store, Val};
+    /// async fn ask(store: &mut Store<()>, fetch: &Func) -> anyhow::Result<Option<Val>> {
+    ///     fetch.call_async(store, &[Val::U32(7)]).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Func::call_value`].
+    pub fn call_async<S: AsContextMut>(
+        &self,
+        store: S,
+        args: &[Val],
+    ) -> impl Future<Output = Result<Option<Val>>> + use<S> {
+        let (func, args) = (self.clone(), args.to_vec());
+        let mut call = InReach::new(store);
+        poll_fn(move |cx| match func.callee().task() {
+            Some(task) => call.poll(cx, |store| func.begin(store, task, &args)),
+            None => Poll::Ready(func.call_value(&mut call.store, &args)),
+        })
+    }
+
+    /// As [`TypedFunc::call_concurrent`], with values.
+    ///
+    /// ```
+    /// # use trampette_runtime::{Accessor, Func, Val};
+    /// async fn ask(cx: Accessor<()>, fetch: &Func) -> anyhow::Result<Option<Val>> {
+    ///     fetch.call_concurrent(cx, &[Val::U32(7)]).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TypedFunc::call_concurrent`].
+    pub fn call_concurrent<T: 'static>(
+        &self,
+        cx: Accessor<T>,
+        args: &[Val],
+    ) -> impl Future<Output = Result<Option<Val>>> + use<T> {
+        let (func, args) = (self.clone(), args.to_vec());
+        let mut pending = None;
+        poll_fn(move |context| {
+            if pending.is_none() {
+                let Some(task) = func.callee().task() else {
+                    let called = cx.with(|caller| func.call_value(caller, &args));
+                    return Poll::Ready(called.flatten());
+                };
+                let begun = cx.enter(|store| func.begin(store, task, &args));
+                pending = Some(match begun.flatten() {
+                    Ok(pending) => pending,
+                    Err(error) => return Poll::Ready(Err(error)),
+                });
+            }
+            pending
+                .as_mut()
+                .map_or(Poll::Pending, |pending| pending.poll(context))
+        })
+    }
+
+    fn begin(
+        &self,
+        store: &StoreInner,
+        task: TaskId,
+        args: &[Val],
+    ) -> Result<Pending<Option<Val>>> {
+        struct Owner {
+            native: NativeBuffer,
+            keep: KeepAlive,
+        }
+
+        let callee = *self.callee();
+        let instance = callee.instance(store, || self.display())?;
+        let id = callee.id();
+        let origin = CallOrigin {
+            id,
+            store,
+            host: None,
+        };
+        let mut owner = Box::new(Owner {
+            native: NativeBuffer::zeroed(self.params_size()),
+            keep: KeepAlive::default(),
+        });
+        let native = owner.native.as_mut_ptr();
+        // SAFETY: the buffer has room for the parameters.
+        unsafe { self.write_params(args, origin, &mut owner.keep, native) }?;
+        let func = self.clone();
+        let take = move |store: &StoreInner, native: *const u8| {
+            let origin = CallOrigin {
+                id,
+                store,
+                host: None,
+            };
+            // SAFETY: the result is a native one of the function's type.
+            unsafe { func.read_result(origin, native) }
+        };
+        let arguments = Arguments { native, owner };
+        // SAFETY: as of a function with Rust types; values can be sent.
+        let begun = unsafe { begin(instance, id.number(), task, arguments, Box::new(take)) };
+        begun.map_err(|error| callee.call_error(store, error))
+    }
+}
+
+/// The parameters of a call that begins.
+fn taken<P>(params: &mut Option<P>) -> Result<P> {
+    params.take().context("the call is over")
+}

@@ -1,0 +1,225 @@
+//! Host functions that return futures, as compiled code calls them.
+//!
+//! A shim calls the closure, and polls the future that it gives once. If that is ready, the call is
+//! like one of any other host function. If not, the future stays in the store's reactor, and the
+//! shim says so by [`HOST_PENDING`].
+
+use crate::host::shims::{
+    HostFunc, Signature, check_func, describe_func, native_ref, write_result,
+};
+use crate::machine::activation::Activation;
+use crate::machine::entry_code::HostCode;
+use crate::machine::failure::contain;
+use crate::machine::reactor::{Begun, Done, Failure, HostFuture};
+use crate::machine::store::{Caller, StoreInner};
+use crate::values::typed::{Lift, LiftContext, Lower, Params, TypeContext};
+use crate::values::val::Val;
+use anyhow::{Result, bail, ensure};
+use std::any::Any;
+use std::convert::identity;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread;
+use trampette_artifact::layout::{HOST_OK, HOST_PENDING};
+use trampette_artifact::types::FuncType;
+
+/// A host function that interprets its arguments, and gives a future.
+pub(crate) type AsyncFunc = Arc<dyn Fn(&StoreInner, &[Val]) -> DynamicFuture + Send + Sync>;
+
+type DynamicFuture = Pin<Box<dyn Future<Output = Result<Option<Val>>> + Send>>;
+
+/// Wraps a typed closure.
+pub(crate) fn typed<T, P, R, F, A>(func: F) -> HostFunc
+where
+    T: 'static,
+    P: Params + Lift,
+    R: Lower + Send + 'static,
+    F: for<'a> Fn(Caller<'a, T>, P::View<'a>) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<R>> + Send + 'static,
+{
+    HostFunc::Typed {
+        entry: typed_shim::<T, P, R, F, A>,
+        closure: Arc::new(func),
+        check: check_async_func::<P, R>,
+        describe: || format!("async {}", describe_func::<P, R>()),
+    }
+}
+
+fn check_async_func<P: Params, R: Lower>(ty: &FuncType, cx: &TypeContext<'_>) -> Result<()> {
+    check_async(ty)?;
+    check_func::<P, R>(ty, cx)
+}
+
+/// Checks that an import can be a function that gives a future.
+pub(crate) fn check_async(ty: &FuncType) -> Result<()> {
+    ensure!(
+        ty.is_async,
+        "expected a function without `async`, found one that goes on while the guest does"
+    );
+    Ok(())
+}
+
+/// The code and the data of an import that a dynamic function satisfies.
+pub(crate) fn bind_async(
+    func: AsyncFunc,
+    signature: Signature,
+) -> (HostCode, Arc<dyn Any + Send + Sync>) {
+    let signature = Arc::new(signature);
+    (dynamic_shim, Arc::new(DynamicImport { func, signature }))
+}
+
+struct DynamicImport {
+    func: AsyncFunc,
+    signature: Arc<Signature>,
+}
+
+/// The future of a call, and then what it came to.
+enum Answer<A, R, W> {
+    Runs(A, W),
+    /// A panic, too, is for whoever takes the result.
+    Done(thread::Result<Result<R>>, W),
+    Taken,
+}
+
+impl<A, R, W> HostFuture for Answer<A, R, W>
+where
+    A: Future<Output = Result<R>>,
+    W: Fn(&StoreInner, R, *mut u8) -> Result<()> + Clone,
+{
+    fn poll(mut self: Pin<&mut Self>, _: &StoreInner, cx: &mut Context<'_>) -> Poll<Done> {
+        // SAFETY: the future is not moved out of its place, where it is dropped.
+        let Answer::Runs(future, write) = (unsafe { self.as_mut().get_unchecked_mut() }) else {
+            return Poll::Ready(Done::Stays);
+        };
+        let write = write.clone();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: it is pinned with the whole.
+            unsafe { Pin::new_unchecked(future) }.poll(cx)
+        }));
+        let outcome = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(result)) => Ok(result),
+            Err(panic) => Err(panic),
+        };
+        self.set(Answer::Done(outcome, write));
+        Poll::Ready(Done::Stays)
+    }
+
+    unsafe fn write_result(self: Pin<&mut Self>, store: &StoreInner, to: *mut u8) -> Result<()> {
+        // SAFETY: a future is not moved: it is in no result.
+        let this = unsafe { self.get_unchecked_mut() };
+        if !matches!(this, Answer::Done(..)) {
+            bail!("there is no result");
+        }
+        let Answer::Done(outcome, write) = std::mem::replace(this, Answer::Taken) else {
+            bail!("there is no result");
+        };
+        match outcome {
+            Ok(result) => write(store, result?, to),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+}
+
+/// Polls the future of a call for the first time. What compiled code is told.
+///
+/// # Safety
+/// `results` has room for what the future writes. It can be sent to another thread.
+#[inline]
+unsafe fn begin<H: HostFuture + 'static>(
+    store: &StoreInner,
+    future: H,
+    results: *mut u8,
+) -> Result<u32> {
+    // SAFETY: activations of this thread are live.
+    let instance = unsafe { Activation::current().as_ref() }.map(Activation::instance);
+    // SAFETY: promised.
+    match unsafe { store.reactor.begin(store, instance, future) } {
+        Begun::Ready(mut future) => {
+            // SAFETY: promised.
+            unsafe { future.get().write_result(store, results) }?;
+            match store.reactor.recycle(future) {
+                None => Ok(HOST_OK),
+                Some(panic) => resume_unwind(panic),
+            }
+        }
+        Begun::Waits(id) => {
+            store.host_pending.set(Some(id));
+            Ok(HOST_PENDING)
+        }
+        Begun::Failed(Failure::Error(error)) => Err(error),
+        Begun::Failed(Failure::Panic(panic)) => resume_unwind(panic),
+    }
+}
+
+/// Runs a shim; what it tells compiled code.
+#[inline]
+fn run(store: &StoreInner, shim: impl FnOnce() -> Result<u32>) -> u32 {
+    let mut told = HOST_OK;
+    let status = contain(store, identity, || {
+        told = shim()?;
+        Ok(())
+    });
+    match status {
+        HOST_OK => told,
+        failed => failed,
+    }
+}
+
+/// # Safety
+/// As of the shim of a function without a future.
+unsafe extern "C" fn typed_shim<T, P, R, F, A>(
+    data: *const u8,
+    store: *const StoreInner,
+    args: *const u8,
+    results: *mut u8,
+) -> u32
+where
+    T: 'static,
+    P: Params + Lift,
+    R: Lower + Send + 'static,
+    F: for<'a> Fn(Caller<'a, T>, P::View<'a>) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<R>> + Send + 'static,
+{
+    // SAFETY: the closure and the store outlive the call; `args` and `results` are the native
+    // structs of the checked types; `F` is generic over the lifetime of what it is given, so
+    // nothing of that is in the future, which can be sent, as its parts can.
+    unsafe {
+        let inner = &*store;
+        run(inner, || {
+            let func = native_ref::<F>(data);
+            let view = P::view(native_ref(args), LiftContext::of_import(inner));
+            let future = func(Caller::from_raw(store), view);
+            let write =
+                |store: &StoreInner, result: R, to: *mut u8| write_result(store, result, to);
+            begin(inner, Answer::Runs(future, write), results)
+        })
+    }
+}
+
+/// # Safety
+/// Called by compiled code with the address of a [`DynamicImport`] for that import, and a store of
+/// the type that the function was defined for.
+unsafe extern "C" fn dynamic_shim(
+    data: *const u8,
+    store: *const StoreInner,
+    args: *const u8,
+    results: *mut u8,
+) -> u32 {
+    // SAFETY: promised by the caller; both outlive the call.
+    let (import, inner) = unsafe { (&*data.cast::<DynamicImport>(), &*store) };
+    run(inner, || {
+        // SAFETY: `args` and `results` are the native structs of the import's type.
+        unsafe {
+            let values = import.signature.read(inner, args)?;
+            let future = (import.func)(inner, &values);
+            let signature = import.signature.clone();
+            let write = move |store: &StoreInner, result: Option<Val>, to: *mut u8| {
+                signature.write(store, result.as_ref(), to)
+            };
+            begin(inner, Answer::Runs(future, write), results)
+        }
+    })
+}
