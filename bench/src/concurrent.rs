@@ -1,5 +1,5 @@
-//! H: functions of `async` types, streams and futures (`concurrent.wat`). The peer has its support of
-//! concurrency on, as it comes and with its best settings besides.
+//! H: functions of `async` types, streams and futures (`concurrent.wat`). The peer has its support
+//! of concurrency on, as it comes and with its best settings besides.
 
 use crate::measure::Sample;
 use crate::peer::Peer;

@@ -446,12 +446,9 @@ fn what_is_not_supported_is_named_with_its_offset() {
         (
             "(component
                 (component $c
-                    (type $s (stream u8))
-                    (import \"f\" (func $f (param \"s\" $s)))
-                    (core func (canon lower (func $f))))
-                (type $s (stream u8))
-                (import \"f\" (func $f (param \"s\" $s)))
-                (instance $x (instantiate $c (with \"f\" (func $f)))))",
+                    (type $r (resource (rep i64)))
+                    (core func (canon resource.new $r)))
+                (instance $x (instantiate $c)))",
             "(in `component/x`, at offset 0x",
         ),
         (
