@@ -162,6 +162,7 @@ fn compare(what: &str, style: Style, scripts: impl Iterator<Item = Script>) {
         times.unknown
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 0, "{what}: no scripts");
 }
 
 static GUESTS: LazyLock<Guests> = LazyLock::new(Guests::new);
@@ -174,10 +175,10 @@ fn random_scripts_agree() {
     compare("random", Style::Any, scripts.take(runs as usize));
 }
 
-/// The scripts of a folder, up to what is expected of them.
+/// The scripts of a folder, if there is one, up to what is expected of them.
 fn scripts_of(folder: &str) -> Vec<Script> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let entries = std::fs::read_dir(folder).unwrap();
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let script = |path| {
@@ -186,11 +187,9 @@ fn scripts_of(folder: &str) -> Vec<Script> {
         script.parse::<Script>().unwrap()
     };
     let scripts = paths.into_iter().map(script);
-    let scripts: Vec<Script> = scripts
-        .filter(|script| script.is_wired_as(Wiring::Tree))
-        .collect();
-    assert!(!scripts.is_empty());
     scripts
+        .filter(|script| script.is_wired_as(Wiring::Tree))
+        .collect()
 }
 
 #[test]

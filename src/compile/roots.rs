@@ -21,7 +21,7 @@ pub(crate) fn of_the_host(session: &Session<'_>) -> Vec<FuncKey> {
         } = export.item
         {
             let lift = &program.lifts[id];
-            if lift.ty.is_async && shape(lift) != CallShape::Plain {
+            if shape(lift) != CallShape::Plain {
                 continue;
             }
             keys.push(FuncKey::ExportEntry(Abi::Native, id));

@@ -4,10 +4,11 @@
 use super::canonical::{TrampolineIdentity, i32s};
 use super::flatten::{Flattener, ScopeIndex, entry};
 use super::types::TypeValue;
+use crate::layout::stacked;
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::{
-    CanonicalOptions, ConcurrentBuiltIn as BuiltIn, CoreFunc, EndCopy, TaskCaller, TrampolineKind,
-    flatten,
+    CanonicalOptions, ConcurrentBuiltIn as BuiltIn, CoreFunc, EndCopy, LiftedFunction, TaskCaller,
+    TrampolineKind, flatten,
 };
 use anyhow::{Context, Result, bail};
 use trampette_artifact::canonical::PointerWidth;
@@ -225,17 +226,21 @@ impl<'p, 'a> Flattener<'p, 'a> {
         }
     }
 
-    /// Lists the tasks: what is lifted from a function of an `async` type, with each caller.
+    /// Lists the tasks: lifted functions of `async` types, and those of synchronous types that may
+    /// need stacks of their own, with each caller.
     pub(super) fn list_tasks(&mut self) {
         let program = &mut self.program;
+        let stacked = stacked(program);
+        let is_task =
+            |lift: &LiftedFunction| lift.ty.is_async || stacked.contains(&lift.options.instance);
         for (id, lift) in program.lifts.iter_with_ids() {
-            if lift.ty.is_async {
+            if is_task(lift) {
                 program.tasks.push(TaskCaller::Export(id));
             }
         }
         for (id, trampoline) in program.trampolines.iter_with_ids() {
-            if let TrampolineKind::Adapter { ty, .. } = &trampoline.kind
-                && ty.is_async
+            if let TrampolineKind::Adapter { lift, .. } = &trampoline.kind
+                && is_task(lift)
             {
                 program.tasks.push(TaskCaller::Adapter(id));
             }

@@ -12,7 +12,7 @@
 //!
 //! Programs without an asynchronous part are not looked at.
 
-use super::Layout;
+use super::{Layout, Reentrance};
 use crate::options::Blocking;
 use crate::program::module::Call;
 use crate::program::{
@@ -23,7 +23,7 @@ use indexmap::IndexSet;
 use std::collections::{HashMap, HashSet};
 use std::ops::{BitOr, BitOrAssign};
 use trampette_artifact::ids::{ComponentInstanceId, IdVec, SignatureId, TableId, TrampolineId};
-use trampette_artifact::tasks::{CallShape, EndOperation};
+use trampette_artifact::tasks::{CallShape, EndOperation, ThreadOperation};
 use trampette_artifact::types::TypeTable;
 
 /// What a call can do.
@@ -72,6 +72,8 @@ pub(crate) struct Effects {
     switches: HashSet<ComponentInstanceId>,
     /// Instances that can be called back.
     called_back: IdVec<ComponentInstanceId, bool>,
+    /// Where synchronously typed calls that wait have stacks of their own.
+    stacked: HashSet<ComponentInstanceId>,
 }
 
 impl Effects {
@@ -82,6 +84,7 @@ impl Effects {
         let mut effects = Effects {
             switches: switching(program),
             called_back: called_back.collect(),
+            stacked: stacked(program),
             ..Effects::default()
         };
         if !program.is_concurrent() || program.blocking == Blocking::Assumed {
@@ -137,8 +140,16 @@ impl Effects {
         of(lift.func) | callback
     }
 
-    /// How a lifted function of an `async` type is called.
+    /// How a lifted function is called.
     pub(crate) fn shape(&self, types: &TypeTable, lift: &LiftedFunction) -> CallShape {
+        if !lift.ty.is_async {
+            let is_stacked = self.stacked.contains(&lift.options.instance)
+                && self.of_function(lift.func).has(Effect::BLOCKS);
+            return match is_stacked {
+                true => CallShape::OnStack,
+                false => CallShape::Plain,
+            };
+        }
         self.shape_with(types, lift, |function| self.of_function(function))
     }
 
@@ -193,6 +204,21 @@ fn lifts<'p>(program: &'p Program<'_>) -> impl Iterator<Item = &'p LiftedFunctio
         _ => None,
     });
     program.lifts.iter().chain(adapted)
+}
+
+/// Component instances in which a synchronously typed call that waits may have to go on while
+/// another one waits above it: where calls come back, or threads name each other. Their callers
+/// hand such calls to the runtime, which gives them stacks of their own. Elsewhere nothing that
+/// could run above can wait there, so they stay on their callers' stacks.
+pub(crate) fn stacked(program: &Program<'_>) -> HashSet<ComponentInstanceId> {
+    if !program.is_concurrent() {
+        return HashSet::new();
+    }
+    let reentrance = Reentrance::of(program);
+    let mut stacked = switching(program);
+    let instances = program.component_instances.ids();
+    stacked.extend(instances.filter(|id| reentrance.is_entered_again(*id)));
+    stacked
 }
 
 /// Component instances whose threads name each other.
@@ -444,13 +470,15 @@ fn own_effect(program: &Program<'_>, kind: &TrampolineKind) -> Effect {
             waits(ty.is_async && !options.waiting.is_async())
         }
         TrampolineKind::Concurrent { built_in, .. } => match *built_in {
-            BuiltIn::TaskReturn { .. } | BuiltIn::TaskCancel => Effect::NAMES_TASK,
-            BuiltIn::ContextGet { .. } | BuiltIn::ContextSet { .. } => Effect::USES_SLOTS,
-            BuiltIn::ThreadYield
-            | BuiltIn::WaitableSetWait
+            BuiltIn::TaskReturn { .. }
+            | BuiltIn::TaskCancel
             | BuiltIn::ThreadIndex
             | BuiltIn::ThreadNew { .. }
-            | BuiltIn::ThreadOperate(_) => Effect::BLOCKS | Effect::NAMES_TASK,
+            | BuiltIn::ThreadOperate(ThreadOperation::ResumeLater) => Effect::NAMES_TASK,
+            BuiltIn::ContextGet { .. } | BuiltIn::ContextSet { .. } => Effect::USES_SLOTS,
+            BuiltIn::ThreadYield | BuiltIn::WaitableSetWait | BuiltIn::ThreadOperate(_) => {
+                Effect::BLOCKS | Effect::NAMES_TASK
+            }
             BuiltIn::SubtaskCancel { is_async } => waits(!is_async),
             BuiltIn::EndCopy(copy) => {
                 let copy = program.copies.get_index(copy.index());

@@ -45,7 +45,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use effects::{Effect, Effects};
+pub(crate) use effects::{Effect, Effects, stacked};
 use facts::Facts;
 pub(crate) use functions::reference_bits;
 pub(crate) use reentrance::Reentrance;

@@ -22,6 +22,8 @@ pub(crate) struct Reentrance {
     groups: IdVec<ComponentInstanceId, u32>,
     /// Whether an adapter into each component instance has its caller in the same group.
     called_back: IdVec<ComponentInstanceId, bool>,
+    /// The same, of adapters and drops that call destructors.
+    entered_again: IdVec<ComponentInstanceId, bool>,
 }
 
 impl Reentrance {
@@ -41,15 +43,20 @@ impl Reentrance {
         let groups: IdVec<ComponentInstanceId, u32> =
             strongly_connected(count, |instance| &callees[instance]).into();
         let mut called_back: IdVec<_, _> = vec![false; count].into();
+        let mut entered_again = called_back.clone();
         for trampoline in &program.trampolines {
-            if let TrampolineKind::Adapter { lift, options, .. } = &trampoline.kind {
-                let (caller, callee) = (options.instance, lift.options.instance);
-                called_back[callee] |= groups[caller] == groups[callee];
+            if let Some((caller, callee)) = call(program, &trampoline.kind) {
+                let is_again = groups[caller] == groups[callee];
+                entered_again[callee] |= is_again;
+                if let TrampolineKind::Adapter { .. } = trampoline.kind {
+                    called_back[callee] |= is_again;
+                }
             }
         }
         Reentrance {
             groups,
             called_back,
+            entered_again,
         }
     }
 
@@ -66,6 +73,12 @@ impl Reentrance {
     pub(crate) fn is_called_back(&self, instance: ComponentInstanceId) -> bool {
         let called_back = self.called_back.get(instance);
         called_back.copied().unwrap_or(true)
+    }
+
+    /// The same of lifted functions and destructors.
+    pub(crate) fn is_entered_again(&self, instance: ComponentInstanceId) -> bool {
+        let entered_again = self.entered_again.get(instance);
+        entered_again.copied().unwrap_or(true)
     }
 }
 
@@ -199,11 +212,14 @@ mod tests {
         assert!(found.can_call_back(A, B));
         // What runs again in `A` is a destructor, to which nothing is lent; it can call `B` again.
         assert!(!found.is_called_back(A) && found.is_called_back(B));
+        assert!(found.is_entered_again(A) && found.is_entered_again(B));
         // Without a destructor nothing runs; and who drops what it defines calls only itself.
-        for kind in [drop_of(PLAIN, B), drop_of(DESTROYED, A)] {
+        for (kind, again) in [(drop_of(PLAIN, B), false), (drop_of(DESTROYED, A), true)] {
             let found = of([adapter(A, B), kind]);
             assert!(!found.can_call_back(A, B));
             assert!(!found.is_called_back(A) && !found.is_called_back(B));
+            assert_eq!(found.is_entered_again(A), again);
+            assert!(!found.is_entered_again(B));
         }
     }
 

@@ -144,11 +144,11 @@ fn concurrency(program: &Program<'_>, layout: &Layout) -> Concurrency {
                 TaskCaller::Export(id) => Some(id),
                 TaskCaller::Adapter(_) => None,
             },
-            lift: match options.waiting {
+            lift: lift.ty.is_async.then_some(match options.waiting {
                 Waiting::Blocks => LiftKind::Synchronous,
                 Waiting::Async => LiftKind::Stackful,
                 Waiting::Callback(_) => LiftKind::Callback,
-            },
+            }),
             shape: layout.effects.shape(&program.types, lift),
             async_params: lowered.map_or(0, |params| params.len() as u32),
             return_class: program.return_classes.get_index_of(&class)? as u32,

@@ -157,7 +157,7 @@ impl Program<'_> {
         Ok(())
     }
 
-    /// Each lifted function of an `async` type with one of its callers.
+    /// Each lifted function that may run as a task with one of its callers.
     fn write_tasks(&self, out: &mut String) -> fmt::Result {
         section(out, "tasks", self.tasks.len())?;
         for (id, caller) in self.tasks.iter_with_ids() {

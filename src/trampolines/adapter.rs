@@ -20,7 +20,8 @@
 //!
 //! A function of an `async` type is called through the runtime instead (`tasks`), by code that
 //! moves values with the same [`Adapter`]; unless nobody could tell the difference
-//! ([`CallShape::Plain`]). Then a caller that would go on is told that the call has returned.
+//! ([`CallShape::Plain`]). Then a caller that would go on is told that the call has returned. A
+//! function of a synchronous type is called so too if it needs a stack of its own.
 
 use super::borrows::BorrowScope;
 use super::cells;

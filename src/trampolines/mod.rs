@@ -129,7 +129,7 @@ pub(crate) fn is_entry(key: FuncKey) -> bool {
     }
 }
 
-/// How a lifted function of an `async` type is called.
+/// How a lifted function is called.
 fn shape(session: &Session<'_>, lift: &LiftedFunction) -> CallShape {
     session.layout.effects.shape(&session.program.types, lift)
 }
@@ -146,12 +146,10 @@ fn component_trampoline(session: &Session<'_>, id: TrampolineId) -> Result<ir::F
         | TrampolineKind::ResourceRep { .. }
         | TrampolineKind::ResourceDrop { .. } => resources::resource_trampoline(session, id),
         TrampolineKind::LowerImport { .. } => lower_import::lower_import(session, id),
-        TrampolineKind::Adapter { lift, .. } => {
-            match lift.ty.is_async && shape(session, lift) != CallShape::Plain {
-                true => tasks::task_adapter(session, id),
-                false => adapter::adapter(session, id),
-            }
-        }
+        TrampolineKind::Adapter { lift, .. } => match shape(session, lift) != CallShape::Plain {
+            true => tasks::task_adapter(session, id),
+            false => adapter::adapter(session, id),
+        },
         TrampolineKind::Concurrent { .. } => concurrent::concurrent_trampoline(session, id),
         TrampolineKind::ErrorContext { .. } => error_context::error_context_trampoline(session, id),
     }

@@ -1,5 +1,6 @@
-//! Tasks: the pieces that the runtime calls to run a function of an `async` type
-//! (CanonicalABI.md, *canon lift*), and the adapter that asks it to.
+//! Tasks: the pieces that the runtime calls to run a function of an `async` type, or one of a
+//! synchronous type on a stack of its own (CanonicalABI.md, *canon lift*), and the adapter that
+//! asks it to.
 //!
 //! A piece is compiled for each task, that is for a lifted function with one of its callers, since
 //! values move from one side to the other without a stop: [`task_body`] moves the parameters and
@@ -183,7 +184,7 @@ impl Task<'_> {
     }
 }
 
-/// The wasm-call code of an adapter to a function of an `async` type: hands the call to the
+/// The wasm-call code of an adapter to a function that runs as a task: hands the call to the
 /// runtime.
 ///
 /// # Errors

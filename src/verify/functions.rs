@@ -151,15 +151,14 @@ impl Functions {
                 continue;
             };
             let name = export.path.join(" / ");
-            if ty.is_async {
-                let mut tasks = metadata.concurrency.tasks.iter();
-                let Some(task) = tasks.find(|task| task.export == Some(id)) else {
-                    bail!("{name}: no task is for it");
-                };
-                // The task has the code, unless it is called without one.
-                if task.shape != CallShape::Plain {
-                    continue;
-                }
+            let mut tasks = metadata.concurrency.tasks.iter();
+            let task = tasks.find(|task| task.export == Some(id));
+            if ty.is_async && task.is_none() {
+                bail!("{name}: no task is for it");
+            }
+            // The task has the code, unless it is called without one.
+            if task.is_some_and(|task| task.shape != CallShape::Plain) {
+                continue;
             }
             named.insert(id);
             entries.insert((FuncKey::ExportEntry(Abi::Native, id), name.clone()));
@@ -173,10 +172,10 @@ impl Functions {
             }
             let name = || format!("task of `{}`", task.name);
             entries.insert((FuncKey::TaskBody(Abi::Native, id), name()));
-            if task.lift != LiftKind::Synchronous {
+            if let Some(LiftKind::Stackful | LiftKind::Callback) = task.lift {
                 entries.insert((FuncKey::TaskResult(Abi::Native, id), name()));
             }
-            if task.lift == LiftKind::Callback {
+            if task.lift == Some(LiftKind::Callback) {
                 entries.insert((FuncKey::TaskCallback(Abi::Native, id), name()));
             }
         }

@@ -1,6 +1,7 @@
 //! Tasks of the asynchronous part: what compiled code and the runtime tell each other about them.
 //!
-//! A task is one call of a function with an `async` type (CanonicalABI.md, *Task State*). Compiled
+//! A task is one call of a lifted function (CanonicalABI.md, *Task State*) that the runtime runs:
+//! of one with an `async` type, or of a synchronous one that waits on a stack of its own. Compiled
 //! code moves values and calls core functions; when that happens, and on which stack, is the
 //! runtime's. So a call is cut into pieces, each a native-call entry that the runtime calls with
 //! the task's [`TaskRecord`]:
@@ -52,7 +53,7 @@ pub enum LiftKind {
     Callback,
 }
 
-/// How a function of an `async` type is called.
+/// How a lifted function is called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum CallShape {
     /// As a function of a synchronous type: nothing can keep it from beginning, it ends before it
@@ -65,7 +66,8 @@ pub enum CallShape {
     OnStack,
 }
 
-/// A lifted function of an `async` type, together with who calls it.
+/// A lifted function together with who calls it: each of an `async` type, and those of synchronous
+/// types whose callers perhaps let others go on above them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskEntry {
     /// The component instance that lifts it.
@@ -74,8 +76,9 @@ pub struct TaskEntry {
     pub caller: Option<ComponentInstanceId>,
     /// What the host calls it by.
     pub export: Option<ExportId>,
-    /// How it is lifted.
-    pub lift: LiftKind,
+    /// How it is lifted; `None` if its type is synchronous: then its caller does not wait, but lets
+    /// other threads of the instance go on in its place until it has the result.
+    pub lift: Option<LiftKind>,
     /// How it is called; one that is called as a function of a synchronous type has no code as a
     /// task.
     pub shape: CallShape,
@@ -196,7 +199,7 @@ impl ThreadOperation {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum CallMode {
-    /// The caller waits for the result.
+    /// The caller gets the result.
     Waits = 0,
     /// The caller goes on with a subtask (`async`).
     GoesOn = 1,

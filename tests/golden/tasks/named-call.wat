@@ -1,7 +1,6 @@
 ;;! emit = "clif"
 ;;! function = "export-entry[0]-wasm"
 ;;! names = "symbols"
-;;! blocking = "assumed"
 ;; A synchronously typed call in an instance whose threads name each other has a record, so that
 ;; they can name it.
 (component

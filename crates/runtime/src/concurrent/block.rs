@@ -1,9 +1,11 @@
 //! Waiting in guest code: on a stack of its own, which is suspended; or in place, behind a barrier.
 //!
 //! A task that can wait is alone on its stack, but for synchronously typed calls that it has made.
-//! Such a call cannot be suspended without its caller, which was not promised to wait. So while it
-//! waits, tasks of its own instance go on above it, as the specification has it; if there is none,
-//! it traps.
+//! The caller of such a call was not promised to wait. So while the call waits, tasks of its own
+//! instance go on above the caller, as the specification has it; if there is none, it traps. The
+//! call has a stack of its own where it may have to go on although others wait above it
+//! (`src/layout/effects.rs`); it stays in place where there is no such thing, and so do start
+//! functions and destructors.
 
 use crate::concurrent::chain::{suspend, transfer};
 use crate::concurrent::records::{CallId, Thread, Wait};
@@ -136,17 +138,10 @@ impl Tasks<'_> {
             if goes_on {
                 break;
             }
-            if is_interrupted(self.instance) {
-                return Err(TrapCode::Interrupt.into());
-            }
-            match (self.next_in(instance, looks), wait) {
-                (Some(call), _) => {
-                    self.run(call)?;
-                    // What it does may be to wait for the host, which must get on, too.
-                    self.serve_host()?;
-                }
-                (None, Wait::Yield) => break,
-                (None, _) => return Err(TrapCode::CannotBlock.into()),
+            match (self.let_one_go_on(instance, looks)?, wait) {
+                (true, _) => {}
+                (false, Wait::Yield) => break,
+                (false, _) => return Err(TrapCode::CannotBlock.into()),
             }
             looks = looks.wrapping_add(1);
         }
@@ -157,6 +152,38 @@ impl Tasks<'_> {
             self.pool()[me].wait.set(Wait::Nothing);
         }
         Ok(())
+    }
+
+    /// Lets threads of the callee's instance go on, in the place of the caller, until a call of a
+    /// synchronous type has its result: the call itself too, which has begun on its own stack.
+    ///
+    /// # Errors
+    /// If none can go on before, or one traps.
+    pub(crate) fn let_others_complete(self, call: CallId) -> Result<(), Fault> {
+        let instance = self.pool()[call].instance;
+        let mut looks: u32 = 0;
+        while !self.pool()[call].is_resolved() {
+            if !self.let_one_go_on(instance, looks)? {
+                return Err(TrapCode::CannotBlock.into());
+            }
+            looks = looks.wrapping_add(1);
+        }
+        Ok(())
+    }
+
+    /// Lets one thread of an instance go on, behind a barrier that has looked so many times.
+    /// Whether there was one.
+    fn let_one_go_on(self, instance: ComponentInstanceId, looks: u32) -> Result<bool, Fault> {
+        if is_interrupted(self.instance) {
+            return Err(TrapCode::Interrupt.into());
+        }
+        let Some(call) = self.next_in(instance, looks) else {
+            return Ok(false);
+        };
+        self.run(call)?;
+        // What it does may be to wait for the host, which must get on, too.
+        self.serve_host()?;
+        Ok(true)
     }
 
     /// `thread.yield`.

@@ -1,6 +1,5 @@
-//! Calls of functions with an `async` type, seen from the caller: making the task, waiting for it
-//! or going on with a subtask, its result; and the records of synchronously typed calls that lend
-//! handles.
+//! Calls that are tasks, seen from the caller: making the task, waiting for it or going on with a
+//! subtask, its result; and the records of other synchronously typed calls, that lend handles.
 
 use crate::concurrent::records::{Call, CallId, Holder, Kind, NewCall, TaskState, Thread, Wait};
 use crate::concurrent::state::{Answer, Driven, Fault, Tasks};
@@ -40,7 +39,7 @@ impl Tasks<'_> {
         let call = self.pool().add_call(NewCall {
             data: self.instance,
             entry,
-            lift: plan.map(|plan| plan.lift),
+            lift: plan.and_then(|plan| plan.lift),
             shape: plan.map_or(CallShape::OnStack, |plan| plan.shape),
             instance,
             thread,
@@ -65,11 +64,16 @@ impl Tasks<'_> {
         }
     }
 
-    /// Starts a task, if nothing keeps it from entering; else it waits for that.
+    /// Starts a task, if nothing keeps it from entering; else it waits for that. A call of a
+    /// synchronous type is over then.
     ///
     /// # Errors
     /// If it traps.
     pub(crate) fn start(self, call: CallId) -> Result<(), Fault> {
+        if self.lift(call).is_none() {
+            self.run(call)?;
+            return self.let_others_complete(call);
+        }
         if self.must_wait_to_enter(call) {
             self.wait_to_enter(call);
             return Ok(());

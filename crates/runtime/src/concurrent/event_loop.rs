@@ -28,8 +28,8 @@ use trampette_artifact::trap::TrapCode;
 /// Tasks that go on at most before what of the host's was woken meanwhile is polled.
 pub(crate) const ITEMS_OF_A_TURN: usize = 128;
 
-/// Calls a lifted function of an `async` type, and drives the instance until it has a result, which
-/// `sink` is given in native form: what it refers to is valid only there.
+/// Calls a lifted function that runs as a task, and drives the instance until it has a result,
+/// which `sink` is given in native form: what it refers to is valid only there.
 ///
 /// # Safety
 /// The task's caller is the host. `params` points to the native struct of the parameters, which
@@ -47,12 +47,13 @@ pub(crate) unsafe fn call(
     if instance.is_entered() {
         return Err(trap(TrapCode::CannotEnter));
     }
+    let tasks = Tasks::of(instance).map_err(trap)?;
+    let is_async = tasks.plan().tasks[task].lift.is_some();
     ensure!(
-        !Token::is_in_use(instance.store()),
+        !is_async || !Token::is_in_use(instance.store()),
         "an `async` function was called from inside of a future of the same store, which it would \
          wait for; `call_concurrent` can be awaited there"
     );
-    let tasks = Tasks::of(instance).map_err(trap)?;
     let params = params.expose_provenance() as u64;
     let call = tasks.new_task(task, params, 0);
     let call = call.map_err(|fault| match fault {

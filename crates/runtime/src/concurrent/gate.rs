@@ -1,6 +1,7 @@
 //! The gate of a component instance: what may keep a task from entering it, or its callback from
 //! being called. That is backpressure, and the exclusive lock, which every task holds while its
-//! core code runs unless it was lifted with `async` and without a callback.
+//! core code runs unless it was lifted with `async` and without a callback. Neither is for calls of
+//! synchronous types.
 
 use crate::concurrent::records::{CallId, Queued, TaskState, Wait};
 use crate::concurrent::state::{Fault, Tasks};
@@ -19,7 +20,11 @@ impl Tasks<'_> {
 
     /// Whether a task holds the lock while its core code runs.
     pub(crate) fn needs_lock(self, call: CallId) -> bool {
-        self.lift(call) != Some(LiftKind::Stackful)
+        match self.lift(call) {
+            Some(LiftKind::Synchronous | LiftKind::Callback) => true,
+            // A synchronously typed call enters in any case.
+            Some(LiftKind::Stackful) | None => false,
+        }
     }
 
     /// Whether nobody has an instance's lock.

@@ -259,7 +259,7 @@ impl Running {
             instance: ComponentInstanceId(plan.instance),
             caller: plan.caller.map(ComponentInstanceId),
             export: None,
-            lift: plan.lift,
+            lift: Some(plan.lift),
             shape: CallShape::OnStack,
             async_params: 1,
             return_class: 0,

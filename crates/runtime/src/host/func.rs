@@ -149,6 +149,8 @@ enum Target {
     Lifted(ExportId, EntryCode),
     /// A function of an `async` type.
     Task(ExportId, TaskId),
+    /// A function of a synchronous type that waits on a stack of its own.
+    Stacked(ExportId, TaskId),
     /// A function of the host, imported and exported again.
     Host(ImportId),
 }
@@ -158,7 +160,7 @@ impl Target {
     fn is_of(self, item: &ExportItem) -> bool {
         match (self, item) {
             (
-                Target::Lifted(export, _) | Target::Task(export, _),
+                Target::Lifted(export, _) | Target::Task(export, _) | Target::Stacked(export, _),
                 ExportItem::Function { id, .. },
             ) => *id == export,
             (Target::Host(import), ExportItem::HostFunc(id)) => *id == import,
@@ -183,7 +185,9 @@ impl Callee {
             ExportItem::HostFunc(import) => Target::Host(*import),
             ExportItem::Function { id, .. } => {
                 let code = instance.component.export(*id)?;
+                let tasks = &instance.component.metadata().concurrency.tasks;
                 match code.task {
+                    Some(task) if tasks[task].lift.is_none() => Target::Stacked(*id, task),
                     Some(task) => Target::Task(*id, task),
                     None => Target::Lifted(*id, EntryCode::new(code)?),
                 }
@@ -201,7 +205,7 @@ impl Callee {
     pub(super) fn task(&self) -> Option<TaskId> {
         match self.target {
             Target::Task(_, task) => Some(task),
-            Target::Lifted(..) | Target::Host(_) => None,
+            Target::Lifted(..) | Target::Stacked(..) | Target::Host(_) => None,
         }
     }
 
@@ -283,7 +287,7 @@ impl Callee {
         let code = match self.target {
             Target::Lifted(_, code) => code,
             // SAFETY: the caller's promise.
-            Target::Task(_, task) => unsafe {
+            Target::Task(_, task) | Target::Stacked(_, task) => unsafe {
                 return self.call_task(instance, task, args, results, read);
             },
             // SAFETY: the caller's promise.

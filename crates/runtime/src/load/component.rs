@@ -502,9 +502,7 @@ impl Inner {
         let mut exports = Vec::new();
         for export in &self.metadata.exports {
             let ExportItem::Function {
-                id,
-                ty,
-                post_return,
+                id, post_return, ..
             } = &export.item
             else {
                 continue;
@@ -517,9 +515,7 @@ impl Inner {
                 exports.resize(id.index() + 1, ExportCode::default());
             }
             let code = &mut exports[id.index()];
-            if ty.is_async
-                && let Some(task) = tasks.get(id)
-            {
+            if let Some(task) = tasks.get(id) {
                 code.task = Some(*task);
                 continue;
             }
