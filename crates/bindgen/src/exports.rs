@@ -4,7 +4,7 @@ use crate::bindings::{Bindings, Interface, Item, Scope};
 use crate::definitions::docs;
 use crate::imports::function_name;
 use crate::names::{Taken, snake};
-use crate::types::{Form, check_function};
+use crate::types::Form;
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 use syn::Result;
@@ -25,6 +25,17 @@ pub(crate) struct Calls {
     pub names: Vec<Ident>,
 }
 
+/// The name of the method that calls a function.
+fn call_name(item: &Item<'_>) -> Ident {
+    match item.function.kind {
+        FunctionKind::Constructor(_) => snake("call-constructor"),
+        _ => format_ident!(
+            "call_{}",
+            function_name(item).to_string().trim_end_matches('_')
+        ),
+    }
+}
+
 impl<'a> Bindings<'a> {
     /// The fields for functions; `interface` is the one that exports them.
     pub(crate) fn calls(
@@ -40,7 +51,6 @@ impl<'a> Bindings<'a> {
         let mut values_of = TokenStream::new();
         let mut names = Vec::new();
         for (index, item) in functions.iter().enumerate() {
-            check_function(item.function)?;
             let field = format_ident!("f{index}");
             let owned = self.params(item, Form::Owned, scope)?;
             let result = self.result(item, scope)?;
@@ -83,22 +93,92 @@ impl<'a> Bindings<'a> {
             .collect()
     }
 
-    /// The `call_…` method of a function whose field is in `holder`.
-    fn call(
+    /// The `call_…` methods of functions whose fields are in `holder`.
+    fn call_all<'i>(
         &self,
-        item: &Item<'_>,
+        functions: impl Iterator<Item = (&'i Item<'a>, &'i Ident)>,
         holder: &TokenStream,
         taken: &mut Taken,
         scope: Scope<'_>,
+    ) -> Result<TokenStream>
+    where
+        'a: 'i,
+    {
+        // What the WIT names comes first; what is made of such a name gives way.
+        let name = |(item, field)| (item, field, taken.unique(call_name(item)));
+        let named: Vec<_> = functions.map(name).collect();
+        let mut calls = TokenStream::new();
+        for (item, field, name) in named {
+            let func = quote!(#holder.#field);
+            calls.extend(self.call(item, &func, &name, scope)?);
+            if item.function.kind.is_async() {
+                calls.extend(self.async_calls(item, &func, &name, taken, scope)?);
+            }
+        }
+        Ok(calls)
+    }
+
+    /// The methods that call a function from futures.
+    fn async_calls(
+        &self,
+        item: &Item<'_>,
+        func: &TokenStream,
+        blocking: &Ident,
+        taken: &mut Taken,
+        scope: Scope<'_>,
     ) -> Result<TokenStream> {
-        let name = match item.function.kind {
-            FunctionKind::Constructor(_) => snake("call-constructor"),
-            _ => format_ident!(
-                "call_{}",
-                function_name(item).to_string().trim_end_matches('_')
-            ),
+        let plain = blocking.to_string();
+        let plain = plain.trim_end_matches('_');
+        let waits = taken.unique(format_ident!("{plain}_async"));
+        let concurrent = taken.unique(format_ident!("{plain}_concurrent"));
+        let mut parameters = Taken::new(["self", "store", "cx"]);
+        let params = item.function.params.iter();
+        let names: Vec<_> = params
+            .map(|param| parameters.unique(snake(&param.name)))
+            .collect();
+        let types = self.params(item, Form::Owned, scope)?;
+        let result = self.result(item, scope)?;
+        let returned = quote! {
+            impl ::core::future::Future<Output = ::trampette_runtime::__private::Result<#result>>
         };
-        let name = taken.unique(name);
+        let waits_docs = format!(
+            " Calls the function `{}` without keeping the thread waiting; see \
+             `TypedFunc::call_async`.",
+            item.name
+        );
+        let concurrent_docs = format!(
+            " Calls the function `{}` while other calls go on; see `TypedFunc::call_concurrent`.",
+            item.name
+        );
+        Ok(quote! {
+            #[doc = #waits_docs]
+            pub fn #waits<__S: ::trampette_runtime::AsContextMut>(
+                &self,
+                store: __S,
+                #(#names: #types,)*
+            ) -> #returned + use<__S> {
+                #func.call_async(store, (#(#names,)*))
+            }
+
+            #[doc = #concurrent_docs]
+            pub fn #concurrent<__T: 'static>(
+                &self,
+                cx: ::trampette_runtime::Accessor<__T>,
+                #(#names: #types,)*
+            ) -> #returned + use<__T> {
+                #func.call_concurrent(cx, (#(#names,)*))
+            }
+        })
+    }
+
+    /// The method that calls a function and waits for it.
+    fn call(
+        &self,
+        item: &Item<'_>,
+        func: &TokenStream,
+        name: &Ident,
+        scope: Scope<'_>,
+    ) -> Result<TokenStream> {
         let docs = docs(
             &item.function.docs,
             &format!("Calls the function `{}`.", item.name),
@@ -120,7 +200,7 @@ impl<'a> Bindings<'a> {
                 #(#names: #types,)*
             ) -> ::trampette_runtime::__private::Result<#result> {
                 // SAFETY: the same parameters, borrowed.
-                let func = unsafe { #holder.with_params() };
+                let func = unsafe { #func.with_params() };
                 func.call(store, (#(#names,)*))
             }
         })
@@ -135,9 +215,8 @@ impl<'a> Bindings<'a> {
         scope: Scope<'_>,
     ) -> Result<TokenStream> {
         let free = functions.iter().zip(&calls.names);
-        free.filter(|(item, _)| item.function.kind.resource().is_none())
-            .map(|(item, field)| self.call(item, &quote!(self.#field), taken, scope))
-            .collect()
+        let free = free.filter(|(item, _)| item.function.kind.resource().is_none());
+        self.call_all(free, &quote!(self), taken, scope)
     }
 
     /// The contents of the module of an exported interface.
@@ -174,12 +253,11 @@ impl<'a> Bindings<'a> {
                 }
             });
             let mut taken = Taken::default();
-            let calls = functions
+            let own = functions
                 .iter()
                 .zip(&calls.names)
-                .filter(|(item, _)| item.function.kind.resource() == Some(resource))
-                .map(|(item, field)| self.call(item, &quote!(self.guest.#field), &mut taken, scope))
-                .collect::<Result<Vec<_>>>()?;
+                .filter(|(item, _)| item.function.kind.resource() == Some(resource));
+            let calls = self.call_all(own, &quote!(self.guest), &mut taken, scope)?;
             holders.extend(quote! {
                 #[doc = #text]
                 #[derive(Clone, Copy)]
@@ -187,7 +265,7 @@ impl<'a> Bindings<'a> {
                     guest: &'a #guest,
                 }
 
-                impl #holder<'_> { #(#calls)* }
+                impl #holder<'_> { #calls }
             });
         }
         let Calls {
@@ -232,8 +310,8 @@ impl<'a> Bindings<'a> {
                 ///
                 /// # Errors
                 /// If one is missing or has another type.
-                pub fn new<T: 'static>(
-                    pre: &::trampette_runtime::InstancePre<T>,
+                pub fn new<__T: 'static>(
+                    pre: &::trampette_runtime::InstancePre<__T>,
                 ) -> ::trampette_runtime::__private::Result<Self> {
                     ::trampette_runtime::__private::Result::Ok(Self { #pre_values })
                 }

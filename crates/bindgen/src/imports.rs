@@ -6,7 +6,7 @@
 use crate::bindings::{Bindings, Item, Scope, Trappable};
 use crate::definitions::docs;
 use crate::names::{Taken, camel, snake};
-use crate::types::{Form, check_function};
+use crate::types::Form;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{Error, Result};
@@ -161,7 +161,9 @@ impl<'a> Bindings<'a> {
         taken: &mut Taken,
         scope: Scope<'_>,
     ) -> Result<Method> {
-        check_function(item.function)?;
+        if item.function.kind.is_async() {
+            return self.async_method(item, host, taken, scope);
+        }
         let name = taken.unique(function_name(item));
         let wit_name = item.name;
         let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
@@ -176,14 +178,7 @@ impl<'a> Bindings<'a> {
         }
         let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
         let result = self.result(item, scope)?;
-        let returned = match self.trappable(item.function) {
-            Some(trappable) => {
-                let ok = self.optional(trappable.ok, Form::Owned, scope)?;
-                let error = self.own_error(trappable.error, scope);
-                quote!(::core::result::Result<#ok, #error>)
-            }
-            None => quote!(::trampette_runtime::__private::Result<#result>),
-        };
+        let returned = self.returned(item, scope)?;
         let call = quote!(#host::#name(host, #(#values,)*));
         let call = match self.trappable(item.function) {
             Some(trappable) => {
@@ -215,6 +210,89 @@ impl<'a> Bindings<'a> {
                     },
                 )?;
             },
+        })
+    }
+
+    /// A function that goes on while the guest does: it has no host, but access to one, and owns
+    /// its parameters, so that it can be an `async fn`.
+    fn async_method(
+        &self,
+        item: &Item<'_>,
+        host: &Ident,
+        taken: &mut Taken,
+        scope: Scope<'_>,
+    ) -> Result<Method> {
+        let name = taken.unique(function_name(item));
+        let wit_name = item.name;
+        let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
+        let mut parameters = Taken::new(["self", "cx"]);
+        let mut names = Vec::new();
+        let mut owned = Vec::new();
+        for param in &item.function.params {
+            names.push(parameters.unique(snake(&param.name)));
+            owned.push(self.ty(&param.ty, Form::Owned, scope)?);
+        }
+        let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
+        let result = self.result(item, scope)?;
+        let returned = self.returned(item, scope)?;
+        let call = quote!(<__U as #host>::#name(cx, #(#values,)*));
+        let call = match self.trappable(item.function) {
+            Some(trappable) => {
+                let conversion = self.conversion(trappable.error, scope);
+                let convert = self.conversion_method(trappable.error);
+                quote! {
+                    let call = #call;
+                    async move {
+                        match call.await {
+                            ::core::result::Result::Ok(value) => {
+                                ::core::result::Result::Ok(::core::result::Result::Ok(value))
+                            }
+                            ::core::result::Result::Err(error) => {
+                                let convert = |host: &mut __U| #conversion::#convert(host, error);
+                                ::trampette_runtime::Access::with(cx, convert)?
+                                    .map(::core::result::Result::Err)
+                            }
+                        }
+                    }
+                }
+            }
+            None => call,
+        };
+        Ok(Method {
+            signature: quote! {
+                #docs
+                fn #name(
+                    cx: impl ::trampette_runtime::Access<Self>,
+                    #(#names: #owned,)*
+                ) -> impl ::core::future::Future<Output = #returned>
+                    + ::core::marker::Send
+                    + 'static;
+            },
+            define: quote! {
+                instance.func_wrap_async_owned::<(#(#owned,)*), #result, _, _>(
+                    #wit_name,
+                    move |cx, (#(#values,)*)| {
+                        let cx = ::trampette_runtime::__access(cx, get);
+                        #call
+                    },
+                )?;
+            },
+        })
+    }
+
+    /// What a method returns: the result inside of one whose error is a trap, or with the host's
+    /// own error.
+    fn returned(&self, item: &Item<'_>, scope: Scope<'_>) -> Result<TokenStream> {
+        Ok(match self.trappable(item.function) {
+            Some(trappable) => {
+                let ok = self.optional(trappable.ok, Form::Owned, scope)?;
+                let error = self.own_error(trappable.error, scope);
+                quote!(::core::result::Result<#ok, #error>)
+            }
+            None => {
+                let result = self.result(item, scope)?;
+                quote!(::trampette_runtime::__private::Result<#result>)
+            }
         })
     }
 

@@ -156,6 +156,70 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
+/// # Asynchronous functions
+/// An imported function that is `async` in WIT is an `async fn` of the trait. It goes on while the
+/// guest does, so it cannot have the host for itself: it gets
+/// [`Access`](../trampette_runtime/trait.Access.html) to it, for a moment at a time, and owns its
+/// parameters. What is not an `async fn` may do something first, and return a future of its own. As
+/// with [`func_wrap_async`](../trampette_runtime/struct.LinkerInstance.html), a future that is ready
+/// when it is first polled is a call that returns at once, and one whose call is cancelled is
+/// dropped. With `trappable` it fails with the host's own error as other functions do.
+///
+/// An exported function that is `async` has three methods: `call_f` waits with the thread,
+/// `call_f_async` is a future that drives the store, and `call_f_concurrent` one of many that
+/// `Store::run_concurrent`, or the store itself, drives. The last two own their parameters.
+///
+/// ```
+/// mod bindings {
+///     trampette_bindgen::bindgen!({
+///         inline: "
+///             package example:crawler;
+///             interface web { get: async func(url: string) -> result<list<u8>, string>; }
+///             world crawler {
+///                 import web;
+///                 export count: async func(urls: list<string>) -> u64;
+///             }
+///         ",
+///     });
+/// }
+/// use bindings::Crawler;
+/// use bindings::example::crawler::web;
+/// use trampette_runtime::{Access, Store};
+///
+/// #[derive(Default)]
+/// struct Web {
+///     requests: u64,
+/// }
+///
+/// # async fn fetch(url: String) -> std::io::Result<Vec<u8>> { Ok(url.into_bytes()) }
+/// impl web::Host for Web {
+///     async fn get(
+///         cx: impl Access<Self>,
+///         url: String,
+///     ) -> anyhow::Result<Result<Vec<u8>, String>> {
+///         let page = fetch(url).await;
+///         cx.with(|web| web.requests += 1)?;
+///         Ok(page.map_err(|error| error.to_string()))
+///     }
+/// }
+///
+/// async fn two(crawler: &Crawler, store: &mut Store<Web>) -> anyhow::Result<u64> {
+///     let one = crawler.call_count_async(&mut *store, vec!["a".to_string()]).await?;
+///     let both = store.run_concurrent(async |cx| {
+///         let b = crawler.call_count_concurrent(cx, vec!["b".to_string()]);
+///         let c = crawler.call_count_concurrent(cx, vec!["c".to_string()]);
+///         // With `join!` of a library they would go on at the same time.
+///         anyhow::Ok(b.await? + c.await?)
+///     });
+///     Ok(one + both.await??)
+/// }
+///
+/// fn main() -> anyhow::Result<()> {
+///     let mut linker = trampette_runtime::Linker::new();
+///     Crawler::add_to_linker(&mut linker, |web: &mut Web| web)
+/// }
+/// ```
+///
 /// # Resources that never exist
 /// Components of language runtimes import whole interfaces, of which a host may refuse to make a
 /// resource at all. With `"…": !` the resource is defined, so that its handles have a type; no
@@ -167,11 +231,11 @@ use proc_macro::TokenStream;
 ///   `Host` for its functions, a trait `HostThing` for each resource `thing`, and `add_to_linker`.
 ///   Methods get strings, and lists of numbers, as views of the guest's memory (`&str`, `&[u8]`);
 ///   other lists are `List<'_, T>`. They return what the WIT says inside of `Result`, whose error
-///   is a trap. `add_to_linker` takes what finds the implementation in the store's data; it is
+///   is a trap. Functions that are `async` own their parameters. `add_to_linker` takes what finds the implementation in the store's data; it is
 ///   compiled into each function, like a call by hand. A resource is represented by a
 ///   `Resource<Thing>`, a number that the host chooses.
 /// - For every exported interface a module `exports::package::name::interface` with its types, a
-///   struct `Guest` with a `call_…` method for each function, and a struct `GuestThing` for those
+///   struct `Guest` with a `call_…` method for each function, three if it is `async`, and a struct `GuestThing` for those
 ///   of a resource. The resource itself is a `Thing`, a typed `ResourceAny`. An interface that is
 ///   imported too has two modules, and its resources are two types.
 /// - For the world a struct of its name: `instantiate`, `new` for an existing instance,
@@ -211,25 +275,83 @@ mod tests {
         Ok(code.to_string())
     }
 
+    /// What is generated for a world with these items.
+    fn code_of(items: &str) -> String {
+        let wit = format!("package test:code; world w {{ {items} }}");
+        generated(quote!({ inline: #wit })).unwrap()
+    }
+
+    /// Whether tokens occur in generated code.
+    fn has(code: &str, tokens: &proc_macro2::TokenStream) -> bool {
+        code.contains(&tokens.to_string())
+    }
+
     #[test]
-    fn async_is_refused() {
-        let nothing = || quote!();
-        assert_eq!(refused("export f: func();", nothing()), "accepted");
+    fn asynchronous_imports_are_futures_of_owned_parameters() {
+        let future = quote!(impl ::core::future::Future<
+            Output = ::trampette_runtime::__private::Result<::std::string::String>
+        > + ::core::marker::Send + 'static;);
+        let cx = quote!(cx: impl ::trampette_runtime::Access<Self>,);
+        let text = quote!(text: ::std::string::String,);
+        let define =
+            quote!(func_wrap_async_owned::<(::std::string::String,), ::std::string::String, _, _>);
+        for (function, resource) in [
+            ("f: async func(text: string) -> string;", false),
+            ("f: static async func(text: string) -> string;", true),
+        ] {
+            let items = match resource {
+                true => format!("import i: interface {{ resource r {{ {function} }} }}"),
+                false => format!("import {function}"),
+            };
+            let code = code_of(&items);
+            assert!(has(&code, &quote!(fn f(#cx #text) -> #future)), "{code}");
+            assert!(has(&code, &define), "{code}");
+        }
+        let code = code_of("import i: interface { resource r { m: async func() -> string; } }");
+        let own = quote!(self_: ::trampette_runtime::Resource<R>,);
+        assert!(has(&code, &quote!(fn m(#cx #own) -> #future)), "{code}");
+        // What is not `async` is as it was.
+        let code = code_of("import f: func(text: string) -> string;");
+        assert!(has(&code, &quote!(fn f(&mut self, text: &str,))), "{code}");
+        assert!(!code.contains("async"), "{code}");
+    }
+
+    #[test]
+    fn asynchronous_exports_are_called_in_three_ways() {
+        let future = quote!(
+            impl ::core::future::Future<Output = ::trampette_runtime::__private::Result<u32>>
+        );
+        let blocking = quote!(pub fn call_f(
+            &self, store: impl ::trampette_runtime::AsContextMut, text: &str,
+        ));
+        for (side, is_async) in [("async func", true), ("func", false)] {
+            let code = code_of(&format!("export f: {side}(text: string) -> u32;"));
+            assert!(has(&code, &blocking), "{code}");
+            let waits = quote!(pub fn call_f_async<__S: ::trampette_runtime::AsContextMut>(
+                &self, store: __S, text: ::std::string::String,
+            ) -> #future + use<__S>);
+            assert_eq!(has(&code, &waits), is_async, "{code}");
+            let concurrent = quote!(pub fn call_f_concurrent<__T: 'static>(
+                &self, cx: ::trampette_runtime::Accessor<__T>, text: ::std::string::String,
+            ) -> #future + use<__T>);
+            assert_eq!(has(&code, &concurrent), is_async, "{code}");
+        }
+        // What the WIT names keeps its name, whichever comes first.
+        for items in [
+            "export f: async func(); export f-async: func();",
+            "export f-async: func(); export f: async func();",
+        ] {
+            let code = code_of(items);
+            assert!(code.contains("pub fn call_f_async (& self ,"), "{code}");
+            assert!(code.contains("pub fn call_f_async_ < __S :"), "{code}");
+        }
+    }
+
+    #[test]
+    fn constructors_are_not_asynchronous() {
         for side in ["import", "export"] {
-            let direct = format!("{side} f: async func();");
-            let message = "the function `f` is not supported: it needs async";
-            assert_eq!(refused(&direct, nothing()), message);
-            let method = "interface { resource r { m: async func(); } }";
-            assert_eq!(
-                refused(&format!("{side} i: {method}"), nothing()),
-                "the function `[method]r.m` is not supported: it needs async"
-            );
-            for types in ["s: stream<u8>", "f: future", "e: error-context"] {
-                assert_eq!(
-                    refused(&format!("{side} f: func({types});"), nothing()),
-                    "accepted"
-                );
-            }
+            let items = format!("{side} i: interface {{ resource r {{ constructor() async; }} }}");
+            assert!(refused(&items, quote!()).contains("expected"), "{side}");
         }
     }
 

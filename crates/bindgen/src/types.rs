@@ -2,7 +2,7 @@
 //!
 //! | form | used for | a string is | a list of records is | a record is |
 //! | --- | --- | --- | --- | --- |
-//! | owned | results, and parts of other types | `String` | `Vec<T>` | `T` |
+//! | owned | results, what futures get, and parts of other types | `String` | `Vec<T>` | `T` |
 //! | view | parameters of host functions | `&str` | `List<'_, T>` | `T` |
 //! | argument | parameters of calls | `&str` | `&[T]` | `&T` |
 
@@ -10,7 +10,7 @@ use crate::bindings::{Bindings, Scope};
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote;
 use syn::{Error, Result};
-use wit_parser::{Function, Handle, Type, TypeDefKind, TypeId};
+use wit_parser::{Handle, Type, TypeDefKind, TypeId};
 
 /// How a type is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,21 +52,6 @@ impl Traits {
             debug: self.debug && other.debug,
             data: self.data && other.data,
         }
-    }
-}
-
-fn unsupported(what: &str) -> Error {
-    Error::new(
-        Span::call_site(),
-        format!("{what} is not supported: it needs async"),
-    )
-}
-
-/// Refuses functions that cannot be called yet.
-pub(crate) fn check_function(function: &Function) -> Result<()> {
-    match function.kind.is_async() {
-        true => Err(unsupported(&format!("the function `{}`", function.name))),
-        false => Ok(()),
     }
 }
 
@@ -193,7 +178,8 @@ impl Bindings<'_> {
                 quote!(::trampette_runtime::FutureReader<#value>)
             }
             kind @ TypeDefKind::Unknown => {
-                return Err(unsupported(&format!("the type `{}`", kind.as_str())));
+                let text = format!("the type `{}` is not supported", kind.as_str());
+                return Err(Error::new(Span::call_site(), text));
             }
             TypeDefKind::Record(_)
             | TypeDefKind::Variant(_)

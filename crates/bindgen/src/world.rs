@@ -122,9 +122,9 @@ impl<'a> Bindings<'a> {
                 ///
                 /// # Errors
                 /// If a name is taken.
-                pub fn add_to_linker<T: 'static, U: #host + 'static>(
-                    linker: &mut ::trampette_runtime::Linker<T>,
-                    get: impl Fn(&mut T) -> &mut U + Copy + Send + Sync + 'static,
+                pub fn add_to_linker<__T: 'static, __U: #host + 'static>(
+                    linker: &mut ::trampette_runtime::Linker<__T>,
+                    get: impl Fn(&mut __T) -> &mut __U + Copy + Send + Sync + 'static,
                 ) -> ::trampette_runtime::__private::Result<()> {
                     let mut instance = linker.instance(#name)?;
                     #define
@@ -192,9 +192,9 @@ impl<'a> Bindings<'a> {
                 ///
                 /// # Errors
                 /// If a name is taken.
-                pub fn add_to_linker<T: 'static, U: #(#traits)+* + 'static>(
-                    linker: &mut ::trampette_runtime::Linker<T>,
-                    get: impl Fn(&mut T) -> &mut U + Copy + Send + Sync + 'static,
+                pub fn add_to_linker<__T: 'static, __U: #(#traits)+* + 'static>(
+                    linker: &mut ::trampette_runtime::Linker<__T>,
+                    get: impl Fn(&mut __T) -> &mut __U + Copy + Send + Sync + 'static,
                 ) -> ::trampette_runtime::__private::Result<()> {
                     #add
                     ::trampette_runtime::__private::Result::Ok(())
@@ -284,10 +284,10 @@ impl<'a> Bindings<'a> {
                 ///
                 /// # Errors
                 /// Those of `Linker::instantiate` and of `new`.
-                pub fn instantiate<T: 'static>(
-                    mut store: impl ::trampette_runtime::AsContextMut<Data = T>,
+                pub fn instantiate<__T: 'static>(
+                    mut store: impl ::trampette_runtime::AsContextMut<Data = __T>,
                     component: &::trampette_runtime::Component,
-                    linker: &::trampette_runtime::Linker<T>,
+                    linker: &::trampette_runtime::Linker<__T>,
                 ) -> ::trampette_runtime::__private::Result<Self> {
                     let instance = linker.instantiate(&mut store, component)?;
                     Self::new(store, &instance)
@@ -305,19 +305,19 @@ impl<'a> Bindings<'a> {
 
             #[doc = #pre_docs]
             #[allow(clippy::type_complexity)]
-            pub struct #pre_name<T: 'static> {
-                pre: ::trampette_runtime::InstancePre<T>,
+            pub struct #pre_name<__T: 'static> {
+                pre: ::trampette_runtime::InstancePre<__T>,
                 #pre_fields
             }
 
             #[allow(dead_code, unused_variables, clippy::all)]
-            impl<T: 'static> #pre_name<T> {
+            impl<__T: 'static> #pre_name<__T> {
                 /// Looks up and checks what a component exports.
                 ///
                 /// # Errors
                 /// If something is missing or has another type.
                 pub fn new(
-                    pre: ::trampette_runtime::InstancePre<T>,
+                    pre: ::trampette_runtime::InstancePre<__T>,
                 ) -> ::trampette_runtime::__private::Result<Self> {
                     ::trampette_runtime::__private::Result::Ok(Self {
                         #pre_values
@@ -331,7 +331,7 @@ impl<'a> Bindings<'a> {
                 /// Those of `InstancePre::instantiate`.
                 pub fn instantiate(
                     &self,
-                    mut store: impl ::trampette_runtime::AsContextMut<Data = T>,
+                    mut store: impl ::trampette_runtime::AsContextMut<Data = __T>,
                 ) -> ::trampette_runtime::__private::Result<#name> {
                     let instance = self.pre.instantiate(&mut store)?;
                     self.of(&store, &instance)
@@ -350,12 +350,12 @@ impl<'a> Bindings<'a> {
                 }
 
                 /// The component with its imports.
-                pub fn instance_pre(&self) -> &::trampette_runtime::InstancePre<T> {
+                pub fn instance_pre(&self) -> &::trampette_runtime::InstancePre<__T> {
                     &self.pre
                 }
             }
 
-            impl<T: 'static> ::core::clone::Clone for #pre_name<T> {
+            impl<__T: 'static> ::core::clone::Clone for #pre_name<__T> {
                 fn clone(&self) -> Self {
                     Self {
                         pre: self.pre.clone(),

@@ -7,6 +7,7 @@
 use crate::host::shims::{
     HostFunc, Signature, check_func, describe_func, native_ref, write_result,
 };
+use crate::machine::accessor::Accessor;
 use crate::machine::activation::Activation;
 use crate::machine::entry_code::HostCode;
 use crate::machine::failure::contain;
@@ -41,6 +42,23 @@ where
 {
     HostFunc::Typed {
         entry: typed_shim::<T, P, R, F, A>,
+        closure: Arc::new(func),
+        check: check_async_func::<P, R>,
+        describe: || format!("async {}", describe_func::<P, R>()),
+    }
+}
+
+/// Wraps a closure that takes its parameters owned.
+pub(crate) fn typed_owned<T, P, R, F, A>(func: F) -> HostFunc
+where
+    T: 'static,
+    P: Params + Lift,
+    R: Lower + Send + 'static,
+    F: Fn(Accessor<T>, P) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<R>> + Send + 'static,
+{
+    HostFunc::Typed {
+        entry: owned_shim::<T, P, R, F, A>,
         closure: Arc::new(func),
         check: check_async_func::<P, R>,
         describe: || format!("async {}", describe_func::<P, R>()),
@@ -192,6 +210,37 @@ where
             let func = native_ref::<F>(data);
             let view = P::view(native_ref(args), LiftContext::of_import(inner));
             let future = func(Caller::from_raw(store), view);
+            let write =
+                |store: &StoreInner, result: R, to: *mut u8| write_result(store, result, to);
+            begin(inner, Answer::Runs(future, write), results)
+        })
+    }
+}
+
+/// # Safety
+/// As of [`typed_shim`].
+unsafe extern "C" fn owned_shim<T, P, R, F, A>(
+    data: *const u8,
+    store: *const StoreInner,
+    args: *const u8,
+    results: *mut u8,
+) -> u32
+where
+    T: 'static,
+    P: Params + Lift,
+    R: Lower + Send + 'static,
+    F: Fn(Accessor<T>, P) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<R>> + Send + 'static,
+{
+    // SAFETY: as in `typed_shim`; what the closure is given borrows nothing.
+    unsafe {
+        let inner = &*store;
+        run(inner, || {
+            let func = native_ref::<F>(data);
+            let cx = LiftContext::of_import(inner).begin_charge();
+            let params = P::lift(native_ref(args), cx);
+            cx.end_charge()?;
+            let future = func(Caller::from_raw(store).accessor(), params);
             let write =
                 |store: &StoreInner, result: R, to: *mut u8| write_result(store, result, to);
             begin(inner, Answer::Runs(future, write), results)

@@ -572,7 +572,7 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         )
     }
 
-    fn insert(&mut self, name: &str, definition: Definition) -> Result<()> {
+    pub(super) fn insert(&mut self, name: &str, definition: Definition) -> Result<()> {
         let kind = definition.kind();
         self.namespace
             .insert(name, definition, self.shadowing)

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `loading` | `Component::from_file` and its siblings |
 //! | `linker` | `Linker`: what a host offers to components, by name |
+//! | `owned` | … its functions with owned parameters; `Access` to a part of the data |
 //! | `definitions` | the tree of those definitions |
 //! | `versions`, `matching` | matching a component's imports with that, and checking their types |
 //! | `shims`, `async_shims` | host functions as compiled code calls them |
@@ -22,6 +23,7 @@ pub(crate) mod instance;
 pub(crate) mod linker;
 pub(crate) mod loading;
 pub(crate) mod matching;
+pub(crate) mod owned;
 pub(crate) mod shims;
 pub mod testing;
 pub(crate) mod versions;
