@@ -252,7 +252,8 @@ fn slow(end: u8) -> (Slow, impl Fn() -> bool) {
     };
     let wake = move || {
         let waker = waker.lock().unwrap().take();
-        is_woken.store(waker.is_some(), Ordering::SeqCst);
+        // Not taken back: the producer has perhaps not seen it yet.
+        is_woken.fetch_or(waker.is_some(), Ordering::SeqCst);
         waker.map(Waker::wake).is_some()
     };
     (producer, wake)
