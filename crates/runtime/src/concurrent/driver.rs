@@ -6,18 +6,18 @@
 //! moved, forgotten or dropped at any time. A drop never enters a guest; that a call is to be
 //! cancelled is noted, and seen to when the store is driven next.
 
-use crate::concurrent::event_loop::{ITEMS_OF_A_TURN, enter, poll_woken, serve_ends, trap};
-use crate::concurrent::records::{CallId, TaskState};
-use crate::concurrent::state::{Answer, Asked, Driven, Fault, Tasks};
+use crate::concurrent::event_loop::trap;
+use crate::concurrent::host_ends::HostEnds;
+use crate::concurrent::state::{Answer, Asked, Tasks};
+use crate::concurrent::turns::{self, Driving, ITEMS_OF_A_TURN, cancel_if_it_waits};
 use crate::machine::accessor::Token;
 use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt;
-use crate::machine::reactor::WakeList;
+use crate::machine::reactor::{WakeList, wake_quietly};
 use crate::machine::store::{CallName, DroppedCalls, StoreInner};
 use anyhow::{Error, Result};
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use trampette_artifact::ids::TaskId;
@@ -93,8 +93,7 @@ impl<O> Drop for Question<O> {
         }
         let waker = state.waker.take();
         drop(state);
-        // It may do anything, but this may be in the middle of a guest's call.
-        let _ = catch_unwind(AssertUnwindSafe(|| waker.map(Waker::wake)));
+        wake_quietly(waker);
     }
 }
 
@@ -164,6 +163,11 @@ fn runs(instance: &InstanceData) -> bool {
 }
 
 impl<O> Pending<O> {
+    /// The call.
+    pub(crate) fn name(&self) -> CallName {
+        self.name
+    }
+
     /// The result, if the call is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<O>> {
         let waker = cx.waker().clone();
@@ -178,6 +182,16 @@ impl<O> Pending<O> {
         let result = state.result.take();
         drop(state);
         Poll::Ready(result.unwrap_or_else(|| Err(anyhow::anyhow!("the result was taken"))))
+    }
+}
+
+impl<O> Pending<O> {
+    /// Drops what waits for a call while the store is in reach: a call that has not begun is
+    /// cancelled at once.
+    pub(crate) fn drop_in(mut self, store: &StoreInner) {
+        if !self.is_over {
+            self.is_over = cancel_if_it_waits(store, self.name);
+        }
     }
 }
 
@@ -203,7 +217,7 @@ pub(crate) enum WhenIdle {
     /// Something outside may change that.
     Waits,
     /// What waits for a call, and nothing but this store, says that it waits for ever.
-    Fails,
+    Fails(CallName),
 }
 
 impl Driver {
@@ -243,186 +257,36 @@ impl Driver {
             // What the turn has done is perhaps what the driver is for.
             let is_idle = did == 0 && store.reactor.set_driver(cx.waker());
             if let Some(code) = self.call.as_ref().and_then(interrupt::Driven::stop_code) {
-                stop_all(store, code);
+                turns::stop_all(store, code);
                 return Poll::Ready(Err(trap(code)));
             }
             if !is_idle {
                 // Others of the embedder's have their turn.
                 cx.waker().wake_by_ref();
-            } else if idle == WhenIdle::Fails && store.reactor.waiting() == 0 {
-                return Poll::Ready(Err(trap(TrapCode::Deadlock)));
+            } else if let WhenIdle::Fails(call) = idle
+                && !may_be_woken(store)
+            {
+                return Poll::Ready(Err(match turns::find(store, call) {
+                    Some((tasks, call)) => tasks.deadlock(call),
+                    None => trap(TrapCode::Deadlock),
+                }));
             }
             return Poll::Pending;
         }
     }
 }
 
-/// One turn of a store: sees to calls that were dropped, polls what of the host's was woken, and
-/// lets tasks of all instances go on, one of each at a time. How much was done.
+/// One turn of a store. How much was done.
 ///
 /// # Errors
 /// If a task trapped that nobody waits for.
 fn turn(store: &StoreInner) -> Result<usize> {
-    let mut did = see_to_dropped(store)?;
-    did += usize::from(poll_woken(store));
-    did += usize::from(serve_ends(store, |error, instance| {
-        Tasks::of(instance).map_or(Ok(()), |tasks| tell_ended(tasks, Some(error)))
-    })?);
-    // Those that have done what they can in this turn.
-    let mut resting = Vec::new();
-    let mut failed = Ok(());
-    while did < ITEMS_OF_A_TURN {
-        let next = store.working.borrow_mut().pop_front();
-        let Some(next) = next else { break };
-        // SAFETY: instances live as long as their store.
-        let instance = unsafe { next.as_ref() };
-        let Ok(tasks) = Tasks::of(instance) else {
-            continue;
-        };
-        tasks.is_working.set(false);
-        if tasks.is_over() {
-            did += 1;
-            let _ = tell_ended(tasks, None);
-            continue;
-        }
-        if instance.is_entered() {
-            // A call further out.
-            resting.push(tasks);
-            continue;
-        }
-        let Some(call) = tasks.next() else {
-            resting.push(tasks);
-            continue;
-        };
-        did += 1;
-        tasks.note_work(instance);
-        failed = run(tasks, || tasks.run(call));
-        if failed.is_err() {
-            break;
-        }
-    }
-    for tasks in resting {
-        if tasks.instance.is_entered() {
-            tasks.note_work(tasks.instance);
-        } else if tasks.end_turn() {
-            did += 1;
-        }
-    }
-    failed.map(|()| did)
+    let begun = turns::begin(store, Driving::Future)?;
+    Ok(begun + turns::others(store, Driving::Future, begun)?)
 }
 
-/// Runs one item. Its trap is for the call that has waited longest.
-///
-/// # Errors
-/// If there is none.
-fn run(tasks: Tasks<'_>, item: impl FnOnce() -> Result<(), Fault>) -> Result<()> {
-    match enter(tasks, item) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            // An item that was stopped before it began has ended nothing, but is in no queue.
-            tasks.instance.end();
-            tell_ended(tasks, Some(error))
-        }
-    }
-}
-
-/// Tells the calls that a trap has ended: the first of them why, if that is known.
-///
-/// # Errors
-/// The reason, if there is none.
-fn tell_ended(tasks: Tasks<'_>, mut why: Option<Error>) -> Result<()> {
-    let ended = std::mem::take(&mut *tasks.ended.borrow_mut());
-    for Driven { answer, .. } in ended {
-        let error = why.take().unwrap_or_else(|| trap(TrapCode::CannotEnter));
-        if let Answer::Future(asked) = answer {
-            asked.end(Some(error));
-        }
-    }
-    why.map_or(Ok(()), Err)
-}
-
-/// Ends all instances with calls that futures wait for, since the driven call is to be stopped.
-fn stop_all(store: &StoreInner, code: TrapCode) {
-    let mut with_calls = Vec::new();
-    let _ = store.each_instance(|instance| {
-        if instance.async_part.get().is_some() {
-            with_calls.push(std::ptr::from_ref(instance));
-        }
-        std::ops::ControlFlow::Continue(())
-    });
-    for instance in with_calls {
-        // SAFETY: instances live as long as their store.
-        let instance = unsafe { &*instance };
-        let Ok(tasks) = Tasks::of(instance) else {
-            continue;
-        };
-        let is_meant = |driven: &Driven| matches!(driven.answer, Answer::Future(_));
-        if instance.is_entered() || !tasks.driven.borrow().values().any(is_meant) {
-            continue;
-        }
-        instance.end();
-        let ended = std::mem::take(&mut *tasks.ended.borrow_mut());
-        for Driven { answer, .. } in ended {
-            if let Answer::Future(asked) = answer {
-                asked.end(Some(trap(code)));
-            }
-        }
-    }
-}
-
-/// Cancels the calls whose futures were dropped. How many there were.
-fn see_to_dropped(store: &StoreInner) -> Result<usize> {
-    let mut count = 0;
-    for name in store.dropped_calls.take() {
-        count += usize::from(cancel(store, name)?);
-    }
-    Ok(count)
-}
-
-/// Cancels a call whose future was dropped: one that has not begun never will, any other one is
-/// asked to. Whether there was anything to do.
-fn cancel(store: &StoreInner, name: CallName) -> Result<bool> {
-    let instance = store.instance(name.instance);
-    let (Ok(tasks), Some(call)) = (Tasks::of(instance), CallId::from_number(name.record)) else {
-        return Ok(false);
-    };
-    let is_it = |driven: &Driven| driven.generation == name.generation;
-    if tasks.is_over() || !tasks.driven.borrow().get(&call).is_some_and(is_it) {
-        return Ok(false);
-    }
-    if tasks.pool()[call].state.get() == TaskState::Initial {
-        drop(tasks.take_driven(call));
-        tasks.abandon(call);
-        return Ok(true);
-    }
-    if tasks.pool()[call].state.get() != TaskState::Started {
-        return Ok(false);
-    }
-    if instance.is_entered() {
-        // A call further out; later.
-        store.dropped_calls.note(name);
-        return Ok(false);
-    }
-    run(tasks, || tasks.request_cancellation(call)).map(|()| true)
-}
-
-/// Cancels a call of a future that is dropped while the store is in reach, if it has not begun:
-/// without entering a guest.
-pub(crate) fn drop_calls_that_wait(store: &StoreInner) {
-    for name in store.dropped_calls.take() {
-        let has_begun = (|| {
-            let tasks = Tasks::of(store.instance(name.instance)).ok()?;
-            let call = CallId::from_number(name.record)?;
-            let driven = tasks.driven.borrow();
-            let driven = driven.get(&call)?;
-            let is_it = driven.generation == name.generation && !tasks.is_over();
-            is_it.then(|| tasks.pool()[call].state.get() != TaskState::Initial)
-        })();
-        match has_begun {
-            None => {}
-            Some(true) => store.dropped_calls.note(name),
-            // It has nothing to enter a guest for.
-            Some(false) => drop(cancel(store, name)),
-        }
-    }
+/// Whether something outside can wake a guest of a store that has nothing to do: something of the
+/// host's that goes on, or that the embedder closes an end that it has of a guest's.
+fn may_be_woken(store: &StoreInner) -> bool {
+    store.reactor.waiting() > 0 || HostEnds::find(store).is_some_and(HostEnds::are_held)
 }

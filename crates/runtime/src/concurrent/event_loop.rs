@@ -7,13 +7,11 @@
 //! stays as it is, for the next call of the same instance. For whoever would stop it, a call is one
 //! from its first item to its last.
 
-use crate::concurrent::host_calls::poll_next;
-use crate::concurrent::host_ends::HostEnds;
 use crate::concurrent::records::{CallId, Holder, TaskState};
 use crate::concurrent::state::{Answer, Fault, Sink, Tasks};
+use crate::concurrent::turns::{self, Driving, ITEMS_OF_A_TURN};
 use crate::load::backtrace::{Trap, WasmBacktrace};
 use crate::machine::accessor::Token;
-use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::{Interrupts, Running};
 use crate::machine::parking::Parking;
@@ -24,9 +22,6 @@ use std::ptr::NonNull;
 use trampette_artifact::ids::TaskId;
 use trampette_artifact::layout::Status;
 use trampette_artifact::trap::TrapCode;
-
-/// Tasks that go on at most before what of the host's was woken meanwhile is polled.
-pub(crate) const ITEMS_OF_A_TURN: usize = 128;
 
 /// Calls a lifted function that runs as a task, and drives the instance until it has a result,
 /// which `sink` is given in native form: what it refers to is valid only there.
@@ -60,10 +55,10 @@ pub(crate) unsafe fn call(
         Fault::Trap(code, _) => trap(code),
         Fault::Again => trap(TrapCode::RecordsFull),
     })?;
-    let driving = Driving::begin(tasks, call, sink);
+    let _left_over = LeftOver(tasks.store());
+    let waiting = Waiting::begin(tasks, call, sink);
     // Between two items it can be stopped too.
     let running = tasks.store().interrupts().map(Interrupts::begin);
-    let outermost = Activation::current().is_null();
     if let Err(error) = enter(tasks, || tasks.start(call)) {
         // Stopped before it began, it was only refused; after that, it has ended the instance.
         if tasks.pool()[call].state.get() != TaskState::Initial {
@@ -77,18 +72,27 @@ pub(crate) unsafe fn call(
         if turn(tasks, is_resolved)? {
             continue;
         }
+        // What it waits for of the host's may itself wait for another instance.
+        if turns::others(tasks.store(), Driving::Call(instance), 0)? > 0 {
+            continue;
+        }
+        if tasks.is_over() {
+            // By a call that a future of the host's has made.
+            return Err(trap(TrapCode::CannotEnter));
+        }
+        if let Some(code) = tasks.store().interrupts().and_then(Interrupts::stop_code) {
+            instance.end();
+            return Err(trap(code));
+        }
         if tasks.store().reactor.waiting() == 0 {
-            return Err(trap(TrapCode::Deadlock));
+            return Err(tasks.deadlock(call));
         }
         if let Err(stopped) = parking.wait(instance) {
             instance.end();
             return Err(stopped);
         }
     }
-    drop(driving);
-    if outermost && let Some(ends) = HostEnds::find(tasks.store()) {
-        ends.close_unnamed(tasks.store());
-    }
+    drop(waiting);
     match running.is_some_and(Running::end) {
         false => Ok(()),
         // An interruption that has been promised, and came when all was done.
@@ -96,21 +100,18 @@ pub(crate) unsafe fn call(
     }
 }
 
-/// One turn: polls what of the host's was woken, lets tasks of the instance go on until `is_over`,
-/// but not too many; then those that have let others go first can go on in the next turn. Whether
-/// there was anything to do.
+/// One turn of an instance: what each begins with, then its tasks go on until `is_over`, but not
+/// too many; then those that have let others go first can go on in the next turn. Whether there was
+/// anything to do.
 ///
 /// # Errors
 /// As of an item.
 fn turn(tasks: Tasks<'_>, is_over: impl Fn() -> bool) -> Result<bool> {
-    let mut worked = poll_woken(tasks.store());
-    worked |= serve_ends(tasks.store(), |error, instance| {
-        match std::ptr::eq(instance, tasks.instance) {
-            true => Err(error),
-            false => Ok(()),
-        }
-    })?;
+    let mut worked = turns::begin(tasks.store(), Driving::Call(tasks.instance))? > 0;
     for _ in 0..ITEMS_OF_A_TURN {
+        if tasks.is_over() {
+            return Ok(worked);
+        }
         let Some(next) = tasks.next() else {
             break;
         };
@@ -128,64 +129,33 @@ fn turn(tasks: Tasks<'_>, is_over: impl Fn() -> bool) -> Result<bool> {
     Ok(tasks.end_turn() || worked)
 }
 
-/// Polls what of the host's was woken before now. Whether there was anything.
-pub(crate) fn poll_woken(store: &StoreInner) -> bool {
-    let woken = store.reactor.woken();
-    for _ in 0..woken {
-        if let Err(panic) = poll_next(store) {
-            std::panic::resume_unwind(panic);
-        }
-    }
-    woken > 0
-}
-
-/// Lets what the host has of streams and futures go on. Whether there was anything; `failed` says
-/// what becomes of a trap.
-///
-/// # Errors
-/// Those of `failed`.
-pub(crate) fn serve_ends(
-    store: &StoreInner,
-    failed: impl Fn(Error, &InstanceData) -> Result<()>,
-) -> Result<bool> {
-    let Some(ends) = HostEnds::find(store) else {
-        return Ok(false);
-    };
-    ends.close_dropped(store);
-    let woken = std::mem::take(&mut *ends.woken.borrow_mut());
-    let mut worked = false;
-    for (instance, end) in woken {
-        // SAFETY: instances live as long as their store.
-        let instance = unsafe { instance.as_ref() };
-        if instance.is_entered() {
-            // A call further out is in it.
-            ends.woken.borrow_mut().push((instance.into(), end));
-            continue;
-        }
-        worked = true;
-        let tasks = Tasks::of(instance).map_err(trap)?;
-        if let Err(error) = enter(tasks, || tasks.serve(end)) {
-            failed(error, instance)?;
-        }
-    }
-    Ok(worked)
-}
-
 /// Waits for a host function that the host has called itself, by way of an instance.
 ///
 /// # Errors
 /// If the call is stopped, or nothing can make the function go on.
 pub(crate) fn wait_for_host(instance: &InstanceData, future: FutureId) -> Result<()> {
     let store = instance.store();
+    let _left_over = LeftOver(store);
     let _running = store.interrupts().map(Interrupts::begin);
     let parking = Parking::default();
+    let driving = Driving::Call(instance);
     while !store.reactor.is_over(future) {
-        if poll_woken(store) {
+        let begun = turns::begin(store, driving)?;
+        if begun > 0 || turns::others(store, driving, begun)? > 0 {
             continue;
         }
         parking.wait(instance)?;
     }
     Ok(())
+}
+
+/// When a call is over, what ends have not arrived are closed.
+struct LeftOver<'a>(&'a StoreInner);
+
+impl Drop for LeftOver<'_> {
+    fn drop(&mut self) {
+        turns::close_ends(self.0);
+    }
 }
 
 /// Runs one item. A trap ends the instance.
@@ -228,17 +198,17 @@ pub(crate) fn trap(code: TrapCode) -> Error {
 }
 
 /// A call of the host's is driven as long as this lives.
-struct Driving<'a> {
+struct Waiting<'a> {
     tasks: Tasks<'a>,
     call: CallId,
 }
 
-impl<'a> Driving<'a> {
+impl<'a> Waiting<'a> {
     fn begin(
         tasks: Tasks<'a>,
         call: CallId,
         sink: &mut (dyn FnMut(*const u8) -> Result<()> + '_),
-    ) -> Driving<'a> {
+    ) -> Waiting<'a> {
         let sink: NonNull<dyn FnMut(*const u8) -> Result<()> + '_> = NonNull::from(sink);
         // SAFETY: only the lifetime changes; `drop` takes it out before it ends.
         let sink = unsafe {
@@ -247,11 +217,11 @@ impl<'a> Driving<'a> {
             )
         };
         tasks.drive(call, Answer::Sink(sink));
-        Driving { tasks, call }
+        Waiting { tasks, call }
     }
 }
 
-impl Drop for Driving<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let (tasks, call) = (self.tasks, self.call);
         drop(tasks.take_driven(call));

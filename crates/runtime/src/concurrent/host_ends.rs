@@ -21,6 +21,7 @@ use crate::machine::store::StoreInner;
 use anyhow::{Context, Error, Result, anyhow};
 use std::any::{Any, TypeId as TypeOfRust};
 use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +62,53 @@ pub(crate) struct Names {
     /// Whether there are any.
     is_filled: AtomicBool,
     list: Arc<WakeList>,
+}
+
+/// Ends with parties that were woken, in that order, each once. However often parties are woken,
+/// made and dropped, there are no more than ends at one time.
+#[derive(Default)]
+struct Woken {
+    queue: VecDeque<(NonNull<InstanceData>, EndId)>,
+    queued: BTreeSet<(NonNull<InstanceData>, EndId)>,
+}
+
+impl Woken {
+    fn note(&mut self, party: (NonNull<InstanceData>, EndId)) {
+        if self.queued.insert(party) {
+            self.queue.push_back(party);
+        }
+    }
+
+    fn pop(&mut self) -> Option<(NonNull<InstanceData>, EndId)> {
+        let next = self.queue.pop_front()?;
+        self.queued.remove(&next);
+        Some(next)
+    }
+}
+
+/// An end on its way to a guest as an argument: closes it if it has not arrived when the call has
+/// no more use for its arguments.
+struct Sent {
+    names: Arc<Names>,
+    place: PlaceId,
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.names.note_dropped(self.place);
+    }
+}
+
+impl Names {
+    /// An end is to be closed, if it is still in its place.
+    fn note_dropped(&self, place: PlaceId) {
+        let dropped = self.dropped.lock();
+        let mut dropped = dropped.unwrap_or_else(PoisonError::into_inner);
+        dropped.push(place);
+        drop(dropped);
+        self.is_filled.store(true, Ordering::Release);
+        self.list.tell_driver();
+    }
 }
 
 /// The embedder's hold of an end: closes it when it is dropped.
@@ -124,13 +172,7 @@ impl std::fmt::Debug for EndName {
 impl Drop for EndName {
     fn drop(&mut self) {
         if self.give() {
-            let dropped = self.names.dropped.lock();
-            let mut dropped = dropped.unwrap_or_else(PoisonError::into_inner);
-            // There are no more names than places.
-            dropped.push(self.place);
-            drop(dropped);
-            self.names.is_filled.store(true, Ordering::Release);
-            self.names.list.tell_driver();
+            self.names.note_dropped(self.place);
         }
     }
 }
@@ -144,11 +186,10 @@ fn given() -> Error {
 pub(crate) struct HostEnds {
     places: RefCell<Vec<Place>>,
     free: RefCell<Vec<u32>>,
-    /// Those that have no name: they go with the outermost call, if they have none then.
+    /// Those that are on their way, but not as arguments: if they are when no call is, they go.
     unnamed: RefCell<Vec<PlaceId>>,
     names: Arc<Names>,
-    /// Parties that were woken, and what they are at.
-    pub woken: RefCell<Vec<(NonNull<InstanceData>, EndId)>>,
+    woken: RefCell<Woken>,
     pub exchange: Exchange,
 }
 
@@ -176,6 +217,29 @@ impl HostEnds {
     /// Those of a store, if it has had any.
     pub(crate) fn find(store: &StoreInner) -> Option<&HostEnds> {
         store.host_part.get().map(|_| HostEnds::of(store))
+    }
+
+    /// Notes that a party was woken.
+    pub(crate) fn note_woken(&self, instance: NonNull<InstanceData>, end: EndId) {
+        self.woken.borrow_mut().note((instance, end));
+    }
+
+    /// How many parties were woken.
+    pub(crate) fn woken(&self) -> usize {
+        self.woken.borrow().queue.len()
+    }
+
+    /// The next of the parties that were woken: at which end of which instance.
+    pub(crate) fn pop_woken(&self) -> Option<(NonNull<InstanceData>, EndId)> {
+        self.woken.borrow_mut().pop()
+    }
+
+    /// Whether the embedder has ends of guests', by whose closing those are told.
+    pub(crate) fn are_held(&self) -> bool {
+        let places = self.places.borrow();
+        let is_held =
+            |place: &Place| place.is_named && matches!(place.content, Some(Content::Held { .. }));
+        places.iter().any(is_held)
     }
 
     /// Puts something into a place of its own.
@@ -269,26 +333,46 @@ impl HostEnds {
         }
     }
 
-    /// Sends what a name has to a guest: the number of its place.
+    /// Sends what a name has to a guest, as a result that is lowered at once: the number of its
+    /// place.
     ///
     /// # Errors
     /// If it is in another store, or was given away.
-    pub(crate) fn send_named(&self, store: &StoreInner, name: &EndName) -> Result<u32> {
+    pub(crate) fn send_result(&self, store: &StoreInner, name: &EndName) -> Result<u32> {
+        let id = self.send_named(store, name)?;
+        self.note_unnamed(id);
+        Ok(id.number)
+    }
+
+    /// Sends what a name has to a guest, as an argument of a call that may begin late: the number
+    /// of its place, and what is to live as long as the arguments do.
+    ///
+    /// # Errors
+    /// As [`HostEnds::send_result`].
+    pub(crate) fn send_argument(
+        &self,
+        store: &StoreInner,
+        name: &EndName,
+    ) -> Result<(u32, impl Any + use<>)> {
+        let place = self.send_named(store, name)?;
+        let names = self.names.clone();
+        Ok((place.number, Sent { names, place }))
+    }
+
+    fn send_named(&self, store: &StoreInner, name: &EndName) -> Result<PlaceId> {
         let id = name.place(store)?;
         let mut places = self.places.borrow_mut();
         let place = places.get_mut(id.number as usize);
         let place = place.filter(|place| place.generation == id.generation && place.is_named);
         let place = place.filter(|place| place.content.is_some() && name.give());
         place.ok_or_else(given)?.is_named = false;
-        drop(places);
-        self.note_unnamed(id);
-        Ok(id.number)
+        Ok(id)
     }
 
     /// Takes what a name has.
     ///
     /// # Errors
-    /// As [`HostEnds::send_named`].
+    /// As [`HostEnds::send_result`].
     pub(crate) fn take_named(&self, store: &StoreInner, name: &EndName) -> Result<Content> {
         let id = name.place(store)?;
         let content = self.take(id).filter(|_| name.give());
@@ -298,7 +382,7 @@ impl HostEnds {
     /// Looks at what a name has.
     ///
     /// # Errors
-    /// As [`HostEnds::send_named`].
+    /// As [`HostEnds::send_result`].
     pub(crate) fn look<R>(
         &self,
         store: &StoreInner,
@@ -339,6 +423,16 @@ impl HostEnds {
     fn close(&self, store: &StoreInner, id: PlaceId) {
         if let Some(content) = self.take(id) {
             close(store, content);
+        }
+    }
+}
+
+impl Drop for HostEnds {
+    fn drop(&mut self) {
+        for place in self.places.get_mut() {
+            // Each alone: one that panics must not meet another one. Nobody can be told.
+            let content = place.content.take();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(content)));
         }
     }
 }
@@ -495,5 +589,29 @@ impl Tasks<'_> {
                 self.end_of_party(instance, ty, party)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parties_are_noted_once_however_often_they_are_woken() {
+        let mut woken = Woken::default();
+        let parties = [1, 2, 3].map(|end| {
+            let end = EndId::from_number(end).unwrap();
+            (NonNull::<InstanceData>::dangling(), end)
+        });
+        for _ in 0..1000 {
+            parties.iter().for_each(|party| woken.note(*party));
+        }
+        assert_eq!((woken.queue.len(), woken.queued.len()), (3, 3));
+        assert_eq!(woken.pop(), Some(parties[0]));
+        woken.note(parties[1]);
+        woken.note(parties[0]);
+        let rest: Vec<_> = std::iter::from_fn(|| woken.pop()).collect();
+        assert_eq!(rest, [parties[1], parties[2], parties[0]]);
+        assert!(woken.queued.is_empty());
     }
 }

@@ -19,6 +19,8 @@
 //! | `host_ends`, `parties` | ends that the host has; what it reads and writes with |
 //! | `event_loop` | calls of the host's that wait on their thread |
 //! | `driver` | … and those that futures wait for |
+//! | `turns` | what both do while there is something to do |
+//! | `report` | who waits for what, when nothing can go on |
 //!
 //! The stacks themselves are in `memory/stack_pool.rs`; those of a store are counted, and searched
 //! for references, in `machine/stacks.rs`.
@@ -41,10 +43,12 @@ pub(crate) mod host_ends;
 pub(crate) mod parties;
 mod queue;
 pub(crate) mod records;
+mod report;
 mod scheduler;
 pub(crate) mod state;
 pub(crate) mod switch;
 mod threads;
+mod turns;
 mod waitables;
 
 #[cfg(test)]

@@ -52,6 +52,11 @@ pub enum Progress {
     Over,
 }
 
+/// As many bytes of native elements are carried at a time, or are on their way between two parties.
+pub(crate) const PART: usize = 64 << 10;
+
+const MOVED_NOTHING: &str = "a producer or consumer is ready, but has moved nothing";
+
 /// Reads or writes for the host.
 pub(crate) trait Party: Send {
     /// The Rust type of its elements.
@@ -59,6 +64,11 @@ pub(crate) trait Party: Send {
 
     /// An empty queue of such elements.
     fn queue(&self) -> Box<dyn Queue>;
+
+    /// Bytes that it takes, as far as is known.
+    fn bytes(&self) -> u64 {
+        size_of_val(self) as u64
+    }
 
     /// Tests that it reads or writes elements of this type.
     ///
@@ -408,9 +418,7 @@ impl Tasks<'_> {
                 tell(self, other_id, 0);
                 Ok(())
             }
-            Poll::Ready(Ok(Progress::Open)) => Err(self.host_error(anyhow!(
-                "a producer or consumer is ready, but has moved nothing"
-            ))),
+            Poll::Ready(Ok(Progress::Open)) => Err(self.host_error(anyhow!(MOVED_NOTHING))),
             Poll::Ready(Err(error)) => Err(self.host_error(error)),
         }
     }
@@ -510,12 +518,15 @@ struct HostEnd {
 }
 
 impl HostFuture for HostEnd {
+    fn more_bytes(&self) -> u64 {
+        self.party.as_ref().map_or(0, |party| party.bytes())
+    }
+
     fn poll(mut self: Pin<&mut Self>, store: &StoreInner, cx: &mut Context<'_>) -> Poll<Done> {
         let ends = HostEnds::of(store);
         let answer = match ends.exchange.wish.take() {
             None => {
-                let woken = (self.instance, self.end);
-                ends.woken.borrow_mut().push(woken);
+                ends.note_woken(self.instance, self.end);
                 return Poll::Ready(Done::Stays);
             }
             Some(Wish::Rest) => return Poll::Ready(Done::Stays),
@@ -586,13 +597,17 @@ impl Bridge {
         self.queue.borrow().len()
     }
 
-    /// Passes on a part: `Ready` if it is over, otherwise whether something was moved.
+    /// Passes on a part: nothing if it is over, otherwise whether something was moved.
+    ///
+    /// # Errors
+    /// If one of the two fails, or is ready and moves nothing.
     fn pass(&mut self, store: &StoreInner, cx: &mut Context<'_>) -> Result<Option<bool>> {
         let before = self.len();
         if let Some(writes) = &mut self.writes {
             match writes.poll(cx, &Offer::Host(store, &self.queue))? {
                 Poll::Ready(Progress::Over) => self.writes = None,
-                Poll::Ready(Progress::Open) | Poll::Pending => {}
+                Poll::Ready(Progress::Open) => ensure!(self.len() > 0, MOVED_NOTHING),
+                Poll::Pending => {}
             }
         }
         let filled = self.len();
@@ -603,16 +618,25 @@ impl Bridge {
             }
             return Ok(Some(false));
         }
-        match self.reads.poll(cx, &Offer::Host(store, &self.queue))? {
+        let read = self.reads.poll(cx, &Offer::Host(store, &self.queue))?;
+        let is_less = self.len() < filled;
+        match read {
             Poll::Ready(Progress::Over) => Ok(None),
-            Poll::Ready(Progress::Open) | Poll::Pending => {
-                Ok(Some(filled > before || self.len() < filled))
+            Poll::Ready(Progress::Open) => {
+                ensure!(is_less, MOVED_NOTHING);
+                Ok(Some(true))
             }
+            Poll::Pending => Ok(Some(filled > before || is_less)),
         }
     }
 }
 
 impl HostFuture for Bridge {
+    fn more_bytes(&self) -> u64 {
+        let writes = self.writes.as_ref().map_or(0, |party| party.bytes());
+        writes + self.reads.bytes() + PART as u64
+    }
+
     fn poll(mut self: Pin<&mut Self>, store: &StoreInner, cx: &mut Context<'_>) -> Poll<Done> {
         for _ in 0..PARTS_A_TURN {
             match self.pass(store, cx) {

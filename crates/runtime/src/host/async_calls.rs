@@ -1,6 +1,6 @@
 //! Calls of exports that futures wait for, and driving a store from a future.
 
-use crate::concurrent::driver::{self, Arguments, Driver, Pending, WhenIdle, begin};
+use crate::concurrent::driver::{Arguments, Driver, Pending, WhenIdle, begin};
 use crate::host::func::{Func, TypedFunc};
 use crate::host::shims::{describe_func, native_ref};
 use crate::machine::accessor::Accessor;
@@ -86,17 +86,17 @@ impl<S: AsContextMut, O: 'static> InReach<S, O> {
         let Some(pending) = &mut self.pending else {
             return Poll::Pending;
         };
-        let driven = self
-            .driver
-            .poll(store, cx, WhenIdle::Fails, |cx| pending.poll(cx));
+        let idle = WhenIdle::Fails(pending.name());
+        let driven = self.driver.poll(store, cx, idle, |cx| pending.poll(cx));
         driven.map(|result| result?)
     }
 }
 
 impl<S: AsContextMut, O> Drop for InReach<S, O> {
     fn drop(&mut self) {
-        drop(self.pending.take());
-        driver::drop_calls_that_wait(self.store.store_inner());
+        if let Some(pending) = self.pending.take() {
+            pending.drop_in(self.store.store_inner());
+        }
     }
 }
 

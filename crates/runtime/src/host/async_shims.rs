@@ -95,7 +95,8 @@ struct DynamicImport {
 
 /// The future of a call, and then what it came to.
 enum Answer<A, R, W> {
-    Runs(A, W),
+    /// With bytes that the future takes besides its own.
+    Runs(A, W, u64),
     /// A panic, too, is for whoever takes the result.
     Done(thread::Result<Result<R>>, W),
     Taken,
@@ -108,7 +109,7 @@ where
 {
     fn poll(mut self: Pin<&mut Self>, _: &StoreInner, cx: &mut Context<'_>) -> Poll<Done> {
         // SAFETY: the future is not moved out of its place, where it is dropped.
-        let Answer::Runs(future, write) = (unsafe { self.as_mut().get_unchecked_mut() }) else {
+        let Answer::Runs(future, write, _) = (unsafe { self.as_mut().get_unchecked_mut() }) else {
             return Poll::Ready(Done::Stays);
         };
         let write = write.clone();
@@ -123,6 +124,13 @@ where
         };
         self.set(Answer::Done(outcome, write));
         Poll::Ready(Done::Stays)
+    }
+
+    fn more_bytes(&self) -> u64 {
+        match self {
+            Answer::Runs(.., bytes) => *bytes,
+            Answer::Done(..) | Answer::Taken => 0,
+        }
     }
 
     unsafe fn write_result(self: Pin<&mut Self>, store: &StoreInner, to: *mut u8) -> Result<()> {
@@ -212,7 +220,7 @@ where
             let future = func(Caller::from_raw(store), view);
             let write =
                 |store: &StoreInner, result: R, to: *mut u8| write_result(store, result, to);
-            begin(inner, Answer::Runs(future, write), results)
+            begin(inner, Answer::Runs(future, write, 0), results)
         })
     }
 }
@@ -268,7 +276,8 @@ unsafe extern "C" fn dynamic_shim(
             let write = move |store: &StoreInner, result: Option<Val>, to: *mut u8| {
                 signature.write(store, result.as_ref(), to)
             };
-            begin(inner, Answer::Runs(future, write), results)
+            let bytes = size_of_val(&*future) as u64;
+            begin(inner, Answer::Runs(future, write, bytes), results)
         }
     })
 }

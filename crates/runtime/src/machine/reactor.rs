@@ -36,6 +36,11 @@ pub(crate) trait HostFuture {
     /// to enter guest code.
     fn poll(self: Pin<&mut Self>, store: &StoreInner, cx: &mut Context<'_>) -> Poll<Done>;
 
+    /// Bytes that it takes besides its own, when it is put into a slot.
+    fn more_bytes(&self) -> u64 {
+        0
+    }
+
     /// Writes the native form of its result, once, when it stays with one.
     ///
     /// # Safety
@@ -120,6 +125,8 @@ struct Slot {
     generation: Cell<u32>,
     /// `None` while it is polled.
     future: Cell<Option<Block<dyn HostFuture>>>,
+    /// What the future is charged with.
+    bytes: Cell<u64>,
     instance: Cell<*const InstanceData>,
     owner: Cell<u32>,
     /// What its waker sets.
@@ -164,6 +171,12 @@ struct Woken {
     driver: Option<Waker>,
 }
 
+/// Uses a waker of the embedder's. It may do anything, but this may be in a drop, on another thread
+/// or in the middle of a guest's call: nobody can be told of a panic.
+pub(crate) fn wake_quietly(waker: Option<Waker>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.map(Waker::wake)));
+}
+
 impl WakeList {
     fn lock(&self) -> MutexGuard<'_, Woken> {
         // Nothing panics while the lock is held.
@@ -182,10 +195,7 @@ impl WakeList {
         self.is_filled.store(true, Ordering::Release);
         let driver = woken.driver.take();
         drop(woken);
-        // It may do anything.
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        wake_quietly(driver);
     }
 
     fn pop(&self) -> Option<u32> {
@@ -212,9 +222,7 @@ impl WakeList {
     /// Tells the driver that there is something to do, whatever it is.
     pub(crate) fn tell_driver(&self) {
         let driver = self.lock().driver.take();
-        if let Some(driver) = driver {
-            driver.wake();
-        }
+        wake_quietly(driver);
     }
 
     /// Sets who is told, once; false if there is something to poll already.
@@ -381,7 +389,7 @@ impl Reactor {
             .filter(|slot| slot.state.get() == State::Stays);
         let future = stays.and_then(|slot| {
             let future = slot.future.take();
-            self.uncount(slot, future.as_ref());
+            self.uncount(slot);
             self.vacate(id.slot, slot);
             future
         });
@@ -441,7 +449,7 @@ impl Reactor {
             }
             State::Stays | State::Waits => {
                 let future = slot.future.take();
-                self.uncount(slot, future.as_ref());
+                self.uncount(slot);
                 self.vacate(index, slot);
                 self.recycle(future?)
             }
@@ -486,7 +494,7 @@ impl Reactor {
                 None
             }
             None => {
-                self.uncount(slot, Some(&future));
+                self.uncount(slot);
                 self.vacate(index, slot);
                 let dropped = self.recycle(future);
                 polled.err().or(dropped)
@@ -538,6 +546,7 @@ impl Reactor {
             state: Cell::new(State::Free),
             generation: Cell::new(0),
             future: Cell::new(None),
+            bytes: Cell::new(0),
             instance: Cell::new(null()),
             owner: Cell::new(0),
             waker: Cell::new(Some(alarm.clone().into())),
@@ -573,12 +582,13 @@ impl Reactor {
         &self,
         index: u32,
         slot: &Slot,
-        block: Block<F>,
+        mut block: Block<F>,
         state: State,
         store: &StoreInner,
     ) -> Result<FutureId, Failure> {
         let limits = store.limits.get();
-        let bytes = self.bytes.get().saturating_add(block.bytes());
+        let own = block.bytes().saturating_add(block.get().more_bytes());
+        let bytes = self.bytes.get().saturating_add(own);
         let reached = if slot.state.get() == State::Doomed {
             // What it did in its first poll has ended the instance.
             Some(anyhow!("the call is over"))
@@ -602,6 +612,7 @@ impl Reactor {
         }
         self.count.set(self.count.get() + 1);
         self.bytes.set(bytes);
+        slot.bytes.set(own);
         slot.future.set(Some(
             block.erased(|future| future as NonNull<dyn HostFuture>),
         ));
@@ -631,11 +642,10 @@ impl Reactor {
     }
 
     /// A future that was counted leaves its slot.
-    fn uncount(&self, slot: &Slot, future: Option<&Block<dyn HostFuture>>) {
+    fn uncount(&self, slot: &Slot) {
         self.uncount_waiting(slot);
         self.count.set(self.count.get() - 1);
-        let bytes = future.map_or(0, Block::bytes);
-        self.bytes.set(self.bytes.get() - bytes);
+        self.bytes.set(self.bytes.get() - slot.bytes.take());
     }
 
     /// Frees a slot without a future. From now on the waker that the future had does nothing.

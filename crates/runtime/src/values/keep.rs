@@ -57,6 +57,13 @@ pub(crate) struct KeepAlive {
     buffers: ManuallyDrop<Vec<Box<dyn Any>>>,
 }
 
+impl KeepAlive {
+    /// Takes over a value that goes with the arguments.
+    pub(crate) fn own(&mut self, value: impl Any) {
+        self.buffers.push(Box::new(value));
+    }
+}
+
 impl Drop for KeepAlive {
     #[inline]
     fn drop(&mut self) {
@@ -96,7 +103,7 @@ impl<'k> Keep<'k> {
             Keep::HostResults(store) => {
                 store.keep_vec(vec);
             }
-            Keep::Arguments(keep) => keep.buffers.push(Box::new(vec)),
+            Keep::Arguments(keep) => keep.own(vec),
         }
         slice
     }

@@ -6,7 +6,7 @@
 //! producer has returned. A window cannot be kept, and no guest code runs while its slice is
 //! borrowed.
 
-use crate::concurrent::parties::{GuestOffer, Offer, Party, Progress, Queue};
+use crate::concurrent::parties::{GuestOffer, Offer, PART, Party, Progress, Queue};
 use crate::machine::instance::{InstanceData, RawInstance};
 use crate::values::keep::{Keep, KeepAlive};
 use crate::values::typed::{
@@ -22,9 +22,6 @@ use std::pin::Pin;
 use std::slice;
 use std::task::{Context, Poll};
 use trampette_artifact::types::Type;
-
-/// As many bytes of native elements are carried at a time.
-const PART: usize = 64 << 10;
 
 /// Elements of a type that are carried at a time.
 fn part<T: ComponentType>() -> usize {
@@ -453,6 +450,35 @@ pub(crate) fn check_element<T: ComponentType>(
     T::check_optional(payload, &cx)
 }
 
+/// A party that takes more than its own bytes.
+pub(crate) struct Charged<P>(pub P, pub u64);
+
+impl<P: Party> Party for Charged<P> {
+    fn item(&self) -> TypeId {
+        self.0.item()
+    }
+
+    fn queue(&self) -> Box<dyn Queue> {
+        self.0.queue()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.bytes() + self.1
+    }
+
+    fn fits(&self, instance: &InstanceData, payload: Option<Type>) -> Result<()> {
+        self.0.fits(instance, payload)
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, offer: &Offer<'_>) -> Poll<Result<Progress>> {
+        self.0.poll(cx, offer)
+    }
+
+    fn closed(&mut self) {
+        self.0.closed();
+    }
+}
+
 /// A producer as what writes a stream.
 pub(crate) struct Produces<P>(pub P);
 
@@ -518,6 +544,10 @@ where
 
     fn queue(&self) -> Box<dyn Queue> {
         Box::new(VecDeque::<T>::new())
+    }
+
+    fn bytes(&self) -> u64 {
+        size_of::<F>() as u64
     }
 
     fn fits(&self, instance: &InstanceData, payload: Option<Type>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! What a host waits for that reads a stream or future to its end: [`Collected`], [`Received`].
 
 use crate::concurrent::parties::Progress;
+use crate::machine::reactor::wake_quietly;
 use crate::values::producers::{Items, StreamConsumer};
 use crate::values::typed::Lift;
 use anyhow::{Result, anyhow, ensure};
@@ -62,9 +63,7 @@ impl<T> Collector<T> {
         state.end.get_or_insert(end);
         let waker = state.waker.take();
         drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake_quietly(waker);
     }
 }
 

@@ -10,12 +10,13 @@ use crate::load::backtrace::{Trap, WasmBacktrace};
 use crate::machine::ledger::{Amount, Counted};
 use crate::machine::store::{AsContext, AsContextMut, StoreInner};
 use crate::values::containers::List;
+use crate::values::keep::Keep;
 use crate::values::producers::{
-    Consumes, FromIterator, FromVec, Produces, Resolves, StreamConsumer, StreamProducer,
+    Charged, Consumes, FromIterator, FromVec, Produces, Resolves, StreamConsumer, StreamProducer,
     check_element,
 };
 use crate::values::received::{Collected, Collector, Received};
-use crate::values::relay::relay;
+use crate::values::relay::{MOST_BYTES, relay};
 use crate::values::typed::{ComponentType, Lift, LiftContext, Lower, LowerContext, TypeContext};
 use anyhow::{Context, Result, ensure};
 use std::any::TypeId;
@@ -170,9 +171,21 @@ macro_rules! readers {
             }
 
             /// The native value: the end is given away.
-            pub(crate) fn to_native(&self, store: Option<&StoreInner>) -> Result<u32> {
+            pub(crate) fn to_native(
+                &self,
+                store: Option<&StoreInner>,
+                keep: &mut Keep<'_>,
+            ) -> Result<u32> {
                 let store = store.context(concat!("there is no store for the ", $kind))?;
-                HostEnds::of(store).send_named(store, &self.name)
+                let ends = HostEnds::of(store);
+                match keep {
+                    Keep::HostResults(_) => ends.send_result(store, &self.name),
+                    Keep::Arguments(keep) => {
+                        let (place, sent) = ends.send_argument(store, &self.name)?;
+                        keep.own(sent);
+                        Ok(place)
+                    }
+                }
             }
         }
 
@@ -295,7 +308,7 @@ macro_rules! readers {
                 cx: &mut LowerContext<'_>,
                 destination: &mut MaybeUninit<u32>,
             ) -> Result<()> {
-                destination.write(self.to_native(cx.store())?);
+                destination.write(self.to_native(cx.store(), cx.keep())?);
                 Ok(())
             }
         }
@@ -369,7 +382,9 @@ impl<T: ComponentType + 'static> StreamReader<T> {
     {
         let (reads, writes) = relay();
         let relayed = StreamReader::new(store.caller(), writes)?;
-        self.pipe(store, reads)?;
+        // Both together are charged with their queue.
+        let party = Box::new(Charged(Consumes(reads), MOST_BYTES as u64));
+        pipe(store.caller().inner(), &self.name, party)?;
         Ok(relayed)
     }
 

@@ -307,6 +307,11 @@ impl<'k> LowerContext<'k> {
         self.keep.store().or(self.origin.map(|origin| origin.store))
     }
 
+    /// Owns what native values point to.
+    pub(crate) fn keep(&mut self) -> &mut Keep<'k> {
+        &mut self.keep
+    }
+
     /// Takes over a vector whose elements are their own native form; nothing is copied.
     pub fn keep_vec<T: Copy + 'static>(&mut self, vec: Vec<T>) -> NativeSlice {
         self.keep.vec(vec)

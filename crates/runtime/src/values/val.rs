@@ -558,11 +558,13 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                 }
                 (DefinedType::Stream(_), Val::Stream(end)) => {
                     let store = self.keep.store().or(self.origin.map(|origin| origin.store));
-                    to.cast::<u32>().write(end.to_native(store)?);
+                    to.cast::<u32>()
+                        .write(end.to_native(store, &mut self.keep)?);
                 }
                 (DefinedType::Future(_), Val::Future(end)) => {
                     let store = self.keep.store().or(self.origin.map(|origin| origin.store));
-                    to.cast::<u32>().write(end.to_native(store)?);
+                    to.cast::<u32>()
+                        .write(end.to_native(store, &mut self.keep)?);
                 }
                 (DefinedType::Variant(cases), Val::Variant(name, payload)) => {
                     let position = cases.iter().position(|case| case.name == *name);
