@@ -5,14 +5,23 @@
 //! `cases.json` lists for a library is made in `cases`; the tests here are about more than one
 //! call, and about what bindings look like.
 
+#[path = "support/block_on.rs"]
+mod block_on;
 #[path = "bindgen_corpus/cases.rs"]
 mod cases;
 #[path = "support/corpus.rs"]
 mod corpus;
 #[path = "support/suites.rs"]
 mod suites;
+#[macro_use]
 #[path = "bindgen_corpus/values.rs"]
 mod values;
+#[path = "bindgen_corpus/async_cases.rs"]
+mod async_cases;
+#[path = "bindgen_corpus/async_values.rs"]
+mod async_values;
+#[path = "bindgen_corpus/async_worlds.rs"]
+mod async_worlds;
 #[path = "bindgen_corpus/worlds.rs"]
 mod worlds;
 

@@ -2,6 +2,7 @@
 //! the result travel as the Rust types that `bindgen!` chose. A case or a call that nothing here
 //! makes is a failure.
 
+use super::async_cases::{WAYS, Way, call_aecho, call_apipe, call_cblock, call_jsasync};
 use super::corpus::{self, text};
 use super::values::Dynamic;
 use super::worlds::{alltypes, compose, js_library};
@@ -9,32 +10,48 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use trampette_runner::wave;
 use trampette_runtime::{Component, Instance, Linker, Store, Val};
+use trampette_wasi::{WasiCtx, WasiCtxBuilder};
 
 /// The arguments of a call, taken one by one.
-struct Arguments(std::vec::IntoIter<Val>);
+pub struct Arguments(std::vec::IntoIter<Val>);
 
 impl Arguments {
-    fn next<T: Dynamic>(&mut self) -> Result<T> {
+    pub fn next<T: Dynamic>(&mut self) -> Result<T> {
         T::from_optional(self.0.next().as_ref())
     }
 }
 
 /// What a call returned, if it has a result.
-fn done<T: Dynamic>(value: T) -> Result<Option<Val>> {
+pub fn done<T: Dynamic>(value: T) -> Result<Option<Val>> {
     Ok(value.to_optional())
 }
 
 /// Calls a function by its name; gives its result, if it has one.
-type Call = fn(&mut Store<()>, &Instance, &str, &mut Arguments) -> Result<Option<Val>>;
+type Call = fn(&mut Store<WasiCtx>, &Instance, &str, &mut Arguments, Way) -> Result<Option<Val>>;
 
 /// A library of the corpus: its interfaces, and how one of its functions is called by its name.
 struct Library {
     wasm: &'static str,
+    /// Those of its functions; none if the world exports them itself.
     interfaces: &'static [&'static str],
     call: Call,
+    /// The ways in which its functions can be called.
+    ways: &'static [Way],
 }
 
-const LIBRARIES: [Library; 3] = [
+impl Library {
+    /// One whose world exports `async` functions itself.
+    const fn asynchronous(wasm: &'static str, call: Call) -> Library {
+        Library {
+            wasm,
+            interfaces: &[],
+            call,
+            ways: &WAYS,
+        }
+    }
+}
+
+const LIBRARIES: [Library; 7] = [
     Library {
         wasm: "alltypes.wasm",
         interfaces: &[
@@ -43,24 +60,32 @@ const LIBRARIES: [Library; 3] = [
             "trampette:alltypes/things@0.1.0",
         ],
         call: call_alltypes,
+        ways: &[Way::Blocking],
     },
     Library {
         wasm: "compose.wasm",
         interfaces: &["trampette:compose/frontend@0.1.0"],
         call: call_compose,
+        ways: &[Way::Blocking],
     },
     Library {
         wasm: "js-library.wasm",
         interfaces: &["trampette:jslib/api@0.1.0"],
         call: call_js_library,
+        ways: &[Way::Blocking],
     },
+    Library::asynchronous("aecho.wasm", call_aecho),
+    Library::asynchronous("apipe.wasm", call_apipe),
+    Library::asynchronous("cblock.wasm", call_cblock),
+    Library::asynchronous("jsasync.wasm", call_jsasync),
 ];
 
 fn call_alltypes(
-    store: &mut Store<()>,
+    store: &mut Store<WasiCtx>,
     instance: &Instance,
     name: &str,
     a: &mut Arguments,
+    _: Way,
 ) -> Result<Option<Val>> {
     use alltypes::exports::trampette::alltypes::shapes::{Err, Person, Shape, TreeNode};
     let world = alltypes::AllTypes::new(&mut *store, instance)?;
@@ -170,10 +195,11 @@ fn call_alltypes(
 }
 
 fn call_compose(
-    store: &mut Store<()>,
+    store: &mut Store<WasiCtx>,
     instance: &Instance,
     name: &str,
     a: &mut Arguments,
+    _: Way,
 ) -> Result<Option<Val>> {
     let world = compose::Composition::new(&mut *store, instance)?;
     let frontend = world.trampette_compose_frontend();
@@ -194,10 +220,11 @@ fn call_compose(
 }
 
 fn call_js_library(
-    store: &mut Store<()>,
+    store: &mut Store<WasiCtx>,
     instance: &Instance,
     name: &str,
     a: &mut Arguments,
+    _: Way,
 ) -> Result<Option<Val>> {
     let world = js_library::Jslib::new(&mut *store, instance)?;
     let api = world.trampette_jslib_api();
@@ -217,24 +244,27 @@ fn call_js_library(
 fn make(
     library: &Library,
     component: &Component,
-    linker: &Linker<()>,
+    linker: &Linker<WasiCtx>,
     text: &str,
+    way: Way,
 ) -> Result<String> {
-    let mut store = Store::new(());
+    let mut store = Store::new(WasiCtxBuilder::new().build());
     let instance = linker.instantiate(&mut store, component)?;
     let call = wave::Call::parse(text)?;
     // The dynamic function only says the types that the text is read with.
-    let mut found = library
-        .interfaces
-        .iter()
-        .filter_map(|interface| instance.get_func(&mut store, [*interface, call.name()]));
-    let func = found.next();
-    let func = func.with_context(|| format!("there is no function `{}`", call.name()))?;
-    ensure!(found.next().is_none(), "`{}` is ambiguous", call.name());
-    drop(found);
+    let mut found = Vec::new();
+    for interface in library.interfaces {
+        found.extend(instance.get_func(&mut store, [*interface, call.name()]));
+    }
+    if library.interfaces.is_empty() {
+        found.extend(instance.get_func(&mut store, call.name()));
+    }
+    let [func] = &found[..] else {
+        bail!("{} functions are called `{}`", found.len(), call.name())
+    };
     let types = &component.metadata().types;
     let mut arguments = Arguments(call.arguments(types, func.ty())?.into_iter());
-    let result = (library.call)(&mut store, &instance, call.name(), &mut arguments)?;
+    let result = (library.call)(&mut store, &instance, call.name(), &mut arguments, way)?;
     ensure!(arguments.0.len() == 0, "arguments are left");
     let results: Vec<Val> = result.into_iter().collect();
     wave::print(types, func.ty(), &results)
@@ -267,28 +297,27 @@ fn every_call_of_every_library() -> Result<()> {
             eprintln!("ignored: {name}: needs {}", entry.subject);
             continue;
         }
-        // Its bindings would need what `bindgen!` refuses.
-        if case["family"] == "async" {
-            eprintln!("ignored: {name}: needs asynchronous functions in `bindgen!`");
-            continue;
-        }
         let calls = case["calls"].as_array();
         let calls = calls.with_context(|| format!("the case `{name}` has no calls"))?;
-        listed += calls.len();
         let library = LIBRARIES.iter().find(|library| library.wasm == wasm);
         let library = library.with_context(|| format!("no bindings are written for {wasm}"))?;
+        listed += calls.len() * library.ways.len();
         let bytes = std::fs::read(corpus.join(wasm))?;
         let options = trampette::CompileOptions::default();
         let artifact = trampette::compile_component(&bytes, &options)?;
         let component = artifact.load()?;
         let mut linker = Linker::new();
-        linker.define_unknown_imports_as_traps(&component)?;
+        trampette_wasi::add_to_linker(&mut linker)?;
         for case in calls {
             let call = text(case, "call")?;
-            let outcome = make(library, &component, &linker, call);
-            match is_right(&outcome, case) {
-                true => right += 1,
-                false => failures.push(format!("{name}: {call}: {outcome:?}, not {case}")),
+            for way in library.ways {
+                let outcome = make(library, &component, &linker, call, *way);
+                match is_right(&outcome, case) {
+                    true => right += 1,
+                    false => {
+                        failures.push(format!("{name}: {call}, {way:?}: {outcome:?}, not {case}"));
+                    }
+                }
             }
         }
     }

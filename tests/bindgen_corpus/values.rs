@@ -217,30 +217,29 @@ variants! {
     }
 }
 
-const COLORS: [(&str, Color); 4] = [
-    ("red", Color::Red),
-    ("green", Color::Green),
-    ("blue", Color::Blue),
-    ("ultra-violet", Color::UltraViolet),
-];
+macro_rules! enums {
+    ($($enum:ident { $($label:literal: $case:ident,)* })*) => {$(
+        impl Dynamic for $enum {
+            fn from_val(val: &Val) -> Result<Self> {
+                $(if *val == Val::Enum($label.into()) {
+                    return Ok($enum::$case);
+                })*
+                bail!("{val:?} is no {}", stringify!($enum))
+            }
 
-impl Dynamic for Color {
-    fn from_val(val: &Val) -> Result<Self> {
-        let found = COLORS
-            .iter()
-            .find(|(name, _)| *val == Val::Enum((*name).into()));
-        let (_, color) = found.with_context(|| format!("{val:?} is no color"))?;
-        Ok(*color)
-    }
+            fn to_val(&self) -> Val {
+                Val::Enum(match self { $($enum::$case => $label,)* }.into())
+            }
+        }
+    )*};
+}
 
-    fn to_val(&self) -> Val {
-        let found = COLORS.iter().find(|(_, color)| color == self);
-        Val::Enum(found.expect("every color is listed").0.into())
-    }
+enums! {
+    Color { "red": Red, "green": Green, "blue": Blue, "ultra-violet": UltraViolet, }
 }
 
 /// The bits of flags, given all names in order.
-fn bits_of(val: &Val, names: &[String]) -> Result<u32> {
+pub fn bits_of(val: &Val, names: &[String]) -> Result<u32> {
     let Val::Flags(set) = val else {
         bail!("expected flags, found {val:?}")
     };
@@ -250,7 +249,7 @@ fn bits_of(val: &Val, names: &[String]) -> Result<u32> {
     })
 }
 
-fn flags_of(bits: u32, names: &[String]) -> Val {
+pub fn flags_of(bits: u32, names: &[String]) -> Val {
     let set = names.iter().enumerate();
     let set = set.filter(|(index, _)| bits & 1 << index != 0);
     Val::Flags(set.map(|(_, name)| name.into()).collect())

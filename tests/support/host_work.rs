@@ -1,7 +1,11 @@
 //! A guest that calls the host in every way (`tests/components/host_async.wat`), and a host whose
 //! functions go on while it does; for tests of both.
 
+#[path = "block_on.rs"]
+mod block_on;
+
 use anyhow::Result;
+pub use block_on::block_on;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -212,25 +216,6 @@ pub fn silently<R>(f: impl FnOnce() -> R) -> R {
     let result = f();
     std::panic::set_hook(hook);
     result
-}
-
-/// Runs a future on this thread.
-pub fn block_on<O>(future: impl Future<Output = O>) -> O {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = std::pin::pin!(future);
-    loop {
-        let mut cx = Context::from_waker(&waker);
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        std::thread::park();
-    }
 }
 
 /// Polls two futures until both are over.
