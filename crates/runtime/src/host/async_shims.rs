@@ -248,10 +248,12 @@ where
             let cx = LiftContext::of_import(inner).begin_charge();
             let params = P::lift(native_ref(args), cx);
             cx.end_charge()?;
+            // The future has them as long as it goes on.
+            let bytes = inner.ledger.values();
             let future = func(Caller::from_raw(store).accessor(), params);
             let write =
                 |store: &StoreInner, result: R, to: *mut u8| write_result(store, result, to);
-            begin(inner, Answer::Runs(future, write), results)
+            begin(inner, Answer::Runs(future, write, bytes), results)
         })
     }
 }
