@@ -419,6 +419,31 @@ fn a_call_lets_what_it_waits_for_of_other_instances_go_on() {
 }
 
 #[test]
+fn a_call_leaves_alone_what_nobody_waits_for() {
+    let mut store = Store::new(());
+    let [left, called] = [(); 2].map(|()| Linker::new().instantiate(&mut store, &bytes()).unwrap());
+    // Its task traps if it goes on.
+    let lose = left
+        .get_typed_func::<(StreamReader<u8>,), StreamReader<u8>>(&mut store, "lose")
+        .unwrap();
+    let stream = StreamReader::from_vec(&mut store, vec![1u8]).unwrap();
+    let _lost = lose.call(&mut store, (stream,)).unwrap();
+    let waits = Arc::new(Waits::default());
+    let stream = StreamReader::new(&mut store, source(&waits, End::Gives)).unwrap();
+    let opener = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(10));
+        waits.open();
+    });
+    let read = Driver::Call.read(&mut store, &called, stream).unwrap();
+    opener.join().unwrap();
+    assert_eq!(read, 1 << 4 | 1);
+    let status = left
+        .get_typed_func::<(), i32>(&mut store, "status")
+        .unwrap();
+    assert_eq!(status.call(&mut store, ()).unwrap(), -1);
+}
+
+#[test]
 fn wakers_of_the_embedder_that_panic_hurt_nobody() {
     silently(|| {
         let wakes = Arc::new(Wakes {

@@ -161,8 +161,8 @@ use proc_macro::TokenStream;
 /// guest does, so it cannot have the host for itself: it gets
 /// [`Access`](../trampette_runtime/trait.Access.html) to it, for a moment at a time, and owns its
 /// parameters. What is not an `async fn` may do something first, and return a future of its own. As
-/// with [`func_wrap_async`](../trampette_runtime/struct.LinkerInstance.html), a future that is ready
-/// when it is first polled is a call that returns at once, and one whose call is cancelled is
+/// with [`func_wrap_async`](../trampette_runtime/struct.LinkerInstance.html), a future that is
+/// ready when it is first polled is a call that returns at once, and one whose call is cancelled is
 /// dropped. With `trappable` it fails with the host's own error as other functions do.
 ///
 /// An exported function that is `async` has three methods: `call_f` waits with the thread,
@@ -231,13 +231,14 @@ use proc_macro::TokenStream;
 ///   `Host` for its functions, a trait `HostThing` for each resource `thing`, and `add_to_linker`.
 ///   Methods get strings, and lists of numbers, as views of the guest's memory (`&str`, `&[u8]`);
 ///   other lists are `List<'_, T>`. They return what the WIT says inside of `Result`, whose error
-///   is a trap. Functions that are `async` own their parameters. `add_to_linker` takes what finds the implementation in the store's data; it is
-///   compiled into each function, like a call by hand. A resource is represented by a
-///   `Resource<Thing>`, a number that the host chooses.
+///   is a trap. Functions that are `async` own their parameters. `add_to_linker` takes what finds
+///   the implementation in the store's data; it is compiled into each function, like a call by
+///   hand. A resource is represented by a `Resource<Thing>`, a number that the host chooses.
 /// - For every exported interface a module `exports::package::name::interface` with its types, a
-///   struct `Guest` with a `call_…` method for each function, three if it is `async`, and a struct `GuestThing` for those
-///   of a resource. The resource itself is a `Thing`, a typed `ResourceAny`. An interface that is
-///   imported too has two modules, and its resources are two types.
+///   struct `Guest` with a `call_…` method for each function, three if it is `async`, and a struct
+///   `GuestThing` for those of a resource. The resource itself is a `Thing`, a typed
+///   `ResourceAny`. An interface that is imported too has two modules, and its resources are two
+///   types.
 /// - For the world a struct of its name: `instantiate`, `new` for an existing instance,
 ///   `add_to_linker` for all imports, `call_…` for its own functions, and a method for each
 ///   exported interface; a struct of its name with `Pre`, which checks all that once, before there

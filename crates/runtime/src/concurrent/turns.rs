@@ -32,6 +32,15 @@ pub(crate) enum Driving<'a> {
 }
 
 impl Driving<'_> {
+    /// Whether tasks of an instance go on. A call that has nothing to do waits for what of the
+    /// host's awaits another instance, and leaves alone what nobody waits for.
+    fn includes(self, tasks: Tasks<'_>) -> bool {
+        match self {
+            Driving::Call(own) => std::ptr::eq(own, tasks.instance) || is_awaited(tasks),
+            Driving::Future => true,
+        }
+    }
+
     /// An item of an instance has trapped: tells the call that has waited longest.
     ///
     /// # Errors
@@ -57,6 +66,12 @@ pub(crate) fn begin(store: &StoreInner, driving: Driving<'_>) -> Result<usize> {
     let cancelled = see_to_dropped(store, driving)?;
     let polled = poll_woken(store);
     Ok(cancelled + polled + serve_ends(store, driving)?)
+}
+
+/// Whether futures wait for calls of an instance.
+fn is_awaited(tasks: Tasks<'_>) -> bool {
+    let is_future = |driven: &Driven| matches!(driven.answer, Answer::Future(_));
+    tasks.driven.borrow().values().any(is_future)
 }
 
 /// Closes the ends whose names were dropped; and, if no guest's code is on the stack, those that
@@ -156,7 +171,7 @@ impl Drop for Resting<'_> {
     }
 }
 
-/// Lets tasks of all instances go on, one of each at a time, if fewer than a turn's were done. How
+/// Lets tasks of instances go on, one of each at a time, if fewer than a turn's were done. How
 /// many have.
 ///
 /// # Errors
@@ -179,8 +194,8 @@ pub(crate) fn others(store: &StoreInner, driving: Driving<'_>, done: usize) -> R
             let _ = tell_ended(tasks, None);
             continue;
         }
-        if instance.is_entered() {
-            // A call further out.
+        if instance.is_entered() || !driving.includes(tasks) {
+            // A call further out is in it, or nobody waits.
             resting.0.borrow_mut().push(tasks);
             continue;
         }
@@ -193,7 +208,7 @@ pub(crate) fn others(store: &StoreInner, driving: Driving<'_>, done: usize) -> R
         failed = run(tasks, driving, || tasks.run(call));
     }
     for tasks in resting.0.take() {
-        if tasks.instance.is_entered() {
+        if tasks.instance.is_entered() || !driving.includes(tasks) {
             tasks.note_work(tasks.instance);
         } else if tasks.end_turn() {
             did += 1;
@@ -248,8 +263,7 @@ pub(crate) fn stop_all(store: &StoreInner, code: TrapCode) {
         let Ok(tasks) = Tasks::of(instance) else {
             continue;
         };
-        let is_meant = |driven: &Driven| matches!(driven.answer, Answer::Future(_));
-        if instance.is_entered() || !tasks.driven.borrow().values().any(is_meant) {
+        if instance.is_entered() || !is_awaited(tasks) {
             continue;
         }
         instance.end();

@@ -5,6 +5,7 @@ use crate::host::async_shims;
 use crate::host::definitions::Definition;
 use crate::host::linker::LinkerInstance;
 use crate::machine::accessor::Accessor;
+use crate::machine::store::Caller;
 use crate::values::typed::{Lift, Lower, Params};
 use anyhow::Result;
 
@@ -133,7 +134,7 @@ where
     }
 
     fn with<R>(self, f: impl FnOnce(&mut U) -> R) -> Result<R> {
-        let use_part = |mut caller: crate::Caller<'_, T>| f((self.get)(caller.data_mut()));
+        let use_part = |mut caller: Caller<'_, T>| f((self.get)(caller.data_mut()));
         self.store.with(use_part)
     }
 }
