@@ -4,7 +4,7 @@
 use super::canonical::{TrampolineIdentity, i32s};
 use super::flatten::{Flattener, ScopeIndex, entry};
 use super::types::TypeValue;
-use crate::layout::stacked;
+use crate::layout::{Reentrance, stacked};
 use crate::program::module::{CoreSignature, CoreType};
 use crate::program::{
     CanonicalOptions, ConcurrentBuiltIn as BuiltIn, CoreFunc, EndCopy, LiftedFunction, TaskCaller,
@@ -230,7 +230,7 @@ impl<'p, 'a> Flattener<'p, 'a> {
     /// need stacks of their own, with each caller.
     pub(super) fn list_tasks(&mut self) {
         let program = &mut self.program;
-        let stacked = stacked(program);
+        let stacked = stacked(program, &Reentrance::of(program));
         let is_task =
             |lift: &LiftedFunction| lift.ty.is_async || stacked.contains(&lift.options.instance);
         for (id, lift) in program.lifts.iter_with_ids() {

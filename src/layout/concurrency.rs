@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{CopyId, TypeId};
 use trampette_artifact::tasks::{CopyPair, EndKind};
-use trampette_artifact::types::{DefinedType, Type};
+use trampette_artifact::types::{DefinedType, FuncType, Type};
 
 /// Most pairs of a write and a read with code of their own.
 const MOST_PAIRS: usize = 10_000;
@@ -107,20 +107,10 @@ fn payload(program: &Program<'_>, ty: TypeId) -> Option<Type> {
 fn exchanged(program: &Program<'_>) -> BTreeSet<TypeId> {
     let imports = program.imports.iter().map(|import| &import.ty);
     let all = imports.chain(program.lifts.iter().map(|lift| &*lift.ty));
-    let all = all.flat_map(|ty| ty.params.iter().map(|param| param.ty).chain(ty.result));
-    let mut left: Vec<Type> = all.collect();
-    let (mut seen, mut ends) = (BTreeSet::new(), BTreeSet::new());
-    while let Some(ty) = left.pop() {
-        if let Type::Defined(id) = ty
-            && program.types.facts(ty).contents.ends
-            && seen.insert(id)
-        {
-            let defined = &program.types[id];
-            if let DefinedType::Stream(_) | DefinedType::Future(_) = defined {
-                ends.insert(id);
-            }
-            defined.for_each_part(|part| left.push(part));
-        }
-    }
-    ends
+    let types = &program.types;
+    let with_ends = types.within(all.flat_map(FuncType::values), |contents| contents.ends);
+    let ends = with_ends
+        .into_iter()
+        .filter(|id| matches!(types[*id], DefinedType::Stream(_) | DefinedType::Future(_)));
+    ends.collect()
 }

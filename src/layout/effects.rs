@@ -12,12 +12,11 @@
 //!
 //! Programs without an asynchronous part are not looked at.
 
+use super::callees::{Callee, callees, entries};
 use super::{Layout, Reentrance};
 use crate::options::Blocking;
-use crate::program::module::Call;
 use crate::program::{
     ConcurrentBuiltIn as BuiltIn, CoreFunc, LiftedFunction, Program, TrampolineKind, Waiting,
-    unit_of,
 };
 use indexmap::IndexSet;
 use std::collections::{HashMap, HashSet};
@@ -70,8 +69,6 @@ pub(crate) struct Effects {
     gated: IdVec<ComponentInstanceId, bool>,
     /// Component instances whose threads name each other.
     switches: HashSet<ComponentInstanceId>,
-    /// Instances that can be called back.
-    called_back: IdVec<ComponentInstanceId, bool>,
     /// Where synchronously typed calls that wait have stacks of their own.
     stacked: HashSet<ComponentInstanceId>,
 }
@@ -79,12 +76,9 @@ pub(crate) struct Effects {
 impl Effects {
     /// Finds them for a program whose other facts are known.
     pub(crate) fn of(program: &Program<'_>, layout: &Layout) -> Effects {
-        let instances = program.component_instances.ids();
-        let called_back = instances.map(|id| layout.reentrance.is_called_back(id));
         let mut effects = Effects {
             switches: switching(program),
-            called_back: called_back.collect(),
-            stacked: stacked(program),
+            stacked: stacked(program, &layout.reentrance),
             ..Effects::default()
         };
         if !program.is_concurrent() || program.blocking == Blocking::Assumed {
@@ -92,7 +86,7 @@ impl Effects {
         }
         let mut graph = Graph::of(program, layout);
         loop {
-            effects.gated = effects.find_gates(program, &graph);
+            effects.gated = effects.find_gates(program, &layout.reentrance, &graph);
             if !graph.follow_calls_that_wait(program, &effects) {
                 break;
             }
@@ -175,7 +169,12 @@ impl Effects {
 
     /// For each component instance, whether something can keep tasks from entering it, as far as is
     /// known: backpressure, or the lock, if whoever has it can wait or be called back.
-    fn find_gates(&self, program: &Program<'_>, graph: &Graph) -> IdVec<ComponentInstanceId, bool> {
+    fn find_gates(
+        &self,
+        program: &Program<'_>,
+        reentrance: &Reentrance,
+        graph: &Graph,
+    ) -> IdVec<ComponentInstanceId, bool> {
         let mut gated: IdVec<_, _> = vec![false; program.component_instances.len()].into();
         for trampoline in &program.trampolines {
             if let TrampolineKind::Concurrent {
@@ -190,7 +189,8 @@ impl Effects {
             let instance = lift.options.instance;
             let blocks = self.of_lift(lift, |function| graph.effect(function));
             let locks = lift.options.waiting != Waiting::Async;
-            gated[instance] |= locks && (blocks.has(Effect::BLOCKS) || self.called_back[instance]);
+            let is_shared = blocks.has(Effect::BLOCKS) || reentrance.is_called_back(instance);
+            gated[instance] |= locks && is_shared;
         }
         gated
     }
@@ -210,11 +210,13 @@ fn lifts<'p>(program: &'p Program<'_>) -> impl Iterator<Item = &'p LiftedFunctio
 /// another one waits above it: where calls come back, or threads name each other. Their callers
 /// hand such calls to the runtime, which gives them stacks of their own. Elsewhere nothing that
 /// could run above can wait there, so they stay on their callers' stacks.
-pub(crate) fn stacked(program: &Program<'_>) -> HashSet<ComponentInstanceId> {
+pub(crate) fn stacked(
+    program: &Program<'_>,
+    reentrance: &Reentrance,
+) -> HashSet<ComponentInstanceId> {
     if !program.is_concurrent() {
         return HashSet::new();
     }
-    let reentrance = Reentrance::of(program);
     let mut stacked = switching(program);
     let instances = program.component_instances.ids();
     stacked.extend(instances.filter(|id| reentrance.is_entered_again(*id)));
@@ -278,7 +280,7 @@ impl Graph {
             match node {
                 Node::Function(function) => graph.add_function(program, layout, next, function),
                 Node::Entries(table, signature) => {
-                    for function in entries(layout, table, signature) {
+                    for function in entries(layout, table, signature).into_iter().flatten() {
                         graph.call(next, Node::Function(function));
                     }
                 }
@@ -324,11 +326,23 @@ impl Graph {
         function: CoreFunc,
     ) {
         match function {
-            CoreFunc::Module(..) => {
-                if self.add_body(program, layout, index, function).is_none() {
-                    self.effects[index] = Effect::ALL;
+            CoreFunc::Module(..) => match callees(program, layout, function) {
+                None => self.effects[index] = Effect::ALL,
+                Some(callees) => {
+                    for callee in callees {
+                        let callee = match callee {
+                            Callee::Function(function) => Node::Function(function),
+                            Callee::Through(table, signature) => {
+                                match layout.settled_table(table) {
+                                    Some(_) => Node::Entries(table, signature),
+                                    None => Node::Values(signature),
+                                }
+                            }
+                        };
+                        self.call(index, callee);
+                    }
                 }
-            }
+            },
             CoreFunc::Trampoline(id) => {
                 let Some(trampoline) = program.trampolines.get(id) else {
                     self.effects[index] = Effect::ALL;
@@ -347,50 +361,16 @@ impl Graph {
         }
     }
 
-    /// Adds what a body calls; `None` if that cannot be told.
-    fn add_body(
-        &mut self,
-        program: &Program<'_>,
-        layout: &Layout,
-        index: usize,
-        function: CoreFunc,
-    ) -> Option<()> {
-        let CoreFunc::Module(instance, defined) = function else {
-            return None;
-        };
-        let unit = layout.units.get(unit_of(instance))?;
-        let body = program.modules.get(unit.module)?.bodies.get(defined)?;
-        for call in body.calls.as_deref()? {
-            let callee = match *call {
-                Call::Direct { function } => {
-                    Node::Function(*unit.functions.get(function as usize)?)
-                }
-                Call::Indirect { table, ty, .. } => {
-                    let table = *unit.tables.get(table as usize)?;
-                    let signature = *unit.signatures.get(ty as usize)?;
-                    match layout.settled_table(table) {
-                        Some(_) => Node::Entries(table, signature),
-                        None => Node::Values(signature),
-                    }
-                }
-                Call::Reference => return None,
-            };
-            self.call(index, callee);
-        }
-        Some(())
-    }
-
     /// Gives the effects of these nodes to their callers, and so on.
     fn spread(&mut self, mut open: Vec<usize>) {
         while let Some(node) = open.pop() {
             let effect = self.effects[node];
-            for caller in std::mem::take(&mut self.callers[node]) {
-                let before = self.effects[caller];
-                self.effects[caller] |= effect;
-                if self.effects[caller] != before {
-                    open.push(caller);
+            for caller in &self.callers[node] {
+                let before = self.effects[*caller];
+                self.effects[*caller] |= effect;
+                if self.effects[*caller] != before {
+                    open.push(*caller);
                 }
-                self.callers[node].push(caller);
             }
         }
     }
@@ -444,18 +424,6 @@ fn roots(program: &Program<'_>, layout: &Layout) -> Vec<CoreFunc> {
             }),
     );
     roots
-}
-
-/// The entries of a settled table that have a type.
-fn entries(
-    layout: &Layout,
-    table: TableId,
-    signature: SignatureId,
-) -> impl Iterator<Item = CoreFunc> {
-    let entries = layout.settled_table(table).map(|table| &table.entries[..]);
-    let ids = entries.unwrap_or_default().iter().flatten();
-    let fitting = ids.filter(move |id| layout.signature_of(**id) == Some(signature));
-    fitting.filter_map(|id| layout.function(*id))
 }
 
 /// What a trampoline does by itself. (A call of an `async` type that its caller waits for may wait

@@ -7,11 +7,11 @@
 //! it is neither written nor tested. A call through a sealed table may reach its entries of that
 //! type; other indirect calls may reach anything.
 
-use super::{Layout, UnitBinding};
-use crate::program::module::{Call, FunctionBody};
-use crate::program::{CoreFunc, Program, unit_of};
+use super::Layout;
+use super::callees::{Callee, callees, entries};
+use crate::program::{CoreFunc, Program};
 use std::collections::HashSet;
-use trampette_artifact::ids::{ComponentInstanceId, IdVec, SignatureId, TableId};
+use trampette_artifact::ids::{ComponentInstanceId, IdVec};
 
 /// For each component instance, whether code can run in it that would observe `may_leave` cleared.
 pub(super) fn observable(
@@ -35,49 +35,25 @@ fn reaches_a_trampoline(program: &Program<'_>, layout: &Layout, roots: HashSet<C
     let mut open: Vec<CoreFunc> = roots.iter().copied().collect();
     let mut seen = roots;
     while let Some(func) = open.pop() {
-        let CoreFunc::Module(instance, index) = func else {
+        let Some(callees) = callees(program, layout, func) else {
             return true;
         };
-        let callees = layout.units.get(unit_of(instance)).and_then(|unit| {
-            let module = program.modules.get(unit.module)?;
-            callees(layout, unit, module.bodies.get(index)?)
-        });
-        let Some(callees) = callees else {
-            return true;
-        };
-        open.extend(callees.into_iter().filter(|callee| seen.insert(*callee)));
-    }
-    false
-}
-
-/// What a body may call; `None` if that cannot be told, or the body not be read.
-fn callees(layout: &Layout, unit: &UnitBinding, body: &FunctionBody<'_>) -> Option<Vec<CoreFunc>> {
-    let mut callees = Vec::new();
-    for call in body.calls.as_deref()? {
-        match *call {
-            Call::Direct { function } => callees.push(*unit.functions.get(function as usize)?),
-            Call::Indirect { table, ty, .. } => {
-                let table = *unit.tables.get(table as usize)?;
-                let signature = *unit.signatures.get(ty as usize)?;
-                callees.extend(callees_through(layout, table, signature)?);
-            }
-            Call::Reference => return None,
+        for callee in callees {
+            let reached: Vec<CoreFunc> = match callee {
+                Callee::Function(function) => vec![function],
+                Callee::Through(table, signature) => match entries(layout, table, signature) {
+                    Some(entries) => entries.collect(),
+                    None => return true,
+                },
+            };
+            open.extend(
+                reached
+                    .into_iter()
+                    .filter(|function| seen.insert(*function)),
+            );
         }
     }
-    Some(callees)
-}
-
-/// The entries of a table that a call with a signature can reach; `None` if code may write the
-/// table.
-fn callees_through(
-    layout: &Layout,
-    table: TableId,
-    signature: SignatureId,
-) -> Option<impl Iterator<Item = CoreFunc>> {
-    let entries = &layout.settled_table(table)?.entries;
-    let ids = entries.iter().flatten();
-    let fitting = ids.filter(move |id| layout.signature_of(**id) == Some(signature));
-    Some(fitting.filter_map(|id| layout.function(*id)))
+    false
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 //! | `instantiate` | what instantiation does: static writes and start-up actions |
 //! | `settled` | tables that only instantiation writes, as constants |
 //! | `images` | pieces of the initial images |
+//! | `callees` | what bodies call |
 //! | `leaving` | which instances can be found unable to leave |
 //! | `reentrance` | which instances can run again during a call of theirs |
 //! | `effects` | what calls can do to the tasks that make them |
@@ -25,6 +26,7 @@
 //! | `print` | all of it as text |
 
 mod bind;
+mod callees;
 mod concurrency;
 mod consts;
 mod contexts;

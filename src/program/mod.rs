@@ -177,10 +177,7 @@ impl<'a> Program<'a> {
 
     /// Whether the component has an asynchronous part.
     pub(crate) fn is_concurrent(&self) -> bool {
-        let has_ends = |ty: &FuncType| {
-            let mut all = ty.params.iter().map(|param| param.ty).chain(ty.result);
-            all.any(|ty| self.types.facts(ty).contents.ends)
-        };
+        let has_ends = |ty: &FuncType| ty.values().any(|ty| self.types.facts(ty).contents.ends);
         !self.tasks.is_empty()
             || self.lifts.iter().any(|lift| has_ends(&lift.ty))
             || self

@@ -3,11 +3,11 @@
 //! Resources are [`ResourceId`]s of the flattened component, so that two component instances of one
 //! nested component have different resource types, as the specification says.
 
-use crate::facts::{TypeError, TypeFacts};
+use crate::facts::{Contents, TypeError, TypeFacts};
 use crate::ids::{IdVec, ResourceId, TypeId};
 use crate::spelling::{ByNumber, Spelling};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A component-level value type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -110,6 +110,14 @@ pub struct FuncType {
     pub is_async: bool,
 }
 
+impl FuncType {
+    /// The types of the parameters, in order, and then of the result.
+    pub fn values(&self) -> impl Iterator<Item = Type> {
+        let params = self.params.iter().map(|param| param.ty);
+        params.chain(self.result)
+    }
+}
+
 /// The interned types of a component: none names a later one or itself, and none is larger or
 /// deeper than types may be.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -176,6 +184,28 @@ impl TypeTable {
             Type::Defined(id) => &self.facts[id],
             primitive => TypeFacts::primitive(primitive),
         }
+    }
+
+    /// The types of the table that are in these types, at any depth, each once and in no order;
+    /// only those that may hold what is looked for, and what is in them.
+    ///
+    /// # Panics
+    /// If a type is of another table.
+    pub fn within(
+        &self,
+        all: impl IntoIterator<Item = Type>,
+        may_hold: impl Fn(Contents) -> bool,
+    ) -> Vec<TypeId> {
+        let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        let mut open: Vec<Type> = all.into_iter().collect();
+        while let Some(ty) = open.pop() {
+            let Type::Defined(id) = ty else { continue };
+            if may_hold(self.facts(ty).contents) && seen.insert(id) {
+                found.push(id);
+                self[id].for_each_part(|part| open.push(part));
+            }
+        }
+        found
     }
 
     /// What is known about a type, if the table has it.

@@ -3,7 +3,6 @@
 
 use super::Guest;
 use crate::program::{Program, StringEncoding, flatten};
-use std::collections::HashSet;
 use trampette_artifact::canonical::{MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, flatten_all};
 use trampette_artifact::facts::Contents;
 use trampette_artifact::ids::{ComponentInstanceId, ResourceId};
@@ -109,23 +108,15 @@ pub(crate) fn lent_and_given_resources(types: &TypeTable, params: &[Type]) -> Ve
     lent
 }
 
-/// Visits each type once that the types contain and that may hold what is looked for.
+/// The resources that are found in the types that may hold what is looked for.
 fn resources(
     types: &TypeTable,
     all: &[Type],
     may_hold: impl Fn(Contents) -> bool,
     which: impl Fn(&DefinedType) -> Option<ResourceId>,
 ) -> Vec<ResourceId> {
-    let mut found = Vec::new();
-    let mut seen = HashSet::new();
-    let mut open = all.to_vec();
-    while let Some(ty) = open.pop() {
-        let Type::Defined(id) = ty else { continue };
-        if may_hold(types.facts(ty).contents) && seen.insert(id) {
-            found.extend(which(&types[id]));
-            types[id].for_each_part(|part| open.push(part));
-        }
-    }
+    let within = types.within(all.iter().copied(), may_hold);
+    let mut found: Vec<_> = within.iter().filter_map(|id| which(&types[*id])).collect();
     found.sort_unstable();
     found.dedup();
     found

@@ -38,8 +38,8 @@ impl TransferKind {
 
     /// The most that a call of a function does.
     pub fn of_call(types: &TypeTable, func: &FuncType) -> TransferKind {
-        let all = func.params.iter().map(|param| param.ty).chain(func.result);
-        all.map(|ty| TransferKind::of(types, ty))
+        func.values()
+            .map(|ty| TransferKind::of(types, ty))
             .max()
             .unwrap_or_default()
     }

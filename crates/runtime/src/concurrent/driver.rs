@@ -183,9 +183,7 @@ impl<O> Pending<O> {
         drop(state);
         Poll::Ready(result.unwrap_or_else(|| Err(anyhow::anyhow!("the result was taken"))))
     }
-}
 
-impl<O> Pending<O> {
     /// Drops what waits for a call while the store is in reach: a call that has not begun is
     /// cancelled at once.
     pub(crate) fn drop_in(mut self, store: &StoreInner) {

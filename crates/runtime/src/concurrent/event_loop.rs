@@ -107,7 +107,8 @@ pub(crate) unsafe fn call(
 /// # Errors
 /// As of an item.
 fn turn(tasks: Tasks<'_>, is_over: impl Fn() -> bool) -> Result<bool> {
-    let mut worked = turns::begin(tasks.store(), Driving::Call(tasks.instance))? > 0;
+    let driving = Driving::Call(tasks.instance);
+    let mut worked = turns::begin(tasks.store(), driving)? > 0;
     for _ in 0..ITEMS_OF_A_TURN {
         if tasks.is_over() {
             return Ok(worked);
@@ -116,12 +117,7 @@ fn turn(tasks: Tasks<'_>, is_over: impl Fn() -> bool) -> Result<bool> {
             break;
         };
         worked = true;
-        let done = enter(tasks, || tasks.run(next));
-        if done.is_err() {
-            // An item that was stopped before it began has ended nothing, but is in no queue.
-            tasks.instance.end();
-            return done.map(|()| true);
-        }
+        turns::run(tasks, driving, || tasks.run(next))?;
         if is_over() {
             return Ok(true);
         }

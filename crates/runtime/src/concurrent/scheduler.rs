@@ -228,7 +228,7 @@ impl<'a> Tasks<'a> {
     }
 
     /// Whether nothing that a task calls can wait: it runs in the place of whoever lets it go on.
-    fn runs_in_place(self, call: CallId) -> bool {
+    pub(crate) fn runs_in_place(self, call: CallId) -> bool {
         self.pool()[call].shape != CallShape::OnStack
     }
 

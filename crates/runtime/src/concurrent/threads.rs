@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::ComponentInstanceId;
 use trampette_artifact::key::{Abi, FuncKey};
-use trampette_artifact::tasks::{CallShape, TaskRecord, ThreadOperation};
+use trampette_artifact::tasks::{TaskRecord, ThreadOperation};
 use trampette_artifact::trap::TrapCode;
 
 /// The threads of a component instance that have an index. Index 0 is never handed out.
@@ -87,9 +87,7 @@ impl Tasks<'_> {
     /// A thread enters its instance, and gets the next index. Where threads name each other, no
     /// task runs in its caller's place: so those that do need none.
     pub(crate) fn register_thread(self, thread: CallId) {
-        let entry = self.pool()[thread].entry;
-        let shape = entry.map(|entry| self.plan().tasks[entry].shape);
-        if shape.is_none_or(|shape| shape == CallShape::OnStack) {
+        if !self.runs_in_place(thread) {
             self.index_of(thread);
         }
     }

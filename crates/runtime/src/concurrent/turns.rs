@@ -221,7 +221,7 @@ pub(crate) fn others(store: &StoreInner, driving: Driving<'_>, done: usize) -> R
 ///
 /// # Errors
 /// Its trap, if that is whoever's who drives.
-fn run(
+pub(crate) fn run(
     tasks: Tasks<'_>,
     driving: Driving<'_>,
     item: impl FnOnce() -> Result<(), Fault>,
@@ -238,14 +238,21 @@ fn run(
 /// # Errors
 /// The reason, if there is none.
 fn tell_ended(tasks: Tasks<'_>, mut why: Option<Error>) -> Result<()> {
+    tell_all(tasks, || {
+        why.take().unwrap_or_else(|| trap(TrapCode::CannotEnter))
+    });
+    why.map_or(Ok(()), Err)
+}
+
+/// Tells each call of an instance that has ended why it has.
+fn tell_all(tasks: Tasks<'_>, mut why: impl FnMut() -> Error) {
     let ended = std::mem::take(&mut *tasks.ended.borrow_mut());
     for Driven { answer, .. } in ended {
-        let error = why.take().unwrap_or_else(|| trap(TrapCode::CannotEnter));
+        let error = why();
         if let Answer::Future(asked) = answer {
             asked.end(Some(error));
         }
     }
-    why.map_or(Ok(()), Err)
 }
 
 /// Ends all instances with calls that futures wait for, since the driven call is to be stopped.
@@ -267,12 +274,7 @@ pub(crate) fn stop_all(store: &StoreInner, code: TrapCode) {
             continue;
         }
         instance.end();
-        let ended = std::mem::take(&mut *tasks.ended.borrow_mut());
-        for Driven { answer, .. } in ended {
-            if let Answer::Future(asked) = answer {
-                asked.end(Some(trap(code)));
-            }
-        }
+        tell_all(tasks, || trap(code));
     }
 }
 

@@ -80,8 +80,7 @@ fn types(metadata: &Metadata) -> Result<()> {
 }
 
 fn check_function(metadata: &Metadata, ty: &FuncType) -> Result<()> {
-    let all = ty.params.iter().map(|f| f.ty).chain(ty.result);
-    for ty in all {
+    for ty in ty.values() {
         check_type(metadata, ty, usize::MAX)?;
     }
     let params = ty.params.iter().map(|param| param.ty);
