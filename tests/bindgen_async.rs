@@ -3,12 +3,18 @@
 
 #[path = "support/block_on.rs"]
 mod block_on;
+#[path = "support/turns.rs"]
+mod turns;
+#[path = "support/ways.rs"]
+mod ways;
 
 use anyhow::Result;
 use block_on::block_on;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use trampette_runtime::{Access, Linker, Resource, Store, StoreLimits, Trap, TrapCode};
+use turns::Turns;
+use ways::{WAYS, Way};
 
 mod bindings {
     trampette_bindgen::bindgen!({
@@ -140,7 +146,7 @@ impl files::HostFile for Disk {
     async fn open(cx: impl Access<Self>, path: String) -> Result<Resource<File>, Failure> {
         let (when, what) = path.split_once(':').unwrap_or(("now", &path));
         match when {
-            "later" => turns(3).await,
+            "later" => Turns(3).await,
             "gate" => opened(cx).await,
             _ => {}
         }
@@ -156,7 +162,7 @@ impl files::HostFile for Disk {
     }
 
     async fn size(cx: impl Access<Self>, file: Resource<File>) -> Result<u64, Failure> {
-        turns(1).await;
+        Turns(1).await;
         // The whole data, too, can be had.
         let whole = cx
             .store()
@@ -176,19 +182,6 @@ impl files::Host for Disk {}
 /// The store's data: the implementation, behind something else.
 type Data = (u8, Disk);
 
-/// Ready when it was polled so often.
-async fn turns(mut left: u32) {
-    poll_fn(|cx| match left {
-        0 => Poll::Ready(()),
-        _ => {
-            left -= 1;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
-    .await;
-}
-
 fn guest() -> Result<(Store<Data>, Later)> {
     let wasm = wat::parse_str(GUEST)?;
     let options = trampette::CompileOptions::default();
@@ -199,15 +192,6 @@ fn guest() -> Result<(Store<Data>, Later)> {
     let world = Later::instantiate(&mut store, &component, &linker)?;
     Ok((store, world))
 }
-
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    Blocking,
-    Async,
-    Concurrent,
-}
-
-const WAYS: [Way; 3] = [Way::Blocking, Way::Async, Way::Concurrent];
 
 fn run(store: &mut Store<Data>, world: &Later, way: Way, path: &str) -> Result<Result<u64, Code>> {
     match way {

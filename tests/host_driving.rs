@@ -1,67 +1,57 @@
 //! What drives a store: a call on its thread, a call that is awaited, and `run_concurrent` do the
 //! same for the ends that the host has and for what fails; and what stops or wakes them.
 
-#[path = "support/clock.rs"]
-mod clock;
 #[path = "support/host_work.rs"]
 #[allow(dead_code)]
 mod host_work;
-#[path = "support/stops.rs"]
-#[allow(dead_code)]
-mod stops;
 #[path = "support/stream_guest.rs"]
+#[allow(dead_code)]
 mod stream_guest;
+#[path = "support/ways.rs"]
+mod ways;
 
-use host_work::{Seen, Turns, Work, block_on, both, code, silently};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use host_work::{Gate, Seen, Turns, Work, block_on, both, code, silently};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
-use stream_guest::guest;
+use stream_guest::{Guest, bytes, compile};
 use trampette_runtime::{
-    Accessor, Caller, Component, Instance, Items, Linker, Progress, Store, StoreLimits,
-    StreamConsumer, StreamProducer, StreamReader, TrapCode, TypedFunc, Window,
+    Accessor, Caller, Component, Instance, Items, Lift, Linker, Lower, Params, Progress, Store,
+    StoreLimits, StreamConsumer, StreamProducer, StreamReader, TrapCode, TypedFunc, Window,
 };
+use ways::{WAYS, Way};
 
-/// Who drives.
-#[derive(Clone, Copy, Debug)]
-enum Driver {
-    Call,
-    CallAsync,
-    RunConcurrent,
-}
-
-const DRIVERS: [Driver; 3] = [Driver::Call, Driver::CallAsync, Driver::RunConcurrent];
-
-impl Driver {
-    /// Calls a function without parameters.
-    fn call<T: Send>(self, store: &mut Store<T>, func: TypedFunc<(), u32>) -> anyhow::Result<u32> {
+impl Way {
+    /// Calls a function; who drives the store meanwhile is what the ways differ in.
+    fn call<P, R>(
+        self,
+        store: &mut Store<()>,
+        func: TypedFunc<P, R>,
+        params: P,
+    ) -> anyhow::Result<R>
+    where
+        P: Params + Lower + 'static,
+        R: Lift + Send,
+    {
         match self {
-            Driver::Call => func.call(store, ()),
-            Driver::CallAsync => block_on(func.call_async(store, ())),
-            Driver::RunConcurrent => {
-                block_on(store.run_concurrent(async |cx| func.call_concurrent(cx, ()).await))?
+            Way::Blocking => func.call(store, params),
+            Way::Async => block_on(func.call_async(store, params)),
+            Way::Concurrent => {
+                block_on(store.run_concurrent(async |cx| func.call_concurrent(cx, params).await))?
             }
         }
     }
 
-    /// Calls one that reads a stream once.
-    fn read<T: Send>(
+    /// Calls a function that reads a stream once.
+    fn read(
         self,
-        store: &mut Store<T>,
+        store: &mut Store<()>,
         instance: &Instance,
         stream: StreamReader<u8>,
     ) -> anyhow::Result<u32> {
-        let func = instance
-            .get_typed_func::<(StreamReader<u8>, u32), u32>(&mut *store, "read-once")
-            .unwrap();
-        match self {
-            Driver::Call => func.call(store, (stream, 10)),
-            Driver::CallAsync => block_on(func.call_async(store, (stream, 10))),
-            Driver::RunConcurrent => block_on(
-                store.run_concurrent(async |cx| func.call_concurrent(cx, (stream, 10)).await),
-            )?,
-        }
+        let func = instance.get_typed_func(&mut *store, "read-once").unwrap();
+        self.call(store, func, (stream, 10u32))
     }
 }
 
@@ -101,21 +91,10 @@ fn giver() -> Component {
     compile(text)
 }
 
-fn compile(text: &str) -> Component {
-    let wasm = wat::parse_str(text).unwrap();
-    let options = trampette::CompileOptions::default();
-    let artifact = trampette::compile_component(&wasm, &options).unwrap();
-    artifact.load().unwrap()
-}
-
-fn bytes() -> Component {
-    guest("", "u8", 1)
-}
-
 #[test]
 fn ends_that_the_host_does_not_take_are_closed_by_any_driver() {
     let component = giver();
-    for driver in DRIVERS {
+    for way in WAYS {
         let mut linker = Linker::<()>::new();
         linker
             .root()
@@ -125,7 +104,8 @@ fn ends_that_the_host_does_not_take_are_closed_by_any_driver() {
         let instance = linker.instantiate(&mut store, &component).unwrap();
         let func = instance.get_typed_func(&mut store, "gives").unwrap();
         // The guest waits until it is told that nobody reads.
-        assert_eq!(driver.call(&mut store, func).unwrap(), 1, "{driver:?}");
+        let answer: u32 = way.call(&mut store, func, ()).unwrap();
+        assert_eq!(answer, 1, "{way:?}");
     }
 }
 
@@ -204,17 +184,8 @@ struct Source {
 
 #[derive(Default)]
 struct Waits {
-    is_open: AtomicBool,
-    wakers: Mutex<Vec<Waker>>,
+    gate: Gate,
     dropped: AtomicU32,
-}
-
-impl Waits {
-    fn open(&self) {
-        self.is_open.store(true, Ordering::SeqCst);
-        let wakers = std::mem::take(&mut *self.wakers.lock().unwrap());
-        wakers.into_iter().for_each(Waker::wake);
-    }
 }
 
 impl Drop for Source {
@@ -231,10 +202,7 @@ impl StreamProducer for Source {
         cx: &mut Context<'_>,
         window: &mut Window<'_, u8>,
     ) -> Poll<anyhow::Result<Progress>> {
-        if !self.waits.is_open.load(Ordering::SeqCst) {
-            self.waits.wakers.lock().unwrap().push(cx.waker().clone());
-            return Poll::Pending;
-        }
+        ready!(self.waits.gate.poll(cx));
         if self.end == End::Fails {
             return Poll::Ready(Err(anyhow::anyhow!("the disk is gone")));
         }
@@ -253,17 +221,21 @@ fn source(waits: &Arc<Waits>, end: End) -> Source {
 #[test]
 fn arguments_wait_for_calls_that_begin_late() {
     let component = bytes();
-    for driver in DRIVERS {
-        let mut store = Store::new(());
-        let instance = Linker::new().instantiate(&mut store, &component).unwrap();
+    for way in WAYS {
+        let Guest {
+            mut store,
+            instance,
+        } = Guest::of(&component);
         let stream = StreamReader::from_vec(&mut store, vec![1u8, 2]).unwrap();
-        let read = driver.read(&mut store, &instance, stream).unwrap();
-        assert_eq!(read, 2 << 4 | 1, "{driver:?}");
+        let read = way.read(&mut store, &instance, stream).unwrap();
+        assert_eq!(read, 2 << 4 | 1, "{way:?}");
     }
 
     // A call that never begins closes what it was to be given.
-    let mut store = Store::new(());
-    let instance = Linker::new().instantiate(&mut store, &component).unwrap();
+    let Guest {
+        mut store,
+        instance,
+    } = Guest::of(&component);
     let func = instance
         .get_typed_func::<(StreamReader<u8>, u32), u32>(&mut store, "read-once")
         .unwrap();
@@ -305,7 +277,7 @@ fn what_was_woken_goes_on_although_others_fail() {
         let back = echo.call(&mut store, (stream, 4)).unwrap();
         all.push(back.collect(&mut store).unwrap());
     }
-    waits.open();
+    waits.gate.open();
     let failed = block_on(store.run_concurrent(async |_| Turns(3).await)).unwrap_err();
     assert!(
         format!("{failed:#}").contains("the disk is gone"),
@@ -320,7 +292,7 @@ fn what_was_woken_goes_on_although_others_fail() {
 struct Meddles {
     cx: Accessor<()>,
     status: TypedFunc<(), i32>,
-    waits: Arc<Waits>,
+    gate: Arc<Gate>,
     errors: Arc<Mutex<Vec<TrapCode>>>,
 }
 
@@ -335,10 +307,7 @@ impl StreamConsumer for Meddles {
         let status = self.status;
         let called = self.cx.with(|mut caller| status.call(&mut caller, ()))?;
         self.errors.lock().unwrap().push(code(&called.unwrap_err()));
-        if !self.waits.is_open.load(Ordering::SeqCst) {
-            self.waits.wakers.lock().unwrap().push(cx.waker().clone());
-            return Poll::Pending;
-        }
+        ready!(self.gate.poll(cx));
         items.take(100)?;
         Poll::Ready(Ok(Progress::Open))
     }
@@ -346,43 +315,38 @@ impl StreamConsumer for Meddles {
 
 #[test]
 fn who_sees_a_guests_buffer_cannot_call_that_guest() {
-    for driver in DRIVERS {
-        let mut store = Store::new(());
-        let instance = Linker::new().instantiate(&mut store, &bytes()).unwrap();
-        let produce = instance
-            .get_typed_func::<(u32,), StreamReader<u8>>(&mut store, "produce")
-            .unwrap();
-        let stream = produce.call(&mut store, (10,)).unwrap();
-        let (waits, errors) = <(Arc<Waits>, Arc<Mutex<Vec<_>>>)>::default();
+    for way in WAYS {
+        let mut guest = Guest::of(&bytes());
+        let stream = guest.produce(10);
+        let Guest { store, instance } = &mut guest;
+        let (gate, errors) = <(Arc<Gate>, Arc<Mutex<Vec<_>>>)>::default();
         let consumer = Meddles {
             cx: store.accessor(),
-            status: instance.get_typed_func(&mut store, "status").unwrap(),
-            waits: waits.clone(),
+            status: instance.get_typed_func(&mut *store, "status").unwrap(),
+            gate: gate.clone(),
             errors: errors.clone(),
         };
-        stream.pipe(&mut store, consumer).unwrap();
+        stream.pipe(&mut *store, consumer).unwrap();
         let turns = instance
-            .get_typed_func::<(u32,), ()>(&mut store, "turns")
+            .get_typed_func::<(u32,), ()>(&mut *store, "turns")
             .unwrap();
         for is_open in [false, true] {
             if is_open {
-                waits.open();
+                gate.open();
             }
-            match driver {
-                Driver::Call => turns.call(&mut store, (3,)).unwrap(),
-                Driver::CallAsync => block_on(turns.call_async(&mut store, (3,))).unwrap(),
-                Driver::RunConcurrent => {
+            match way {
+                Way::Blocking => turns.call(&mut *store, (3,)).unwrap(),
+                Way::Async => block_on(turns.call_async(&mut *store, (3,))).unwrap(),
+                // Nothing is called: the store is driven for what it has.
+                Way::Concurrent => {
                     block_on(store.run_concurrent(async |_| Turns(3).await)).unwrap();
                 }
             }
         }
         let errors = errors.lock().unwrap();
-        assert!(errors.len() >= 2, "{driver:?}");
+        assert!(errors.len() >= 2, "{way:?}");
         assert!(errors.iter().all(|code| *code == TrapCode::CannotEnter));
-        let status = instance
-            .get_typed_func::<(), i32>(&mut store, "status")
-            .unwrap();
-        assert_eq!(status.call(&mut store, ()).unwrap(), 10 << 4, "{driver:?}");
+        assert_eq!(guest.status(), 10 << 4, "{way:?}");
     }
 }
 
@@ -432,9 +396,9 @@ fn a_call_leaves_alone_what_nobody_waits_for() {
     let stream = StreamReader::new(&mut store, source(&waits, End::Gives)).unwrap();
     let opener = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(10));
-        waits.open();
+        waits.gate.open();
     });
-    let read = Driver::Call.read(&mut store, &called, stream).unwrap();
+    let read = Way::Blocking.read(&mut store, &called, stream).unwrap();
     opener.join().unwrap();
     assert_eq!(read, 1 << 4 | 1);
     let status = left
@@ -502,24 +466,26 @@ impl StreamProducer for Stops {
 
 #[test]
 fn a_call_that_waits_is_ended_if_it_was_stopped_before() {
-    for driver in DRIVERS {
-        let mut store = Store::new(());
-        let instance = Linker::new().instantiate(&mut store, &bytes()).unwrap();
+    for way in WAYS {
+        let Guest {
+            mut store,
+            instance,
+        } = Guest::of(&bytes());
         let waits = Arc::new(Waits::default());
         let producer = Stops(
             store.interrupt_handle().unwrap(),
             source(&waits, End::Gives),
         );
         let stream = StreamReader::new(&mut store, producer).unwrap();
-        let error = driver.read(&mut store, &instance, stream).unwrap_err();
-        assert_eq!(code(&error), TrapCode::Interrupt, "{driver:?}");
+        let error = way.read(&mut store, &instance, stream).unwrap_err();
+        assert_eq!(code(&error), TrapCode::Interrupt, "{way:?}");
         // Its task is gone, with all that it had.
-        assert_eq!(waits.dropped.load(Ordering::SeqCst), 1, "{driver:?}");
+        assert_eq!(waits.dropped.load(Ordering::SeqCst), 1, "{way:?}");
         let stream = StreamReader::from_vec(&mut store, vec![1u8]).unwrap();
-        let error = Driver::Call
+        let error = Way::Blocking
             .read(&mut store, &instance, stream)
             .unwrap_err();
-        assert_eq!(code(&error), TrapCode::CannotEnter, "{driver:?}");
+        assert_eq!(code(&error), TrapCode::CannotEnter, "{way:?}");
     }
 }
 
@@ -580,19 +546,16 @@ fn futures_and_parties_are_charged_with_all_that_they_take() {
     );
     drop(first);
 
-    let mut store = Store::new(());
-    store.set_limits(StoreLimits::default().with_host_future_bytes(100_000));
-    let instance = Linker::new().instantiate(&mut store, &bytes()).unwrap();
-    let produce = instance
-        .get_typed_func::<(u32,), StreamReader<u8>>(&mut store, "produce")
-        .unwrap();
-    let first = produce.call(&mut store, (1,)).unwrap();
-    let _first = first.relay(&mut store).unwrap();
-    let second = produce.call(&mut store, (1,)).unwrap();
-    assert!(second.relay(&mut store).is_err());
+    let mut guest = Guest::of(&bytes());
+    let limits = StoreLimits::default().with_host_future_bytes(100_000);
+    guest.store.set_limits(limits);
+    let first = guest.produce(1);
+    let _first = first.relay(&mut guest.store).unwrap();
+    let second = guest.produce(1);
+    assert!(second.relay(&mut guest.store).is_err());
 }
 
-/// A producer and consumer that says it is ready, and moves nothing.
+/// A producer that says it is ready, and moves nothing.
 struct Idle;
 
 impl StreamProducer for Idle {

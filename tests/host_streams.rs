@@ -7,99 +7,12 @@ mod stream_guest;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use stream_guest::guest;
+use stream_guest::{Guest, bytes, guest};
 use trampette_runtime::{
-    Collected, Component, ComponentType, FutureReader, Instance, Items, Lift, Linker, Lower,
-    Progress, Resource, Store, StoreLimits, StreamAny, StreamConsumer, StreamProducer,
-    StreamReader, Trap, TrapCode, Val, Window,
+    Component, ComponentType, FutureReader, Items, Lift, Linker, Lower, Progress, Resource,
+    StoreLimits, StreamAny, StreamConsumer, StreamProducer, StreamReader, Trap, TrapCode, Val,
+    Window,
 };
-
-/// Streams of bytes.
-fn bytes() -> Component {
-    guest("", "u8", 1)
-}
-
-struct Guest {
-    store: Store<()>,
-    instance: Instance,
-}
-
-impl Guest {
-    fn of(component: &Component) -> Guest {
-        Guest::with(component, &Linker::new())
-    }
-
-    fn with(component: &Component, linker: &Linker<()>) -> Guest {
-        let mut store = Store::new(());
-        let instance = linker.instantiate(&mut store, component).unwrap();
-        Guest { store, instance }
-    }
-
-    fn turns(&mut self, turns: u32) -> anyhow::Result<()> {
-        let call = self
-            .instance
-            .get_typed_func::<(u32,), ()>(&mut self.store, "turns")?;
-        call.call(&mut self.store, (turns,))
-    }
-
-    fn status(&mut self) -> i32 {
-        let call = self
-            .instance
-            .get_typed_func::<(), i32>(&mut self.store, "status")
-            .unwrap();
-        call.call(&mut self.store, ()).unwrap()
-    }
-
-    fn call<T>(&mut self, name: &str, stream: StreamReader<T>, count: u32) -> anyhow::Result<u32>
-    where
-        T: ComponentType + 'static,
-    {
-        let call = self
-            .instance
-            .get_typed_func::<(StreamReader<T>, u32), u32>(&mut self.store, name)?;
-        call.call(&mut self.store, (stream, count))
-    }
-
-    fn pass<T>(&mut self, name: &str, stream: StreamReader<T>) -> anyhow::Result<StreamReader<T>>
-    where
-        T: ComponentType + 'static,
-    {
-        let call = self
-            .instance
-            .get_typed_func::<(StreamReader<T>,), StreamReader<T>>(&mut self.store, name)?;
-        call.call(&mut self.store, (stream,))
-    }
-
-    fn echo<T>(&mut self, stream: StreamReader<T>, chunk: u32) -> StreamReader<T>
-    where
-        T: ComponentType + 'static,
-    {
-        let call = self
-            .instance
-            .get_typed_func::<(StreamReader<T>, u32), StreamReader<T>>(&mut self.store, "echo");
-        call.unwrap()
-            .call(&mut self.store, (stream, chunk))
-            .unwrap()
-    }
-
-    fn produce(&mut self, count: u32) -> StreamReader<u8> {
-        let call = self
-            .instance
-            .get_typed_func::<(u32,), StreamReader<u8>>(&mut self.store, "produce");
-        call.unwrap().call(&mut self.store, (count,)).unwrap()
-    }
-
-    /// Drives the store until all has been read.
-    fn finish<T>(&mut self, mut collected: Collected<T>) -> anyhow::Result<Vec<T>> {
-        for _ in 0..100_000 {
-            if let Some(ready) = collected.take_ready() {
-                return ready;
-            }
-            self.turns(1)?;
-        }
-        panic!("it never ends, with {} elements", collected.len());
-    }
-}
 
 /// What was written comes back, in parts of each size.
 fn round_trips<T>(component: &Component, linker: &Linker<()>, make: impl Fn(u32) -> T)

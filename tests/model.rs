@@ -167,13 +167,21 @@ fn compare(what: &str, style: Style, scripts: impl Iterator<Item = Script>) {
 
 static GUESTS: LazyLock<Guests> = LazyLock::new(Guests::new);
 
+/// As many random scripts as a setting says.
+fn random_scripts(usual_seed: u64, count: &str, usual: u64) -> impl Iterator<Item = Script> {
+    let mut rng = Rng::new(setting("TRAMPETTE_MODEL_SEED", usual_seed));
+    let scripts = std::iter::repeat_with(move || generate::script(&mut rng, Size::BUILDABLE));
+    scripts.take(setting(count, usual) as usize)
+}
+
 #[test]
 fn random_scripts_agree() {
-    let mut rng = Rng::new(setting("TRAMPETTE_MODEL_SEED", 1));
-    let scripts = std::iter::repeat_with(|| generate::script(&mut rng, Size::BUILDABLE));
-    let runs = setting("TRAMPETTE_MODEL_RUNS", 2_000);
-    compare("random", Style::Any, scripts.take(runs as usize));
+    let scripts = random_scripts(1, "TRAMPETTE_MODEL_RUNS", 2_000);
+    compare("random", Style::Any, scripts);
 }
+
+/// The scripts of the model's own tests.
+const SUITE: &str = "crates/model/tests/suite";
 
 /// The scripts of a folder, if there is one, up to what is expected of them.
 fn scripts_of(folder: &str) -> Vec<Script> {
@@ -192,18 +200,15 @@ fn scripts_of(folder: &str) -> Vec<Script> {
         .collect()
 }
 
+fn compare_known(style: Style) {
+    for (what, folder) in [("found", "tests/model/found"), ("suite", SUITE)] {
+        compare(what, style, scripts_of(folder).into_iter());
+    }
+}
+
 #[test]
 fn known_scripts_agree() {
-    compare(
-        "found",
-        Style::Any,
-        scripts_of("tests/model/found").into_iter(),
-    );
-    compare(
-        "suite",
-        Style::Any,
-        scripts_of("crates/model/tests/suite").into_iter(),
-    );
+    compare_known(Style::Any);
 }
 
 /// What is not agreed on, and not mended yet: once it is, its script belongs to those once found.
@@ -219,20 +224,9 @@ fn open_scripts_still_differ() {
 /// Guests that are made for one script each show the same, though the compiler knows more of them.
 #[test]
 fn guests_of_their_own_agree() {
-    compare(
-        "found",
-        Style::One,
-        scripts_of("tests/model/found").into_iter(),
-    );
-    compare(
-        "suite",
-        Style::One,
-        scripts_of("crates/model/tests/suite").into_iter(),
-    );
-    let mut rng = Rng::new(setting("TRAMPETTE_MODEL_SEED", 3));
-    let scripts = std::iter::repeat_with(|| generate::script(&mut rng, Size::BUILDABLE));
-    let runs = setting("TRAMPETTE_MODEL_ALONE", 40);
-    compare("random", Style::One, scripts.take(runs as usize));
+    compare_known(Style::One);
+    let scripts = random_scripts(3, "TRAMPETTE_MODEL_ALONE", 40);
+    compare("random", Style::One, scripts);
 }
 
 #[test]

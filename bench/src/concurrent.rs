@@ -21,11 +21,6 @@ pub fn run(session: &Session) {
         ("H.call-callback", "never"),
         ("H.call-stackful", "stackful"),
     ];
-    for (bench, export) in calls {
-        session.compare_concurrent(bench, || ours(session, export, Loop::Host), |peer| {
-            peers(session, peer, export, Loop::Host)
-        });
-    }
     // The guest does it so often as its parameter says.
     let loops = [
         ("H.import-ready", "calls-ready"),
@@ -39,10 +34,12 @@ pub fn run(session: &Session) {
         ("H.stream-item", "items"),
         ("H.stream-64KiB", "chunks"),
     ];
-    for (bench, export) in loops {
-        session.compare_concurrent(bench, || ours(session, export, Loop::Guest), |peer| {
-            peers(session, peer, export, Loop::Guest)
-        });
+    for (benches, how) in [(&calls[..], Loop::Host), (&loops[..], Loop::Guest)] {
+        for &(bench, export) in benches {
+            session.compare_concurrent(bench, || ours(session, export, how), |peer| {
+                peers(session, peer, export, how)
+            });
+        }
     }
 }
 

@@ -2,9 +2,10 @@
 //! the result travel as the Rust types that `bindgen!` chose. A case or a call that nothing here
 //! makes is a failure.
 
-use super::async_cases::{WAYS, Way, call_aecho, call_apipe, call_cblock, call_jsasync};
+use super::async_cases::{call_aecho, call_apipe, call_cblock, call_jsasync};
 use super::corpus::{self, text};
 use super::values::Dynamic;
+use super::ways::{WAYS, Way};
 use super::worlds::{alltypes, compose, js_library};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;

@@ -1,21 +1,20 @@
 //! What a script leaves behind when something goes wrong in the middle of it: nothing. Whatever was
 //! parked, waited or had its turn is given back, and another instance in the same store runs as if
 //! nothing had happened.
+//!
+//! `TRAMPETTE_MODEL_FAULTS` says in how many random scripts something goes wrong: each is run again
+//! and again, with a fault wherever there can be one.
 
-use crate::run::{Fault, Guests, How, Outcome, State};
-use crate::{GUESTS, restrict, scripts_of, setting};
-use trampette_model::generate::{self, Size};
-use trampette_model::rng::Rng;
+use crate::run::{Fault, Guests, How, Outcome, State, store};
+use crate::{GUESTS, SUITE, random_scripts, restrict, scripts_of};
 use trampette_model::script::Script;
 use trampette_runtime::testing::{InUse, in_use};
-use trampette_runtime::{Store, StoreLimits, TrapCode};
+use trampette_runtime::{Store, StoreLimits, Trap, TrapCode};
 
 /// Scripts that something goes wrong in: those of the suite, and random ones.
 fn scripts() -> Vec<Script> {
-    let mut rng = Rng::new(setting("TRAMPETTE_MODEL_SEED", 7));
-    let mut scripts = scripts_of("crates/model/tests/suite");
-    let random = setting("TRAMPETTE_MODEL_RUNS", 60);
-    scripts.extend((0..random).map(|_| generate::script(&mut rng, Size::BUILDABLE)));
+    let mut scripts = scripts_of(SUITE);
+    scripts.extend(random_scripts(7, "TRAMPETTE_MODEL_FAULTS", 60));
     scripts.iter_mut().for_each(restrict);
     scripts
 }
@@ -23,13 +22,6 @@ fn scripts() -> Vec<Script> {
 fn run(guests: &Guests, script: &Script, store: &mut Store<State>) -> Outcome {
     let outcome = guests.run(script, store);
     outcome.unwrap_or_else(|error| panic!("{error:?}\nof\n{script}"))
-}
-
-fn store() -> Store<State> {
-    let mut store = Store::new(State::default());
-    let handle = store.interrupt_handle().unwrap();
-    store.data_mut().handle = Some(handle);
-    store
 }
 
 /// After something went wrong: nothing is in use, the instance is not entered again, and another
@@ -45,8 +37,7 @@ fn is_as_before(
     let used = in_use(&*store);
     assert_eq!(used, InUse::default(), "{what}\n{script}{shown}");
     let error = wrong.call_again(store).unwrap_err();
-    let code = error.downcast_ref::<trampette_runtime::Trap>();
-    let code = code.map(trampette_runtime::Trap::kind);
+    let code = error.downcast_ref::<Trap>().map(Trap::kind);
     assert_eq!(code, Some(TrapCode::CannotEnter), "{what}\n{script}{shown}");
     let again = run(&GUESTS, script, store);
     assert_eq!(again.trace, right, "{what}\n{script}{shown}");

@@ -43,6 +43,14 @@ pub struct State {
     pub handle: Option<InterruptHandle>,
 }
 
+/// A store in which whatever can go wrong may do so.
+pub fn store() -> Store<State> {
+    let mut store = Store::new(State::default());
+    let handle = store.interrupt_handle().unwrap();
+    store.data_mut().handle = Some(handle);
+    store
+}
+
 /// Something that goes wrong when a guest has told so many lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault {

@@ -3,7 +3,7 @@
 //!
 //! `TRAMPETTE_MODEL_CALLS` says how many calls the long run makes.
 
-use crate::run::{Failure, Fault, How, State};
+use crate::run::{Failure, Fault, How, State, store};
 use crate::{GUESTS, restrict, setting};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -182,9 +182,7 @@ fn memory_is_flat_whatever_happens() {
     let mut counts = Counts::default();
     let mut warm = None;
     while counts.calls < calls {
-        let mut store = Store::new(State::default());
-        let handle = store.interrupt_handle().unwrap();
-        store.data_mut().handle = Some(handle);
+        let mut store = store();
         assert_eq!(in_use(&store), InUse::default());
         storm.aim(&mut store);
         while run_one(&mut rng, &mut store, &mut counts).is_continue() {}

@@ -3,18 +3,21 @@
 
 #[path = "block_on.rs"]
 mod block_on;
+#[path = "turns.rs"]
+mod turns;
 
 use anyhow::Result;
 pub use block_on::block_on;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use trampette_runtime::{
     Component, Instance, Linker, Store, StoreLimits, Trap, TrapCode, TypedFunc,
 };
+pub use turns::Turns;
 
 /// What the host's `work` does with a call.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,23 +38,46 @@ pub enum Work {
     PanicsInDrop,
 }
 
+/// What waits for a test to open it.
+#[derive(Default)]
+pub struct Gate {
+    is_open: AtomicBool,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Gate {
+    /// Lets all that wait go on, and those that come later.
+    pub fn open(&self) {
+        self.is_open.store(true, Ordering::SeqCst);
+        let wakers = std::mem::take(&mut *self.wakers.lock().unwrap());
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ready when it is open.
+    pub fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+        // Before the look: whoever opens it meanwhile finds the waker.
+        self.wakers.lock().unwrap().push(cx.waker().clone());
+        match self.is_open.load(Ordering::SeqCst) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+}
+
 /// What a test sees of the host's calls.
 #[derive(Default)]
 pub struct Seen {
     pub started: AtomicU32,
     pub polls: AtomicU32,
     pub dropped: AtomicU32,
-    /// Those that wait for the test.
-    wakers: Mutex<Vec<Waker>>,
-    open: AtomicU32,
+    /// Where those wait that wait for the test.
+    gate: Gate,
 }
 
 impl Seen {
     /// Lets all that wait for the test be done.
     pub fn open(&self) {
-        self.open.store(1, Ordering::SeqCst);
-        let wakers = std::mem::take(&mut *self.wakers.lock().unwrap());
-        wakers.into_iter().for_each(Waker::wake);
+        self.gate.open();
     }
 
     /// Futures that are there.
@@ -91,8 +117,7 @@ impl Future for Call {
                 });
             }
             Work::Waits => {
-                self.seen.wakers.lock().unwrap().push(cx.waker().clone());
-                if self.seen.open.load(Ordering::SeqCst) != 0 {
+                if self.seen.gate.poll(cx).is_ready() {
                     return done;
                 }
             }
@@ -153,22 +178,6 @@ pub fn linker(work: Work, seen: &Arc<Seen>) -> Linker<u32> {
     root.func_wrap_async::<(u32,), u32, _, _>("ready", |_, (x,)| async move { Ok(x) })
         .unwrap();
     linker
-}
-
-/// Lets so many turns of the loop pass.
-pub struct Turns(pub u32);
-
-impl Future for Turns {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(left) = self.0.checked_sub(1) else {
-            return Poll::Ready(());
-        };
-        self.0 = left;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
 }
 
 pub struct Guest {

@@ -1,6 +1,84 @@
-//! A guest that passes on, reads, writes and drops streams and futures of one type.
+//! A guest that passes on, reads, writes and drops streams and futures of one type; for tests of
+//! what it and the host do with them.
 
-use trampette_runtime::Component;
+use anyhow::Result;
+use trampette_runtime::{
+    Collected, Component, ComponentType, Instance, Lift, Linker, Lower, Params, Store, StreamReader,
+};
+
+/// Such a guest alone in its store.
+pub struct Guest {
+    pub store: Store<()>,
+    pub instance: Instance,
+}
+
+impl Guest {
+    pub fn of(component: &Component) -> Guest {
+        Guest::with(component, &Linker::new())
+    }
+
+    pub fn with(component: &Component, linker: &Linker<()>) -> Guest {
+        let mut store = Store::new(());
+        let instance = linker.instantiate(&mut store, component).unwrap();
+        Guest { store, instance }
+    }
+
+    fn export<P: Params + Lower, R: Lift>(&mut self, name: &str, params: P) -> Result<R> {
+        let func = self
+            .instance
+            .get_typed_func::<P, R>(&mut self.store, name)?;
+        func.call(&mut self.store, params)
+    }
+
+    pub fn turns(&mut self, turns: u32) -> Result<()> {
+        self.export("turns", (turns,))
+    }
+
+    pub fn status(&mut self) -> i32 {
+        self.export("status", ()).unwrap()
+    }
+
+    pub fn call<T>(&mut self, name: &str, stream: StreamReader<T>, count: u32) -> Result<u32>
+    where
+        T: ComponentType + 'static,
+    {
+        self.export(name, (stream, count))
+    }
+
+    pub fn pass<T>(&mut self, name: &str, stream: StreamReader<T>) -> Result<StreamReader<T>>
+    where
+        T: ComponentType + 'static,
+    {
+        self.export(name, (stream,))
+    }
+
+    pub fn echo<T>(&mut self, stream: StreamReader<T>, chunk: u32) -> StreamReader<T>
+    where
+        T: ComponentType + 'static,
+    {
+        self.export("echo", (stream, chunk)).unwrap()
+    }
+
+    pub fn produce(&mut self, count: u32) -> StreamReader<u8> {
+        self.export("produce", (count,)).unwrap()
+    }
+
+    /// Drives the store until all has been read.
+    pub fn finish<T>(&mut self, mut collected: Collected<T>) -> Result<Vec<T>> {
+        for _ in 0..100_000 {
+            if let Some(ready) = collected.take_ready() {
+                return ready;
+            }
+            self.turns(1)?;
+        }
+        panic!("it never ends, with {} elements", collected.len());
+    }
+}
+
+/// A guest of streams of bytes.
+pub fn bytes() -> Component {
+    guest("", "u8", 1)
+}
 
 /// A guest of streams whose elements have a type, and take so many bytes in its memory.
 pub fn guest(definitions: &str, element: &str, size: u32) -> Component {
@@ -166,7 +244,11 @@ pub fn guest(definitions: &str, element: &str, size: u32) -> Component {
   (func (export "status") (result s32) (canon lift (core func $m "status"))))
 "#
     );
-    let wasm = wat::parse_str(&text).unwrap();
+    compile(&text)
+}
+
+pub fn compile(text: &str) -> Component {
+    let wasm = wat::parse_str(text).unwrap();
     let options = trampette::CompileOptions::default();
     let artifact = trampette::compile_component(&wasm, &options).unwrap();
     artifact.load().unwrap()
