@@ -2,7 +2,7 @@
 
 use crate::bindings::{Bindings, Interface, Item, Scope};
 use crate::definitions::docs;
-use crate::imports::function_name;
+use crate::imports::{function_name, parameter_names};
 use crate::names::{Taken, snake};
 use crate::types::Form;
 use proc_macro2::{Ident, TokenStream};
@@ -86,7 +86,13 @@ impl<'a> Bindings<'a> {
         })
     }
 
-    fn params(&self, item: &Item<'_>, form: Form, scope: Scope<'_>) -> Result<Vec<TokenStream>> {
+    /// The types of a function's parameters.
+    pub(crate) fn params(
+        &self,
+        item: &Item<'_>,
+        form: Form,
+        scope: Scope<'_>,
+    ) -> Result<Vec<TokenStream>> {
         let params = item.function.params.iter();
         params
             .map(|param| self.ty(&param.ty, form, scope))
@@ -131,11 +137,7 @@ impl<'a> Bindings<'a> {
         let plain = plain.trim_end_matches('_');
         let waits = taken.unique(format_ident!("{plain}_async"));
         let concurrent = taken.unique(format_ident!("{plain}_concurrent"));
-        let mut parameters = Taken::new(["self", "store", "cx"]);
-        let params = item.function.params.iter();
-        let names: Vec<_> = params
-            .map(|param| parameters.unique(snake(&param.name)))
-            .collect();
+        let names = parameter_names(item, ["self", "store", "cx"]);
         let types = self.params(item, Form::Owned, scope)?;
         let result = self.result(item, scope)?;
         let returned = quote! {
@@ -183,13 +185,7 @@ impl<'a> Bindings<'a> {
             &item.function.docs,
             &format!("Calls the function `{}`.", item.name),
         );
-        let mut parameters = Taken::new(["self", "store"]);
-        let names: Vec<_> = item
-            .function
-            .params
-            .iter()
-            .map(|param| parameters.unique(snake(&param.name)))
-            .collect();
+        let names = parameter_names(item, ["self", "store"]);
         let types = self.params(item, Form::Argument, scope)?;
         let result = self.result(item, scope)?;
         Ok(quote! {

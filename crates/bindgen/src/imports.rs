@@ -45,6 +45,15 @@ pub(crate) fn function_name(item: &Item<'_>) -> Ident {
     }
 }
 
+/// The Rust names of a function's parameters, none of which is `taken`.
+pub(crate) fn parameter_names<const N: usize>(item: &Item<'_>, taken: [&str; N]) -> Vec<Ident> {
+    let mut taken = Taken::new(taken);
+    let params = item.function.params.iter();
+    params
+        .map(|param| taken.unique(snake(&param.name)))
+        .collect()
+}
+
 impl<'a> Bindings<'a> {
     /// Those of some types that are resources, not aliases of ones.
     pub(crate) fn resources(&self, types: impl IntoIterator<Item = TypeId>) -> Vec<TypeId> {
@@ -167,15 +176,9 @@ impl<'a> Bindings<'a> {
         let name = taken.unique(function_name(item));
         let wit_name = item.name;
         let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
-        let mut parameters = Taken::new(["self"]);
-        let mut names = Vec::new();
-        let mut views = Vec::new();
-        let mut owned = Vec::new();
-        for param in &item.function.params {
-            names.push(parameters.unique(snake(&param.name)));
-            views.push(self.ty(&param.ty, Form::View, scope)?);
-            owned.push(self.ty(&param.ty, Form::Owned, scope)?);
-        }
+        let names = parameter_names(item, ["self"]);
+        let views = self.params(item, Form::View, scope)?;
+        let owned = self.params(item, Form::Owned, scope)?;
         let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
         let result = self.result(item, scope)?;
         let returned = self.returned(item, scope)?;
@@ -225,13 +228,8 @@ impl<'a> Bindings<'a> {
         let name = taken.unique(function_name(item));
         let wit_name = item.name;
         let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
-        let mut parameters = Taken::new(["self", "cx"]);
-        let mut names = Vec::new();
-        let mut owned = Vec::new();
-        for param in &item.function.params {
-            names.push(parameters.unique(snake(&param.name)));
-            owned.push(self.ty(&param.ty, Form::Owned, scope)?);
-        }
+        let names = parameter_names(item, ["self", "cx"]);
+        let owned = self.params(item, Form::Owned, scope)?;
         let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
         let result = self.result(item, scope)?;
         let returned = self.returned(item, scope)?;

@@ -15,7 +15,7 @@ fn prelude() -> TokenStream {
         use ::trampette_runtime::__private as p;
         use ::trampette_runtime::{
             ComponentType as __ComponentType, Lift as __Lift, LiftContext as __LiftContext,
-            List as __List, Lower as __Lower, LowerContext as __LowerContext,
+            Lower as __Lower, LowerContext as __LowerContext,
             TypeContext as __TypeContext,
         };
     }
@@ -223,16 +223,7 @@ pub(crate) fn lift(input: &Input) -> TokenStream {
     wrap(quote! {
         // SAFETY: only the value is read, of a payload only that of the tag's case.
         unsafe impl __Lift for #name {
-            type View<'a> = #name;
-            type ListView<'a> = __List<'a, #name>;
-
-            unsafe fn view<'a>(
-                native: &'a <Self as __ComponentType>::Native,
-                cx: __LiftContext<'a>,
-            ) -> #name {
-                // SAFETY: the caller's promise.
-                unsafe { <Self as __Lift>::lift(native, cx) }
-            }
+            ::trampette_runtime::__own_view!();
 
             #[allow(unused_unsafe, unused_variables)]
             unsafe fn lift(
@@ -241,14 +232,6 @@ pub(crate) fn lift(input: &Input) -> TokenStream {
             ) -> #name {
                 // SAFETY: the caller's promise.
                 unsafe { #body }
-            }
-
-            unsafe fn view_list<'a>(
-                natives: &'a [<Self as __ComponentType>::Native],
-                cx: __LiftContext<'a>,
-            ) -> __List<'a, #name> {
-                // SAFETY: the caller's promise.
-                unsafe { __List::new(natives, cx) }
             }
         }
     })

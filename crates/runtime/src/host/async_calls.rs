@@ -6,7 +6,7 @@ use crate::host::shims::{describe_func, native_ref};
 use crate::machine::accessor::Accessor;
 use crate::machine::store::{AsContextMut, Store, StoreInner};
 use crate::values::keep::{Keep, KeepAlive, NativeBuffer};
-use crate::values::typed::{CallOrigin, Lift, LiftContext, Lower, LowerContext, Params};
+use crate::values::typed::{Lift, LiftContext, Lower, LowerContext, Params};
 use crate::values::val::Val;
 use anyhow::{Context as _, Result};
 use std::future::poll_fn;
@@ -77,15 +77,7 @@ impl<S: AsContextMut, O: 'static> InReach<S, O> {
     ) -> Poll<Result<O>> {
         let caller = self.store.caller();
         let store = caller.inner();
-        if self.pending.is_none() {
-            match begin(store) {
-                Ok(pending) => self.pending = Some(pending),
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
-        let Some(pending) = &mut self.pending else {
-            return Poll::Pending;
-        };
+        let pending = begun(&mut self.pending, || begin(store))?;
         let idle = WhenIdle::Fails(pending.name());
         let driven = self.driver.poll(store, cx, idle, |cx| pending.poll(cx));
         driven.map(|result| result?)
@@ -97,6 +89,37 @@ impl<S: AsContextMut, O> Drop for InReach<S, O> {
         if let Some(pending) = self.pending.take() {
             pending.drop_in(self.store.store_inner());
         }
+    }
+}
+
+/// A call that is driven by whoever drives its store.
+struct Elsewhere<T: 'static, O> {
+    cx: Accessor<T>,
+    pending: Option<Pending<O>>,
+}
+
+impl<T: 'static, O> Elsewhere<T, O> {
+    fn new(cx: Accessor<T>) -> Self {
+        Elsewhere { cx, pending: None }
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        begin: impl FnOnce(&StoreInner) -> Result<Pending<O>>,
+    ) -> Poll<Result<O>> {
+        begun(&mut self.pending, || self.cx.enter(begin).flatten())?.poll(cx)
+    }
+}
+
+/// The call that a future waits for, which begins when the future is polled first.
+fn begun<O>(
+    pending: &mut Option<Pending<O>>,
+    begin: impl FnOnce() -> Result<Pending<O>>,
+) -> Result<&mut Pending<O>> {
+    match pending {
+        Some(call) => Ok(call),
+        None => Ok(pending.insert(begin()?)),
     }
 }
 
@@ -156,22 +179,15 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
     ) -> impl Future<Output = Result<R>> + use<T, P, R> {
         let func = *self;
         let mut params = Some(params);
-        let mut pending = None;
-        poll_fn(move |context| {
-            if pending.is_none() {
-                let Some(task) = func.callee().task() else {
-                    let called = cx.with(|caller| func.call(caller, taken(&mut params)?));
-                    return Poll::Ready(called.flatten());
-                };
-                let begun = cx.enter(|store| func.begin(store, task, taken(&mut params)?));
-                pending = Some(match begun.flatten() {
-                    Ok(pending) => pending,
-                    Err(error) => return Poll::Ready(Err(error)),
-                });
+        let mut call = Elsewhere::new(cx);
+        poll_fn(move |context| match func.callee().task() {
+            Some(task) => call.poll(context, |store| {
+                func.begin(store, task, taken(&mut params)?)
+            }),
+            None => {
+                let called = cx.with(|caller| func.call(caller, taken(&mut params)?));
+                Poll::Ready(called.flatten())
             }
-            pending
-                .as_mut()
-                .map_or(Poll::Pending, |pending| pending.poll(context))
         })
     }
 
@@ -184,8 +200,8 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
         let what = || format!("export `{}`", describe_func::<P, R>());
         let callee = *self.callee();
         let instance = callee.instance(store, what)?;
-        let (id, host) = (callee.id(), self.host_handles());
-        let origin = CallOrigin { id, store, host };
+        let host = self.host_handles();
+        let origin = callee.origin(store, host);
         let mut owner = Box::new(Owner {
             native: MaybeUninit::<P::Native>::zeroed(),
             keep: KeepAlive::default(),
@@ -196,17 +212,18 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
             .map_err(|error| callee.parameter_error(store, &error))?;
         let native = owner.native.as_ptr().cast();
         let take = move |store: &StoreInner, native: *const u8| {
-            let origin = CallOrigin { id, store, host };
+            let origin = callee.origin(store, host);
             let cx = LiftContext::new(Some(origin)).begin_charge();
             // SAFETY: the result is a native one of the checked type, and lives until this returns.
             let value = unsafe { R::lift(native_ref(native), cx) };
             cx.end_charge()?;
             Ok(value)
         };
+        let number = callee.id().number();
         let arguments = Arguments { native, owner };
         // SAFETY: the host calls the task, with arguments of its type that are owned; results can
         // be sent, and of what is native nothing is tied to a thread.
-        let begun = unsafe { begin(instance, id.number(), task, arguments, Box::new(take)) };
+        let begun = unsafe { begin(instance, number, task, arguments, Box::new(take)) };
         begun.map_err(|error| callee.call_error(store, error))
     }
 }
@@ -253,22 +270,13 @@ impl Func {
         args: &[Val],
     ) -> impl Future<Output = Result<Option<Val>>> + use<T> {
         let (func, args) = (self.clone(), args.to_vec());
-        let mut pending = None;
-        poll_fn(move |context| {
-            if pending.is_none() {
-                let Some(task) = func.callee().task() else {
-                    let called = cx.with(|caller| func.call_value(caller, &args));
-                    return Poll::Ready(called.flatten());
-                };
-                let begun = cx.enter(|store| func.begin(store, task, &args));
-                pending = Some(match begun.flatten() {
-                    Ok(pending) => pending,
-                    Err(error) => return Poll::Ready(Err(error)),
-                });
+        let mut call = Elsewhere::new(cx);
+        poll_fn(move |context| match func.callee().task() {
+            Some(task) => call.poll(context, |store| func.begin(store, task, &args)),
+            None => {
+                let called = cx.with(|caller| func.call_value(caller, &args));
+                Poll::Ready(called.flatten())
             }
-            pending
-                .as_mut()
-                .map_or(Poll::Pending, |pending| pending.poll(context))
         })
     }
 
@@ -285,12 +293,7 @@ impl Func {
 
         let callee = *self.callee();
         let instance = callee.instance(store, || self.display())?;
-        let id = callee.id();
-        let origin = CallOrigin {
-            id,
-            store,
-            host: None,
-        };
+        let origin = callee.origin(store, None);
         let mut owner = Box::new(Owner {
             native: NativeBuffer::zeroed(self.params_size()),
             keep: KeepAlive::default(),
@@ -300,17 +303,13 @@ impl Func {
         unsafe { self.write_params(args, origin, &mut owner.keep, native) }?;
         let func = self.clone();
         let take = move |store: &StoreInner, native: *const u8| {
-            let origin = CallOrigin {
-                id,
-                store,
-                host: None,
-            };
             // SAFETY: the result is a native one of the function's type.
-            unsafe { func.read_result(origin, native) }
+            unsafe { func.read_result(callee.origin(store, None), native) }
         };
+        let number = callee.id().number();
         let arguments = Arguments { native, owner };
         // SAFETY: as of a function with Rust types; values can be sent.
-        let begun = unsafe { begin(instance, id.number(), task, arguments, Box::new(take)) };
+        let begun = unsafe { begin(instance, number, task, arguments, Box::new(take)) };
         begun.map_err(|error| callee.call_error(store, error))
     }
 }

@@ -13,9 +13,9 @@ use crate::machine::entry_code::HostCode;
 use crate::machine::failure::contain;
 use crate::machine::reactor::{Begun, Done, Failure, HostFuture};
 use crate::machine::store::{Caller, StoreInner};
-use crate::values::typed::{Lift, LiftContext, Lower, Params, TypeContext};
+use crate::values::typed::{Lift, LiftContext, Lower, Params};
 use crate::values::val::Val;
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use std::any::Any;
 use std::convert::identity;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -40,12 +40,7 @@ where
     F: for<'a> Fn(Caller<'a, T>, P::View<'a>) -> A + Send + Sync + 'static,
     A: Future<Output = Result<R>> + Send + 'static,
 {
-    HostFunc::Typed {
-        entry: typed_shim::<T, P, R, F, A>,
-        closure: Arc::new(func),
-        check: check_async_func::<P, R>,
-        describe: || format!("async {}", describe_func::<P, R>()),
-    }
+    host_func::<P, R>(typed_shim::<T, P, R, F, A>, Arc::new(func))
 }
 
 /// Wraps a closure that takes its parameters owned.
@@ -57,17 +52,23 @@ where
     F: Fn(Accessor<T>, P) -> A + Send + Sync + 'static,
     A: Future<Output = Result<R>> + Send + 'static,
 {
-    HostFunc::Typed {
-        entry: owned_shim::<T, P, R, F, A>,
-        closure: Arc::new(func),
-        check: check_async_func::<P, R>,
-        describe: || format!("async {}", describe_func::<P, R>()),
-    }
+    host_func::<P, R>(owned_shim::<T, P, R, F, A>, Arc::new(func))
 }
 
-fn check_async_func<P: Params, R: Lower>(ty: &FuncType, cx: &TypeContext<'_>) -> Result<()> {
-    check_async(ty)?;
-    check_func::<P, R>(ty, cx)
+/// A function of Rust types; `entry` takes the address of the closure.
+fn host_func<P: Params, R: Lower>(
+    entry: HostCode,
+    closure: Arc<dyn Any + Send + Sync>,
+) -> HostFunc {
+    HostFunc::Typed {
+        entry,
+        closure,
+        check: |ty, cx| {
+            check_async(ty)?;
+            check_func::<P, R>(ty, cx)
+        },
+        describe: || format!("async {}", describe_func::<P, R>()),
+    }
 }
 
 /// Checks that an import can be a function that gives a future.
@@ -93,26 +94,33 @@ struct DynamicImport {
     signature: Arc<Signature>,
 }
 
-/// The future of a call, and then what it came to.
-enum Answer<A, R, W> {
-    /// With bytes that the future takes besides its own.
-    Runs(A, W, u64),
-    /// A panic, too, is for whoever takes the result.
-    Done(thread::Result<Result<R>>, W),
-    Taken,
+/// A call of a function that gives a future.
+struct Call<A, R, W> {
+    answer: Answer<A, R>,
+    /// Writes the native form of the result.
+    write: W,
 }
 
-impl<A, R, W> HostFuture for Answer<A, R, W>
+/// The future of a call, and then what it came to.
+enum Answer<A, R> {
+    /// With bytes that the future takes besides its own.
+    Runs(A, u64),
+    /// `None` when it has been taken. A panic, too, is for whoever takes the result.
+    Done(Option<thread::Result<Result<R>>>),
+}
+
+impl<A, R, W> HostFuture for Call<A, R, W>
 where
     A: Future<Output = Result<R>>,
-    W: Fn(&StoreInner, R, *mut u8) -> Result<()> + Clone,
+    W: Fn(&StoreInner, R, *mut u8) -> Result<()>,
 {
-    fn poll(mut self: Pin<&mut Self>, _: &StoreInner, cx: &mut Context<'_>) -> Poll<Done> {
+    fn poll(self: Pin<&mut Self>, _: &StoreInner, cx: &mut Context<'_>) -> Poll<Done> {
+        // SAFETY: the answer is pinned with the whole.
+        let mut answer = unsafe { self.map_unchecked_mut(|call| &mut call.answer) };
         // SAFETY: the future is not moved out of its place, where it is dropped.
-        let Answer::Runs(future, write, _) = (unsafe { self.as_mut().get_unchecked_mut() }) else {
+        let Answer::Runs(future, _) = (unsafe { answer.as_mut().get_unchecked_mut() }) else {
             return Poll::Ready(Done::Stays);
         };
-        let write = write.clone();
         let polled = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: it is pinned with the whole.
             unsafe { Pin::new_unchecked(future) }.poll(cx)
@@ -122,43 +130,72 @@ where
             Ok(Poll::Ready(result)) => Ok(result),
             Err(panic) => Err(panic),
         };
-        self.set(Answer::Done(outcome, write));
+        answer.set(Answer::Done(Some(outcome)));
         Poll::Ready(Done::Stays)
     }
 
     fn more_bytes(&self) -> u64 {
-        match self {
-            Answer::Runs(.., bytes) => *bytes,
-            Answer::Done(..) | Answer::Taken => 0,
+        match self.answer {
+            Answer::Runs(_, bytes) => bytes,
+            Answer::Done(_) => 0,
         }
     }
 
     unsafe fn write_result(self: Pin<&mut Self>, store: &StoreInner, to: *mut u8) -> Result<()> {
         // SAFETY: a future is not moved: it is in no result.
-        let this = unsafe { self.get_unchecked_mut() };
-        if !matches!(this, Answer::Done(..)) {
-            bail!("there is no result");
-        }
-        let Answer::Done(outcome, write) = std::mem::replace(this, Answer::Taken) else {
-            bail!("there is no result");
+        let Call { answer, write } = unsafe { self.get_unchecked_mut() };
+        let outcome = match answer {
+            Answer::Done(outcome) => outcome.take(),
+            Answer::Runs(..) => None,
         };
-        match outcome {
+        match outcome.context("there is no result")? {
             Ok(result) => write(store, result?, to),
             Err(panic) => resume_unwind(panic),
         }
     }
 }
 
-/// Polls the future of a call for the first time. What compiled code is told.
+/// Polls the future of a call for the first time, whose result has a Rust type; it takes so many
+/// bytes besides its own. What compiled code is told.
 ///
 /// # Safety
-/// `results` has room for what the future writes. It can be sent to another thread.
+/// `results` has room for the result. The future can be sent to another thread, as can its result.
 #[inline]
-unsafe fn begin<H: HostFuture + 'static>(
+unsafe fn begin_typed<R, A>(
     store: &StoreInner,
-    future: H,
+    future: A,
+    bytes: u64,
     results: *mut u8,
-) -> Result<u32> {
+) -> Result<u32>
+where
+    R: Lower + 'static,
+    A: Future<Output = Result<R>> + 'static,
+{
+    // SAFETY: promised to whoever writes the result.
+    let write = |store: &StoreInner, result, to| unsafe { write_result(store, result, to) };
+    // SAFETY: the caller's promise.
+    unsafe { begin(store, future, bytes, write, results) }
+}
+
+/// The same of any result, which `write` writes.
+///
+/// # Safety
+/// As of [`begin_typed`]; `write` can be sent, too.
+#[inline]
+unsafe fn begin<R, A, W>(
+    store: &StoreInner,
+    future: A,
+    bytes: u64,
+    write: W,
+    results: *mut u8,
+) -> Result<u32>
+where
+    R: 'static,
+    A: Future<Output = Result<R>> + 'static,
+    W: Fn(&StoreInner, R, *mut u8) -> Result<()> + 'static,
+{
+    let answer = Answer::Runs(future, bytes);
+    let future = Call { answer, write };
     // SAFETY: activations of this thread are live.
     let instance = unsafe { Activation::current().as_ref() }.map(Activation::instance);
     // SAFETY: promised.
@@ -218,9 +255,7 @@ where
             let func = native_ref::<F>(data);
             let view = P::view(native_ref(args), LiftContext::of_import(inner));
             let future = func(Caller::from_raw(store), view);
-            let write =
-                |store: &StoreInner, result: R, to: *mut u8| write_result(store, result, to);
-            begin(inner, Answer::Runs(future, write, 0), results)
+            begin_typed(inner, future, 0, results)
         })
     }
 }
@@ -251,9 +286,7 @@ where
             // The future has them as long as it goes on.
             let bytes = inner.ledger.values();
             let future = func(Caller::from_raw(store).accessor(), params);
-            let write =
-                |store: &StoreInner, result: R, to: *mut u8| write_result(store, result, to);
-            begin(inner, Answer::Runs(future, write, bytes), results)
+            begin_typed(inner, future, bytes, results)
         })
     }
 }
@@ -279,7 +312,7 @@ unsafe extern "C" fn dynamic_shim(
                 signature.write(store, result.as_ref(), to)
             };
             let bytes = size_of_val(&*future) as u64;
-            begin(inner, Answer::Runs(future, write, bytes), results)
+            begin(inner, future, bytes, write, results)
         }
     })
 }

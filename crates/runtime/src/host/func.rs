@@ -213,6 +213,20 @@ impl Callee {
         self.id
     }
 
+    /// Where handles in parameters and results are of; `host` as in [`CallOrigin`].
+    #[inline]
+    pub(super) fn origin<'s>(
+        &self,
+        store: &'s StoreInner,
+        host: Option<ResourceType>,
+    ) -> CallOrigin<'s> {
+        CallOrigin {
+            id: self.id,
+            store,
+            host,
+        }
+    }
+
     /// The instance, if it is in this store. `what` says in the error what was used.
     #[inline]
     pub(super) fn instance<'s>(
@@ -474,11 +488,7 @@ impl Func {
         let store = caller.inner();
         let instance = self.callee.instance(store, || self.display())?;
         let layout = self.layout();
-        let origin = CallOrigin {
-            id: self.callee.id,
-            store,
-            host: None,
-        };
+        let origin = self.callee.origin(store, None);
         let mut keep = KeepAlive::default();
         let mut arguments = NativeBuffer::zeroed(layout.params_size);
         let arguments = arguments.as_mut_ptr();
@@ -647,11 +657,7 @@ impl<P: Params + Lower, R: Lift> TypedFunc<P, R> {
         let store = caller.inner();
         let what = || format!("export `{}`", describe_func::<P, R>());
         let instance = self.callee.instance(store, what)?;
-        let origin = CallOrigin {
-            id: self.callee.id,
-            store,
-            host: self.host_handles,
-        };
+        let origin = self.callee.origin(store, self.host_handles);
         let mut keep = KeepAlive::default();
         let mut args = MaybeUninit::<P::Native>::zeroed();
         let mut cx = LowerContext::new(Keep::Arguments(&mut keep), Some(origin));

@@ -85,26 +85,24 @@ impl<F: ?Sized> Block<F> {
     }
 
     /// Drops the value; if that panics, the memory too.
-    fn into_memory(self) -> Memory {
-        let this = ManuallyDrop::new(self);
+    ///
+    /// # Safety
+    /// The block is not used again.
+    unsafe fn end(&mut self) -> Memory {
         let memory = Memory {
-            start: this.value.cast(),
-            layout: this.layout(),
+            start: self.value.cast(),
+            layout: self.layout(),
         };
         // SAFETY: the block owned the value, and is not used again.
-        unsafe { this.value.drop_in_place() };
+        unsafe { self.value.drop_in_place() };
         memory
     }
 }
 
 impl<F: ?Sized> Drop for Block<F> {
     fn drop(&mut self) {
-        let _memory = Memory {
-            start: self.value.cast(),
-            layout: self.layout(),
-        };
-        // SAFETY: the block owns the value.
-        unsafe { self.value.drop_in_place() };
+        // SAFETY: it is dropped.
+        drop(unsafe { self.end() });
     }
 }
 
@@ -128,7 +126,8 @@ impl Blocks {
 
     /// Drops a value, and keeps its memory if there is little.
     pub(crate) fn recycle<F: ?Sized>(&self, block: Block<F>) {
-        let memory = block.into_memory();
+        // SAFETY: the block is forgotten.
+        let memory = unsafe { ManuallyDrop::new(block).end() };
         let Some(class) = SIZES.iter().position(|size| *size == memory.layout.size()) else {
             return;
         };

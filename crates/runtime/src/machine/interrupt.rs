@@ -21,11 +21,13 @@ use crate::machine::thread::Thread;
 use crate::machine::timer;
 use crate::machine::traps::leave_by_signal;
 use anyhow::{Result, bail};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use trampette_artifact::ids::SlabId;
+use trampette_artifact::layout::RootHeader;
 use trampette_artifact::trap::TrapCode;
 
 /// The signal: ignored by default, and hardly used otherwise. Whoever handled it before gets those
@@ -246,35 +248,37 @@ impl Interrupts {
 
     /// Notes that a future begins a call, which ends with the result.
     pub(crate) fn begin_driven(self: &Arc<Interrupts>) -> Driven {
-        let running = self.begin();
-        let is_outermost = running.is_outermost;
-        std::mem::forget(running);
-        Driven {
-            shared: self.clone(),
-            is_outermost,
-        }
+        Running::new(self.clone())
     }
 
-    /// Notes that this thread begins a call, which ends with the result. A call inside another one
-    /// of the same store is part of that.
-    pub(crate) fn begin(&self) -> Running<'_> {
-        let is_outermost = self.running.load(Ordering::Relaxed) == 0;
-        if is_outermost {
-            let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-            self.thread.store(Thread::number(), Ordering::Release);
-            self.running.store(number << 1, Ordering::SeqCst);
-        }
-        Running {
-            shared: self,
-            is_outermost,
-        }
+    /// Notes that this thread begins a call, which ends with the result.
+    pub(crate) fn begin(&self) -> Running<&Interrupts> {
+        Running::new(self)
     }
 }
 
-/// A call that runs whenever its future is polled, and otherwise waits.
-pub(crate) struct Driven {
-    shared: Arc<Interrupts>,
+/// A call that runs. One inside another one of the same store is part of that.
+pub(crate) struct Running<S: Deref<Target = Interrupts>> {
+    shared: S,
     is_outermost: bool,
+}
+
+/// A call that runs whenever its future is polled, and otherwise waits.
+pub(crate) type Driven = Running<Arc<Interrupts>>;
+
+impl<S: Deref<Target = Interrupts>> Running<S> {
+    fn new(shared: S) -> Self {
+        let is_outermost = shared.running.load(Ordering::Relaxed) == 0;
+        if is_outermost {
+            let number = shared.calls.fetch_add(1, Ordering::Relaxed) + 1;
+            shared.set_thread(Thread::number());
+            shared.running.store(number << 1, Ordering::SeqCst);
+        }
+        Running {
+            shared,
+            is_outermost,
+        }
+    }
 }
 
 impl Driven {
@@ -291,21 +295,7 @@ impl Driven {
     }
 }
 
-impl Drop for Driven {
-    fn drop(&mut self) {
-        if self.is_outermost {
-            self.shared.running.store(0, Ordering::Release);
-        }
-    }
-}
-
-/// A call that runs.
-pub(crate) struct Running<'s> {
-    shared: &'s Interrupts,
-    is_outermost: bool,
-}
-
-impl Running<'_> {
+impl Running<&Interrupts> {
     /// Ends the call; whether it was interrupted, at last.
     pub(crate) fn end(self) -> bool {
         let was = match self.is_outermost {
@@ -317,7 +307,7 @@ impl Running<'_> {
     }
 }
 
-impl Drop for Running<'_> {
+impl<S: Deref<Target = Interrupts>> Drop for Running<S> {
     fn drop(&mut self) {
         if self.is_outermost {
             self.shared.running.store(0, Ordering::Release);
@@ -333,8 +323,21 @@ fn flag(instance: &InstanceData, slab: SlabId) -> &AtomicU32 {
 }
 
 /// Whether a signal came outside guest code.
+#[inline]
 pub(crate) fn is_interrupted(instance: &InstanceData) -> bool {
-    flag(instance, SlabId(0)).load(Ordering::Relaxed) != 0
+    // SAFETY: the root is mapped while the instance lives.
+    unsafe { is_flagged(instance.header(SlabId(0)).as_ptr()) }
+}
+
+/// The same of the instance that has a root.
+///
+/// # Safety
+/// The root is mapped.
+#[inline]
+pub(crate) unsafe fn is_flagged(root: *const RootHeader) -> bool {
+    // SAFETY: promised; the field is aligned, and written as an atomic.
+    let flag = unsafe { AtomicU32::from_ptr((&raw const (*root).interrupt).cast_mut()) };
+    flag.load(Ordering::Relaxed) != 0
 }
 
 /// Notes that a signal came outside guest code, or forgets it. Safe in a signal handler.

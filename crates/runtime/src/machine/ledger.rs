@@ -112,6 +112,7 @@ impl Ledger {
     }
 
     /// Charges for handle tables and lends; false if the limit is reached.
+    #[inline]
     pub(crate) fn charge_bookkeeping(&self, bytes: u64, limits: &StoreLimits) -> bool {
         charge(&self.bookkeeping, bytes, limits.bookkeeping_bytes)
     }
@@ -154,6 +155,7 @@ impl Ledger {
     }
 
     /// Charges for owned values. Now and then it is time to look at the clock.
+    #[inline]
     pub(crate) fn charge_values(&self, bytes: u64, limits: &StoreLimits) {
         if !charge(&self.values, bytes, limits.value_bytes) {
             self.values_state.set(Values::TooMany);

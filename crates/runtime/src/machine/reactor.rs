@@ -297,7 +297,7 @@ impl Reactor {
                 let _ = self.recycle(block);
                 Begun::Failed(Failure::Panic(panic))
             }
-            Ok(Poll::Pending) => match self.keep(index, slot, block, State::Waits, store) {
+            Ok(Poll::Pending) => match self.keep(index, slot, block, store) {
                 Ok(id) => Begun::Waits(id),
                 Err(failure) => Begun::Failed(failure),
             },
@@ -319,7 +319,7 @@ impl Reactor {
     ) -> Result<FutureId, Failure> {
         let (index, slot) = self.reserve(instance);
         let block = self.blocks.make(future);
-        let id = self.keep(index, slot, block, State::Waits, store)?;
+        let id = self.keep(index, slot, block, store)?;
         self.wake(id);
         Ok(id)
     }
@@ -478,14 +478,12 @@ impl Reactor {
         self.uncount_waiting(slot);
         let polled = self.poll_block(slot, &mut future, store);
         let is_doomed = slot.state.get() == State::Doomed;
-        let done = match &polled {
-            Ok(Poll::Ready(done)) if !is_doomed => Some(*done),
-            _ => None,
-        };
-        let state = match &polled {
-            Ok(Poll::Pending) if !is_doomed => Some(State::Waits),
-            Ok(Poll::Ready(Done::Stays)) if !is_doomed => Some(State::Stays),
-            _ => None,
+        let (done, state) = match &polled {
+            _ if is_doomed => (None, None),
+            Ok(Poll::Pending) => (None, Some(State::Waits)),
+            Ok(Poll::Ready(Done::Stays)) => (Some(Done::Stays), Some(State::Stays)),
+            Ok(Poll::Ready(Done::Gone)) => (Some(Done::Gone), None),
+            Err(_) => (None, None),
         };
         let failure = match state {
             Some(state) => {
@@ -583,7 +581,6 @@ impl Reactor {
         index: u32,
         slot: &Slot,
         mut block: Block<F>,
-        state: State,
         store: &StoreInner,
     ) -> Result<FutureId, Failure> {
         let limits = store.limits.get();
@@ -616,7 +613,7 @@ impl Reactor {
         slot.future.set(Some(
             block.erased(|future| future as NonNull<dyn HostFuture>),
         ));
-        self.settle(index, slot, state);
+        self.settle(index, slot, State::Waits);
         Ok(FutureId {
             slot: index,
             generation: slot.generation.get(),

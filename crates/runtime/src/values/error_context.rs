@@ -3,8 +3,9 @@
 //! Natively it is the id of a message in the store (`machine/error_contexts.rs`).
 
 use crate::machine::store::StoreInner;
-use crate::values::containers::List;
-use crate::values::typed::{ComponentType, Lift, LiftContext, Lower, LowerContext, TypeContext};
+use crate::values::typed::{
+    ComponentType, Lift, LiftContext, Lower, LowerContext, TypeContext, own_view,
+};
 use anyhow::Result;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -72,20 +73,10 @@ unsafe impl ComponentType for ErrorContext {
 
 // SAFETY: only the id is read.
 unsafe impl Lift for ErrorContext {
-    type View<'a> = ErrorContext;
-    type ListView<'a> = List<'a, ErrorContext>;
-
-    unsafe fn view<'a>(native: &'a u32, cx: LiftContext<'a>) -> ErrorContext {
-        ErrorContext::from_native(cx.store, *native)
-    }
+    own_view!();
 
     unsafe fn lift(native: &u32, cx: LiftContext<'_>) -> ErrorContext {
         ErrorContext::from_native(cx.store, *native)
-    }
-
-    unsafe fn view_list<'a>(natives: &'a [u32], cx: LiftContext<'a>) -> Self::ListView<'a> {
-        // SAFETY: the caller's promise.
-        unsafe { List::new(natives, cx) }
     }
 }
 

@@ -161,23 +161,10 @@ macro_rules! flags {
 
             // SAFETY: only the integer is read.
             unsafe impl $crate::Lift for $name {
-                type View<'a> = $name;
-                type ListView<'a> = $crate::List<'a, $name>;
-
-                unsafe fn view<'a>(native: &'a __Native, _cx: $crate::LiftContext<'a>) -> $name {
-                    $name::from_bits_truncate(native.to_u32())
-                }
+                $crate::__own_view!();
 
                 unsafe fn lift(native: &__Native, _cx: $crate::LiftContext<'_>) -> $name {
                     $name::from_bits_truncate(native.to_u32())
-                }
-
-                unsafe fn view_list<'a>(
-                    natives: &'a [__Native],
-                    cx: $crate::LiftContext<'a>,
-                ) -> $crate::List<'a, $name> {
-                    // SAFETY: the caller's promise.
-                    unsafe { $crate::List::new(natives, cx) }
                 }
             }
 

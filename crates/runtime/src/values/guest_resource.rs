@@ -69,25 +69,11 @@ macro_rules! guest_resource {
 
             // SAFETY: as for the handle inside.
             unsafe impl __Lift for $name {
-                type View<'a> = $name;
-                type ListView<'a> = $crate::List<'a, $name>;
-
-                unsafe fn view<'a>(native: &'a u32, cx: $crate::LiftContext<'a>) -> $name {
-                    // SAFETY: the caller's promise.
-                    $name(unsafe { <$crate::ResourceAny as __Lift>::lift(native, cx) })
-                }
+                $crate::__own_view!();
 
                 unsafe fn lift(native: &u32, cx: $crate::LiftContext<'_>) -> $name {
                     // SAFETY: the caller's promise.
                     $name(unsafe { <$crate::ResourceAny as __Lift>::lift(native, cx) })
-                }
-
-                unsafe fn view_list<'a>(
-                    natives: &'a [u32],
-                    cx: $crate::LiftContext<'a>,
-                ) -> $crate::List<'a, $name> {
-                    // SAFETY: the caller's promise.
-                    unsafe { $crate::List::new(natives, cx) }
                 }
             }
 

@@ -210,6 +210,15 @@ impl<'w, T: Lower + 'static> Window<'w, T> {
         Ok(())
     }
 
+    /// Appends elements while they fit.
+    pub(crate) fn fill(&mut self, items: &mut impl Iterator<Item = T>) {
+        while self.remaining() > 0
+            && let Some(item) = items.next()
+        {
+            let _ = self.push(item);
+        }
+    }
+
     /// Appends as many elements as fit; how many.
     pub fn put_slice(&mut self, items: &[T]) -> usize
     where
@@ -582,11 +591,7 @@ where
         _: &mut Context<'_>,
         window: &mut Window<'_, I::Item>,
     ) -> Poll<Result<Progress>> {
-        while window.remaining() > 0
-            && let Some(item) = self.0.next()
-        {
-            let _ = window.push(item);
-        }
+        window.fill(&mut self.0);
         Poll::Ready(Ok(match self.0.peek() {
             Some(_) => Progress::Open,
             None => Progress::Over,
@@ -617,13 +622,7 @@ impl<T: Lower + Send + 'static> StreamProducer for FromVec<T> {
                 window.written(count);
                 self.0.nth(count - 1);
             }
-            _ => {
-                while window.remaining() > 0
-                    && let Some(item) = self.0.next()
-                {
-                    let _ = window.push(item);
-                }
-            }
+            _ => window.fill(&mut self.0),
         }
         Poll::Ready(Ok(match self.0.len() {
             0 => Progress::Over,

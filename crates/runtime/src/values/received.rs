@@ -26,6 +26,15 @@ enum End {
     Lost,
 }
 
+impl<T> State<T> {
+    fn take_ready(&mut self) -> Option<Result<Vec<T>>> {
+        Some(match self.end? {
+            End::Closed => Ok(std::mem::take(&mut self.items)),
+            End::Lost => Err(anyhow!("what was to be read was lost with who writes it")),
+        })
+    }
+}
+
 type Shared<T> = Arc<Mutex<State<T>>>;
 
 fn lock<T>(shared: &Shared<T>) -> MutexGuard<'_, State<T>> {
@@ -129,11 +138,7 @@ impl<T> Collected<T> {
     /// # Errors
     /// If it ended otherwise than by being closed: by a trap, or with its store.
     pub fn take_ready(&mut self) -> Option<Result<Vec<T>>> {
-        let mut state = lock(&self.shared);
-        Some(match state.end? {
-            End::Closed => Ok(std::mem::take(&mut state.items)),
-            End::Lost => Err(anyhow!("what was to be read was lost with who writes it")),
-        })
+        lock(&self.shared).take_ready()
     }
 
     /// How many elements have been taken so far.
@@ -150,20 +155,17 @@ impl<T> Collected<T> {
 impl<T> Future for Collected<T> {
     type Output = Result<Vec<T>>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Some(ready) = self.take_ready() {
-            return Poll::Ready(ready);
-        }
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Neither cloning a waker nor dropping one is to happen under the lock.
         let waker = cx.waker().clone();
         let mut state = lock(&self.shared);
+        if let Some(ready) = state.take_ready() {
+            return Poll::Ready(ready);
+        }
         let before = state.waker.replace(waker);
-        let is_over = state.end.is_some();
         drop(state);
         drop(before);
-        match self.take_ready() {
-            Some(ready) if is_over => Poll::Ready(ready),
-            _ => Poll::Pending,
-        }
+        Poll::Pending
     }
 }
 

@@ -118,10 +118,8 @@ impl<T: Lower + Send + 'static> StreamProducer for Writes<T> {
         let taken: Vec<T> = shared.items.drain(..count).collect();
         let is_over = shared.is_over && shared.items.is_empty();
         self.0.wake(shared);
-        for item in taken {
-            // There is room for so many.
-            let _ = window.push(item);
-        }
+        // There is room for so many.
+        window.fill(&mut taken.into_iter());
         Poll::Ready(Ok(match is_over {
             true => Progress::Over,
             false => Progress::Open,

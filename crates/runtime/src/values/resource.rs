@@ -3,9 +3,9 @@
 use crate::load::backtrace::Trap;
 use crate::machine::instance::InstanceId;
 use crate::machine::store::{AsContext, AsContextMut, StoreInner};
-use crate::values::containers::List;
 use crate::values::typed::{
     CallOrigin, ComponentType, Lift, LiftContext, Lower, LowerContext, ResourceType, TypeContext,
+    own_view,
 };
 use anyhow::{Result, bail, ensure};
 use std::any::TypeId;
@@ -88,21 +88,11 @@ unsafe impl<T: 'static> ComponentType for Resource<T> {
 
 // SAFETY: only the representation is read.
 unsafe impl<T: 'static> Lift for Resource<T> {
-    type View<'a> = Resource<T>;
-    type ListView<'a> = List<'a, Resource<T>>;
+    own_view!();
 
     #[inline]
-    unsafe fn view<'a>(native: &'a u32, _cx: LiftContext<'a>) -> Resource<T> {
-        Resource::new(*native)
-    }
-
     unsafe fn lift(native: &u32, _cx: LiftContext<'_>) -> Resource<T> {
         Resource::new(*native)
-    }
-
-    unsafe fn view_list<'a>(natives: &'a [u32], cx: LiftContext<'a>) -> Self::ListView<'a> {
-        // SAFETY: the caller's promise.
-        unsafe { List::new(natives, cx) }
     }
 }
 
@@ -344,13 +334,7 @@ unsafe impl ComponentType for ResourceAny {
 
 // SAFETY: only the handle is read.
 unsafe impl Lift for ResourceAny {
-    type View<'a> = ResourceAny;
-    type ListView<'a> = List<'a, ResourceAny>;
-
-    unsafe fn view<'a>(native: &'a u32, cx: LiftContext<'a>) -> ResourceAny {
-        // SAFETY: the caller's promise.
-        unsafe { Self::lift(native, cx) }
-    }
+    own_view!();
 
     unsafe fn lift(native: &u32, cx: LiftContext<'_>) -> ResourceAny {
         match cx.origin {
@@ -359,11 +343,6 @@ unsafe impl Lift for ResourceAny {
             // No import's type can name a resource of its own component.
             None => ResourceAny::host(ResourceType::Unmatched, *native),
         }
-    }
-
-    unsafe fn view_list<'a>(natives: &'a [u32], cx: LiftContext<'a>) -> Self::ListView<'a> {
-        // SAFETY: the caller's promise.
-        unsafe { List::new(natives, cx) }
     }
 }
 

@@ -9,7 +9,6 @@ use crate::concurrent::records::EndType;
 use crate::load::backtrace::{Trap, WasmBacktrace};
 use crate::machine::ledger::{Amount, Counted};
 use crate::machine::store::{AsContext, AsContextMut, StoreInner};
-use crate::values::containers::List;
 use crate::values::keep::Keep;
 use crate::values::producers::{
     Charged, Consumes, FromIterator, FromVec, Produces, Resolves, StreamConsumer, StreamProducer,
@@ -17,7 +16,9 @@ use crate::values::producers::{
 };
 use crate::values::received::{Collected, Collector, Received};
 use crate::values::relay::{MOST_BYTES, relay};
-use crate::values::typed::{ComponentType, Lift, LiftContext, Lower, LowerContext, TypeContext};
+use crate::values::typed::{
+    ComponentType, Lift, LiftContext, Lower, LowerContext, TypeContext, own_view,
+};
 use anyhow::{Context, Result, ensure};
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -78,7 +79,7 @@ fn check_type<T: ComponentType + 'static>(
 /// # Ok(()) }
 /// ```
 pub struct StreamReader<T> {
-    name: Arc<EndName>,
+    end: StreamAny,
     marker: PhantomData<fn() -> T>,
 }
 
@@ -113,7 +114,7 @@ pub struct StreamAny {
 /// # anyhow::Ok(())
 /// ```
 pub struct FutureReader<T> {
-    name: Arc<EndName>,
+    end: FutureAny,
     marker: PhantomData<fn() -> T>,
 }
 
@@ -133,20 +134,20 @@ pub struct FutureAny {
 macro_rules! readers {
     ($($reader:ident, $any:ident: $variant:ident, $kind:literal;)*) => {$(
         impl<T> $reader<T> {
-            fn of(name: Arc<EndName>) -> Self {
-                Self { name, marker: PhantomData }
+            fn of(end: $any) -> Self {
+                Self { end, marker: PhantomData }
             }
 
             /// The same end, with elements of any type.
             pub fn into_any(self) -> $any {
-                $any { name: self.name }
+                self.end
             }
         }
 
         impl<T> std::fmt::Debug for $reader<T> {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 let element = std::any::type_name::<T>();
-                write!(f, concat!(stringify!($reader), "<{}>({:?})"), element, self.name)
+                write!(f, concat!(stringify!($reader), "<{}>({:?})"), element, self.end.name)
             }
         }
 
@@ -162,7 +163,7 @@ macro_rules! readers {
             ) -> Result<$reader<T>> {
                 check_type::<T>(store.store_inner(), EndType::$variant, &self.name)
                     .context(concat!("a ", $kind, " of another type"))?;
-                Ok($reader::of(self.name))
+                Ok($reader::of(self))
             }
 
             /// The one that a native value stands for.
@@ -171,14 +172,11 @@ macro_rules! readers {
             }
 
             /// The native value: the end is given away.
-            pub(crate) fn to_native(
-                &self,
-                store: Option<&StoreInner>,
-                keep: &mut Keep<'_>,
-            ) -> Result<u32> {
+            pub(crate) fn to_native(&self, cx: &mut LowerContext<'_>) -> Result<u32> {
+                let store = cx.store();
                 let store = store.context(concat!("there is no store for the ", $kind))?;
                 let ends = HostEnds::of(store);
-                match keep {
+                match cx.keep() {
                     Keep::HostResults(_) => ends.send_result(store, &self.name),
                     Keep::Arguments(keep) => {
                         let (place, sent) = ends.send_argument(store, &self.name)?;
@@ -226,51 +224,23 @@ macro_rules! readers {
 
         // SAFETY: only the number is read.
         unsafe impl<T: ComponentType + 'static> Lift for $reader<T> {
-            type View<'a> = Self;
-            type ListView<'a> = List<'a, Self>;
-
-            unsafe fn view<'a>(native: &'a u32, cx: LiftContext<'a>) -> Self {
-                // SAFETY: the caller's promise.
-                unsafe { Self::lift(native, cx) }
-            }
+            own_view!();
 
             unsafe fn lift(native: &u32, cx: LiftContext<'_>) -> Self {
                 // SAFETY: the caller's promise.
-                Self::of(unsafe { <$any>::lift(native, cx) }.name)
-            }
-
-            unsafe fn view_list<'a>(
-                natives: &'a [u32],
-                cx: LiftContext<'a>,
-            ) -> Self::ListView<'a> {
-                // SAFETY: the caller's promise.
-                unsafe { List::new(natives, cx) }
+                Self::of(unsafe { <$any>::lift(native, cx) })
             }
         }
 
         // SAFETY: as above.
         unsafe impl Lift for $any {
-            type View<'a> = Self;
-            type ListView<'a> = List<'a, Self>;
-
-            unsafe fn view<'a>(native: &'a u32, cx: LiftContext<'a>) -> Self {
-                // SAFETY: the caller's promise.
-                unsafe { Self::lift(native, cx) }
-            }
+            own_view!();
 
             unsafe fn lift(native: &u32, cx: LiftContext<'_>) -> Self {
                 match cx.store {
                     Some(store) => Self::from_native(store, *native),
                     None => Self { name: Arc::new(EndName::nothing()) },
                 }
-            }
-
-            unsafe fn view_list<'a>(
-                natives: &'a [u32],
-                cx: LiftContext<'a>,
-            ) -> Self::ListView<'a> {
-                // SAFETY: the caller's promise.
-                unsafe { List::new(natives, cx) }
             }
         }
 
@@ -281,7 +251,7 @@ macro_rules! readers {
                 cx: &mut LowerContext<'_>,
                 destination: &mut MaybeUninit<u32>,
             ) -> Result<()> {
-                self.lower_ref(cx, destination)
+                self.end.lower(cx, destination)
             }
 
             fn lower_ref(
@@ -289,7 +259,7 @@ macro_rules! readers {
                 cx: &mut LowerContext<'_>,
                 destination: &mut MaybeUninit<u32>,
             ) -> Result<()> {
-                $any { name: self.name.clone() }.lower_ref(cx, destination)
+                self.end.lower_ref(cx, destination)
             }
         }
 
@@ -308,7 +278,7 @@ macro_rules! readers {
                 cx: &mut LowerContext<'_>,
                 destination: &mut MaybeUninit<u32>,
             ) -> Result<()> {
-                destination.write(self.to_native(cx.store(), cx.keep())?);
+                destination.write(self.to_native(cx)?);
                 Ok(())
             }
         }
@@ -330,7 +300,8 @@ impl<T: ComponentType + 'static> StreamReader<T> {
         P: StreamProducer<Item = T>,
     {
         let party = Box::new(Produces(producer));
-        make(store.caller().inner(), EndType::Stream, party).map(Self::of)
+        let name = make(store.caller().inner(), EndType::Stream, party)?;
+        Ok(Self::of(StreamAny { name }))
     }
 
     /// A stream of what an iterator gives.
@@ -368,7 +339,7 @@ impl<T: ComponentType + 'static> StreamReader<T> {
         C: StreamConsumer<Item = T>,
     {
         let party = Box::new(Consumes(consumer));
-        pipe(store.caller().inner(), &self.name, party)
+        pipe(store.caller().inner(), &self.end.name, party)
     }
 
     /// A stream of the same elements that any instance of the store can be given: the host reads
@@ -384,7 +355,7 @@ impl<T: ComponentType + 'static> StreamReader<T> {
         let relayed = StreamReader::new(store.caller(), writes)?;
         // Both together are charged with their queue.
         let party = Box::new(Charged(Consumes(reads), MOST_BYTES as u64));
-        pipe(store.caller().inner(), &self.name, party)?;
+        pipe(store.caller().inner(), &self.end.name, party)?;
         Ok(relayed)
     }
 
@@ -416,7 +387,8 @@ impl<T: ComponentType + 'static> FutureReader<T> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let party = Box::new(Resolves(Box::pin(future)));
-        make(store.caller().inner(), EndType::Future, party).map(Self::of)
+        let name = make(store.caller().inner(), EndType::Future, party)?;
+        Ok(Self::of(FutureAny { name }))
     }
 
     /// A future of the same value that any instance of the store can be given: the host reads this
@@ -443,7 +415,11 @@ impl<T: ComponentType + 'static> FutureReader<T> {
         let caller = store.caller();
         let limit = caller.inner().limits.get().value_bytes;
         let (collector, collected) = Collector::new(1, limit);
-        pipe(caller.inner(), &self.name, Box::new(Consumes(collector)))?;
+        pipe(
+            caller.inner(),
+            &self.end.name,
+            Box::new(Consumes(collector)),
+        )?;
         Ok(Received::new(collected))
     }
 }

@@ -144,6 +144,34 @@ pub unsafe trait Lift: ComponentType + Sized + 'static {
     }
 }
 
+/// In an implementation of [`Lift`]: a value that borrows nothing is its own view.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __own_view {
+    () => {
+        type View<'a> = Self;
+        type ListView<'a> = $crate::List<'a, Self>;
+
+        #[inline]
+        unsafe fn view<'a>(
+            native: &'a <Self as $crate::ComponentType>::Native,
+            cx: $crate::LiftContext<'a>,
+        ) -> Self {
+            // SAFETY: the caller's promise.
+            unsafe { <Self as $crate::Lift>::lift(native, cx) }
+        }
+
+        unsafe fn view_list<'a>(
+            natives: &'a [<Self as $crate::ComponentType>::Native],
+            cx: $crate::LiftContext<'a>,
+        ) -> $crate::List<'a, Self> {
+            // SAFETY: the caller's promise.
+            unsafe { $crate::List::new(natives, cx) }
+        }
+    };
+}
+pub(crate) use __own_view as own_view;
+
 /// A type whose values can be written in native layout.
 ///
 /// ```

@@ -11,7 +11,7 @@ use crate::values::error_context::ErrorContext;
 use crate::values::keep::Keep;
 use crate::values::resource::ResourceAny;
 use crate::values::streams::{FutureAny, StreamAny};
-use crate::values::typed::{CallOrigin, ResourceType};
+use crate::values::typed::{CallOrigin, LowerContext, ResourceType};
 use anyhow::{Context, Result, bail, ensure};
 use trampette_artifact::canonical::{discriminant_size, flags_size, variant_cases};
 use trampette_artifact::ids::ResourceId;
@@ -376,8 +376,7 @@ impl<'a> NativeReader<'a> {
 pub(crate) struct NativeWriter<'a, 'k> {
     metadata: &'a Metadata,
     resources: &'a [ResourceType],
-    keep: Keep<'k>,
-    origin: Option<CallOrigin<'a>>,
+    cx: LowerContext<'k>,
 }
 
 impl<'a, 'k> NativeWriter<'a, 'k> {
@@ -385,13 +384,12 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
         metadata: &'a Metadata,
         resources: &'a [ResourceType],
         keep: Keep<'k>,
-        origin: Option<CallOrigin<'a>>,
+        origin: Option<CallOrigin<'k>>,
     ) -> Self {
         NativeWriter {
             metadata,
             resources,
-            keep,
-            origin,
+            cx: LowerContext::new(keep, origin),
         }
     }
 
@@ -433,11 +431,11 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
         unsafe {
             match (ty, value) {
                 (Type::String, Val::String(v)) => {
-                    let slice = self.keep.vec(v.clone().into_bytes());
+                    let slice = self.cx.keep_vec(v.clone().into_bytes());
                     to.cast::<NativeSlice>().write(slice);
                 }
                 (Type::ErrorContext, Val::ErrorContext(v)) => {
-                    let store = self.keep.store().or(self.origin.map(|origin| origin.store));
+                    let store = self.cx.store();
                     to.cast::<u32>().write(v.to_native(store));
                 }
                 (Type::Defined(id), value) => {
@@ -482,7 +480,7 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                     let (layout, offsets) =
                         native::record_layout(&self.metadata.types, [*key, *value]);
                     let size = layout.size as usize;
-                    let room = self.keep.zeroed(size, entries.len())?.as_ptr();
+                    let room = self.cx.zeroed(size, entries.len())?.as_ptr();
                     for (i, (k, v)) in entries.iter().enumerate() {
                         let entry = room.add(i * size);
                         self.write(*key, k, entry.add(offsets[0] as usize))
@@ -552,19 +550,17 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
                     let expected = self.resources.get(id.index());
                     let expected = *expected.context("a resource type is unknown")?;
                     let handle = resource
-                        .lower_as(expected, self.origin)
+                        .lower_as(expected, self.cx.origin)
                         .with_context(|| format!("expected `{}`", self.metadata.display(ty)))?;
                     to.cast::<u32>().write(handle);
                 }
                 (DefinedType::Stream(_), Val::Stream(end)) => {
-                    let store = self.keep.store().or(self.origin.map(|origin| origin.store));
-                    to.cast::<u32>()
-                        .write(end.to_native(store, &mut self.keep)?);
+                    let end = end.to_native(&mut self.cx)?;
+                    to.cast::<u32>().write(end);
                 }
                 (DefinedType::Future(_), Val::Future(end)) => {
-                    let store = self.keep.store().or(self.origin.map(|origin| origin.store));
-                    to.cast::<u32>()
-                        .write(end.to_native(store, &mut self.keep)?);
+                    let end = end.to_native(&mut self.cx)?;
+                    to.cast::<u32>().write(end);
                 }
                 (DefinedType::Variant(cases), Val::Variant(name, payload)) => {
                     let position = cases.iter().position(|case| case.name == *name);
@@ -605,10 +601,10 @@ impl<'a, 'k> NativeWriter<'a, 'k> {
             };
             let bytes = values.iter().enumerate().map(byte);
             let bytes = bytes.collect::<Result<Vec<u8>>>()?;
-            return Ok(self.keep.vec(bytes));
+            return Ok(self.cx.keep_vec(bytes));
         }
         let size = native::size_align(&self.metadata.types, ty).size as usize;
-        let room = self.keep.zeroed(size, values.len())?;
+        let room = self.cx.zeroed(size, values.len())?;
         // SAFETY: there is room for every element.
         unsafe { self.write_elements(ty, values, room.as_ptr()) }?;
         Ok(NativeSlice {
