@@ -7,6 +7,8 @@ use crate::compile::Listing;
 use crate::component::ParseOptions;
 use crate::emit::{self, symbol_kind};
 use crate::input::{self, Input};
+use crate::layout::lay_out;
+use crate::layout::waits::{Step, Waits};
 use crate::program::symbols::symbol;
 use crate::program::{Program, TrampolineKind};
 use crate::trampolines::transfer::kind::TransferKind;
@@ -59,6 +61,10 @@ struct Parts {
     /// Each trampoline: bytes of code, and what its transfers do
     #[arg(long)]
     trampolines: bool,
+    /// Exports of a component with async functions: which may wait, and the shortest chain of calls
+    /// to what waits
+    #[arg(long)]
+    waits: bool,
     /// Each compiled function with its bytes, the largest first
     #[arg(long)]
     functions: bool,
@@ -69,7 +75,7 @@ struct Parts {
     #[arg(long)]
     all: bool,
     /// All of it as one JSON document
-    #[arg(long, conflicts_with_all = ["world", "trampolines", "functions", "sections", "all"])]
+    #[arg(long, conflicts_with_all = ["world", "trampolines", "waits", "functions", "sections", "all"])]
     json: bool,
 }
 
@@ -87,7 +93,7 @@ pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Res
     }
     let options = arguments.code.options();
     let progress = progress_bar(&input::name(path), &options, verbosity);
-    let mut trampolines = Vec::new();
+    let (mut trampolines, mut waits) = (Vec::new(), Vec::new());
     let artifact = match input {
         Input::Artifact(_) if arguments.graph.is_some() => {
             bail!(
@@ -114,13 +120,13 @@ pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Res
                 }
             }
             let compiled = compile(&wasm, &options).with_context(|| input::name(path))?;
-            trampolines = compiled.trampolines;
+            (trampolines, waits) = (compiled.trampolines, compiled.waits);
             compiled.artifact
         }
     };
     progress.finish_and_clear();
     let mut described = describe(&artifact).with_context(|| input::name(path))?;
-    described.trampolines = trampolines;
+    (described.trampolines, described.waits) = (trampolines, waits);
     if parts.json {
         return super::print_json(&summary::json(&described));
     }
@@ -135,6 +141,9 @@ pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Res
     }
     if parts.trampolines || parts.all && !described.trampolines.is_empty() {
         text += &trampoline_lines(&described.trampolines)?;
+    }
+    if parts.waits || parts.all && !described.waits.is_empty() {
+        text += &waits_lines(&described.waits);
     }
     if parts.all {
         text += &everything(&described)?;
@@ -153,6 +162,7 @@ pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Res
     let chosen = [
         parts.world,
         parts.trampolines,
+        parts.waits,
         parts.functions,
         parts.sections,
         parts.all,
@@ -167,6 +177,7 @@ pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Res
 struct Compiled {
     artifact: Vec<u8>,
     trampolines: Vec<Trampoline>,
+    waits: Vec<ExportWaits>,
 }
 
 fn compile(wasm: &[u8], options: &CompileOptions) -> Result<Compiled> {
@@ -177,6 +188,7 @@ fn compile(wasm: &[u8], options: &CompileOptions) -> Result<Compiled> {
         let artifact = crate::compile_parsed(wasm, &program, interface, options, watch)?;
         Ok(Compiled {
             trampolines: trampolines(&program, artifact.bytes())?,
+            waits: waits(&program)?,
             artifact: artifact.into_bytes(),
         })
     })
@@ -261,6 +273,71 @@ fn trampoline_lines(trampolines: &[Trampoline]) -> Result<String> {
     Ok(out + "\n")
 }
 
+/// Whether and why an exported function may wait, as text.
+pub(super) struct ExportWaits {
+    /// The export's path, joined with `#`.
+    pub name: String,
+    /// Why; empty if it never does.
+    pub reasons: Vec<String>,
+    /// Symbols of the calls from the export to what waits, if that is a reason.
+    pub chain: Vec<String>,
+}
+
+/// Those of a component with an asynchronous part.
+fn waits(program: &Program<'_>) -> Result<Vec<ExportWaits>> {
+    if !program.is_concurrent() {
+        return Ok(Vec::new());
+    }
+    let layout = lay_out(program)?;
+    let found = Waits::of_exports(program, &layout);
+    let described = program.lifts.iter().zip(found).map(|(lift, waits)| {
+        let chain = waits.chain.unwrap_or_default();
+        let chain: Vec<String> = chain
+            .into_iter()
+            .map(|step| match step {
+                Step::Function(function) => symbol(program, function.key()),
+                Step::Indirect => "(a call through a table)".to_string(),
+            })
+            .collect();
+        let reasons = [
+            (waits.is_gated, "until its instance lets it enter"),
+            (!chain.is_empty(), "inside a call"),
+            (waits.is_called_back, "between its callbacks"),
+            (waits.is_switched, "wherever another thread suspends it"),
+        ];
+        let reasons = reasons.into_iter().filter(|(holds, _)| *holds);
+        ExportWaits {
+            name: lift.name.clone(),
+            reasons: reasons.map(|(_, reason)| reason.to_string()).collect(),
+            chain,
+        }
+    });
+    Ok(described.collect())
+}
+
+fn waits_lines(waits: &[ExportWaits]) -> String {
+    if waits.is_empty() {
+        return "waits: no async functions, or an artifact, which does not say\n\n".to_string();
+    }
+    let mut out = String::from("waits (which exports may, and for what):\n");
+    for ExportWaits {
+        name,
+        reasons,
+        chain,
+    } in waits
+    {
+        let reasons = match reasons.is_empty() {
+            true => "never".to_string(),
+            false => reasons.join("; "),
+        };
+        out += &format!("  {name}: {reasons}\n");
+        for step in chain {
+            out += &format!("    > {step}\n");
+        }
+    }
+    out + "\n"
+}
+
 /// What an artifact says about itself.
 pub(super) struct Description {
     /// What made it.
@@ -271,6 +348,8 @@ pub(super) struct Description {
     pub wit: Option<String>,
     /// Its trampolines, which only the component tells.
     pub trampolines: Vec<Trampoline>,
+    /// Which exports may wait, which only the component tells.
+    pub waits: Vec<ExportWaits>,
     /// Symbols of compiled functions, and their bytes.
     pub functions: Vec<(String, u64)>,
     /// Sections: name, bytes, address.
@@ -307,6 +386,7 @@ pub(super) fn describe(artifact: &[u8]) -> Result<Description> {
         metadata: Metadata::decode(contents(section::METADATA)?)?,
         wit: wit.map(|wit| String::from_utf8_lossy(wit).into_owned()),
         trampolines: Vec::new(),
+        waits: Vec::new(),
         functions: functions.collect(),
         sections: sections.collect(),
         bytes: artifact.len() as u64,

@@ -1,7 +1,9 @@
 //! What `trampette inspect` says at first, on a screen; and all of it for machines.
 
 use super::files::size;
-use super::inspect::{Description, Trampoline, by_kind, core_export_item, core_func, export_item};
+use super::inspect::{
+    Description, ExportWaits, Trampoline, by_kind, core_export_item, core_func, export_item,
+};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -32,6 +34,15 @@ pub(super) fn summary(name: &str, described: &Description) -> Result<String> {
     writeln!(out, "options: {}", id.options)?;
     lines(&mut out, "imports", &imports(metadata))?;
     lines(&mut out, "exports", &exports(metadata))?;
+    if !described.waits.is_empty() {
+        let waiting = described.waits.iter();
+        let waiting = waiting.filter(|export| !export.reasons.is_empty()).count();
+        let all = described.waits.len();
+        writeln!(
+            out,
+            "waits: {waiting} of {all} exported functions may wait (--waits)"
+        )?;
+    }
     let pages = metadata.memories.iter().map(|memory| memory.minimum);
     let pages = pages.collect::<Vec<_>>();
     let memories = match &pages[..] {
@@ -77,7 +88,7 @@ pub(super) fn summary(name: &str, described: &Description) -> Result<String> {
     writeln!(out, "file: {}", sections.collect::<Vec<_>>().join(", "))?;
     writeln!(
         out,
-        "more: --world, --trampolines, --functions, --sections, --all, --json"
+        "more: --world, --trampolines, --waits, --functions, --sections, --all, --json"
     )?;
     Ok(out)
 }
@@ -193,6 +204,7 @@ pub(super) fn json(described: &Description) -> Value {
     let units = metadata.units.iter();
     let slabs = metadata.slabs.iter();
     let trampolines = described.trampolines.iter();
+    let waits = described.waits.iter();
     let functions = described.functions.iter();
     let sections = described.sections.iter();
     json!({
@@ -222,6 +234,9 @@ pub(super) fn json(described: &Description) -> Value {
         })).collect::<Value>(),
         "trampolines": trampolines.map(|Trampoline { symbol, bytes, transfer }| json!({
             "symbol": symbol, "bytes": bytes, "transfer": transfer,
+        })).collect::<Value>(),
+        "waits": waits.map(|ExportWaits { name, reasons, chain }| json!({
+            "export": name, "reasons": reasons, "chain": chain,
         })).collect::<Value>(),
         "functions": functions.map(|(symbol, bytes)| json!({
             "symbol": symbol, "bytes": bytes,

@@ -76,21 +76,11 @@ pub(crate) struct Effects {
 impl Effects {
     /// Finds them for a program whose other facts are known.
     pub(crate) fn of(program: &Program<'_>, layout: &Layout) -> Effects {
-        let mut effects = Effects {
-            switches: switching(program),
-            stacked: stacked(program, &layout.reentrance),
-            ..Effects::default()
-        };
+        let mut effects = Effects::unsettled(program, layout);
         if !program.is_concurrent() || program.blocking == Blocking::Assumed {
             return effects;
         }
-        let mut graph = Graph::of(program, layout);
-        loop {
-            effects.gated = effects.find_gates(program, &layout.reentrance, &graph);
-            if !graph.follow_calls_that_wait(program, &effects) {
-                break;
-            }
-        }
+        let graph = effects.settle(program, layout);
         let functions = graph.nodes.iter().zip(&graph.effects);
         effects.functions = functions
             .filter_map(|(node, effect)| match node {
@@ -99,6 +89,33 @@ impl Effects {
             })
             .collect();
         effects
+    }
+
+    /// What is known without a look at bodies.
+    fn unsettled(program: &Program<'_>, layout: &Layout) -> Effects {
+        Effects {
+            switches: switching(program),
+            stacked: stacked(program, &layout.reentrance),
+            ..Effects::default()
+        }
+    }
+
+    /// The facts about instances, with the graph that they are found in.
+    pub(super) fn settled(program: &Program<'_>, layout: &Layout) -> (Effects, Graph) {
+        let mut effects = Effects::unsettled(program, layout);
+        let graph = effects.settle(program, layout);
+        (effects, graph)
+    }
+
+    /// Finds what calls which, what that can do, and which instances have gates.
+    fn settle(&mut self, program: &Program<'_>, layout: &Layout) -> Graph {
+        let mut graph = Graph::of(program, layout);
+        loop {
+            self.gated = self.find_gates(program, &layout.reentrance, &graph);
+            if !graph.follow_calls_that_wait(program, self) {
+                return graph;
+            }
+        }
     }
 
     /// What calling a function can do.
@@ -119,6 +136,11 @@ impl Effects {
     /// Whether the threads of an instance name each other.
     pub(crate) fn switches(&self, instance: ComponentInstanceId) -> bool {
         self.switches.contains(&instance)
+    }
+
+    /// Whether something can keep tasks from entering an instance.
+    pub(super) fn is_gated(&self, instance: ComponentInstanceId) -> bool {
+        self.gated.get(instance).copied().unwrap_or(true)
     }
 
     /// What calling a lifted function can do, or one of its callbacks.
@@ -154,8 +176,7 @@ impl Effects {
         of: impl Fn(CoreFunc) -> Effect,
     ) -> CallShape {
         let effect = self.of_lift(lift, of);
-        let is_gated = self.gated.get(lift.options.instance);
-        let is_gated = is_gated.copied().unwrap_or(true);
+        let is_gated = self.is_gated(lift.options.instance);
         // What is lent or given for the length of the call is counted in a task's record.
         let mut params = lift.ty.params.iter();
         let lends = params.any(|param| types.facts(param.ty).contents.borrowed);
@@ -240,7 +261,7 @@ fn switching(program: &Program<'_>) -> HashSet<ComponentInstanceId> {
 
 /// Functions, and what can be called where it is not known which.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Node {
+pub(super) enum Node {
     Function(CoreFunc),
     /// Any entry of a settled table that has this type.
     Entries(TableId, SignatureId),
@@ -249,10 +270,12 @@ enum Node {
 }
 
 /// Who calls whom.
-struct Graph {
-    nodes: IndexSet<Node>,
-    callers: Vec<Vec<usize>>,
+pub(super) struct Graph {
+    pub(super) nodes: IndexSet<Node>,
+    pub(super) callers: Vec<Vec<usize>>,
     effects: Vec<Effect>,
+    /// Nodes that can wait by themselves, not only because of what they call.
+    pub(super) waiters: Vec<usize>,
     /// Lowered functions of `async` types that their callers wait for.
     waiting: Vec<(usize, TrampolineId)>,
 }
@@ -263,6 +286,7 @@ impl Graph {
             nodes: IndexSet::new(),
             callers: Vec::new(),
             effects: Vec::new(),
+            waiters: Vec::new(),
             waiting: Vec::new(),
         };
         for root in roots(program, layout) {
@@ -295,6 +319,8 @@ impl Graph {
         let found: Vec<usize> = (0..next)
             .filter(|at| graph.effects[*at] != Effect::NONE)
             .collect();
+        let waits = |at: &usize| graph.effects[*at].has(Effect::BLOCKS);
+        graph.waiters = found.iter().copied().filter(waits).collect();
         graph.spread(found);
         graph
     }
@@ -393,6 +419,7 @@ impl Graph {
             self.effects[*node] |= Effect::BLOCKS;
         }
         let is_more = !found.is_empty();
+        self.waiters.extend(&found);
         self.spread(found);
         is_more
     }

@@ -20,6 +20,7 @@
 //! | `leaving` | which instances can be found unable to leave |
 //! | `reentrance` | which instances can run again during a call of theirs |
 //! | `effects` | what calls can do to the tasks that make them |
+//! | `waits` | which exports may wait, and why, for listings |
 //! | `concurrency` | tasks by their callers, pairs of writes and reads |
 //! | `strong_components` | strongly connected components of a graph |
 //! | `string_routes` | between which memories adapters carry strings |
@@ -46,6 +47,8 @@ pub(crate) mod strong_components;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "cli")]
+pub(crate) mod waits;
 
 pub(crate) use effects::{Effect, Effects, stacked};
 use facts::Facts;
