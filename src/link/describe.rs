@@ -9,6 +9,7 @@ use crate::program::{
     CoreExport, CoreFunc, CoreImport, CoreItem, EndCopy, Instantiation, Program, TaskCaller,
     TrampolineKind, Waiting, flatten, unit_of,
 };
+use trampette_artifact::canonical::{PointerWidth, SizeAlign};
 use trampette_artifact::dwarf;
 use trampette_artifact::ids::{SlabId, TrampolineId};
 use trampette_artifact::layout::ContextOffset;
@@ -17,7 +18,10 @@ use trampette_artifact::metadata::{
     ModuleCounts, StaticModule,
 };
 use trampette_artifact::names;
-use trampette_artifact::tasks::{Concurrency, CopyEntry, HostCallEntry, LiftKind, TaskEntry};
+use trampette_artifact::tasks::{
+    Concurrency, CopyEntry, ElementLayout, HostCallEntry, LiftKind, TaskEntry,
+};
+use trampette_artifact::types::DefinedType;
 
 /// Kept custom sections and function names of all modules, one after the other.
 #[derive(Default)]
@@ -161,6 +165,7 @@ fn concurrency(program: &Program<'_>, layout: &Layout) -> Concurrency {
         end: copy.end,
         is_async: copy.options.waiting.is_async(),
         memory: copy.options.memory.map(|(id, _)| id),
+        element: element(program, copy),
     };
     let host_call = |id: &TrampolineId| match &program.trampolines[*id].kind {
         TrampolineKind::LowerImport {
@@ -180,6 +185,25 @@ fn concurrency(program: &Program<'_>, layout: &Layout) -> Concurrency {
         copies: program.copies.iter().map(copy).collect(),
         pairs: layout.copy_pairs.clone(),
     }
+}
+
+/// How the elements of a read or write lie in memory.
+fn element(program: &Program<'_>, copy: &EndCopy) -> Option<ElementLayout> {
+    let payload = match program.types.get(copy.ty) {
+        Some(DefinedType::Stream(payload) | DefinedType::Future(payload)) => (*payload)?,
+        _ => return None,
+    };
+    let facts = program.types.facts(payload);
+    let width = copy
+        .options
+        .memory
+        .map_or(PointerWidth::P32, |(_, width)| width);
+    let SizeAlign { size, align } = facts.size_align(width);
+    Some(ElementLayout {
+        size,
+        align,
+        is_bitwise: facts.bitwise,
+    })
 }
 
 fn startup_steps(program: &Program<'_>, layout: &Layout) -> u32 {

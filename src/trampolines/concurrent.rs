@@ -20,10 +20,27 @@ use trampette_artifact::builtin::Builtin;
 use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{CopyId, CopyPairId, TableId, TrampolineId};
 use trampette_artifact::key::{Abi, DataKey, FuncKey};
+use trampette_artifact::layout::root;
 use trampette_artifact::tables::FunctionEntry;
 use trampette_artifact::tasks::EndOperation;
 use trampette_artifact::trap::TrapCode;
 use trampette_artifact::types::DefinedType;
+
+/// `thread.yield`: where nobody else can go on, the runtime has said so beforehand.
+fn thread_yield(e: &mut Emitter<'_, '_>, owner: Value) {
+    let [at_once, wait, done] = [(); 3].map(|()| e.builder.create_block());
+    e.builder.set_cold_block(wait);
+    let left = e.load_root(types::I32, root::YIELDS);
+    e.builder.ins().brif(left, at_once, &[], wait, &[]);
+    e.builder.switch_to_block(at_once);
+    let less = e.builder.ins().iadd_imm_s(left, -1);
+    e.store_root(less, root::YIELDS);
+    e.builder.ins().jump(done, &[]);
+    e.builder.switch_to_block(wait);
+    e.builtin(Builtin::ThreadYield, &[owner]);
+    e.builder.ins().jump(done, &[]);
+    e.builder.switch_to_block(done);
+}
 
 /// The wasm-call body of a built-in.
 ///
@@ -70,7 +87,7 @@ pub(crate) fn concurrent_trampoline(
             }
             (BuiltIn::TaskCancel, []) => call(e, Builtin::TaskCancel, &[owner]),
             (BuiltIn::ThreadYield, []) => {
-                e.builtin(Builtin::ThreadYield, &[owner]);
+                thread_yield(e, owner);
                 vec![e.i32(0)]
             }
             (BuiltIn::BackpressureInc, []) => call(e, Builtin::BackpressureInc, &[owner]),

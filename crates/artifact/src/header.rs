@@ -10,7 +10,7 @@ use std::fmt;
 /// First bytes of the section.
 pub const MAGIC: [u8; 8] = *b"trampet\n";
 /// Version of the format; artifacts of any other are refused.
-pub const FORMAT_VERSION: u32 = 12;
+pub const FORMAT_VERSION: u32 = 13;
 /// The compiler's version; artifacts of any other are refused.
 pub const COMPILER_VERSION: &str = env!("CARGO_PKG_VERSION");
 

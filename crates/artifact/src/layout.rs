@@ -141,8 +141,13 @@ pub struct RootHeader {
     /// *Slab 0.* The arena's mark from before the last export call whose result lies in the arena;
     /// given back when the result was read.
     pub post_return_arena_mark: u64,
+    /// *Slab 0.* How often `thread.yield` still returns at once, since nobody else can go on; in a
+    /// component with an asynchronous part. Counted down by compiled code.
+    pub yields: u32,
     /// Zero.
-    pub reserved: [u64; 5],
+    pub reserved_half: u32,
+    /// Zero.
+    pub reserved: [u64; 4],
 }
 
 /// Offsets of [`RootHeader`]'s fields for code generation.
@@ -158,6 +163,8 @@ pub mod root {
     pub const INTERRUPT: RootOffset = RootOffset(offset_of!(RootHeader, interrupt) as u32);
     /// [`RootHeader::barrier`].
     pub const BARRIER: RootOffset = RootOffset(offset_of!(RootHeader, barrier) as u32);
+    /// [`RootHeader::yields`].
+    pub const YIELDS: RootOffset = RootOffset(offset_of!(RootHeader, yields) as u32);
     /// [`RootHeader::memory_length`].
     pub const MEMORY_LENGTH: RootOffset = RootOffset(offset_of!(RootHeader, memory_length) as u32);
     /// [`RootHeader::store_data`].

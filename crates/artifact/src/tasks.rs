@@ -116,6 +116,19 @@ pub struct CopyEntry {
     pub is_async: bool,
     /// The memory of the buffer, if elements have any bytes.
     pub memory: Option<MemoryId>,
+    /// How elements lie there, if there are any.
+    pub element: Option<ElementLayout>,
+}
+
+/// How elements of a stream or a future lie in a memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ElementLayout {
+    /// Bytes from one to the next.
+    pub size: u64,
+    /// Their alignment, a power of two.
+    pub align: u32,
+    /// Whether they are moved as bytes: any bytes are a value, in every memory the same.
+    pub is_bitwise: bool,
 }
 
 /// Whose elements are carried to whom by code of their own. At most one of the two is the host's.
@@ -227,7 +240,7 @@ pub struct Concurrency {
     pub host_calls: IdVec<HostCallId, HostCallEntry>,
     /// Reads and writes of streams and futures.
     pub copies: IdVec<CopyId, CopyEntry>,
-    /// Pairs of a write and a read of one type whose elements hold pointers or handles, sorted.
+    /// Pairs of a write and a read of one type whose elements are not moved as bytes, sorted.
     pub pairs: IdVec<CopyPairId, CopyPair>,
 }
 

@@ -9,6 +9,7 @@
 
 use crate::concurrent::chain::{suspend, transfer};
 use crate::concurrent::records::{CallId, Thread, Wait};
+use crate::concurrent::scheduler::Resumer;
 use crate::concurrent::state::{Fault, Tasks};
 use crate::machine::interrupt::is_interrupted;
 use trampette_artifact::ids::ComponentInstanceId;
@@ -127,7 +128,7 @@ impl Tasks<'_> {
         }
         let mut looks = 0;
         if let Some(next) = next {
-            self.run(next)?;
+            self.run(next, Resumer::Guest)?;
             looks = 1;
         }
         loop {
@@ -180,7 +181,7 @@ impl Tasks<'_> {
         let Some(call) = self.next_in(instance, looks) else {
             return Ok(false);
         };
-        self.run(call)?;
+        self.run(call, Resumer::Guest)?;
         // What it does may be to wait for the host, which must get on, too.
         self.serve_host()?;
         Ok(true)

@@ -152,9 +152,17 @@ impl Tasks<'_> {
             WAIT => Wait::CallbackSet(self.set(record.instance, packed >> SET_SHIFT)?),
             _ => Wait::CallbackYield,
         };
-        self.keep_slots(call);
         // Others go first who lack only the lock.
         self.release_lock(call);
+        let goes_on = match wait {
+            Wait::CallbackSet(set) => self.has_event(set),
+            _ => true,
+        };
+        if goes_on && self.takes_yield() {
+            self.take_lock(call);
+            return Ok(Next::CallBack(self.event_of(call, wait)));
+        }
+        self.keep_slots(call);
         self.start_waiting(call, wait);
         Ok(Next::Park)
     }

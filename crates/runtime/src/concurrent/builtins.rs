@@ -8,6 +8,7 @@
 use crate::concurrent::chain::look_again;
 use crate::concurrent::state::{Fault, Tasks};
 use crate::machine::instance::InstanceData;
+use crate::machine::interrupt::is_flagged;
 use crate::machine::traps::{GuestFrame, leave_with, raise_again};
 use trampette_artifact::builtin::Builtin;
 use trampette_artifact::layout::RootHeader;
@@ -22,13 +23,35 @@ unsafe fn tasks<'a>(root: *const RootHeader) -> Result<Tasks<'a>, Fault> {
     Ok(Tasks::of(instance)?)
 }
 
-/// Gives guest code its result, or leaves it; also if its call is to be stopped. Not inlined: the
-/// method before it may have come back on another thread.
+/// Gives guest code its result, or leaves it; also if its call is to be stopped. Whether it is says
+/// the root: the method before may have come back on another thread, so that nothing here may use a
+/// thread local.
+///
+/// # Safety
+/// As [`leave_with`], and of [`tasks`].
+#[inline]
+unsafe fn finish<R: Copy + Default>(
+    root: *const RootHeader,
+    result: Result<R, Fault>,
+    frame: *const GuestFrame,
+) -> R {
+    // SAFETY: promised.
+    unsafe {
+        match result {
+            Ok(result) if !is_flagged(root) => result,
+            _ => leave(result, frame),
+        }
+    }
+}
+
+/// Leaves guest code by the trap, or because its call is to be stopped. Not inlined, since it finds
+/// the thread.
 ///
 /// # Safety
 /// As [`leave_with`].
+#[cold]
 #[inline(never)]
-unsafe fn finish<R: Copy + Default>(result: Result<R, Fault>, frame: *const GuestFrame) -> R {
+unsafe fn leave<R: Copy + Default>(result: Result<R, Fault>, frame: *const GuestFrame) -> R {
     // SAFETY: promised.
     unsafe {
         match result {
@@ -75,7 +98,7 @@ macro_rules! builtins {
                 // SAFETY: called by compiled code through its stub, with its root.
                 unsafe {
                     let result = tasks(root).and_then(|tasks| tasks.$name($($argument),*));
-                    finish(result, frame)
+                    finish(root, result, frame)
                 }
             }
         )*

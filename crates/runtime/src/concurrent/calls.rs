@@ -1,8 +1,10 @@
 //! Calls that are tasks, seen from the caller: making the task, waiting for it or going on with a
 //! subtask, its result; and the records of other synchronously typed calls, that lend handles.
 
+use crate::concurrent::driven::Answer;
 use crate::concurrent::records::{Call, CallId, Holder, Kind, NewCall, TaskState, Thread, Wait};
-use crate::concurrent::state::{Answer, Driven, Fault, Tasks};
+use crate::concurrent::scheduler::Resumer;
+use crate::concurrent::state::{Fault, Tasks};
 use crate::machine::failure;
 use std::convert::identity;
 use trampette_artifact::canonical::MAX_FLAT_ASYNC_PARAMS;
@@ -69,16 +71,20 @@ impl Tasks<'_> {
     ///
     /// # Errors
     /// If it traps.
-    pub(crate) fn start(self, call: CallId) -> Result<(), Fault> {
+    pub(crate) fn start(self, call: CallId, resumer: Resumer) -> Result<(), Fault> {
         if self.lift(call).is_none() {
-            self.run(call)?;
+            self.run(call, Resumer::Guest)?;
             return self.let_others_complete(call);
         }
         if self.must_wait_to_enter(call) {
             self.wait_to_enter(call);
             return Ok(());
         }
-        self.run(call)
+        if self.runs_in_place(call) {
+            self.allow_yields(resumer);
+            return self.go_on_in_place(call);
+        }
+        self.run(call, resumer)
     }
 
     /// The `task-call` builtin.
@@ -95,7 +101,7 @@ impl Tasks<'_> {
         if goes_on {
             self.keep_params(call, task, params);
         }
-        self.start(call)?;
+        self.start(call, Resumer::Guest)?;
         if !goes_on {
             self.block(Wait::Resolution(call))?;
         }
@@ -160,6 +166,8 @@ impl Tasks<'_> {
         } else if let Some(waiter) = record.waitable.waiter.get() {
             self.wake(waiter);
         } else if record.is_resolved() {
+            // The host has what it waits for.
+            self.instance.set_yields(0);
             self.answer_host(call);
         }
     }
@@ -235,40 +243,37 @@ impl Tasks<'_> {
         let head = std::ptr::with_exposed_provenance::<TaskRecord>(record as usize);
         // SAFETY: compiled code passes the task that it runs.
         let call = unsafe { call_of(head) }?;
-        // Taken out, since it may do anything.
-        let Some(mut driven) = self.take_driven(call) else {
+        let Some(place) = self.pool()[call].driven.get() else {
             return Ok(());
         };
         let native = std::ptr::with_exposed_provenance(native as usize);
         let store = self.store();
-        let taken = failure::contain(store, identity, || match &mut driven.answer {
+        let taken = match self.driven.sink(place) {
             // SAFETY: sinks are valid while their calls are driven, and called once.
-            Answer::Sink(sink) => unsafe { (*sink.as_ptr())(native) },
-            Answer::Future(asked) => asked.take(store, native),
-        });
-        self.driven.borrow_mut().insert(call, driven);
+            Some(sink) => failure::contain(store, identity, || unsafe { (*sink.as_ptr())(native) }),
+            None => {
+                // Taken out, since it may do anything.
+                let Some(mut driven) = self.take_driven(call) else {
+                    return Ok(());
+                };
+                let taken = failure::contain(store, identity, || match &mut driven.answer {
+                    Answer::Sink(_) => Ok(()),
+                    Answer::Future(asked) => asked.take(store, native),
+                });
+                self.drive_again(driven);
+                taken
+            }
+        };
         match taken {
             HOST_OK => Ok(()),
             _ => Err(TrapCode::HostError.into()),
         }
     }
 
-    /// Takes a call of the host's out of those without a result.
-    pub(crate) fn take_driven(self, call: CallId) -> Option<Driven> {
-        let generation = self.pool()[call].generation;
-        let mut driven = self.driven.borrow_mut();
-        let is_it = driven.get(&call)?.generation == generation;
-        is_it.then(|| driven.remove(&call)).flatten()
-    }
-
     /// If a future of the host's waits for a call, which is resolved: tells it.
     fn answer_host(self, call: CallId) {
-        let driven = self
-            .driven
-            .borrow()
-            .get(&call)
-            .is_some_and(|driven| matches!(driven.answer, Answer::Future(_)));
-        if !driven {
+        let place = self.pool()[call].driven.get();
+        if !place.is_some_and(|place| self.driven.is_awaited(place)) {
             return;
         }
         let Some(driven) = self.take_driven(call) else {

@@ -6,6 +6,7 @@
 //! callback are not told. A host function's future is dropped.
 
 use crate::concurrent::records::{CallId, Holder, TaskState, Thread, Wait};
+use crate::concurrent::scheduler::Resumer;
 use crate::concurrent::state::{Fault, Tasks};
 use crate::machine::reactor::FutureId;
 use trampette_artifact::ids::ComponentInstanceId;
@@ -76,7 +77,7 @@ impl Tasks<'_> {
                 self.leave(call, Holder::Task);
                 self.drop_host_future(future)
             }
-            Request::CallBack => self.run(call),
+            Request::CallBack => self.run(call, Resumer::Guest),
             Request::Noted => Ok(()),
         }
     }

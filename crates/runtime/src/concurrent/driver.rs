@@ -6,9 +6,10 @@
 //! moved, forgotten or dropped at any time. A drop never enters a guest; that a call is to be
 //! cancelled is noted, and seen to when the store is driven next.
 
+use crate::concurrent::driven::{Answer, Asked};
 use crate::concurrent::event_loop::trap;
 use crate::concurrent::host_ends::HostEnds;
-use crate::concurrent::state::{Answer, Asked, Tasks};
+use crate::concurrent::state::Tasks;
 use crate::concurrent::turns::{self, Driving, ITEMS_OF_A_TURN, cancel_if_it_waits};
 use crate::machine::accessor::Token;
 use crate::machine::activation::Activation;

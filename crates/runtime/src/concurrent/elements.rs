@@ -6,14 +6,13 @@
 use crate::concurrent::ends::Transfer;
 use crate::concurrent::records::{Buffer, EndId};
 use crate::concurrent::state::{Fault, Tasks};
-use crate::machine::entry_code::CopyEntry;
+use crate::machine::entry_code::CopyEntry as CopyCode;
 use crate::machine::interrupt::is_interrupted;
-use trampette_artifact::canonical::{PointerWidth, size_align};
-use trampette_artifact::ids::{CopyId, CopyPairId};
+use trampette_artifact::ids::CopyPairId;
 use trampette_artifact::key::{Abi, FuncKey};
-use trampette_artifact::tasks::CopyPair;
+use trampette_artifact::tasks::{CopyEntry, CopyPair, ElementLayout};
 use trampette_artifact::trap::TrapCode;
-use trampette_artifact::types::{Type, TypeTable};
+use trampette_artifact::types::Type;
 
 /// As many bytes are moved between two looks for an interrupt.
 const STEP: u64 = 64 << 10;
@@ -34,20 +33,13 @@ impl Transfer for Tasks<'_> {
         }
     }
 
-    fn copy(
-        &self,
-        reader: EndId,
-        from: &mut Buffer,
-        to: &mut Buffer,
-        count: u32,
-    ) -> Result<(), Fault> {
-        let (_, payload) = self.payload(self.pool()[reader].ty.get())?;
-        if let Some(ty) = payload {
-            self.move_elements(ty, *from, *to, count)?;
-            for buffer in [&mut *from, &mut *to] {
-                let size = size_align(self.types(), ty, self.width(buffer.copy)).size;
-                buffer.address += size * u64::from(count);
-            }
+    fn copy(&self, from: &mut Buffer, to: &mut Buffer, count: u32) -> Result<(), Fault> {
+        let copies = &self.plan().copies;
+        let layouts = (copies[from.copy].element, copies[to.copy].element);
+        if let (Some(of_from), Some(of_to)) = layouts {
+            self.move_elements(*from, of_from, *to, count)?;
+            from.address += of_from.size * u64::from(count);
+            to.address += of_to.size * u64::from(count);
         }
         from.progress += count;
         to.progress += count;
@@ -56,33 +48,19 @@ impl Transfer for Tasks<'_> {
 }
 
 impl Tasks<'_> {
-    fn types(&self) -> &TypeTable {
-        &self.instance.component.metadata().types
-    }
-
-    /// The width of pointers in the memory of a read or write.
-    pub(crate) fn width(self, copy: CopyId) -> PointerWidth {
-        let memory = self.plan().copies[copy].memory;
-        let memories = &self.instance.component.metadata().memories;
-        memory.map_or(PointerWidth::P32, |id| memories[id].width)
-    }
-
     /// Tests the buffer of a read or write.
     pub(crate) fn check_buffer(
         self,
-        copy: CopyId,
+        entry: &CopyEntry,
         address: u64,
         elements: u64,
     ) -> Result<(), Fault> {
-        let entry = &self.plan().copies[copy];
-        let (_, payload) = self.payload(entry.ty)?;
-        let (Some(ty), Some(memory)) = (payload, entry.memory) else {
+        let (Some(layout), Some(memory)) = (entry.element, entry.memory) else {
             return Ok(());
         };
         if elements == 0 {
             return Ok(());
         }
-        let layout = size_align(self.types(), ty, self.width(copy));
         // Both factors have less than 29 bits.
         let bytes = layout.size * elements;
         self.place(memory, address, bytes, layout.align).map(|_| ())
@@ -96,32 +74,36 @@ impl Tasks<'_> {
             .wrapping_add(buffer.address as usize)
     }
 
-    fn move_elements(self, ty: Type, from: Buffer, to: Buffer, count: u32) -> Result<(), Fault> {
+    fn move_elements(
+        self,
+        from: Buffer,
+        layout: ElementLayout,
+        to: Buffer,
+        count: u32,
+    ) -> Result<(), Fault> {
         let (source, target) = (self.element(from), self.element(to));
+        if layout.is_bitwise {
+            return self.move_bytes(source, target, layout.size * u64::from(count));
+        }
         let pair = CopyPair {
             write: Some(from.copy),
             read: Some(to.copy),
         };
-        if let Ok(pair) = self.plan().pairs.as_slice().binary_search(&pair) {
-            let key = FuncKey::ElementCopy(Abi::Native, CopyPairId::new(pair));
-            let code = self.instance.component.function_address(key);
-            let code = code.and_then(CopyEntry::at);
-            let code = code.ok_or(TrapCode::RecordsFull)?;
-            let context = self.instance.context();
-            let [source, target] = [source, target].map(|at| at.expose_provenance() as u64);
-            // SAFETY: the code of these two built-ins; both buffers were tested and have so many
-            // elements left.
-            let status = unsafe { code.call(context, source, target, count.into()) };
-            return match status {
-                0 => Ok(()),
-                _ => Err(Fault::Again),
-            };
+        let pair = self.plan().pairs.as_slice().binary_search(&pair);
+        let pair = pair.map_err(|_| TrapCode::RecordsFull)?;
+        let key = FuncKey::ElementCopy(Abi::Native, CopyPairId::new(pair));
+        let code = self.instance.component.function_address(key);
+        let code = code.and_then(CopyCode::at);
+        let code = code.ok_or(TrapCode::RecordsFull)?;
+        let context = self.instance.context();
+        let [source, target] = [source, target].map(|at| at.expose_provenance() as u64);
+        // SAFETY: the code of these two built-ins; both buffers were tested and have so many
+        // elements left.
+        let status = unsafe { code.call(context, source, target, count.into()) };
+        match status {
+            0 => Ok(()),
+            _ => Err(Fault::Again),
         }
-        if !self.types().facts(ty).bitwise {
-            return Err(TrapCode::RecordsFull.into());
-        }
-        let size = size_align(self.types(), ty, PointerWidth::P32).size;
-        self.move_bytes(source, target, size * u64::from(count))
     }
 
     fn move_bytes(self, source: *mut u8, target: *mut u8, bytes: u64) -> Result<(), Fault> {

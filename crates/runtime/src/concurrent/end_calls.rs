@@ -165,7 +165,7 @@ impl Tasks<'_> {
         if elements >= TOO_LONG {
             return Err(TrapCode::CopyTooLong.into());
         }
-        self.check_buffer(id, address, elements)?;
+        self.check_buffer(entry, address, elements)?;
         let buffer = Buffer {
             copy: id,
             address,

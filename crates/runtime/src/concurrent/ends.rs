@@ -26,13 +26,7 @@ pub(crate) trait Transfer {
     /// Whether both ends may be used in one instance.
     fn within_instance(&self, reader: EndId) -> Result<(), Fault>;
     /// Copies so many elements from the buffer of a write to that of a read, and moves both on.
-    fn copy(
-        &self,
-        reader: EndId,
-        from: &mut Buffer,
-        to: &mut Buffer,
-        count: u32,
-    ) -> Result<(), Fault>;
+    fn copy(&self, from: &mut Buffer, to: &mut Buffer, count: u32) -> Result<(), Fault>;
 }
 
 /// The ends of a pool, with what tells of events and moves elements.
@@ -70,8 +64,8 @@ pub(crate) fn copy(ends: impl Ends, id: EndId, mut buffer: Buffer) -> Result<(),
         }
         let count = buffer.remain().min(others.remain());
         match is_read {
-            true => ends.copy(id, &mut others, &mut buffer, count)?,
-            false => ends.copy(other_id, &mut buffer, &mut others, count)?,
+            true => ends.copy(&mut others, &mut buffer, count)?,
+            false => ends.copy(&mut buffer, &mut others, count)?,
         }
         other
             .buffer

@@ -59,7 +59,7 @@ impl Transfer for &Fake {
         Err(TrapCode::EndsOfOneInstance.into())
     }
 
-    fn copy(&self, _: EndId, from: &mut Buffer, to: &mut Buffer, count: u32) -> Result<(), Fault> {
+    fn copy(&self, from: &mut Buffer, to: &mut Buffer, count: u32) -> Result<(), Fault> {
         let (source, target) = (from.address as usize, to.address as usize);
         self.memory
             .borrow_mut()

@@ -7,8 +7,10 @@
 //! stays as it is, for the next call of the same instance. For whoever would stop it, a call is one
 //! from its first item to its last.
 
+use crate::concurrent::driven::{Answer, Sink};
 use crate::concurrent::records::{CallId, Holder, TaskState};
-use crate::concurrent::state::{Answer, Fault, Sink, Tasks};
+use crate::concurrent::scheduler::Resumer;
+use crate::concurrent::state::{Fault, Tasks};
 use crate::concurrent::turns::{self, Driving, ITEMS_OF_A_TURN};
 use crate::load::backtrace::{Trap, WasmBacktrace};
 use crate::machine::accessor::Token;
@@ -59,7 +61,7 @@ pub(crate) unsafe fn call(
     let waiting = Waiting::begin(tasks, call, sink);
     // Between two items it can be stopped too.
     let running = tasks.store().interrupts().map(Interrupts::begin);
-    if let Err(error) = enter(tasks, || tasks.start(call)) {
+    if let Err(error) = enter(tasks, || tasks.start(call, Resumer::Loop)) {
         // Stopped before it began, it was only refused; after that, it has ended the instance.
         if tasks.pool()[call].state.get() != TaskState::Initial {
             instance.end();
@@ -117,7 +119,7 @@ fn turn(tasks: Tasks<'_>, is_over: impl Fn() -> bool) -> Result<bool> {
             break;
         };
         worked = true;
-        turns::run(tasks, driving, || tasks.run(next))?;
+        turns::run(tasks, driving, || tasks.run(next, Resumer::Loop))?;
         if is_over() {
             return Ok(true);
         }

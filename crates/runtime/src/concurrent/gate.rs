@@ -82,7 +82,14 @@ impl Tasks<'_> {
 
     /// If the lock is free, the first of those that lack only that becomes ready. It has the turn,
     /// not the lock; if it leaves without it, this is to be called again.
+    #[inline]
     pub(crate) fn serve_lock(self, instance: ComponentInstanceId) {
+        if self.gate(instance).locked.first().is_some() {
+            self.serve_lock_to(instance);
+        }
+    }
+
+    fn serve_lock_to(self, instance: ComponentInstanceId) {
         let gate = self.gate(instance);
         while gate.lock.get().is_none()
             && let Some(call) = gate.locked.first()

@@ -6,6 +6,7 @@
 //! instance that has called, or that goes on where it waits.
 
 use crate::concurrent::records::{CallId, Holder, TaskState, Thread, Wait};
+use crate::concurrent::scheduler::Resumer;
 use crate::concurrent::state::{Fault, Tasks};
 use crate::machine::entry_code::ImportResultEntry;
 use crate::machine::reactor::{Done, Failure, FutureId, Payload, Polled};
@@ -199,7 +200,7 @@ impl Tasks<'_> {
         let is_delivery = |call: &CallId| matches!(self.pool()[*call].thread, Thread::Host { .. });
         while let Some(call) = self.first_ready(is_delivery) {
             self.dequeue(call);
-            self.run(call)?;
+            self.run(call, Resumer::Guest)?;
         }
         Ok(())
     }

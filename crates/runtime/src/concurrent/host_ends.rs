@@ -547,6 +547,7 @@ impl Tasks<'_> {
 
     /// Lifts a readable end for the host: the number of its place.
     pub(crate) fn end_to_host(self, instance: u32, ty: u32, handle: u32) -> Result<u32, Fault> {
+        self.instance.set_yields(0);
         let ends = HostEnds::of(self.store());
         ends.close_dropped(self.store());
         let number = self.end_take(instance, ty, handle)?;
@@ -559,6 +560,7 @@ impl Tasks<'_> {
 
     /// Lowers the readable end in a place that the host has sent: its handle.
     pub(crate) fn end_from_host(self, instance: u32, ty: u32, place: u32) -> Result<u32, Fault> {
+        self.instance.set_yields(0);
         let store = self.store();
         let content = HostEnds::of(store).take_unnamed(place);
         let content = content.ok_or_else(|| self.host_error(given()))?;

@@ -18,6 +18,7 @@
 //! | `elements` | … and how elements move |
 //! | `host_ends`, `parties` | ends that the host has; what it reads and writes with |
 //! | `event_loop` | calls of the host's that wait on their thread |
+//! | `driven` | … and who takes their results |
 //! | `driver` | … and those that futures wait for |
 //! | `turns` | what both do while there is something to do |
 //! | `report` | who waits for what, when nothing can go on |
@@ -31,6 +32,7 @@ pub(crate) mod builtins;
 mod calls;
 mod cancel;
 pub(crate) mod chain;
+mod driven;
 pub(crate) mod driver;
 mod elements;
 mod end_calls;

@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
-use trampette_artifact::canonical::{PointerWidth, size_align};
+use trampette_artifact::canonical::PointerWidth;
 use trampette_artifact::ids::{ComponentInstanceId, CopyPairId, TypeId};
 use trampette_artifact::key::{Abi, FuncKey};
 use trampette_artifact::tasks::{CopyPair, EndKind};
@@ -152,8 +152,8 @@ impl<'a> GuestOffer<'a> {
         };
         let metadata = self.instance().component.metadata();
         let facts = metadata.types.facts(ty);
-        let size = facts.size_align(self.tasks.width(buffer.copy)).size;
-        let memory = self.tasks.plan().copies[buffer.copy].memory?;
+        let copy = &self.tasks.plan().copies[buffer.copy];
+        let (size, memory) = (copy.element?.size, copy.memory?);
         let is_plain = facts.bitwise
             && facts.value_bytes == size
             && metadata.memories[memory].shared().is_none()
@@ -165,10 +165,8 @@ impl<'a> GuestOffer<'a> {
     pub(crate) fn advance(&self, count: u32) {
         let mut buffer = self.buffer.get();
         let count = count.min(buffer.remain());
-        if let Some(ty) = self.payload {
-            let types = &self.instance().component.metadata().types;
-            let size = size_align(types, ty, self.tasks.width(buffer.copy)).size;
-            buffer.address += size * u64::from(count);
+        if let Some(layout) = self.tasks.plan().copies[buffer.copy].element {
+            buffer.address += layout.size * u64::from(count);
         }
         buffer.progress += count;
         self.buffer.set(buffer);

@@ -6,6 +6,7 @@
 //! records. They are never the guest's, so that looking a record up needs no check but that of the
 //! handle's tag. All fields are cells: no borrow of a record excludes another.
 
+use crate::concurrent::driven::DrivenId;
 use crate::concurrent::queue::{Links, Queue};
 use crate::machine::instance::InstanceData;
 use crate::machine::reactor::FutureId;
@@ -245,6 +246,8 @@ pub(crate) struct Call {
     pub stack: Cell<Option<Stack>>,
     /// Its context slots, while it has no stack.
     pub slots: Cell<[u64; 2]>,
+    /// Where it is among the host's calls that have no result, if it is one.
+    pub driven: Cell<Option<DrivenId>>,
     /// Flat parameters of a caller that goes on.
     pub flat: Cell<[u64; MAX_FLAT_ASYNC_PARAMS]>,
 }
@@ -498,6 +501,7 @@ impl Pool {
     }
 
     /// A call that has not started.
+    #[inline]
     pub(crate) fn add_call(&self, new: NewCall) -> Result<CallId, TrapCode> {
         let number = self.take(Kind::Call)?;
         let generation = self.generation.get().wrapping_add(1);
@@ -532,6 +536,7 @@ impl Pool {
             went_on_from: Cell::new(Wait::Nothing),
             stack: Cell::new(None),
             slots: Cell::new([0; 2]),
+            driven: Cell::new(None),
             flat: Cell::new([0; MAX_FLAT_ASYNC_PARAMS]),
         };
         // SAFETY: the record is free, large enough and aligned.

@@ -21,6 +21,18 @@ enum Place {
     Back,
 }
 
+/// Who lets a task go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Resumer {
+    /// The loop, as an item of its own.
+    Loop,
+    /// A guest's code: its caller, or a synchronously typed call that waits.
+    Guest,
+}
+
+/// A task that is alone lets others go first so often before the loop looks for them.
+const YIELDS: u32 = 128;
+
 /// Every so many times a synchronously typed call that waits lets those go first that yielded.
 const YIELDED_FIRST: u32 = 16;
 
@@ -51,6 +63,7 @@ impl<'a> Tasks<'a> {
             self.pool()[call].queued.set(queued);
             if let Queued::Ready | Queued::Yielded = queued {
                 self.part().note_work(self.instance);
+                self.instance.set_yields(0);
             }
         }
     }
@@ -232,15 +245,25 @@ impl<'a> Tasks<'a> {
         self.pool()[call].shape != CallShape::OnStack
     }
 
+    /// Says for a task that is about to go on how often it may do so at once although it lets
+    /// others go first: if the loop resumes it, and nobody else of the store can go on, some times.
+    /// Whoever else resumes it was promised to go on when it waits.
+    #[inline]
+    pub(crate) fn allow_yields(self, resumer: Resumer) {
+        let goes_on = resumer == Resumer::Loop && self.is_alone();
+        self.instance.set_yields(if goes_on { YIELDS } else { 0 });
+    }
+
     /// Lets a task go on, on its own stack or on a new one, until it waits again or ends; or in
     /// place, if it cannot wait but as a callback. Only `Copy` values are kept meanwhile.
     ///
     /// # Errors
     /// If it traps, or cannot have a stack.
-    pub(crate) fn run(self, call: CallId) -> Result<(), Fault> {
+    pub(crate) fn run(self, call: CallId, resumer: Resumer) -> Result<(), Fault> {
         if let Thread::Host { future, host_call } = self.pool()[call].thread {
             return self.deliver_host_result(call, future, host_call);
         }
+        self.allow_yields(resumer);
         if self.runs_in_place(call) {
             return self.run_in_place(call);
         }
@@ -258,8 +281,14 @@ impl<'a> Tasks<'a> {
     /// [`Tasks::run`] without a stack of its own. The cells of its instance may be those of a task
     /// further down on this one.
     fn run_in_place(self, call: CallId) -> Result<(), Fault> {
+        let went_on_from = self.stop_waiting(call);
+        self.pool()[call].went_on_from.set(went_on_from);
+        self.go_on_in_place(call)
+    }
+
+    /// The same of a task that waits for nothing.
+    pub(crate) fn go_on_in_place(self, call: CallId) -> Result<(), Fault> {
         let record = &self.pool()[call];
-        record.went_on_from.set(self.stop_waiting(call));
         let cells = self.cells(record.instance);
         // SAFETY: the root is mapped.
         let before = unsafe { cells.read() };

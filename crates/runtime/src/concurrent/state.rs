@@ -4,6 +4,7 @@
 //! It is made when the first task, set or stream of the instance is. Numbers of component
 //! instances, tasks and copies are those of the artifact; numbers of records those of the pool.
 
+use crate::concurrent::driven::{Answer, Driven, DrivenCalls};
 use crate::concurrent::queue::Queue;
 use crate::concurrent::records::{CallId, EndId, Kind, Pool};
 use crate::concurrent::threads::ThreadTable;
@@ -56,37 +57,6 @@ pub(crate) struct Gate {
     pub threads: ThreadTable,
 }
 
-/// What takes the result of a task that the host called: the address of its native form.
-pub(crate) type Sink = dyn FnMut(*const u8) -> anyhow::Result<()>;
-
-/// A call of the host's that has no result yet.
-pub(crate) struct Driven {
-    pub generation: u32,
-    /// How many were begun before it.
-    pub age: u64,
-    pub answer: Answer,
-}
-
-/// Who takes the result of a call of the host's.
-pub(crate) enum Answer {
-    /// A call that waits on this thread. Valid until the call is not driven any more.
-    Sink(NonNull<Sink>),
-    /// A future of the embedder's.
-    Future(Box<dyn Asked>),
-}
-
-/// What a call of the host's has that a future waits for. Nothing of it enters a guest.
-pub(crate) trait Asked {
-    /// Takes the result: the address of its native form.
-    ///
-    /// # Errors
-    /// If it cannot be lifted.
-    fn take(&mut self, store: &StoreInner, native: *const u8) -> anyhow::Result<()>;
-
-    /// The call is over; without an error if it has given its result.
-    fn end(self: Box<Self>, error: Option<anyhow::Error>);
-}
-
 /// The code of a task. What is missing is never called.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct TaskCode {
@@ -107,7 +77,7 @@ pub(crate) struct Concurrent {
     pub lends: RefCell<BTreeMap<CallId, Vec<Lend>>>,
     /// Ends of the host's that have been told something: that the other ones are gone.
     pub told: RefCell<Vec<EndId>>,
-    pub driven: RefCell<BTreeMap<CallId, Driven>>,
+    pub driven: DrivenCalls,
     /// Calls of the host's that a trap has ended, and that were not told so.
     pub ended: RefCell<Vec<Driven>>,
     ages: Cell<u64>,
@@ -136,7 +106,7 @@ impl Concurrent {
                 .take(instances)
                 .collect(),
             lends: RefCell::default(),
-            driven: RefCell::default(),
+            driven: DrivenCalls::default(),
             told: RefCell::default(),
             ended: RefCell::default(),
             ages: Cell::new(0),
@@ -153,13 +123,21 @@ impl Concurrent {
     pub(crate) fn drive(&self, call: CallId, answer: Answer) {
         let age = self.ages.get();
         self.ages.set(age + 1);
-        let generation = self.pool[call].generation;
-        let driven = Driven {
-            generation,
-            age,
-            answer,
-        };
-        self.driven.borrow_mut().insert(call, driven);
+        self.drive_again(Driven { call, age, answer });
+    }
+
+    /// The same of one that was [taken](Concurrent::take_driven) out.
+    #[inline]
+    pub(crate) fn drive_again(&self, driven: Driven) {
+        let place = &self.pool[driven.call].driven;
+        place.set(Some(self.driven.add(driven)));
+    }
+
+    /// Takes a call of the host's out of those without a result.
+    #[inline]
+    pub(crate) fn take_driven(&self, call: CallId) -> Option<Driven> {
+        let place = self.pool[call].driven.take()?;
+        self.driven.take(place)
     }
 
     /// Forgets lends, and counts no record any more.
@@ -204,14 +182,8 @@ impl AsyncPart for Concurrent {
             }
         }
         self.release();
-        let mut ended: Vec<_> = {
-            let mut driven = self.driven.borrow_mut();
-            let futures =
-                driven.extract_if(.., |_, driven| matches!(driven.answer, Answer::Future(_)));
-            futures.map(|(_, driven)| driven).collect()
-        };
+        let ended = self.driven.take_futures();
         if !ended.is_empty() {
-            ended.sort_by_key(|driven| driven.age);
             self.ended.borrow_mut().extend(ended);
             self.note_work(instance);
         }
@@ -255,21 +227,27 @@ impl<'a> Tasks<'a> {
     ///
     /// # Errors
     /// If the system has no memory for it.
+    #[inline]
     pub(crate) fn of(instance: &'a InstanceData) -> Result<Tasks<'a>, TrapCode> {
         let part = match instance.async_part.get() {
             Some(part) => part,
-            None => {
-                let part = Concurrent::new(instance)?;
-                // SAFETY: words of the root, which only compiled code and this room access.
-                unsafe { instance.set_cells(&words(instance)) };
-                instance.async_part.get_or_init(|| Box::new(part))
-            }
+            None => Tasks::make(instance)?,
         };
         // SAFETY: nobody else makes such a part, which lives as long as the instance.
         let part = unsafe { NonNull::from(&**part).cast().as_ref() };
         Ok(Tasks { instance, part })
     }
 
+    #[cold]
+    #[inline(never)]
+    fn make(instance: &'a InstanceData) -> Result<&'a Box<dyn AsyncPart>, TrapCode> {
+        let part = Concurrent::new(instance)?;
+        // SAFETY: words of the root, which only compiled code and this room access.
+        unsafe { instance.set_cells(&words(instance)) };
+        Ok(instance.async_part.get_or_init(|| Box::new(part)))
+    }
+
+    #[inline]
     pub(crate) fn store(self) -> &'a StoreInner {
         self.instance.store()
     }
@@ -339,6 +317,29 @@ impl<'a> Tasks<'a> {
         barrier_of(unsafe { (&raw mut (*header).barrier).replace(number) })
     }
 
+    /// Whether nothing of the store but the task that runs can go on, or be woken by what that does
+    /// or by the host: no task, no instance, no future and no end of the host's.
+    pub(crate) fn is_alone(self) -> bool {
+        let store = self.store();
+        let own = NonNull::from(self.instance);
+        self.ready.first().is_none()
+            && self.yielded.first().is_none()
+            && store.reactor.is_empty()
+            && store.host_part.get().is_none()
+            // It is there once at most.
+            && store.working.borrow().iter().take(2).all(|other| *other == own)
+    }
+
+    /// Whether the task that runs may go on although it would let others go first: nobody else can.
+    #[inline]
+    pub(crate) fn takes_yield(self) -> bool {
+        let header = self.instance.header(SlabId(0)).as_ptr();
+        // SAFETY: the root is mapped.
+        let left = unsafe { (&raw const (*header).yields).read() };
+        self.instance.set_yields(left.saturating_sub(1));
+        left > 0
+    }
+
     /// The task whose stack is active; `None` on the host's.
     pub(crate) fn running(self) -> Option<CallId> {
         CallId::from_number(self.instance.chain().active().owner[0].get() as u32)
@@ -380,6 +381,8 @@ impl<'a> Tasks<'a> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn end_lends_of(self, call: CallId) {
         let lends = self.lends.borrow_mut().remove(&call);
         for lend in lends.into_iter().flatten() {

@@ -17,7 +17,8 @@ use std::cell::{Cell, RefCell};
 use trampette_artifact::ids::{ComponentInstanceId, CopyPairId, IdVec, MemoryId, TaskId, TypeId};
 use trampette_artifact::layout::{HOST_OK, ImportSlot};
 use trampette_artifact::tasks::{
-    CallMode, CallShape, Concurrency, CopyEntry, CopyPair, EndKind, LiftKind, TaskEntry, TaskRecord,
+    CallMode, CallShape, Concurrency, CopyEntry, CopyPair, ElementLayout, EndKind, LiftKind,
+    TaskEntry, TaskRecord,
 };
 use trampette_artifact::types::{DefinedType, Type};
 
@@ -271,6 +272,11 @@ impl Running {
             end,
             is_async,
             memory: Some(MemoryId(0)),
+            element: Some(ElementLayout {
+                size: 4,
+                align: 4,
+                is_bitwise: true,
+            }),
         };
         let concurrency = Concurrency {
             host_calls: IdVec::new(),

@@ -4,11 +4,13 @@
 //! host's was woken is polled, and the ends that it has are served. Then tasks go on: a call on a
 //! thread prefers those of its own instance, a future takes those of all instances in turn.
 
+use crate::concurrent::driven::{Answer, Driven};
 use crate::concurrent::event_loop::{enter, trap};
 use crate::concurrent::host_calls::poll_next;
 use crate::concurrent::host_ends::HostEnds;
 use crate::concurrent::records::{CallId, TaskState};
-use crate::concurrent::state::{Answer, Driven, Fault, Tasks};
+use crate::concurrent::scheduler::Resumer;
+use crate::concurrent::state::{Fault, Tasks};
 use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::Interrupts;
@@ -70,8 +72,7 @@ pub(crate) fn begin(store: &StoreInner, driving: Driving<'_>) -> Result<usize> {
 
 /// Whether futures wait for calls of an instance.
 fn is_awaited(tasks: Tasks<'_>) -> bool {
-    let is_future = |driven: &Driven| matches!(driven.answer, Answer::Future(_));
-    tasks.driven.borrow().values().any(is_future)
+    tasks.driven.are_awaited()
 }
 
 /// Closes the ends whose names were dropped; and, if no guest's code is on the stack, those that
@@ -205,7 +206,7 @@ pub(crate) fn others(store: &StoreInner, driving: Driving<'_>, done: usize) -> R
         };
         did += 1;
         tasks.note_work(instance);
-        failed = run(tasks, driving, || tasks.run(call));
+        failed = run(tasks, driving, || tasks.run(call, Resumer::Loop));
     }
     for tasks in resting.0.take() {
         if tasks.instance.is_entered() || !driving.includes(tasks) {
@@ -306,9 +307,10 @@ fn see_to_dropped(store: &StoreInner, driving: Driving<'_>) -> Result<usize> {
 pub(crate) fn find(store: &StoreInner, name: CallName) -> Option<(Tasks<'_>, CallId)> {
     let tasks = Tasks::of(store.instance(name.instance)).ok()?;
     let call = CallId::from_number(name.record)?;
-    let is_it = |driven: &Driven| driven.generation == name.generation;
-    let is_there = !tasks.is_over() && tasks.driven.borrow().get(&call).is_some_and(is_it);
-    is_there.then_some((tasks, call))
+    // Who has left the record of a call has taken it out of those without a result before.
+    let record = &tasks.pool()[call];
+    let is_it = record.generation == name.generation && record.driven.get().is_some();
+    (is_it && !tasks.is_over()).then_some((tasks, call))
 }
 
 /// Cancels a call whose future was dropped: one that has not begun never will, any other one is

@@ -209,7 +209,8 @@ impl<'a> Tasks<'a> {
         bytes: u64,
         align: u32,
     ) -> Result<*mut u8, Fault> {
-        if !address.is_multiple_of(align.into()) {
+        // Alignments are powers of two.
+        if address & u64::from(align - 1) != 0 {
             return Err(TrapCode::UnalignedPointer.into());
         }
         let length = self.instance.memory_length(memory);

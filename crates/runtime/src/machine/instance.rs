@@ -108,6 +108,7 @@ impl InstanceData {
     }
 
     /// The current length of a memory in bytes.
+    #[inline]
     pub(crate) fn memory_length(&self, id: MemoryId) -> u64 {
         if let Some(memory) = self.shared_memory(id) {
             return memory.byte_len();
@@ -118,6 +119,7 @@ impl InstanceData {
     }
 
     /// A memory that is shared between threads; `None` if it is not.
+    #[inline]
     pub(crate) fn shared_memory(&self, id: MemoryId) -> Option<&SharedMemory> {
         let memory = &self.component.metadata().memories[id];
         self.shared_memories.get(memory.shared()?)
@@ -130,6 +132,7 @@ impl InstanceData {
     }
 
     /// The address of byte 0 of a memory.
+    #[inline]
     pub(crate) fn memory_base(&self, id: MemoryId) -> NonNull<u8> {
         match self.component.metadata().memories[id].place {
             MemoryPlace::Slab(slab) => self.slabs().context(slab),
@@ -161,8 +164,7 @@ impl InstanceData {
     }
 
     /// Writes the contexts only when the limit is another than before: in the first call, and where
-    /// the host's own depth or thread changes.
-    /// Gives the limit before.
+    /// the host's own depth or thread changes. Gives the limit before.
     pub(crate) fn set_stack_limit(&self, limit: usize) -> usize {
         let before = self.stack_limit.replace(limit);
         if before == limit {
@@ -195,7 +197,9 @@ impl InstanceData {
                 post_return_value: 0,
                 instance: self as *const InstanceData as u64,
                 post_return_arena_mark: 0,
-                reserved: [0; 5],
+                yields: 0,
+                reserved_half: 0,
+                reserved: [0; 4],
             };
             // SAFETY: roots are mapped and large enough.
             unsafe { self.header(SlabId::new(slab)).write(header) };

@@ -7,6 +7,7 @@ use crate::machine::thread::Thread;
 use crate::machine::wait;
 use crate::memory::shared_memory::WAITING;
 use anyhow::Result;
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Wake, Waker};
@@ -14,10 +15,10 @@ use std::task::{Wake, Waker};
 /// The word of a thread that is not to wait.
 const WOKEN: u32 = 1;
 
-/// Lets the running thread wait for its store.
+/// Lets the running thread wait for its store. Most calls never wait, and cost no allocation.
 #[derive(Default)]
 pub(crate) struct Parking {
-    parker: Arc<Parker>,
+    parker: OnceCell<Arc<Parker>>,
 }
 
 #[derive(Default)]
@@ -47,14 +48,15 @@ impl Parking {
     /// # Errors
     /// The trap, as soon as the call is interrupted or its deadline has passed.
     pub(crate) fn wait(&self, instance: &InstanceData) -> Result<()> {
-        self.parker.word.store(WAITING, Ordering::Release);
-        let waker = Waker::from(self.parker.clone());
+        let parker = self.parker.get_or_init(Arc::default);
+        parker.word.store(WAITING, Ordering::Release);
+        let waker = Waker::from(parker.clone());
         let is_idle = instance.store().reactor.set_driver(&waker);
         let activation = Activation::inside(instance, Activation::current());
         Thread::with(|thread| {
             activation.run(thread, || {
                 if is_idle {
-                    wait::park(&self.parker.word, None);
+                    wait::park(&parker.word, None);
                 }
             });
         });

@@ -14,6 +14,7 @@
 //! than there are slots, and a waker outlives its future without effect.
 
 use crate::machine::accessor::Token;
+use crate::machine::activation::Activation;
 use crate::machine::blocks::{Block, Blocks};
 use crate::machine::instance::InstanceData;
 use crate::machine::ledger::Amount;
@@ -257,6 +258,11 @@ impl Reactor {
     /// How many futures wait for something.
     pub(crate) fn waiting(&self) -> u32 {
         self.waiting.get()
+    }
+
+    /// Whether there are no futures at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.get() == 0
     }
 
     /// How many futures are to be polled.
@@ -608,6 +614,11 @@ impl Reactor {
             return Err(Failure::Error(error));
         }
         self.count.set(self.count.get() + 1);
+        // SAFETY: activations of this thread are live.
+        if let Some(activation) = unsafe { Activation::current().as_ref() } {
+            // Whoever runs is not alone any more.
+            activation.instance().set_yields(0);
+        }
         self.bytes.set(bytes);
         slot.bytes.set(own);
         slot.future.set(Some(

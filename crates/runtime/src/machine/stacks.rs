@@ -170,6 +170,14 @@ impl InstanceData {
             .get_or_init(|| Box::new(Chain::new(Box::new([]))))
     }
 
+    /// Says how often tasks may go on where they would let others go first.
+    #[inline]
+    pub(crate) fn set_yields(&self, count: u32) {
+        let header = self.header(SlabId(0)).as_ptr();
+        // SAFETY: the root is mapped.
+        unsafe { (&raw mut (*header).yields).write(count) }
+    }
+
     /// Says which words belong to whichever of the instance's stacks is active. They are 0 when a
     /// stack begins.
     ///

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use trampette_artifact::layout::PAGE_ALIGNMENT;
 
 /// The host's page size in bytes.
+#[inline]
 pub(crate) fn page_size() -> usize {
     static SIZE: OnceLock<usize> = OnceLock::new();
     *SIZE.get_or_init(|| {
@@ -22,8 +23,11 @@ pub(crate) fn page_size() -> usize {
 }
 
 /// Rounds up to whole host pages.
+#[inline]
 pub(crate) fn round_to_pages(bytes: usize) -> usize {
-    bytes.next_multiple_of(page_size())
+    // Cheaper than to divide.
+    let below = page_size() - 1;
+    (bytes + below) & !below
 }
 
 /// A file in memory, written by `write` and then sealed: nobody can change or resize it any more.

@@ -188,6 +188,7 @@ impl SlabSet {
     }
 
     /// The address of a slab's root.
+    #[inline]
     pub(crate) fn root(&self, id: SlabId) -> NonNull<u8> {
         // SAFETY: inside the reservation.
         let root = unsafe {
@@ -199,6 +200,7 @@ impl SlabSet {
     }
 
     /// A slab's context pointer, which is also the base of its memory.
+    #[inline]
     pub(crate) fn context(&self, id: SlabId) -> NonNull<u8> {
         // SAFETY: inside the reservation, or one past its end for a last slab without memory.
         unsafe { self.root(id).add(ROOT_DISTANCE as usize) }

@@ -23,7 +23,7 @@ const KEPT: usize = 64 << 10;
 const SMALLEST: usize = STACK_RESERVE_FOR_HOST as usize + KEPT;
 /// A frame can step over the word that tells of depth; so every so many times a stack is trimmed in
 /// any case.
-const TRIM_EVERY: u32 = 64;
+const TRIM_EVERY: u32 = 1024;
 /// Most idle stacks of the process.
 pub(crate) const MOST_IDLE: usize = 256;
 /// Most idle stacks that a thread has for itself, of the process's.
