@@ -2,8 +2,8 @@
 //! traps, is stopped or killed, with pipes whose readers are slow and which may refuse to wait.
 //!
 //! Why nothing can be lost: a guest's writes go to the kernel before the call returns, through no
-//! buffer (`crates/wasi/src/streams.rs`); what the commands print themselves does before they go on
-//! (`crates/runner/src/output.rs`, and `tests/tidy.rs` sees to it that no other file prints); so
+//! buffer (`crates/wasi/src/p2/streams.rs`); what the commands print themselves does before they go
+//! on (`crates/runner/src/output.rs`, and `tests/tidy.rs` sees to it that no other file prints); so
 //! that there is nothing to flush when a process ends, whichever way it does. Both wait for a pipe
 //! that is full, also one that does not wait by itself.
 

@@ -34,55 +34,30 @@
 //! Guests that are core modules of preview 1, without a component around them, are served by
 //! [`p1`], which has an example of its own.
 
-// The interfaces of 0.2 and their types are those of `wit/`, by way of `bindgen!` (`bindings.rs`).
-//
-// | file | subject |
+// | folder | subject |
 // | --- | --- |
-// | `context.rs` | what a guest sees |
-// | `stdio.rs`, `streams.rs` | standard streams; streams of them and of files |
-// | `descriptor.rs`, `paths.rs`, `directory.rs` | files and directories, confined by `cap-std` |
-// | `budget.rs` | how many file descriptors of the host's a guest holds |
-// | `cli.rs` | `wasi:cli` |
-// | `io.rs` | `wasi:io` (errors, poll, streams) |
-// | `clocks.rs` | `wasi:clocks` |
-// | `random.rs` | `wasi:random` |
-// | `sockets.rs` | `wasi:sockets`, every use of which fails |
-// | `filesystem.rs`, `error_code.rs` | `wasi:filesystem` |
+// | `common` | what no version owns: what a guest sees, standard streams, files |
+// | `p2` | WASI 0.2 |
 // | `p1` | preview 1 |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
-mod bindings;
-mod budget;
-mod cli;
-mod clocks;
-mod context;
-mod descriptor;
-mod directory;
-mod error_code;
-#[cfg(test)]
-mod extremes;
-mod filesystem;
-mod io;
+mod common;
 pub mod p1;
-mod paths;
-mod random;
-mod sockets;
-mod stdio;
-mod streams;
+mod p2;
 
-pub use bindings::wasi::filesystem::types::{
+pub use common::context::{WasiCtx, WasiCtxBuilder, WasiView};
+pub use common::descriptor::{Access, Descriptor};
+pub use common::directory::DirectoryEntryStream;
+pub use common::stdio::{Captured, Input, Output};
+pub use p2::bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags,
     PathFlags,
 };
-pub use bindings::wasi::io::streams::StreamError;
-pub use cli::Exit;
-pub use context::{WasiCtx, WasiCtxBuilder, WasiView};
-pub use descriptor::{Access, Descriptor};
-pub use directory::DirectoryEntryStream;
-pub use io::{IoError, Pollable};
-pub use stdio::{Captured, Input, Output};
-pub use streams::{InputStream, OutputStream};
+pub use p2::bindings::wasi::io::streams::StreamError;
+pub use p2::cli::Exit;
+pub use p2::io::{IoError, Pollable};
+pub use p2::streams::{InputStream, OutputStream};
 
 use anyhow::Result;
 use trampette_runtime::Linker;
@@ -101,5 +76,5 @@ use trampette_runtime::Linker;
 /// # Errors
 /// If one is registered already.
 pub fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    bindings::Imports::add_to_linker(linker, T::wasi)
+    p2::bindings::Imports::add_to_linker(linker, T::wasi)
 }

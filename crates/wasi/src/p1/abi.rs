@@ -1,6 +1,6 @@
 //! Numbers and layouts of preview 1. Where `wasi_unstable` differs from it, [`Version`] says how.
 
-use crate::bindings::wasi::filesystem::types::DescriptorType;
+use crate::p2::bindings::wasi::filesystem::types::DescriptorType;
 use cap_std::fs::{Metadata, MetadataExt};
 
 /// The two versions of preview 1.

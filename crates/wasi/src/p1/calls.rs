@@ -3,7 +3,7 @@
 use super::abi::fdflags;
 use super::guest::{Args, Fallible, Guest};
 use super::paths::OpenArgs;
-use crate::context::WasiView;
+use crate::common::context::WasiView;
 use trampette_runtime::CoreValueType;
 
 /// A function, from raw arguments.

@@ -3,10 +3,10 @@
 use super::abi::{self, CHARACTER_DEVICE, fdflags, file_type, rights};
 use super::errno::Errno;
 use super::guest::Fallible;
-use crate::bindings::wasi::filesystem::types::{DescriptorFlags, DescriptorType};
-use crate::context::WasiCtx;
-use crate::descriptor::{Access, Descriptor, Object};
-use crate::stdio::{Input, Output};
+use crate::common::context::WasiCtx;
+use crate::common::descriptor::{Access, Descriptor, Object};
+use crate::common::stdio::{Input, Output};
+use crate::p2::bindings::wasi::filesystem::types::{DescriptorFlags, DescriptorType};
 use anyhow::Result;
 
 /// Open descriptors. What is not a standard stream is counted by the context's budget, so there are

@@ -1,6 +1,6 @@
 //! `errno`: the numbers of preview 1.
 
-use crate::bindings::wasi::filesystem::types::ErrorCode;
+use crate::p2::bindings::wasi::filesystem::types::ErrorCode;
 
 /// An error number of preview 1; never 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,10 +4,10 @@
 use super::abi::Version;
 use super::descriptors::Descriptors;
 use super::errno::Errno;
-use crate::bindings::wasi::filesystem::types::ErrorCode;
-use crate::cli::Exit;
-use crate::context::{WasiCtx, WasiView};
-use crate::io;
+use crate::common::context::{WasiCtx, WasiView};
+use crate::p2::bindings::wasi::filesystem::types::ErrorCode;
+use crate::p2::cli::Exit;
+use crate::p2::io;
 use anyhow::{Context, Result, anyhow};
 use trampette_runtime::{Caller, CoreMemory, CoreVal, wait};
 

@@ -58,7 +58,7 @@ mod paths;
 mod poll;
 mod process;
 
-use crate::context::WasiView;
+use crate::common::context::WasiView;
 use abi::Version;
 use guest::{Args, Failure, Guest};
 use trampette_runtime::{Caller, CoreFuncType, CoreHost, CoreVal, CoreValueType, Trap};

@@ -5,8 +5,10 @@ use super::descriptors::{Open, descriptor_flags};
 use super::errno::Errno;
 use super::files::new_times;
 use super::guest::{Fallible, Guest};
-use crate::bindings::wasi::filesystem::types::{DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
-use crate::context::WasiView;
+use crate::common::context::WasiView;
+use crate::p2::bindings::wasi::filesystem::types::{
+    DescriptorFlags, ErrorCode, OpenFlags, PathFlags,
+};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 

@@ -3,9 +3,9 @@
 use super::descriptors::What;
 use super::errno::Errno;
 use super::guest::{Fallible, Guest};
-use crate::clocks::nanoseconds;
-use crate::context::WasiView;
-use crate::io::{Patience, Readiness, wait_for};
+use crate::common::context::WasiView;
+use crate::p2::clocks::nanoseconds;
+use crate::p2::io::{Patience, Readiness, wait_for};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The most subscriptions of one call; natively the limit of open files is that of a poll.

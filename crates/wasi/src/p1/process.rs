@@ -2,10 +2,10 @@
 
 use super::errno::Errno;
 use super::guest::{CHUNK, Failure, Fallible, Guest, end_of};
-use crate::cli::Exit;
-use crate::clocks::{RESOLUTION_NANOSECONDS, nanoseconds};
-use crate::context::{WasiCtx, WasiView};
-use crate::random;
+use crate::common::context::{WasiCtx, WasiView};
+use crate::p2::cli::Exit;
+use crate::p2::clocks::{RESOLUTION_NANOSECONDS, nanoseconds};
+use crate::p2::random;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use trampette_runtime::wait;

@@ -1,9 +1,9 @@
 //! What a guest sees of the system: [`WasiCtx`].
 
-use crate::budget::Budget;
-use crate::descriptor::{Access, Descriptor};
+use crate::common::budget::Budget;
+use crate::common::descriptor::{Access, Descriptor};
+use crate::common::stdio::{Input, Output};
 use crate::p1::descriptors::Descriptors;
-use crate::stdio::{Input, Output};
 use anyhow::{Context, Result, anyhow};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;

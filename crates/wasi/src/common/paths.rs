@@ -6,11 +6,11 @@
 //! behind it mean what they mean natively. The system does not follow a last component then: where
 //! it would, a lookup comes first.
 
-use crate::bindings::wasi::filesystem::types::{
+use crate::common::descriptor::{Descriptor, FsResult, timestamps};
+use crate::p2::bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
     PathFlags,
 };
-use crate::descriptor::{Descriptor, FsResult, timestamps};
 use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsMaybeDirExt};
 use cap_fs_ext::{SystemTimeSpec, SystemTimeSpec::Absolute, SystemTimeSpec::SymbolicNow};
 use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt};

@@ -1,8 +1,8 @@
 //! Byte streams: the standard ones, and files at a position.
 
-use crate::descriptor::OpenFile;
-use crate::io::{Failure, Pollable, Readiness};
-use crate::stdio::{Input, InputKind, Output, OutputKind, StreamFd, lock};
+use crate::common::descriptor::OpenFile;
+use crate::common::stdio::{Input, InputKind, Output, OutputKind, StreamFd, lock};
+use crate::p2::io::{Failure, Pollable, Readiness};
 use cap_std::fs::{File, FileExt};
 use rustix::event::{PollFd, PollFlags};
 use std::io::{self, ErrorKind};

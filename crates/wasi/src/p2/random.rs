@@ -1,7 +1,7 @@
 //! `wasi:random`. The insecure interfaces are as good as the secure ones.
 
-use crate::bindings::wasi::random::{insecure, insecure_seed, random};
-use crate::context::WasiCtx;
+use crate::common::context::WasiCtx;
+use crate::p2::bindings::wasi::random::{insecure, insecure_seed, random};
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use rustix::rand::GetRandomFlags;

@@ -1,15 +1,15 @@
 //! Descriptors: open files and directories, as both versions of WASI use them. What can be done
 //! with paths below a directory is in `paths.rs`.
 
-use crate::bindings::wasi::clocks::wall_clock::Datetime;
-use crate::bindings::wasi::filesystem::types::{
+use crate::common::budget::{Budget, Held};
+use crate::common::directory::DirectoryEntryStream;
+use crate::common::stdio::{Input, InputKind, Output, OutputKind, StreamFd};
+use crate::p2::bindings::wasi::clocks::wall_clock::Datetime;
+use crate::p2::bindings::wasi::filesystem::types::{
     Advice as WasiAdvice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode,
     MetadataHashValue, NewTimestamp,
 };
-use crate::budget::{Budget, Held};
-use crate::directory::DirectoryEntryStream;
-use crate::stdio::{Input, InputKind, Output, OutputKind, StreamFd};
-use crate::streams::{InputStream, OutputStream, READ_LIMIT, append};
+use crate::p2::streams::{InputStream, OutputStream, READ_LIMIT, append};
 use cap_fs_ext::MetadataExt;
 use cap_std::fs::{Dir, File, FileExt, FileTypeExt, Metadata};
 use cap_std::time::SystemTime;

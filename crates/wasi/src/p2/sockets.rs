@@ -6,12 +6,12 @@
 //! sockets are left to [`trampette_runtime::Linker::define_unknown_imports_as_traps_in`]: there are
 //! no sockets to call them on.
 
-use crate::bindings::wasi::sockets;
-use crate::bindings::wasi::sockets::ip_name_lookup::ResolveAddressStream;
-use crate::bindings::wasi::sockets::network::{ErrorCode, IpAddressFamily};
-use crate::bindings::wasi::sockets::tcp::TcpSocket;
-use crate::bindings::wasi::sockets::udp::UdpSocket;
-use crate::context::WasiCtx;
+use crate::common::context::WasiCtx;
+use crate::p2::bindings::wasi::sockets;
+use crate::p2::bindings::wasi::sockets::ip_name_lookup::ResolveAddressStream;
+use crate::p2::bindings::wasi::sockets::network::{ErrorCode, IpAddressFamily};
+use crate::p2::bindings::wasi::sockets::tcp::TcpSocket;
+use crate::p2::bindings::wasi::sockets::udp::UdpSocket;
 use anyhow::Result;
 use trampette_runtime::Resource;
 

@@ -1,6 +1,6 @@
 //! How the system's errors map to the `error-code` of `wasi:filesystem/types`.
 
-use crate::bindings::wasi::filesystem::types::ErrorCode;
+use crate::p2::bindings::wasi::filesystem::types::ErrorCode;
 use rustix::io::Errno;
 use std::io::ErrorKind;
 

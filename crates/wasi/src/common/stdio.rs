@@ -1,6 +1,6 @@
 //! What a guest's standard streams are: [`Input`], [`Output`], [`Captured`].
 
-use crate::descriptor::OpenFile;
+use crate::common::descriptor::OpenFile;
 use std::fmt;
 use std::fs::File;
 use std::io::{Cursor, IsTerminal, Read, Write};

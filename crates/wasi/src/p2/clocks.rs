@@ -1,9 +1,9 @@
 //! `wasi:clocks`: monotonic time since the context was made, and the wall clock.
 
-use crate::bindings::wasi::clocks::wall_clock::Datetime;
-use crate::bindings::wasi::clocks::{monotonic_clock, wall_clock};
-use crate::context::WasiCtx;
-use crate::io::{Pollable, Readiness};
+use crate::common::context::WasiCtx;
+use crate::p2::bindings::wasi::clocks::wall_clock::Datetime;
+use crate::p2::bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use crate::p2::io::{Pollable, Readiness};
 use anyhow::Result;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use trampette_runtime::Resource;

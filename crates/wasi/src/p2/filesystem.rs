@@ -1,12 +1,12 @@
 //! `wasi:filesystem`: the interfaces over [`Descriptor`].
 
-use crate::bindings::wasi::filesystem::preopens;
-use crate::bindings::wasi::filesystem::types::{self, *};
-use crate::context::WasiCtx;
-use crate::descriptor::{Descriptor, FsResult};
-use crate::directory::DirectoryEntryStream;
-use crate::io::IoError;
-use crate::streams::{InputStream, OutputStream};
+use crate::common::context::WasiCtx;
+use crate::common::descriptor::{Descriptor, FsResult};
+use crate::common::directory::DirectoryEntryStream;
+use crate::p2::bindings::wasi::filesystem::preopens;
+use crate::p2::bindings::wasi::filesystem::types::{self, *};
+use crate::p2::io::IoError;
+use crate::p2::streams::{InputStream, OutputStream};
 use anyhow::Result;
 use trampette_runtime::{Resource, ResourceTableError};
 

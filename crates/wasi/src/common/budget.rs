@@ -1,6 +1,6 @@
 //! How many file descriptors of the host's a guest may hold.
 
-use crate::bindings::wasi::filesystem::types::ErrorCode;
+use crate::p2::bindings::wasi::filesystem::types::ErrorCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

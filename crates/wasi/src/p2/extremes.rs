@@ -1,16 +1,16 @@
 //! Tests: calls of WASI 0.2 with numbers at which arithmetic breaks, and its standard streams.
 //! (Those of preview 1 are in the package's `tests/preview1.rs`, where guests can be compiled.)
 
-use crate::bindings::wasi::cli::{stdin::Host as _, stdout::Host as _};
-use crate::bindings::wasi::clocks::monotonic_clock::Host as _;
-use crate::bindings::wasi::clocks::wall_clock::Datetime;
-use crate::bindings::wasi::filesystem::preopens::Host as _;
-use crate::bindings::wasi::filesystem::types::{Advice, HostDescriptor, NewTimestamp};
-use crate::bindings::wasi::io::poll::HostPollable;
-use crate::bindings::wasi::io::streams::{HostInputStream, HostOutputStream};
-use crate::bindings::wasi::random::random::Host as _;
-use crate::filesystem::Failure;
-use crate::io;
+use crate::p2::bindings::wasi::cli::{stdin::Host as _, stdout::Host as _};
+use crate::p2::bindings::wasi::clocks::monotonic_clock::Host as _;
+use crate::p2::bindings::wasi::clocks::wall_clock::Datetime;
+use crate::p2::bindings::wasi::filesystem::preopens::Host as _;
+use crate::p2::bindings::wasi::filesystem::types::{Advice, HostDescriptor, NewTimestamp};
+use crate::p2::bindings::wasi::io::poll::HostPollable;
+use crate::p2::bindings::wasi::io::streams::{HostInputStream, HostOutputStream};
+use crate::p2::bindings::wasi::random::random::Host as _;
+use crate::p2::filesystem::Failure;
+use crate::p2::io;
 use crate::{
     Descriptor, DescriptorFlags, ErrorCode, Input, OpenFlags, Output, PathFlags, WasiCtx,
     WasiCtxBuilder,

@@ -1,8 +1,8 @@
 //! Listing directories.
 
-use crate::bindings::wasi::filesystem::types::{DescriptorType, DirectoryEntry};
-use crate::budget::Held;
-use crate::descriptor::{FsResult, OpenDirectory};
+use crate::common::budget::Held;
+use crate::common::descriptor::{FsResult, OpenDirectory};
+use crate::p2::bindings::wasi::filesystem::types::{DescriptorType, DirectoryEntry};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::CString;

@@ -1,11 +1,11 @@
 //! `wasi:io`: errors, pollables, and the methods of streams.
 
-use crate::bindings::wasi::filesystem::types::ErrorCode;
-use crate::bindings::wasi::io;
-use crate::bindings::wasi::io::streams::{ConvertStreamError, StreamError};
-use crate::context::WasiCtx;
-use crate::stdio::StreamFd;
-use crate::streams::{Blocking, InputStream, OutputStream, WRITE_PERMIT};
+use crate::common::context::WasiCtx;
+use crate::common::stdio::StreamFd;
+use crate::p2::bindings::wasi::filesystem::types::ErrorCode;
+use crate::p2::bindings::wasi::io;
+use crate::p2::bindings::wasi::io::streams::{ConvertStreamError, StreamError};
+use crate::p2::streams::{Blocking, InputStream, OutputStream, WRITE_PERMIT};
 use anyhow::{Result, anyhow, bail};
 use rustix::event::{PollFd, PollFlags};
 use std::os::fd::{AsFd, AsRawFd};

@@ -1,8 +1,8 @@
 //! `wasi:cli`: arguments, environment, exit, standard streams, terminals.
 
-use crate::bindings::wasi::cli;
-use crate::context::WasiCtx;
-use crate::streams::{InputStream, OutputStream};
+use crate::common::context::WasiCtx;
+use crate::p2::bindings::wasi::cli;
+use crate::p2::streams::{InputStream, OutputStream};
 use anyhow::Result;
 use std::ffi::OsString;
 use std::fmt;

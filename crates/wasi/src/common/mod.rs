@@ -1,0 +1,17 @@
+//! What no version of WASI owns: what a guest sees, and what it has open.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `context` | what a guest sees: `WasiCtx` and its builder |
+//! | `stdio` | what a guest's standard streams are |
+//! | `budget` | how many file descriptors of the host's a guest holds |
+//! | `descriptor`, `paths`, `directory` | files and directories, confined by `cap-std` |
+//!
+//! A type that all versions have (`error-code`, `descriptor-flags`, …) is that of 0.2 here.
+
+pub(crate) mod budget;
+pub(crate) mod context;
+pub(crate) mod descriptor;
+pub(crate) mod directory;
+mod paths;
+pub(crate) mod stdio;

@@ -1,0 +1,26 @@
+//! WASI 0.2: the imports of the world `wasi:cli/command`. The interfaces and their types are those
+//! of `wit/`, by way of `bindgen!`.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `bindings` | what `bindgen!` makes |
+//! | `cli` | `wasi:cli` |
+//! | `io` | `wasi:io` (errors, poll, streams) |
+//! | `streams` | streams of standard input and output, and of files |
+//! | `clocks` | `wasi:clocks` |
+//! | `random` | `wasi:random` |
+//! | `sockets` | `wasi:sockets`, every use of which fails |
+//! | `filesystem`, `error_code` | `wasi:filesystem` |
+//! | `extremes` | tests: calls with numbers at which arithmetic breaks |
+
+pub(crate) mod bindings;
+pub(crate) mod cli;
+pub(crate) mod clocks;
+mod error_code;
+#[cfg(test)]
+mod extremes;
+pub(crate) mod filesystem;
+pub(crate) mod io;
+pub(crate) mod random;
+pub(crate) mod sockets;
+pub(crate) mod streams;
