@@ -6,7 +6,7 @@
 
 trampette_bindgen::bindgen!({
     path: "wit",
-    world: "wasi:cli/imports",
+    world: "wasi:cli/imports@0.2.12",
     features: [],
     with: {
         "wasi:cli/terminal-input/terminal-input": crate::p2::cli::TerminalInput,
