@@ -46,7 +46,10 @@ pub(crate) fn function_name(item: &Item<'_>) -> Ident {
 }
 
 /// The Rust names of a function's parameters, none of which is `taken`.
-pub(crate) fn parameter_names<const N: usize>(item: &Item<'_>, taken: [&str; N]) -> Vec<Ident> {
+pub(crate) fn parameter_names<'n>(
+    item: &Item<'_>,
+    taken: impl IntoIterator<Item = &'n str>,
+) -> Vec<Ident> {
     let mut taken = Taken::new(taken);
     let params = item.function.params.iter();
     params
@@ -176,13 +179,33 @@ impl<'a> Bindings<'a> {
         let name = taken.unique(function_name(item));
         let wit_name = item.name;
         let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
-        let names = parameter_names(item, ["self"]);
+        let has_ends = self.has_ends(item.function);
+        let taken_names = ["self", "cx"].into_iter().take(1 + usize::from(has_ends));
+        let names = parameter_names(item, taken_names);
         let views = self.params(item, Form::View, scope)?;
         let owned = self.params(item, Form::Owned, scope)?;
         let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
         let result = self.result(item, scope)?;
         let returned = self.returned(item, scope)?;
-        let call = quote!(#host::#name(host, #(#values,)*));
+        // Whoever makes or reads streams and futures needs the store, and not only the host.
+        let (receiver, begin, subject, lend) = match has_ends {
+            true => (
+                quote!(cx: &mut impl ::trampette_runtime::AccessMut<Self>),
+                quote!(let cx = &mut ::trampette_runtime::__access_mut(caller, get);),
+                quote!(<__U as #host>),
+                quote!(let host = ::trampette_runtime::AccessMut::host(cx);),
+            ),
+            false => (
+                quote!(&mut self),
+                quote! {
+                    let mut caller = caller;
+                    let cx = get(caller.data_mut());
+                },
+                quote!(#host),
+                quote!(let host = cx;),
+            ),
+        };
+        let call = quote!(#subject::#name(cx, #(#values,)*));
         let call = match self.trappable(item.function) {
             Some(trappable) => {
                 let conversion = self.conversion(trappable.error, scope);
@@ -192,8 +215,10 @@ impl<'a> Bindings<'a> {
                         ::core::result::Result::Ok(value) => {
                             ::core::result::Result::Ok(::core::result::Result::Ok(value))
                         }
-                        ::core::result::Result::Err(error) => #conversion::#convert(host, error)
-                            .map(::core::result::Result::Err),
+                        ::core::result::Result::Err(error) => {
+                            #lend
+                            #conversion::#convert(host, error).map(::core::result::Result::Err)
+                        }
                     }
                 }
             }
@@ -202,13 +227,13 @@ impl<'a> Bindings<'a> {
         Ok(Method {
             signature: quote! {
                 #docs
-                fn #name(&mut self, #(#names: #views,)*) -> #returned;
+                fn #name(#receiver, #(#names: #views,)*) -> #returned;
             },
             define: quote! {
                 instance.func_wrap::<(#(#owned,)*), #result, _>(
                     #wit_name,
-                    move |mut caller, (#(#values,)*)| {
-                        let host = get(caller.data_mut());
+                    move |caller, (#(#values,)*)| {
+                        #begin
                         #call
                     },
                 )?;

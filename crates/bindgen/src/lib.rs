@@ -165,6 +165,10 @@ use proc_macro::TokenStream;
 /// ready when it is first polled is a call that returns at once, and one whose call is cancelled is
 /// dropped. With `trappable` it fails with the host's own error as other functions do.
 ///
+/// A function that is not `async`, but has streams or futures in its parameters or result, gets
+/// [`AccessMut`](../trampette_runtime/trait.AccessMut.html) in place of the host: to make or read
+/// them takes the store.
+///
 /// An exported function that is `async` has three methods: `call_f` waits with the thread,
 /// `call_f_async` is a future that drives the store, and `call_f_concurrent` one of many that
 /// `Store::run_concurrent`, or the store itself, drives. The last two own their parameters.

@@ -10,7 +10,7 @@ use crate::bindings::{Bindings, Scope};
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote;
 use syn::{Error, Result};
-use wit_parser::{Handle, Type, TypeDefKind, TypeId};
+use wit_parser::{Function, Handle, Type, TypeDefKind, TypeId};
 
 /// How a type is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -206,6 +206,40 @@ impl Bindings<'_> {
                 _ => false,
             },
             _ => true,
+        }
+    }
+
+    /// Whether there are streams or futures among a function's parameters or in its result: the
+    /// host needs the store to make or read them.
+    pub(crate) fn has_ends(&self, function: &Function) -> bool {
+        let params = function.params.iter().map(|param| &param.ty);
+        self.hold_end(params.chain(&function.result))
+    }
+
+    fn hold_end<'t>(&self, types: impl IntoIterator<Item = &'t Type>) -> bool {
+        types.into_iter().any(|ty| self.holds_end(ty))
+    }
+
+    fn holds_end(&self, ty: &Type) -> bool {
+        let Type::Id(id) = ty else { return false };
+        match &self.resolve.types[*id].kind {
+            TypeDefKind::Stream(_) | TypeDefKind::Future(_) => true,
+            TypeDefKind::Type(ty)
+            | TypeDefKind::Option(ty)
+            | TypeDefKind::List(ty)
+            | TypeDefKind::FixedLengthList(ty, _) => self.holds_end(ty),
+            TypeDefKind::Map(key, value) => self.hold_end([key, value]),
+            TypeDefKind::Record(record) => self.hold_end(record.fields.iter().map(|f| &f.ty)),
+            TypeDefKind::Variant(variant) => {
+                self.hold_end(variant.cases.iter().filter_map(|case| case.ty.as_ref()))
+            }
+            TypeDefKind::Tuple(tuple) => self.hold_end(&tuple.types),
+            TypeDefKind::Result(result) => self.hold_end(result.ok.iter().chain(&result.err)),
+            TypeDefKind::Enum(_)
+            | TypeDefKind::Flags(_)
+            | TypeDefKind::Handle(_)
+            | TypeDefKind::Resource
+            | TypeDefKind::Unknown => false,
         }
     }
 

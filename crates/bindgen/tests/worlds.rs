@@ -446,28 +446,58 @@ mod ends {
     });
 
     use test::ends::bodies::{Body, Host, Lines};
-    use trampette_runtime::{ErrorContext, FutureReader, List, StreamReader};
+    use trampette_runtime::{
+        Access, AccessMut, ErrorContext, FutureReader, Linker, List, StreamReader,
+    };
 
-    struct Bodies;
+    struct Bodies {
+        opened: u32,
+    }
 
     impl Host for Bodies {
-        fn open(&mut self, name: &str) -> anyhow::Result<Result<Body, ErrorContext>> {
-            Ok(Err(ErrorContext::new(name)))
+        /// What makes streams and futures has the store, and the host in it.
+        fn open(
+            cx: &mut impl AccessMut<Self>,
+            name: &str,
+        ) -> anyhow::Result<Result<Body, ErrorContext>> {
+            cx.host().opened += 1;
+            if name.is_empty() {
+                return Ok(Err(ErrorContext::new(name)));
+            }
+            let later = cx.access();
+            let trailers = async move {
+                let opened = later.with(|bodies| bodies.opened)?;
+                Ok(Ok(vec![opened.to_string()]))
+            };
+            Ok(Ok(Body {
+                bytes: StreamReader::from_vec(&mut *cx, name.into())?,
+                trailers: FutureReader::new(cx, trailers)?,
+            }))
         }
 
-        fn send(&mut self, b: Body, others: List<'_, Lines>) -> anyhow::Result<FutureReader<()>> {
+        fn send(
+            _: &mut impl AccessMut<Self>,
+            b: Body,
+            others: List<'_, Lines>,
+        ) -> anyhow::Result<FutureReader<()>> {
             let _: StreamReader<u8> = b.bytes;
             let _: FutureReader<Result<Vec<String>, u8>> = b.trailers;
             anyhow::bail!("{} others", others.len())
         }
 
         fn wait(
-            &mut self,
+            _: &mut impl AccessMut<Self>,
             until: FutureReader<u64>,
             why: Option<ErrorContext>,
         ) -> anyhow::Result<StreamReader<()>> {
             anyhow::bail!("{until:?}, {why:?}")
         }
+    }
+
+    #[test]
+    fn a_host_links() {
+        let mut linker = Linker::<(u8, Bodies)>::new();
+        W::add_to_linker(&mut linker, |data| &mut data.1).unwrap();
     }
 
     fn calls(world: &W, store: &mut trampette_runtime::Store<Bodies>) -> anyhow::Result<()> {

@@ -124,7 +124,7 @@ pub use host::export::TypedExport;
 pub use host::func::{Func, TypedFunc};
 pub use host::instance::{ExportPath, ExportRef, Instance, InstancePre};
 pub use host::linker::{Linker, LinkerInstance};
-pub use host::owned::Access;
+pub use host::owned::{Access, AccessMut};
 pub use load::backtrace::{Frame, Trap, WasmBacktrace};
 pub use load::component::{Component, LoadOptions, Verify};
 pub use load::detect::{FileKind, detect, detect_file};
@@ -172,7 +172,7 @@ pub use host::testing;
 
 // For generated code.
 #[doc(hidden)]
-pub use host::owned::access as __access;
+pub use host::owned::{access as __access, access_mut as __access_mut};
 #[doc(hidden)]
 pub use machine::store::StoreInner;
 #[doc(hidden)]

@@ -5,7 +5,7 @@ use crate::host::async_shims;
 use crate::host::definitions::Definition;
 use crate::host::linker::LinkerInstance;
 use crate::machine::accessor::Accessor;
-use crate::machine::store::Caller;
+use crate::machine::store::{AsContext, AsContextMut, Caller, StoreInner};
 use crate::values::typed::{Lift, Lower, Params};
 use anyhow::Result;
 
@@ -94,6 +94,92 @@ impl<T: 'static> Access<T> for Accessor<T> {
 
     fn with<R>(self, f: impl FnOnce(&mut T) -> R) -> Result<R> {
         Accessor::with(self, |mut caller| f(caller.data_mut()))
+    }
+}
+
+/// What a function of a host that [`bindgen!`](../trampette_bindgen) generates gets of its store if
+/// it is not asynchronous and takes or gives streams or futures: the store, and the host in it.
+///
+/// ```
+/// use trampette_runtime::{Access, AccessMut, FutureReader, StreamReader};
+///
+/// struct Log {
+///     lines: Vec<String>,
+/// }
+///
+/// /// `tail: func() -> tuple<stream<string>, future<u64>>`
+/// fn tail(
+///     cx: &mut impl AccessMut<Log>,
+/// ) -> anyhow::Result<(StreamReader<String>, FutureReader<u64>)> {
+///     let lines = cx.host().lines.clone();
+///     let later = cx.access();
+///     Ok((
+///         StreamReader::from_iter(&mut *cx, lines)?,
+///         FutureReader::new(cx, async move { later.with(|log| log.lines.len() as u64) })?,
+///     ))
+/// }
+/// ```
+pub trait AccessMut<U: ?Sized>: AsContextMut {
+    /// What futures get at the host by.
+    type Access: Access<U, Data = Self::Data>;
+
+    /// The host.
+    fn host(&mut self) -> &mut U;
+
+    /// Access to the host for futures that the store polls.
+    fn access(&self) -> Self::Access;
+}
+
+/// The store and a part of its data, for generated code.
+#[doc(hidden)]
+pub fn access_mut<'c, T, U, G>(
+    caller: Caller<'c, T>,
+    get: G,
+) -> impl AccessMut<U, Data = T> + use<'c, T, U, G>
+where
+    T: 'static,
+    U: ?Sized,
+    G: Fn(&mut T) -> &mut U + Copy + Send + Sync + 'static,
+{
+    PartMut { caller, get }
+}
+
+struct PartMut<'c, T: 'static, G> {
+    caller: Caller<'c, T>,
+    get: G,
+}
+
+impl<T: 'static, G> AsContext for PartMut<'_, T, G> {
+    type Data = T;
+
+    fn store_inner(&self) -> &StoreInner {
+        self.caller.store_inner()
+    }
+}
+
+impl<T: 'static, G> AsContextMut for PartMut<'_, T, G> {
+    fn caller(&mut self) -> Caller<'_, T> {
+        self.caller.caller()
+    }
+}
+
+impl<T, U, G> AccessMut<U> for PartMut<'_, T, G>
+where
+    T: 'static,
+    U: ?Sized,
+    G: Fn(&mut T) -> &mut U + Copy + Send + Sync + 'static,
+{
+    type Access = Part<T, G>;
+
+    fn host(&mut self) -> &mut U {
+        (self.get)(self.caller.data_mut())
+    }
+
+    fn access(&self) -> Part<T, G> {
+        Part {
+            store: self.caller.accessor(),
+            get: self.get,
+        }
     }
 }
 
