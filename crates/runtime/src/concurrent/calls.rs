@@ -81,7 +81,10 @@ impl Tasks<'_> {
             return Ok(());
         }
         if self.runs_in_place(call) {
-            self.allow_yields(resumer);
+            // Others yield in no way.
+            if self.lift(call) == Some(LiftKind::Callback) {
+                self.allow_yields(resumer);
+            }
             return self.go_on_in_place(call);
         }
         self.run(call, resumer)

@@ -319,15 +319,20 @@ impl<'a> Tasks<'a> {
 
     /// Whether nothing of the store but the task that runs can go on, or be woken by what that does
     /// or by the host: no task, no instance, no future and no end of the host's.
+    #[inline]
     pub(crate) fn is_alone(self) -> bool {
         let store = self.store();
-        let own = NonNull::from(self.instance);
-        self.ready.first().is_none()
+        let working = store.working.borrow();
+        // The instance itself is there once at most.
+        let others = match working.front() {
+            Some(first) => working.len() > 1 || *first != NonNull::from(self.instance),
+            None => false,
+        };
+        !others
+            && self.ready.first().is_none()
             && self.yielded.first().is_none()
             && store.reactor.is_empty()
             && store.host_part.get().is_none()
-            // It is there once at most.
-            && store.working.borrow().iter().take(2).all(|other| *other == own)
     }
 
     /// Whether the task that runs may go on although it would let others go first: nobody else can.

@@ -261,6 +261,7 @@ impl Reactor {
     }
 
     /// Whether there are no futures at all.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.count.get() == 0
     }
