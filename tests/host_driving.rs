@@ -645,3 +645,61 @@ fn a_panic_keeps_nobody_else_from_going_on() {
     assert_eq!(results, [None, Some(12), Some(12)]);
     assert_eq!(seen.live(), 0);
 }
+
+/// Takes a few bytes of what another part of the host has, and waits in every other poll.
+struct Trickle {
+    seen: Arc<Mutex<Vec<u8>>>,
+    waits: bool,
+    is_closed: Arc<AtomicBool>,
+}
+
+impl StreamConsumer for Trickle {
+    type Item = u8;
+
+    fn poll_consume(
+        &mut self,
+        cx: &mut Context<'_>,
+        items: &mut Items<'_, u8>,
+    ) -> Poll<anyhow::Result<Progress>> {
+        self.waits = !self.waits;
+        if self.waits {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let bytes = items.as_slice().expect("it has some");
+        let count = bytes.len().min(30_000);
+        self.seen.lock().unwrap().extend_from_slice(&bytes[..count]);
+        items.advance(count);
+        Poll::Ready(Ok(Progress::Open))
+    }
+
+    fn closed(&mut self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn what_another_part_of_the_host_has_can_be_taken_bit_by_bit() {
+    let mut store = Store::new(());
+    let all: Vec<u8> = (0..200_000_u32).map(|i| i as u8).collect();
+    let (seen, is_closed) = <(Arc<Mutex<Vec<u8>>>, Arc<AtomicBool>)>::default();
+    let trickle = Trickle {
+        seen: seen.clone(),
+        waits: false,
+        is_closed: is_closed.clone(),
+    };
+    let stream = StreamReader::from_vec(&mut store, all.clone()).unwrap();
+    stream.pipe(&mut store, trickle).unwrap();
+    let closed = async |_| {
+        std::future::poll_fn(|cx: &mut Context<'_>| {
+            cx.waker().wake_by_ref();
+            match is_closed.load(Ordering::SeqCst) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+    };
+    block_on(store.run_concurrent(closed)).unwrap();
+    assert!(*seen.lock().unwrap() == all);
+}

@@ -26,8 +26,8 @@ pub struct NotSupported {
 const NOT_SUPPORTED: &[NotSupported] = &[
     NotSupported {
         family: "async",
-        runs: &["library"],
-        subject: "hosts of WASI 0.3",
+        runs: &["library", "command"],
+        subject: "serving HTTP",
         refusal: None,
     },
     NotSupported {

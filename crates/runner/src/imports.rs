@@ -141,7 +141,7 @@ fn component_provider(interface: &str) -> String {
     let known = ["cli/", "clocks/", "filesystem/", "io/", "random/"];
     match name.split_once('@') {
         Some((base, version)) if known.iter().any(|package| base.starts_with(package)) => {
-            format!("a host of WASI {version}; here it is 0.2")
+            format!("a host of WASI {version}; here are 0.2 and 0.3")
         }
         _ => "a host with this part of WASI; here are the interfaces of commands".to_string(),
     }

@@ -12,6 +12,7 @@
 //! | `imports` | what is imported and not provided |
 //! | `limits` | what a guest may use |
 //! | `timeout` | how long a guest may run |
+//! | `waiting` | driving guests that wait without the thread |
 //! | `output` | whatever a command prints |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
@@ -24,6 +25,7 @@ pub mod limits;
 mod names;
 pub mod output;
 mod timeout;
+mod waiting;
 pub mod wave;
 
 /// What the package `fuzz/` tries of the command line beside what is public anyway.
@@ -45,9 +47,12 @@ use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use timeout::Timeout;
 use trampette_runtime::{
-    Component, CoreHost, CoreInstance, Instance, LimitReached, Linker, Store, Trap, WasmBacktrace,
+    Component, CoreHost, CoreInstance, Func, Instance, LimitReached, Linker, Store, Trap, Val,
+    WasmBacktrace,
 };
 use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder, p1};
+
+use waiting::Driver;
 
 /// The exit code for a trap: that of a process killed by SIGABRT.
 pub const TRAP_EXIT_CODE: u8 = 134;
@@ -86,8 +91,14 @@ pub struct GuestArguments {
 
 impl GuestArguments {
     /// A store for the guest, with its limits; the clock of `--timeout` runs.
-    fn store(&self, subject: &Subject, arguments: &[OsString]) -> Result<Store<WasiCtx>> {
-        let mut store = Store::new(self.wasi(subject.program(), arguments)?);
+    fn store(
+        &self,
+        subject: &Subject,
+        arguments: &[OsString],
+        driver: &Driver,
+    ) -> Result<Store<WasiCtx>> {
+        let wasi = self.wasi(subject.program(), arguments)?;
+        let mut store = Store::new(driver.equip(wasi).build());
         store.set_limits(self.limits.limits()?);
         self.timeout
             .map_or(Ok(()), |timeout| timeout.start(&mut store))?;
@@ -95,7 +106,7 @@ impl GuestArguments {
     }
 
     /// Builds the guest's view of the system; `program` is its first argument.
-    fn wasi(&self, program: &OsStr, arguments: &[OsString]) -> Result<WasiCtx> {
+    fn wasi(&self, program: &OsStr, arguments: &[OsString]) -> Result<WasiCtxBuilder> {
         let mut builder = WasiCtxBuilder::new().inherit_stdio().arg(program);
         for argument in arguments {
             builder = builder.arg(argument);
@@ -107,7 +118,7 @@ impl GuestArguments {
         for Directory { host, guest } in &self.dirs {
             builder = builder.preopened_dir(host, guest)?;
         }
-        Ok(builder.build())
+        Ok(builder)
     }
 }
 
@@ -136,22 +147,23 @@ fn run_here(component: &Component, guest: &GuestArguments, subject: &Subject) ->
     if component.metadata().core.is_some() {
         return run_core(component, guest, subject);
     }
-    // WASI 0.2 has text only.
+    // Components get text only.
     let arguments = subject.arguments()?.into_iter().map(OsString::from);
     let arguments: Vec<OsString> = arguments.collect();
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker)?;
     guest.imports.complete(&mut linker, component)?;
-    let mut store = guest.store(subject, &arguments)?;
+    let driver = Driver::new(component)?;
+    let mut store = guest.store(subject, &arguments, &driver)?;
     let result = linker
         .instantiate(&mut store, component)
         .and_then(|instance| match &guest.invoke {
             Some(call) => {
-                let result = invoke(component, &instance, &mut store, call)?;
+                let result = driver.invoke(component, &instance, &mut store, call)?;
                 output::print(&(result + "\n"))?;
                 Ok(0)
             }
-            None => run_command(component, &instance, &mut store),
+            None => run_command(component, &instance, &mut store, &driver),
         });
     match result {
         Ok(code) => Ok(code),
@@ -171,7 +183,7 @@ fn run_core(module: &Component, guest: &GuestArguments, subject: &Subject) -> Re
             .imports
             .complete_core(&mut host, interface, provided)?;
     }
-    let mut store = guest.store(subject, subject.raw_arguments())?;
+    let mut store = guest.store(subject, subject.raw_arguments(), &Driver::Thread)?;
     let result = match &guest.invoke {
         Some(call) => core_wave::invoke(module, &mut store, host, call)
             .and_then(|results| output::print(&(results + "\n"))),
@@ -225,57 +237,68 @@ fn run_command(
     component: &Component,
     instance: &Instance,
     store: &mut Store<WasiCtx>,
+    driver: &Driver,
 ) -> Result<u8> {
     let path = command_path(component)?;
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     let run = instance.get_typed_func::<(), Result<(), ()>>(&mut *store, &path[..])?;
-    let outcome = run.call(store, ())?;
-    Ok(u8::from(outcome.is_err()))
+    let outcome = match driver {
+        Driver::Thread => run.call(store, ()),
+        Driver::Tokio(runtime) => runtime.block_on(run.call_async(store, ())),
+    };
+    Ok(u8::from(outcome?.is_err()))
 }
 
-/// The export that makes a component a command of WASI 0.2.
+/// The export that makes a component a command of WASI 0.2 or 0.3.
 fn command_path(component: &Component) -> Result<&[String]> {
     let metadata = component.metadata();
     let paths = metadata.exports.iter().map(|export| &export.path[..]);
-    let mut other = None;
+    let (mut found, mut other) = (None, None);
     for path in paths {
         let [interface, name] = path else { continue };
         if let Some(version) = interface.strip_prefix("wasi:cli/run@")
             && name == "run"
         {
-            match is_release_of_0_2(version) {
-                true => return Ok(path),
+            // Programs of a standard library that is of 0.2 export both: the one of 0.2 is empty.
+            match is_release(version) {
+                true if version.starts_with("0.3.") => return Ok(path),
+                true => found = Some(path),
                 false => other = Some(interface),
             }
         }
-        if interface.starts_with("wasi:http/incoming-handler@") {
+        if found.is_none() && interface.starts_with("wasi:http/incoming-handler@") {
             bail!(
                 "the component serves HTTP (it exports `{interface}`), which Trampette cannot yet; \
                  it is no command"
             );
         }
     }
+    if let Some(path) = found {
+        return Ok(path);
+    }
     if let Some(interface) = other {
-        bail!("the component exports `{interface}`, which is no release of WASI 0.2");
+        bail!("the component exports `{interface}`, which is no release of WASI 0.2 or 0.3");
     }
     let functions = callable(component).into_iter();
     match functions.min_by_key(|function| function.path.len()) {
         Some(first) => bail!(
-            "the component does not export `wasi:cli/run@0.2.x`: it is no command; call an export, \
+            "the component does not export `wasi:cli/run` of WASI 0.2 or 0.3: it is no command; call an export, \
              as in --invoke '{}'",
             first.example()
         ),
         None => bail!(
-            "the component does not export `wasi:cli/run@0.2.x`: it is no command; and there is no \
+            "the component does not export `wasi:cli/run` of WASI 0.2 or 0.3: it is no command; and there is no \
              exported function to --invoke"
         ),
     }
 }
 
-/// Whether a version is 0.2.x, without a word like `rc` behind it.
-fn is_release_of_0_2(version: &str) -> bool {
+/// Whether a version is 0.2.x or 0.3.x, without a word like `rc` behind it.
+fn is_release(version: &str) -> bool {
     let version = version.split_once('+').map_or(version, |(start, _)| start);
-    let patch = version.strip_prefix("0.2.");
+    let patch = ["0.2.", "0.3."]
+        .iter()
+        .find_map(|start| version.strip_prefix(start));
     patch.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
 }
 
@@ -290,20 +313,46 @@ pub fn invoke<T: 'static>(
     store: &mut Store<T>,
     call: &str,
 ) -> Result<String> {
-    let call = wave::Call::parse(call)?;
-    let metadata = component.metadata();
-    let functions = callable(component);
-    let found = &functions[names::find(&functions, call.name())?];
-    needs_brackets(&call, found)?;
-    let path = &found.path[..];
-    let func = instance
-        .get_func(&mut *store, path)
-        .ok_or_else(|| anyhow!("the component exports no function `{}`", call.name()))?;
-    let types = &metadata.types;
-    let arguments = call.arguments(types, func.ty())?;
-    let results = func.call(store, &arguments)?;
-    wave::print(types, func.ty(), &results)
-        .with_context(|| format!("the result of `{}`", path.join("#")))
+    let prepared = Prepared::new(component, instance, store, call)?;
+    let results = prepared.func.call(store, &prepared.arguments)?;
+    prepared.print(component, &results)
+}
+
+/// A call by name, before it is made.
+pub(crate) struct Prepared {
+    pub(crate) func: Func,
+    pub(crate) arguments: Vec<Val>,
+    name: String,
+}
+
+impl Prepared {
+    pub(crate) fn new<T: 'static>(
+        component: &Component,
+        instance: &Instance,
+        store: &mut Store<T>,
+        call: &str,
+    ) -> Result<Prepared> {
+        let call = wave::Call::parse(call)?;
+        let functions = callable(component);
+        let found = &functions[names::find(&functions, call.name())?];
+        needs_brackets(&call, found)?;
+        let path = &found.path[..];
+        let func = instance
+            .get_func(store, path)
+            .ok_or_else(|| anyhow!("the component exports no function `{}`", call.name()))?;
+        let arguments = call.arguments(&component.metadata().types, func.ty())?;
+        Ok(Prepared {
+            func,
+            arguments,
+            name: path.join("#"),
+        })
+    }
+
+    /// The results in WAVE.
+    pub(crate) fn print(&self, component: &Component, results: &[Val]) -> Result<String> {
+        wave::print(&component.metadata().types, self.func.ty(), results)
+            .with_context(|| format!("the result of `{}`", self.name))
+    }
 }
 
 /// The exported functions of a component.

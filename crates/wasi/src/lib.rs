@@ -38,6 +38,7 @@
 // | --- | --- |
 // | `common` | what no version owns: what a guest sees, standard streams, files |
 // | `p2` | WASI 0.2 |
+// | `p3` | WASI 0.3 |
 // | `p1` | preview 1 |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
@@ -45,10 +46,12 @@
 mod common;
 pub mod p1;
 mod p2;
+mod p3;
 
-pub use common::context::{WasiCtx, WasiCtxBuilder, WasiView};
+pub use common::context::{FileWork, WasiCtx, WasiCtxBuilder, WasiView};
 pub use common::descriptor::{Access, Descriptor};
 pub use common::directory::DirectoryEntryStream;
+pub use common::reactor::{Interest, Reactor, TokioReactor, Watch};
 pub use common::stdio::{Captured, Input, Output};
 pub use p2::bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, OpenFlags,
@@ -62,7 +65,7 @@ pub use p2::streams::{InputStream, OutputStream};
 use anyhow::Result;
 use trampette_runtime::Linker;
 
-/// Registers every interface of WASI 0.2.
+/// Registers every interface of WASI 0.2 and 0.3.
 ///
 /// ```
 /// use trampette_runtime::Linker;
@@ -76,5 +79,6 @@ use trampette_runtime::Linker;
 /// # Errors
 /// If one is registered already.
 pub fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
-    p2::bindings::Imports::add_to_linker(linker, T::wasi)
+    p2::bindings::Imports::add_to_linker(linker, T::wasi)?;
+    p3::add_to_linker(linker)
 }

@@ -343,9 +343,18 @@ impl<'i, T: Lift> Items<'i, T> {
         }
     }
 
-    /// The elements that are left, where the guest has them; `None` if they are not the same bytes
-    /// as Rust's, or there are none.
+    /// The elements that are left, where the guest or another part of the host has them; `None` if
+    /// a guest's are not the same bytes as Rust's, or there are none.
     pub fn as_slice(&self) -> Option<&[T]> {
+        if let Offer::Host(_, queue) = self.offer {
+            let mut queue = queue.borrow_mut();
+            let queue = queue.as_any().downcast_mut::<VecDeque<T>>()?;
+            let items = queue.make_contiguous();
+            // SAFETY: while this is polled the queue is changed by nobody but `self`, which is
+            // borrowed as long as the slice is.
+            let items = unsafe { slice::from_raw_parts(items.as_ptr(), items.len()) };
+            return Some(items).filter(|items| !items.is_empty());
+        }
         let (_, from) = self.place()?;
         // SAFETY: they are inside of the guest's memory, aligned, all bytes are valid elements, and
         // no guest runs while the slice is borrowed.
@@ -354,6 +363,12 @@ impl<'i, T: Lift> Items<'i, T> {
 
     /// So many elements of [`Items::as_slice`] have been taken. More than are left count as all.
     pub fn advance(&mut self, count: usize) {
+        if let Offer::Host(_, queue) = self.offer {
+            let mut queue = queue.borrow_mut();
+            if let Some(queue) = queue.as_any().downcast_mut::<VecDeque<T>>() {
+                queue.drain(..count.min(queue.len()));
+            }
+        }
         if let Some((guest, _)) = self.place() {
             guest.advance(count.min(self.remaining()) as u32);
         }

@@ -2,6 +2,7 @@
 
 use crate::common::budget::Budget;
 use crate::common::descriptor::{Access, Descriptor};
+use crate::common::reactor::{Reaction, Reactor};
 use crate::common::stdio::{Input, Output};
 use crate::p1::descriptors::Descriptors;
 use anyhow::{Context, Result, anyhow};
@@ -9,6 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 use trampette_runtime::{Resource, ResourceTable};
 
@@ -69,6 +71,29 @@ pub struct WasiCtx {
     pub(crate) budget: Budget,
     /// What a preview-1 module has open, from its first call on.
     pub(crate) p1: Option<Descriptors>,
+    pub(crate) reaction: Reaction,
+    /// Which thread waits for files.
+    pub(crate) file_work: FileWork,
+    /// What `get-insecure-seed` of 0.3 gives, each time.
+    pub(crate) insecure_seed: Option<(u64, u64)>,
+}
+
+/// Which thread does what may have to wait for a disk: opening, looking up, synchronising.
+///
+/// ```
+/// use trampette_wasi::{FileWork, WasiCtxBuilder};
+///
+/// // Nothing but one guest is driven by the thread.
+/// let wasi = WasiCtxBuilder::new().file_work(FileWork::InPlace).build();
+/// # let _ = wasi;
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FileWork {
+    /// One of the [`Reactor`](crate::Reactor)'s: other guests go on meanwhile.
+    #[default]
+    OnOtherThreads,
+    /// That which drives the store.
+    InPlace,
 }
 
 impl WasiCtx {
@@ -153,6 +178,9 @@ impl WasiCtxBuilder {
                 start: Instant::now(),
                 budget: Budget::new(Budget::DEFAULT),
                 p1: None,
+                reaction: Reaction::default(),
+                file_work: FileWork::default(),
+                insecure_seed: None,
             },
         }
     }
@@ -272,6 +300,34 @@ impl WasiCtxBuilder {
     /// ```
     pub fn max_open_files(mut self, limit: usize) -> Self {
         self.context.budget = Budget::new(limit);
+        self
+    }
+
+    /// Sets what guests of WASI 0.3 wait with: by default
+    /// [`TokioReactor::shared`](crate::TokioReactor::shared).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use trampette_wasi::{TokioReactor, WasiCtxBuilder};
+    /// let reactor = Arc::new(TokioReactor::shared());
+    /// let wasi = WasiCtxBuilder::new().reactor(reactor).build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn reactor(mut self, reactor: Arc<dyn Reactor>) -> Self {
+        self.context.reaction = Reaction(Some(reactor));
+        self
+    }
+
+    /// Sets which thread does what may have to wait for a disk, for guests of WASI 0.3. Those of
+    /// other versions do it with the thread that runs them.
+    ///
+    /// ```
+    /// # use trampette_wasi::{FileWork, WasiCtxBuilder};
+    /// let wasi = WasiCtxBuilder::new().file_work(FileWork::InPlace).build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn file_work(mut self, work: FileWork) -> Self {
+        self.context.file_work = work;
         self
     }
 

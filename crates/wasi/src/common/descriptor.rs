@@ -97,27 +97,48 @@ impl From<Metadata> for MetadataHashValue {
 pub(crate) fn timestamps(access: NewTimestamp, modification: NewTimestamp) -> FsResult<Timestamps> {
     let time = |new: NewTimestamp| -> FsResult<Timespec> {
         Ok(match new {
-            NewTimestamp::NoChange => Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_OMIT,
-            },
-            NewTimestamp::Now => Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_NOW,
-            },
-            NewTimestamp::Timestamp(time) if time.nanoseconds >= 1_000_000_000 => {
-                return Err(ErrorCode::Invalid);
+            NewTimestamp::NoChange => UNCHANGED,
+            NewTimestamp::Now => NOW,
+            NewTimestamp::Timestamp(time) => {
+                let within = instant(0, time.nanoseconds)?;
+                Timespec {
+                    tv_sec: time.seconds.try_into().map_err(|_| ErrorCode::Overflow)?,
+                    ..within
+                }
             }
-            NewTimestamp::Timestamp(time) => Timespec {
-                tv_sec: time.seconds.try_into().map_err(|_| ErrorCode::Overflow)?,
-                tv_nsec: time.nanoseconds.into(),
-            },
         })
     };
     Ok(Timestamps {
         last_access: time(access)?,
         last_modification: time(modification)?,
     })
+}
+
+/// A time that is not to be set.
+pub(crate) const UNCHANGED: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: UTIME_OMIT,
+};
+
+/// The time of the system.
+pub(crate) const NOW: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: UTIME_NOW,
+};
+
+/// A time of the guest's.
+///
+/// # Errors
+/// If it has a second's worth of nanoseconds or more. The system gives some such numbers a meaning
+/// of their own.
+pub(crate) fn instant(seconds: i64, nanoseconds: u32) -> FsResult<Timespec> {
+    match nanoseconds {
+        0..1_000_000_000 => Ok(Timespec {
+            tv_sec: seconds,
+            tv_nsec: nanoseconds.into(),
+        }),
+        _ => Err(ErrorCode::Invalid),
+    }
 }
 
 /// The result of an operation of the filesystem.
@@ -135,8 +156,10 @@ pub enum Access {
 /// `descriptor`: an open file or directory.
 pub struct Descriptor {
     pub(crate) object: Object,
-    /// What it was opened for.
+    /// What it was opened for; a directory is opened for what its access permits.
     flags: DescriptorFlags,
+    /// What the guest asked for.
+    pub(crate) asked: DescriptorFlags,
 }
 
 pub(crate) enum Object {
@@ -241,7 +264,12 @@ impl Descriptor {
             budget: budget.clone(),
             _held: held,
         });
-        Descriptor { object, flags }
+        let asked = flags;
+        Descriptor {
+            object,
+            flags,
+            asked,
+        }
     }
 
     pub(crate) fn file_held(
@@ -255,7 +283,12 @@ impl Descriptor {
             file,
             _held: held,
         }));
-        Descriptor { object, flags }
+        let asked = flags;
+        Descriptor {
+            object,
+            flags,
+            asked,
+        }
     }
 
     pub(crate) fn file(&self) -> FsResult<&Arc<OpenFile>> {
@@ -422,13 +455,16 @@ impl Descriptor {
 
     /// `set-times`.
     pub fn set_times(&self, access: NewTimestamp, modification: NewTimestamp) -> FsResult<()> {
-        let times = timestamps(access, modification)?;
+        self.set_timestamps(&timestamps(access, modification)?)
+    }
+
+    pub(crate) fn set_timestamps(&self, times: &Timestamps) -> FsResult<()> {
         match &self.object {
             Object::File(_) => {
                 let file: &File = self.writable()?;
-                Ok(futimens(file, &times)?)
+                Ok(futimens(file, times)?)
             }
-            Object::Directory(_) => Ok(futimens(self.mutable_dir()?, &times)?),
+            Object::Directory(_) => Ok(futimens(self.mutable_dir()?, times)?),
         }
     }
 

@@ -5,13 +5,18 @@
 //! | `context` | what a guest sees: `WasiCtx` and its builder |
 //! | `stdio` | what a guest's standard streams are |
 //! | `budget` | how many file descriptors of the host's a guest holds |
+//! | `reactor`, `outcome` | waiting without the thread; values that are known later |
+//! | `bytes` | where bytes come from and go to, without waiting with the thread |
 //! | `descriptor`, `paths`, `directory` | files and directories, confined by `cap-std` |
 //!
 //! A type that all versions have (`error-code`, `descriptor-flags`, …) is that of 0.2 here.
 
 pub(crate) mod budget;
+pub(crate) mod bytes;
 pub(crate) mod context;
 pub(crate) mod descriptor;
 pub(crate) mod directory;
+pub(crate) mod outcome;
 mod paths;
+pub(crate) mod reactor;
 pub(crate) mod stdio;

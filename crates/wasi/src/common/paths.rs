@@ -6,7 +6,7 @@
 //! behind it mean what they mean natively. The system does not follow a last component then: where
 //! it would, a lookup comes first.
 
-use crate::common::descriptor::{Descriptor, FsResult, timestamps};
+use crate::common::descriptor::{Descriptor, FsResult, NOW, UNCHANGED, timestamps};
 use crate::p2::bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
     PathFlags,
@@ -15,23 +15,32 @@ use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsM
 use cap_fs_ext::{SystemTimeSpec, SystemTimeSpec::Absolute, SystemTimeSpec::SymbolicNow};
 use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt};
 use cap_std::time::SystemTime;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
-impl NewTimestamp {
-    fn spec(self) -> FsResult<Option<SystemTimeSpec>> {
-        Ok(match self {
-            NewTimestamp::NoChange => None,
-            NewTimestamp::Now => Some(SymbolicNow),
-            NewTimestamp::Timestamp(time) => {
-                let time = time.system_time().ok_or(ErrorCode::Overflow)?;
-                Some(Absolute(SystemTime::from_std(time)))
-            }
-        })
+/// A time as lookups of `cap-std` take it; `None` if it is not to be set.
+fn spec(time: Timespec) -> FsResult<Option<SystemTimeSpec>> {
+    if time == UNCHANGED {
+        return Ok(None);
     }
+    if time == NOW {
+        return Ok(Some(SymbolicNow));
+    }
+    let seconds = Duration::from_secs(time.tv_sec.unsigned_abs());
+    let start = match time.tv_sec {
+        0.. => UNIX_EPOCH.checked_add(seconds),
+        _ => UNIX_EPOCH.checked_sub(seconds),
+    };
+    // Between 0 and a second's worth of them.
+    let nanoseconds = Duration::from_nanos(time.tv_nsec.unsigned_abs());
+    let time = start.and_then(|start| start.checked_add(nanoseconds));
+    let time = time.ok_or(ErrorCode::Overflow)?;
+    Ok(Some(Absolute(SystemTime::from_std(time))))
 }
 
 fn follow(flags: PathFlags) -> FollowSymlinks {
@@ -74,6 +83,11 @@ impl<'a> Place<'a> {
         }
         let is_slash = |byte: &u8| *byte == b'/';
         let end = bytes.iter().rposition(|byte| !is_slash(byte));
+        let last = end.map_or(bytes, |end| &bytes[..=end]);
+        if last == b".." || last.ends_with(b"/..") {
+            // It may lead outside, which a lookup refuses.
+            dir.metadata(path)?;
+        }
         let slash = end.and_then(|end| bytes[..end].iter().rposition(is_slash));
         let Some(slash) = slash else {
             return Ok(Place {
@@ -114,16 +128,23 @@ impl Descriptor {
         access: NewTimestamp,
         modification: NewTimestamp,
     ) -> FsResult<()> {
+        self.set_timestamps_at(flags, path, &timestamps(access, modification)?)
+    }
+
+    pub(crate) fn set_timestamps_at(
+        &self,
+        flags: PathFlags,
+        path: impl AsRef<Path>,
+        times: &Timestamps,
+    ) -> FsResult<()> {
         let (dir, path) = (self.mutable_dir()?, path.as_ref());
         let place = Place::of(dir, path)?;
-        let times = timestamps(access, modification)?;
         if follow(flags) == FollowSymlinks::Yes || place.is_passed_through() {
-            return Ok(dir.set_times(path, access.spec()?, modification.spec()?)?);
+            let (access, modification) = (spec(times.last_access)?, spec(times.last_modification)?);
+            return Ok(dir.set_times(path, access, modification)?);
         }
         let flags = AtFlags::SYMLINK_NOFOLLOW;
-        Ok(rustix::fs::utimensat(
-            &place.dir, place.name, &times, flags,
-        )?)
+        Ok(rustix::fs::utimensat(&place.dir, place.name, times, flags)?)
     }
 
     pub(crate) fn metadata_at(
@@ -211,9 +232,17 @@ impl Descriptor {
 
     /// `remove-directory-at`.
     pub fn remove_directory_at(&self, path: impl AsRef<Path>) -> FsResult<()> {
-        let place = Place::of(self.mutable_dir()?, path.as_ref())?;
-        let flags = AtFlags::REMOVEDIR;
-        Ok(rustix::fs::unlinkat(&place.dir, place.name, flags)?)
+        let (dir, path) = (self.mutable_dir()?, path.as_ref());
+        let place = Place::of(dir, path)?;
+        let removed = rustix::fs::unlinkat(&place.dir, place.name, AtFlags::REMOVEDIR);
+        if removed == Err(Errno::NOTDIR) && place.is_passed_through() {
+            // Of a link that leads outside the guest is not told more than that.
+            let found = dir.metadata(path).map_err(ErrorCode::from);
+            if found.err() == Some(ErrorCode::NotPermitted) {
+                return Err(ErrorCode::NotPermitted);
+            }
+        }
+        Ok(removed?)
     }
 
     /// `rename-at`.
@@ -303,7 +332,9 @@ impl Descriptor {
         if metadata.is_dir() {
             let dir = Dir::from_std_file(file.into_std());
             let (access, budget) = (directory.access, &directory.budget);
-            return Ok(Descriptor::directory_held(dir, access, budget, held));
+            let mut opened = Descriptor::directory_held(dir, access, budget, held);
+            opened.asked = flags;
+            return Ok(opened);
         }
         if open.contains(OpenFlags::DIRECTORY) {
             return Err(ErrorCode::NotDirectory);

@@ -19,15 +19,6 @@ impl From<SystemTime> for Datetime {
     }
 }
 
-impl Datetime {
-    /// The time, if the system can express it.
-    pub(crate) fn system_time(self) -> Option<SystemTime> {
-        let nanoseconds = Duration::from_nanos(self.nanoseconds.into());
-        let since = Duration::from_secs(self.seconds).checked_add(nanoseconds)?;
-        UNIX_EPOCH.checked_add(since)
-    }
-}
-
 /// The clocks' resolution that we promise.
 pub(crate) const RESOLUTION_NANOSECONDS: u32 = 1;
 

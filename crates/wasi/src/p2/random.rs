@@ -23,7 +23,7 @@ fn bytes(length: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn number() -> Result<u64> {
+pub(crate) fn number() -> Result<u64> {
     let mut bytes = [0; 8];
     fill(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
