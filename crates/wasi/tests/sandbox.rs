@@ -1,7 +1,5 @@
 //! No path leads out of a preopened directory, and a descriptor does only what it was opened for.
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 use trampette_wasi::{Access, Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags};
@@ -26,7 +24,7 @@ impl Sandbox {
     }
 
     fn preopen(&self, access: Access) -> Descriptor {
-        let dir = Dir::open_ambient_dir(self.outer.path().join("inside"), ambient_authority());
+        let dir = std::fs::File::open(self.outer.path().join("inside"));
         Descriptor::directory(dir.unwrap(), access)
     }
 }

@@ -5,11 +5,11 @@ use crate::common::descriptor::OpenFile;
 use crate::common::reactor::{Interest, Reaction, Watch};
 use crate::common::stdio::{Input, InputKind, Output, OutputKind, lock};
 use crate::p2::streams::append;
-use cap_std::fs::FileExt;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, ReadWriteFlags};
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 

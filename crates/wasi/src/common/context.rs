@@ -6,9 +6,9 @@ use crate::common::reactor::{Reaction, Reactor};
 use crate::common::stdio::{Input, Output};
 use crate::p1::descriptors::Descriptors;
 use anyhow::{Context, Result, anyhow};
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,7 +62,7 @@ pub struct WasiCtx {
     pub(crate) table: ResourceTable,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: Vec<(OsString, OsString)>,
-    pub(crate) preopens: Vec<(Dir, Access, String)>,
+    pub(crate) preopens: Vec<(OwnedFd, Access, String)>,
     pub(crate) stdin: Input,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
@@ -120,7 +120,7 @@ impl WasiCtx {
 
     /// New descriptors of the preopened directories.
     pub(crate) fn open_preopens(&self) -> Result<Vec<(Descriptor, String)>> {
-        let open = |(dir, access, name): &(Dir, Access, String)| {
+        let open = |(dir, access, name): &(OwnedFd, Access, String)| {
             let descriptor = Descriptor::opened(dir.try_clone()?, *access, &self.budget);
             let descriptor = descriptor.map_err(|_| {
                 anyhow!("the guest's file descriptors are used up: see `max_open_files`")
@@ -370,7 +370,9 @@ impl WasiCtxBuilder {
     }
 
     fn preopen(mut self, host: &Path, guest: String, access: Access) -> Result<Self> {
-        let dir = Dir::open_ambient_dir(host, ambient_authority())
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(host, flags, Mode::empty())
+            .map_err(std::io::Error::from)
             .with_context(|| format!("cannot preopen the directory {}", host.display()))?;
         self.context.preopens.push((dir, access, guest));
         Ok(self)

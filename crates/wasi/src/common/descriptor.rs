@@ -10,15 +10,16 @@ use crate::p2::bindings::wasi::filesystem::types::{
     MetadataHashValue, NewTimestamp,
 };
 use crate::p2::streams::{InputStream, OutputStream, READ_LIMIT, append};
-use cap_fs_ext::MetadataExt;
-use cap_std::fs::{Dir, File, FileExt, FileTypeExt, Metadata};
-use cap_std::time::SystemTime;
 use rustix::fs::{Advice, FileType, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
+use std::fs::{File, Metadata};
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-impl From<cap_std::fs::FileType> for DescriptorType {
-    fn from(ty: cap_std::fs::FileType) -> Self {
+impl From<std::fs::FileType> for DescriptorType {
+    fn from(ty: std::fs::FileType) -> Self {
         match ty {
             _ if ty.is_dir() => DescriptorType::Directory,
             _ if ty.is_file() => DescriptorType::RegularFile,
@@ -49,9 +50,9 @@ impl From<FileType> for DescriptorType {
 
 impl From<Metadata> for DescriptorStat {
     fn from(metadata: Metadata) -> Self {
-        let time = |time: std::io::Result<SystemTime>| time.ok().map(|time| time.into_std().into());
-        let changed = u64::try_from(cap_std::fs::MetadataExt::ctime(&metadata)).ok();
-        let nanoseconds = cap_std::fs::MetadataExt::ctime_nsec(&metadata) as u32;
+        let time = |time: std::io::Result<SystemTime>| time.ok().map(Datetime::from);
+        let changed = u64::try_from(MetadataExt::ctime(&metadata)).ok();
+        let nanoseconds = MetadataExt::ctime_nsec(&metadata) as u32;
         DescriptorStat {
             type_: metadata.file_type().into(),
             link_count: MetadataExt::nlink(&metadata),
@@ -75,11 +76,7 @@ impl From<Metadata> for MetadataHashValue {
             salt.hash(&mut hasher);
             (MetadataExt::dev(&metadata), MetadataExt::ino(&metadata)).hash(&mut hasher);
             metadata.len().hash(&mut hasher);
-            metadata
-                .modified()
-                .ok()
-                .map(SystemTime::into_std)
-                .hash(&mut hasher);
+            metadata.modified().ok().hash(&mut hasher);
             hasher.finish()
         };
         MetadataHashValue {
@@ -212,7 +209,7 @@ impl Deref for OpenFile {
 
 /// A directory.
 pub(crate) struct OpenDirectory {
-    pub(crate) dir: Dir,
+    pub(crate) dir: OwnedFd,
     /// What may be done below it: as with the preopened directory that it is or is in, whatever the
     /// guest asked for when it opened this one. No libc asks.
     pub(crate) access: Access,
@@ -224,32 +221,30 @@ impl Descriptor {
     /// A preopened directory, with a limit of its own for what is opened below it.
     ///
     /// ```
-    /// use cap_std::{ambient_authority, fs::Dir};
     /// use trampette_wasi::{Access, Descriptor, DescriptorFlags, OpenFlags, PathFlags};
     ///
     /// # let folder = tempfile::tempdir()?;
     /// # std::fs::write(folder.path().join("file"), "text")?;
     /// # let path = folder.path();
-    /// let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-    /// let dir = Descriptor::directory(dir, Access::ReadOnly);
+    /// let dir = Descriptor::directory(std::fs::File::open(path)?, Access::ReadOnly);
     /// let (none, read) = (OpenFlags::empty(), DescriptorFlags::READ);
     /// let file = dir.open_at(PathFlags::empty(), "file", none, read).expect("it is there");
     /// assert_eq!(file.read(100, 0).expect("it can be read").0, b"text");
     /// # anyhow::Ok(())
     /// ```
-    pub fn directory(dir: Dir, access: Access) -> Descriptor {
+    pub fn directory(dir: impl Into<OwnedFd>, access: Access) -> Descriptor {
         let budget = Budget::new(Budget::DEFAULT);
-        Self::opened(dir, access, &budget).expect("the first of many")
+        Self::opened(dir.into(), access, &budget).expect("the first of many")
     }
 
     /// A directory, preopened or below one that is.
-    pub(crate) fn opened(dir: Dir, access: Access, budget: &Budget) -> FsResult<Descriptor> {
+    pub(crate) fn opened(dir: OwnedFd, access: Access, budget: &Budget) -> FsResult<Descriptor> {
         let held = budget.take()?;
         Ok(Self::directory_held(dir, access, budget, held))
     }
 
     pub(crate) fn directory_held(
-        dir: Dir,
+        dir: OwnedFd,
         access: Access,
         budget: &Budget,
         held: Held,
@@ -321,12 +316,12 @@ impl Descriptor {
         }
     }
 
-    pub(crate) fn dir(&self) -> FsResult<&Dir> {
+    pub(crate) fn dir(&self) -> FsResult<&OwnedFd> {
         Ok(&self.directory_of()?.dir)
     }
 
     /// The directory, if its entries may be changed.
-    pub(crate) fn mutable_dir(&self) -> FsResult<&Dir> {
+    pub(crate) fn mutable_dir(&self) -> FsResult<&OwnedFd> {
         let directory = self.directory_of()?;
         match directory.access {
             Access::ReadWrite => Ok(&directory.dir),
@@ -342,7 +337,7 @@ impl Descriptor {
     pub(crate) fn metadata(&self) -> FsResult<Metadata> {
         Ok(match &self.object {
             Object::File(file) => file.metadata()?,
-            Object::Directory(directory) => directory.dir.dir_metadata()?,
+            Object::Directory(directory) => File::from(directory.dir.try_clone()?).metadata()?,
         })
     }
 
@@ -485,7 +480,7 @@ mod tests {
         let host = tempfile::tempdir().unwrap();
         std::fs::create_dir(host.path().join("below")).unwrap();
         std::fs::write(host.path().join("below/old"), "old").unwrap();
-        let dir = Dir::open_ambient_dir(host.path(), cap_std::ambient_authority()).unwrap();
+        let dir = File::open(host.path()).unwrap();
         let below = Descriptor::directory(dir, access).open_at(
             PathFlags::empty(),
             "below",

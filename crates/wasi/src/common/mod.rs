@@ -7,10 +7,12 @@
 //! | `budget` | how many file descriptors of the host's a guest holds |
 //! | `reactor`, `outcome` | waiting without the thread; values that are known later |
 //! | `bytes` | where bytes come from and go to, without waiting with the thread |
-//! | `descriptor`, `paths`, `directory` | files and directories, confined by `cap-std` |
+//! | `beneath` | lookups that do not leave a directory |
+//! | `descriptor`, `paths`, `directory` | files and directories |
 //!
 //! A type that all versions have (`error-code`, `descriptor-flags`, …) is that of 0.2 here.
 
+mod beneath;
 pub(crate) mod budget;
 pub(crate) mod bytes;
 pub(crate) mod context;

@@ -1,53 +1,30 @@
 //! What can be done with paths below an open directory, confined to it.
 //!
-//! Lookups go through [`cap_std::fs::Dir`], which resolves `..`, absolute paths and symbolic links
+//! Lookups are those of `beneath.rs`, which resolve `..`, absolute paths and symbolic links
 //! without ever leaving the directory. What changes an entry opens the directory that holds it in
 //! the same way, and hands the last component to the system as it was given ([`Place`]): so slashes
 //! behind it mean what they mean natively. The system does not follow a last component then: where
 //! it would, a lookup comes first.
 
-use crate::common::descriptor::{Descriptor, FsResult, NOW, UNCHANGED, timestamps};
+use crate::common::beneath::{self, Follow};
+use crate::common::descriptor::{Descriptor, FsResult, timestamps};
 use crate::p2::bindings::wasi::filesystem::types::{
     DescriptorFlags, DescriptorStat, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
     PathFlags,
 };
-use cap_fs_ext::{DirExt as _, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsMaybeDirExt};
-use cap_fs_ext::{SystemTimeSpec, SystemTimeSpec::Absolute, SystemTimeSpec::SymbolicNow};
-use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt};
-use cap_std::time::SystemTime;
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, Mode, OFlags, Timestamps};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::{File, Metadata};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
 
-/// A time as lookups of `cap-std` take it; `None` if it is not to be set.
-fn spec(time: Timespec) -> FsResult<Option<SystemTimeSpec>> {
-    if time == UNCHANGED {
-        return Ok(None);
-    }
-    if time == NOW {
-        return Ok(Some(SymbolicNow));
-    }
-    let seconds = Duration::from_secs(time.tv_sec.unsigned_abs());
-    let start = match time.tv_sec {
-        0.. => UNIX_EPOCH.checked_add(seconds),
-        _ => UNIX_EPOCH.checked_sub(seconds),
-    };
-    // Between 0 and a second's worth of them.
-    let nanoseconds = Duration::from_nanos(time.tv_nsec.unsigned_abs());
-    let time = start.and_then(|start| start.checked_add(nanoseconds));
-    let time = time.ok_or(ErrorCode::Overflow)?;
-    Ok(Some(Absolute(SystemTime::from_std(time))))
-}
-
-fn follow(flags: PathFlags) -> FollowSymlinks {
+fn follow(flags: PathFlags) -> Follow {
     if flags.contains(PathFlags::SYMLINK_FOLLOW) {
-        FollowSymlinks::Yes
+        Follow::Yes
     } else {
-        FollowSymlinks::No
+        Follow::No
     }
 }
 
@@ -59,8 +36,8 @@ struct Place<'a> {
 }
 
 enum PlaceDir<'a> {
-    Given(&'a Dir),
-    Opened(Dir),
+    Given(BorrowedFd<'a>),
+    Opened(OwnedFd),
 }
 
 impl AsFd for PlaceDir<'_> {
@@ -73,7 +50,7 @@ impl AsFd for PlaceDir<'_> {
 }
 
 impl<'a> Place<'a> {
-    fn of(dir: &'a Dir, path: &'a Path) -> FsResult<Place<'a>> {
+    fn of(dir: &'a OwnedFd, path: &'a Path) -> FsResult<Place<'a>> {
         let bytes = path.as_os_str().as_bytes();
         if bytes.is_empty() {
             return Err(ErrorCode::NoEntry);
@@ -86,22 +63,20 @@ impl<'a> Place<'a> {
         let last = end.map_or(bytes, |end| &bytes[..=end]);
         if last == b".." || last.ends_with(b"/..") {
             // It may lead outside, which a lookup refuses.
-            dir.metadata(path)?;
+            beneath::metadata(dir, path, Follow::Yes)?;
         }
         let slash = end.and_then(|end| bytes[..end].iter().rposition(is_slash));
         let Some(slash) = slash else {
             return Ok(Place {
-                dir: PlaceDir::Given(dir),
+                dir: PlaceDir::Given(dir.as_fd()),
                 name: path.as_os_str(),
             });
         };
-        let mut options = OpenOptions::new();
-        options.read(true).maybe_dir(true);
         // As natively, passing through a directory needs no right to read it.
-        options.custom_flags((OFlags::PATH | OFlags::DIRECTORY).bits().cast_signed());
-        let parent = dir.open_with(OsStr::from_bytes(&bytes[..slash]), &options)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let parent = Path::new(OsStr::from_bytes(&bytes[..slash]));
         Ok(Place {
-            dir: PlaceDir::Opened(Dir::from_std_file(parent.into_std())),
+            dir: PlaceDir::Opened(beneath::open(dir, parent, flags, Follow::Yes)?),
             name: OsStr::from_bytes(&bytes[slash + 1..]),
         })
     }
@@ -139,9 +114,8 @@ impl Descriptor {
     ) -> FsResult<()> {
         let (dir, path) = (self.mutable_dir()?, path.as_ref());
         let place = Place::of(dir, path)?;
-        if follow(flags) == FollowSymlinks::Yes || place.is_passed_through() {
-            let (access, modification) = (spec(times.last_access)?, spec(times.last_modification)?);
-            return Ok(dir.set_times(path, access, modification)?);
+        if follow(flags) == Follow::Yes || place.is_passed_through() {
+            return Ok(beneath::set_times(dir, path, times)?);
         }
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         Ok(rustix::fs::utimensat(&place.dir, place.name, times, flags)?)
@@ -152,13 +126,11 @@ impl Descriptor {
         flags: PathFlags,
         path: impl AsRef<Path>,
     ) -> FsResult<Metadata> {
-        let (dir, path) = (self.dir()?, path.as_ref());
-        match follow(flags) {
-            FollowSymlinks::No if !Place::of(dir, path)?.is_passed_through() => {
-                Ok(dir.symlink_metadata(path)?)
-            }
-            _ => Ok(dir.metadata(path)?),
-        }
+        Ok(beneath::metadata(
+            self.dir()?,
+            path.as_ref(),
+            follow(flags),
+        )?)
     }
 
     /// `stat-at`.
@@ -190,7 +162,7 @@ impl Descriptor {
         to: &Descriptor,
         new: impl AsRef<Path>,
     ) -> FsResult<()> {
-        if follow(flags) == FollowSymlinks::Yes {
+        if follow(flags) == Follow::Yes {
             return Err(ErrorCode::Invalid);
         }
         let dir = self.mutable_dir()?;
@@ -198,7 +170,7 @@ impl Descriptor {
         let to = Place::of(to.mutable_dir()?, new.as_ref())?;
         if from.is_passed_through() {
             // It is a directory, if it is anything.
-            dir.metadata(path)?;
+            beneath::metadata(dir, path.as_ref(), Follow::Yes)?;
             return Err(ErrorCode::NotPermitted);
         }
         let flags = AtFlags::empty();
@@ -213,7 +185,7 @@ impl Descriptor {
         let place = Place::of(dir, path)?;
         if place.is_passed_through() {
             // It is a directory, if it is anything.
-            dir.metadata(path)?;
+            beneath::metadata(dir, path, Follow::Yes)?;
             return Err(ErrorCode::Invalid);
         }
         let target = rustix::fs::readlinkat(&place.dir, place.name, Vec::new())?;
@@ -237,8 +209,7 @@ impl Descriptor {
         let removed = rustix::fs::unlinkat(&place.dir, place.name, AtFlags::REMOVEDIR);
         if removed == Err(Errno::NOTDIR) && place.is_passed_through() {
             // Of a link that leads outside the guest is not told more than that.
-            let found = dir.metadata(path).map_err(ErrorCode::from);
-            if found.err() == Some(ErrorCode::NotPermitted) {
+            if let Err(Errno::PERM) = beneath::metadata(dir, path, Follow::Yes) {
                 return Err(ErrorCode::NotPermitted);
             }
         }
@@ -301,17 +272,27 @@ impl Descriptor {
         if open.contains(OpenFlags::DIRECTORY) && open.intersects(changes) {
             return Err(ErrorCode::Invalid);
         }
-        let mut options = OpenOptions::new();
-        options.maybe_dir(true).follow(follow(path_flags));
-        options.write(writes);
-        options.read(flags.contains(DescriptorFlags::READ) || !writes);
-        options.truncate(open.contains(OpenFlags::TRUNCATE));
-        if open.contains(OpenFlags::CREATE) {
-            options.create(true);
-            options.create_new(open.contains(OpenFlags::EXCLUSIVE));
-        }
+        let reads = flags.contains(DescriptorFlags::READ) || !writes;
         // A pipe without another end must not stop the host here.
-        let mut system = OFlags::NONBLOCK;
+        let mut system = OFlags::NONBLOCK
+            | match (reads, writes) {
+                (true, true) => OFlags::RDWR,
+                (false, true) => OFlags::WRONLY,
+                (_, false) => OFlags::RDONLY,
+            };
+        let of_open = [
+            (OpenFlags::TRUNCATE, OFlags::TRUNC),
+            (OpenFlags::DIRECTORY, OFlags::DIRECTORY),
+            (OpenFlags::CREATE, OFlags::CREATE),
+        ];
+        for (asked, flag) in of_open {
+            if open.contains(asked) {
+                system |= flag;
+            }
+        }
+        if open.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE) {
+            system |= OFlags::EXCL;
+        }
         let also = [
             (DescriptorFlags::FILE_INTEGRITY_SYNC, OFlags::SYNC),
             (DescriptorFlags::DATA_INTEGRITY_SYNC, OFlags::DSYNC),
@@ -322,15 +303,12 @@ impl Descriptor {
                 system |= flag;
             }
         }
-        if open.contains(OpenFlags::DIRECTORY) {
-            system |= OFlags::DIRECTORY;
-        }
-        options.custom_flags(system.bits().cast_signed());
         let held = directory.budget.take()?;
-        let file = dir.open_with(path, &options)?;
+        let opened = beneath::open(dir, path.as_ref(), system, follow(path_flags))?;
+        let file = File::from(opened);
         let metadata = file.metadata()?;
         if metadata.is_dir() {
-            let dir = Dir::from_std_file(file.into_std());
+            let dir = OwnedFd::from(file);
             let (access, budget) = (directory.access, &directory.budget);
             let mut opened = Descriptor::directory_held(dir, access, budget, held);
             opened.asked = flags;

@@ -1,7 +1,8 @@
 //! Numbers and layouts of preview 1. Where `wasi_unstable` differs from it, [`Version`] says how.
 
 use crate::p2::bindings::wasi::filesystem::types::DescriptorType;
-use cap_std::fs::{Metadata, MetadataExt};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 
 /// The two versions of preview 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -323,7 +323,7 @@ impl<T: WasiView> Guest<'_, T> {
 
     pub(super) fn fd_allocate(&mut self, fd: u32, offset: u64, length: u64) -> Fallible<()> {
         let open = self.descriptors()?.get(fd)?;
-        let file: &cap_std::fs::File = open.file()?.writable()?;
+        let file: &std::fs::File = open.file()?.writable()?;
         check_range(offset, length)?;
         if length == 0 {
             return Err(Errno::INVAL.into());

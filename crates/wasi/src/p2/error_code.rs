@@ -55,7 +55,6 @@ impl From<&std::io::Error> for ErrorCode {
         let known = BY_NUMBER.iter().find(|(errno, _)| Some(*errno) == number);
         match (known, error.kind()) {
             (Some((_, code)), _) => *code,
-            // Errors without a number come from the sandbox: a path led outside of it.
             (None, ErrorKind::PermissionDenied) => ErrorCode::NotPermitted,
             (None, ErrorKind::NotFound) => ErrorCode::NoEntry,
             (None, ErrorKind::AlreadyExists) => ErrorCode::Exist,
@@ -88,7 +87,7 @@ mod tests {
     fn system_errors_map_to_codes() {
         assert_eq!(ErrorCode::from(Errno::NOENT), ErrorCode::NoEntry);
         assert_eq!(ErrorCode::from(Errno::ACCESS), ErrorCode::Access);
-        let outside = std::io::Error::new(ErrorKind::PermissionDenied, "a path led outside");
-        assert_eq!(ErrorCode::from(&outside), ErrorCode::NotPermitted);
+        let refused = std::io::Error::from(ErrorKind::PermissionDenied);
+        assert_eq!(ErrorCode::from(&refused), ErrorCode::NotPermitted);
     }
 }

@@ -3,9 +3,10 @@
 use crate::common::descriptor::OpenFile;
 use crate::common::stdio::{Input, InputKind, Output, OutputKind, StreamFd, lock};
 use crate::p2::io::{Failure, Pollable, Readiness};
-use cap_std::fs::{File, FileExt};
 use rustix::event::{PollFd, PollFlags};
+use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Instant;
 use trampette_runtime::wait;

@@ -9,10 +9,11 @@ use crate::p3::bindings::wasi::filesystem::types::{
     NewTimestamp, OpenFlags, PathFlags,
 };
 use crate::p3::ends::Code;
-use cap_std::fs::{Metadata, MetadataExt as _};
-use cap_std::time::SystemTime;
 use rustix::fs::Timestamps;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::time::SystemTime;
 
 macro_rules! same_codes {
     ($($code:ident)*) => {
@@ -60,7 +61,7 @@ impl From<p2::DescriptorType> for DescriptorType {
 
 impl From<Metadata> for DescriptorStat {
     fn from(metadata: Metadata) -> DescriptorStat {
-        let time = |time: io::Result<SystemTime>| Some(Instant::of(time.ok()?.into_std()));
+        let time = |time: io::Result<SystemTime>| Some(Instant::of(time.ok()?));
         DescriptorStat {
             type_: p2::DescriptorType::from(metadata.file_type()).into(),
             link_count: metadata.nlink(),
