@@ -76,7 +76,7 @@ impl Model {
     }
 
     /// The entry that a path names, with all links on the way, and at its end if `follow`.
-    fn place(&self, path: &str, follow: bool) -> Result<Place> {
+    fn place(&self, path: &str, follow: PathFlags) -> Result<Place> {
         let mut left: Vec<String> = path.rsplit('/').map(String::from).collect();
         let mut directory = ROOT;
         let mut links = 0;
@@ -105,7 +105,9 @@ impl Model {
             let found = entries.get(&name).copied();
             let is_last = left.is_empty();
             match found.map(|id| &self.0[id.0]) {
-                Some(Node::Link { target }) if !is_last || follow => {
+                Some(Node::Link { target })
+                    if !is_last || follow.contains(PathFlags::SYMLINK_FOLLOW) =>
+                {
                     links += 1;
                     if links > MOST_LINKS {
                         return Err(ErrorCode::Loop);
@@ -143,7 +145,7 @@ impl Model {
     }
 
     fn create_directory(&mut self, path: &str) -> Result<()> {
-        let place = self.place(path, false)?;
+        let place = self.place(path, PathFlags::empty())?;
         if place.found.is_some() {
             return Err(ErrorCode::Exist);
         }
@@ -153,7 +155,7 @@ impl Model {
     }
 
     fn remove_directory(&mut self, path: &str) -> Result<()> {
-        let place = self.place(path, false)?;
+        let place = self.place(path, PathFlags::empty())?;
         let found = place.found.ok_or(ErrorCode::NoEntry)?;
         match self.entries(found)?.is_empty() {
             true => self.unlink(&place),
@@ -163,7 +165,7 @@ impl Model {
     }
 
     fn unlink_file(&mut self, path: &str) -> Result<()> {
-        let place = self.place(path, false)?;
+        let place = self.place(path, PathFlags::empty())?;
         let found = place.found.ok_or(ErrorCode::NoEntry)?;
         match self.is_directory(found) {
             true => return Err(ErrorCode::IsDirectory),
@@ -184,7 +186,10 @@ impl Model {
     }
 
     fn rename(&mut self, path: &str, new: &str) -> Result<()> {
-        let (from, to) = (self.place(path, false)?, self.place(new, false)?);
+        let (from, to) = (
+            self.place(path, PathFlags::empty())?,
+            self.place(new, PathFlags::empty())?,
+        );
         let moved = from.found.ok_or(ErrorCode::NoEntry)?;
         if self.is_directory(moved) && self.is_inside(to.directory, moved) {
             return Err(ErrorCode::Invalid);
@@ -217,7 +222,10 @@ impl Model {
     }
 
     fn link(&mut self, path: &str, new: &str) -> Result<()> {
-        let (from, to) = (self.place(path, false)?, self.place(new, false)?);
+        let (from, to) = (
+            self.place(path, PathFlags::empty())?,
+            self.place(new, PathFlags::empty())?,
+        );
         let found = from.found.ok_or(ErrorCode::NoEntry)?;
         if to.found.is_some() {
             return Err(ErrorCode::Exist);
@@ -232,7 +240,7 @@ impl Model {
     }
 
     fn symlink(&mut self, target: &str, path: &str) -> Result<()> {
-        let place = self.place(path, false)?;
+        let place = self.place(path, PathFlags::empty())?;
         if place.found.is_some() {
             return Err(ErrorCode::Exist);
         }
@@ -242,7 +250,10 @@ impl Model {
     }
 
     fn read_link(&self, path: &str) -> Result<String> {
-        let found = self.place(path, false)?.found.ok_or(ErrorCode::NoEntry)?;
+        let found = self
+            .place(path, PathFlags::empty())?
+            .found
+            .ok_or(ErrorCode::NoEntry)?;
         match &self.0[found.0] {
             Node::Link { target } => Ok(target.clone()),
             _ => Err(ErrorCode::Invalid),
@@ -250,7 +261,7 @@ impl Model {
     }
 
     /// The type, and of a file the size and how many names it has.
-    fn stat(&self, path: &str, follow: bool) -> Result<String> {
+    fn stat(&self, path: &str, follow: PathFlags) -> Result<String> {
         let found = self.place(path, follow)?.found.ok_or(ErrorCode::NoEntry)?;
         Ok(match &self.0[found.0] {
             Node::Directory { .. } => format!("{:?}", DescriptorType::Directory),
@@ -263,14 +274,21 @@ impl Model {
     }
 
     fn list(&self, path: &str) -> Result<String> {
-        let found = self.place(path, true)?.found.ok_or(ErrorCode::NoEntry)?;
+        let found = self
+            .place(path, PathFlags::SYMLINK_FOLLOW)?
+            .found
+            .ok_or(ErrorCode::NoEntry)?;
         let names: Vec<_> = self.entries(found)?.keys().cloned().collect();
         Ok(names.join(" "))
     }
 
     fn open(&mut self, call: &Open) -> Result<Id> {
         let exclusive = call.open.contains(OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
-        let place = self.place(&call.path, call.follow && !exclusive)?;
+        let follow = match exclusive {
+            true => PathFlags::empty(),
+            false => call.follow,
+        };
+        let place = self.place(&call.path, follow)?;
         if exclusive && place.found.is_some() {
             return Err(ErrorCode::Exist);
         }
@@ -321,7 +339,7 @@ impl Model {
 #[derive(Debug)]
 struct Open {
     path: String,
-    follow: bool,
+    follow: PathFlags,
     open: OpenFlags,
     flags: DescriptorFlags,
     offset: usize,
@@ -337,15 +355,8 @@ impl Open {
     }
 }
 
-fn path_flags(follow: bool) -> PathFlags {
-    match follow {
-        true => PathFlags::SYMLINK_FOLLOW,
-        false => PathFlags::empty(),
-    }
-}
-
-fn stat(dir: &Descriptor, path: &str, follow: bool) -> Result<String> {
-    let stat = dir.stat_at(path_flags(follow), path)?;
+fn stat(dir: &Descriptor, path: &str, follow: PathFlags) -> Result<String> {
+    let stat = dir.stat_at(follow, path)?;
     Ok(match stat.type_ {
         DescriptorType::RegularFile => {
             format!("{:?} {} {}", stat.type_, stat.size, stat.link_count)
@@ -367,7 +378,7 @@ fn list(dir: &Descriptor, path: &str) -> Result<String> {
 }
 
 fn use_file(dir: &Descriptor, call: &Open) -> Result<String> {
-    let file = dir.open_at(path_flags(call.follow), &call.path, call.open, call.flags)?;
+    let file = dir.open_at(call.follow, &call.path, call.open, call.flags)?;
     if file.kind()? == DescriptorType::Directory {
         return Ok("directory".to_string());
     }
@@ -412,6 +423,14 @@ impl Numbers {
         path + self.name()
     }
 
+    /// To follow, but for one of so many times.
+    fn follow(&mut self, times: u64) -> PathFlags {
+        match self.below(times) {
+            0 => PathFlags::empty(),
+            _ => PathFlags::SYMLINK_FOLLOW,
+        }
+    }
+
     fn open(&mut self) -> Open {
         let mut open = OpenFlags::empty();
         for flag in [OpenFlags::CREATE, OpenFlags::EXCLUSIVE, OpenFlags::TRUNCATE] {
@@ -427,7 +446,7 @@ impl Numbers {
         let length = self.below(20);
         Open {
             path: self.path(),
-            follow: self.below(4) != 0,
+            follow: self.follow(4),
             open,
             flags,
             offset: self.below(30) as usize,
@@ -454,7 +473,7 @@ fn calls_agree_with_the_model() {
     for index in 0..calls {
         let nothing = |result: Result<()>| result.map(|()| String::new());
         let (path, other) = (numbers.path(), numbers.path());
-        let follow = numbers.below(2) == 0;
+        let follow = numbers.follow(2);
         let (what, expected, found) = match numbers.below(12) {
             0 | 1 => (
                 format!("create-directory {path}"),
@@ -492,7 +511,7 @@ fn calls_agree_with_the_model() {
                 dir.readlink_at(&path),
             ),
             8 => (
-                format!("stat {path}, follow {follow}"),
+                format!("stat {path}, {follow:?}"),
                 model.stat(&path, follow),
                 stat(&dir, &path, follow),
             ),

@@ -230,21 +230,21 @@ impl<'a> Tasks<'a> {
     #[inline]
     pub(crate) fn of(instance: &'a InstanceData) -> Result<Tasks<'a>, TrapCode> {
         let part = match instance.async_part.get() {
-            Some(part) => part,
+            Some(part) => &**part,
             None => Tasks::make(instance)?,
         };
         // SAFETY: nobody else makes such a part, which lives as long as the instance.
-        let part = unsafe { NonNull::from(&**part).cast().as_ref() };
+        let part = unsafe { NonNull::from(part).cast().as_ref() };
         Ok(Tasks { instance, part })
     }
 
     #[cold]
     #[inline(never)]
-    fn make(instance: &'a InstanceData) -> Result<&'a Box<dyn AsyncPart>, TrapCode> {
+    fn make(instance: &'a InstanceData) -> Result<&'a dyn AsyncPart, TrapCode> {
         let part = Concurrent::new(instance)?;
         // SAFETY: words of the root, which only compiled code and this room access.
         unsafe { instance.set_cells(&words(instance)) };
-        Ok(instance.async_part.get_or_init(|| Box::new(part)))
+        Ok(&**instance.async_part.get_or_init(|| Box::new(part)))
     }
 
     #[inline]
