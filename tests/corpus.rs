@@ -8,11 +8,14 @@
 
 #[path = "support/corpus.rs"]
 mod corpus;
+#[path = "support/http.rs"]
+mod http;
 #[path = "support/suites.rs"]
 mod suites;
 
 use anyhow::{Context, Result, bail, ensure};
 use corpus::text;
+use http::Served;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -206,6 +209,7 @@ fn run_case(shared: &Shared, case: &Value, mode: Mode) -> Result<()> {
     match text(case, "kind")? {
         "command" => run_command(shared, case, &wasm, mode),
         "library" => run_library(shared, case, &wasm, mode),
+        "http" => run_http(shared, case, &wasm, mode),
         other => bail!("a case of kind {other}"),
     }
 }
@@ -280,8 +284,7 @@ fn check_output(case: &Value, output: &Output) -> Result<()> {
         );
     }
     if let Some(expected) = case["expect_stdout_sha256"].as_str() {
-        let digest = Sha256::digest(&output.stdout);
-        let found: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = sha256(&output.stdout);
         let length = output.stdout.len();
         ensure!(
             found == expected,
@@ -383,6 +386,143 @@ fn run_library(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result
             })
         }
     }
+}
+
+/// Serves a component, by either command, and asks it one request after the other, and then many at
+/// once.
+fn run_http(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result<()> {
+    let (mut command, input) = match mode {
+        Mode::Wasm => (
+            Command::new(env!("CARGO_BIN_EXE_trampette")),
+            wasm.to_path_buf(),
+        ),
+        Mode::NotInlined => (
+            Command::new(env!("CARGO_BIN_EXE_trampette")),
+            shared.artifact(wasm, mode)?,
+        ),
+        _ => (Command::new(runner()), shared.artifact(wasm, mode)?),
+    };
+    command.args(["serve", "--addr=127.0.0.1:0"]);
+    if mode == Mode::NotInlined {
+        command.arg("--precompiled");
+    }
+    let served = Served::start({
+        command.arg(input);
+        command
+    })?;
+    let upstream = http::upstream(upstream)?.to_string();
+    let requests = case["requests"].as_array().context("requests")?;
+    for request in requests {
+        ask(&served, request, &upstream)
+            .with_context(|| format!("{}; stderr: {}", request["path"], served.errors()))?;
+    }
+    let many: Vec<&Value> = requests.iter().filter(|one| one["load"] != false).collect();
+    std::thread::scope(|scope| {
+        let ask = |first: usize| {
+            let (served, many, upstream) = (&served, &many, &upstream);
+            let turn = many.iter().cycle().skip(first * 5).take(2 * many.len());
+            let turn: Vec<&Value> = turn.copied().collect();
+            scope.spawn(move || {
+                turn.into_iter().try_for_each(|request| {
+                    ask(served, request, upstream)
+                        .with_context(|| format!("{}, with others", request["path"]))
+                })
+            })
+        };
+        let all: Vec<_> = (0..8).map(ask).collect();
+        let results = all.into_iter().map(|one| one.join().expect("no panic"));
+        results.collect::<Result<Vec<()>>>()
+    })
+    .with_context(|| format!("stderr: {}", served.errors()))?;
+    let (status, errors) = served.end()?;
+    ensure!(status.success(), "it ended with {status}: {errors}");
+    Ok(())
+}
+
+fn ask(served: &Served, case: &Value, upstream: &str) -> Result<()> {
+    let mut request = http::Request::new(text(case, "method")?, text(case, "path")?);
+    for (name, value) in case["headers"].as_object().into_iter().flatten() {
+        let value = value.as_str().context("a header is text")?;
+        request = request.header(name, &value.replace("{upstream}", upstream));
+    }
+    if let Some(body) = case["body"].as_str() {
+        request = request.body(body);
+    }
+    if let [part, times] = &case["body_repeat"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice)
+    {
+        let times = times.as_u64().context("how often")? as usize;
+        request = request.body(part.as_str().context("a text")?.repeat(times));
+    }
+    request.chunk = case["chunk"].as_u64().map(|bytes| bytes as usize);
+    let trailers = case["trailers"].as_object().into_iter().flatten();
+    let trailers = trailers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default()));
+    request.trailers = trailers
+        .map(|(name, value)| (name, value.to_string()))
+        .collect();
+    let answer = match served.ask(&request) {
+        Err(_) if case["expect_incomplete"] == true => return Ok(()),
+        answer => answer?,
+    };
+    if case["expect_incomplete"] == true {
+        ensure!(!answer.is_whole || answer.status >= 500, "{answer:?}");
+        return Ok(());
+    }
+    let status = case["expect_status"].as_u64();
+    ensure!(status == Some(answer.status.into()), "{answer:?}");
+    ensure!(answer.is_whole, "it breaks off");
+    for (name, value) in case["expect_headers"].as_object().into_iter().flatten() {
+        let value = value.as_str().context("a header is text")?;
+        let found = answer.header(&name.to_lowercase());
+        ensure!(
+            found == value.replace("{upstream}", upstream),
+            "{name}: {found}"
+        );
+    }
+    for (name, value) in case["expect_trailers"].as_object().into_iter().flatten() {
+        let found = answer.trailer(&name.to_lowercase());
+        ensure!(Some(&found[..]) == value.as_str(), "{name}: {found}");
+    }
+    if let Some(body) = case["expect_body"].as_str() {
+        let body = body.replace("{upstream}", upstream);
+        ensure!(answer.text() == body, "{answer:?}");
+    }
+    if let Some(expected) = case["expect_body_sha256"].as_str() {
+        ensure!(
+            sha256(&answer.body) == expected,
+            "{} bytes",
+            answer.body.len()
+        );
+    }
+    Ok(())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The server that guests ask.
+fn upstream(asked: &http::Asked) -> Vec<u8> {
+    let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+    let number: usize = query
+        .strip_prefix("n=")
+        .map_or(0, |n| n.parse().unwrap_or(0));
+    let via = asked.headers.iter().find(|(name, _)| name == "x-via");
+    let via = via.map_or("", |(_, value)| value);
+    let headers = [("x-case", "upstream"), ("x-via", via)];
+    let (status, body) = match path {
+        "/echo" => (200, asked.body.clone()),
+        "/hash" => {
+            let text = format!("{} {}\n", asked.body.len(), sha256(&asked.body));
+            (200, text.into_bytes())
+        }
+        "/big" => (200, (0..number).map(|i| b'a' + (i % 26) as u8).collect()),
+        "/status" => (number as u16, b"status\n".to_vec()),
+        _ => (404, Vec::new()),
+    };
+    http::answer(status, &headers, &body)
 }
 
 /// Makes every call, each of a fresh instance, and reports all that went wrong.

@@ -1,4 +1,4 @@
-//! The command line, one file for each of its commands: `compile`, `run`, `inspect` (whose
+//! The command line, one file for each of its commands: `compile`, `run`, `serve`, `inspect` (whose
 //! `summary` and `picture` are files of their own), `explore`, `verify`, `wast`; completions and
 //! manual pages are in `manual`. What several of them need of files is in `files`.
 
@@ -9,6 +9,7 @@ mod inspect;
 mod manual;
 mod picture;
 mod run;
+mod serve;
 mod summary;
 mod verify;
 mod wast;
@@ -79,6 +80,8 @@ enum Command {
     Compile(Box<compile::CompileArguments>),
     /// Run a component, a core module or a compiled artifact
     Run(Box<run::RunArguments>),
+    /// Serve HTTP with a component or a compiled artifact
+    Serve(Box<serve::Arguments>),
     /// Show what a component, a core module or a compiled artifact consists of
     Inspect(Box<inspect::InspectArguments>),
     /// Make a page that shows what became of each function and trampoline
@@ -127,6 +130,7 @@ pub fn main() -> ExitCode {
     output::exit_code(match &arguments.command {
         Command::Compile(arguments) => compile::compile(arguments, verbosity).map(|()| 0),
         Command::Run(arguments) => run::run(arguments, verbosity),
+        Command::Serve(arguments) => serve::serve(arguments, verbosity),
         Command::Inspect(arguments) => inspect::inspect(arguments, verbosity).map(|()| 0),
         Command::Explore(arguments) => explore::explore(arguments, verbosity).map(|()| 0),
         Command::Verify(arguments) => verify::verify(arguments),

@@ -5,6 +5,7 @@ use super::{EXIT_CODES, Verbosity};
 use crate::input::{self, Input};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use std::path::Path;
 use std::time::Instant;
 use trampette_runner::grants::Subject;
 use trampette_runner::{GuestArguments, output};
@@ -20,13 +21,20 @@ use trampette_runtime::Component;
 pub(super) struct RunArguments {
     #[command(flatten)]
     subject: Subject,
+    #[command(flatten)]
+    guest: GuestArguments,
+    #[command(flatten)]
+    source: Source,
+}
+
+/// What is run or served, and how it is compiled.
+#[derive(Args)]
+pub(super) struct Source {
     /// INPUT is an artifact: native code, which is run without any check of what it does
     ///
     /// Give it only for what you compiled yourself (docs/trust.md).
     #[arg(long)]
     precompiled: bool,
-    #[command(flatten)]
-    guest: GuestArguments,
     #[command(flatten)]
     taken: InputArguments,
     #[command(flatten)]
@@ -42,18 +50,33 @@ Examples:
 
 /// Runs; gives the process's exit code.
 pub(super) fn run(arguments: &RunArguments, verbosity: Verbosity) -> Result<u8> {
-    let component = match arguments.precompiled {
-        true => load(arguments)?,
-        false => compile(arguments, verbosity)?,
-    };
+    let path = arguments.subject.input();
+    let component = arguments.source.component("run", path, verbosity)?;
     trampette_runner::run(&component, &arguments.guest, &arguments.subject)
 }
 
+impl Source {
+    /// What is to be run, loaded or compiled.
+    ///
+    /// # Errors
+    /// If it is no component, core module or artifact, or cannot be compiled.
+    pub(super) fn component(
+        &self,
+        command: &str,
+        path: &Path,
+        verbosity: Verbosity,
+    ) -> Result<Component> {
+        match self.precompiled {
+            true => load(self, path),
+            false => compile(self, command, path, verbosity),
+        }
+    }
+}
+
 /// Loads an artifact.
-fn load(arguments: &RunArguments) -> Result<Component> {
-    let path = arguments.subject.input();
-    arguments.code.refuse_for_artifact(path)?;
-    arguments.taken.refuse_for_artifact(path)?;
+fn load(source: &Source, path: &Path) -> Result<Component> {
+    source.code.refuse_for_artifact(path)?;
+    source.taken.refuse_for_artifact(path)?;
     if input::is_standard(path) {
         let bytes = input::read_artifact(path)?;
         // SAFETY: the user says by the option that it is trusted.
@@ -64,18 +87,17 @@ fn load(arguments: &RunArguments) -> Result<Component> {
 }
 
 /// Compiles a component or core module, and loads it.
-fn compile(arguments: &RunArguments, verbosity: Verbosity) -> Result<Component> {
-    let path = arguments.subject.input();
-    let input = arguments.taken.read(path)?;
+fn compile(source: &Source, command: &str, path: &Path, verbosity: Verbosity) -> Result<Component> {
+    let input = source.taken.read(path)?;
     if let Input::Artifact(_) = input {
         bail!(
             "{0} is a compiled artifact: native code that could do anything. If you compiled it \
-             yourself, run it with `trampette run --precompiled {0}`",
+             yourself, {command} it with `trampette {command} --precompiled {0}`",
             input::name(path)
         );
     }
-    arguments.code.check_core_modules(&input)?;
-    let options = arguments.code.options();
+    source.code.check_core_modules(&input)?;
+    let options = source.code.options();
     let progress = progress_bar(&input::name(path), &options, verbosity);
     let start = Instant::now();
     let artifact = input.into_artifact(&options);
@@ -104,8 +126,8 @@ impl RunArguments {
         format!(
             "{:?} {:?} {:?}",
             self.guest,
-            self.taken,
-            self.code.options()
+            self.source.taken,
+            self.source.code.options()
         )
     }
 }

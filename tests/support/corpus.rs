@@ -26,14 +26,14 @@ pub struct NotSupported {
 const NOT_SUPPORTED: &[NotSupported] = &[
     NotSupported {
         family: "async",
-        runs: &["library", "command"],
-        subject: "serving HTTP",
+        runs: &["library", "command", "http"],
+        subject: "nothing",
         refusal: None,
     },
     NotSupported {
         family: "http",
-        runs: &[],
-        subject: "serving HTTP",
+        runs: &["http"],
+        subject: "nothing",
         refusal: None,
     },
     NotSupported {

@@ -1,9 +1,11 @@
 //! The command `trampette-run`: runs compiled artifacts, with no compiler in the process.
 
 use crate::grants::Subject;
+use crate::serve::ServeArguments;
 use crate::{GuestArguments, output};
 use anyhow::{Context, Result, ensure};
 use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,13 +18,25 @@ use trampette_runtime::{Component, FileKind, detect_file};
     name = "trampette-run",
     version,
     about,
-    override_usage = "trampette-run [OPTIONS] <INPUT> [ARGUMENTS]..."
+    override_usage = "trampette-run [OPTIONS] <INPUT> [ARGUMENTS]...\n       \
+                      trampette-run serve [OPTIONS] <INPUT>",
+    after_help = "`trampette-run serve --help` says how an artifact serves HTTP. A file of the name \
+                  `serve` is run as ./serve."
 )]
 struct Arguments {
     #[command(flatten)]
     guest: GuestArguments,
     #[command(flatten)]
     subject: Subject,
+}
+
+/// Serve HTTP with an artifact that `trampette compile` made. It is native code: serve only what
+/// you would execute.
+#[derive(Parser)]
+#[command(name = "trampette-run serve", version, about)]
+struct Serving {
+    #[command(flatten)]
+    serve: ServeArguments,
 }
 
 /// The definition of the command line, for whoever writes about it: this command has no room for
@@ -34,7 +48,16 @@ pub fn definition() -> clap::Command {
 /// Runs the command with the process's arguments. Exit codes are those of [`crate::run`]; 2 for
 /// wrong usage.
 pub fn main() -> ExitCode {
-    match output::parse::<Arguments>(std::env::args_os()) {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "serve") {
+        // The name of the command is both words.
+        arguments.remove(1);
+        return match output::parse::<Serving>(arguments) {
+            Ok(serving) => output::exit_code(serve(&serving.serve)),
+            Err(code) => code,
+        };
+    }
+    match output::parse::<Arguments>(arguments) {
         Ok(arguments) => output::exit_code(run(&arguments)),
         Err(code) => code,
     }
@@ -43,6 +66,10 @@ pub fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<u8> {
     let component = load(arguments.subject.input())?;
     crate::run(&component, &arguments.guest, &arguments.subject)
+}
+
+fn serve(arguments: &ServeArguments) -> Result<u8> {
+    crate::serve::serve(&load(arguments.input())?, arguments)
 }
 
 fn load(path: &Path) -> Result<Component> {

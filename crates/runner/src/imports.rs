@@ -13,10 +13,7 @@ const MOST_NAMES: usize = 6;
 
 /// Interfaces that language runtimes import whether the program uses them or not, and why calls of
 /// them fail.
-const REFUSED: &[(&str, &str)] = &[
-    ("wasi:sockets/", "the guest has no network"),
-    ("wasi:http/", "Trampette cannot speak HTTP yet"),
-];
+const REFUSED: &[(&str, &str)] = &[("wasi:sockets/", "the guest has no network")];
 
 /// Options on imports.
 #[derive(Args, Clone, Debug, Default)]

@@ -11,6 +11,7 @@
 //! | `names` | which export a name means |
 //! | `imports` | what is imported and not provided |
 //! | `limits` | what a guest may use |
+//! | `serve` | serving HTTP |
 //! | `timeout` | how long a guest may run |
 //! | `waiting` | driving guests that wait without the thread |
 //! | `output` | whatever a command prints |
@@ -24,6 +25,7 @@ pub mod imports;
 pub mod limits;
 mod names;
 pub mod output;
+pub mod serve;
 mod timeout;
 mod waiting;
 pub mod wave;
@@ -59,10 +61,10 @@ pub const TRAP_EXIT_CODE: u8 = 134;
 
 pub use timeout::TIMEOUT_EXIT_CODE;
 
-/// What a guest is given and what is called.
+/// What a guest is given, by whatever command.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Guest")]
-pub struct GuestArguments {
+pub struct Granted {
     /// Give the guest a directory, under the name GUEST if one is given
     #[arg(long = "dir", value_name = "HOST[::GUEST]")]
     dirs: Vec<Directory>,
@@ -76,6 +78,16 @@ pub struct GuestArguments {
     /// End the guest, with exit code 124, when it has run for so long: `5s`, `100ms`, `2.5` (s)
     #[arg(long, value_name = "TIME")]
     timeout: Option<Timeout>,
+    #[command(flatten)]
+    imports: ImportArguments,
+    #[command(flatten)]
+    limits: LimitArguments,
+}
+
+/// What a guest is given and what is called.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Guest")]
+pub struct GuestArguments {
     /// Call an export and print its result
     ///
     /// Arguments and results are written in WAVE: `greet("Ada")`, `sum([1, 2])`. Before the name
@@ -84,9 +96,40 @@ pub struct GuestArguments {
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
     #[command(flatten)]
-    imports: ImportArguments,
-    #[command(flatten)]
-    limits: LimitArguments,
+    granted: Granted,
+}
+
+impl Granted {
+    /// Checks that nothing is given twice.
+    ///
+    /// # Errors
+    /// If something is.
+    fn check(&self) -> Result<()> {
+        grants::check(&self.dirs, &self.env)
+    }
+
+    /// The guest's environment variables.
+    ///
+    /// # Errors
+    /// If one is to have the value that it has here, and there is none.
+    fn variables(&self) -> Result<Vec<(OsString, OsString)>> {
+        let resolve = |variable: &Variable| {
+            let (name, value) = variable.resolve()?;
+            Ok((name.to_os_string(), value))
+        };
+        self.env.iter().map(resolve).collect()
+    }
+
+    /// Gives the guest its directories.
+    ///
+    /// # Errors
+    /// If one cannot be opened.
+    fn preopen(&self, mut builder: WasiCtxBuilder) -> Result<WasiCtxBuilder> {
+        for Directory { host, guest } in &self.dirs {
+            builder = builder.preopened_dir(host, guest)?;
+        }
+        Ok(builder)
+    }
 }
 
 impl GuestArguments {
@@ -99,9 +142,9 @@ impl GuestArguments {
     ) -> Result<Store<WasiCtx>> {
         let wasi = self.wasi(subject.program(), arguments)?;
         let mut store = Store::new(driver.equip(wasi).build());
-        store.set_limits(self.limits.limits()?);
-        self.timeout
-            .map_or(Ok(()), |timeout| timeout.start(&mut store))?;
+        store.set_limits(self.granted.limits.limits()?);
+        let timeout = self.granted.timeout;
+        timeout.map_or(Ok(()), |timeout| timeout.start(&mut store))?;
         Ok(store)
     }
 
@@ -111,14 +154,10 @@ impl GuestArguments {
         for argument in arguments {
             builder = builder.arg(argument);
         }
-        for variable in &self.env {
-            let (name, value) = variable.resolve()?;
+        for (name, value) in self.granted.variables()? {
             builder = builder.env(name, value);
         }
-        for Directory { host, guest } in &self.dirs {
-            builder = builder.preopened_dir(host, guest)?;
-        }
-        Ok(builder)
+        self.granted.preopen(builder)
     }
 }
 
@@ -129,8 +168,8 @@ impl GuestArguments {
 /// # Errors
 /// If the component cannot be instantiated or lacks what is to be called.
 pub fn run(component: &Component, guest: &GuestArguments, subject: &Subject) -> Result<u8> {
-    grants::check(&guest.dirs, &guest.env)?;
-    let Some(stack) = guest.limits.thread_stack() else {
+    guest.granted.check()?;
+    let Some(stack) = guest.granted.limits.thread_stack() else {
         return run_here(component, guest, subject);
     };
     std::thread::scope(|scope| {
@@ -152,7 +191,9 @@ fn run_here(component: &Component, guest: &GuestArguments, subject: &Subject) ->
     let arguments: Vec<OsString> = arguments.collect();
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker)?;
-    guest.imports.complete(&mut linker, component)?;
+    trampette_wasi::http::add_to_linker_0_2(&mut linker)?;
+    trampette_wasi::http::add_to_linker_0_3(&mut linker)?;
+    guest.granted.imports.complete(&mut linker, component)?;
     let driver = Driver::new(component)?;
     let mut store = guest.store(subject, &arguments, &driver)?;
     let result = linker
@@ -180,6 +221,7 @@ fn run_core(module: &Component, guest: &GuestArguments, subject: &Subject) -> Re
         let provided =
             |module: &str, name: &str| !missing.contains(&(module.to_string(), name.to_string()));
         guest
+            .granted
             .imports
             .complete_core(&mut host, interface, provided)?;
     }
@@ -213,13 +255,17 @@ fn guest_failure(
     if let Some(Exit(code)) = error.downcast_ref::<Exit>() {
         return Ok(*code);
     }
-    if let Some(message) = guest.timeout.and_then(|timeout| timeout.message(&error)) {
+    if let Some(message) = guest
+        .granted
+        .timeout
+        .and_then(|timeout| timeout.message(&error))
+    {
         output::error(&message);
         return Ok(TIMEOUT_EXIT_CODE);
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         output::error(&error);
-        for note in guest.limits.notes(trap, reached) {
+        for note in guest.granted.limits.notes(trap, reached) {
             output::note(note);
         }
         return Ok(TRAP_EXIT_CODE);
@@ -266,10 +312,11 @@ fn command_path(component: &Component) -> Result<&[String]> {
                 false => other = Some(interface),
             }
         }
-        if found.is_none() && interface.starts_with("wasi:http/incoming-handler@") {
+        let serves = ["wasi:http/incoming-handler@", "wasi:http/handler@"];
+        if found.is_none() && serves.iter().any(|start| interface.starts_with(start)) {
             bail!(
-                "the component serves HTTP (it exports `{interface}`), which Trampette cannot yet; \
-                 it is no command"
+                "the component serves HTTP (it exports `{interface}`): it is no command; serve it \
+                 with `serve` in place of `run`"
             );
         }
     }

@@ -43,6 +43,11 @@ impl fmt::Display for Timeout {
 }
 
 impl Timeout {
+    /// The time.
+    pub(crate) fn duration(self) -> Duration {
+        self.0
+    }
+
     /// Starts the clock.
     ///
     /// # Errors

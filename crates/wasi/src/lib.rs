@@ -40,10 +40,13 @@
 // | `p2` | WASI 0.2 |
 // | `p3` | WASI 0.3 |
 // | `p1` | preview 1 |
+// | `http` | `wasi:http` of 0.2 and 0.3 (feature `http`) |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
 mod common;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod p1;
 mod p2;
 mod p3;

@@ -10,7 +10,6 @@
     (export "close" (func))))
   (import "wasi:keyvalue/store@0.2.0-draft" (instance (export "get" (func))))
   (import "wasi:cli/exit@0.4.0" (instance (export "exit" (func))))
-  (import "wasi:http/outgoing-handler@0.2.0" (instance (export "handle" (func))))
   (core func $log (canon lower (func $log)))
   (core module $m
     (import "" "log" (func $log))

@@ -1,6 +1,6 @@
 ;; RUN: run --invoke 'f()' %
-;; RUN(134): run --invoke 'g()' %
-;; Runtimes of languages import HTTP whether a program uses it or not.
+;; RUN: run --invoke 'g()' %
+;; Runtimes of languages import HTTP whether a program uses it or not. What sends nothing works.
 (component
   (import "wasi:http/types@0.2.3" (instance $types
     (export "fields" (type $fields (sub resource)))

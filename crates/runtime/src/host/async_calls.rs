@@ -4,7 +4,8 @@ use crate::concurrent::driver::{Arguments, Driver, Pending, WhenIdle, begin};
 use crate::host::func::{Func, TypedFunc};
 use crate::host::shims::{describe_func, native_ref};
 use crate::machine::accessor::Accessor;
-use crate::machine::store::{AsContextMut, Store, StoreInner};
+use crate::machine::ledger::Counted;
+use crate::machine::store::{AsContextMut, Caller, Store, StoreInner};
 use crate::values::keep::{Keep, KeepAlive, NativeBuffer};
 use crate::values::typed::{Lift, LiftContext, Lower, LowerContext, Params};
 use crate::values::val::Val;
@@ -51,6 +52,33 @@ impl<T: 'static> Store<T> {
             driver.poll(store, cx, WhenIdle::Waits, |cx| own.as_mut().poll(cx))
         })
         .await
+    }
+}
+
+impl<T: 'static> Caller<'_, T> {
+    /// How many tasks of the store's instances have begun to be called and are not over: calls that
+    /// have their result may have something left to do. A future that [`Store::run_concurrent`]
+    /// polls is polled again after each turn, so it can wait for this to be 0.
+    ///
+    /// ```
+    /// use trampette_runtime::Accessor;
+    ///
+    /// async fn all_is_done(cx: Accessor<()>) -> anyhow::Result<()> {
+    ///     std::future::poll_fn(|_| match cx.with(|caller| caller.tasks()) {
+    ///         Ok(0) => std::task::Poll::Ready(Ok(())),
+    ///         Ok(_) => std::task::Poll::Pending,
+    ///         Err(error) => std::task::Poll::Ready(Err(error)),
+    ///     })
+    ///     .await
+    /// }
+    /// # let mut store = trampette_runtime::Store::new(());
+    /// # let run = store.run_concurrent(async |cx| all_is_done(cx).await);
+    /// # let mut run = std::pin::pin!(run);
+    /// # let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// # assert!(run.as_mut().poll(&mut cx).is_ready());
+    /// ```
+    pub fn tasks(&self) -> u32 {
+        self.inner().ledger.counted(Counted::Tasks)
     }
 }
 

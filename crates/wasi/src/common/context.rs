@@ -69,6 +69,8 @@ pub struct WasiCtx {
     /// Zero of the monotonic clock.
     pub(crate) start: Instant,
     pub(crate) budget: Budget,
+    #[cfg(feature = "http")]
+    http: crate::http::HttpCtx,
     /// What a preview-1 module has open, from its first call on.
     pub(crate) p1: Option<Descriptors>,
     pub(crate) reaction: Reaction,
@@ -110,6 +112,12 @@ impl WasiCtx {
     /// ```
     pub fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
+    }
+
+    /// What the guest may do by HTTP.
+    #[cfg(feature = "http")]
+    pub(crate) fn http(&self) -> &crate::http::HttpCtx {
+        &self.http
     }
 
     /// Deletes what a guest gave up.
@@ -177,6 +185,8 @@ impl WasiCtxBuilder {
                 stderr: Output::null(),
                 start: Instant::now(),
                 budget: Budget::new(Budget::DEFAULT),
+                #[cfg(feature = "http")]
+                http: crate::http::HttpCtx::new(),
                 p1: None,
                 reaction: Reaction::default(),
                 file_work: FileWork::default(),
@@ -287,6 +297,13 @@ impl WasiCtxBuilder {
     /// ```
     pub fn inherit_stdio(self) -> Self {
         self.inherit_stdin().inherit_stdout().inherit_stderr()
+    }
+
+    /// Sets what the guest may do by HTTP; by default it may send no requests.
+    #[cfg(feature = "http")]
+    pub fn http(mut self, http: crate::http::HttpCtx) -> Self {
+        self.context.http = http;
+        self
     }
 
     /// Limits how many files and directories the guest may have open at once, preopened ones

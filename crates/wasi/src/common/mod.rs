@@ -9,10 +9,14 @@
 //! | `bytes` | where bytes come from and go to, without waiting with the thread |
 //! | `beneath` | lookups that do not leave a directory |
 //! | `descriptor`, `paths`, `directory` | files and directories |
+//! | `blocking`, `bell` | waits that let other tasks go on; what futures wake a thread by |
 //!
 //! A type that all versions have (`error-code`, `descriptor-flags`, …) is that of 0.2 here.
 
+#[cfg(feature = "http")]
+pub(crate) mod bell;
 mod beneath;
+pub(crate) mod blocking;
 pub(crate) mod budget;
 pub(crate) mod bytes;
 pub(crate) mod context;

@@ -1,7 +1,12 @@
 //! `wasi:io`: errors, pollables, and the methods of streams.
 
+#[cfg(feature = "http")]
+use crate::common::bell::Bell;
+use crate::common::blocking::blocking;
 use crate::common::context::WasiCtx;
 use crate::common::stdio::StreamFd;
+#[cfg(feature = "http")]
+use crate::common::stdio::lock;
 use crate::p2::bindings::wasi::filesystem::types::ErrorCode;
 use crate::p2::bindings::wasi::io;
 use crate::p2::bindings::wasi::io::streams::{ConvertStreamError, StreamError};
@@ -9,6 +14,10 @@ use crate::p2::streams::{Blocking, InputStream, OutputStream, WRITE_PERMIT};
 use anyhow::{Result, anyhow, bail};
 use rustix::event::{PollFd, PollFlags};
 use std::os::fd::{AsFd, AsRawFd};
+#[cfg(feature = "http")]
+use std::sync::{Arc, Mutex};
+#[cfg(feature = "http")]
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use trampette_runtime::{List, Resource, ResourceTableError, wait};
 
@@ -65,6 +74,16 @@ pub(crate) enum Readiness {
     At(Instant),
     /// Never: at an instant that the clock cannot express.
     Never,
+    /// When something is that goes on by itself.
+    #[cfg(feature = "http")]
+    Polled(Arc<Mutex<dyn PollReady>>),
+}
+
+/// Something of the host's that goes on by itself, and wakes whoever has polled it.
+#[cfg(feature = "http")]
+pub(crate) trait PollReady: Send {
+    /// Whether an operation is possible at once, or none is any more.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
 impl Readiness {
@@ -88,14 +107,15 @@ pub(crate) enum Patience {
 /// As [`wait::poll`], or if none of them can ever be ready.
 pub(crate) fn wait_for(all: &[&Readiness], patience: Patience) -> Result<Vec<usize>> {
     loop {
+        let polled = Polled::look(all);
         let now = Instant::now();
         let due = |one: &Readiness| match one {
             Readiness::Ready => Some(now),
             Readiness::At(instant) => Some(*instant),
-            Readiness::Input(_) | Readiness::Never => None,
+            _ => None,
         };
         let mut until = all.iter().filter_map(|one| due(one)).min();
-        if patience == Patience::Look {
+        if patience == Patience::Look || polled.has_ready() {
             until = Some(now);
         }
         // However many wait for the same stream, the system is asked once.
@@ -107,12 +127,17 @@ pub(crate) fn wait_for(all: &[&Readiness], patience: Patience) -> Result<Vec<usi
                 fds.push(PollFd::new(fd, PollFlags::IN));
             }
         }
+        polled.add_to(&mut fds);
         if fds.is_empty() && until.is_none() {
             bail!("the guest waits for something that can never happen");
         }
-        wait::poll(&mut fds, until)?;
+        match until.is_some_and(|until| until <= now) {
+            true if fds.is_empty() => wait::check()?,
+            true => drop(wait::poll(&mut fds, until)?),
+            false => drop(blocking(|| wait::poll(&mut fds, until))?),
+        }
         let now = Instant::now();
-        let is_ready = |one: &Readiness| match one {
+        let is_ready = |(_position, one): &(usize, &&Readiness)| match one {
             Readiness::Ready => true,
             Readiness::At(instant) => *instant <= now,
             Readiness::Never => false,
@@ -120,13 +145,82 @@ pub(crate) fn wait_for(all: &[&Readiness], patience: Patience) -> Result<Vec<usi
                 let mut polled = fds.iter().filter(|polled| same(polled, fd));
                 polled.any(|polled| !polled.revents().is_empty())
             }
+            #[cfg(feature = "http")]
+            Readiness::Polled(_) => polled.is_ready(*_position),
         };
-        let ready = all.iter().enumerate().filter(|(_, one)| is_ready(one));
+        let ready = all.iter().enumerate().filter(is_ready);
         let ready: Vec<usize> = ready.map(|(position, _)| position).collect();
         if !ready.is_empty() || patience == Patience::Look {
             return Ok(ready);
         }
     }
+}
+
+/// What was found out about those of some pollables that are polled.
+#[cfg(feature = "http")]
+struct Polled {
+    /// The positions of those that are ready.
+    ready: Vec<usize>,
+    /// Rings when one of the others may be.
+    bell: Option<Arc<Bell>>,
+}
+
+#[cfg(feature = "http")]
+impl Polled {
+    fn look(all: &[&Readiness]) -> Polled {
+        let mut polled = Polled {
+            ready: Vec::new(),
+            bell: None,
+        };
+        for (position, one) in all.iter().enumerate() {
+            let Readiness::Polled(source) = one else {
+                continue;
+            };
+            let bell = polled.bell.get_or_insert_with(Bell::quiet);
+            let waker = Waker::from(bell.clone());
+            if lock(source)
+                .poll_ready(&mut Context::from_waker(&waker))
+                .is_ready()
+            {
+                polled.ready.push(position);
+            }
+        }
+        polled
+    }
+
+    fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    fn is_ready(&self, position: usize) -> bool {
+        self.ready.contains(&position)
+    }
+
+    /// Adds what tells that one of those may be ready that are not.
+    fn add_to<'f>(&'f self, fds: &mut Vec<PollFd<'f>>) {
+        if let Some(bell) = &self.bell
+            && self.ready.is_empty()
+        {
+            fds.push(PollFd::new(bell.fd(), PollFlags::IN));
+        }
+    }
+}
+
+/// Nothing is polled.
+#[cfg(not(feature = "http"))]
+struct Polled;
+
+#[cfg(not(feature = "http"))]
+impl Polled {
+    fn look(_: &[&Readiness]) -> Polled {
+        Polled
+    }
+
+    fn has_ready(&self) -> bool {
+        false
+    }
+
+    fn add_to<'f>(&'f self, _: &mut Vec<PollFd<'f>>) {}
 }
 
 fn same(polled: &PollFd<'_>, fd: &StreamFd) -> bool {
@@ -188,20 +282,24 @@ impl WasiCtx {
         Ok(self.read_input(this, length, blocking)?.len() as u64)
     }
 
-    fn write_output(&mut self, this: &Output, bytes: &[u8]) -> Fallible<()> {
-        self.table.get_mut(this)?.write(bytes)
+    fn write_output(&mut self, this: &Output, bytes: &[u8], blocking: Blocking) -> Fallible<()> {
+        let stream = self.table.get_mut(this)?;
+        match blocking {
+            Blocking::Yes => stream.write_blocking(bytes),
+            Blocking::No => stream.write(bytes),
+        }
     }
 
-    fn write_zeros(&mut self, this: &Output, length: u64) -> Fallible<()> {
+    fn write_zeros(&mut self, this: &Output, length: u64, blocking: Blocking) -> Fallible<()> {
         if length > WRITE_PERMIT {
             return Err(Failure::Trap(anyhow!(
                 "a guest wrote {length} zero bytes; check-write permitted {WRITE_PERMIT}"
             )));
         }
-        self.write_output(this, &vec![0; length as usize])
+        self.write_output(this, &vec![0; length as usize], blocking)
     }
 
-    /// Writes are never buffered here, so there is nothing to flush.
+    /// Writes wait for nobody here: what is buffered is on its way already.
     fn flush_output(&mut self, this: &Output) -> Fallible<()> {
         self.table.get(this)?;
         Ok(())
@@ -215,8 +313,13 @@ impl WasiCtx {
         length: u64,
         blocking: Blocking,
     ) -> Fallible<u64> {
-        let bytes = self.read_input(from, length.min(WRITE_PERMIT), blocking)?;
-        self.write_output(to, &bytes)?;
+        let stream = self.table.get_mut(to)?;
+        if blocking == Blocking::Yes {
+            stream.wait()?;
+        }
+        let permit = stream.permit()?;
+        let bytes = self.read_input(from, length.min(permit), blocking)?;
+        self.write_output(to, &bytes, Blocking::No)?;
         Ok(bytes.len() as u64)
     }
 }
@@ -255,26 +358,25 @@ impl io::streams::HostInputStream for WasiCtx {
 impl io::streams::HostOutputStream for WasiCtx {
     #[inline]
     fn check_write(&mut self, this: Output) -> Fallible<u64> {
-        self.table.get(&this)?;
-        Ok(WRITE_PERMIT)
+        self.table.get_mut(&this)?.permit()
     }
 
     #[inline]
     fn write(&mut self, this: Output, contents: &[u8]) -> Fallible<()> {
-        self.write_output(&this, contents)
+        self.write_output(&this, contents, Blocking::No)
     }
 
     #[inline]
     fn blocking_write_and_flush(&mut self, this: Output, contents: &[u8]) -> Fallible<()> {
-        self.write_output(&this, contents)
+        self.write_output(&this, contents, Blocking::Yes)
     }
 
     fn write_zeroes(&mut self, this: Output, length: u64) -> Fallible<()> {
-        self.write_zeros(&this, length)
+        self.write_zeros(&this, length, Blocking::No)
     }
 
     fn blocking_write_zeroes_and_flush(&mut self, this: Output, length: u64) -> Fallible<()> {
-        self.write_zeros(&this, length)
+        self.write_zeros(&this, length, Blocking::Yes)
     }
 
     fn flush(&mut self, this: Output) -> Fallible<()> {
@@ -286,8 +388,8 @@ impl io::streams::HostOutputStream for WasiCtx {
     }
 
     fn subscribe(&mut self, this: Output) -> Result<Resource<Pollable>> {
-        self.table.get(&this)?;
-        Ok(self.table.push(Pollable(Readiness::Ready))?)
+        let pollable = self.table.get(&this)?.subscribe();
+        Ok(self.table.push(pollable)?)
     }
 
     fn splice(&mut self, this: Output, from: Input, length: u64) -> Fallible<u64> {

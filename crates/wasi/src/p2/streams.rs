@@ -1,13 +1,18 @@
 //! Byte streams: the standard ones, and files at a position.
 
+use crate::common::blocking::blocking;
 use crate::common::descriptor::OpenFile;
 use crate::common::stdio::{Input, InputKind, Output, OutputKind, StreamFd, lock};
-use crate::p2::io::{Failure, Pollable, Readiness};
+#[cfg(feature = "http")]
+use crate::p2::io::PollReady;
+use crate::p2::io::{Failure, Patience, Pollable, Readiness, wait_for};
 use rustix::event::{PollFd, PollFlags};
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+#[cfg(feature = "http")]
+use std::sync::Mutex;
 use std::time::Instant;
 use trampette_runtime::wait;
 
@@ -33,11 +38,37 @@ enum Source {
     Standard(Input),
     /// A file from a position on.
     File { file: Arc<OpenFile>, position: u64 },
+    /// What a future of the host's gives.
+    #[cfg(feature = "http")]
+    Polled(Arc<Mutex<dyn PolledInput>>),
+}
+
+/// An input that is polled: what it gives comes from something that goes on by itself. When it is
+/// ready, a read gives bytes, or the end, at once.
+#[cfg(feature = "http")]
+pub(crate) trait PolledInput: PollReady {
+    /// At most so many of the bytes that are there; none if there are none yet.
+    fn read(&mut self, limit: usize) -> Result<Vec<u8>, Failure>;
+}
+
+/// An output that is polled. When it is ready, it permits a byte at least, or has ended.
+#[cfg(feature = "http")]
+pub(crate) trait PolledOutput: PollReady {
+    /// How many bytes can be written now.
+    fn permit(&mut self) -> Result<u64, Failure>;
+
+    /// Writes all of that.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failure>;
 }
 
 impl InputStream {
     pub(crate) fn standard(input: Input) -> InputStream {
         InputStream(Source::Standard(input))
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn polled(input: Arc<Mutex<dyn PolledInput>>) -> InputStream {
+        InputStream(Source::Polled(input))
     }
 
     pub(crate) fn file(file: Arc<OpenFile>, position: u64) -> InputStream {
@@ -50,8 +81,18 @@ impl InputStream {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        #[cfg(feature = "http")]
+        if let Source::Polled(input) = &self.0 {
+            if blocking == Blocking::Yes {
+                let input: Arc<Mutex<dyn PollReady>> = input.clone();
+                wait_for(&[&Readiness::Polled(input)], Patience::Wait).map_err(Failure::Trap)?;
+            }
+            return lock(input).read(limit.min(READ_LIMIT) as usize);
+        }
         let mut buffer = vec![0; limit.min(READ_LIMIT) as usize];
         let result = match &mut self.0 {
+            #[cfg(feature = "http")]
+            Source::Polled(_) => return Ok(Vec::new()),
             Source::Standard(input) => return read_standard(input, buffer, blocking),
             Source::File { file, position } => {
                 let result = retry(|| file.read_at(&mut buffer, *position));
@@ -68,6 +109,8 @@ impl InputStream {
         Pollable(match &self.0 {
             Source::Standard(input) => input.readiness(),
             Source::File { .. } => Readiness::Ready,
+            #[cfg(feature = "http")]
+            Source::Polled(input) => Readiness::Polled(input.clone()),
         })
     }
 }
@@ -142,7 +185,12 @@ pub(crate) enum Blocking {
 /// ever). An error of the stream shows when it is used.
 fn is_ready(fd: &StreamFd, what: PollFlags, until: Option<Instant>) -> anyhow::Result<bool> {
     let mut fds = [PollFd::new(fd, what)];
-    Ok(wait::poll(&mut fds, until)? > 0)
+    let mut poll = || wait::poll(&mut fds, until);
+    let events = match until {
+        None => blocking(poll),
+        Some(_) => poll(),
+    };
+    Ok(events? > 0)
 }
 
 /// `output-stream`.
@@ -156,6 +204,9 @@ enum Sink {
         file: Arc<OpenFile>,
         position: Option<u64>,
     },
+    /// What a future of the host's takes.
+    #[cfg(feature = "http")]
+    Polled(Arc<Mutex<dyn PolledOutput>>),
 }
 
 impl OutputStream {
@@ -167,9 +218,57 @@ impl OutputStream {
         OutputStream(Sink::File { file, position })
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn polled(output: Arc<Mutex<dyn PolledOutput>>) -> OutputStream {
+        OutputStream(Sink::Polled(output))
+    }
+
+    /// How many bytes a write takes now.
+    pub(crate) fn permit(&mut self) -> Result<u64, Failure> {
+        match &mut self.0 {
+            #[cfg(feature = "http")]
+            Sink::Polled(output) => lock(output).permit(),
+            Sink::Standard(_) | Sink::File { .. } => Ok(WRITE_PERMIT),
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> Pollable {
+        Pollable(match &self.0 {
+            #[cfg(feature = "http")]
+            Sink::Polled(output) => Readiness::Polled(output.clone()),
+            Sink::Standard(_) | Sink::File { .. } => Readiness::Ready,
+        })
+    }
+
+    /// Waits until a write takes something, or fails.
+    pub(crate) fn wait(&self) -> Result<(), Failure> {
+        match self.subscribe().0 {
+            Readiness::Ready => Ok(()),
+            readiness => {
+                let waited = wait_for(&[&readiness], Patience::Wait);
+                waited.map(drop).map_err(Failure::Trap)
+            }
+        }
+    }
+
+    /// Writes everything, waiting where that is needed.
+    pub(crate) fn write_blocking(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            self.wait()?;
+            let permit = usize::try_from(self.permit()?).unwrap_or(usize::MAX);
+            let (part, others) = rest.split_at(rest.len().min(permit));
+            self.write(part)?;
+            rest = others;
+        }
+        Ok(())
+    }
+
     /// Writes everything.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         match &mut self.0 {
+            #[cfg(feature = "http")]
+            Sink::Polled(output) => lock(output).write(bytes),
             Sink::Standard(output) => write_standard(output, bytes),
             Sink::File { file, position } => write_all(bytes, |rest| match position {
                 Some(position) => {

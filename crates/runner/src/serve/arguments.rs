@@ -1,0 +1,79 @@
+//! The options of `serve`.
+
+use crate::Granted;
+use crate::timeout::Timeout;
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+use trampette_wasi::http::{Destinations, Rule};
+
+/// What is served, where, and by what instances.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Server")]
+pub struct ServeArguments {
+    /// What to serve (`-` for standard input): a component that exports `wasi:http/handler` of WASI
+    /// 0.3 or `wasi:http/incoming-handler` of 0.2
+    #[arg(value_name = "INPUT")]
+    input: PathBuf,
+    /// Listen at this address; port 0 is any that is free
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(super) addr: String,
+    /// Let an instance serve so many requests, one after the other, before a new one takes its
+    /// place
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) reuse: u32,
+    /// Serve so many requests at once; others wait
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..100_000))]
+    pub(super) max_in_flight: u32,
+    /// End when so many requests have been served
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) max_requests: Option<u64>,
+    /// Close connections whose client takes longer than this for the head of a request
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(super) header_timeout: Timeout,
+    /// Serve with TLS, with the certificates of this PEM file, the server's own one first
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(super) cert: Option<PathBuf>,
+    /// The private key of that certificate, a PEM file
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(super) key: Option<PathBuf>,
+    /// Answer `/healthz` and `/metrics` (Prometheus) at this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) metrics_addr: Option<String>,
+    /// Print a line for each request, on standard error
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(super) log: Option<LogFormat>,
+    /// Let guests send requests only to this host, `*.domain`, address or network, with or without
+    /// a port [default: to all]
+    #[arg(long, value_name = "RULE", conflicts_with = "no_outgoing")]
+    allow_net: Vec<Rule>,
+    /// Let guests send no requests
+    #[arg(long)]
+    no_outgoing: bool,
+    #[command(flatten)]
+    pub(super) granted: Granted,
+}
+
+/// How requests are logged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl ServeArguments {
+    /// The file.
+    pub fn input(&self) -> &Path {
+        &self.input
+    }
+
+    /// Whom guests may send requests to.
+    pub(super) fn destinations(&self) -> Destinations {
+        match (self.no_outgoing, self.allow_net.is_empty()) {
+            (true, _) => Destinations::none(),
+            (false, true) => Destinations::any(),
+            (false, false) => Destinations::only(self.allow_net.clone()),
+        }
+    }
+}

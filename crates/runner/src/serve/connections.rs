@@ -1,0 +1,342 @@
+//! Connections of `serve`: accepting, serving and ending them.
+//!
+//! At the end nobody loses a request: what the kernel has accepted already is taken over, what has
+//! arrived is read, and each connection ends with the request that it is at.
+
+use crate::output;
+use crate::serve::arguments::ServeArguments;
+use crate::serve::log;
+use crate::serve::metrics::{self, Metrics};
+use crate::serve::workers::Workers;
+use anyhow::{Context as _, Result};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use trampette_wasi::WasiCtx;
+use trampette_wasi::http::{Body, Connection, ErrorCode, ServeError, Service};
+
+/// The most bytes of the head of a request, and of what is read ahead of a body.
+const BUFFER: usize = 128 << 10;
+/// How long guests may go on whose responses are sent, when the server ends.
+const LINGER: Duration = Duration::from_secs(5);
+/// Requests that one connection of HTTP/2 may have at once.
+const STREAMS: u32 = 200;
+
+/// What all connections share.
+pub(super) struct Server {
+    shared: Arc<Shared>,
+    /// Says that the server is to end. Who has a receiver is a connection.
+    ends: Arc<watch::Sender<bool>>,
+    /// SIGTERM and SIGINT.
+    signals: [Signal; 2],
+}
+
+struct Shared {
+    service: Service<WasiCtx>,
+    workers: Workers,
+    arguments: ServeArguments,
+    /// For requests that are served at once.
+    places: Arc<Semaphore>,
+    /// Requests that have begun.
+    begun: AtomicU64,
+    metrics: Arc<Metrics>,
+    tls: Option<TlsAcceptor>,
+}
+
+/// Which of two futures was ready first.
+enum Either<A, B> {
+    First(A),
+    Second(B),
+}
+
+/// Waits for one of two; the first one is asked first, each time.
+async fn either<A: Future, B: Future>(
+    mut first: Pin<&mut A>,
+    mut second: Pin<&mut B>,
+) -> Either<A::Output, B::Output> {
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(value) = first.as_mut().poll(cx) {
+            return Poll::Ready(Either::First(value));
+        }
+        second.as_mut().poll(cx).map(Either::Second)
+    })
+    .await
+}
+
+impl Server {
+    /// A server, inside of a runtime. From here on signals end it, and not the process.
+    ///
+    /// # Errors
+    /// If it cannot listen to signals.
+    pub(super) fn new(
+        service: Service<WasiCtx>,
+        workers: Workers,
+        arguments: &ServeArguments,
+        tls: Option<TlsAcceptor>,
+    ) -> Result<Server> {
+        Ok(Server {
+            signals: [
+                signal(SignalKind::terminate()).context("SIGTERM")?,
+                signal(SignalKind::interrupt()).context("SIGINT")?,
+            ],
+            shared: Arc::new(Shared {
+                service,
+                workers,
+                places: Arc::new(Semaphore::new(arguments.max_in_flight as usize)),
+                begun: AtomicU64::new(0),
+                metrics: Arc::default(),
+                tls,
+                arguments: arguments.clone(),
+            }),
+            ends: Arc::new(watch::Sender::new(false)),
+        })
+    }
+
+    /// Serves until it is told to end, and all connections have.
+    ///
+    /// # Errors
+    /// If it cannot listen to connections or signals.
+    pub(super) async fn run(
+        self,
+        listener: std::net::TcpListener,
+        metrics_listener: Option<std::net::TcpListener>,
+    ) -> Result<()> {
+        let listener = TcpListener::from_std(listener).context("cannot listen")?;
+        let [terminate, interrupt] = self.signals;
+        let signals = tokio::spawn(listen_to(terminate, interrupt, self.ends.clone()));
+        let metrics = metrics_listener.map(|listener| {
+            let (metrics, ends) = (self.shared.metrics.clone(), self.ends.clone());
+            TcpListener::from_std(listener).map(|listener| {
+                tokio::spawn(metrics::serve(listener, metrics, move || *ends.borrow()))
+            })
+        });
+        let metrics = metrics.transpose().context("--metrics-addr")?;
+        let mut ends = self.ends.subscribe();
+        loop {
+            let accept = pin!(listener.accept());
+            let changed = pin!(ends.changed());
+            match either(accept, changed).await {
+                Either::First(accepted) => begin(&self.shared, &self.ends, accepted).await,
+                Either::Second(_) => break,
+            }
+        }
+        // Whoever has connected before is served.
+        while let Some(accepted) = accept_now(&listener).await {
+            begin(&self.shared, &self.ends, accepted).await;
+        }
+        drop((listener, ends));
+        self.ends.closed().await;
+        // What guests do after their responses; none of it is waited for for ever.
+        let all = self.shared.arguments.max_in_flight;
+        let _ = tokio::time::timeout(LINGER, self.shared.places.acquire_many(all)).await;
+        signals.abort();
+        if let Some(metrics) = metrics {
+            metrics.abort();
+        }
+        Ok(())
+    }
+}
+
+/// Listens to signals: the first one ends the server, the second one the process.
+async fn listen_to(mut terminate: Signal, mut interrupt: Signal, ends: Arc<watch::Sender<bool>>) {
+    loop {
+        let code = match either(pin!(terminate.recv()), pin!(interrupt.recv())).await {
+            Either::First(_) => 143,
+            Either::Second(_) => 130,
+        };
+        if ends.send_replace(true) {
+            std::process::exit(code);
+        }
+    }
+}
+
+/// Serves a connection that was accepted.
+async fn begin(
+    shared: &Arc<Shared>,
+    ends: &Arc<watch::Sender<bool>>,
+    accepted: std::io::Result<(TcpStream, SocketAddr)>,
+) {
+    match accepted {
+        Ok((stream, client)) => {
+            let (shared, ends) = (shared.clone(), ends.clone());
+            // From here on it is waited for.
+            let told = ends.subscribe();
+            tokio::spawn(serve(shared, ends, told, stream, client));
+        }
+        // The client has gone already.
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+        Err(error) => {
+            output::error(&anyhow::Error::new(error).context("cannot accept a connection"));
+            // Descriptors are used up: others must end first.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A connection that waits to be accepted, if there is one.
+async fn accept_now(listener: &TcpListener) -> Option<std::io::Result<(TcpStream, SocketAddr)>> {
+    let mut accept = pin!(listener.accept());
+    std::future::poll_fn(|cx| match accept.as_mut().poll(cx) {
+        Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// Serves a connection to its end.
+async fn serve(
+    shared: Arc<Shared>,
+    ends: Arc<watch::Sender<bool>>,
+    told: watch::Receiver<bool>,
+    stream: TcpStream,
+    client: SocketAddr,
+) {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = shared.tls.clone() else {
+        return serve_stream(shared, ends, told, stream, (client, Connection::plain())).await;
+    };
+    let time = shared.arguments.header_timeout.duration();
+    // Errors of clients are theirs.
+    if let Ok(Ok(stream)) = tokio::time::timeout(time, tls.accept(stream)).await {
+        serve_stream(shared, ends, told, stream, (client, Connection::secure())).await;
+    }
+}
+
+async fn serve_stream(
+    shared: Arc<Shared>,
+    ends: Arc<watch::Sender<bool>>,
+    mut told: watch::Receiver<bool>,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    from: (SocketAddr, Connection),
+) {
+    let header_timeout = shared.arguments.header_timeout.duration();
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .half_close(true)
+        .max_buf_size(BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(header_timeout))
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(BUFFER as u32);
+    let answer = service_fn(move |request| {
+        let (shared, ends, (client, connection)) = (shared.clone(), ends.clone(), from.clone());
+        async move { Ok::<_, Infallible>(shared.answer(request, client, connection, &ends).await) }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
+    // The connection is asked first: what has arrived is read before it is told to end.
+    let stopped = pin!(async { drop(told.wait_for(|is_over| *is_over).await) });
+    if let Either::Second(_) = either(connection.as_mut(), stopped).await {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
+    }
+}
+
+impl Shared {
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        client: SocketAddr,
+        connection: Connection,
+        ends: &watch::Sender<bool>,
+    ) -> Response<Body> {
+        let start = Instant::now();
+        self.metrics.begin();
+        let logged = self.arguments.log.map(|format| {
+            let path = request.uri().path_and_query();
+            let logged = log::Request {
+                client,
+                method: request.method().clone(),
+                path: path.map_or(String::new(), ToString::to_string),
+                version: request.version(),
+            };
+            (format, logged)
+        });
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.arguments.max_requests == Some(begun) {
+            ends.send_replace(true);
+        }
+        let response = match self.clone().try_answer(request, connection).await {
+            Ok(response) => response,
+            Err(error) => {
+                let status = error.status();
+                match error {
+                    // A request that cannot be served is its client's fault.
+                    ServeError::Refused(..) => {}
+                    ServeError::Failed(error) => self.report(error),
+                    error => self.report(error.into()),
+                }
+                failure(status)
+            }
+        };
+        self.metrics.end(response.status(), start.elapsed());
+        if let Some((format, logged)) = logged {
+            logged.print(format, response.status(), start.elapsed());
+        }
+        response
+    }
+
+    async fn try_answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        connection: Connection,
+    ) -> Result<Response<Body>, ServeError> {
+        let place = self.places.clone().acquire_owned().await;
+        let place = place.map_err(|error| ServeError::Failed(error.into()))?;
+        let (mut worker, served) = self.workers.take().map_err(ServeError::Failed)?;
+        // A guest that goes on although its client has gone keeps its place.
+        worker.hold(Some(Box::new(place)));
+        let handled = self.service.handle(worker, request, connection);
+        let answer = handled.await?;
+        let rest = answer.rest;
+        tokio::spawn(async move {
+            match rest.await {
+                Ok(mut worker) => {
+                    worker.hold(None);
+                    self.workers.give_back(worker, served);
+                }
+                Err(error) => self.report(error),
+            }
+        });
+        Ok(answer.response)
+    }
+
+    /// Says what went wrong with a guest, on one line, and where it was.
+    fn report(&self, error: anyhow::Error) {
+        let late = self.arguments.granted.timeout;
+        let error = late.and_then(|late| late.message(&error)).unwrap_or(error);
+        output::error(&error.context("a request failed"));
+    }
+}
+
+/// The answer of the server's own.
+fn failure(status: StatusCode) -> Response<Body> {
+    let text = status.canonical_reason().unwrap_or("Error");
+    let body = http_body_util::Full::new(format!("{text}\n").into());
+    let body = body.map_err(|never| -> ErrorCode { match never {} });
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
+}

@@ -1,0 +1,106 @@
+//! `serve`: a component that serves HTTP, on an address.
+//!
+//! One tokio runtime has a worker for each processor. A connection is a task, and a request another
+//! one, in which its guest runs; a guest of 0.2 that waits keeps a thread, of which there are as
+//! many as requests may be served at once.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `arguments` | the options |
+//! | `connections` | accepting, serving and ending connections |
+//! | `workers` | the guests |
+//! | `log` | what is said of each request |
+//! | `metrics` | `/healthz` and `/metrics` |
+//! | `tls` | the certificate |
+
+mod arguments;
+mod connections;
+mod log;
+mod metrics;
+mod tls;
+mod workers;
+
+pub use arguments::ServeArguments;
+
+use crate::output;
+use anyhow::{Context, Result, bail};
+use connections::Server;
+use std::net::TcpListener;
+use std::time::Duration;
+use trampette_runtime::{Component, Linker};
+use trampette_wasi::WasiCtx;
+use trampette_wasi::http::{self, Service, ServiceKind};
+use workers::Workers;
+
+/// Serves a component until the process is told to end, by SIGTERM or SIGINT, or has served
+/// `--max-requests`: then it accepts nothing more, ends what is under way, and gives 0. A second
+/// signal ends the process at once.
+///
+/// # Errors
+/// If the component serves no HTTP, imports what nothing provides, or the address cannot be used.
+pub fn serve(component: &Component, arguments: &ServeArguments) -> Result<u8> {
+    arguments.granted.check()?;
+    if ServiceKind::of(component).is_none() {
+        bail!(
+            "the component exports neither `wasi:http/handler@0.3.x` nor \
+             `wasi:http/incoming-handler@0.2.x`: it serves no HTTP"
+        );
+    }
+    let mut linker = Linker::<WasiCtx>::new();
+    trampette_wasi::add_to_linker(&mut linker)?;
+    http::add_to_linker_0_2(&mut linker)?;
+    http::add_to_linker_0_3(&mut linker)?;
+    arguments.granted.imports.complete(&mut linker, component)?;
+    let service = Service::new(linker.instantiate_pre(component)?)?;
+    let runtime = runtime(arguments)?;
+    let workers = Workers::new(arguments, runtime.handle())?;
+    let listener = listen(&arguments.addr)?;
+    let address = listener.local_addr().context("the address")?;
+    let tls = tls::acceptor(arguments)?;
+    let metrics = arguments.metrics_addr.as_deref().map(listen).transpose()?;
+    let mut line = format!(
+        "serving {} on http{}://{address}/; outgoing requests: {}",
+        service.kind(),
+        if tls.is_some() { "s" } else { "" },
+        arguments.destinations()
+    );
+    if let Some(listener) = &metrics {
+        let address = listener.local_addr().context("the address")?;
+        line.push_str(&format!("; metrics on http://{address}/metrics"));
+    }
+    let inside = runtime.enter();
+    let server = Server::new(service, workers, arguments, tls)?;
+    drop(inside);
+    output::note(line);
+    runtime.block_on(server.run(listener, metrics))?;
+    // Guests that wait for what never comes end with the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    Ok(0)
+}
+
+fn listen(address: &str) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "cannot listen at {}: the address is in use by another process",
+            output::shown(address)
+        ),
+        _ => anyhow::Error::new(error)
+            .context(format!("cannot listen at {}", output::shown(address))),
+    })?;
+    listener
+        .set_nonblocking(true)
+        .context("cannot listen without blocking")?;
+    Ok(listener)
+}
+
+fn runtime(arguments: &ServeArguments) -> Result<tokio::runtime::Runtime> {
+    /// What tokio gives a thread by itself.
+    const STACK: usize = 2 << 20;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().thread_name("serve");
+    let stack = arguments.granted.limits.thread_stack();
+    builder.thread_stack_size(stack.map_or(STACK, |stack| stack.max(STACK)));
+    // Each guest of 0.2 may keep one; a few look up names.
+    builder.max_blocking_threads(arguments.max_in_flight as usize + 64);
+    builder.build().context("cannot start threads")
+}
