@@ -29,6 +29,7 @@ const BOOL_PARAMETERS: &[&str] = &[
     // Parameters of the type `bool` of WIT.
     "prims",
     "many",
+    "set_keep_alive_enabled",
 ];
 
 /// Recursive functions of the compiler, by the first of their files, with what bounds their depth,

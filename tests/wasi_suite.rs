@@ -4,8 +4,8 @@
 //! `dirs` (each under its own name) or `root` (as `/`), `exit_code`, `stdout`, `stderr`; or a list
 //! of `operations`: `run`, `write` to its standard input, `read` from its outputs, `connect` to the
 //! address that it prints, `send`, `recv`, `wait` for its end. Folders are copied first. The suite
-//! lies beside the repository; without it the harness says so. Tests of sockets are ignored yet;
-//! those of HTTP are in `wasi_http_suite.rs`.
+//! lies beside the repository; without it the harness says so. Tests of HTTP are in
+//! `wasi_http_suite.rs`.
 
 #[path = "support/suites.rs"]
 mod suites;
@@ -55,15 +55,10 @@ fn trials() -> Result<Vec<Trial>> {
                 if stem.starts_with("http-") {
                     continue;
                 }
-                let missing = [("sockets-", "sockets")];
-                let missing = missing.iter().find(|(name, _)| stem.starts_with(name));
                 let trial = Trial::test(format!("{folder}/{stem}"), move || {
                     check(&path).map_err(|error| Failed::from(format!("{error:#}")))
                 });
-                trials.push(match missing {
-                    Some((_, what)) => trial.with_kind(*what).with_ignored_flag(true),
-                    None => trial,
-                });
+                trials.push(trial);
             }
         }
         ensure!(trials.len() > before, "{folder} has no tests");

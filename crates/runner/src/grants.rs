@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use trampette_wasi::NetworkRefusal;
 
 /// What is run, and its arguments. Whatever stands behind the input is the guest's, even if it
 /// looks like an option of ours: otherwise whoever supplies the guest's arguments could widen what
@@ -83,6 +85,24 @@ pub fn spellings(command: &clap::Command) -> Vec<String> {
         }
     }
     all
+}
+
+/// What of the network was refused to a guest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refused(Arc<OnceLock<String>>);
+
+impl Refused {
+    pub(crate) fn note(&self, refusal: &NetworkRefusal) {
+        let rule = refusal.rule();
+        let text = format!("note: {refusal} (--allow-net {rule}, or --inherit-network)");
+        // Later ones are not told of.
+        let _ = self.0.set(text);
+    }
+
+    /// What to say of it.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
 }
 
 /// A directory for the guest: `HOST[::GUEST]`.

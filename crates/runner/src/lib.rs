@@ -41,7 +41,7 @@ pub mod parsers {
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use grants::{Directory, Subject, Variable};
+use grants::{Directory, Refused, Subject, Variable};
 use imports::ImportArguments;
 use limits::LimitArguments;
 use names::Callable;
@@ -52,7 +52,7 @@ use trampette_runtime::{
     Component, CoreHost, CoreInstance, Func, Instance, LimitReached, Linker, Store, Trap, Val,
     WasmBacktrace,
 };
-use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder, p1};
+use trampette_wasi::{Exit, NetworkRule, WasiCtx, WasiCtxBuilder, p1};
 
 use waiting::Driver;
 
@@ -95,8 +95,19 @@ pub struct GuestArguments {
     /// that holds brackets or blanks is written between quotes.
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
+    /// Give the guest the network as it is here, loopback included
+    #[arg(long)]
+    inherit_network: bool,
+    /// Give the guest a part of the network: an address, a range of them, a name, `*`, with ports
+    ///
+    /// As in 192.0.2.7, 10.0.0.0/8:5432, api.example.com:443, `*.example.com`, `*:8000-8999`. `*`
+    /// is everything but loopback, which is `localhost`.
+    #[arg(long, value_name = "TARGET[:PORTS]")]
+    allow_net: Vec<NetworkRule>,
     #[command(flatten)]
     granted: Granted,
+    #[arg(skip)]
+    refused: Refused,
 }
 
 impl Granted {
@@ -157,6 +168,14 @@ impl GuestArguments {
         for (name, value) in self.granted.variables()? {
             builder = builder.env(name, value);
         }
+        if self.inherit_network {
+            builder = builder.inherit_network();
+        }
+        for rule in &self.allow_net {
+            builder = builder.allow_network(rule.clone());
+        }
+        let refused = self.refused.clone();
+        builder = builder.on_network_refusal(move |refusal| refused.note(refusal));
         self.granted.preopen(builder)
     }
 }
@@ -206,10 +225,16 @@ fn run_here(component: &Component, guest: &GuestArguments, subject: &Subject) ->
             }
             None => run_command(component, &instance, &mut store, &driver),
         });
-    match result {
-        Ok(code) => Ok(code),
-        Err(error) => guest_failure(error, guest, store.limit_reached()),
+    let code = match result {
+        Ok(code) => code,
+        Err(error) => guest_failure(error, guest, store.limit_reached())?,
+    };
+    if code != 0
+        && let Some(note) = guest.refused.text()
+    {
+        output::note(note);
     }
+    Ok(code)
 }
 
 /// Runs a core module on its own, with WASI preview 1: a command, or what `--invoke` says.

@@ -1,5 +1,5 @@
-//! WASI for hosts of `trampette-runtime`: of version 0.2 the imports of the world
-//! `wasi:cli/command`, for components; preview 1 ([`p1`]) for core modules. Sockets are refused.
+//! WASI for hosts of `trampette-runtime`: of versions 0.2 and 0.3 the imports of the world
+//! `wasi:cli/command`, for components; preview 1 ([`p1`]) for core modules.
 //!
 //! To run a command, register the interfaces, say what the guest may see, and call `run`:
 //!
@@ -26,11 +26,12 @@
 //!
 //! [`WasiCtxBuilder`] decides what a guest sees: nothing but what is given to it. [`WasiView`] says
 //! where a store keeps that, if its data is more than a [`WasiCtx`]. [`add_to_linker`] registers
-//! every interface of 0.2, and [`p1::add_to_host`] every function of preview 1. All calls are
-//! synchronous: what blocks, blocks the thread that runs the guest, until the call is interrupted
-//! or its deadline passes.
+//! every interface of 0.2 and 0.3, and [`p1::add_to_host`] every function of preview 1. Calls of
+//! 0.2 and preview 1 are synchronous: what blocks, blocks the thread that runs the guest, until the
+//! call is interrupted or its deadline passes. Guests of 0.3 wait by a [`Reactor`].
 //!
-//! A host serves components that import any 0.2 version of the interfaces, whose WIT is in `wit/`.
+//! A host serves components that import any 0.2 or 0.3 version of the interfaces, whose WIT is in
+//! `wit/`.
 //! Guests that are core modules of preview 1, without a component around them, are served by
 //! [`p1`], which has an example of its own.
 
@@ -54,6 +55,7 @@ mod p3;
 pub use common::context::{FileWork, WasiCtx, WasiCtxBuilder, WasiView};
 pub use common::descriptor::{Access, Descriptor};
 pub use common::directory::DirectoryEntryStream;
+pub use common::network::policy::{NetworkRefusal, NetworkRule};
 pub use common::reactor::{Interest, Reactor, TokioReactor, Watch};
 pub use common::stdio::{Captured, Input, Output};
 pub use p2::bindings::wasi::filesystem::types::{
@@ -83,5 +85,5 @@ use trampette_runtime::Linker;
 /// If one is registered already.
 pub fn add_to_linker<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
     p2::bindings::Imports::add_to_linker(linker, T::wasi)?;
-    p3::add_to_linker(linker)
+    p3::bindings::Imports::add_to_linker(linker, T::wasi)
 }

@@ -84,12 +84,12 @@ pub(crate) fn retry<R>(mut operation: impl FnMut() -> io::Result<R>) -> io::Resu
 }
 
 /// Another descriptor of the same, so that it can be watched more than once.
-fn duplicate(fd: BorrowedFd<'_>) -> io::Result<Arc<OwnedFd>> {
+pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<Arc<OwnedFd>> {
     Ok(Arc::new(rustix::io::fcntl_dupfd_cloexec(fd, 3)?))
 }
 
 /// Whether a descriptor is ready now, or has ended.
-fn is_ready(fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<bool> {
+pub(crate) fn is_ready(fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<bool> {
     let now = Timespec {
         tv_sec: 0,
         tv_nsec: 0,

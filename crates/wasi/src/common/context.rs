@@ -2,6 +2,7 @@
 
 use crate::common::budget::Budget;
 use crate::common::descriptor::{Access, Descriptor};
+use crate::common::network::policy::{Network, NetworkRefusal, NetworkRule};
 use crate::common::reactor::{Reaction, Reactor};
 use crate::common::stdio::{Input, Output};
 use crate::p1::descriptors::Descriptors;
@@ -74,6 +75,7 @@ pub struct WasiCtx {
     /// What a preview-1 module has open, from its first call on.
     pub(crate) p1: Option<Descriptors>,
     pub(crate) reaction: Reaction,
+    pub(crate) network: Network,
     /// Which thread waits for files.
     pub(crate) file_work: FileWork,
     /// What `get-insecure-seed` of 0.3 gives, each time.
@@ -189,6 +191,7 @@ impl WasiCtxBuilder {
                 http: crate::http::HttpCtx::new(),
                 p1: None,
                 reaction: Reaction::default(),
+                network: Network::default(),
                 file_work: FileWork::default(),
                 insecure_seed: None,
             },
@@ -306,9 +309,10 @@ impl WasiCtxBuilder {
         self
     }
 
-    /// Limits how many files and directories the guest may have open at once, preopened ones
-    /// included: each is a file descriptor of the process. 1,000 by default. What a guest opens
-    /// beyond it fails: with `EMFILE` by preview 1, with `insufficient-memory` by WASI 0.2.
+    /// Limits how many files, directories and sockets the guest may have open at once, preopened
+    /// directories included: each is a file descriptor of the process. 1,000 by default. What a
+    /// guest opens beyond it fails: with `EMFILE` by preview 1, with `insufficient-memory` by WASI
+    /// 0.2 and 0.3 (sockets: `new-socket-limit` and `out-of-memory`).
     ///
     /// ```
     /// # use trampette_wasi::WasiCtxBuilder;
@@ -332,6 +336,51 @@ impl WasiCtxBuilder {
     /// ```
     pub fn reactor(mut self, reactor: Arc<dyn Reactor>) -> Self {
         self.context.reaction = Reaction(Some(reactor));
+        self
+    }
+
+    /// Gives the guest the network as the process has it, loopback included.
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().inherit_network().build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn inherit_network(mut self) -> Self {
+        self.context.network.inherit();
+        self
+    }
+
+    /// Gives the guest a part of the network: to connect and send to, and to be reached at. Without
+    /// rules it has none.
+    ///
+    /// ```
+    /// # use trampette_wasi::WasiCtxBuilder;
+    /// let wasi = WasiCtxBuilder::new()
+    ///     .allow_network("10.0.0.0/8:5432".parse()?)
+    ///     .allow_network("*.example.com:443".parse()?)
+    ///     .build();
+    /// # let _ = wasi;
+    /// # anyhow::Ok(())
+    /// ```
+    pub fn allow_network(mut self, rule: NetworkRule) -> Self {
+        self.context.network.allow(rule);
+        self
+    }
+
+    /// Sets what is told of each refusal of the network, which to the guest is `access-denied`.
+    ///
+    /// ```
+    /// # use trampette_wasi::WasiCtxBuilder;
+    /// let wasi = WasiCtxBuilder::new()
+    ///     .on_network_refusal(|refusal| eprintln!("{refusal}"))
+    ///     .build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn on_network_refusal(
+        mut self,
+        tell: impl Fn(&NetworkRefusal) + Send + Sync + 'static,
+    ) -> Self {
+        self.context.network.on_refusal(tell);
         self
     }
 

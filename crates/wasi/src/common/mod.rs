@@ -7,6 +7,7 @@
 //! | `budget` | how many file descriptors of the host's a guest holds |
 //! | `reactor`, `outcome` | waiting without the thread; values that are known later |
 //! | `bytes` | where bytes come from and go to, without waiting with the thread |
+//! | `network` | what a guest may reach, sockets |
 //! | `beneath` | lookups that do not leave a directory |
 //! | `descriptor`, `paths`, `directory` | files and directories |
 //! | `blocking`, `bell` | waits that let other tasks go on; what futures wake a thread by |
@@ -22,6 +23,7 @@ pub(crate) mod bytes;
 pub(crate) mod context;
 pub(crate) mod descriptor;
 pub(crate) mod directory;
+pub(crate) mod network;
 pub(crate) mod outcome;
 mod paths;
 pub(crate) mod reactor;

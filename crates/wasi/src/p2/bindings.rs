@@ -2,7 +2,7 @@
 //! and resource, which the other files implement for [`WasiCtx`](crate::WasiCtx).
 //!
 //! Functions that may fail do so with a type of the host's: a code of the interface, or a trap.
-//! Unstable functions are left out, and so is what could only be called on a socket.
+//! Unstable functions are left out.
 
 trampette_bindgen::bindgen!({
     path: "wit",
@@ -17,15 +17,16 @@ trampette_bindgen::bindgen!({
         "wasi:io/poll/pollable": crate::p2::io::Pollable,
         "wasi:io/streams/input-stream": crate::p2::streams::InputStream,
         "wasi:io/streams/output-stream": crate::p2::streams::OutputStream,
-        "wasi:sockets/ip-name-lookup/resolve-address-stream": !,
+        "wasi:sockets/ip-name-lookup/resolve-address-stream": crate::p2::sockets::Addresses,
         "wasi:sockets/network/network": crate::p2::sockets::Network,
-        "wasi:sockets/tcp/tcp-socket": !,
-        "wasi:sockets/udp/incoming-datagram-stream": !,
-        "wasi:sockets/udp/outgoing-datagram-stream": !,
-        "wasi:sockets/udp/udp-socket": !,
+        "wasi:sockets/tcp/tcp-socket": crate::p2::tcp::Tcp,
+        "wasi:sockets/udp/incoming-datagram-stream": crate::p2::udp::Incoming,
+        "wasi:sockets/udp/outgoing-datagram-stream": crate::p2::udp::Outgoing,
+        "wasi:sockets/udp/udp-socket": crate::p2::udp::Udp,
     },
     trappable: {
         "wasi:filesystem/types/error-code": crate::p2::filesystem::Failure,
         "wasi:io/streams/stream-error": crate::p2::io::Failure,
+        "wasi:sockets/network/error-code": crate::p2::sockets::Failure,
     },
 });

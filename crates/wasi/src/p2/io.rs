@@ -4,6 +4,7 @@
 use crate::common::bell::Bell;
 use crate::common::blocking::blocking;
 use crate::common::context::WasiCtx;
+use crate::common::network::Socket;
 use crate::common::stdio::StreamFd;
 #[cfg(feature = "http")]
 use crate::common::stdio::lock;
@@ -13,9 +14,11 @@ use crate::p2::bindings::wasi::io::streams::{ConvertStreamError, StreamError};
 use crate::p2::streams::{Blocking, InputStream, OutputStream, WRITE_PERMIT};
 use anyhow::{Result, anyhow, bail};
 use rustix::event::{PollFd, PollFlags};
-use std::os::fd::{AsFd, AsRawFd};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 #[cfg(feature = "http")]
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 #[cfg(feature = "http")]
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -70,6 +73,10 @@ pub(crate) enum Readiness {
     Ready,
     /// When a standard input of the host's has bytes or has ended.
     Input(StreamFd),
+    /// When a socket has that event, or has failed.
+    Socket(Arc<Socket>, PollFlags),
+    /// When another thread has closed the other end of a pipe.
+    Answer(Arc<OwnedFd>),
     /// From that instant on.
     At(Instant),
     /// Never: at an instant that the clock cannot express.
@@ -90,6 +97,24 @@ impl Readiness {
     /// From that instant on; `None` is beyond the end of time.
     pub(crate) fn at(instant: Option<Instant>) -> Readiness {
         instant.map_or(Readiness::Never, Readiness::At)
+    }
+
+    /// Whether it is ready now.
+    ///
+    /// # Errors
+    /// As [`wait::poll`].
+    pub(crate) fn is_now(&self) -> Result<bool> {
+        Ok(!wait_for(&[self], Patience::Look)?.is_empty())
+    }
+
+    /// What is asked of the system.
+    fn watched(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+        match self {
+            Readiness::Input(fd) => Some((fd.as_fd(), PollFlags::IN)),
+            Readiness::Socket(socket, what) => Some((socket.as_fd(), *what)),
+            Readiness::Answer(fd) => Some((fd.as_fd(), PollFlags::IN)),
+            _ => None,
+        }
     }
 }
 
@@ -118,13 +143,15 @@ pub(crate) fn wait_for(all: &[&Readiness], patience: Patience) -> Result<Vec<usi
         if patience == Patience::Look || polled.has_ready() {
             until = Some(now);
         }
-        // However many wait for the same stream, the system is asked once.
+        // However many wait for the same, the system is asked once.
         let mut fds: Vec<PollFd<'_>> = Vec::new();
+        let mut places = HashMap::new();
         for one in all {
-            if let Readiness::Input(fd) = one
-                && !fds.iter().any(|known| same(known, fd))
-            {
-                fds.push(PollFd::new(fd, PollFlags::IN));
+            if let Some((fd, what)) = one.watched() {
+                places.entry((fd.as_raw_fd(), what)).or_insert_with(|| {
+                    fds.push(PollFd::from_borrowed_fd(fd, what));
+                    fds.len() - 1
+                });
             }
         }
         polled.add_to(&mut fds);
@@ -141,12 +168,12 @@ pub(crate) fn wait_for(all: &[&Readiness], patience: Patience) -> Result<Vec<usi
             Readiness::Ready => true,
             Readiness::At(instant) => *instant <= now,
             Readiness::Never => false,
-            Readiness::Input(fd) => {
-                let mut polled = fds.iter().filter(|polled| same(polled, fd));
-                polled.any(|polled| !polled.revents().is_empty())
-            }
             #[cfg(feature = "http")]
             Readiness::Polled(_) => polled.is_ready(*_position),
+            one => one.watched().is_some_and(|(fd, what)| {
+                let place = places.get(&(fd.as_raw_fd(), what));
+                place.is_some_and(|place| !fds[*place].revents().is_empty())
+            }),
         };
         let ready = all.iter().enumerate().filter(is_ready);
         let ready: Vec<usize> = ready.map(|(position, _)| position).collect();
@@ -223,10 +250,6 @@ impl Polled {
     fn add_to<'f>(&'f self, _: &mut Vec<PollFd<'f>>) {}
 }
 
-fn same(polled: &PollFd<'_>, fd: &StreamFd) -> bool {
-    polled.as_fd().as_raw_fd() == fd.as_fd().as_raw_fd()
-}
-
 impl io::error::Host for WasiCtx {}
 impl io::error::HostError for WasiCtx {
     fn to_debug_string(&mut self, this: Resource<IoError>) -> Result<String> {
@@ -297,12 +320,6 @@ impl WasiCtx {
             )));
         }
         self.write_output(this, &vec![0; length as usize], blocking)
-    }
-
-    /// Writes wait for nobody here: what is buffered is on its way already.
-    fn flush_output(&mut self, this: &Output) -> Fallible<()> {
-        self.table.get(this)?;
-        Ok(())
     }
 
     /// Moves bytes from one stream to another.
@@ -380,11 +397,11 @@ impl io::streams::HostOutputStream for WasiCtx {
     }
 
     fn flush(&mut self, this: Output) -> Fallible<()> {
-        self.flush_output(&this)
+        self.table.get_mut(&this)?.flush(Blocking::No)
     }
 
     fn blocking_flush(&mut self, this: Output) -> Fallible<()> {
-        self.flush_output(&this)
+        self.table.get_mut(&this)?.flush(Blocking::Yes)
     }
 
     fn subscribe(&mut self, this: Output) -> Result<Resource<Pollable>> {

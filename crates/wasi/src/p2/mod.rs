@@ -9,9 +9,9 @@
 //! | `streams` | streams of standard input and output, and of files |
 //! | `clocks` | `wasi:clocks` |
 //! | `random` | `wasi:random` |
-//! | `sockets` | `wasi:sockets`, every use of which fails |
+//! | `sockets`, `tcp`, `udp` | `wasi:sockets` |
 //! | `filesystem`, `error_code` | `wasi:filesystem` |
-//! | `extremes` | tests: calls with numbers at which arithmetic breaks |
+//! | `extremes`, `sockets_tests` | tests: calls with numbers at which arithmetic breaks; sockets |
 
 pub(crate) mod bindings;
 pub(crate) mod cli;
@@ -23,4 +23,8 @@ pub(crate) mod filesystem;
 pub(crate) mod io;
 pub(crate) mod random;
 pub(crate) mod sockets;
+#[cfg(test)]
+mod sockets_tests;
 pub(crate) mod streams;
+pub(crate) mod tcp;
+pub(crate) mod udp;

@@ -2,6 +2,8 @@
 
 use crate::common::blocking::blocking;
 use crate::common::descriptor::OpenFile;
+use crate::common::network::Socket;
+use crate::common::network::tcp::{receive, send};
 use crate::common::stdio::{Input, InputKind, Output, OutputKind, StreamFd, lock};
 #[cfg(feature = "http")]
 use crate::p2::io::PollReady;
@@ -38,6 +40,8 @@ enum Source {
     Standard(Input),
     /// A file from a position on.
     File { file: Arc<OpenFile>, position: u64 },
+    /// What a connection receives.
+    Socket(Arc<Socket>),
     /// What a future of the host's gives.
     #[cfg(feature = "http")]
     Polled(Arc<Mutex<dyn PolledInput>>),
@@ -75,6 +79,10 @@ impl InputStream {
         InputStream(Source::File { file, position })
     }
 
+    pub(crate) fn socket(socket: Arc<Socket>) -> InputStream {
+        InputStream(Source::Socket(socket))
+    }
+
     /// Reads what is there, at most `limit` bytes. Gives nothing only if `blocking` is not asked
     /// for, or the limit is 0.
     pub(crate) fn read(&mut self, limit: u64, blocking: Blocking) -> Result<Vec<u8>, Failure> {
@@ -101,12 +109,22 @@ impl InputStream {
                 }
                 result
             }
+            Source::Socket(socket) => loop {
+                match retry(|| receive(socket, &mut buffer)) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => match blocking {
+                        Blocking::No => return Ok(Vec::new()),
+                        Blocking::Yes => wait_for_socket(socket, PollFlags::IN)?,
+                    },
+                    result => break result,
+                }
+            },
         };
         finished(result, buffer)
     }
 
     pub(crate) fn subscribe(&self) -> Pollable {
         Pollable(match &self.0 {
+            Source::Socket(socket) => Readiness::Socket(socket.clone(), PollFlags::IN),
             Source::Standard(input) => input.readiness(),
             Source::File { .. } => Readiness::Ready,
             #[cfg(feature = "http")]
@@ -193,6 +211,68 @@ fn is_ready(fd: &StreamFd, what: PollFlags, until: Option<Instant>) -> anyhow::R
     Ok(events? > 0)
 }
 
+/// Waits for an event of a socket, which may be that it has failed.
+fn wait_for_socket(socket: &Socket, what: PollFlags) -> Result<(), Failure> {
+    let mut fds = [PollFd::new(socket, what)];
+    blocking(|| wait::poll(&mut fds, None)).map_err(Failure::Trap)?;
+    Ok(())
+}
+
+/// What a connection is to send: bytes for which there was no room yet come first.
+struct Sending {
+    socket: Arc<Socket>,
+    rest: Vec<u8>,
+}
+
+impl Sending {
+    /// Sends of the rest what there is room for; all of it if it may wait. Whether all is sent.
+    fn flush(&mut self, blocking: Blocking) -> Result<bool, Failure> {
+        let rest = std::mem::take(&mut self.rest);
+        let sent = self.send(&rest, blocking)?;
+        self.rest.extend_from_slice(&rest[sent..]);
+        Ok(self.rest.is_empty())
+    }
+
+    /// Sends what there is room for; all of it if it may wait. How much it was.
+    fn send(&self, bytes: &[u8], blocking: Blocking) -> Result<usize, Failure> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match retry(|| send(&self.socket, &bytes[sent..])) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => match blocking {
+                    Blocking::No => break,
+                    Blocking::Yes => wait_for_socket(&self.socket, PollFlags::OUT)?,
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends bytes behind those that wait, and keeps what there is no room for: no more than was
+    /// permitted.
+    fn write(&mut self, bytes: &[u8], blocking: Blocking) -> Result<(), Failure> {
+        let fits = self.rest.len() + bytes.len() <= SOCKET_PERMIT as usize;
+        let blocking = if fits { blocking } else { Blocking::Yes };
+        let mut sent = 0;
+        if self.flush(blocking)? {
+            sent = self.send(bytes, blocking)?;
+        }
+        self.rest.extend_from_slice(&bytes[sent..]);
+        Ok(())
+    }
+}
+
+impl Drop for Sending {
+    /// What the guest has written arrives, if the call is not stopped before.
+    fn drop(&mut self) {
+        let _ = self.flush(Blocking::Yes);
+    }
+}
+
+/// How many bytes `check-write` permits of a socket.
+const SOCKET_PERMIT: u64 = 64 << 10;
+
 /// `output-stream`.
 pub struct OutputStream(Sink);
 
@@ -204,6 +284,8 @@ enum Sink {
         file: Arc<OpenFile>,
         position: Option<u64>,
     },
+    /// What a connection sends.
+    Socket(Sending),
     /// What a future of the host's takes.
     #[cfg(feature = "http")]
     Polled(Arc<Mutex<dyn PolledOutput>>),
@@ -218,6 +300,11 @@ impl OutputStream {
         OutputStream(Sink::File { file, position })
     }
 
+    pub(crate) fn socket(socket: Arc<Socket>) -> OutputStream {
+        let rest = Vec::new();
+        OutputStream(Sink::Socket(Sending { socket, rest }))
+    }
+
     #[cfg(feature = "http")]
     pub(crate) fn polled(output: Arc<Mutex<dyn PolledOutput>>) -> OutputStream {
         OutputStream(Sink::Polled(output))
@@ -228,6 +315,10 @@ impl OutputStream {
         match &mut self.0 {
             #[cfg(feature = "http")]
             Sink::Polled(output) => lock(output).permit(),
+            Sink::Socket(sending) => match sending.flush(Blocking::No)? {
+                true if self.subscribe().0.is_now().map_err(Failure::Trap)? => Ok(SOCKET_PERMIT),
+                _ => Ok(0),
+            },
             Sink::Standard(_) | Sink::File { .. } => Ok(WRITE_PERMIT),
         }
     }
@@ -236,6 +327,7 @@ impl OutputStream {
         Pollable(match &self.0 {
             #[cfg(feature = "http")]
             Sink::Polled(output) => Readiness::Polled(output.clone()),
+            Sink::Socket(sending) => Readiness::Socket(sending.socket.clone(), PollFlags::OUT),
             Sink::Standard(_) | Sink::File { .. } => Readiness::Ready,
         })
     }
@@ -261,6 +353,14 @@ impl OutputStream {
             self.write(part)?;
             rest = others;
         }
+        self.flush(Blocking::Yes)
+    }
+
+    /// Sends what waits; all of it if it may wait itself. Nothing else waits.
+    pub(crate) fn flush(&mut self, blocking: Blocking) -> Result<(), Failure> {
+        if let Sink::Socket(sending) = &mut self.0 {
+            sending.flush(blocking)?;
+        }
         Ok(())
     }
 
@@ -269,6 +369,7 @@ impl OutputStream {
         match &mut self.0 {
             #[cfg(feature = "http")]
             Sink::Polled(output) => lock(output).write(bytes),
+            Sink::Socket(sending) => sending.write(bytes, Blocking::No),
             Sink::Standard(output) => write_standard(output, bytes),
             Sink::File { file, position } => write_all(bytes, |rest| match position {
                 Some(position) => {

@@ -12,8 +12,11 @@ trampette_bindgen::bindgen!({
         "wasi:cli/terminal-input/terminal-input": crate::p2::cli::TerminalInput,
         "wasi:cli/terminal-output/terminal-output": crate::p2::cli::TerminalOutput,
         "wasi:filesystem/types/descriptor": crate::p3::filesystem::Open,
+        "wasi:sockets/types/tcp-socket": crate::p3::sockets::Tcp,
+        "wasi:sockets/types/udp-socket": crate::p3::sockets::Udp,
     },
     trappable: {
         "wasi:filesystem/types/error-code": crate::p3::filesystem::Failure,
+        "wasi:sockets/types/error-code": crate::p3::sockets::Failure,
     },
 });
