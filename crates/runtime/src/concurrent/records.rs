@@ -11,12 +11,13 @@ use crate::concurrent::queue::{Links, Queue};
 use crate::machine::instance::InstanceData;
 use crate::machine::reactor::FutureId;
 use crate::memory::stack_pool::Stack;
-use rustix::mm::{MapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::offset_of;
 use std::num::NonZeroU32;
 use std::ops::Index;
 use std::ptr::{NonNull, null_mut};
+use std::sync::{Mutex, PoisonError};
 use trampette_artifact::canonical::{MAX_FLAT_ASYNC_PARAMS, PointerWidth};
 use trampette_artifact::ids::{ComponentInstanceId, CopyId, HostCallId, TaskId, TypeId};
 use trampette_artifact::tasks::{CallShape, EndKind, LiftKind, SubtaskState, TaskRecord};
@@ -437,12 +438,11 @@ impl Pool {
     /// # Errors
     /// If the system refuses it.
     pub(crate) fn new() -> Result<Pool, TrapCode> {
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-        // SAFETY: a new mapping at an address of the kernel's choice.
-        let base =
-            unsafe { rustix::mm::mmap_anonymous(null_mut(), Pool::bytes(), protection, flags) };
-        let base = base.ok().and_then(|base| NonNull::new(base.cast()));
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let base = match idle {
+            Some(Idle(base)) => Some(base),
+            None => Pool::map(),
+        };
         Ok(Pool {
             base: base.ok_or(TrapCode::RecordsFull)?,
             carved: Cell::new(1),
@@ -454,6 +454,15 @@ impl Pool {
 
     fn bytes() -> usize {
         GRANULES as usize * GRANULE
+    }
+
+    fn map() -> Option<NonNull<u8>> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let base =
+            unsafe { rustix::mm::mmap_anonymous(null_mut(), Pool::bytes(), protection, flags) };
+        NonNull::new(base.ok()?.cast())
     }
 
     fn at<T>(&self, number: NonZeroU32) -> NonNull<T> {
@@ -584,11 +593,40 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // Records own nothing.
-        // SAFETY: mapped by `new`, and not used any more. Failure would only leak.
+        // Records own nothing, and are written whole before they are read: what is in them can stay
+        // for the next instance. Much of it goes.
+        let used = self.carved.get() as usize * GRANULE;
+        if used > KEPT {
+            // SAFETY: inside of the mapping, and not used any more. Failure would only keep it.
+            let _ = unsafe {
+                let rest = self.base.add(KEPT).as_ptr().cast();
+                rustix::mm::madvise(rest, used - KEPT, Advice::LinuxDontNeed)
+            };
+        }
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MOST_IDLE {
+            return idle.push(Idle(self.base));
+        }
+        drop(idle);
+        // SAFETY: mapped by `map`, and not used any more. Failure would only leak.
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), Pool::bytes()) };
     }
 }
+
+/// Bytes of its memory that a pool leaves to the next one.
+const KEPT: usize = 64 << 10;
+/// Pools that are kept, at most.
+const MOST_IDLE: usize = 64;
+
+/// The memory of pools that nobody has. To map it, and to unmap it, stops every thread of the
+/// process for a moment, which an instance for each request must not.
+static IDLE: Mutex<Vec<Idle>> = Mutex::new(Vec::new());
+
+/// The beginning of such memory.
+struct Idle(NonNull<u8>);
+
+// SAFETY: it is memory that nobody refers to.
+unsafe impl Send for Idle {}
 
 macro_rules! index {
     ($($id:ident -> $record:ident at $offset:expr;)*) => {$(
@@ -678,6 +716,24 @@ mod tests {
         assert_eq!(pool.add_set().unwrap(), set);
         pool.free_end(reader);
         assert_eq!(end(&pool), reader);
+    }
+
+    #[test]
+    fn pools_are_used_again_as_if_they_were_new() {
+        let mut used = Vec::new();
+        for round in 0..3 {
+            let pool = Pool::new().unwrap();
+            assert_eq!(pool.live(Kind::Call), 0);
+            let ids: Vec<CallId> = (0..2000).map(|_| call(&pool)).collect();
+            assert_eq!(ids[0].number(), 1);
+            for id in ids {
+                assert_eq!(pool[id].waitable.handle.get(), 0, "in round {round}");
+                pool[id].waitable.handle.set(7);
+            }
+            used.push(pool.base);
+        }
+        assert!(used.iter().any(|base| *base == used[0]));
+        assert!(IDLE.lock().unwrap().len() <= MOST_IDLE);
     }
 
     #[test]
