@@ -256,14 +256,9 @@ impl SlabSet {
             // SAFETY: all ranges are inside the reservation; no instance uses the set any more.
             unsafe {
                 let current = round_to_pages((&raw const (*header).memory_length).read() as usize);
-                if current > slab.memory_bytes {
-                    let grown = context.add(slab.memory_bytes).cast::<c_void>();
-                    let length = current - slab.memory_bytes;
-                    rustix::mm::madvise(grown, length, Advice::LinuxDontNeed)?;
-                    rustix::mm::mprotect(grown, length, MprotectFlags::empty())?;
-                }
+                let grown = current.saturating_sub(slab.memory_bytes);
                 let start = context.sub(slab.context_bytes);
-                let length = slab.context_bytes + slab.memory_bytes;
+                let length = slab.context_bytes + slab.memory_bytes + grown;
                 let mut runs = [Pages::default(); 32];
                 let (first, end) = (start.addr(), start.addr() + length);
                 match pagemap::written(first, end, KEPT_PAGES, &mut runs) {
@@ -274,6 +269,11 @@ impl SlabSet {
                     }
                     // Private pages of the image become the file's again, others zero.
                     None => rustix::mm::madvise(start.cast(), length, Advice::LinuxDontNeed)?,
+                }
+                if grown > 0 {
+                    // Its pages stay: a memory that grows again finds them without faults.
+                    let grown_part = context.add(slab.memory_bytes).cast::<c_void>();
+                    rustix::mm::mprotect(grown_part, grown, MprotectFlags::empty())?;
                 }
             }
         }
