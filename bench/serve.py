@@ -28,6 +28,8 @@ wrk.headers["content-type"] = "application/json"
 CASES = [
     ('minimal 0.2', 'p2http', '/', None, {}),
     ('minimal 0.3', 'p3http', '/', None, {}),
+    # The peer lets an instance of 0.3 serve many requests by itself.
+    ('minimal 0.3, reuse', 'p3http', '/', None, {'ours': ['--reuse', '128']}),
     ('echo 10 KiB 0.2', 'p2http', '/echo', ECHO, {}),
     ('echo 10 KiB 0.3', 'p3http', '/echo', ECHO, {}),
     ('10 MiB 0.2', 'p2http', '/big?n=10485760', None, {'connections': 4}),
@@ -51,9 +53,10 @@ def compiled(name, by, folder):
     return out
 
 
-def command(artifact, by, port):
+def command(artifact, by, port, options):
     if by == 'ours':
-        return [a.trampette, 'serve', '--precompiled', '--addr', f'127.0.0.1:{port}', artifact]
+        return [a.trampette, 'serve', '--precompiled', *options.get('ours', []), '--addr', f'127.0.0.1:{port}',
+                artifact]
     return [a.peer, 'serve', '--allow-precompiled', '-W', 'component-model-async=y', '-S', 'p3,cli',
             '--addr', f'127.0.0.1:{port}', artifact]
 
@@ -61,7 +64,7 @@ def command(artifact, by, port):
 def run(case, artifact, by, folder):
     name, _, path, script, options = case
     port = free_port()
-    server = subprocess.Popen(command(artifact, by, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(command(artifact, by, port, options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(200):
             try:

@@ -52,6 +52,7 @@ use trampette_runtime::{
     Component, CoreHost, CoreInstance, Func, Instance, LimitReached, Linker, Store, Trap, Val,
     WasmBacktrace,
 };
+use trampette_wasi::http::{Destinations, HttpCtx};
 use trampette_wasi::{Exit, NetworkRule, WasiCtx, WasiCtxBuilder, p1};
 
 use waiting::Driver;
@@ -169,7 +170,9 @@ impl GuestArguments {
             builder = builder.env(name, value);
         }
         if self.inherit_network {
-            builder = builder.inherit_network();
+            // Who may connect to anybody may send requests to anybody.
+            let http = HttpCtx::from(Destinations::any());
+            builder = builder.inherit_network().http(http);
         }
         for rule in &self.allow_net {
             builder = builder.allow_network(rule.clone());
