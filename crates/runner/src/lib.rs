@@ -52,7 +52,7 @@ use trampette_runtime::{
     Component, CoreHost, CoreInstance, Func, Instance, LimitReached, Linker, Store, Trap, Val,
     WasmBacktrace,
 };
-use trampette_wasi::http::{Destinations, HttpCtx};
+use trampette_wasi::http::Destinations;
 use trampette_wasi::{Exit, NetworkRule, WasiCtx, WasiCtxBuilder, p1};
 
 use waiting::Driver;
@@ -170,12 +170,19 @@ impl GuestArguments {
             builder = builder.env(name, value);
         }
         if self.inherit_network {
-            // Who may connect to anybody may send requests to anybody.
-            let http = HttpCtx::from(Destinations::any());
-            builder = builder.inherit_network().http(http);
+            builder = builder.inherit_network();
         }
         for rule in &self.allow_net {
             builder = builder.allow_network(rule.clone());
+        }
+        // Who may connect to somebody may send requests there.
+        let requests = match (self.inherit_network, self.allow_net.is_empty()) {
+            (true, _) => Some(Destinations::any()),
+            (false, false) => Some(Destinations::only(self.allow_net.clone())),
+            (false, true) => None,
+        };
+        if let Some(destinations) = requests {
+            builder = builder.http(destinations.into());
         }
         let refused = self.refused.clone();
         builder = builder.on_network_refusal(move |refusal| refused.note(refusal));

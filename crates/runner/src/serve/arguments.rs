@@ -4,7 +4,8 @@ use crate::Granted;
 use crate::timeout::Timeout;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
-use trampette_wasi::http::{Destinations, Rule};
+use trampette_wasi::NetworkRule;
+use trampette_wasi::http::Destinations;
 
 /// What is served, where, and by what instances.
 #[derive(Args, Clone, Debug)]
@@ -42,10 +43,10 @@ pub struct ServeArguments {
     /// Print a line for each request, on standard error
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(super) log: Option<LogFormat>,
-    /// Let guests send requests only to this host, `*.domain`, address or network, with or without
-    /// a port [default: to all]
+    /// Let guests send requests only to this host, `*.domain`, address or network, with a port or
+    /// ports, or without [default: to all]
     #[arg(long, value_name = "RULE", conflicts_with = "no_outgoing")]
-    allow_net: Vec<Rule>,
+    allow_net: Vec<NetworkRule>,
     /// Let guests send no requests
     #[arg(long)]
     no_outgoing: bool,

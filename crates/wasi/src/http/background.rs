@@ -1,10 +1,10 @@
 //! Where connections go on while guests run: the tokio runtime that the thread is in, or one of the
-//! host's own where there is none.
+//! host's own where there is none, or one that has only this thread, which a guest may keep waiting.
 
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll};
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use tokio::task::JoinHandle;
 
 static OWN: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
@@ -18,8 +18,8 @@ pub(crate) fn spawn<O: Send + 'static>(
     future: impl Future<Output = O> + Send + 'static,
 ) -> std::io::Result<Task<O>> {
     let handle = match Handle::try_current() {
-        Ok(handle) => handle,
-        Err(_) => match &*OWN {
+        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => handle,
+        Ok(_) | Err(_) => match &*OWN {
             Ok(runtime) => runtime.handle().clone(),
             Err(error) => return Err(error.kind().into()),
         },

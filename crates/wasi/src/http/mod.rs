@@ -42,7 +42,7 @@ pub use client::{Client, SendRequest, Sending};
 pub use context::HttpCtx;
 pub use message::RequestOptions;
 pub use p3::bindings::wasi::http::types::ErrorCode;
-pub use policy::{Destinations, Rule};
+pub use policy::Destinations;
 pub use service::{Answer, Connection, Rest, ServeError, Service, ServiceKind, Worker};
 
 use crate::WasiView;

@@ -58,6 +58,28 @@ enum Target {
 
 const ALL_PORTS: (u16, u16) = (0, u16::MAX);
 
+impl NetworkRule {
+    /// Whether a port is among those of the rule.
+    pub(crate) fn has_port(&self, port: u16) -> bool {
+        (self.ports.0..=self.ports.1).contains(&port)
+    }
+
+    /// Whether the rule permits an address, whatever name led there.
+    pub(crate) fn is_of(&self, address: IpAddr) -> bool {
+        self.target.is_of(address.to_canonical())
+    }
+
+    /// Whether the rule is for addresses rather than for names.
+    pub(crate) fn is_for_addresses(&self) -> bool {
+        matches!(self.target, Target::Addresses { .. })
+    }
+
+    /// Whether the rule permits a name to be looked up, or gone to.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.target.is_named(&name.to_ascii_lowercase())
+    }
+}
+
 impl FromStr for NetworkRule {
     type Err = anyhow::Error;
 
@@ -248,18 +270,14 @@ impl Network {
     /// Whether something is permitted.
     pub(crate) fn permits(&self, how: Use, address: SocketAddr) -> bool {
         let (ip, port) = (address.ip(), address.port());
-        let has_port = |rule: &NetworkRule| (rule.ports.0..=rule.ports.1).contains(&port);
-        if self
-            .rules
-            .iter()
-            .any(|rule| has_port(rule) && rule.target.is_of(ip))
-        {
+        let mut rules = self.rules.iter();
+        if rules.any(|rule| rule.has_port(port) && rule.is_of(ip)) {
             return true;
         }
         let found = lock(&self.found);
         let rules = found.get(&ip).map_or(&[][..], |rules| rules);
         // A name is a place to go to, and none to be found at.
-        how == Use::Connect && rules.iter().any(|rule| has_port(&self.rules[*rule]))
+        how == Use::Connect && rules.iter().any(|rule| self.rules[*rule].has_port(port))
     }
 
     /// # Errors
@@ -285,7 +303,7 @@ impl Network {
     /// # Errors
     /// As [`Network::check`], of a name that is to be looked up.
     pub(crate) fn check_name(&self, name: &str) -> Result<(), NetError> {
-        match self.rules.iter().any(|rule| rule.target.is_named(name)) {
+        match self.rules.iter().any(|rule| rule.is_named(name)) {
             true => Ok(()),
             false => Err(self.refuse(format!("look up {name}"), name.to_string())),
         }
@@ -302,7 +320,7 @@ impl Network {
     /// because a name leads there.
     pub(crate) fn remember(&self, name: &str, addresses: &[IpAddr]) {
         let named = self.rules.iter().enumerate();
-        let named = named.filter(|(_, rule)| rule.target.is_named(name));
+        let named = named.filter(|(_, rule)| rule.is_named(name));
         let named: Vec<usize> = named.map(|(index, _)| index).collect();
         let mut found = lock(&self.found);
         for address in addresses.iter().filter(|address| !address.is_loopback()) {
@@ -339,6 +357,7 @@ mod tests {
         (&["*"], "127.0.0.1:80", false, false),
         (&["*"], "127.9.9.9:80", false, false),
         (&["*"], "[::1]:80", false, false),
+        (&["*"], "[::ffff:127.0.0.1]:80", false, false),
         (&["*:80"], "192.0.2.1:80", true, true),
         (&["*:80"], "192.0.2.1:81", false, false),
         (&["*:80"], "192.0.2.1:0", false, false),
