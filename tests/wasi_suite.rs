@@ -133,7 +133,19 @@ fn check(path: &Path) -> Result<()> {
 
 /// What a process has printed so far.
 #[derive(Clone, Default)]
-struct Printed(Arc<(Mutex<(Vec<u8>, bool)>, Condvar)>);
+struct Printed(Arc<Pipe>);
+
+#[derive(Default)]
+struct Pipe {
+    read: Mutex<SoFar>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct SoFar {
+    bytes: Vec<u8>,
+    is_all: bool,
+}
 
 impl Printed {
     fn of(mut pipe: impl Read + Send + 'static) -> Printed {
@@ -143,10 +155,10 @@ impl Printed {
             let mut part = [0; 4096];
             loop {
                 let count = pipe.read(&mut part).unwrap_or(0);
-                let mut all = state.0.0.lock().unwrap();
-                all.0.extend_from_slice(&part[..count]);
-                all.1 = count == 0;
-                state.0.1.notify_all();
+                let mut so_far = state.0.read.lock().unwrap();
+                so_far.bytes.extend_from_slice(&part[..count]);
+                so_far.is_all = count == 0;
+                state.0.more.notify_all();
                 if count == 0 {
                     return;
                 }
@@ -156,7 +168,7 @@ impl Printed {
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.0.lock().unwrap().0).into_owned()
+        String::from_utf8_lossy(&self.0.read.lock().unwrap().bytes).into_owned()
     }
 
     /// Waits until there is what is looked for, or there will be nothing more.
@@ -166,12 +178,12 @@ impl Printed {
             if let Some(found) = find(&self.text()) {
                 return Some(found);
             }
-            let all = self.0.0.lock().unwrap();
-            if all.1 || until < Instant::now() {
-                drop(all);
+            let so_far = self.0.read.lock().unwrap();
+            if so_far.is_all || until < Instant::now() {
+                drop(so_far);
                 return find(&self.text());
             }
-            let _ = self.0.1.wait_timeout(all, Duration::from_millis(20));
+            let _ = self.0.more.wait_timeout(so_far, Duration::from_millis(20));
         }
     }
 }

@@ -43,7 +43,7 @@ impl Waits {
         let of_lift = |lift: &LiftedFunction| {
             let is_async = lift.ty.is_async;
             Waits {
-                chain: ways.from_lift(program, lift),
+                chain: ways.of_lift(program, lift),
                 is_called_back: matches!(lift.options.waiting, Waiting::Callback(_)),
                 is_switched: is_async && effects.switches(lift.options.instance),
                 is_gated: is_async && effects.is_gated(lift.options.instance),
@@ -81,7 +81,7 @@ impl<'g> Ways<'g> {
 
     /// The way from a function or its callback. What it ends with may call into another instance
     /// and wait for that: then it goes on there.
-    fn from_lift(&self, program: &Program<'_>, lift: &LiftedFunction) -> Option<Vec<Step>> {
+    fn of_lift(&self, program: &Program<'_>, lift: &LiftedFunction) -> Option<Vec<Step>> {
         let mut steps = Vec::new();
         let mut passed = HashSet::new();
         let mut lift = Some(lift);
@@ -115,11 +115,11 @@ impl<'g> Ways<'g> {
         };
         let starts = [Some(lift.func), callback].into_iter().flatten();
         starts
-            .filter_map(|function| self.from(function))
+            .filter_map(|function| self.of_function(function))
             .min_by_key(Vec::len)
     }
 
-    fn from(&self, function: CoreFunc) -> Option<Vec<usize>> {
+    fn of_function(&self, function: CoreFunc) -> Option<Vec<usize>> {
         let start = Node::Function(function);
         let mut at = self.graph.nodes.get_index_of(&start)?;
         let mut way = vec![at];
