@@ -11,7 +11,7 @@ mod stream_guest;
 mod ways;
 
 use host_work::{Gate, Seen, Turns, Work, block_on, both, code, silently};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};

@@ -101,6 +101,7 @@ impl Effects {
     }
 
     /// The facts about instances, with the graph that they are found in.
+    #[cfg(feature = "cli")]
     pub(super) fn settled(program: &Program<'_>, layout: &Layout) -> (Effects, Graph) {
         let mut effects = Effects::unsettled(program, layout);
         let graph = effects.settle(program, layout);
