@@ -35,9 +35,9 @@
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
   (core instance $memory (instantiate $memory))
   (core func $create (canon lower (func $sockets "[static]tcp-socket.create")
-    (memory $memory "memory") (realloc (func $memory "realloc"))))
+    (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
   (core func $bind (canon lower (func $sockets "[method]tcp-socket.bind")
-    (memory $memory "memory") (realloc (func $memory "realloc"))))
+    (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
   (core module $m
     (import "" "create" (func $create (param i32 i32)))
     (import "" "bind" (func $bind
