@@ -1,5 +1,6 @@
 //! Where connections go on while guests run: the tokio runtime that the thread is in, or one of the
-//! host's own where there is none, or one that has only this thread, which a guest may keep waiting.
+//! host's own where there is none, or where that has no other thread, which a guest may keep
+//! waiting.
 
 use std::pin::Pin;
 use std::sync::LazyLock;
