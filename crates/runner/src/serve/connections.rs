@@ -130,8 +130,9 @@ impl Server {
         let mut ends = self.ends.subscribe();
         loop {
             let accept = pin!(listener.accept());
-            let changed = pin!(ends.changed());
-            match either(accept, changed).await {
+            // Also if it was told so before anybody listened.
+            let told = pin!(ends.wait_for(|is_over| *is_over));
+            match either(accept, told).await {
                 Either::First(accepted) => begin(&self.shared, &self.ends, accepted).await,
                 Either::Second(_) => break,
             }

@@ -198,7 +198,7 @@ pub(super) unsafe extern "C" fn table_grow(
 }
 
 /// Makes a table `delta` entries longer; its length before, or `None` if it cannot. Calls `look`
-/// now and then, which may leave.
+/// first and now and then, which may leave.
 ///
 /// # Safety
 /// `value` is null or the id of something of the table's element type.
@@ -210,6 +210,8 @@ pub(crate) unsafe fn grow_table(
     delta: u64,
     look: impl Fn(),
 ) -> Option<u64> {
+    // Also for a loop of calls that fail, or add nothing.
+    look();
     let metadata = instance.component.metadata();
     let declared = &metadata.tables[id];
     let state = instance.root_field::<TableState>(metadata.root.table(id));
@@ -240,8 +242,10 @@ pub(crate) unsafe fn grow_table(
         let entries = context.offset(declared.offset as isize).cast::<u32>();
         let grown = entries.add(old as usize).as_ptr();
         let grown = std::slice::from_raw_parts_mut(grown, (new - old) as usize);
-        for part in grown.chunks_mut(LONG as usize) {
-            look();
+        for (index, part) in grown.chunks_mut(LONG as usize).enumerate() {
+            if index > 0 {
+                look();
+            }
             part.fill(value);
         }
         state.write(TableState { length: new });
