@@ -548,7 +548,8 @@ fn lies_are_refused() -> Result<()> {
         for (request, expected) in cases {
             let mut stream = served.connect()?;
             stream.write_all(request.as_bytes())?;
-            stream.shutdown(Shutdown::Write)?;
+            // It fails if the server has answered and closed already.
+            let _ = stream.shutdown(Shutdown::Write);
             let mut back = BufReader::new(stream);
             let mut found = Vec::new();
             while !back.fill_buf().unwrap_or_default().is_empty() {
