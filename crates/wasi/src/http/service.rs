@@ -99,7 +99,7 @@ type Handler = TypedExport<(Resource<Request>,), Result<Resource<Response>, Erro
 /// http::add_to_linker_0_3(&mut linker)?;
 /// let service = Service::new(linker.instantiate_pre(component)?)?;
 /// // … of each request that a server gets:
-/// # let request: ::http::Request<http::Body> = unimplemented!();
+/// # let request: ::http::Request<hyper::body::Incoming> = unimplemented!();
 /// let store = Store::new(WasiCtxBuilder::new().inherit_stderr().build());
 /// let answer = service.handle(store.into(), request, http::Connection::plain()).await?;
 /// // … send `answer.response`, and then see how the guest has ended:
