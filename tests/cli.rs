@@ -19,9 +19,11 @@
 
 #[path = "support/golden.rs"]
 mod golden;
+#[path = "support/trials.rs"]
+mod trials;
 
 use anyhow::{Context, Result, bail, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -29,14 +31,7 @@ use tempfile::TempDir;
 use trampette_artifact::header::FORMAT_VERSION;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    match trials() {
-        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
-        Err(error) => {
-            eprintln!("error: cannot read the tests of the command line: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    trials::run("the tests of the command line", trials)
 }
 
 fn trials() -> Result<Vec<Trial>> {

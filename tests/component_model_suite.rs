@@ -5,9 +5,11 @@
 
 #[path = "support/suites.rs"]
 mod suites;
+#[path = "support/trials.rs"]
+mod trials;
 
 use anyhow::Result;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,17 +36,10 @@ const LISTED: &[Listed] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
     let mut folders = vec![("own", own)];
     folders.extend(suites::folder("suites/component-model").map(|suite| ("", suite)));
-    match trials(&folders) {
-        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
-        Err(error) => {
-            eprintln!("error: cannot read the scripts: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    trials::run("the scripts", || trials(&folders))
 }
 
 fn trials(folders: &[(&str, PathBuf)]) -> Result<Vec<Trial>> {

@@ -12,11 +12,13 @@ mod corpus;
 mod http;
 #[path = "support/suites.rs"]
 mod suites;
+#[path = "support/trials.rs"]
+mod trials;
 
 use anyhow::{Context, Result, bail, ensure};
 use corpus::text;
 use http::Served;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,17 +33,9 @@ use trampette_runtime::{Component, Linker, Store};
 use trampette_wasi::WasiCtxBuilder;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let Some(corpus) = corpus::folder() else {
-        return libtest_mimic::run(&arguments, Vec::new()).exit_code();
-    };
-    match trials(&corpus) {
-        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
-        Err(error) => {
-            eprintln!("error: cannot read the corpus: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let corpus = corpus::folder();
+    let read = || corpus.map_or(Ok(Vec::new()), |corpus| trials(&corpus));
+    trials::run("the corpus", read)
 }
 
 fn trials(corpus: &Path) -> Result<Vec<Trial>> {

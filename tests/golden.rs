@@ -31,9 +31,11 @@
 mod golden;
 #[path = "support/listing.rs"]
 mod listing;
+#[path = "support/trials.rs"]
+mod trials;
 
 use anyhow::{Context, Result, bail, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -45,14 +47,7 @@ use wasmparser::types::EntityType;
 use wasmparser::{RefType, ValType, ValidPayload, Validator};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    match trials() {
-        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
-        Err(error) => {
-            eprintln!("error: cannot read the golden tests: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    trials::run("the golden tests", trials)
 }
 
 fn folder() -> PathBuf {

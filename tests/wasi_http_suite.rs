@@ -8,24 +8,19 @@
 mod http;
 #[path = "support/suites.rs"]
 mod suites;
+#[path = "support/trials.rs"]
+mod trials;
 
 use anyhow::{Context, Result, ensure};
 use http::{Answer, Asked, Request, Served};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    match trials() {
-        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
-        Err(error) => {
-            eprintln!("error: cannot read the suite: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    trials::run("the suite", trials)
 }
 
 fn trials() -> Result<Vec<Trial>> {

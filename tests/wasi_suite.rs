@@ -9,9 +9,11 @@
 
 #[path = "support/suites.rs"]
 mod suites;
+#[path = "support/trials.rs"]
+mod trials;
 
 use anyhow::{Context, Result, bail, ensure};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -27,14 +29,7 @@ const FOLDERS: [&str; 4] = ["p1-assemblyscript", "p1-c", "p1-rust", "p3-rust"];
 const TIME: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    match trials() {
-        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
-        Err(error) => {
-            eprintln!("error: cannot read the suite: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    trials::run("the suite", trials)
 }
 
 fn trials() -> Result<Vec<Trial>> {

@@ -9,7 +9,7 @@ use crate::p1::descriptors::Descriptors;
 use anyhow::{Context, Result, anyhow};
 use rustix::fs::{Mode, OFlags};
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,7 +63,7 @@ pub struct WasiCtx {
     pub(crate) table: ResourceTable,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: Vec<(OsString, OsString)>,
-    pub(crate) preopens: Vec<(OwnedFd, Access, String)>,
+    pub(crate) preopens: Vec<(File, Access, String)>,
     pub(crate) stdin: Input,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
@@ -130,7 +130,7 @@ impl WasiCtx {
 
     /// New descriptors of the preopened directories.
     pub(crate) fn open_preopens(&self) -> Result<Vec<(Descriptor, String)>> {
-        let open = |(dir, access, name): &(OwnedFd, Access, String)| {
+        let open = |(dir, access, name): &(File, Access, String)| {
             let descriptor = Descriptor::opened(dir.try_clone()?, *access, &self.budget);
             let descriptor = descriptor.map_err(|_| {
                 anyhow!("the guest's file descriptors are used up: see `max_open_files`")
@@ -440,7 +440,7 @@ impl WasiCtxBuilder {
         let dir = rustix::fs::open(host, flags, Mode::empty())
             .map_err(std::io::Error::from)
             .with_context(|| format!("cannot preopen the directory {}", host.display()))?;
-        self.context.preopens.push((dir, access, guest));
+        self.context.preopens.push((dir.into(), access, guest));
         Ok(self)
     }
 

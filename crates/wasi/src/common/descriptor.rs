@@ -209,7 +209,7 @@ impl Deref for OpenFile {
 
 /// A directory.
 pub(crate) struct OpenDirectory {
-    pub(crate) dir: OwnedFd,
+    pub(crate) dir: File,
     /// What may be done below it: as with the preopened directory that it is or is in, whatever the
     /// guest asked for when it opened this one. No libc asks.
     pub(crate) access: Access,
@@ -234,17 +234,25 @@ impl Descriptor {
     /// ```
     pub fn directory(dir: impl Into<OwnedFd>, access: Access) -> Descriptor {
         let budget = Budget::new(Budget::DEFAULT);
-        Self::opened(dir.into(), access, &budget).expect("the first of many")
+        Self::opened(File::from(dir.into()), access, &budget).expect("the first of many")
     }
 
     /// A directory, preopened or below one that is.
-    pub(crate) fn opened(dir: OwnedFd, access: Access, budget: &Budget) -> FsResult<Descriptor> {
+    pub(crate) fn opened(dir: File, access: Access, budget: &Budget) -> FsResult<Descriptor> {
         let held = budget.take()?;
         Ok(Self::directory_held(dir, access, budget, held))
     }
 
+    fn new(object: Object, flags: DescriptorFlags) -> Descriptor {
+        Descriptor {
+            object,
+            flags,
+            asked: flags,
+        }
+    }
+
     pub(crate) fn directory_held(
-        dir: OwnedFd,
+        dir: File,
         access: Access,
         budget: &Budget,
         held: Held,
@@ -259,12 +267,7 @@ impl Descriptor {
             budget: budget.clone(),
             _held: held,
         });
-        let asked = flags;
-        Descriptor {
-            object,
-            flags,
-            asked,
-        }
+        Descriptor::new(object, flags)
     }
 
     pub(crate) fn file_held(
@@ -278,12 +281,7 @@ impl Descriptor {
             file,
             _held: held,
         }));
-        let asked = flags;
-        Descriptor {
-            object,
-            flags,
-            asked,
-        }
+        Descriptor::new(object, flags)
     }
 
     pub(crate) fn file(&self) -> FsResult<&Arc<OpenFile>> {
@@ -316,12 +314,12 @@ impl Descriptor {
         }
     }
 
-    pub(crate) fn dir(&self) -> FsResult<&OwnedFd> {
+    pub(crate) fn dir(&self) -> FsResult<&File> {
         Ok(&self.directory_of()?.dir)
     }
 
     /// The directory, if its entries may be changed.
-    pub(crate) fn mutable_dir(&self) -> FsResult<&OwnedFd> {
+    pub(crate) fn mutable_dir(&self) -> FsResult<&File> {
         let directory = self.directory_of()?;
         match directory.access {
             Access::ReadWrite => Ok(&directory.dir),
@@ -337,7 +335,7 @@ impl Descriptor {
     pub(crate) fn metadata(&self) -> FsResult<Metadata> {
         Ok(match &self.object {
             Object::File(file) => file.metadata()?,
-            Object::Directory(directory) => File::from(directory.dir.try_clone()?).metadata()?,
+            Object::Directory(directory) => directory.dir.metadata()?,
         })
     }
 

@@ -4,8 +4,10 @@
 //! | --- | --- |
 //! | `context` | what a guest sees: `WasiCtx` and its builder |
 //! | `stdio` | what a guest's standard streams are |
+//! | `failure` | why a function of an interface fails |
 //! | `budget` | how many file descriptors of the host's a guest holds |
 //! | `reactor`, `outcome` | waiting without the thread; values that are known later |
+//! | `time` | times as guests have them |
 //! | `bytes` | where bytes come from and go to, without waiting with the thread |
 //! | `network` | what a guest may reach, sockets |
 //! | `beneath` | lookups that do not leave a directory |
@@ -23,8 +25,10 @@ pub(crate) mod bytes;
 pub(crate) mod context;
 pub(crate) mod descriptor;
 pub(crate) mod directory;
+pub(crate) mod failure;
 pub(crate) mod network;
 pub(crate) mod outcome;
 mod paths;
 pub(crate) mod reactor;
 pub(crate) mod stdio;
+pub(crate) mod time;

@@ -50,7 +50,7 @@ impl AsFd for PlaceDir<'_> {
 }
 
 impl<'a> Place<'a> {
-    fn of(dir: &'a OwnedFd, path: &'a Path) -> FsResult<Place<'a>> {
+    fn of(dir: &'a File, path: &'a Path) -> FsResult<Place<'a>> {
         let bytes = path.as_os_str().as_bytes();
         if bytes.is_empty() {
             return Err(ErrorCode::NoEntry);
@@ -308,9 +308,8 @@ impl Descriptor {
         let file = File::from(opened);
         let metadata = file.metadata()?;
         if metadata.is_dir() {
-            let dir = OwnedFd::from(file);
             let (access, budget) = (directory.access, &directory.budget);
-            let mut opened = Descriptor::directory_held(dir, access, budget, held);
+            let mut opened = Descriptor::directory_held(file, access, budget, held);
             opened.asked = flags;
             return Ok(opened);
         }

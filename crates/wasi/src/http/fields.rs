@@ -364,6 +364,63 @@ impl List {
     }
 }
 
+/// The functions of `fields` that both versions have, in an implementation of their `HostFields`.
+macro_rules! same_functions {
+    () => {
+        fn from_list(
+            &mut self,
+            entries: List<'_, (String, Vec<u8>)>,
+        ) -> Result<Resource<Fields>, HeaderFailure> {
+            let mut fields = Fields::new(self.http().quota())?;
+            for (name, value) in entries.iter() {
+                fields.append(name, value)?;
+            }
+            Ok(self.table.push(fields)?)
+        }
+
+        fn get(&mut self, this: Resource<Fields>, name: &str) -> Result<Vec<Vec<u8>>> {
+            Ok(self.table.get(&this)?.get(name))
+        }
+
+        fn has(&mut self, this: Resource<Fields>, name: &str) -> Result<bool> {
+            Ok(self.table.get(&this)?.has(name))
+        }
+
+        fn set(
+            &mut self,
+            this: Resource<Fields>,
+            name: &str,
+            value: List<'_, Vec<u8>>,
+        ) -> Result<(), HeaderFailure> {
+            Ok(self.table.get_mut(&this)?.set(name, value.iter())?)
+        }
+
+        fn delete(&mut self, this: Resource<Fields>, name: &str) -> Result<(), HeaderFailure> {
+            self.table.get_mut(&this)?.delete(name)?;
+            Ok(())
+        }
+
+        fn append(
+            &mut self,
+            this: Resource<Fields>,
+            name: &str,
+            value: &[u8],
+        ) -> Result<(), HeaderFailure> {
+            Ok(self.table.get_mut(&this)?.append(name, value)?)
+        }
+
+        fn clone(&mut self, this: Resource<Fields>) -> Result<Resource<Fields>> {
+            let fields = self.table.get(&this)?.mutable();
+            Ok(self.table.push(fields)?)
+        }
+
+        fn drop(&mut self, this: Resource<Fields>) -> Result<()> {
+            self.give_up(this)
+        }
+    };
+}
+pub(crate) use same_functions;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,7 +85,38 @@ pub(crate) fn parse_method(text: &str) -> Option<Method> {
     Method::from_bytes(text.as_bytes()).ok()
 }
 
+/// Sets a part of a message to what was read of the guest's text; if it was nothing, the guest has
+/// an error.
+pub(crate) fn set<V>(part: &mut V, value: Option<V>) -> Result<(), ()> {
+    *part = value.ok_or(())?;
+    Ok(())
+}
+
+/// As [`set`], for a part that may be left out.
+pub(crate) fn set_optional<V>(part: &mut Option<V>, value: Option<Option<V>>) -> Result<(), ()> {
+    *part = match value {
+        None => None,
+        Some(value) => Some(value.ok_or(())?),
+    };
+    Ok(())
+}
+
 impl Target {
+    /// The authority as guests have it.
+    pub(crate) fn authority_text(&self) -> Option<String> {
+        self.authority.as_ref().map(ToString::to_string)
+    }
+
+    /// Sets the authority, or leaves it out.
+    pub(crate) fn set_authority(&mut self, text: Option<&str>) -> Result<(), ()> {
+        set_optional(&mut self.authority, text.map(parse_authority))
+    }
+
+    /// Sets the path, or leaves it out.
+    pub(crate) fn set_path(&mut self, text: Option<&str>) -> Result<(), ()> {
+        set_optional(&mut self.path, text.map(parse_path))
+    }
+
     /// The address of a request that is to be sent.
     ///
     /// # Errors

@@ -92,14 +92,16 @@ type Handler = TypedExport<(Resource<Request>,), Result<Resource<Response>, Erro
 /// use trampette_wasi::http::{self, Service};
 /// use trampette_wasi::{WasiCtx, WasiCtxBuilder};
 ///
-/// # async fn serve(component: &Component) -> anyhow::Result<()> {
+/// # async fn serve(
+/// #     component: &Component,
+/// #     request: ::http::Request<hyper::body::Incoming>,
+/// # ) -> anyhow::Result<()> {
 /// let mut linker = Linker::<WasiCtx>::new();
 /// trampette_wasi::add_to_linker(&mut linker)?;
 /// http::add_to_linker_0_2(&mut linker)?;
 /// http::add_to_linker_0_3(&mut linker)?;
 /// let service = Service::new(linker.instantiate_pre(component)?)?;
 /// // … of each request that a server gets:
-/// # let request: ::http::Request<hyper::body::Incoming> = unimplemented!();
 /// let store = Store::new(WasiCtxBuilder::new().inherit_stderr().build());
 /// let answer = service.handle(store.into(), request, http::Connection::plain()).await?;
 /// // … send `answer.response`, and then see how the guest has ended:

@@ -4,7 +4,7 @@ use super::descriptors::What;
 use super::errno::Errno;
 use super::guest::{Fallible, Guest};
 use crate::common::context::WasiView;
-use crate::p2::clocks::nanoseconds;
+use crate::common::time::nanoseconds;
 use crate::p2::io::{Patience, Readiness, wait_for};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -3,8 +3,9 @@
 use super::errno::Errno;
 use super::guest::{CHUNK, Failure, Fallible, Guest, end_of};
 use crate::common::context::{WasiCtx, WasiView};
+use crate::common::time::nanoseconds;
 use crate::p2::cli::Exit;
-use crate::p2::clocks::{RESOLUTION_NANOSECONDS, nanoseconds};
+use crate::p2::clocks::RESOLUTION_NANOSECONDS;
 use crate::p2::random;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,6 +1,7 @@
 //! `wasi:clocks`: monotonic time since the context was made, and the wall clock.
 
 use crate::common::context::WasiCtx;
+use crate::common::time::nanoseconds;
 use crate::p2::bindings::wasi::clocks::wall_clock::Datetime;
 use crate::p2::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use crate::p2::io::{Pollable, Readiness};
@@ -69,9 +70,4 @@ impl wall_clock::Host for WasiCtx {
             nanoseconds: RESOLUTION_NANOSECONDS,
         })
     }
-}
-
-/// Nanoseconds, which last for 584 years.
-pub(crate) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

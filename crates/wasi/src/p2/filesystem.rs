@@ -3,39 +3,22 @@
 use crate::common::context::WasiCtx;
 use crate::common::descriptor::{Descriptor, FsResult};
 use crate::common::directory::DirectoryEntryStream;
+use crate::common::failure::{self, GuestCode};
 use crate::p2::bindings::wasi::filesystem::preopens;
 use crate::p2::bindings::wasi::filesystem::types::{self, *};
 use crate::p2::io::IoError;
 use crate::p2::streams::{InputStream, OutputStream};
 use anyhow::Result;
-use trampette_runtime::{Resource, ResourceTableError};
+use trampette_runtime::Resource;
 
 /// Why a function of `wasi:filesystem` fails.
-pub(crate) enum Failure {
-    /// With a code for the guest.
-    Code(ErrorCode),
-    /// With a trap.
-    Trap(anyhow::Error),
-}
+pub(crate) type Failure = failure::Failure<ErrorCode>;
 
-impl From<ErrorCode> for Failure {
-    fn from(code: ErrorCode) -> Self {
-        Failure::Code(code)
-    }
-}
-
-impl From<ResourceTableError> for Failure {
-    fn from(error: ResourceTableError) -> Self {
-        Failure::Trap(error.into())
-    }
-}
+impl GuestCode for ErrorCode {}
 
 impl ConvertErrorCode for WasiCtx {
     fn convert_error_code(&mut self, failure: Failure) -> Result<ErrorCode> {
-        match failure {
-            Failure::Code(code) => Ok(code),
-            Failure::Trap(error) => Err(error),
-        }
+        failure.into_code()
     }
 }
 

@@ -2,6 +2,7 @@
 //! their own.
 
 use crate::common::context::WasiCtx;
+use crate::common::failure;
 use crate::common::network::address::conversions;
 use crate::common::network::error::NetError;
 use crate::common::network::lookup::{self, Wanted};
@@ -15,7 +16,7 @@ use crate::p2::io::{Pollable, Readiness};
 use anyhow::Result;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
-use trampette_runtime::{Resource, ResourceTableError};
+use trampette_runtime::Resource;
 
 /// `network`: what it gives access to is for the context's rules to say.
 pub(crate) struct Network;
@@ -51,39 +52,13 @@ impl From<NetError> for ErrorCode {
 }
 
 /// Why a function of `wasi:sockets` fails.
-pub(crate) enum Failure {
-    /// With a code for the guest.
-    Code(NetError),
-    /// With a trap.
-    Trap(anyhow::Error),
-}
+pub(crate) type Failure = failure::Failure<NetError>;
 
 pub(crate) type Fallible<R> = Result<R, Failure>;
 
-impl From<NetError> for Failure {
-    fn from(code: NetError) -> Self {
-        Failure::Code(code)
-    }
-}
-
-impl From<ResourceTableError> for Failure {
-    fn from(error: ResourceTableError) -> Self {
-        Failure::Trap(error.into())
-    }
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Failure::Trap(error)
-    }
-}
-
 impl ConvertErrorCode for WasiCtx {
     fn convert_error_code(&mut self, failure: Failure) -> Result<ErrorCode> {
-        match failure {
-            Failure::Code(code) => Ok(code.into()),
-            Failure::Trap(error) => Err(error),
-        }
+        Ok(failure.into_code()?.into())
     }
 }
 

@@ -1,7 +1,10 @@
 //! TCP of `wasi:sockets`: operations in two steps over sockets that never block.
 
 use crate::common::context::WasiCtx;
+use crate::common::network::Socket;
+use crate::common::network::address::Family;
 use crate::common::network::error::NetError;
+use crate::common::network::options::{Endpoint, properties};
 use crate::common::network::tcp::{TcpSocket, Way};
 use crate::common::stdio::lock;
 use crate::p2::bindings::wasi::sockets::network::{IpAddressFamily, IpSocketAddress};
@@ -65,6 +68,12 @@ impl Tcp {
     }
 }
 
+impl Endpoint for Tcp {
+    fn endpoint(&self) -> (&Socket, Family) {
+        self.tcp.endpoint()
+    }
+}
+
 type Handle = Resource<Tcp>;
 type Streams = (Resource<InputStream>, Resource<OutputStream>);
 
@@ -89,6 +98,17 @@ impl tcp_create_socket::Host for WasiCtx {
 impl tcp::Host for WasiCtx {}
 
 impl tcp::HostTcpSocket for WasiCtx {
+    properties! {
+        Handle:
+        hop_limit = hop_limit, set_hop_limit;
+        keep_alive_enabled = keep_alive_enabled, set_keep_alive_enabled: bool;
+        keep_alive_idle_time = keep_alive_idle_time, set_keep_alive_idle_time: u64;
+        keep_alive_interval = keep_alive_interval, set_keep_alive_interval: u64;
+        keep_alive_count = keep_alive_count, set_keep_alive_count: u32;
+        receive_buffer_size = receive_buffer_size, set_receive_buffer_size: u64;
+        send_buffer_size = send_buffer_size, set_send_buffer_size: u64;
+    }
+
     fn start_bind(
         &mut self,
         this: Handle,
@@ -172,70 +192,6 @@ impl tcp::HostTcpSocket for WasiCtx {
 
     fn set_listen_backlog_size(&mut self, this: Handle, value: u64) -> Fallible<()> {
         Ok(self.table.get(&this)?.tcp.set_backlog(value)?)
-    }
-
-    fn keep_alive_enabled(&mut self, this: Handle) -> Fallible<bool> {
-        Ok(self.table.get(&this)?.tcp.socket.keep_alive_enabled()?)
-    }
-
-    fn set_keep_alive_enabled(&mut self, this: Handle, value: bool) -> Fallible<()> {
-        let socket = &self.table.get(&this)?.tcp.socket;
-        Ok(socket.set_keep_alive_enabled(value)?)
-    }
-
-    fn keep_alive_idle_time(&mut self, this: Handle) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.tcp.socket.keep_alive_idle_time()?)
-    }
-
-    fn set_keep_alive_idle_time(&mut self, this: Handle, value: u64) -> Fallible<()> {
-        let socket = &self.table.get(&this)?.tcp.socket;
-        Ok(socket.set_keep_alive_idle_time(value)?)
-    }
-
-    fn keep_alive_interval(&mut self, this: Handle) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.tcp.socket.keep_alive_interval()?)
-    }
-
-    fn set_keep_alive_interval(&mut self, this: Handle, value: u64) -> Fallible<()> {
-        let socket = &self.table.get(&this)?.tcp.socket;
-        Ok(socket.set_keep_alive_interval(value)?)
-    }
-
-    fn keep_alive_count(&mut self, this: Handle) -> Fallible<u32> {
-        Ok(self.table.get(&this)?.tcp.socket.keep_alive_count()?)
-    }
-
-    fn set_keep_alive_count(&mut self, this: Handle, value: u32) -> Fallible<()> {
-        let socket = &self.table.get(&this)?.tcp.socket;
-        Ok(socket.set_keep_alive_count(value)?)
-    }
-
-    fn hop_limit(&mut self, this: Handle) -> Fallible<u8> {
-        let tcp = &self.table.get(&this)?.tcp;
-        Ok(tcp.socket.hop_limit(tcp.family)?)
-    }
-
-    fn set_hop_limit(&mut self, this: Handle, value: u8) -> Fallible<()> {
-        let tcp = &self.table.get(&this)?.tcp;
-        Ok(tcp.socket.set_hop_limit(tcp.family, value)?)
-    }
-
-    fn receive_buffer_size(&mut self, this: Handle) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.tcp.socket.receive_buffer_size()?)
-    }
-
-    fn set_receive_buffer_size(&mut self, this: Handle, value: u64) -> Fallible<()> {
-        let socket = &self.table.get(&this)?.tcp.socket;
-        Ok(socket.set_receive_buffer_size(value)?)
-    }
-
-    fn send_buffer_size(&mut self, this: Handle) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.tcp.socket.send_buffer_size()?)
-    }
-
-    fn set_send_buffer_size(&mut self, this: Handle, value: u64) -> Fallible<()> {
-        let socket = &self.table.get(&this)?.tcp.socket;
-        Ok(socket.set_send_buffer_size(value)?)
     }
 
     /// Ready when what is under way can be finished, or a connection accepted.

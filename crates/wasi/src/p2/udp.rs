@@ -1,7 +1,10 @@
 //! UDP of `wasi:sockets`: datagrams in streams of their own kind.
 
 use crate::common::context::WasiCtx;
+use crate::common::network::Socket;
+use crate::common::network::address::Family;
 use crate::common::network::error::NetError;
+use crate::common::network::options::{Endpoint, properties};
 use crate::common::network::udp::UdpSocket;
 use crate::common::stdio::lock;
 use crate::p2::bindings::wasi::sockets::network::{IpAddressFamily, IpSocketAddress};
@@ -38,6 +41,12 @@ const MOST: u64 = 16;
 /// Bytes of datagrams after which a call receives no more.
 const MOST_BYTES: usize = 256 << 10;
 
+impl Endpoint for Udp {
+    fn endpoint(&self) -> (&Socket, Family) {
+        self.udp.endpoint()
+    }
+}
+
 type Handle = Resource<Udp>;
 type Streams = (Resource<Incoming>, Resource<Outgoing>);
 
@@ -52,6 +61,13 @@ impl udp_create_socket::Host for WasiCtx {
 impl udp::Host for WasiCtx {}
 
 impl udp::HostUdpSocket for WasiCtx {
+    properties! {
+        Handle:
+        unicast_hop_limit = hop_limit, set_unicast_hop_limit;
+        receive_buffer_size = receive_buffer_size, set_receive_buffer_size: u64;
+        send_buffer_size = send_buffer_size, set_send_buffer_size: u64;
+    }
+
     fn start_bind(
         &mut self,
         this: Handle,
@@ -99,34 +115,6 @@ impl udp::HostUdpSocket for WasiCtx {
 
     fn address_family(&mut self, this: Handle) -> Result<IpAddressFamily> {
         Ok(self.table.get(&this)?.udp.family.into())
-    }
-
-    fn unicast_hop_limit(&mut self, this: Handle) -> Fallible<u8> {
-        let udp = &self.table.get(&this)?.udp;
-        Ok(udp.socket.hop_limit(udp.family)?)
-    }
-
-    fn set_unicast_hop_limit(&mut self, this: Handle, value: u8) -> Fallible<()> {
-        let udp = &self.table.get(&this)?.udp;
-        Ok(udp.socket.set_hop_limit(udp.family, value)?)
-    }
-
-    fn receive_buffer_size(&mut self, this: Handle) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.udp.socket.receive_buffer_size()?)
-    }
-
-    fn set_receive_buffer_size(&mut self, this: Handle, value: u64) -> Fallible<()> {
-        let socket = &self.table.get(&this)?.udp.socket;
-        Ok(socket.set_receive_buffer_size(value)?)
-    }
-
-    fn send_buffer_size(&mut self, this: Handle) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.udp.socket.send_buffer_size()?)
-    }
-
-    fn set_send_buffer_size(&mut self, this: Handle, value: u64) -> Fallible<()> {
-        let socket = &self.table.get(&this)?.udp.socket;
-        Ok(socket.set_send_buffer_size(value)?)
     }
 
     fn subscribe(&mut self, this: Handle) -> Result<Resource<Pollable>> {

@@ -8,6 +8,7 @@ use crate::common::bytes::{FileSink, FileSource, StreamSink, StreamSource};
 use crate::common::context::{FileWork, WasiCtx};
 use crate::common::descriptor::{Descriptor, FsResult};
 use crate::common::directory::DirectoryEntryStream;
+use crate::common::failure;
 use crate::common::stdio::{Input, InputKind, Output, OutputKind};
 use crate::p2::bindings::wasi::filesystem::types as p2;
 use crate::p3::bindings::wasi::filesystem::preopens;
@@ -18,45 +19,18 @@ use anyhow::{Context as _, Result};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use trampette_runtime::{
-    Access, AccessMut, FutureReader, Progress, Resource, ResourceTableError, StreamProducer,
-    StreamReader, Window,
+    Access, AccessMut, FutureReader, Progress, Resource, StreamProducer, StreamReader, Window,
 };
 
 /// What a guest's `descriptor` stands for: other threads may use it while the guest gives it up.
 pub(crate) type Open = Arc<Descriptor>;
 
 /// Why a function of `wasi:filesystem` fails.
-pub(crate) enum Failure {
-    /// With a code for the guest.
-    Code(ErrorCode),
-    /// With a trap.
-    Trap(anyhow::Error),
-}
-
-impl From<p2::ErrorCode> for Failure {
-    fn from(code: p2::ErrorCode) -> Self {
-        Failure::Code(code.into())
-    }
-}
-
-impl From<ResourceTableError> for Failure {
-    fn from(error: ResourceTableError) -> Self {
-        Failure::Trap(error.into())
-    }
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Failure::Trap(error)
-    }
-}
+pub(crate) type Failure = failure::Failure<p2::ErrorCode>;
 
 impl ConvertErrorCode for WasiCtx {
     fn convert_error_code(&mut self, failure: Failure) -> Result<ErrorCode> {
-        match failure {
-            Failure::Code(code) => Ok(code),
-            Failure::Trap(error) => Err(error),
-        }
+        Ok(failure.into_code()?.into())
     }
 }
 

@@ -2,9 +2,11 @@
 
 use crate::common::bytes::{Waiting, duplicate, is_ready};
 use crate::common::context::WasiCtx;
+use crate::common::failure;
 use crate::common::network::address::conversions;
 use crate::common::network::error::NetError;
 use crate::common::network::lookup::{self, Wanted};
+use crate::common::network::options::{Endpoint, properties};
 use crate::common::network::tcp::{Connection, TcpSocket, Way};
 use crate::common::network::udp::UdpSocket;
 use crate::common::reactor::{Interest, Reaction};
@@ -20,8 +22,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use trampette_runtime::{
-    Access, AccessMut, FutureReader, Progress, Resource, ResourceTableError, StreamProducer,
-    StreamReader, Window,
+    Access, AccessMut, FutureReader, Progress, Resource, StreamProducer, StreamReader, Window,
 };
 
 /// What a guest's `tcp-socket` stands for.
@@ -79,37 +80,11 @@ impl Code for ErrorCode {
 }
 
 /// Why a function of `wasi:sockets` fails.
-pub(crate) enum Failure {
-    /// With a code for the guest.
-    Code(NetError),
-    /// With a trap.
-    Trap(anyhow::Error),
-}
-
-impl From<NetError> for Failure {
-    fn from(code: NetError) -> Self {
-        Failure::Code(code)
-    }
-}
-
-impl From<ResourceTableError> for Failure {
-    fn from(error: ResourceTableError) -> Self {
-        Failure::Trap(error.into())
-    }
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Failure::Trap(error)
-    }
-}
+pub(crate) type Failure = failure::Failure<NetError>;
 
 impl ConvertErrorCode for WasiCtx {
     fn convert_error_code(&mut self, failure: Failure) -> Result<ErrorCode> {
-        match failure {
-            Failure::Code(code) => Ok(code.into()),
-            Failure::Trap(error) => Err(error),
-        }
+        Ok(failure.into_code()?.into())
     }
 }
 
@@ -119,6 +94,17 @@ type Future = FutureReader<Ended<ErrorCode>>;
 impl types::Host for WasiCtx {}
 
 impl HostTcpSocket for WasiCtx {
+    properties! {
+        Resource<Tcp>:
+        get_hop_limit = hop_limit, set_hop_limit;
+        get_keep_alive_enabled = keep_alive_enabled, set_keep_alive_enabled: bool;
+        get_keep_alive_idle_time = keep_alive_idle_time, set_keep_alive_idle_time: u64;
+        get_keep_alive_interval = keep_alive_interval, set_keep_alive_interval: u64;
+        get_keep_alive_count = keep_alive_count, set_keep_alive_count: u32;
+        get_receive_buffer_size = receive_buffer_size, set_receive_buffer_size: u64;
+        get_send_buffer_size = send_buffer_size, set_send_buffer_size: u64;
+    }
+
     fn create(&mut self, family: IpAddressFamily) -> Fallible<Resource<Tcp>> {
         let socket = TcpSocket::new(family.into(), &self.budget)?;
         Ok(self.table.push(Arc::new(socket))?)
@@ -222,77 +208,6 @@ impl HostTcpSocket for WasiCtx {
         Ok(self.table.get(&this)?.set_backlog(value)?)
     }
 
-    fn get_keep_alive_enabled(&mut self, this: Resource<Tcp>) -> Fallible<bool> {
-        Ok(self.table.get(&this)?.socket.keep_alive_enabled()?)
-    }
-
-    fn set_keep_alive_enabled(&mut self, this: Resource<Tcp>, value: bool) -> Fallible<()> {
-        let socket = &self.table.get(&this)?.socket;
-        Ok(socket.set_keep_alive_enabled(value)?)
-    }
-
-    fn get_keep_alive_idle_time(&mut self, this: Resource<Tcp>) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.socket.keep_alive_idle_time()?)
-    }
-
-    fn set_keep_alive_idle_time(&mut self, this: Resource<Tcp>, value: u64) -> Fallible<()> {
-        Ok(self
-            .table
-            .get(&this)?
-            .socket
-            .set_keep_alive_idle_time(value)?)
-    }
-
-    fn get_keep_alive_interval(&mut self, this: Resource<Tcp>) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.socket.keep_alive_interval()?)
-    }
-
-    fn set_keep_alive_interval(&mut self, this: Resource<Tcp>, value: u64) -> Fallible<()> {
-        Ok(self
-            .table
-            .get(&this)?
-            .socket
-            .set_keep_alive_interval(value)?)
-    }
-
-    fn get_keep_alive_count(&mut self, this: Resource<Tcp>) -> Fallible<u32> {
-        Ok(self.table.get(&this)?.socket.keep_alive_count()?)
-    }
-
-    fn set_keep_alive_count(&mut self, this: Resource<Tcp>, value: u32) -> Fallible<()> {
-        Ok(self.table.get(&this)?.socket.set_keep_alive_count(value)?)
-    }
-
-    fn get_hop_limit(&mut self, this: Resource<Tcp>) -> Fallible<u8> {
-        let tcp = self.table.get(&this)?;
-        Ok(tcp.socket.hop_limit(tcp.family)?)
-    }
-
-    fn set_hop_limit(&mut self, this: Resource<Tcp>, value: u8) -> Fallible<()> {
-        let tcp = self.table.get(&this)?;
-        Ok(tcp.socket.set_hop_limit(tcp.family, value)?)
-    }
-
-    fn get_receive_buffer_size(&mut self, this: Resource<Tcp>) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.socket.receive_buffer_size()?)
-    }
-
-    fn set_receive_buffer_size(&mut self, this: Resource<Tcp>, value: u64) -> Fallible<()> {
-        Ok(self
-            .table
-            .get(&this)?
-            .socket
-            .set_receive_buffer_size(value)?)
-    }
-
-    fn get_send_buffer_size(&mut self, this: Resource<Tcp>) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.socket.send_buffer_size()?)
-    }
-
-    fn set_send_buffer_size(&mut self, this: Resource<Tcp>, value: u64) -> Fallible<()> {
-        Ok(self.table.get(&this)?.socket.set_send_buffer_size(value)?)
-    }
-
     fn drop(&mut self, this: Resource<Tcp>) -> Result<()> {
         self.give_up(this)
     }
@@ -374,6 +289,13 @@ async fn wait<R>(
 }
 
 impl HostUdpSocket for WasiCtx {
+    properties! {
+        Resource<Udp>:
+        get_unicast_hop_limit = hop_limit, set_unicast_hop_limit;
+        get_receive_buffer_size = receive_buffer_size, set_receive_buffer_size: u64;
+        get_send_buffer_size = send_buffer_size, set_send_buffer_size: u64;
+    }
+
     fn create(&mut self, family: IpAddressFamily) -> Fallible<Resource<Udp>> {
         let socket = UdpSocket::new(family.into(), &self.budget)?;
         Ok(self.table.push(Arc::new(socket))?)
@@ -431,36 +353,6 @@ impl HostUdpSocket for WasiCtx {
 
     fn get_address_family(&mut self, this: Resource<Udp>) -> Result<IpAddressFamily> {
         Ok(self.table.get(&this)?.family.into())
-    }
-
-    fn get_unicast_hop_limit(&mut self, this: Resource<Udp>) -> Fallible<u8> {
-        let udp = self.table.get(&this)?;
-        Ok(udp.socket.hop_limit(udp.family)?)
-    }
-
-    fn set_unicast_hop_limit(&mut self, this: Resource<Udp>, value: u8) -> Fallible<()> {
-        let udp = self.table.get(&this)?;
-        Ok(udp.socket.set_hop_limit(udp.family, value)?)
-    }
-
-    fn get_receive_buffer_size(&mut self, this: Resource<Udp>) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.socket.receive_buffer_size()?)
-    }
-
-    fn set_receive_buffer_size(&mut self, this: Resource<Udp>, value: u64) -> Fallible<()> {
-        Ok(self
-            .table
-            .get(&this)?
-            .socket
-            .set_receive_buffer_size(value)?)
-    }
-
-    fn get_send_buffer_size(&mut self, this: Resource<Udp>) -> Fallible<u64> {
-        Ok(self.table.get(&this)?.socket.send_buffer_size()?)
-    }
-
-    fn set_send_buffer_size(&mut self, this: Resource<Udp>, value: u64) -> Fallible<()> {
-        Ok(self.table.get(&this)?.socket.set_send_buffer_size(value)?)
     }
 
     fn drop(&mut self, this: Resource<Udp>) -> Result<()> {

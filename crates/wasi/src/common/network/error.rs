@@ -1,5 +1,6 @@
 //! How operations on the network fail.
 
+use crate::common::failure::GuestCode;
 use rustix::io::Errno;
 use std::io;
 
@@ -31,6 +32,8 @@ pub(crate) enum NetError {
     PermanentResolverFailure,
     Other,
 }
+
+impl GuestCode for NetError {}
 
 /// The system's numbers and our codes.
 const BY_NUMBER: &[(Errno, NetError)] = &[

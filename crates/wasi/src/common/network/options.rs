@@ -4,6 +4,7 @@
 use crate::common::network::Socket;
 use crate::common::network::address::Family;
 use crate::common::network::error::NetError;
+use crate::common::time::nanoseconds;
 use rustix::net::sockopt;
 use std::time::Duration;
 
@@ -28,10 +29,6 @@ fn positive<T: PartialEq + Default>(value: T) -> Result<T> {
 fn seconds(nanoseconds: u64) -> Result<Duration> {
     let seconds = positive(nanoseconds)?.div_ceil(1_000_000_000);
     Ok(Duration::from_secs(seconds.min(LONGEST_KEEP_ALIVE)))
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Socket {
@@ -104,3 +101,40 @@ impl Socket {
         Ok(sockopt::set_tcp_keepcnt(self, value)?)
     }
 }
+
+/// What has such properties: a socket of one family.
+pub(crate) trait Endpoint {
+    /// The socket, and its family.
+    fn endpoint(&self) -> (&Socket, Family);
+}
+
+/// Functions that read and set properties of an [`Endpoint`], in an implementation of a version's
+/// trait: their names there, the names of [`Socket`]'s, which sets by the same name, and the type.
+macro_rules! properties {
+    (
+        $handle:ty:
+        $get_hops:ident = hop_limit, $set_hops:ident;
+        $($get:ident = $name:ident, $set:ident: $ty:ty;)*
+    ) => {
+        fn $get_hops(&mut self, this: $handle) -> Fallible<u8> {
+            let (socket, family) = self.table.get(&this)?.endpoint();
+            Ok(socket.hop_limit(family)?)
+        }
+
+        fn $set_hops(&mut self, this: $handle, value: u8) -> Fallible<()> {
+            let (socket, family) = self.table.get(&this)?.endpoint();
+            Ok(socket.set_hop_limit(family, value)?)
+        }
+
+        $(
+            fn $get(&mut self, this: $handle) -> Fallible<$ty> {
+                Ok(self.table.get(&this)?.endpoint().0.$name()?)
+            }
+
+            fn $set(&mut self, this: $handle, value: $ty) -> Fallible<()> {
+                Ok(self.table.get(&this)?.endpoint().0.$set(value)?)
+            }
+        )*
+    };
+}
+pub(crate) use properties;

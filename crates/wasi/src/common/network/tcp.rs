@@ -5,6 +5,7 @@ use crate::common::bytes::{Sink, Source, is_ready};
 use crate::common::network::Socket;
 use crate::common::network::address::{Family, of_system};
 use crate::common::network::error::NetError;
+use crate::common::network::options::Endpoint;
 use crate::common::network::policy::{Network, Use};
 use crate::common::reactor::{Interest, Reaction, Watch};
 use crate::common::stdio::lock;
@@ -56,6 +57,12 @@ const CONNECTED: State = State::Connected {
 pub(crate) enum Way {
     Receive,
     Send,
+}
+
+impl Endpoint for TcpSocket {
+    fn endpoint(&self) -> (&Socket, Family) {
+        (&self.socket, self.family)
+    }
 }
 
 impl TcpSocket {

@@ -4,6 +4,7 @@ use crate::common::budget::Budget;
 use crate::common::network::Socket;
 use crate::common::network::address::{Family, of_system};
 use crate::common::network::error::NetError;
+use crate::common::network::options::Endpoint;
 use crate::common::network::policy::{Network, Use};
 use crate::common::stdio::lock;
 use rustix::net::{RecvFlags, SendFlags, SocketType};
@@ -36,6 +37,12 @@ enum Bound {
     Implicitly,
     /// The guest asked for it, and may be reached there.
     Explicitly,
+}
+
+impl Endpoint for UdpSocket {
+    fn endpoint(&self) -> (&Socket, Family) {
+        (&self.socket, self.family)
+    }
 }
 
 impl UdpSocket {

@@ -1,12 +1,11 @@
 //! Requests and responses of 0.2, and the outgoing handler.
 
 use crate::WasiCtx;
+use crate::common::time::nanoseconds;
 use crate::http::background::Task;
 use crate::http::body::{Direction, PipeBody, empty, pipe};
 use crate::http::fields::Fields;
-use crate::http::message::{
-    RequestOptions, Target, conversions, parse_authority, parse_path, parse_status,
-};
+use crate::http::message::{RequestOptions, Target, conversions, parse_status, set, set_optional};
 use crate::http::p2::bindings::wasi::http::outgoing_handler;
 use crate::http::p2::bindings::wasi::http::types::{
     self as types, Host, HostFutureIncomingResponse, HostIncomingRequest, HostIncomingResponse,
@@ -15,7 +14,6 @@ use crate::http::p2::bindings::wasi::http::types::{
 };
 use crate::http::p2::bodies::{IncomingBody, OutgoingBody, lock};
 use crate::http::p2::{Failure, codes, too_many_fields};
-use crate::http::p3::{set, set_optional};
 use crate::http::{Body, ErrorCode};
 use crate::p2::io::{IoError, PollReady, Pollable, Readiness};
 use anyhow::Result;
@@ -60,8 +58,7 @@ impl HostIncomingRequest for WasiCtx {
     }
 
     fn authority(&mut self, this: Resource<IncomingRequest>) -> Result<Option<String>> {
-        let authority = self.table.get(&this)?.target.authority.as_ref();
-        Ok(authority.map(ToString::to_string))
+        Ok(self.table.get(&this)?.target.authority_text())
     }
 
     fn headers(&mut self, this: Resource<IncomingRequest>) -> Result<Resource<Fields>> {
@@ -171,8 +168,7 @@ impl HostOutgoingRequest for WasiCtx {
         this: Resource<OutgoingRequest>,
         path: Option<&str>,
     ) -> Result<Result<(), ()>> {
-        let target = &mut self.table.get_mut(&this)?.target;
-        Ok(set_optional(&mut target.path, path.map(parse_path)))
+        Ok(self.table.get_mut(&this)?.target.set_path(path))
     }
 
     fn scheme(&mut self, this: Resource<OutgoingRequest>) -> Result<Option<Scheme>> {
@@ -189,8 +185,7 @@ impl HostOutgoingRequest for WasiCtx {
     }
 
     fn authority(&mut self, this: Resource<OutgoingRequest>) -> Result<Option<String>> {
-        let authority = self.table.get(&this)?.target.authority.as_ref();
-        Ok(authority.map(ToString::to_string))
+        Ok(self.table.get(&this)?.target.authority_text())
     }
 
     fn set_authority(
@@ -198,11 +193,7 @@ impl HostOutgoingRequest for WasiCtx {
         this: Resource<OutgoingRequest>,
         value: Option<&str>,
     ) -> Result<Result<(), ()>> {
-        let target = &mut self.table.get_mut(&this)?.target;
-        Ok(set_optional(
-            &mut target.authority,
-            value.map(parse_authority),
-        ))
+        Ok(self.table.get_mut(&this)?.target.set_authority(value))
     }
 
     fn headers(&mut self, this: Resource<OutgoingRequest>) -> Result<Resource<Fields>> {
@@ -221,7 +212,7 @@ impl HostRequestOptions for WasiCtx {
     }
 
     fn connect_timeout(&mut self, this: Resource<RequestOptions>) -> Result<Option<u64>> {
-        Ok(nanoseconds(self.table.get(&this)?.connect_timeout))
+        Ok(self.table.get(&this)?.connect_timeout.map(nanoseconds))
     }
 
     fn set_connect_timeout(
@@ -234,7 +225,7 @@ impl HostRequestOptions for WasiCtx {
     }
 
     fn first_byte_timeout(&mut self, this: Resource<RequestOptions>) -> Result<Option<u64>> {
-        Ok(nanoseconds(self.table.get(&this)?.first_byte_timeout))
+        Ok(self.table.get(&this)?.first_byte_timeout.map(nanoseconds))
     }
 
     fn set_first_byte_timeout(
@@ -247,7 +238,11 @@ impl HostRequestOptions for WasiCtx {
     }
 
     fn between_bytes_timeout(&mut self, this: Resource<RequestOptions>) -> Result<Option<u64>> {
-        Ok(nanoseconds(self.table.get(&this)?.between_bytes_timeout))
+        Ok(self
+            .table
+            .get(&this)?
+            .between_bytes_timeout
+            .map(nanoseconds))
     }
 
     fn set_between_bytes_timeout(
@@ -262,11 +257,6 @@ impl HostRequestOptions for WasiCtx {
     fn drop(&mut self, this: Resource<RequestOptions>) -> Result<()> {
         self.give_up(this)
     }
-}
-
-fn nanoseconds(time: Option<Duration>) -> Option<u64> {
-    // What a guest has set fits.
-    time.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// `response-outparam`: whom the response of a guest is given to.

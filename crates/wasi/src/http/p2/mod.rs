@@ -20,49 +20,22 @@ pub(crate) use messages::{
 };
 
 use crate::WasiCtx;
+use crate::common::failure::{self, GuestCode};
 use crate::http::ErrorCode;
 use crate::http::fields::FieldsError;
 use anyhow::{Result, anyhow};
 use bindings::wasi::http::types::{self as wit, ConvertErrorCode, ConvertHeaderError, HeaderError};
-use trampette_runtime::ResourceTableError;
 
 /// Why a function of a message fails.
-pub(crate) enum Failure {
-    /// With a code for the guest.
-    Code(ErrorCode),
-    /// With a trap.
-    Trap(anyhow::Error),
-}
-
+pub(crate) type Failure = failure::Failure<ErrorCode>;
 /// Why fields are not changed.
-pub(crate) enum HeaderFailure {
-    /// With an error for the guest.
-    Error(HeaderError),
-    /// With a trap.
-    Trap(anyhow::Error),
-}
+pub(crate) type HeaderFailure = failure::Failure<HeaderError>;
 
-impl From<ErrorCode> for Failure {
-    fn from(code: ErrorCode) -> Self {
-        Failure::Code(code)
-    }
-}
-
-impl From<ResourceTableError> for Failure {
-    fn from(error: ResourceTableError) -> Self {
-        Failure::Trap(error.into())
-    }
-}
-
-impl From<ResourceTableError> for HeaderFailure {
-    fn from(error: ResourceTableError) -> Self {
-        HeaderFailure::Trap(error.into())
-    }
-}
+impl GuestCode for HeaderError {}
 
 impl From<FieldsError> for HeaderFailure {
     fn from(error: FieldsError) -> Self {
-        HeaderFailure::Error(match error {
+        HeaderFailure::Code(match error {
             FieldsError::InvalidSyntax => HeaderError::InvalidSyntax,
             FieldsError::Forbidden => HeaderError::Forbidden,
             FieldsError::Immutable => HeaderError::Immutable,
@@ -78,18 +51,12 @@ fn too_many_fields() -> anyhow::Error {
 
 impl ConvertErrorCode for WasiCtx {
     fn convert_error_code(&mut self, failure: Failure) -> Result<wit::ErrorCode> {
-        match failure {
-            Failure::Code(code) => Ok(codes::code(code)),
-            Failure::Trap(error) => Err(error),
-        }
+        failure.into_code().map(codes::code)
     }
 }
 
 impl ConvertHeaderError for WasiCtx {
     fn convert_header_error(&mut self, failure: HeaderFailure) -> Result<HeaderError> {
-        match failure {
-            HeaderFailure::Error(error) => Ok(error),
-            HeaderFailure::Trap(error) => Err(error),
-        }
+        failure.into_code()
     }
 }

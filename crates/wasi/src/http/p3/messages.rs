@@ -1,10 +1,9 @@
 //! The resources `request`, `response` and `request-options` of 0.3.
 
 use crate::WasiCtx;
+use crate::common::time::nanoseconds;
 use crate::http::fields::Fields;
-use crate::http::message::{
-    RequestOptions, Target, conversions, parse_authority, parse_path, parse_status,
-};
+use crate::http::message::{RequestOptions, Target, conversions, parse_status, set, set_optional};
 use crate::http::p3::bindings::wasi::http::types::{
     Host, HostRequest, HostRequestOptions, HostResponse, Method, RequestOptionsError, Scheme,
 };
@@ -57,8 +56,7 @@ impl HostRequest for WasiCtx {
         this: Resource<Request>,
         path: Option<&str>,
     ) -> Result<Result<(), ()>> {
-        let target = &mut self.table.get_mut(&this)?.target;
-        Ok(set_optional(&mut target.path, path.map(parse_path)))
+        Ok(self.table.get_mut(&this)?.target.set_path(path))
     }
 
     fn get_scheme(&mut self, this: Resource<Request>) -> Result<Option<Scheme>> {
@@ -75,8 +73,7 @@ impl HostRequest for WasiCtx {
     }
 
     fn get_authority(&mut self, this: Resource<Request>) -> Result<Option<String>> {
-        let authority = self.table.get(&this)?.target.authority.as_ref();
-        Ok(authority.map(ToString::to_string))
+        Ok(self.table.get(&this)?.target.authority_text())
     }
 
     fn set_authority(
@@ -84,11 +81,7 @@ impl HostRequest for WasiCtx {
         this: Resource<Request>,
         value: Option<&str>,
     ) -> Result<Result<(), ()>> {
-        let target = &mut self.table.get_mut(&this)?.target;
-        Ok(set_optional(
-            &mut target.authority,
-            value.map(parse_authority),
-        ))
+        Ok(self.table.get_mut(&this)?.target.set_authority(value))
     }
 
     fn get_options(&mut self, this: Resource<Request>) -> Result<Option<Resource<Options>>> {
@@ -166,22 +159,6 @@ impl HostResponse for WasiCtx {
     }
 }
 
-/// Sets a part of a message to what was read of the guest's text; if it was nothing, the guest has
-/// an error.
-pub(crate) fn set<V>(part: &mut V, value: Option<V>) -> Result<(), ()> {
-    *part = value.ok_or(())?;
-    Ok(())
-}
-
-/// As [`set`], for a part that may be left out.
-pub(crate) fn set_optional<V>(part: &mut Option<V>, value: Option<Option<V>>) -> Result<(), ()> {
-    *part = match value {
-        None => None,
-        Some(value) => Some(value.ok_or(())?),
-    };
-    Ok(())
-}
-
 impl WasiCtx {
     fn options(&self, this: &Resource<Options>) -> Result<RequestOptions> {
         Ok(self.table.get(this)?.options)
@@ -194,14 +171,9 @@ impl WasiCtx {
         let options = self.table.get_mut(this)?;
         match options.is_mutable {
             true => Ok(&mut options.options),
-            false => Err(OptionsFailure::Error(RequestOptionsError::Immutable)),
+            false => Err(RequestOptionsError::Immutable.into()),
         }
     }
-}
-
-fn nanoseconds(time: Option<Duration>) -> Option<u64> {
-    // What a guest has set fits.
-    time.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl HostRequestOptions for WasiCtx {
@@ -213,7 +185,7 @@ impl HostRequestOptions for WasiCtx {
     }
 
     fn get_connect_timeout(&mut self, this: Resource<Options>) -> Result<Option<u64>> {
-        Ok(nanoseconds(self.options(&this)?.connect_timeout))
+        Ok(self.options(&this)?.connect_timeout.map(nanoseconds))
     }
 
     fn set_connect_timeout(
@@ -226,7 +198,7 @@ impl HostRequestOptions for WasiCtx {
     }
 
     fn get_first_byte_timeout(&mut self, this: Resource<Options>) -> Result<Option<u64>> {
-        Ok(nanoseconds(self.options(&this)?.first_byte_timeout))
+        Ok(self.options(&this)?.first_byte_timeout.map(nanoseconds))
     }
 
     fn set_first_byte_timeout(
@@ -239,7 +211,7 @@ impl HostRequestOptions for WasiCtx {
     }
 
     fn get_between_bytes_timeout(&mut self, this: Resource<Options>) -> Result<Option<u64>> {
-        Ok(nanoseconds(self.options(&this)?.between_bytes_timeout))
+        Ok(self.options(&this)?.between_bytes_timeout.map(nanoseconds))
     }
 
     fn set_between_bytes_timeout(

@@ -12,9 +12,8 @@ pub(crate) mod content;
 mod fields;
 mod messages;
 
-pub(crate) use messages::{set, set_optional};
-
 use crate::WasiCtx;
+use crate::common::failure::{self, GuestCode};
 use crate::http::body::Direction;
 use crate::http::fields::{Fields, FieldsError};
 use crate::http::message::{RequestOptions, Target};
@@ -26,7 +25,7 @@ use bindings::wasi::http::types::{
 use bindings::wasi::http::{client, handler};
 use content::Content;
 use http::StatusCode;
-use trampette_runtime::{Access, Resource, ResourceTableError};
+use trampette_runtime::{Access, Resource};
 
 /// `request`.
 pub(crate) struct Request {
@@ -51,62 +50,19 @@ pub(crate) struct Options {
 }
 
 /// Why a request fails.
-pub(crate) enum Failure {
-    /// With a code for the guest.
-    Code(ErrorCode),
-    /// With a trap.
-    Trap(anyhow::Error),
-}
-
+pub(crate) type Failure = failure::Failure<ErrorCode>;
 /// Why fields are not changed.
-pub(crate) enum HeaderFailure {
-    /// With an error for the guest.
-    Error(HeaderError),
-    /// With a trap.
-    Trap(anyhow::Error),
-}
-
+pub(crate) type HeaderFailure = failure::Failure<HeaderError>;
 /// Why options are not changed.
-pub(crate) enum OptionsFailure {
-    /// With an error for the guest.
-    Error(RequestOptionsError),
-    /// With a trap.
-    Trap(anyhow::Error),
-}
+pub(crate) type OptionsFailure = failure::Failure<RequestOptionsError>;
 
-impl From<ErrorCode> for Failure {
-    fn from(code: ErrorCode) -> Self {
-        Failure::Code(code)
-    }
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Failure::Trap(error)
-    }
-}
-
-impl From<ResourceTableError> for Failure {
-    fn from(error: ResourceTableError) -> Self {
-        Failure::Trap(error.into())
-    }
-}
-
-impl From<ResourceTableError> for HeaderFailure {
-    fn from(error: ResourceTableError) -> Self {
-        HeaderFailure::Trap(error.into())
-    }
-}
-
-impl From<ResourceTableError> for OptionsFailure {
-    fn from(error: ResourceTableError) -> Self {
-        OptionsFailure::Trap(error.into())
-    }
-}
+impl GuestCode for ErrorCode {}
+impl GuestCode for HeaderError {}
+impl GuestCode for RequestOptionsError {}
 
 impl From<FieldsError> for HeaderFailure {
     fn from(error: FieldsError) -> Self {
-        HeaderFailure::Error(match error {
+        HeaderFailure::Code(match error {
             FieldsError::InvalidSyntax => HeaderError::InvalidSyntax,
             FieldsError::Forbidden => HeaderError::Forbidden,
             FieldsError::Immutable => HeaderError::Immutable,
@@ -117,19 +73,13 @@ impl From<FieldsError> for HeaderFailure {
 
 impl ConvertErrorCode for WasiCtx {
     fn convert_error_code(&mut self, failure: Failure) -> Result<ErrorCode> {
-        match failure {
-            Failure::Code(code) => Ok(code),
-            Failure::Trap(error) => Err(error),
-        }
+        failure.into_code()
     }
 }
 
 impl ConvertHeaderError for WasiCtx {
     fn convert_header_error(&mut self, failure: HeaderFailure) -> Result<HeaderError> {
-        match failure {
-            HeaderFailure::Error(error) => Ok(error),
-            HeaderFailure::Trap(error) => Err(error),
-        }
+        failure.into_code()
     }
 }
 
@@ -138,10 +88,7 @@ impl ConvertRequestOptionsError for WasiCtx {
         &mut self,
         failure: OptionsFailure,
     ) -> Result<RequestOptionsError> {
-        match failure {
-            OptionsFailure::Error(error) => Ok(error),
-            OptionsFailure::Trap(error) => Err(error),
-        }
+        failure.into_code()
     }
 }
 
