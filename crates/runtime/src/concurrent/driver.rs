@@ -250,11 +250,13 @@ impl Driver {
                 Err(error) => return Poll::Ready(Err(error)),
             };
             items += did;
-            if did > 0 && items < ITEMS_OF_A_TURN {
+            let told = did == 0 && store.settling.tell(Some(cx.waker()));
+            items += usize::from(told);
+            if (did > 0 || told) && items < ITEMS_OF_A_TURN {
                 continue;
             }
             // What the turn has done is perhaps what the driver is for.
-            let is_idle = did == 0 && store.reactor.set_driver(cx.waker());
+            let is_idle = did == 0 && !told && store.reactor.set_driver(cx.waker());
             if let Some(code) = self.call.as_ref().and_then(interrupt::Driven::stop_code) {
                 turns::stop_all(store, code);
                 return Poll::Ready(Err(trap(code)));

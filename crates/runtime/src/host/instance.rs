@@ -10,7 +10,7 @@ use crate::machine::instance::{
 };
 use crate::machine::store::{AsContextMut, StoreInner};
 use crate::messages::{display_export, display_path};
-use crate::values::typed::{InstanceOwner, Lift, Lower, Params};
+use crate::values::typed::{Fitting, InstanceOwner, Lift, Lower, Params};
 use anyhow::{Result, anyhow};
 use std::any::Any;
 use std::marker::PhantomData;
@@ -76,6 +76,7 @@ impl<T: 'static> InstancePre<T> {
             destructors: destructors.into(),
             owner: Arc::new(InstanceOwner {
                 resources,
+                fitting: Fitting::default(),
                 _functions: Box::new(owners),
             }),
             marker: PhantomData,

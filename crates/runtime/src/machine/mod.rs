@@ -14,6 +14,7 @@
 //! | `thread` | the call that a thread runs, and how much of its stack guest code may use |
 //! | `stacks` | the stacks that a store's guests can be suspended on |
 //! | `accessor` | how such futures get at their store |
+//! | `settling` | how they wait until a store has nothing more to do |
 //! | `reactor`, `blocks` | futures of the host that go on while guests do; their memory |
 //! | `activation`, `traps` | entering guest code, and leaving it by a trap |
 //! | `signals`, `hook` | the fault handler, and whoever handled the signals before |
@@ -43,6 +44,7 @@ pub(crate) mod limits;
 pub(crate) mod parking;
 pub(crate) mod reactor;
 pub(crate) mod services;
+pub(crate) mod settling;
 pub(crate) mod signals;
 pub(crate) mod stacks;
 pub(crate) mod steps;

@@ -51,6 +51,7 @@ impl Parking {
         let parker = self.parker.get_or_init(Arc::default);
         parker.word.store(WAITING, Ordering::Release);
         let waker = Waker::from(parker.clone());
+        instance.store().settling.tell(None);
         let is_idle = instance.store().reactor.set_driver(&waker);
         let activation = Activation::inside(instance, Activation::current());
         Thread::with(|thread| {

@@ -15,6 +15,7 @@ use crate::machine::interrupt::{InterruptHandle, Interrupts, set_deadline};
 use crate::machine::ledger::{Amount, Ledger};
 use crate::machine::limits::{LimitReached, StoreLimits};
 use crate::machine::reactor::{FutureId, Reactor};
+use crate::machine::settling::Settling;
 use crate::machine::stacks::Stacks;
 use crate::machine::traps::TrapRecord;
 use crate::machine::wait;
@@ -453,6 +454,7 @@ pub struct StoreInner {
     pub(crate) trap: TrapRecord,
     pub(crate) stacks: Stacks,
     pub(crate) reactor: Reactor,
+    pub(crate) settling: Settling,
     /// What the room of tasks keeps for the host; made when it is needed.
     pub(crate) host_part: OnceCell<Box<dyn Any>>,
     /// The future of the host function that has just said that it is not done.
@@ -488,6 +490,7 @@ impl StoreInner {
             trap: TrapRecord::default(),
             stacks: Stacks::default(),
             reactor: Reactor::default(),
+            settling: Settling::default(),
             host_part: OnceCell::new(),
             host_pending: Cell::new(None),
             working: RefCell::default(),

@@ -458,20 +458,21 @@ fn origin(instance: &InstanceData) -> CallOrigin<'_> {
     }
 }
 
-/// What resource types are to the host in an instance.
-fn resources(instance: &InstanceData) -> &[ResourceType] {
-    let owner = instance.imports.owner.downcast_ref::<InstanceOwner>();
-    owner.map_or(&[], |owner| &owner.resources)
-}
-
 /// Tests that elements have a Rust type.
-pub(crate) fn check_element<T: ComponentType>(
+pub(crate) fn check_element<T: ComponentType + 'static>(
     instance: &InstanceData,
     payload: Option<Type>,
 ) -> Result<()> {
-    let metadata = instance.component.metadata();
-    let cx = TypeContext::new(metadata, resources(instance));
-    T::check_optional(payload, &cx)
+    let check = |resources: &[ResourceType]| {
+        let metadata = instance.component.metadata();
+        T::check_optional(payload, &TypeContext::new(metadata, resources))
+    };
+    match instance.imports.owner.downcast_ref::<InstanceOwner>() {
+        Some(owner) => owner
+            .fitting
+            .check::<T>(payload, || check(&owner.resources)),
+        None => check(&[]),
+    }
 }
 
 /// A party that takes more than its own bytes.

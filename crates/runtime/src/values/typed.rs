@@ -22,9 +22,10 @@ use crate::values::keep::Keep;
 use anyhow::{Context, Result, bail};
 use std::any::{Any, TypeId};
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use trampette_artifact::ids::ResourceId;
 use trampette_artifact::metadata::Metadata;
 use trampette_artifact::types::{DefinedType, Field, FuncType, Type, TypeTable};
@@ -409,8 +410,37 @@ pub enum ResourceType {
 pub(crate) struct InstanceOwner {
     /// What every resource type is to the host.
     pub resources: Arc<[ResourceType]>,
+    /// Which elements of streams and futures have been found to be of which Rust types.
+    pub fitting: Fitting,
     /// What the slots of imported functions point to.
     pub _functions: Box<dyn Any + Send + Sync>,
+}
+
+/// Rust types and those of a component that they were found to stand for. To compare them again for
+/// each stream and future of an instance would cost more than all else about these.
+#[derive(Default)]
+pub(crate) struct Fitting(RwLock<HashSet<(TypeId, Option<Type>)>>);
+
+impl Fitting {
+    /// Does `check`, unless it has succeeded for these types before.
+    ///
+    /// # Errors
+    /// Those of `check`.
+    pub(crate) fn check<T: 'static>(
+        &self,
+        ty: Option<Type>,
+        check: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let pair = (TypeId::of::<T>(), ty);
+        if self.0.read().is_ok_and(|found| found.contains(&pair)) {
+            return Ok(());
+        }
+        check()?;
+        if let Ok(mut found) = self.0.write() {
+            found.insert(pair);
+        }
+        Ok(())
+    }
 }
 
 /// What types are checked against.

@@ -20,6 +20,7 @@ use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::oneshot;
@@ -414,6 +415,10 @@ async fn idle<T: 'static>(cx: Accessor<T>) {
     .await;
 }
 
+/// After how many turns of its store a response is sent, although its guest goes on without waiting
+/// for anything and has not written all of the body.
+const MOST_POLLS: u32 = 8;
+
 /// Gives the response of a guest to whoever waits for it, and waits until its body was sent.
 async fn answer<T: WasiView>(
     cx: Accessor<T>,
@@ -443,16 +448,17 @@ async fn answer<T: WasiView>(
     *made.status_mut() = response.status;
     *made.headers_mut() = headers;
     // A guest that can write all of its body at once does so: then its length is known.
-    let mut turns = 0;
-    let waits_for = &mut made;
+    let mut settled = pin!(cx.settled());
+    let mut polls = 0;
+    let body = made.body_mut();
     poll_fn(move |context| {
         use http_body::Body as _;
-        if turns == 2 || waits_for.body().size_hint().exact().is_some() {
-            return Poll::Ready(());
+        polls += 1;
+        let is_known = body.size_hint().exact().is_some();
+        match is_known || polls > MOST_POLLS || settled.as_mut().poll(context).is_ready() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
-        turns += 1;
-        context.waker().wake_by_ref();
-        Poll::Pending
     })
     .await;
     drop(sender.send(Ok(made)));
