@@ -77,38 +77,69 @@ fn pagemap() -> Option<&'static File> {
 }
 
 /// Finds the pages between two page addresses that were written since they were mapped privately
-/// (also if they are swapped out now), in runs. `None` if the kernel cannot tell, there are more
-/// than `max_pages`, or more runs than `runs` has room for.
+/// (also if they are swapped out now): `runs` gets them in order, in place of what is there. How
+/// many there are; `None` if the kernel cannot tell, or there are more than `max_pages`.
 pub(crate) fn written(
     start: usize,
     end: usize,
     max_pages: usize,
-    runs: &mut [Pages],
-) -> Option<&[Pages]> {
+    runs: &mut Vec<Pages>,
+) -> Option<usize> {
+    /// Room for runs that each scan finds at least.
+    const ROOM: usize = 32;
     let pagemap = pagemap()?;
+    let page_size = crate::memory::mapping::page_size();
+    runs.clear();
+    let (mut start, mut count) = (start, 0);
+    loop {
+        runs.reserve(ROOM);
+        let known = runs.len();
+        // One more, to see that there are too many.
+        let max_pages_now = max_pages - count + 1;
+        let scanned = scan(pagemap, start, end, max_pages_now, runs)?;
+        if scanned <= start && start < end {
+            return None;
+        }
+        start = scanned;
+        let found = runs[known..].iter().map(|run| run.end - run.start);
+        count += found.sum::<u64>() as usize / page_size;
+        if count > max_pages {
+            return None;
+        }
+        if start == end {
+            return Some(count);
+        }
+    }
+}
+
+/// Adds runs to `runs` until that is full, or `max_pages` are found. Where the scan has ended.
+fn scan(
+    pagemap: &File,
+    start: usize,
+    end: usize,
+    max_pages: usize,
+    runs: &mut Vec<Pages>,
+) -> Option<usize> {
+    let room = runs.spare_capacity_mut();
     let mut arguments = ScanArguments {
         size: size_of::<ScanArguments>() as u64,
         start: start as u64,
         end: end as u64,
-        vec: runs.as_mut_ptr() as u64,
-        vec_len: runs.len() as u64,
-        // One more, to see that there are too many.
-        max_pages: max_pages as u64 + 1,
+        vec: room.as_mut_ptr() as u64,
+        vec_len: room.len() as u64,
+        max_pages: max_pages as u64,
         category_inverted: PAGE_IS_FILE | PAGE_IS_PFNZERO,
         category_mask: PAGE_IS_FILE | PAGE_IS_PFNZERO,
         category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
         return_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
         ..ScanArguments::default()
     };
-    // SAFETY: the arguments and the vector they name are valid for the call.
+    // SAFETY: the arguments and the room that they name are valid for the call.
     let count = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, &mut arguments) };
-    let found = runs.get(..usize::try_from(count).ok()?)?;
-    // The walk stops early when there is no room for more.
-    if arguments.walk_end != end as u64 {
-        return None;
-    }
-    let pages: u64 = found.iter().map(|run| run.end - run.start).sum();
-    (pages <= (max_pages * crate::memory::mapping::page_size()) as u64).then_some(found)
+    let count = usize::try_from(count).ok()?;
+    // SAFETY: the kernel has written so many, not more than there is room for.
+    unsafe { runs.set_len(runs.len() + count) };
+    Some(arguments.walk_end as usize)
 }
 
 #[cfg(test)]
@@ -134,19 +165,45 @@ mod tests {
             start
         };
         let address = start.addr();
-        let mut runs = [Pages::default(); 4];
+        let mut runs = Vec::new();
         // Older kernels cannot tell.
-        if let Some(found) = written(address, address + 8 * page, 3, &mut runs) {
-            let found: Vec<_> = found
+        if let Some(count) = written(address, address + 8 * page, 3, &mut runs) {
+            let found: Vec<_> = runs
                 .iter()
                 .map(|run| {
                     let number = |at: u64| (at as usize - address) / page;
                     number(run.start)..number(run.end)
                 })
                 .collect();
-            assert_eq!(found, [2..4, 6..7]);
+            assert_eq!((count, found), (3, vec![2..4, 6..7]));
             assert!(written(address, address + 8 * page, 2, &mut runs).is_none());
-            assert!(written(address, address + 8 * page, 3, &mut runs[..1]).is_none());
+        }
+    }
+
+    #[test]
+    fn many_runs_are_all_found() {
+        let page = crate::memory::mapping::page_size();
+        for pages in [1, 31, 32, 33, 500] {
+            let size = 2 * pages * page;
+            // SAFETY: a new mapping, used only here; every second page is written.
+            let start = unsafe {
+                let flags = MapFlags::PRIVATE;
+                let protection = ProtFlags::READ | ProtFlags::WRITE;
+                let start =
+                    rustix::mm::mmap_anonymous(std::ptr::null_mut(), size, protection, flags)
+                        .unwrap()
+                        .cast::<u8>();
+                (0..pages).for_each(|number| start.add(2 * number * page).write(1));
+                start.addr()
+            };
+            let mut runs = Vec::new();
+            // Older kernels cannot tell.
+            if let Some(count) = written(start, start + size, pages, &mut runs) {
+                assert_eq!((count, runs.len()), (pages, pages));
+                let starts = runs.iter().map(|run| run.start as usize - start);
+                assert!(starts.eq((0..pages).map(|number| 2 * number * page)));
+                assert!(written(start, start + size, pages - 1, &mut runs).is_none());
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use std::ffi::c_void;
 use std::os::fd::OwnedFd;
 use std::ptr::{NonNull, null_mut};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use trampette_artifact::ids::SlabId;
 use trampette_artifact::layout::{MEMORY_GUARD, ROOT_DISTANCE, RootHeader, SLAB_STRIDE};
 use trampette_artifact::metadata::{Extent, Memory, Metadata};
@@ -20,10 +20,13 @@ use trampette_artifact::metadata::{Extent, Memory, Metadata};
 /// Reservations start at multiples of this, so that context and memory join inside one page-table
 /// range of this size.
 const RESERVATION_ALIGNMENT: usize = 2 << 20;
-/// Written pages that a slab of a kept set keeps resident; beyond, all are given back.
-pub(crate) const KEPT_PAGES: usize = 256;
+/// Written pages that a slab of a kept set keeps resident; beyond, all are given back. To write a
+/// page again costs about a fourth of a page fault and the copy that comes with it.
+pub(crate) const KEPT_PAGES: usize = 4096;
+/// About how many pages all kept sets of a component keep resident.
+const KEPT_PAGES_OF_A_COMPONENT: usize = 4 * KEPT_PAGES;
 /// Sets that a component keeps for its next instances.
-const POOL_SIZE: usize = 16;
+const POOL_SIZE: usize = 64;
 
 /// Initial length in bytes of a memory; `None` if it overflows.
 pub(crate) fn memory_bytes(memory: &Memory) -> Option<u64> {
@@ -97,6 +100,8 @@ impl SlabPlan {
 /// The mapped slabs of one component instance.
 pub(crate) struct SlabSet {
     reservation: Reservation,
+    /// Written pages that are resident, while it is kept.
+    kept_pages: usize,
 }
 
 /// Address space of our own; given back on drop.
@@ -156,6 +161,7 @@ impl SlabSet {
     pub(crate) fn map(plan: &SlabPlan, file: &OwnedFd) -> Result<SlabSet> {
         let set = SlabSet {
             reservation: Reservation::new(plan.size)?,
+            kept_pages: 0,
         };
         for (index, slab) in plan.slabs.iter().enumerate() {
             let id = SlabId::new(index);
@@ -246,8 +252,11 @@ impl SlabSet {
 
     /// Makes contexts and memories what [`SlabSet::map`] made. Roots, and the fields of contexts
     /// that the runtime keeps, may stay as they are: whoever takes the set writes all of them
-    /// before guest code runs. `file` is the artifact's first byte, mapped.
-    fn reset(&mut self, plan: &SlabPlan, file: *const u8) -> Result<()> {
+    /// before guest code runs. `file` is the artifact's first byte, mapped. At most `most_pages`
+    /// stay resident.
+    fn reset(&mut self, plan: &SlabPlan, file: *const u8, most_pages: usize) -> Result<()> {
+        self.kept_pages = 0;
+        let mut runs = Vec::new();
         let slabs = plan.slabs.iter().enumerate();
         for (index, slab) in slabs.filter(|(_, slab)| slab.written) {
             let id = SlabId::new(index);
@@ -259,13 +268,14 @@ impl SlabSet {
                 let grown = current.saturating_sub(slab.memory_bytes);
                 let start = context.sub(slab.context_bytes);
                 let length = slab.context_bytes + slab.memory_bytes + grown;
-                let mut runs = [Pages::default(); 32];
                 let (first, end) = (start.addr(), start.addr() + length);
-                match pagemap::written(first, end, KEPT_PAGES, &mut runs) {
-                    Some(runs) => {
-                        for run in runs {
+                let most_pages = KEPT_PAGES.min(most_pages - self.kept_pages);
+                match pagemap::written(first, end, most_pages, &mut runs) {
+                    Some(count) => {
+                        for run in &runs {
                             restore(slab, context, run, file);
                         }
+                        self.kept_pages += count;
                     }
                     // Private pages of the image become the file's again, others zero.
                     None => rustix::mm::madvise(start.cast(), length, Advice::LinuxDontNeed)?,
@@ -321,30 +331,56 @@ unsafe fn restore(slab: &OneSlab, context: *mut u8, run: &Pages, file: *const u8
 /// Warm slab sets of one component.
 #[derive(Default)]
 pub(crate) struct Pool {
-    sets: Mutex<Vec<SlabSet>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    sets: Vec<SlabSet>,
+    /// Pages that are resident because of them.
+    pages: usize,
+}
+
+impl Kept {
+    /// How many pages one more set may keep, if there is room for one.
+    fn room(&self) -> Option<usize> {
+        let has_room = self.sets.len() < POOL_SIZE;
+        has_room.then(|| KEPT_PAGES_OF_A_COMPONENT.saturating_sub(self.pages))
+    }
 }
 
 impl Pool {
-    /// A pristine set: a warm one, or a new one.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Nothing panics while it is locked.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A pristine set: the one that was used last, or a new one.
     pub(crate) fn take(&self, plan: &SlabPlan, file: &OwnedFd) -> Result<SlabSet> {
-        let warm = self.sets.lock().ok().and_then(|mut sets| sets.pop());
-        match warm {
-            Some(set) => Ok(set),
-            None => SlabSet::map(plan, file),
+        let mut kept = self.kept();
+        if let Some(set) = kept.sets.pop() {
+            kept.pages -= set.kept_pages;
+            return Ok(set);
         }
+        drop(kept);
+        SlabSet::map(plan, file)
     }
 
     /// Resets a set and keeps it, or gives it back to the system.
     pub(crate) fn put(&self, mut set: SlabSet, plan: &SlabPlan, file: *const u8) {
-        let room = |sets: &Vec<SlabSet>| sets.len() < POOL_SIZE;
-        if !self.sets.lock().is_ok_and(|sets| room(&sets)) {
+        let Some(room) = self.kept().room() else {
+            return;
+        };
+        if set.reset(plan, file, room).is_err() {
             return;
         }
-        if set.reset(plan, file).is_ok()
-            && let Ok(mut sets) = self.sets.lock()
-            && room(&sets)
-        {
-            sets.push(set);
+        let mut kept = self.kept();
+        if kept.room().is_some() {
+            kept.pages += set.kept_pages;
+            kept.sets.push(set);
+        } else {
+            // It is unmapped after the lock is given back.
+            drop(kept);
         }
     }
 }

@@ -9,10 +9,13 @@ use trampette_artifact::ids::{MemoryId, SlabId};
 use trampette_artifact::layout::{CONTEXT_ALIGNMENT, RootHeader, RootLayout, SLAB_STRIDE};
 use trampette_artifact::metadata::{Extent, Memory, MemoryPlace, Metadata, Slab};
 
+/// Pages of each memory: more than stay resident.
+const MINIMUM: u64 = 1024;
+
 fn metadata() -> Metadata {
     let memory = |slab| Memory {
         place: MemoryPlace::Slab(SlabId(slab)),
-        minimum: 64,
+        minimum: MINIMUM,
         maximum: None,
         page_size_log2: 16,
         width: PointerWidth::P32,
@@ -81,11 +84,11 @@ fn written_and_reset(more_pages: usize) {
             base.add((2 << 16) + page * 4096).write(6);
         }
         base.sub(8).write(3);
-        set.grow_memory(&plan, SlabId(0), 64 << 16, 65 << 16)
+        set.grow_memory(&plan, SlabId(0), MINIMUM << 16, (MINIMUM + 1) << 16)
             .unwrap();
-        base.add(64 << 16).write(4);
+        base.add((MINIMUM << 16) as usize).write(4);
         let header = set.root(SlabId(0)).cast::<RootHeader>().as_ptr();
-        (&raw mut (*header).memory_length).write(65 << 16);
+        (&raw mut (*header).memory_length).write((MINIMUM + 1) << 16);
         base.add(SLAB_STRIDE as usize + 9).write(8);
     }
     assert!(set.in_memory_or_guard(&plan, base.addr().get()));
@@ -106,8 +109,8 @@ fn written_and_reset(more_pages: usize) {
         for page in 0..more_pages {
             assert_eq!(base.add((2 << 16) + page * 4096).read(), 0);
         }
-        set.grow_memory(&plan, SlabId(0), 64 << 16, 65 << 16)
+        set.grow_memory(&plan, SlabId(0), MINIMUM << 16, (MINIMUM + 1) << 16)
             .unwrap();
-        assert_eq!(base.add(64 << 16).read(), 0);
+        assert_eq!(base.add((MINIMUM << 16) as usize).read(), 0);
     }
 }
