@@ -145,6 +145,7 @@ pub use values::containers::List;
 pub use values::error_context::ErrorContext;
 pub use values::producers::{Items, StreamConsumer, StreamProducer, Window};
 pub use values::received::{Collected, Received};
+pub use values::relay::{StreamItems, StreamWriter};
 pub use values::resource::{Resource, ResourceAny};
 pub use values::resource_table::{ResourceTable, ResourceTableError};
 pub use values::streams::{FutureAny, FutureReader, StreamAny, StreamReader};

@@ -7,7 +7,7 @@
 //! | `resource`, `resource_table` | `Resource`, `ResourceAny`, `ResourceTable` |
 //! | `error_context` | `ErrorContext` |
 //! | `streams`, `received` | ends of streams and futures; what the host waits for |
-//! | `producers`, `relay` | what the host reads and writes them with; from instance to instance |
+//! | `producers`, `relay` | what the host reads and writes them with; queues of elements |
 //! | `keep` | who owns what native values point to |
 //! | `val` | `Val`: any component-level value |
 //! | `flags`, `guest_resource` | `flags!`, `guest_resource!` |

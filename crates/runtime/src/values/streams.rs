@@ -15,7 +15,7 @@ use crate::values::producers::{
     check_element,
 };
 use crate::values::received::{Collected, Collector, Received};
-use crate::values::relay::{MOST_BYTES, relay};
+use crate::values::relay::{self, MOST_BYTES, StreamItems, StreamWriter};
 use crate::values::typed::{
     ComponentType, Lift, LiftContext, Lower, LowerContext, TypeContext, own_view,
 };
@@ -343,7 +343,7 @@ impl<T: ComponentType + 'static> StreamReader<T> {
     }
 
     /// A stream of the same elements that any instance of the store can be given: the host reads
-    /// this one, and keeps at most 64 KiB.
+    /// this one, and keeps at most about 64 KiB, and what one write gives beyond that.
     ///
     /// # Errors
     /// As [`StreamReader::pipe`] and [`StreamReader::new`].
@@ -351,12 +351,38 @@ impl<T: ComponentType + 'static> StreamReader<T> {
     where
         T: Lift + Lower + Send,
     {
-        let (reads, writes) = relay();
+        let (reads, writes) = relay::relay();
         let relayed = StreamReader::new(store.caller(), writes)?;
         // Both together are charged with their queue.
         let party = Box::new(Charged(Consumes(reads), MOST_BYTES as u64));
         pipe(store.caller().inner(), &self.end.name, party)?;
         Ok(relayed)
+    }
+
+    /// The elements, one after the other, as the host asks for them.
+    ///
+    /// # Errors
+    /// As [`StreamReader::pipe`].
+    pub fn items(self, mut store: impl AsContextMut) -> Result<StreamItems<T>>
+    where
+        T: Lift + Send,
+    {
+        let (reads, items) = relay::items();
+        let party = Box::new(Charged(Consumes(reads), MOST_BYTES as u64));
+        pipe(store.caller().inner(), &self.end.name, party)?;
+        Ok(items)
+    }
+
+    /// A stream of what the host's own code writes, one element after the other.
+    ///
+    /// # Errors
+    /// As [`StreamReader::new`].
+    pub fn channel(store: impl AsContextMut) -> Result<(StreamWriter<T>, StreamReader<T>)>
+    where
+        T: Lower + Send,
+    {
+        let (writer, writes) = relay::writer();
+        Ok((writer, StreamReader::new(store, writes)?))
     }
 
     /// Reads the stream to its end, while calls drive the store. What it gives may take as much as
