@@ -1,204 +1,130 @@
-//! WASI preview 1 from the guest's side. The module under test re-exports what it imports, so that
-//! each function is called from here with any arguments, on a memory that is written and read from
-//! here.
+//! WASI preview 1 from the guest's side: each function is called from here with any arguments.
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/preview1_guest.rs"]
+mod guest;
 
 use clock::{PROMPT, Watch};
+use guest::*;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use trampette::CompileOptions;
 use trampette_runtime::{
-    Component, CoreFuncType, CoreHost, CoreInstance, CoreMemory, CoreVal, CoreValueType, Store,
-    Trap,
+    CoreFuncType, CoreHost, CoreInstance, CoreVal, CoreValueType, Store, Trap,
 };
 use trampette_wasi::{Exit, Input, Output, WasiCtx, WasiCtxBuilder, p1};
 
-const SNAPSHOT: &str = "wasi_snapshot_preview1";
-const UNSTABLE: &str = "wasi_unstable";
-
-const SUCCESS: i32 = 0;
-const BADF: i32 = 8;
-const INVAL: i32 = 28;
-const MFILE: i32 = 33;
-const NOSPC: i32 = 51;
-const NOTSUP: i32 = 58;
-const SPIPE: i32 = 70;
-
-/// Names of all functions and their parameters, as the specification has them.
-const FUNCTIONS: &[(&str, &str)] = &[
-    ("args_get", "ii"),
-    ("args_sizes_get", "ii"),
-    ("clock_res_get", "ii"),
-    ("clock_time_get", "ili"),
-    ("environ_get", "ii"),
-    ("environ_sizes_get", "ii"),
-    ("fd_advise", "illi"),
-    ("fd_allocate", "ill"),
-    ("fd_close", "i"),
-    ("fd_datasync", "i"),
-    ("fd_fdstat_get", "ii"),
-    ("fd_fdstat_set_flags", "ii"),
-    ("fd_fdstat_set_rights", "ill"),
-    ("fd_filestat_get", "ii"),
-    ("fd_filestat_set_size", "il"),
-    ("fd_filestat_set_times", "illi"),
-    ("fd_pread", "iiili"),
-    ("fd_prestat_dir_name", "iii"),
-    ("fd_prestat_get", "ii"),
-    ("fd_pwrite", "iiili"),
-    ("fd_read", "iiii"),
-    ("fd_readdir", "iiili"),
-    ("fd_renumber", "ii"),
-    ("fd_seek", "ilii"),
-    ("fd_sync", "i"),
-    ("fd_tell", "ii"),
-    ("fd_write", "iiii"),
-    ("path_create_directory", "iii"),
-    ("path_filestat_get", "iiiii"),
-    ("path_filestat_set_times", "iiiilli"),
-    ("path_link", "iiiiiii"),
-    ("path_open", "iiiiillii"),
-    ("path_readlink", "iiiiii"),
-    ("path_remove_directory", "iii"),
-    ("path_rename", "iiiiii"),
-    ("path_symlink", "iiiii"),
-    ("path_unlink_file", "iii"),
-    ("poll_oneoff", "iiii"),
-    ("proc_raise", "i"),
-    ("random_get", "ii"),
-    ("sched_yield", ""),
-    ("sock_accept", "iii"),
-    ("sock_recv", "iiiiii"),
-    ("sock_send", "iiiii"),
-    ("sock_shutdown", "ii"),
-];
-
-fn compile(text: &str) -> Component {
-    let wasm = wat::parse_str(text).unwrap();
-    let artifact = trampette::compile_module(&wasm, &CompileOptions::default()).unwrap();
-    // SAFETY: it was just compiled.
-    unsafe { Component::from_bytes(artifact.bytes()) }.unwrap()
-}
-
-/// A module that exports what it imports from one version, and a memory of one page.
-fn mirror(version: &str) -> Component {
-    let mut text = "(module ".to_string();
-    for (name, params) in FUNCTIONS {
-        let types = params.chars().map(|letter| match letter {
-            'l' => " i64",
-            _ => " i32",
-        });
-        let types: String = types.collect();
-        text +=
-            &format!(r#"(import "{version}" "{name}" (func ${name} (param{types}) (result i32)))"#);
-    }
-    for (name, _) in FUNCTIONS {
-        text += &format!(r#"(export "{name}" (func ${name}))"#);
-    }
-    compile(&(text + r#"(memory (export "memory") 1))"#))
-}
-
-/// An instance of the mirror.
-struct Guest {
-    store: Store<WasiCtx>,
-    instance: CoreInstance,
-    memory: CoreMemory,
-}
-
-impl Guest {
-    fn new(module: &Component, wasi: WasiCtx) -> Guest {
-        let mut store = Store::new(wasi);
-        let mut host = CoreHost::new();
-        p1::add_to_host(&mut host);
-        let instance = CoreInstance::new(&mut store, module, host).unwrap();
-        let memory = instance.get_memory(&store, "memory").unwrap();
-        Guest {
-            store,
-            instance,
-            memory,
-        }
-    }
-
-    /// Calls a function with arguments that are made to fit its parameters: the error number.
-    fn try_call(&mut self, name: &str, args: &[i64]) -> anyhow::Result<i32> {
-        let function = self.instance.get_func(&self.store, name)?;
-        let value = |(ty, value): (&CoreValueType, &i64)| match ty {
-            CoreValueType::I64 => CoreVal::I64(*value),
-            _ => CoreVal::I32(*value as i32),
-        };
-        let args: Vec<CoreVal> = function.ty().params.iter().zip(args).map(value).collect();
-        match function.call(&mut self.store, &args)?[..] {
-            [CoreVal::I32(errno)] => Ok(errno),
-            ref other => panic!("{name} gives {other:?}"),
-        }
-    }
-
-    fn call(&mut self, name: &str, args: &[i64]) -> i32 {
-        self.try_call(name, args).unwrap()
-    }
-
-    fn read(&self, address: u64, length: usize) -> Vec<u8> {
-        let mut bytes = vec![0; length];
-        self.memory.read(&self.store, address, &mut bytes).unwrap();
-        bytes
-    }
-
-    fn word(&self, address: u64) -> u32 {
-        u32::from_le_bytes(self.read(address, 4).try_into().unwrap())
-    }
-
-    fn long(&self, address: u64) -> u64 {
-        u64::from_le_bytes(self.read(address, 8).try_into().unwrap())
-    }
-
-    fn write(&mut self, address: u64, bytes: &[u8]) {
-        self.memory.write(&mut self.store, address, bytes).unwrap();
-    }
-
-    fn write_words(&mut self, address: u64, words: &[u32]) {
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        self.write(address, &bytes);
-    }
-
-    /// Opens a path below the directory 3 with `oflags` and rights: the number, or the error's.
-    fn open(&mut self, path: &str, how: i64, rights: i64) -> Result<i64, i32> {
-        self.write(1024, path.as_bytes());
-        let length = path.len() as i64;
-        let args = [3, 0, 1024, length, how, rights, 0, 0, 512];
-        match self.call("path_open", &args) {
-            SUCCESS => Ok(self.word(512).into()),
-            errno => Err(errno),
-        }
-    }
-
-    /// Writes bytes to a descriptor: the error number, and how many it took.
-    fn put(&mut self, fd: i64, bytes: &[u8]) -> (i32, u32) {
-        self.write(8192, bytes);
-        self.write_words(0, &[8192, bytes.len() as u32]);
-        let errno = self.call("fd_write", &[fd, 0, 1, 8]);
-        (errno, self.word(8))
-    }
-
-    /// Reads from a descriptor.
-    fn get(&mut self, fd: i64, length: u32) -> Result<Vec<u8>, i32> {
-        self.write_words(0, &[8192, length]);
-        match self.call("fd_read", &[fd, 0, 1, 8]) {
-            SUCCESS => Ok(self.read(8192, self.word(8) as usize)),
-            errno => Err(errno),
-        }
-    }
-}
-
-const READ: i64 = 1 << 1;
-const WRITE: i64 = 1 << 6;
-const CREATE: i64 = 1;
-
 fn nothing() -> WasiCtx {
     WasiCtxBuilder::new().build()
+}
+
+/// Whatever would change something below a directory that is given to read only. (Those of WASI 0.2
+/// and 0.3 are in `crates/wasi/src/common/read_only_tests.rs`.)
+#[test]
+fn a_read_only_directory_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["fixed", "free"] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.join("empty")).unwrap();
+        std::fs::write(path.join("old"), name).unwrap();
+    }
+    let (fixed, free) = (folder.path().join("fixed"), folder.path().join("free"));
+    let module = mirror(SNAPSHOT);
+    // "old", "new" and "empty" are at these addresses.
+    let (old, new, empty) = ([1024, 3], [1032, 3], [1040, 5]);
+    // 3 is to be read only, 4 is not, and 5 is a file below 3 that was opened to read.
+    let cases: &[(&str, Vec<i64>, i32)] = &[
+        (
+            "path_open",
+            [&[3, 0], &new[..], &[CREATE, READ, 0, 0, 512]].concat(),
+            ROFS,
+        ),
+        (
+            "path_open",
+            [&[3, 0], &old[..], &[0, READ | WRITE, 0, 0, 512]].concat(),
+            ROFS,
+        ),
+        (
+            "path_open",
+            [&[3, 0], &old[..], &[0, WRITE, 0, 0, 512]].concat(),
+            ROFS,
+        ),
+        (
+            "path_open",
+            [&[3, 0], &old[..], &[1 << 3, READ, 0, 0, 512]].concat(),
+            ROFS,
+        ),
+        ("path_create_directory", [&[3], &new[..]].concat(), ROFS),
+        ("path_remove_directory", [&[3], &empty[..]].concat(), ROFS),
+        ("path_unlink_file", [&[3], &old[..]].concat(), ROFS),
+        ("path_symlink", [&old[..], &[3], &new[..]].concat(), ROFS),
+        (
+            "path_filestat_set_times",
+            [&[3, 0], &old[..], &[0, 0, 2 | 8]].concat(),
+            ROFS,
+        ),
+        (
+            "path_link",
+            [&[3, 0], &old[..], &[3], &new[..]].concat(),
+            ROFS,
+        ),
+        (
+            "path_link",
+            [&[3, 0], &old[..], &[4], &new[..]].concat(),
+            ROFS,
+        ),
+        (
+            "path_link",
+            [&[4, 0], &old[..], &[3], &new[..]].concat(),
+            ROFS,
+        ),
+        (
+            "path_rename",
+            [&[3], &old[..], &[3], &new[..]].concat(),
+            ROFS,
+        ),
+        (
+            "path_rename",
+            [&[3], &old[..], &[4], &new[..]].concat(),
+            ROFS,
+        ),
+        (
+            "path_rename",
+            [&[4], &old[..], &[3], &new[..]].concat(),
+            ROFS,
+        ),
+        ("fd_filestat_set_times", vec![3, 0, 0, 2 | 8], ROFS),
+        ("fd_filestat_set_times", vec![5, 0, 0, 2 | 8], ROFS),
+        ("fd_filestat_set_size", vec![5, 0], BADF),
+        ("fd_allocate", vec![5, 0, 1], BADF),
+        ("fd_write", vec![5, 1048, 1, 512], BADF),
+        ("fd_pwrite", vec![5, 1048, 1, 0, 512], BADF),
+    ];
+    let before = std::fs::metadata(fixed.join("old"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let wasi = WasiCtxBuilder::new()
+        .preopened_dir_read_only(&fixed, "fixed")
+        .unwrap();
+    let mut guest = Guest::new(&module, wasi.preopened_dir(&free, "free").unwrap().build());
+    assert_eq!(guest.open("old", 0, READ), Ok(5));
+    guest.write(1024, b"old\0\0\0\0\0new\0\0\0\0\0empty\0\0\0");
+    guest.write_words(1048, &[1024, 1]);
+    for (name, args, errno) in cases {
+        assert_eq!(guest.call(name, args), *errno, "{name} {args:?}");
+    }
+    for (path, name) in [(&fixed, "fixed"), (&free, "free")] {
+        assert_eq!(std::fs::read_dir(path).unwrap().count(), 2, "{name}");
+        assert_eq!(std::fs::read_to_string(path.join("old")).unwrap(), name);
+    }
+    let after = std::fs::metadata(fixed.join("old"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    assert_eq!(before, after);
 }
 
 /// Numbers at which arithmetic breaks, as `i32` and as `i64`. No size in between: a file of some

@@ -92,28 +92,35 @@ fn what_cannot_be_served_is_named() -> Result<()> {
 
 #[test]
 fn the_first_line_says_what_is_served_where() -> Result<()> {
-    let cases: [(&str, &[&str], &str, &str); 4] = [
-        ("p2http", &[], "wasi:http/proxy (0.2)", "all"),
-        ("p3http", &[], "wasi:http/service (0.3)", "all"),
+    let (proxy, service) = ("wasi:http/proxy (0.2)", "wasi:http/service (0.3)");
+    let cases: [(&str, &[&str], &str, &str); 5] = [
+        ("p2http", &[], proxy, "outgoing requests: all"),
+        ("p3http", &[], service, "outgoing requests: all"),
         (
             "p3http",
             &["--no-outgoing"],
-            "wasi:http/service (0.3)",
-            "none",
+            service,
+            "outgoing requests: none",
         ),
         (
             "p2http",
             &["--allow-net", "a.b:1", "--allow-net", "10.0.0.0/8"],
-            "wasi:http/proxy (0.2)",
-            "a.b:1, 10.0.0.0/8",
+            proxy,
+            "outgoing requests and sockets: a.b:1, 10.0.0.0/8",
+        ),
+        (
+            "p2http",
+            &["--allow-net", "a.b:1", "--inherit-network"],
+            proxy,
+            "outgoing requests and sockets: all",
         ),
     ];
-    for (name, options, kind, outgoing) in cases {
+    for (name, options, kind, network) in cases {
         let Some(served) = served(name, options)? else {
             return Ok(());
         };
         let expected = format!(
-            "serving {kind} on http://127.0.0.1:{}/; outgoing requests: {outgoing}\n",
+            "serving {kind} on http://127.0.0.1:{}/; {network}\n",
             served.port
         );
         assert_eq!(served.first_line, expected);
@@ -352,8 +359,9 @@ fn instances_can_serve_again() -> Result<()> {
 #[test]
 fn outgoing_requests_go_where_they_may() -> Result<()> {
     let upstream = http::upstream(|asked| http::answer(200, &[("x-case", "u")], &asked.body))?;
-    let cases: [(&[&str], u16); 5] = [
+    let cases: [(&[&str], u16); 6] = [
         (&[], 200),
+        (&["--inherit-network"], 200),
         (&["--no-outgoing"], 502),
         (&["--allow-net=*"], 502),
         (&["--allow-net=127.0.0.1"], 200),
@@ -373,6 +381,27 @@ fn outgoing_requests_go_where_they_may() -> Result<()> {
         };
         assert_eq!(refused, status, "{options:?}: {answer:?}");
     }
+    Ok(())
+}
+
+/// What guests print goes where the options say, that of all of them to one file.
+#[test]
+fn messages_of_guests_are_in_a_file() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("messages");
+    std::fs::write(&path, "what was there before")?;
+    let mut command = command(&["--addr=127.0.0.1:0"]);
+    command.arg(format!("--stderr={}", path.display()));
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    command.arg(root.join("tests/components/prints-and-answers-nothing.wat"));
+    let served = Served::start(command)?;
+    for _ in 0..3 {
+        assert_eq!(served.get("/")?.status, 500);
+    }
+    let (status, errors) = served.end()?;
+    assert!(status.success(), "{status}");
+    assert!(!errors.contains("served"), "{errors}");
+    assert_eq!(std::fs::read_to_string(&path)?, "served\n".repeat(3));
     Ok(())
 }
 

@@ -144,11 +144,22 @@ pub fn main() -> ExitCode {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use trampette_runner::granted::options_of_guests;
     use trampette_runner::grants::spellings;
 
     #[test]
     fn definitions_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// A guest is given the same by both, in the same words.
+    #[test]
+    fn run_and_serve_have_the_same_options_of_guests() {
+        let command = Arguments::command();
+        let options = |name| options_of_guests(command.find_subcommand(name).unwrap());
+        let run = options("run");
+        assert!(run.len() > 10, "{run:?}");
+        assert_eq!(run, options("serve"));
     }
 
     #[test]

@@ -99,7 +99,16 @@ const NOT_COMPILED: &str = "not an artifact of Trampette";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::granted::options_of_guests;
     use crate::grants::spellings;
+
+    /// A guest is given the same by both, in the same words.
+    #[test]
+    fn run_and_serve_have_the_same_options_of_guests() {
+        let run = options_of_guests(&Arguments::command());
+        assert!(run.len() > 10, "{run:?}");
+        assert_eq!(run, options_of_guests(&Serving::command()));
+    }
 
     #[test]
     fn what_stands_behind_the_input_is_the_guests() {

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use trampette_wasi::NetworkRefusal;
+use trampette_wasi::{Access, NetworkRefusal, WasiCtxBuilder};
 
 /// What is run, and its arguments. Whatever stands behind the input is the guest's, even if it
 /// looks like an option of ours: otherwise whoever supplies the guest's arguments could widen what
@@ -92,11 +92,12 @@ pub fn spellings(command: &clap::Command) -> Vec<String> {
 pub(crate) struct Refused(Arc<OnceLock<String>>);
 
 impl Refused {
-    pub(crate) fn note(&self, refusal: &NetworkRefusal) {
+    /// Remembers it. Gives what to say of it if it is the first: later ones are not told of.
+    pub(crate) fn note(&self, refusal: &NetworkRefusal) -> Option<&str> {
         let rule = refusal.rule();
         let text = format!("note: {refusal} (--allow-net {rule}, or --inherit-network)");
-        // Later ones are not told of.
-        let _ = self.0.set(text);
+        self.0.set(text).ok()?;
+        self.text()
     }
 
     /// What to say of it.
@@ -105,20 +106,38 @@ impl Refused {
     }
 }
 
-/// A directory for the guest: `HOST[::GUEST]`.
+/// A directory for the guest: `HOST[::GUEST][:ro]`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Directory {
     /// Its path here.
     pub host: String,
     /// The name under which the guest finds it.
     pub guest: String,
+    /// What the guest may do with it.
+    pub access: Access,
 }
+
+/// What stands behind a directory that is to be read only.
+const READ_ONLY: &str = ":ro";
 
 impl std::str::FromStr for Directory {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Directory> {
-        let (host, guest) = text.split_once("::").unwrap_or((text, text));
+        // Of `a::ro` the name is `ro`: names come before rights.
+        let (host, guest) = match text.split_once("::") {
+            Some((host, guest)) => (host, Some(guest)),
+            None => (text, None),
+        };
+        let last = guest.unwrap_or(host);
+        let (last, access) = match last.strip_suffix(READ_ONLY) {
+            Some(last) => (last, Access::ReadOnly),
+            None => (last, Access::ReadWrite),
+        };
+        let (host, guest) = match guest {
+            Some(_) => (host, last),
+            None => (last, last),
+        };
         ensure!(
             !host.is_empty(),
             "the directory on the host is empty; `.` is the current one"
@@ -129,13 +148,53 @@ impl std::str::FromStr for Directory {
         );
         ensure!(
             // Of `a:::b` too one could say so.
-            !guest.contains("::") && (guest == text || !guest.starts_with(':')),
+            !guest.contains("::") && (guest == host || !guest.starts_with(':')),
             "there is more than one `::`: which is the guest's name?"
         );
+        for name in [host, guest] {
+            // Whoever wrote `data:ro::/data` did not mean to have it written to.
+            ensure!(
+                !name.ends_with(READ_ONLY),
+                "`:ro` stands at the end, once; of a directory whose own name ends in it, a slash \
+                 stands behind the name: `{}/`",
+                shown(name)
+            );
+        }
         Ok(Directory {
             host: host.to_string(),
             guest: guest.to_string(),
+            access,
         })
+    }
+}
+
+impl Directory {
+    /// Gives it to a guest.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub(crate) fn preopen(&self, builder: WasiCtxBuilder) -> Result<WasiCtxBuilder> {
+        match self.access {
+            Access::ReadWrite => builder.preopened_dir(&self.host, &self.guest),
+            Access::ReadOnly => builder.preopened_dir_read_only(&self.host, &self.guest),
+        }
+    }
+
+    /// # Errors
+    /// If there is a directory here whose name is all of what was written, `:ro` included.
+    fn is_not_another(&self) -> Result<()> {
+        let name = format!("{}{READ_ONLY}", self.host);
+        let is_meant_otherwise = self.access == Access::ReadOnly
+            && self.host == self.guest
+            && std::fs::symlink_metadata(&name).is_ok();
+        ensure!(
+            !is_meant_otherwise,
+            "--dir: there is a `{name}` here: `{name}/` would be that, and `{host}::{host}:ro` is \
+             `{host}`, to read only",
+            name = shown(&name),
+            host = shown(&self.host)
+        );
+        Ok(())
     }
 }
 
@@ -174,13 +233,15 @@ impl Variable {
     }
 }
 
-/// Checks that nothing is given twice.
+/// Checks that nothing is given twice, or could be meant otherwise.
 ///
 /// # Errors
-/// If two directories have the same name for the guest, or a variable is given twice.
+/// If two directories have the same name for the guest, one's name is in doubt, or a variable is
+/// given twice.
 pub fn check(directories: &[Directory], variables: &[Variable]) -> Result<()> {
     let mut names = BTreeSet::new();
     for directory in directories {
+        directory.is_not_another()?;
         // `/data`, `/data/` and `/./data` are one name.
         let name = directory.guest.split('/');
         let name: Vec<&str> = name.filter(|part| !matches!(*part, "" | ".")).collect();
@@ -211,8 +272,10 @@ mod tests {
         for text in ["", "::", ".::", "::/x", "a::b::c", "a:::b"] {
             assert!(text.parse::<Directory>().is_err(), "{text}");
         }
-        for text in ["a:", ":", ":a", "a:b"] {
-            assert_eq!(text.parse::<Directory>().unwrap().guest, text);
+        for text in ["a:", ":", ":a", "a:b", "a:ro/", "ro", "a:Ro"] {
+            let directory = text.parse::<Directory>().unwrap();
+            assert_eq!(directory.guest, text);
+            assert_eq!(directory.access, Access::ReadWrite, "{text}");
         }
         for text in ["", "=", "=x"] {
             assert!(Variable::parse(text.into()).is_err(), "{text}");
@@ -235,6 +298,56 @@ mod tests {
         assert!(check(&directories(&["a::/x", "a::/y", "b::x"]), &[]).is_ok());
         assert!(check(&[], &variables(&["A=1", "B="])).is_ok());
         assert!(check(&[], &variables(&["A=1", "A"])).is_err());
+    }
+
+    #[test]
+    fn read_only_stands_at_the_end_once() {
+        let (read, write) = (Access::ReadOnly, Access::ReadWrite);
+        for (text, expected) in [
+            ("a:ro", Some(("a", "a", read))),
+            ("a::/b:ro", Some(("a", "/b", read))),
+            ("a::/b", Some(("a", "/b", write))),
+            ("a::ro", Some(("a", "ro", write))),
+            ("a::ro:ro", Some(("a", "ro", read))),
+            ("a:ro/", Some(("a:ro/", "a:ro/", write))),
+            ("a:ro/:ro", Some(("a:ro/", "a:ro/", read))),
+            ("a:ro/::/b", Some(("a:ro/", "/b", write))),
+            ("a::/b:ro/", Some(("a", "/b:ro/", write))),
+            ("/:ro", Some(("/", "/", read))),
+            // What they mean is in doubt.
+            (":ro", None),
+            ("::ro", None),
+            ("a:ro:ro", None),
+            ("a:ro::/b", None),
+            ("a:ro::/b:ro", None),
+            ("a::/b:ro:ro", None),
+            ("a:::ro", None),
+            ("a::/b::ro", None),
+        ] {
+            let found = text.parse::<Directory>().ok();
+            let found = found
+                .as_ref()
+                .map(|found| (&found.host[..], &found.guest[..], found.access));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_directory_whose_name_ends_so_is_not_mistaken() {
+        let folder = std::env::temp_dir().join(format!("trampette-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("a:ro")).unwrap();
+        let grant = |text: &str| {
+            let path = folder.join(text);
+            check(&[path.to_str().unwrap().parse().unwrap()], &[])
+        };
+        let error = grant("a:ro").unwrap_err().to_string();
+        assert!(error.contains("a:ro/` would be that"), "{error}");
+        assert!(grant("a:ro/").is_ok() && grant("b:ro").is_ok());
+        let named = format!("{0}/a::{0}/a:ro", folder.display());
+        let named = check(&[named.parse().unwrap()], &[]);
+        std::fs::remove_dir_all(&folder).unwrap();
+        // The way out that the message names.
+        assert!(named.is_ok());
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! | file | subject |
 //! | --- | --- |
 //! | `command` | the command `trampette-run` |
-//! | `grants` | what a guest is given: directories, variables, arguments |
+//! | `granted` | what a guest is given: the options of all commands |
+//! | `grants` | how it is spelt: directories, variables, arguments |
 //! | `wave`, `core_wave` | values and calls as text |
 //! | `names` | which export a name means |
 //! | `imports` | what is imported and not provided |
@@ -20,6 +21,7 @@
 
 pub mod command;
 mod core_wave;
+pub mod granted;
 pub mod grants;
 pub mod imports;
 pub mod limits;
@@ -40,50 +42,22 @@ pub mod parsers {
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use grants::{Directory, Refused, Subject, Variable};
-use imports::ImportArguments;
-use limits::LimitArguments;
+use granted::Granted;
+use grants::{Refused, Subject};
 use names::Callable;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use timeout::Timeout;
 use trampette_runtime::{
     Component, CoreHost, CoreInstance, Func, Instance, LimitReached, Linker, Store, Trap, Val,
     WasmBacktrace,
 };
-use trampette_wasi::http::Destinations;
-use trampette_wasi::{Exit, NetworkRule, WasiCtx, WasiCtxBuilder, p1};
-
+use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder, p1};
 use waiting::Driver;
 
 /// The exit code for a trap: that of a process killed by SIGABRT.
 pub const TRAP_EXIT_CODE: u8 = 134;
 
 pub use timeout::TIMEOUT_EXIT_CODE;
-
-/// What a guest is given, by whatever command.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Guest")]
-pub struct Granted {
-    /// Give the guest a directory, under the name GUEST if one is given
-    #[arg(long = "dir", value_name = "HOST[::GUEST]")]
-    dirs: Vec<Directory>,
-    /// Set an environment variable of the guest; NAME alone takes its value from here
-    #[arg(
-        long = "env",
-        value_name = "NAME[=VALUE]",
-        value_parser = OsStringValueParser::new().try_map(Variable::parse)
-    )]
-    env: Vec<Variable>,
-    /// End the guest, with exit code 124, when it has run for so long: `5s`, `100ms`, `2.5` (s)
-    #[arg(long, value_name = "TIME")]
-    timeout: Option<Timeout>,
-    #[command(flatten)]
-    imports: ImportArguments,
-    #[command(flatten)]
-    limits: LimitArguments,
-}
 
 /// What a guest is given and what is called.
 #[derive(Args, Clone, Debug, Default)]
@@ -96,52 +70,10 @@ pub struct GuestArguments {
     /// that holds brackets or blanks is written between quotes.
     #[arg(long, value_name = "CALL")]
     invoke: Option<String>,
-    /// Give the guest the network as it is here, loopback included
-    #[arg(long)]
-    inherit_network: bool,
-    /// Give the guest a part of the network: an address, a range of them, a name, `*`, with ports
-    ///
-    /// As in 192.0.2.7, 10.0.0.0/8:5432, api.example.com:443, `*.example.com`, `*:8000-8999`. `*`
-    /// is everything but loopback, which is `localhost`.
-    #[arg(long, value_name = "TARGET[:PORTS]")]
-    allow_net: Vec<NetworkRule>,
     #[command(flatten)]
     granted: Granted,
     #[arg(skip)]
     refused: Refused,
-}
-
-impl Granted {
-    /// Checks that nothing is given twice.
-    ///
-    /// # Errors
-    /// If something is.
-    fn check(&self) -> Result<()> {
-        grants::check(&self.dirs, &self.env)
-    }
-
-    /// The guest's environment variables.
-    ///
-    /// # Errors
-    /// If one is to have the value that it has here, and there is none.
-    fn variables(&self) -> Result<Vec<(OsString, OsString)>> {
-        let resolve = |variable: &Variable| {
-            let (name, value) = variable.resolve()?;
-            Ok((name.to_os_string(), value))
-        };
-        self.env.iter().map(resolve).collect()
-    }
-
-    /// Gives the guest its directories.
-    ///
-    /// # Errors
-    /// If one cannot be opened.
-    fn preopen(&self, mut builder: WasiCtxBuilder) -> Result<WasiCtxBuilder> {
-        for Directory { host, guest } in &self.dirs {
-            builder = builder.preopened_dir(host, guest)?;
-        }
-        Ok(builder)
-    }
 }
 
 impl GuestArguments {
@@ -166,27 +98,14 @@ impl GuestArguments {
         for argument in arguments {
             builder = builder.arg(argument);
         }
-        for (name, value) in self.granted.variables()? {
-            builder = builder.env(name, value);
-        }
-        if self.inherit_network {
-            builder = builder.inherit_network();
-        }
-        for rule in &self.allow_net {
-            builder = builder.allow_network(rule.clone());
-        }
-        // Who may connect to somebody may send requests there.
-        let requests = match (self.inherit_network, self.allow_net.is_empty()) {
-            (true, _) => Some(Destinations::any()),
-            (false, false) => Some(Destinations::only(self.allow_net.clone())),
-            (false, true) => None,
-        };
-        if let Some(destinations) = requests {
+        if let Some(destinations) = self.granted.reach().destinations() {
             builder = builder.http(destinations.into());
         }
         let refused = self.refused.clone();
-        builder = builder.on_network_refusal(move |refusal| refused.note(refusal));
-        self.granted.preopen(builder)
+        builder = builder.on_network_refusal(move |refusal| {
+            refused.note(refusal);
+        });
+        self.granted.prepare()?.give(builder)
     }
 }
 

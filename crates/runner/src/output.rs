@@ -17,6 +17,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::ExitCode;
 use trampette_artifact::text::{escaped, escaped_lines, shortened};
 use trampette_runtime::report;
@@ -83,6 +84,11 @@ pub fn note(text: impl Display) {
 /// What somebody typed, as a message quotes it: on one line, and not at any length.
 pub(crate) fn shown(text: &str) -> String {
     escaped(&shortened(text.as_bytes(), MOST_QUOTED)).to_string()
+}
+
+/// The same of a path.
+pub(crate) fn shown_path(path: &Path) -> String {
+    shown(&path.to_string_lossy())
 }
 
 fn line(text: &str) {

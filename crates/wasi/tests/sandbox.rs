@@ -117,20 +117,11 @@ fn a_read_only_directory_stays_as_it_is() {
     let sandbox = Sandbox::new();
     let dir = sandbox.preopen(Access::ReadOnly);
     let write = |flags| dir.open_at(PathFlags::empty(), "file", flags, DescriptorFlags::WRITE);
-    assert_eq!(
-        write(OpenFlags::empty()).err(),
-        Some(ErrorCode::NotPermitted)
-    );
-    assert_eq!(
-        write(OpenFlags::TRUNCATE).err(),
-        Some(ErrorCode::NotPermitted)
-    );
-    assert_eq!(dir.unlink_file_at("file"), Err(ErrorCode::NotPermitted));
+    assert_eq!(write(OpenFlags::empty()).err(), Some(ErrorCode::ReadOnly));
+    assert_eq!(write(OpenFlags::TRUNCATE).err(), Some(ErrorCode::ReadOnly));
+    assert_eq!(dir.unlink_file_at("file"), Err(ErrorCode::ReadOnly));
     let sub = open(&dir, "sub").unwrap();
-    assert_eq!(
-        sub.create_directory_at("more"),
-        Err(ErrorCode::NotPermitted)
-    );
+    assert_eq!(sub.create_directory_at("more"), Err(ErrorCode::ReadOnly));
     let file = open(&dir, "file").unwrap();
     assert_eq!(file.write(b"x", 0), Err(ErrorCode::BadDescriptor));
     assert_eq!(file.set_size(0), Err(ErrorCode::BadDescriptor));

@@ -1,10 +1,9 @@
 //! The options of `serve`.
 
-use crate::Granted;
+use crate::granted::{Granted, Reach};
 use crate::timeout::Timeout;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
-use trampette_wasi::NetworkRule;
 use trampette_wasi::http::Destinations;
 
 /// What is served, where, and by what instances.
@@ -43,12 +42,8 @@ pub struct ServeArguments {
     /// Print a line for each request, on standard error
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(super) log: Option<LogFormat>,
-    /// Let guests send requests only to this host, `*.domain`, address or network, with a port or
-    /// ports, or without [default: to all]
-    #[arg(long, value_name = "RULE", conflicts_with = "no_outgoing")]
-    allow_net: Vec<NetworkRule>,
-    /// Let guests send no requests
-    #[arg(long)]
+    /// Let guests send no requests [default: to all, or whom --allow-net names]
+    #[arg(long, conflicts_with_all = ["allow_net", "inherit_network"])]
     no_outgoing: bool,
     #[command(flatten)]
     pub(super) granted: Granted,
@@ -69,12 +64,23 @@ impl ServeArguments {
         &self.input
     }
 
-    /// Whom guests may send requests to.
+    /// Whom guests may send requests to: as `run` says it, but all where nothing is said.
     pub(super) fn destinations(&self) -> Destinations {
-        match (self.no_outgoing, self.allow_net.is_empty()) {
-            (true, _) => Destinations::none(),
-            (false, true) => Destinations::any(),
-            (false, false) => Destinations::only(self.allow_net.clone()),
+        match self.no_outgoing {
+            true => Destinations::none(),
+            false => {
+                let said = self.granted.reach().destinations();
+                said.unwrap_or_else(Destinations::any)
+            }
         }
+    }
+
+    /// What guests may do with the network, for people.
+    pub(super) fn network(&self) -> String {
+        let what = match self.granted.reach() {
+            Reach::Unsaid => "outgoing requests",
+            Reach::Everything | Reach::Only(_) => "outgoing requests and sockets",
+        };
+        format!("{what}: {}", self.destinations())
     }
 }

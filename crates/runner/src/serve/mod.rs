@@ -59,10 +59,10 @@ pub fn serve(component: &Component, arguments: &ServeArguments) -> Result<u8> {
     let tls = tls::acceptor(arguments)?;
     let metrics = arguments.metrics_addr.as_deref().map(listen).transpose()?;
     let mut line = format!(
-        "serving {} on http{}://{address}/; outgoing requests: {}",
+        "serving {} on http{}://{address}/; {}",
         service.kind(),
         if tls.is_some() { "s" } else { "" },
-        arguments.destinations()
+        arguments.network()
     );
     if let Some(listener) = &metrics {
         let address = listener.local_addr().context("the address")?;

@@ -1,5 +1,8 @@
 //! The guests of `serve`: stores that are made for a request, or were for one before it.
 
+use crate::granted::Grants;
+use crate::grants::Refused;
+use crate::output;
 use crate::serve::arguments::ServeArguments;
 use crate::timeout::Timeout;
 use anyhow::Result;
@@ -14,8 +17,8 @@ use trampette_wasi::{TokioReactor, WasiCtx, WasiCtxBuilder};
 pub(super) struct Workers {
     arguments: ServeArguments,
     program: OsString,
-    /// Resolved once: what the process's own variables are later does not count.
-    variables: Vec<(OsString, OsString)>,
+    grants: Grants,
+    refused: Refused,
     limits: StoreLimits,
     timeout: Option<Timeout>,
     client: Client,
@@ -34,33 +37,36 @@ impl Workers {
     pub(super) fn new(arguments: &ServeArguments, runtime: &Handle) -> Result<Workers> {
         let granted = &arguments.granted;
         let program = arguments.input().file_name().unwrap_or_default();
-        let workers = Workers {
+        Ok(Workers {
             program: program.to_os_string(),
-            variables: granted.variables()?,
+            grants: granted.prepare()?,
+            refused: Refused::default(),
             limits: granted.limits.limits()?,
             timeout: granted.timeout,
             client: Client::new(arguments.destinations()),
             reactor: Arc::new(TokioReactor::new(runtime.clone())),
             idle: Mutex::default(),
             arguments: arguments.clone(),
-        };
-        // What cannot be opened is heard of now.
-        workers.context()?;
-        Ok(workers)
+        })
     }
 
-    /// What a guest sees: what is printed goes to the process's own output; there is no input.
+    /// What a guest sees: what is printed goes to the process's own output, and there is no input,
+    /// unless options say otherwise.
     fn context(&self) -> Result<WasiCtx> {
-        let mut builder = WasiCtxBuilder::new()
+        let refused = self.refused.clone();
+        let builder = WasiCtxBuilder::new()
             .inherit_stdout()
             .inherit_stderr()
             .arg(&self.program)
             .reactor(self.reactor.clone())
-            .http(HttpCtx::new().client(self.client.clone()));
-        for (name, value) in &self.variables {
-            builder = builder.env(name, value);
-        }
-        Ok(self.arguments.granted.preopen(builder)?.build())
+            .http(HttpCtx::new().client(self.client.clone()))
+            // The first one is told of; the guests know of each.
+            .on_network_refusal(move |refusal| {
+                if let Some(text) = refused.note(refusal) {
+                    output::note(text);
+                }
+            });
+        Ok(self.grants.give(builder)?.build())
     }
 
     /// A guest for a request; its clock runs.

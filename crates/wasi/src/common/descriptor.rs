@@ -157,6 +157,9 @@ pub struct Descriptor {
     flags: DescriptorFlags,
     /// What the guest asked for.
     pub(crate) asked: DescriptorFlags,
+    /// What may be done with it and below it: as with the preopened directory that it is or is in,
+    /// whatever the guest asked for when it opened this one. No libc asks.
+    access: Access,
 }
 
 pub(crate) enum Object {
@@ -210,9 +213,6 @@ impl Deref for OpenFile {
 /// A directory.
 pub(crate) struct OpenDirectory {
     pub(crate) dir: File,
-    /// What may be done below it: as with the preopened directory that it is or is in, whatever the
-    /// guest asked for when it opened this one. No libc asks.
-    pub(crate) access: Access,
     pub(crate) budget: Budget,
     _held: Held,
 }
@@ -243,11 +243,12 @@ impl Descriptor {
         Ok(Self::directory_held(dir, access, budget, held))
     }
 
-    fn new(object: Object, flags: DescriptorFlags) -> Descriptor {
+    fn new(object: Object, flags: DescriptorFlags, access: Access) -> Descriptor {
         Descriptor {
             object,
             flags,
             asked: flags,
+            access,
         }
     }
 
@@ -263,17 +264,17 @@ impl Descriptor {
         };
         let object = Object::Directory(OpenDirectory {
             dir,
-            access,
             budget: budget.clone(),
             _held: held,
         });
-        Descriptor::new(object, flags)
+        Descriptor::new(object, flags, access)
     }
 
     pub(crate) fn file_held(
         file: File,
         metadata: &Metadata,
         flags: DescriptorFlags,
+        access: Access,
         held: Held,
     ) -> Descriptor {
         let object = Object::File(Arc::new(OpenFile {
@@ -281,7 +282,7 @@ impl Descriptor {
             file,
             _held: held,
         }));
-        Descriptor::new(object, flags)
+        Descriptor::new(object, flags, access)
     }
 
     pub(crate) fn file(&self) -> FsResult<&Arc<OpenFile>> {
@@ -318,13 +319,27 @@ impl Descriptor {
         Ok(&self.directory_of()?.dir)
     }
 
+    /// What may be done with it, and below it.
+    pub(crate) fn access(&self) -> Access {
+        self.access
+    }
+
+    /// # Errors
+    /// If nothing below it may be changed, nor it itself: then, as the interfaces say and as a
+    /// filesystem that is mounted so, with `read-only`. Whatever changes something without having
+    /// been opened to write asks here.
+    fn check_mutable(&self) -> FsResult<()> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => Err(ErrorCode::ReadOnly),
+        }
+    }
+
     /// The directory, if its entries may be changed.
     pub(crate) fn mutable_dir(&self) -> FsResult<&File> {
         let directory = self.directory_of()?;
-        match directory.access {
-            Access::ReadWrite => Ok(&directory.dir),
-            Access::ReadOnly => Err(ErrorCode::NotPermitted),
-        }
+        self.check_mutable()?;
+        Ok(&directory.dir)
     }
 
     /// `get-flags`.
@@ -452,6 +467,7 @@ impl Descriptor {
     }
 
     pub(crate) fn set_timestamps(&self, times: &Timestamps) -> FsResult<()> {
+        self.check_mutable()?;
         match &self.object {
             Object::File(_) => {
                 let file: &File = self.writable()?;
@@ -519,7 +535,7 @@ mod tests {
     fn what_is_opened_below_a_read_only_directory_is_read_only() {
         let (host, dir) = opened_below(Access::ReadOnly);
         assert!(!dir.flags().contains(DescriptorFlags::MUTATE_DIRECTORY));
-        assert_eq!(changes(&dir), [Err(ErrorCode::NotPermitted); 9]);
+        assert_eq!(changes(&dir), [Err(ErrorCode::ReadOnly); 9]);
         let left = std::fs::read_dir(host.path().join("below")).unwrap();
         assert_eq!(left.count(), 1);
     }

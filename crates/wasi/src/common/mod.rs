@@ -12,6 +12,7 @@
 //! | `network` | what a guest may reach, sockets |
 //! | `beneath` | lookups that do not leave a directory |
 //! | `descriptor`, `paths`, `directory` | files and directories |
+//! | `read_only_tests` | tests: directories that are given to read only |
 //! | `blocking`, `bell` | waits that let other tasks go on; what futures wake a thread by |
 //!
 //! A type that all versions have (`error-code`, `descriptor-flags`, …) is that of 0.2 here.
@@ -30,5 +31,7 @@ pub(crate) mod network;
 pub(crate) mod outcome;
 mod paths;
 pub(crate) mod reactor;
+#[cfg(test)]
+mod read_only_tests;
 pub(crate) mod stdio;
 pub(crate) mod time;

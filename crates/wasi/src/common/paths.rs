@@ -92,8 +92,8 @@ impl<'a> Place<'a> {
 /// # Paths
 ///
 /// A path is text or, for what only bytes can spell, an [`OsStr`]. All of these fail with the code
-/// that stands for the system's error, and with `not-permitted` if a path leads outside or the
-/// directory is read-only.
+/// that stands for the system's error, with `not-permitted` if a path leads outside, and with
+/// `read-only` if the directory is.
 impl Descriptor {
     /// `set-times-at`.
     pub fn set_times_at(
@@ -308,14 +308,15 @@ impl Descriptor {
         let file = File::from(opened);
         let metadata = file.metadata()?;
         if metadata.is_dir() {
-            let (access, budget) = (directory.access, &directory.budget);
-            let mut opened = Descriptor::directory_held(file, access, budget, held);
+            let budget = &directory.budget;
+            let mut opened = Descriptor::directory_held(file, self.access(), budget, held);
             opened.asked = flags;
             return Ok(opened);
         }
         if open.contains(OpenFlags::DIRECTORY) {
             return Err(ErrorCode::NotDirectory);
         }
-        Ok(Descriptor::file_held(file, &metadata, flags, held))
+        let access = self.access();
+        Ok(Descriptor::file_held(file, &metadata, flags, access, held))
     }
 }

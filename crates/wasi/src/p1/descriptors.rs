@@ -89,13 +89,12 @@ impl Open {
             }
             What::Directory { descriptor, .. } => {
                 let below = FILE | FD_READ;
-                let access = descriptor.directory_of().map(|directory| directory.access);
-                match access {
-                    Ok(Access::ReadWrite) => {
+                match descriptor.access() {
+                    Access::ReadWrite => {
                         let own = rights::DIRECTORY | DIRECTORY_WRITE;
                         (own, own | below | FILE_WRITE)
                     }
-                    _ => (rights::DIRECTORY, rights::DIRECTORY | below),
+                    Access::ReadOnly => (rights::DIRECTORY, rights::DIRECTORY | below),
                 }
             }
         }

@@ -1,0 +1,51 @@
+;; Serves HTTP of WASI 0.2: prints `served` on standard error, and gives no answer.
+(component
+  (import "wasi:io/error@0.2.0" (instance $errors (export "error" (type (sub resource)))))
+  (alias export $errors "error" (type $error))
+  (import "wasi:io/streams@0.2.0" (instance $streams
+    (export "output-stream" (type $output (sub resource)))
+    (alias outer 1 $error (type $outer))
+    (export "error" (type $failed (eq $outer)))
+    (type $why (variant (case "last-operation-failed" (own $failed)) (case "closed")))
+    (export "stream-error" (type $stream-error (eq $why)))
+    (export "[method]output-stream.blocking-write-and-flush"
+      (func (param "self" (borrow $output)) (param "contents" (list u8))
+        (result (result (error $stream-error)))))))
+  (alias export $streams "output-stream" (type $output))
+  (import "wasi:cli/stderr@0.2.0" (instance $stderr
+    (alias outer 1 $output (type $outer))
+    (export "output-stream" (type $output (eq $outer)))
+    (export "get-stderr" (func (result (own $output))))))
+  (import "wasi:http/types@0.2.0" (instance $http
+    (export "incoming-request" (type (sub resource)))
+    (export "response-outparam" (type (sub resource)))))
+  (alias export $http "incoming-request" (type $request))
+  (alias export $http "response-outparam" (type $answer))
+  (core module $memory (memory (export "memory") 1))
+  (core instance $memory (instantiate $memory))
+  (core func $get (canon lower (func $stderr "get-stderr")))
+  (core func $write (canon lower
+    (func $streams "[method]output-stream.blocking-write-and-flush")
+    (memory (core memory $memory "memory"))))
+  (core func $drop-request (canon resource.drop $request))
+  (core func $drop-answer (canon resource.drop $answer))
+  (core module $m
+    (import "" "memory" (memory 1))
+    (import "" "get" (func $get (result i32)))
+    (import "" "write" (func $write (param i32 i32 i32 i32)))
+    (import "" "drop-request" (func $drop-request (param i32)))
+    (import "" "drop-answer" (func $drop-answer (param i32)))
+    (data (i32.const 0) "served\n")
+    (func (export "handle") (param i32 i32)
+      (call $write (call $get) (i32.const 0) (i32.const 7) (i32.const 16))
+      (call $drop-request (local.get 0))
+      (call $drop-answer (local.get 1))))
+  (core instance $m (instantiate $m (with "" (instance
+    (export "memory" (memory $memory "memory"))
+    (export "get" (func $get))
+    (export "write" (func $write))
+    (export "drop-request" (func $drop-request))
+    (export "drop-answer" (func $drop-answer))))))
+  (func $handle (param "request" (own $request)) (param "response-out" (own $answer))
+    (canon lift (core func $m "handle")))
+  (instance (export "wasi:http/incoming-handler@0.2.0") (export "handle" (func $handle))))
