@@ -3,7 +3,7 @@
 //!
 //! How each is spelt is in `grants`, limits are in `limits`.
 
-use crate::grants::{self, Directory, Variable};
+use crate::grants::{self, Directory, Setting, Variable};
 use crate::imports::ImportArguments;
 use crate::limits::LimitArguments;
 use crate::output::shown_path;
@@ -16,8 +16,10 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use trampette_wasi::http::Destinations;
-use trampette_wasi::{Input, NetworkRule, Output, WasiCtxBuilder};
+use trampette_runtime::{Component, Linker};
+use trampette_wasi::http::{self, Destinations};
+use trampette_wasi::keyvalue::{self, KeyValue};
+use trampette_wasi::{Input, NetworkRule, Output, WasiCtx, WasiCtxBuilder, config};
 
 /// What a guest is given, by whatever command.
 #[derive(Args, Clone, Debug, Default)]
@@ -49,6 +51,14 @@ pub struct Granted {
     /// alike.
     #[arg(long, value_name = "TARGET[:PORTS]")]
     allow_net: Vec<NetworkRule>,
+    /// Configure the guest: what `wasi:config` gives it for a name
+    #[arg(long, value_name = "NAME=VALUE")]
+    config: Vec<Setting>,
+    /// Give the guest a store of keys and values (`wasi:keyvalue`), in this file
+    ///
+    /// The file is made if there is none. Guests that are given the same one share it.
+    #[arg(long, value_name = "FILE")]
+    keyvalue: Option<PathBuf>,
     /// Let the guest read this file as its standard input
     #[arg(long, value_name = "FILE")]
     stdin: Option<PathBuf>,
@@ -102,7 +112,26 @@ impl Granted {
     /// # Errors
     /// If something is.
     pub(crate) fn check(&self) -> Result<()> {
-        grants::check(&self.dirs, &self.env)
+        grants::check(&self.dirs, &self.env)?;
+        grants::check_settings(&self.config)
+    }
+
+    /// The interfaces that a guest may import: those of WASI, and of what it is given beside them.
+    ///
+    /// # Errors
+    /// If the component imports something else.
+    pub(crate) fn linker(&self, component: &Component) -> Result<Linker<WasiCtx>> {
+        let mut linker = Linker::<WasiCtx>::new();
+        trampette_wasi::add_to_linker(&mut linker)?;
+        http::add_to_linker_0_2(&mut linker)?;
+        http::add_to_linker_0_3(&mut linker)?;
+        config::add_to_linker(&mut linker)?;
+        // Without a file nothing would stay of what a guest sets: it does not start.
+        if self.keyvalue.is_some() {
+            keyvalue::add_to_linker(&mut linker)?;
+        }
+        self.imports.complete(&mut linker, component)?;
+        Ok(linker)
     }
 
     /// Opens what a guest is to have.
@@ -116,6 +145,8 @@ impl Granted {
         for directory in &self.dirs {
             directory.preopen(WasiCtxBuilder::new())?;
         }
+        let keyvalue = self.keyvalue.as_deref().map(KeyValue::open);
+        let keyvalue = keyvalue.transpose().context("--keyvalue")?;
         let input = self.stdin.as_deref().map(open_input).transpose()?;
         let [stdout, stderr] = open_outputs(
             [
@@ -127,6 +158,7 @@ impl Granted {
         Ok(Grants {
             granted: self.clone(),
             variables,
+            keyvalue,
             stdin: Mutex::new(input),
             stdout,
             stderr,
@@ -155,6 +187,7 @@ pub(crate) struct Grants {
     granted: Granted,
     /// What the process's own variables are later does not count.
     variables: Vec<(OsString, OsString)>,
+    keyvalue: Option<KeyValue>,
     /// The input as it was opened, for the first guest: a pipe with a name is not opened twice.
     stdin: Mutex<Option<File>>,
     stdout: Option<Output>,
@@ -181,6 +214,12 @@ impl Grants {
                     builder = builder.allow_network(rule.clone());
                 }
             }
+        }
+        for Setting { name, value } in &self.granted.config {
+            builder = builder.config(name, value);
+        }
+        if let Some(store) = &self.keyvalue {
+            builder = builder.keyvalue(store.clone());
         }
         if let Some(path) = &self.granted.stdin {
             let opened = self.stdin.lock();

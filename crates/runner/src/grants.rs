@@ -233,6 +233,45 @@ impl Variable {
     }
 }
 
+/// What a guest is configured with: `NAME=VALUE`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// Its name.
+    pub name: String,
+    /// Its value, which may be empty.
+    pub value: String,
+}
+
+impl std::str::FromStr for Setting {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Setting> {
+        let parts = text.split_once('=');
+        let (name, value) = parts.context("expected a name, `=` and a value")?;
+        ensure!(!name.is_empty(), "the value has no name");
+        Ok(Setting {
+            name: name.to_string(),
+            value: value.to_string(),
+        })
+    }
+}
+
+/// Checks that nothing is configured twice.
+///
+/// # Errors
+/// If something is.
+pub fn check_settings(settings: &[Setting]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for setting in settings {
+        ensure!(
+            names.insert(&setting.name),
+            "--config: `{}` is given twice",
+            shown(&setting.name)
+        );
+    }
+    Ok(())
+}
+
 /// Checks that nothing is given twice, or could be meant otherwise.
 ///
 /// # Errors

@@ -15,6 +15,9 @@ const MOST_NAMES: usize = 6;
 /// them fail.
 const REFUSED: &[(&str, &str)] = &[("wasi:sockets/", "the guest has no network")];
 
+/// The version of `wasi:keyvalue` that there is.
+const KEYVALUE: &str = "0.2.0-draft2";
+
 /// Options on imports.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ImportArguments {
@@ -135,6 +138,17 @@ fn component_provider(interface: &str) -> String {
     let Some(name) = interface.strip_prefix("wasi:") else {
         return host.to_string();
     };
+    if let Some(named) = name.strip_prefix("keyvalue/") {
+        return match named.split_once('@') {
+            Some(("store" | "atomics" | "batch", version)) if version == KEYVALUE => {
+                "a store of keys and values: --keyvalue FILE".to_string()
+            }
+            _ => format!(
+                "a host with this version of it; --keyvalue FILE provides `store`, `atomics` and \
+                 `batch` of {KEYVALUE}"
+            ),
+        };
+    }
     let known = ["cli/", "clocks/", "filesystem/", "io/", "random/"];
     match name.split_once('@') {
         Some((base, version)) if known.iter().any(|package| base.starts_with(package)) => {

@@ -48,7 +48,7 @@ use names::Callable;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use trampette_runtime::{
-    Component, CoreHost, CoreInstance, Func, Instance, LimitReached, Linker, Store, Trap, Val,
+    Component, CoreHost, CoreInstance, Func, Instance, LimitReached, Store, Trap, Val,
     WasmBacktrace,
 };
 use trampette_wasi::{Exit, WasiCtx, WasiCtxBuilder, p1};
@@ -137,11 +137,7 @@ fn run_here(component: &Component, guest: &GuestArguments, subject: &Subject) ->
     // Components get text only.
     let arguments = subject.arguments()?.into_iter().map(OsString::from);
     let arguments: Vec<OsString> = arguments.collect();
-    let mut linker = Linker::<WasiCtx>::new();
-    trampette_wasi::add_to_linker(&mut linker)?;
-    trampette_wasi::http::add_to_linker_0_2(&mut linker)?;
-    trampette_wasi::http::add_to_linker_0_3(&mut linker)?;
-    guest.granted.imports.complete(&mut linker, component)?;
+    let linker = guest.granted.linker(component)?;
     let driver = Driver::new(component)?;
     let mut store = guest.store(subject, &arguments, &driver)?;
     let result = linker

@@ -42,12 +42,17 @@
 // | `p3` | WASI 0.3 |
 // | `p1` | preview 1 |
 // | `http` | `wasi:http` of 0.2 and 0.3 (feature `http`) |
+// | `config` | `wasi:config` |
+// | `keyvalue` | `wasi:keyvalue` (feature `keyvalue`) |
 
 #![cfg_attr(not(test), warn(unreachable_pub))]
 
 mod common;
+pub mod config;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "keyvalue")]
+pub mod keyvalue;
 pub mod p1;
 mod p2;
 mod p3;

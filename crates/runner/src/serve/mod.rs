@@ -27,9 +27,8 @@ use anyhow::{Context, Result, bail};
 use connections::Server;
 use std::net::TcpListener;
 use std::time::Duration;
-use trampette_runtime::{Component, Linker};
-use trampette_wasi::WasiCtx;
-use trampette_wasi::http::{self, Service, ServiceKind};
+use trampette_runtime::Component;
+use trampette_wasi::http::{Service, ServiceKind};
 use workers::Workers;
 
 /// Serves a component until the process is told to end, by SIGTERM or SIGINT, or has served
@@ -46,11 +45,7 @@ pub fn serve(component: &Component, arguments: &ServeArguments) -> Result<u8> {
              `wasi:http/incoming-handler@0.2.x`: it serves no HTTP"
         );
     }
-    let mut linker = Linker::<WasiCtx>::new();
-    trampette_wasi::add_to_linker(&mut linker)?;
-    http::add_to_linker_0_2(&mut linker)?;
-    http::add_to_linker_0_3(&mut linker)?;
-    arguments.granted.imports.complete(&mut linker, component)?;
+    let linker = arguments.granted.linker(component)?;
     let service = Service::new(linker.instantiate_pre(component)?)?;
     let runtime = runtime(arguments)?;
     let workers = Workers::new(arguments, runtime.handle())?;

@@ -8,6 +8,7 @@ use crate::common::stdio::{Input, Output};
 use crate::p1::descriptors::Descriptors;
 use anyhow::{Context, Result, anyhow};
 use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
@@ -72,6 +73,10 @@ pub struct WasiCtx {
     pub(crate) budget: Budget,
     #[cfg(feature = "http")]
     http: crate::http::HttpCtx,
+    /// Names and values that the guest is configured with.
+    pub(crate) config: BTreeMap<String, String>,
+    #[cfg(feature = "keyvalue")]
+    pub(crate) keyvalue: crate::keyvalue::KeyValueCtx,
     /// What a preview-1 module has open, from its first call on.
     pub(crate) p1: Option<Descriptors>,
     pub(crate) reaction: Reaction,
@@ -189,6 +194,9 @@ impl WasiCtxBuilder {
                 budget: Budget::new(Budget::DEFAULT),
                 #[cfg(feature = "http")]
                 http: crate::http::HttpCtx::new(),
+                config: BTreeMap::new(),
+                #[cfg(feature = "keyvalue")]
+                keyvalue: crate::keyvalue::KeyValueCtx::default(),
                 p1: None,
                 reaction: Reaction::default(),
                 network: Network::default(),
@@ -306,6 +314,39 @@ impl WasiCtxBuilder {
     #[cfg(feature = "http")]
     pub fn http(mut self, http: crate::http::HttpCtx) -> Self {
         self.context.http = http;
+        self
+    }
+
+    /// Adds a value that the guest finds by its name with `wasi:config`, if the linker has that
+    /// ([`config::add_to_linker`](crate::config::add_to_linker)). A name has one value: the last.
+    ///
+    /// ```
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().config("greeting", "Hello").build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.context.config.insert(name.into(), value.into());
+        self
+    }
+
+    /// Gives the guest a store of keys and values, if the linker has `wasi:keyvalue`
+    /// ([`keyvalue::add_to_linker`](crate::keyvalue::add_to_linker)). Contexts with clones of a
+    /// store share it. Without one no bucket can be opened.
+    ///
+    /// ```
+    /// use trampette_wasi::WasiCtxBuilder;
+    /// use trampette_wasi::keyvalue::KeyValue;
+    ///
+    /// let store = KeyValue::in_memory(1 << 20)?;
+    /// let wasi = WasiCtxBuilder::new().keyvalue(store.clone()).build();
+    /// // … run a guest, and see what it left.
+    /// assert_eq!(store.get("default", "visits")?, None);
+    /// # let _ = wasi;
+    /// # anyhow::Ok(())
+    /// ```
+    #[cfg(feature = "keyvalue")]
+    pub fn keyvalue(mut self, store: crate::keyvalue::KeyValue) -> Self {
+        self.context.keyvalue.store = Some(store);
         self
     }
 

@@ -6,6 +6,7 @@
 //! | `stdio` | what a guest's standard streams are |
 //! | `failure` | why a function of an interface fails |
 //! | `budget` | how many file descriptors of the host's a guest holds |
+//! | `quota` | how many bytes a guest makes its host keep |
 //! | `reactor`, `outcome` | waiting without the thread; values that are known later |
 //! | `time` | times as guests have them |
 //! | `bytes` | where bytes come from and go to, without waiting with the thread |
@@ -30,6 +31,8 @@ pub(crate) mod failure;
 pub(crate) mod network;
 pub(crate) mod outcome;
 mod paths;
+#[cfg(any(feature = "http", feature = "keyvalue"))]
+pub(crate) mod quota;
 pub(crate) mod reactor;
 #[cfg(test)]
 mod read_only_tests;

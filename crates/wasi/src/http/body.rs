@@ -4,8 +4,8 @@
 //! A body never holds more than a fixed number of bytes: whoever writes waits until whoever sends
 //! has taken some, and nothing is read from a connection before a guest wants it.
 
+use crate::common::quota::{Charge, Quota};
 use crate::http::ErrorCode;
-use crate::http::quota::{Charge, Quota};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};

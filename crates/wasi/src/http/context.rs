@@ -1,12 +1,12 @@
 //! What a guest may do by HTTP: [`HttpCtx`].
 
+use crate::common::quota::Quota;
 use crate::http::ErrorCode;
 use crate::http::background::{self, Task};
 use crate::http::body::Body;
 use crate::http::client::{Client, SendRequest, no_runtime};
 use crate::http::message::RequestOptions;
 use crate::http::policy::Destinations;
-use crate::http::quota::Quota;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};

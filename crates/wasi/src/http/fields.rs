@@ -4,7 +4,7 @@
 //! without case. Fields that say how a message is framed or whom a connection goes to are the
 //! host's: a guest can neither set nor see them.
 
-use crate::http::quota::{Charge, Quota};
+use crate::common::quota::{Charge, Quota};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use std::sync::Arc;
 

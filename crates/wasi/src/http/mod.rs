@@ -13,7 +13,6 @@
 
 // | file | subject |
 // | --- | --- |
-// | `quota.rs` | what a guest makes its host keep |
 // | `fields.rs`, `message.rs` | headers and trailers; methods, schemes, authorities, paths, times |
 // | `body.rs` | bodies that guests write and read |
 // | `errors.rs` | what goes wrong on a connection, as codes |
@@ -34,7 +33,6 @@ mod message;
 pub(crate) mod p2;
 pub(crate) mod p3;
 mod policy;
-mod quota;
 mod service;
 
 pub use body::Body;

@@ -1,5 +1,5 @@
-//! What a guest makes its host keep for HTTP: bytes of fields and of bodies, which count together
-//! against one limit of the context.
+//! Bytes that a guest makes its host keep, which count together against one limit of the context:
+//! fields and bodies of HTTP, values that swaps of keys and values compare with.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
