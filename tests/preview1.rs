@@ -10,11 +10,14 @@ use guest::*;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 use trampette_runtime::{
     CoreFuncType, CoreHost, CoreInstance, CoreVal, CoreValueType, Store, Trap,
 };
-use trampette_wasi::{Exit, Input, Output, WasiCtx, WasiCtxBuilder, p1};
+use trampette_wasi::{
+    Exit, Input, MonotonicClock, Output, RandomSource, SeededRandom, WasiCtx, WasiCtxBuilder, p1,
+};
 
 fn nothing() -> WasiCtx {
     WasiCtxBuilder::new().build()
@@ -625,4 +628,58 @@ fn host_functions_get_their_importers_memory() {
     let function = instance.get_func(&store, "f").unwrap();
     let results = function.call(&mut store, &[]).unwrap();
     assert_eq!(results, [CoreVal::I32(4)]);
+}
+
+/// Clocks and random bytes of the host's own. (Those of WASI 0.2 and 0.3 are in
+/// `crates/wasi/src/common/determinism_tests.rs`.)
+#[test]
+fn clocks_and_random_bytes_are_the_hosts() {
+    let wasi = WasiCtxBuilder::new()
+        .random(SeededRandom::new(7))
+        .monotonic_clock(Simulated(AtomicU64::new(7)))
+        .wall_clock(|| UNIX_EPOCH + Duration::new(1_577_836_800, 5));
+    let mut guest = Guest::new(&mirror(SNAPSHOT), wasi.build());
+    let mut expected = [0; 32];
+    SeededRandom::new(7).fill(&mut expected);
+    assert_eq!(guest.call("random_get", &[64, 5]), SUCCESS);
+    assert_eq!(guest.call("random_get", &[69, 27]), SUCCESS);
+    assert_eq!(guest.read(64, 32), expected);
+    let mut now = |clock: i64| {
+        assert_eq!(guest.call("clock_time_get", &[clock, 0, 0]), SUCCESS);
+        guest.long(0)
+    };
+    let wall = 1_577_836_800_000_000_005;
+    assert_eq!((now(0), now(1)), (wall, 7));
+    // An hour of the monotonic clock, and one of the wall clock: no time of the test's.
+    for (clock, flags, timeout, shown) in [
+        (1, 0, HOUR, HOUR + 7),
+        (1, 1, 2 * HOUR, 2 * HOUR),
+        (0, 1, wall + HOUR, 3 * HOUR),
+    ] {
+        let mut subscription = [0; 48];
+        subscription[16] = clock;
+        subscription[24..32].copy_from_slice(&timeout.to_le_bytes());
+        subscription[40] = flags;
+        guest.write(1024, &subscription);
+        assert_eq!(guest.call("poll_oneoff", &[1024, 2048, 1, 0]), SUCCESS);
+        assert_eq!(guest.word(0), 1);
+        assert_eq!(guest.call("clock_time_get", &[1, 0, 0]), SUCCESS);
+        assert_eq!(guest.long(0), shown);
+    }
+}
+
+const HOUR: u64 = 3_600_000_000_000;
+
+/// Time passes only while the guest waits, and waiting takes none.
+struct Simulated(AtomicU64);
+
+impl MonotonicClock for Simulated {
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn instant(&self, when: u64) -> Option<Instant> {
+        self.0.fetch_max(when, Ordering::Relaxed);
+        Some(Instant::now())
+    }
 }

@@ -57,10 +57,12 @@ pub mod p1;
 mod p2;
 mod p3;
 
+pub use common::clocks::{MonotonicClock, WallClock};
 pub use common::context::{FileWork, WasiCtx, WasiCtxBuilder, WasiView};
 pub use common::descriptor::{Access, Descriptor};
 pub use common::directory::DirectoryEntryStream;
 pub use common::network::policy::{NetworkRefusal, NetworkRule};
+pub use common::random::{RandomSource, SeededRandom};
 pub use common::reactor::{Interest, Reactor, TokioReactor, Watch};
 pub use common::stdio::{Captured, Input, Output};
 pub use p2::bindings::wasi::filesystem::types::{

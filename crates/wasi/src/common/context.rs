@@ -1,8 +1,10 @@
 //! What a guest sees of the system: [`WasiCtx`].
 
 use crate::common::budget::Budget;
+use crate::common::clocks::{Clocks, MonotonicClock, WallClock};
 use crate::common::descriptor::{Access, Descriptor};
 use crate::common::network::policy::{Network, NetworkRefusal, NetworkRule};
+use crate::common::random::{Random, RandomSource};
 use crate::common::reactor::{Reaction, Reactor};
 use crate::common::stdio::{Input, Output};
 use crate::p1::descriptors::Descriptors;
@@ -13,7 +15,6 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 use trampette_runtime::{Resource, ResourceTable};
 
 /// Where a store keeps its [`WasiCtx`].
@@ -68,8 +69,8 @@ pub struct WasiCtx {
     pub(crate) stdin: Input,
     pub(crate) stdout: Output,
     pub(crate) stderr: Output,
-    /// Zero of the monotonic clock.
-    pub(crate) start: Instant,
+    pub(crate) clocks: Clocks,
+    pub(crate) random: Random,
     pub(crate) budget: Budget,
     #[cfg(feature = "http")]
     http: crate::http::HttpCtx,
@@ -190,7 +191,8 @@ impl WasiCtxBuilder {
                 stdin: Input::empty(),
                 stdout: Output::null(),
                 stderr: Output::null(),
-                start: Instant::now(),
+                clocks: Clocks::new(),
+                random: Random::default(),
                 budget: Budget::new(Budget::DEFAULT),
                 #[cfg(feature = "http")]
                 http: crate::http::HttpCtx::new(),
@@ -317,6 +319,47 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Sets the clock by which the guest measures and waits; by default it is the system's, and
+    /// begins with the context.
+    ///
+    /// ```
+    /// // It stands still. A wait takes as long as it would otherwise.
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().monotonic_clock(|| 1_000).build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn monotonic_clock(mut self, clock: impl MonotonicClock) -> Self {
+        self.context.clocks.monotonic = Some(Arc::new(clock));
+        self
+    }
+
+    /// Sets the clock that tells the guest what day and time it is: the system's by default.
+    ///
+    /// ```
+    /// use std::time::UNIX_EPOCH;
+    ///
+    /// let wasi = trampette_wasi::WasiCtxBuilder::new().wall_clock(|| UNIX_EPOCH).build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn wall_clock(mut self, clock: impl WallClock) -> Self {
+        self.context.clocks.wall = Some(Arc::new(clock));
+        self
+    }
+
+    /// Sets where the guest's random bytes come from, those of the insecure interfaces too: from
+    /// the system by default.
+    ///
+    /// ```
+    /// use trampette_wasi::{SeededRandom, WasiCtxBuilder};
+    ///
+    /// // The same in each run.
+    /// let wasi = WasiCtxBuilder::new().random(SeededRandom::new(1)).build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn random(mut self, source: impl RandomSource) -> Self {
+        self.context.random = Random(Some(Box::new(source)));
+        self
+    }
+
     /// Adds a value that the guest finds by its name with `wasi:config`, if the linker has that
     /// ([`config::add_to_linker`](crate::config::add_to_linker)). A name has one value: the last.
     ///
@@ -361,7 +404,21 @@ impl WasiCtxBuilder {
     /// # let _ = wasi;
     /// ```
     pub fn max_open_files(mut self, limit: usize) -> Self {
-        self.context.budget = Budget::new(limit);
+        self.context.budget.set_descriptors(limit);
+        self
+    }
+
+    /// Limits how many of them may be sockets, connections that were accepted included; as many as
+    /// there may be files by default. Beyond it sockets fail with `new-socket-limit` by WASI 0.2
+    /// and `out-of-memory` by 0.3, and connections are accepted and closed.
+    ///
+    /// ```
+    /// # use trampette_wasi::WasiCtxBuilder;
+    /// let wasi = WasiCtxBuilder::new().inherit_network().max_sockets(8).build();
+    /// # let _ = wasi;
+    /// ```
+    pub fn max_sockets(mut self, limit: usize) -> Self {
+        self.context.budget.set_sockets(limit);
         self
     }
 

@@ -8,12 +8,13 @@
 //! | `budget` | how many file descriptors of the host's a guest holds |
 //! | `quota` | how many bytes a guest makes its host keep |
 //! | `reactor`, `outcome` | waiting without the thread; values that are known later |
-//! | `time` | times as guests have them |
+//! | `clocks`, `time`, `random` | the clocks and random bytes that a guest has; its times |
 //! | `bytes` | where bytes come from and go to, without waiting with the thread |
 //! | `network` | what a guest may reach, sockets |
 //! | `beneath` | lookups that do not leave a directory |
 //! | `descriptor`, `paths`, `directory` | files and directories |
 //! | `read_only_tests` | tests: directories that are given to read only |
+//! | `determinism_tests` | tests: clocks and random bytes of the host's own |
 //! | `blocking`, `bell` | waits that let other tasks go on; what futures wake a thread by |
 //!
 //! A type that all versions have (`error-code`, `descriptor-flags`, …) is that of 0.2 here.
@@ -24,8 +25,11 @@ mod beneath;
 pub(crate) mod blocking;
 pub(crate) mod budget;
 pub(crate) mod bytes;
+pub(crate) mod clocks;
 pub(crate) mod context;
 pub(crate) mod descriptor;
+#[cfg(test)]
+mod determinism_tests;
 pub(crate) mod directory;
 pub(crate) mod failure;
 pub(crate) mod network;
@@ -33,6 +37,7 @@ pub(crate) mod outcome;
 mod paths;
 #[cfg(any(feature = "http", feature = "keyvalue"))]
 pub(crate) mod quota;
+pub(crate) mod random;
 pub(crate) mod reactor;
 #[cfg(test)]
 mod read_only_tests;

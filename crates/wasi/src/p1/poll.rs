@@ -6,7 +6,7 @@ use super::guest::{Fallible, Guest};
 use crate::common::context::WasiView;
 use crate::common::time::nanoseconds;
 use crate::p2::io::{Patience, Readiness, wait_for};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 /// The most subscriptions of one call; natively the limit of open files is that of a poll.
 const LIMIT: u32 = 4096;
@@ -103,16 +103,15 @@ impl<T: WasiView> Guest<'_, T> {
             return Err(Errno::INVAL.into());
         }
         let is_absolute = flags & 1 != 0;
-        let now = Instant::now();
-        let from_now = |timeout| now.checked_add(Duration::from_nanos(timeout));
+        let clocks = &self.wasi().clocks;
         let instant = match (id, is_absolute) {
-            (0 | 1, false) => from_now(timeout),
+            (0 | 1, false) => clocks.after(timeout),
             (0, true) => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH);
+                let since = clocks.wall().duration_since(UNIX_EPOCH);
                 let wall = nanoseconds(since.unwrap_or_default());
-                from_now(timeout.saturating_sub(wall))
+                clocks.after(timeout.saturating_sub(wall))
             }
-            (1, true) => self.wasi().instant(timeout),
+            (1, true) => clocks.instant(timeout),
             (2 | 3, _) => return Ok(Err(Errno::NOTSUP)),
             _ => return Err(Errno::INVAL.into()),
         };

@@ -6,9 +6,8 @@ use crate::common::context::{WasiCtx, WasiView};
 use crate::common::time::nanoseconds;
 use crate::p2::cli::Exit;
 use crate::p2::clocks::RESOLUTION_NANOSECONDS;
-use crate::p2::random;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 use trampette_runtime::wait;
 
 impl WasiCtx {
@@ -82,10 +81,10 @@ impl<T: WasiView> Guest<'_, T> {
     fn now(&mut self, clock: u32) -> Fallible<u64> {
         match clock {
             0 => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH);
+                let since = self.wasi().clocks.wall().duration_since(UNIX_EPOCH);
                 Ok(nanoseconds(since.unwrap_or_default()))
             }
-            1 => Ok(self.wasi().monotonic()),
+            1 => Ok(self.wasi().clocks.monotonic()),
             2 | 3 => Err(Errno::NOTSUP.into()),
             _ => Err(Errno::INVAL.into()),
         }
@@ -96,7 +95,7 @@ impl<T: WasiView> Guest<'_, T> {
         while done < length {
             let part = (length - done).min(CHUNK);
             let mut bytes = vec![0; part as usize];
-            random::fill(&mut bytes)?;
+            self.wasi().random.fill(&mut bytes)?;
             self.write(end_of(to, done)?, &bytes)?;
             done += part;
             if done < length {

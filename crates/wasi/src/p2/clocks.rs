@@ -1,12 +1,11 @@
 //! `wasi:clocks`: monotonic time since the context was made, and the wall clock.
 
 use crate::common::context::WasiCtx;
-use crate::common::time::nanoseconds;
 use crate::p2::bindings::wasi::clocks::wall_clock::Datetime;
 use crate::p2::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use crate::p2::io::{Pollable, Readiness};
 use anyhow::Result;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use trampette_runtime::Resource;
 
 impl From<SystemTime> for Datetime {
@@ -23,22 +22,10 @@ impl From<SystemTime> for Datetime {
 /// The clocks' resolution that we promise.
 pub(crate) const RESOLUTION_NANOSECONDS: u32 = 1;
 
-impl WasiCtx {
-    /// The monotonic clock, in nanoseconds.
-    pub(crate) fn monotonic(&self) -> u64 {
-        nanoseconds(self.start.elapsed())
-    }
-
-    /// When the monotonic clock shows that, if the host can express it.
-    pub(crate) fn instant(&self, nanoseconds: u64) -> Option<Instant> {
-        self.start.checked_add(Duration::from_nanos(nanoseconds))
-    }
-}
-
 impl monotonic_clock::Host for WasiCtx {
     #[inline]
     fn now(&mut self) -> Result<u64> {
-        Ok(self.monotonic())
+        Ok(self.clocks.monotonic())
     }
 
     #[inline]
@@ -47,12 +34,12 @@ impl monotonic_clock::Host for WasiCtx {
     }
 
     fn subscribe_instant(&mut self, when: u64) -> Result<Resource<Pollable>> {
-        let deadline = Readiness::at(self.instant(when));
+        let deadline = Readiness::at(self.clocks.instant(when));
         Ok(self.table.push(Pollable(deadline))?)
     }
 
     fn subscribe_duration(&mut self, when: u64) -> Result<Resource<Pollable>> {
-        let deadline = Instant::now().checked_add(Duration::from_nanos(when));
+        let deadline = self.clocks.after(when);
         Ok(self.table.push(Pollable(Readiness::at(deadline)))?)
     }
 }
@@ -60,7 +47,7 @@ impl monotonic_clock::Host for WasiCtx {
 impl wall_clock::Host for WasiCtx {
     #[inline]
     fn now(&mut self) -> Result<Datetime> {
-        Ok(SystemTime::now().into())
+        Ok(self.clocks.wall().into())
     }
 
     #[inline]

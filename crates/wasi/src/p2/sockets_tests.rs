@@ -259,3 +259,29 @@ fn sockets_count_as_open_files() {
     wasi.give_up(udp).unwrap();
     good(wasi.create_tcp_socket(V4));
 }
+
+#[test]
+fn sockets_are_counted() {
+    use crate::p3::bindings::wasi::sockets::types as three;
+    let builder = WasiCtxBuilder::new().inherit_network();
+    let mut wasi = builder.max_sockets(2).max_open_files(100).build();
+    let first = good(wasi.create_tcp_socket(V4));
+    good(wasi.create_udp_socket(V4));
+    let limit = Some(NetError::NewSocketLimit);
+    assert_eq!(code(wasi.create_tcp_socket(V4)), limit);
+    assert_eq!(code(wasi.create_udp_socket(V4)), limit);
+    let by_0_3 = |wasi: &mut WasiCtx| {
+        code(<WasiCtx as three::HostTcpSocket>::create(
+            wasi,
+            three::IpAddressFamily::Ipv4,
+        ))
+    };
+    assert_eq!(by_0_3(&mut wasi), limit);
+    TcpHost::drop(&mut wasi, first).unwrap();
+    assert_eq!(by_0_3(&mut wasi), None);
+    assert_eq!(by_0_3(&mut wasi), limit);
+    // They count as files, too.
+    let mut wasi = WasiCtxBuilder::new().max_open_files(1).build();
+    good(wasi.create_tcp_socket(V4));
+    assert_eq!(code(wasi.create_udp_socket(V4)), limit);
+}

@@ -4,7 +4,7 @@ use crate::common::context::WasiCtx;
 use crate::p2::clocks::RESOLUTION_NANOSECONDS;
 use crate::p3::bindings::wasi::clocks::{monotonic_clock, system_clock};
 use anyhow::Result;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use trampette_runtime::Access;
 
 impl system_clock::Instant {
@@ -44,7 +44,7 @@ async fn wait(cx: impl Access<WasiCtx>, until: Option<Instant>) -> Result<()> {
 impl monotonic_clock::Host for WasiCtx {
     #[inline]
     fn now(&mut self) -> Result<u64> {
-        Ok(self.monotonic())
+        Ok(self.clocks.monotonic())
     }
 
     #[inline]
@@ -53,12 +53,12 @@ impl monotonic_clock::Host for WasiCtx {
     }
 
     async fn wait_until(cx: impl Access<Self>, when: u64) -> Result<()> {
-        let until = cx.with(|wasi| wasi.instant(when))?;
+        let until = cx.with(|wasi| wasi.clocks.instant(when))?;
         wait(cx, until).await
     }
 
     async fn wait_for(cx: impl Access<Self>, how_long: u64) -> Result<()> {
-        let until = Instant::now().checked_add(Duration::from_nanos(how_long));
+        let until = cx.with(|wasi| wasi.clocks.after(how_long))?;
         wait(cx, until).await
     }
 }
@@ -66,7 +66,7 @@ impl monotonic_clock::Host for WasiCtx {
 impl system_clock::Host for WasiCtx {
     #[inline]
     fn now(&mut self) -> Result<system_clock::Instant> {
-        Ok(system_clock::Instant::of(SystemTime::now()))
+        Ok(system_clock::Instant::of(self.clocks.wall()))
     }
 
     #[inline]
@@ -78,6 +78,7 @@ impl system_clock::Host for WasiCtx {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn times_before_1970_are_negative_seconds() {

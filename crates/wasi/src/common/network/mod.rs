@@ -38,7 +38,7 @@ impl AsFd for Socket {
 
 impl Socket {
     fn new(family: Family, kind: SocketType, budget: &Budget) -> Result<Socket, NetError> {
-        let held = budget.take().map_err(|_| NetError::NewSocketLimit)?;
+        let held = budget.take_socket().ok_or(NetError::NewSocketLimit)?;
         let protocol = match kind {
             SocketType::STREAM => ipproto::TCP,
             _ => ipproto::UDP,

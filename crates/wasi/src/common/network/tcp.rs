@@ -175,7 +175,7 @@ impl TcpSocket {
                 Err(error) => return Err(error.into()),
             };
             // Beyond the guest's quota connections are closed at once.
-            if let Ok(held) = budget.take() {
+            if let Some(held) = budget.take_socket() {
                 let socket = Socket::opened(accepted, held);
                 return Ok(TcpSocket::of(socket, self.family, CONNECTED));
             }
