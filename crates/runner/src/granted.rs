@@ -306,7 +306,7 @@ pub fn options_of_guests(command: &clap::Command) -> Vec<String> {
     let options = command.get_arguments().filter(|argument| {
         let heading = argument.get_help_heading();
         heading.is_some_and(|heading| of_guests.contains(&heading))
-            && argument.get_long() != Some(OF_RUN)
+            && argument.get_long().is_some_and(|long| long != OF_RUN)
     });
     let shown = options.map(|argument| {
         let help = argument.get_long_help().or(argument.get_help());

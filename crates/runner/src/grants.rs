@@ -115,6 +115,8 @@ pub struct Directory {
     pub guest: String,
     /// What the guest may do with it.
     pub access: Access,
+    /// The name of a directory that may have been meant by all of what was written.
+    otherwise: Option<String>,
 }
 
 /// What stands behind a directory that is to be read only.
@@ -129,6 +131,12 @@ impl std::str::FromStr for Directory {
             Some((host, guest)) => (host, Some(guest)),
             None => (text, None),
         };
+        ensure!(
+            // Of `a:::b` too one could say so.
+            guest.is_none_or(|guest| !guest.contains("::") && !guest.starts_with(':')),
+            "there is more than one `::`: which is the guest's name?"
+        );
+        let otherwise = guest.is_none().then(|| text.to_string());
         let last = guest.unwrap_or(host);
         let (last, access) = match last.strip_suffix(READ_ONLY) {
             Some(last) => (last, Access::ReadOnly),
@@ -146,11 +154,6 @@ impl std::str::FromStr for Directory {
             !guest.is_empty(),
             "the guest's name for the directory is empty; without `::` it is the host's"
         );
-        ensure!(
-            // Of `a:::b` too one could say so.
-            !guest.contains("::") && (guest == host || !guest.starts_with(':')),
-            "there is more than one `::`: which is the guest's name?"
-        );
         for name in [host, guest] {
             // Whoever wrote `data:ro::/data` did not mean to have it written to.
             ensure!(
@@ -164,6 +167,7 @@ impl std::str::FromStr for Directory {
             host: host.to_string(),
             guest: guest.to_string(),
             access,
+            otherwise: otherwise.filter(|_| access == Access::ReadOnly),
         })
     }
 }
@@ -183,15 +187,14 @@ impl Directory {
     /// # Errors
     /// If there is a directory here whose name is all of what was written, `:ro` included.
     fn is_not_another(&self) -> Result<()> {
-        let name = format!("{}{READ_ONLY}", self.host);
-        let is_meant_otherwise = self.access == Access::ReadOnly
-            && self.host == self.guest
-            && std::fs::symlink_metadata(&name).is_ok();
+        let Some(name) = &self.otherwise else {
+            return Ok(());
+        };
         ensure!(
-            !is_meant_otherwise,
+            std::fs::symlink_metadata(name).is_err(),
             "--dir: there is a `{name}` here: `{name}/` would be that, and `{host}::{host}:ro` is \
              `{host}`, to read only",
-            name = shown(&name),
+            name = shown(name),
             host = shown(&self.host)
         );
         Ok(())
