@@ -1,9 +1,15 @@
 //! `serve`, as clients and administrators meet it: how it begins and ends, clients that are slow,
 //! go away or lie, guests that fail, and limits. The guests are programs of the corpus; where that
 //! is not there, nothing is tested but what needs none.
+//!
+//! | file | subject |
+//! | --- | --- |
+//! | `sockets` | Unix sockets, and sockets that the process was given |
 
 #[path = "support/http.rs"]
 mod http;
+#[path = "serve/sockets.rs"]
+mod sockets;
 #[path = "support/suites.rs"]
 mod suites;
 

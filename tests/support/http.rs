@@ -18,7 +18,7 @@ pub const TIME: Duration = Duration::from_secs(60);
 /// A process that serves.
 pub struct Served {
     child: Child,
-    /// Where.
+    /// Where; 0 if it is no port.
     pub port: u16,
     /// What it says when it begins.
     pub first_line: String,
@@ -42,7 +42,9 @@ impl Served {
             .and_then(|(_, rest)| {
                 let digits = rest.split_once('/')?.0;
                 digits.parse().ok()
-            });
+            })
+            // At a Unix socket.
+            .or_else(|| first_line.contains(" on unix:").then_some(0));
         let Some(port) = port else {
             pipe.read_to_string(&mut first_line)?;
             bail!("it does not serve, {}: {first_line}", child.wait()?);

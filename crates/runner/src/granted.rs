@@ -195,6 +195,12 @@ pub(crate) struct Grants {
 }
 
 impl Grants {
+    /// Keeps variables from guests that are this process's own business.
+    pub(crate) fn hide(&mut self, names: &[&str]) {
+        self.variables
+            .retain(|(name, _)| names.iter().all(|hidden| name != hidden));
+    }
+
     /// Gives it to a guest. Whoever is given an input reads it from its beginning.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! The options of `serve`.
 
 use crate::granted::{Granted, Reach};
+use crate::serve::address::Address;
 use crate::timeout::Timeout;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use trampette_wasi::http::Destinations;
@@ -14,9 +16,18 @@ pub struct ServeArguments {
     /// 0.3 or `wasi:http/incoming-handler` of 0.2
     #[arg(value_name = "INPUT")]
     input: PathBuf,
-    /// Listen at this address; port 0 is any that is free
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    pub(super) addr: String,
+    /// Listen at this address: HOST:PORT, `unix:PATH`, or `systemd` for the sockets that the
+    /// process was given [default: those, or else 127.0.0.1:8080]
+    ///
+    /// Port 0 is any that is free. The file of a Unix socket is removed at the end, and one that a
+    /// dead server has left is replaced. `systemd` means what `LISTEN_FDS` says, `systemd:NAME`
+    /// only the sockets of that name (`FileDescriptorName=`).
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = OsStringValueParser::new().try_map(Address::parse)
+    )]
+    pub(super) addr: Option<Address>,
     /// Let an instance serve so many requests, one after the other, before a new one takes its
     /// place
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
@@ -36,9 +47,14 @@ pub struct ServeArguments {
     /// The private key of that certificate, a PEM file
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(super) key: Option<PathBuf>,
-    /// Answer `/healthz` and `/metrics` (Prometheus) at this address
-    #[arg(long, value_name = "ADDRESS")]
-    pub(super) metrics_addr: Option<String>,
+    /// Answer `/healthz` and `/metrics` (Prometheus) at this address; `systemd` is
+    /// `systemd:metrics`
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = OsStringValueParser::new().try_map(Address::parse)
+    )]
+    pub(super) metrics_addr: Option<Address>,
     /// Print a line for each request, on standard error
     #[arg(long, value_name = "FORMAT", value_enum)]
     pub(super) log: Option<LogFormat>,

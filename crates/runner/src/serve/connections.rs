@@ -5,6 +5,7 @@
 
 use crate::output;
 use crate::serve::arguments::ServeArguments;
+use crate::serve::listeners::{Acceptor, Client, Listener, Stream};
 use crate::serve::log;
 use crate::serve::metrics::{self, Metrics};
 use crate::serve::workers::Workers;
@@ -17,14 +18,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
@@ -114,41 +113,34 @@ impl Server {
     /// If it cannot listen to connections or signals.
     pub(super) async fn run(
         self,
-        listener: std::net::TcpListener,
-        metrics_listener: Option<std::net::TcpListener>,
+        listeners: Vec<Listener>,
+        metrics_listeners: Vec<Listener>,
     ) -> Result<()> {
-        let listener = TcpListener::from_std(listener).context("cannot listen")?;
         let [terminate, interrupt] = self.signals;
         let signals = tokio::spawn(listen_to(terminate, interrupt, self.ends.clone()));
-        let metrics = metrics_listener.map(|listener| {
-            let (metrics, ends) = (self.shared.metrics.clone(), self.ends.clone());
-            TcpListener::from_std(listener).map(|listener| {
-                tokio::spawn(metrics::serve(listener, metrics, move || *ends.borrow()))
-            })
-        });
-        let metrics = metrics.transpose().context("--metrics-addr")?;
-        let mut ends = self.ends.subscribe();
-        loop {
-            let accept = pin!(listener.accept());
-            // Also if it was told so before anybody listened.
-            let told = pin!(ends.wait_for(|is_over| *is_over));
-            match either(accept, told).await {
-                Either::First(accepted) => begin(&self.shared, &self.ends, accepted).await,
-                Either::Second(_) => break,
-            }
+        let mut metrics = Vec::new();
+        for listener in metrics_listeners {
+            let listener = listener.into_acceptor().context("--metrics-addr")?;
+            let (counted, ends) = (self.shared.metrics.clone(), self.ends.clone());
+            let is_ending = move || *ends.borrow();
+            metrics.push(tokio::spawn(metrics::serve(listener, counted, is_ending)));
         }
-        // Whoever has connected before is served.
-        while let Some(accepted) = accept_now(&listener).await {
-            begin(&self.shared, &self.ends, accepted).await;
+        for listener in listeners {
+            let acceptor = listener.into_acceptor().context("cannot listen")?;
+            let (shared, ends) = (self.shared.clone(), self.ends.clone());
+            // From here on it is waited for, as connections are.
+            let told = ends.subscribe();
+            tokio::spawn(accept(shared, ends, told, acceptor));
         }
-        drop((listener, ends));
         self.ends.closed().await;
         // What guests do after their responses; none of it is waited for for ever.
         let all = self.shared.arguments.max_in_flight;
         let _ = tokio::time::timeout(LINGER, self.shared.places.acquire_many(all)).await;
         signals.abort();
-        if let Some(metrics) = metrics {
-            metrics.abort();
+        for task in metrics {
+            // With it goes its listener, and that one's file.
+            task.abort();
+            let _ = task.await;
         }
         Ok(())
     }
@@ -167,11 +159,33 @@ async fn listen_to(mut terminate: Signal, mut interrupt: Signal, ends: Arc<watch
     }
 }
 
+/// Accepts connections until the server is told to end, and then those that have come before.
+async fn accept(
+    shared: Arc<Shared>,
+    ends: Arc<watch::Sender<bool>>,
+    mut told: watch::Receiver<bool>,
+    mut acceptor: Acceptor,
+) {
+    loop {
+        let accepting = pin!(acceptor.accept());
+        // Also if it was told so before anybody listened.
+        let told = pin!(async { drop(told.wait_for(|is_over| *is_over).await) });
+        match either(accepting, told).await {
+            Either::First(accepted) => begin(&shared, &ends, accepted).await,
+            Either::Second(_) => break,
+        }
+    }
+    acceptor.hide();
+    while let Some(accepted) = acceptor.accept_now().await {
+        begin(&shared, &ends, accepted).await;
+    }
+}
+
 /// Serves a connection that was accepted.
 async fn begin(
     shared: &Arc<Shared>,
     ends: &Arc<watch::Sender<bool>>,
-    accepted: std::io::Result<(TcpStream, SocketAddr)>,
+    accepted: std::io::Result<(Stream, Client)>,
 ) {
     match accepted {
         Ok((stream, client)) => {
@@ -190,25 +204,14 @@ async fn begin(
     }
 }
 
-/// A connection that waits to be accepted, if there is one.
-async fn accept_now(listener: &TcpListener) -> Option<std::io::Result<(TcpStream, SocketAddr)>> {
-    let mut accept = pin!(listener.accept());
-    std::future::poll_fn(|cx| match accept.as_mut().poll(cx) {
-        Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
-}
-
 /// Serves a connection to its end.
 async fn serve(
     shared: Arc<Shared>,
     ends: Arc<watch::Sender<bool>>,
     told: watch::Receiver<bool>,
-    stream: TcpStream,
-    client: SocketAddr,
+    stream: Stream,
+    client: Client,
 ) {
-    let _ = stream.set_nodelay(true);
     let Some(tls) = shared.tls.clone() else {
         return serve_stream(shared, ends, told, stream, (client, Connection::plain())).await;
     };
@@ -224,7 +227,7 @@ async fn serve_stream(
     ends: Arc<watch::Sender<bool>>,
     mut told: watch::Receiver<bool>,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    from: (SocketAddr, Connection),
+    from: (Client, Connection),
 ) {
     let header_timeout = shared.arguments.header_timeout.duration();
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -257,7 +260,7 @@ impl Shared {
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-        client: SocketAddr,
+        client: Client,
         connection: Connection,
         ends: &watch::Sender<bool>,
     ) -> Response<Body> {

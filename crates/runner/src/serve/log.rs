@@ -2,13 +2,13 @@
 
 use crate::output;
 use crate::serve::arguments::LogFormat;
+use crate::serve::listeners::Client;
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A request that was answered.
 pub(super) struct Request {
-    pub client: SocketAddr,
+    pub client: Client,
     pub method: http::Method,
     pub path: String,
     pub version: http::Version,
@@ -24,7 +24,11 @@ impl Request {
     }
 
     fn text(&self, status: http::StatusCode, took: Duration) -> String {
-        let (client, method, path) = (self.client.ip(), &self.method, &self.path);
+        let client = match self.client {
+            Client::Tcp(address) => address.ip().to_string(),
+            client => client.to_string(),
+        };
+        let (method, path) = (&self.method, &self.path);
         let (status, took) = (status.as_u16(), milliseconds(took));
         format!(
             "{client} {method} {path} {:?} {status} {took} ms",
@@ -74,7 +78,7 @@ mod tests {
     #[test]
     fn a_request_is_a_line() {
         let request = Request {
-            client: "127.0.0.1:5".parse().unwrap(),
+            client: Client::Tcp("127.0.0.1:5".parse().unwrap()),
             method: http::Method::GET,
             path: "/a?b=\"\\".to_string(),
             version: http::Version::HTTP_11,

@@ -1,6 +1,7 @@
 //! `/healthz` and `/metrics` of `serve`, at an address of their own: whether it serves, and what it
 //! has served, in the text format of Prometheus.
 
+use crate::serve::listeners::Acceptor;
 use http::{Response, StatusCode};
 use hyper::body::Bytes;
 use hyper::service::service_fn;
@@ -10,7 +11,6 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::TcpListener;
 
 /// Upper ends of the classes of times, in microseconds.
 const CLASSES: [u64; 12] = [
@@ -86,7 +86,7 @@ impl Metrics {
 
 /// Answers until it is stopped.
 pub(super) async fn serve(
-    listener: TcpListener,
+    listener: Acceptor,
     metrics: Arc<Metrics>,
     is_ending: impl Fn() -> bool + Clone + Send + Sync + 'static,
 ) {

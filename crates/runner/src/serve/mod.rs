@@ -6,15 +6,20 @@
 //!
 //! | file | subject |
 //! | --- | --- |
-//! | `arguments` | the options |
+//! | `arguments`, `address` | the options |
+//! | `listeners` | what it listens with |
+//! | `inherited` | sockets that the process was given |
 //! | `connections` | accepting, serving and ending connections |
 //! | `workers` | the guests |
 //! | `log` | what is said of each request |
 //! | `metrics` | `/healthz` and `/metrics` |
 //! | `tls` | the certificate |
 
+mod address;
 mod arguments;
 mod connections;
+mod inherited;
+mod listeners;
 mod log;
 mod metrics;
 mod tls;
@@ -25,7 +30,7 @@ pub use arguments::ServeArguments;
 use crate::output;
 use anyhow::{Context, Result, bail};
 use connections::Server;
-use std::net::TcpListener;
+use listeners::Listeners;
 use std::time::Duration;
 use trampette_runtime::Component;
 use trampette_wasi::http::{Service, ServiceKind};
@@ -49,43 +54,29 @@ pub fn serve(component: &Component, arguments: &ServeArguments) -> Result<u8> {
     let service = Service::new(linker.instantiate_pre(component)?)?;
     let runtime = runtime(arguments)?;
     let workers = Workers::new(arguments, runtime.handle())?;
-    let listener = listen(&arguments.addr)?;
-    let address = listener.local_addr().context("the address")?;
+    let Listeners { requests, metrics } =
+        Listeners::open(arguments.addr.as_ref(), arguments.metrics_addr.as_ref())?;
     let tls = tls::acceptor(arguments)?;
-    let metrics = arguments.metrics_addr.as_deref().map(listen).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let places = requests.iter().map(|listener| listener.shown(scheme, "/"));
     let mut line = format!(
-        "serving {} on http{}://{address}/; {}",
+        "serving {} on {}; {}",
         service.kind(),
-        if tls.is_some() { "s" } else { "" },
+        places.collect::<Vec<_>>().join(", "),
         arguments.network()
     );
-    if let Some(listener) = &metrics {
-        let address = listener.local_addr().context("the address")?;
-        line.push_str(&format!("; metrics on http://{address}/metrics"));
+    for listener in &metrics {
+        let place = listener.shown("http", "/metrics");
+        line.push_str(&format!("; metrics on {place}"));
     }
     let inside = runtime.enter();
     let server = Server::new(service, workers, arguments, tls)?;
     drop(inside);
     output::note(line);
-    runtime.block_on(server.run(listener, metrics))?;
+    runtime.block_on(server.run(requests, metrics))?;
     // Guests that wait for what never comes end with the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(0)
-}
-
-fn listen(address: &str) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
-            "cannot listen at {}: the address is in use by another process",
-            output::shown(address)
-        ),
-        _ => anyhow::Error::new(error)
-            .context(format!("cannot listen at {}", output::shown(address))),
-    })?;
-    listener
-        .set_nonblocking(true)
-        .context("cannot listen without blocking")?;
-    Ok(listener)
 }
 
 fn runtime(arguments: &ServeArguments) -> Result<tokio::runtime::Runtime> {

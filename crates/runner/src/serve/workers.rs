@@ -4,6 +4,7 @@ use crate::granted::Grants;
 use crate::grants::Refused;
 use crate::output;
 use crate::serve::arguments::ServeArguments;
+use crate::serve::inherited;
 use crate::timeout::Timeout;
 use anyhow::Result;
 use std::ffi::OsString;
@@ -37,9 +38,11 @@ impl Workers {
     pub(super) fn new(arguments: &ServeArguments, runtime: &Handle) -> Result<Workers> {
         let granted = &arguments.granted;
         let program = arguments.input().file_name().unwrap_or_default();
+        let mut grants = granted.prepare()?;
+        grants.hide(&inherited::VARIABLES);
         Ok(Workers {
             program: program.to_os_string(),
-            grants: granted.prepare()?,
+            grants,
             refused: Refused::default(),
             limits: granted.limits.limits()?,
             timeout: granted.timeout,
