@@ -10,6 +10,7 @@
 //! | [`Client`], [`Destinations`] | sends requests over the network, to those who are permitted |
 //! | [`SendRequest`] | a hook: whatever answers requests of guests |
 //! | [`Service`] | serves requests with instances of a component |
+//! | [`SharedWorker`] | an instance that serves several at once |
 
 // | file | subject |
 // | --- | --- |
@@ -21,6 +22,7 @@
 // | `background.rs` | where connections go on |
 // | `context.rs` | what a guest may do |
 // | `service.rs` | calls a component that serves HTTP |
+// | `shared.rs` | … with an instance for several requests at once |
 // | `p2`, `p3` | the interfaces of 0.2 and 0.3 |
 
 mod background;
@@ -34,6 +36,7 @@ pub(crate) mod p2;
 pub(crate) mod p3;
 mod policy;
 mod service;
+mod shared;
 
 pub use body::Body;
 pub use client::{Client, SendRequest, Sending};
@@ -42,6 +45,7 @@ pub use message::RequestOptions;
 pub use p3::bindings::wasi::http::types::ErrorCode;
 pub use policy::Destinations;
 pub use service::{Answer, Connection, Rest, ServeError, Service, ServiceKind, Worker};
+pub use shared::{Ending, SharedAnswer, SharedRest, SharedWorker};
 
 use crate::WasiView;
 use anyhow::Result;

@@ -4,7 +4,6 @@
 //! A guest of 0.3 is driven by a task of its own. One of 0.2 runs on the task's thread, which the
 //! executor replaces by another one where the guest waits.
 
-use crate::WasiView;
 use crate::common::blocking::on_worker;
 use crate::http::body::{Direction, empty};
 use crate::http::fields::Fields;
@@ -13,6 +12,7 @@ use crate::http::p2::{IncomingRequest, Outparam};
 use crate::http::p3::content::{self, Content};
 use crate::http::p3::{Failure, Request, Response};
 use crate::http::{Body, ErrorCode, errors};
+use crate::{WasiCtx, WasiView};
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use http::uri::Scheme;
@@ -26,7 +26,7 @@ use std::task::Poll;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use trampette_runtime::{
-    Access, Accessor, Component, Instance, InstancePre, Resource, Store, TypedExport,
+    Access, Accessor, Component, Instance, InstancePre, Resource, Store, TypedExport, TypedFunc,
 };
 
 /// The version of `wasi:http` that a component serves by.
@@ -84,6 +84,8 @@ impl fmt::Display for ServiceKind {
 
 type Incoming = TypedExport<(Resource<IncomingRequest>, Resource<Outparam>), ()>;
 type Handler = TypedExport<(Resource<Request>,), Result<Resource<Response>, ErrorCode>>;
+/// The function of an instance that serves by 0.3.
+pub(super) type Handle = TypedFunc<(Resource<Request>,), Result<Resource<Response>, ErrorCode>>;
 
 /// A component that serves HTTP, whose imports are matched and whose export is found. A clone is
 /// the same one.
@@ -191,6 +193,8 @@ pub enum ServeError {
     NoAnswer,
     /// The guest has trapped, or could not be called. The status is 500.
     Failed(anyhow::Error),
+    /// The instance has ended for the sake of another one of its requests. The status is 500.
+    Lost,
 }
 
 impl ServeError {
@@ -210,6 +214,7 @@ impl fmt::Display for ServeError {
             ServeError::Code(code) => write!(f, "the guest failed: {code:?}"),
             ServeError::NoAnswer => f.write_str("the guest gave no answer"),
             ServeError::Failed(error) => write!(f, "{error:#}"),
+            ServeError::Lost => f.write_str("another request has ended the instance"),
         }
     }
 }
@@ -240,7 +245,7 @@ impl<T: 'static> Future for Rest<T> {
     }
 }
 
-fn panicked(error: tokio::task::JoinError) -> anyhow::Error {
+pub(super) fn panicked(error: tokio::task::JoinError) -> anyhow::Error {
     match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(error) => anyhow!("the request was given up: {error}"),
@@ -258,7 +263,7 @@ impl<T: 'static> Drop for Abort<'_, T> {
     }
 }
 
-type Sender = oneshot::Sender<Result<http::Response<Body>, ErrorCode>>;
+pub(super) type Sender = oneshot::Sender<Result<http::Response<Body>, ErrorCode>>;
 
 impl<T: WasiView> Service<T> {
     /// Finds what a component serves by.
@@ -305,20 +310,11 @@ impl<T: WasiView> Service<T> {
     {
         let target = target(&request, &connection)?;
         let method = target.method.clone();
-        let (parts, body) = request.into_parts();
-        let body = match body.is_end_stream() {
-            true => empty(),
-            false => body
-                .map_err(|error| errors::of_hyper(&error))
-                .boxed_unsync(),
-        };
+        let (headers, body) = received(request);
         let (sender, receiver) = oneshot::channel();
         let service = self.clone();
-        let task = tokio::spawn(async move {
-            service
-                .run(worker, target, parts.headers, body, sender)
-                .await
-        });
+        let task =
+            tokio::spawn(async move { service.run(worker, target, headers, body, sender).await });
         let mut abort = Abort(Some(&task));
         let response = receiver.await;
         abort.0 = None;
@@ -367,15 +363,7 @@ impl<T: WasiView> Service<T> {
             Export::Handler(export) => {
                 let instance = self.instance(&mut worker)?;
                 let store = &mut worker.store;
-                let wasi = store.data_mut().wasi();
-                let headers = Fields::received(headers, wasi.http().quota());
-                let request = Request {
-                    target,
-                    headers: headers.map_err(|_| too_large())?,
-                    options: None,
-                    content: Content::Host(body),
-                };
-                let request = wasi.table.push(request)?;
+                let request = request(store.data_mut().wasi(), target, headers, body)?;
                 let handle = export.of(&*store, &instance)?;
                 let served = store.run_concurrent(async move |cx| {
                     match handle.call_concurrent(cx, (request,)).await? {
@@ -392,6 +380,18 @@ impl<T: WasiView> Service<T> {
         }
     }
 
+    /// What a service of 0.3 is called by, and the instance of a worker.
+    ///
+    /// # Errors
+    /// If it is one of 0.2, or there can be no instance.
+    pub(super) fn handle_of(&self, worker: &mut Worker<T>) -> Result<Handle> {
+        let Export::Handler(export) = &self.0.export else {
+            bail!("an instance of WASI 0.2 serves one request at a time");
+        };
+        let instance = self.instance(worker)?;
+        export.of(&worker.store, &instance)
+    }
+
     fn instance(&self, worker: &mut Worker<T>) -> Result<Instance> {
         if let Some(instance) = &worker.instance {
             return Ok(instance.clone());
@@ -402,12 +402,43 @@ impl<T: WasiView> Service<T> {
     }
 }
 
+/// The headers and the body of a request that a server got.
+pub(super) fn received<B>(request: http::Request<B>) -> (http::HeaderMap, Body)
+where
+    B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
+{
+    let (parts, body) = request.into_parts();
+    let body = match body.is_end_stream() {
+        true => empty(),
+        false => body
+            .map_err(|error| errors::of_hyper(&error))
+            .boxed_unsync(),
+    };
+    (parts.headers, body)
+}
+
+/// A request of 0.3, as its guest's context has it.
+pub(super) fn request(
+    wasi: &mut WasiCtx,
+    target: Target,
+    headers: http::HeaderMap,
+    body: Body,
+) -> Result<Resource<Request>> {
+    let headers = Fields::received(headers, wasi.http().quota());
+    Ok(wasi.table.push(Request {
+        target,
+        headers: headers.map_err(|_| too_large())?,
+        options: None,
+        content: Content::Host(body),
+    })?)
+}
+
 fn too_large() -> anyhow::Error {
     anyhow!("the headers of the request are more than the guest's quota")
 }
 
 /// Waits until no task of a guest's goes on any more.
-async fn idle<T: 'static>(cx: Accessor<T>) {
+pub(super) async fn idle<T: 'static>(cx: Accessor<T>) {
     poll_fn(|_| match cx.with(|caller| caller.tasks()) {
         Ok(0) | Err(_) => Poll::Ready(()),
         Ok(_) => Poll::Pending,
@@ -420,7 +451,7 @@ async fn idle<T: 'static>(cx: Accessor<T>) {
 const MOST_POLLS: u32 = 8;
 
 /// Gives the response of a guest to whoever waits for it, and waits until its body was sent.
-async fn answer<T: WasiView>(
+pub(super) async fn answer<T: WasiView>(
     cx: Accessor<T>,
     response: Resource<Response>,
     sender: Sender,
@@ -469,7 +500,7 @@ async fn answer<T: WasiView>(
 }
 
 /// A response as it is sent: those that have no body have none, whatever the guest writes.
-fn bare(method: &Method, response: http::Response<Body>) -> http::Response<Body> {
+pub(super) fn bare(method: &Method, response: http::Response<Body>) -> http::Response<Body> {
     let status = response.status();
     let is_bare = *method == Method::HEAD
         || status == StatusCode::NO_CONTENT
@@ -485,7 +516,10 @@ fn bare(method: &Method, response: http::Response<Body>) -> http::Response<Body>
 }
 
 /// What a request is for.
-fn target<B>(request: &http::Request<B>, connection: &Connection) -> Result<Target, ServeError> {
+pub(super) fn target<B>(
+    request: &http::Request<B>,
+    connection: &Connection,
+) -> Result<Target, ServeError> {
     let refuse = |text| ServeError::Refused(StatusCode::BAD_REQUEST, text);
     if request.method() == Method::CONNECT {
         return Err(ServeError::Refused(
