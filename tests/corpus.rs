@@ -397,8 +397,14 @@ fn run_http(shared: &Shared, case: &Value, wasm: &Path, mode: Mode) -> Result<()
         _ => (Command::new(runner()), shared.artifact(wasm, mode)?),
     };
     command.args(["serve", "--addr=127.0.0.1:0"]);
-    if mode == Mode::NotInlined {
-        command.arg("--precompiled");
+    // How instances are used does not show in any answer.
+    match mode {
+        Mode::Wasm | Mode::Elf => {}
+        Mode::NotInlined => drop(command.args(["--precompiled", "--reuse=7"])),
+        Mode::NotOptimised if case["wasi"] == "0.3" => {
+            command.args(["--reuse=50", "--concurrency=8"]);
+        }
+        Mode::NotOptimised => drop(command.arg("--reuse=50")),
     }
     let served = Served::start({
         command.arg(input);

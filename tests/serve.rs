@@ -4,10 +4,16 @@
 //!
 //! | file | subject |
 //! | --- | --- |
+//! | `reload` | another component takes the place of the one before |
+//! | `sharing` | instances that serve several requests at once |
 //! | `sockets` | Unix sockets, and sockets that the process was given |
 
 #[path = "support/http.rs"]
 mod http;
+#[path = "serve/reload.rs"]
+mod reload;
+#[path = "serve/sharing.rs"]
+mod sharing;
 #[path = "serve/sockets.rs"]
 mod sockets;
 #[path = "support/suites.rs"]

@@ -8,6 +8,7 @@ use clap::Args;
 use std::path::Path;
 use std::time::Instant;
 use trampette_runner::grants::Subject;
+use trampette_runner::serve::Loading;
 use trampette_runner::{GuestArguments, output};
 use trampette_runtime::Component;
 
@@ -28,7 +29,7 @@ pub(super) struct RunArguments {
 }
 
 /// What is run or served, and how it is compiled.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(super) struct Source {
     /// INPUT is an artifact: native code, which is run without any check of what it does
     ///
@@ -51,7 +52,7 @@ Examples:
 /// Runs; gives the process's exit code.
 pub(super) fn run(arguments: &RunArguments, verbosity: Verbosity) -> Result<u8> {
     let path = arguments.subject.input();
-    let component = arguments.source.component("run", path, verbosity)?;
+    let component = (arguments.source).component("run", path, Loading::Mapped, verbosity)?;
     trampette_runner::run(&component, &arguments.guest, &arguments.subject)
 }
 
@@ -64,23 +65,24 @@ impl Source {
         &self,
         command: &str,
         path: &Path,
+        loading: Loading,
         verbosity: Verbosity,
     ) -> Result<Component> {
         match self.precompiled {
-            true => load(self, path),
+            true => load(self, path, loading),
             false => compile(self, command, path, verbosity),
         }
     }
 }
 
 /// Loads an artifact.
-fn load(source: &Source, path: &Path) -> Result<Component> {
+fn load(source: &Source, path: &Path, loading: Loading) -> Result<Component> {
     source.code.refuse_for_artifact(path)?;
     source.taken.refuse_for_artifact(path)?;
-    if input::is_standard(path) {
+    if input::is_standard(path) || loading == Loading::Copied {
         let bytes = input::read_artifact(path)?;
         // SAFETY: the user says by the option that it is trusted.
-        return unsafe { Component::from_bytes(&bytes) }.context("standard input");
+        return unsafe { Component::from_bytes(&bytes) }.with_context(|| input::name(path));
     }
     // SAFETY: as above.
     Ok(unsafe { Component::from_file(path) }?)

@@ -1,7 +1,7 @@
 //! The command `trampette-run`: runs compiled artifacts, with no compiler in the process.
 
 use crate::grants::Subject;
-use crate::serve::ServeArguments;
+use crate::serve::{Loading, ServeArguments};
 use crate::{GuestArguments, output};
 use anyhow::{Context, Result, ensure};
 use clap::{CommandFactory, Parser};
@@ -64,15 +64,16 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<u8> {
-    let component = load(arguments.subject.input())?;
+    let component = load(arguments.subject.input(), Loading::Mapped)?;
     crate::run(&component, &arguments.guest, &arguments.subject)
 }
 
 fn serve(arguments: &ServeArguments) -> Result<u8> {
-    crate::serve::serve(&load(arguments.input())?, arguments)
+    let input = arguments.input().to_path_buf();
+    crate::serve::serve(Box::new(move |loading| load(&input, loading)), arguments)
 }
 
-fn load(path: &Path) -> Result<Component> {
+fn load(path: &Path, loading: Loading) -> Result<Component> {
     if path == Path::new("-") {
         let mut bytes = Vec::new();
         let read = std::io::stdin().lock().read_to_end(&mut bytes);
@@ -90,8 +91,15 @@ fn load(path: &Path) -> Result<Component> {
         matches!(kind, FileKind::Artifact { .. } | FileKind::OtherElf),
         "{name}: {NOT_COMPILED}; compile it first: trampette compile {name}"
     );
-    // SAFETY: as above.
-    Ok(unsafe { Component::from_file(path) }?)
+    match loading {
+        // SAFETY: as above.
+        Loading::Mapped => Ok(unsafe { Component::from_file(path) }?),
+        Loading::Copied => {
+            let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+            // SAFETY: as above.
+            unsafe { Component::from_bytes(&bytes) }.with_context(|| name.to_string())
+        }
+    }
 }
 
 const NOT_COMPILED: &str = "not an artifact of Trampette";

@@ -28,10 +28,27 @@ pub struct ServeArguments {
         value_parser = OsStringValueParser::new().try_map(Address::parse)
     )]
     pub(super) addr: Option<Address>,
-    /// Let an instance serve so many requests, one after the other, before a new one takes its
-    /// place
+    /// Serve another component when the file changes, or the certificate does; SIGHUP does so too
+    ///
+    /// What has begun ends with the old one, and what cannot be loaded leaves it in place.
+    #[arg(long)]
+    pub(super) watch: bool,
+    /// Let an instance serve so many requests before a new one takes its place
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) reuse: u32,
+    /// Let an instance serve so many requests at once; for components of WASI 0.3
+    ///
+    /// Needs --reuse, which says how many it serves in all. A request that traps or has no time
+    /// left ends the instance, and with it the others. An instance of WASI 0.2 serves one request
+    /// at a time.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        requires = "reuse",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(super) concurrency: u32,
     /// Serve so many requests at once; others wait
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..100_000))]
     pub(super) max_in_flight: u32,
@@ -78,6 +95,11 @@ impl ServeArguments {
     /// The file.
     pub fn input(&self) -> &Path {
         &self.input
+    }
+
+    /// Whether the component comes from standard input, which cannot be read again.
+    pub(super) fn is_standard_input(&self) -> bool {
+        self.input == Path::new("-")
     }
 
     /// Whom guests may send requests to: as `run` says it, but all where nothing is said.

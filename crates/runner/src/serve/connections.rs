@@ -5,6 +5,7 @@
 
 use crate::output;
 use crate::serve::arguments::ServeArguments;
+use crate::serve::generation::{Current, Instances};
 use crate::serve::listeners::{Acceptor, Client, Listener, Stream};
 use crate::serve::log;
 use crate::serve::metrics::{self, Metrics};
@@ -19,16 +20,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
-use trampette_wasi::WasiCtx;
-use trampette_wasi::http::{Body, Connection, ErrorCode, ServeError, Service};
+use trampette_wasi::http::{Body, Connection, ErrorCode, ServeError};
 
 /// The most bytes of the head of a request, and of what is read ahead of a body.
 const BUFFER: usize = 128 << 10;
@@ -42,12 +41,17 @@ pub(super) struct Server {
     shared: Arc<Shared>,
     /// Says that the server is to end. Who has a receiver is a connection.
     ends: Arc<watch::Sender<bool>>,
-    /// SIGTERM and SIGINT.
-    signals: [Signal; 2],
+    signals: Signals,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
 }
 
 struct Shared {
-    service: Service<WasiCtx>,
+    current: Arc<Current>,
     workers: Workers,
     arguments: ServeArguments,
     /// For requests that are served at once.
@@ -55,7 +59,6 @@ struct Shared {
     /// Requests that have begun.
     begun: AtomicU64,
     metrics: Arc<Metrics>,
-    tls: Option<TlsAcceptor>,
 }
 
 /// Which of two futures was ready first.
@@ -84,23 +87,23 @@ impl Server {
     /// # Errors
     /// If it cannot listen to signals.
     pub(super) fn new(
-        service: Service<WasiCtx>,
+        current: Arc<Current>,
         workers: Workers,
         arguments: &ServeArguments,
-        tls: Option<TlsAcceptor>,
+        metrics: Arc<Metrics>,
     ) -> Result<Server> {
         Ok(Server {
-            signals: [
-                signal(SignalKind::terminate()).context("SIGTERM")?,
-                signal(SignalKind::interrupt()).context("SIGINT")?,
-            ],
+            signals: Signals {
+                terminate: signal(SignalKind::terminate()).context("SIGTERM")?,
+                interrupt: signal(SignalKind::interrupt()).context("SIGINT")?,
+                hangup: signal(SignalKind::hangup()).context("SIGHUP")?,
+            },
             shared: Arc::new(Shared {
-                service,
+                current,
                 workers,
                 places: Arc::new(Semaphore::new(arguments.max_in_flight as usize)),
                 begun: AtomicU64::new(0),
-                metrics: Arc::default(),
-                tls,
+                metrics,
                 arguments: arguments.clone(),
             }),
             ends: Arc::new(watch::Sender::new(false)),
@@ -115,9 +118,9 @@ impl Server {
         self,
         listeners: Vec<Listener>,
         metrics_listeners: Vec<Listener>,
+        reload: mpsc::Sender<()>,
     ) -> Result<()> {
-        let [terminate, interrupt] = self.signals;
-        let signals = tokio::spawn(listen_to(terminate, interrupt, self.ends.clone()));
+        let signals = tokio::spawn(listen_to(self.signals, self.ends.clone(), reload));
         let mut metrics = Vec::new();
         for listener in metrics_listeners {
             let listener = listener.into_acceptor().context("--metrics-addr")?;
@@ -146,15 +149,25 @@ impl Server {
     }
 }
 
-/// Listens to signals: the first one ends the server, the second one the process.
-async fn listen_to(mut terminate: Signal, mut interrupt: Signal, ends: Arc<watch::Sender<bool>>) {
+/// Listens to signals: the first one that ends the server ends it, the second one the process.
+/// SIGHUP asks for another component.
+async fn listen_to(mut signals: Signals, ends: Arc<watch::Sender<bool>>, reload: mpsc::Sender<()>) {
     loop {
-        let code = match either(pin!(terminate.recv()), pin!(interrupt.recv())).await {
-            Either::First(_) => 143,
-            Either::Second(_) => 130,
+        let ending = async {
+            let terminate = pin!(signals.terminate.recv());
+            match either(terminate, pin!(signals.interrupt.recv())).await {
+                Either::First(_) => 143,
+                Either::Second(_) => 130,
+            }
         };
-        if ends.send_replace(true) {
-            std::process::exit(code);
+        match either(pin!(ending), pin!(signals.hangup.recv())).await {
+            Either::First(code) => {
+                if ends.send_replace(true) {
+                    std::process::exit(code);
+                }
+            }
+            // If nobody reads it, the server ends.
+            Either::Second(_) => drop(reload.send(())),
         }
     }
 }
@@ -212,7 +225,7 @@ async fn serve(
     stream: Stream,
     client: Client,
 ) {
-    let Some(tls) = shared.tls.clone() else {
+    let Some(tls) = shared.current.get().tls.clone() else {
         return serve_stream(shared, ends, told, stream, (client, Connection::plain())).await;
     };
     let time = shared.arguments.header_timeout.duration();
@@ -285,8 +298,9 @@ impl Shared {
             Err(error) => {
                 let status = error.status();
                 match error {
-                    // A request that cannot be served is its client's fault.
-                    ServeError::Refused(..) => {}
+                    // A request that cannot be served is its client's fault. What has ended an
+                    // instance is said once.
+                    ServeError::Refused(..) | ServeError::Lost => {}
                     ServeError::Failed(error) => self.report(error),
                     error => self.report(error.into()),
                 }
@@ -307,22 +321,52 @@ impl Shared {
     ) -> Result<Response<Body>, ServeError> {
         let place = self.places.clone().acquire_owned().await;
         let place = place.map_err(|error| ServeError::Failed(error.into()))?;
-        let (mut worker, served) = self.workers.take().map_err(ServeError::Failed)?;
-        // A guest that goes on although its client has gone keeps its place.
-        worker.hold(Some(Box::new(place)));
-        let handled = self.service.handle(worker, request, connection);
-        let answer = handled.await?;
-        let rest = answer.rest;
-        tokio::spawn(async move {
-            match rest.await {
-                Ok(mut worker) => {
-                    worker.hold(None);
-                    self.workers.give_back(worker, served);
-                }
-                Err(error) => self.report(error),
+        let generation = self.current.get();
+        match &generation.instances {
+            Instances::Alone(idle) => {
+                let taken = idle.take(&self.workers).map_err(ServeError::Failed)?;
+                let (mut worker, served) = taken;
+                // A guest that goes on although its client has gone keeps its place.
+                worker.hold(Some(Box::new(place)));
+                let handled = generation.service.handle(worker, request, connection);
+                let answer = handled.await?;
+                let (shared, generation) = (self.clone(), generation.clone());
+                tokio::spawn(async move {
+                    match (answer.rest.await, &generation.instances) {
+                        (Ok(mut worker), Instances::Alone(idle)) => {
+                            worker.hold(None);
+                            idle.give_back(worker, served, &shared.workers);
+                        }
+                        (Ok(_), Instances::Shared(_)) => {}
+                        (Err(error), _) => shared.report(error),
+                    }
+                });
+                Ok(answer.response)
             }
-        });
-        Ok(answer.response)
+            Instances::Shared(crew) => {
+                let taken = crew.take(&generation.service, &self.workers);
+                let (at, ending) = taken.map_err(ServeError::Failed)?;
+                if let Some(ending) = ending {
+                    let shared = self.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = ending.await {
+                            shared.report(error);
+                        }
+                    });
+                }
+                let deadline = self.workers.deadline();
+                let handled = at.worker.handle(request, connection, deadline);
+                let answer = handled.await?;
+                let shared = self.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = answer.rest.await {
+                        shared.report(error);
+                    }
+                    drop((at, place));
+                });
+                Ok(answer.response)
+            }
+        }
     }
 
     /// Says what went wrong with a guest, on one line, and where it was.

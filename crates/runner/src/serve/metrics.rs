@@ -26,6 +26,8 @@ pub(super) struct Metrics {
     /// Answers by time, each in the first class that it fits in.
     times: [AtomicU64; CLASSES.len() + 1],
     microseconds: AtomicU64,
+    /// Of the component: done, and failed.
+    reloads: [AtomicU64; 2],
 }
 
 impl Metrics {
@@ -45,6 +47,16 @@ impl Metrics {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Another component is served.
+    pub(super) fn reloaded(&self) {
+        self.reloads[0].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Another component was to be served, and cannot be.
+    pub(super) fn not_reloaded(&self) {
+        self.reloads[1].fetch_add(1, Ordering::Relaxed);
+    }
+
     fn text(&self) -> String {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut text = String::new();
@@ -62,6 +74,13 @@ impl Metrics {
             let answers = load(answers);
             line(format_args!(
                 "trampette_requests_total{{status=\"{digit}xx\"}} {answers}"
+            ));
+        }
+        line(format_args!("# TYPE trampette_reloads_total counter"));
+        for (result, reloads) in ["done", "failed"].iter().zip(&self.reloads) {
+            let reloads = load(reloads);
+            line(format_args!(
+                "trampette_reloads_total{{result=\"{result}\"}} {reloads}"
             ));
         }
         let name = "trampette_request_duration_seconds";
@@ -130,8 +149,11 @@ mod tests {
             metrics.end(status, Duration::from_micros(microseconds));
         }
         metrics.begin();
+        metrics.reloaded();
         let text = metrics.text();
         for line in [
+            "trampette_reloads_total{result=\"done\"} 1",
+            "trampette_reloads_total{result=\"failed\"} 0",
             "trampette_requests_in_flight 1",
             "trampette_requests_total{status=\"2xx\"} 2",
             "trampette_requests_total{status=\"4xx\"} 1",

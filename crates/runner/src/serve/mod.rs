@@ -10,7 +10,9 @@
 //! | `listeners` | what it listens with |
 //! | `inherited` | sockets that the process was given |
 //! | `connections` | accepting, serving and ending connections |
-//! | `workers` | the guests |
+//! | `generation` | a component that is served, until another one takes its place |
+//! | `reload` | … when its file changes |
+//! | `workers`, `crew` | the guests; those that serve several requests at once |
 //! | `log` | what is said of each request |
 //! | `metrics` | `/healthz` and `/metrics` |
 //! | `tls` | the certificate |
@@ -18,50 +20,76 @@
 mod address;
 mod arguments;
 mod connections;
+mod crew;
+mod generation;
 mod inherited;
 mod listeners;
 mod log;
 mod metrics;
+mod reload;
 mod tls;
 mod workers;
 
 pub use arguments::ServeArguments;
 
 use crate::output;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use connections::Server;
+use generation::{Current, Generation};
 use listeners::Listeners;
+use metrics::Metrics;
+use reload::{Files, Reloader};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use trampette_runtime::Component;
-use trampette_wasi::http::{Service, ServiceKind};
 use workers::Workers;
+
+/// How what is served gets into memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loading {
+    /// The file of an artifact may be mapped: it is replaced by another file, if at all.
+    Mapped,
+    /// The file is not needed any more when it was read: it may be written to.
+    Copied,
+}
+
+/// What loads or compiles the component that is served, each time that it is called.
+pub type Load = dyn Fn(Loading) -> Result<Component> + Send;
 
 /// Serves a component until the process is told to end, by SIGTERM or SIGINT, or has served
 /// `--max-requests`: then it accepts nothing more, ends what is under way, and gives 0. A second
-/// signal ends the process at once.
+/// signal ends the process at once. At SIGHUP, or with `--watch` when the file changes, the
+/// component is loaded again, and takes the place of the one before.
 ///
 /// # Errors
-/// If the component serves no HTTP, imports what nothing provides, or the address cannot be used.
-pub fn serve(component: &Component, arguments: &ServeArguments) -> Result<u8> {
+/// If the component cannot be loaded, serves no HTTP, imports what nothing provides, or the address
+/// cannot be used.
+pub fn serve(load: Box<Load>, arguments: &ServeArguments) -> Result<u8> {
     arguments.granted.check()?;
-    if ServiceKind::of(component).is_none() {
-        bail!(
-            "the component exports neither `wasi:http/handler@0.3.x` nor \
-             `wasi:http/incoming-handler@0.2.x`: it serves no HTTP"
-        );
-    }
-    let linker = arguments.granted.linker(component)?;
-    let service = Service::new(linker.instantiate_pre(component)?)?;
+    ensure!(
+        !arguments.watch || !arguments.is_standard_input(),
+        "--watch needs a file: standard input is read once"
+    );
+    let files = Files::new(arguments);
+    let component = load(match arguments.watch {
+        true => Loading::Copied,
+        false => Loading::Mapped,
+    })?;
+    let generation = Generation::new(&component, arguments)?;
+    drop(component);
     let runtime = runtime(arguments)?;
     let workers = Workers::new(arguments, runtime.handle())?;
     let Listeners { requests, metrics } =
         Listeners::open(arguments.addr.as_ref(), arguments.metrics_addr.as_ref())?;
-    let tls = tls::acceptor(arguments)?;
-    let scheme = if tls.is_some() { "https" } else { "http" };
+    let scheme = if generation.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let places = requests.iter().map(|listener| listener.shown(scheme, "/"));
     let mut line = format!(
         "serving {} on {}; {}",
-        service.kind(),
+        generation.service.kind(),
         places.collect::<Vec<_>>().join(", "),
         arguments.network()
     );
@@ -70,10 +98,23 @@ pub fn serve(component: &Component, arguments: &ServeArguments) -> Result<u8> {
         line.push_str(&format!("; metrics on {place}"));
     }
     let inside = runtime.enter();
-    let server = Server::new(service, workers, arguments, tls)?;
+    let (current, counted) = (
+        Arc::new(Current::new(generation)),
+        Arc::new(Metrics::default()),
+    );
+    let server = Server::new(current.clone(), workers, arguments, counted.clone())?;
     drop(inside);
+    let (reload, told) = mpsc::channel();
+    let reloader = Reloader {
+        load,
+        arguments: arguments.clone(),
+        files,
+        current,
+        metrics: counted,
+    };
+    reloader.start(told)?;
     output::note(line);
-    runtime.block_on(server.run(requests, metrics))?;
+    runtime.block_on(server.run(requests, metrics, reload))?;
     // Guests that wait for what never comes end with the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(0)

@@ -1,4 +1,4 @@
-//! The guests of `serve`: stores that are made for a request, or were for one before it.
+//! The guests of `serve`: what their stores are made with.
 
 use crate::granted::Grants;
 use crate::grants::Refused;
@@ -8,7 +8,8 @@ use crate::serve::inherited;
 use crate::timeout::Timeout;
 use anyhow::Result;
 use std::ffi::OsString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Instant;
 use tokio::runtime::Handle;
 use trampette_runtime::{Store, StoreLimits};
 use trampette_wasi::http::{Client, HttpCtx, Worker};
@@ -24,14 +25,14 @@ pub(super) struct Workers {
     timeout: Option<Timeout>,
     client: Client,
     reactor: Arc<TokioReactor>,
-    idle: Mutex<Vec<Used>>,
+    processors: usize,
 }
 
-/// A guest for one request.
+/// A guest that may have served requests.
 pub(super) struct Used {
     pub worker: Worker<WasiCtx>,
-    /// How many it has served, with this one.
-    served: u32,
+    /// How many.
+    pub served: u32,
 }
 
 impl Workers {
@@ -48,7 +49,7 @@ impl Workers {
             timeout: granted.timeout,
             client: Client::new(arguments.destinations()),
             reactor: Arc::new(TokioReactor::new(runtime.clone())),
-            idle: Mutex::default(),
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
             arguments: arguments.clone(),
         })
     }
@@ -72,33 +73,42 @@ impl Workers {
         Ok(self.grants.give(builder)?.build())
     }
 
-    /// A guest for a request; its clock runs.
-    pub(super) fn take(&self) -> Result<(Worker<WasiCtx>, u32)> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = idle.pop();
-        drop(idle);
-        let Used { mut worker, served } = match used {
-            Some(used) => used,
-            None => {
-                let mut store = Store::new(self.context()?);
-                store.set_limits(self.limits);
-                Used {
-                    worker: store.into(),
-                    served: 0,
-                }
-            }
-        };
-        if let Some(timeout) = self.timeout {
-            timeout.start(worker.store())?;
-        }
-        Ok((worker, served + 1))
+    /// A new guest.
+    ///
+    /// # Errors
+    /// If what it is given cannot be opened.
+    pub(super) fn make(&self) -> Result<Worker<WasiCtx>> {
+        let mut store = Store::new(self.context()?);
+        store.set_limits(self.limits);
+        Ok(store.into())
     }
 
-    /// Keeps a guest for the next request, if it is to serve another one.
-    pub(super) fn give_back(&self, worker: Worker<WasiCtx>, served: u32) {
-        if served < self.arguments.reuse {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(Used { worker, served });
-        }
+    /// Gives a guest the time of a request.
+    ///
+    /// # Errors
+    /// If no clock can be started.
+    pub(super) fn start_clock(&self, worker: &mut Worker<WasiCtx>) -> Result<()> {
+        let timeout = self.timeout;
+        timeout.map_or(Ok(()), |timeout| timeout.start(worker.store()))
+    }
+
+    /// When a request that begins now has no time left.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.timeout?.duration())
+    }
+
+    /// How many requests a guest serves.
+    pub(super) fn reuse(&self) -> u32 {
+        self.arguments.reuse
+    }
+
+    /// How many requests a guest serves at once.
+    pub(super) fn concurrency(&self) -> u32 {
+        self.arguments.concurrency
+    }
+
+    /// Of this machine, those that the process may use.
+    pub(super) fn processors(&self) -> usize {
+        self.processors
     }
 }

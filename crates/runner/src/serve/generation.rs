@@ -1,0 +1,119 @@
+//! A component that is served, with its instances. When its file changes another one takes its
+//! place; requests that have begun end where they are.
+
+use crate::serve::arguments::ServeArguments;
+use crate::serve::crew::Crew;
+use crate::serve::tls;
+use crate::serve::workers::{Used, Workers};
+use anyhow::{Result, bail, ensure};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_rustls::TlsAcceptor;
+use trampette_runtime::Component;
+use trampette_wasi::WasiCtx;
+use trampette_wasi::http::{Service, ServiceKind, Worker};
+
+/// A component that is served.
+pub(super) struct Generation {
+    pub service: Service<WasiCtx>,
+    pub instances: Instances,
+    /// The certificate, as it was when the component was read.
+    pub tls: Option<TlsAcceptor>,
+}
+
+/// How instances serve.
+pub(super) enum Instances {
+    /// One request after the other.
+    Alone(Idle),
+    /// Several requests at once.
+    Shared(Crew),
+}
+
+/// Instances that wait for their next request.
+#[derive(Default)]
+pub(super) struct Idle(Mutex<Vec<Used>>);
+
+impl Generation {
+    /// Prepares a component for requests.
+    ///
+    /// # Errors
+    /// If it serves no HTTP, imports what nothing provides, cannot serve as it is to, or the
+    /// certificate cannot be read.
+    pub(super) fn new(component: &Component, arguments: &ServeArguments) -> Result<Generation> {
+        let Some(kind) = ServiceKind::of(component) else {
+            bail!(
+                "the component exports neither `wasi:http/handler@0.3.x` nor \
+                 `wasi:http/incoming-handler@0.2.x`: it serves no HTTP"
+            );
+        };
+        let is_shared = arguments.concurrency > 1;
+        ensure!(
+            !is_shared || kind == ServiceKind::Service,
+            "--concurrency is for components of WASI 0.3: an instance of this one, of {kind}, \
+             serves one request at a time"
+        );
+        let linker = arguments.granted.linker(component)?;
+        Ok(Generation {
+            service: Service::new(linker.instantiate_pre(component)?)?,
+            instances: match is_shared {
+                false => Instances::Alone(Idle::default()),
+                true => Instances::Shared(Crew::default()),
+            },
+            tls: tls::acceptor(arguments)?,
+        })
+    }
+}
+
+impl Idle {
+    /// An instance for a request, and how many it will have served then; its clock runs.
+    ///
+    /// # Errors
+    /// If there can be no new one.
+    pub(super) fn take(&self, workers: &Workers) -> Result<(Worker<WasiCtx>, u32)> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = idle.pop();
+        drop(idle);
+        let Used { mut worker, served } = match used {
+            Some(used) => used,
+            None => Used {
+                worker: workers.make()?,
+                served: 0,
+            },
+        };
+        workers.start_clock(&mut worker)?;
+        Ok((worker, served + 1))
+    }
+
+    /// Keeps an instance for the next request, if it is to serve another one.
+    pub(super) fn give_back(&self, worker: Worker<WasiCtx>, served: u32, workers: &Workers) {
+        if served < workers.reuse() {
+            let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push(Used { worker, served });
+        }
+    }
+}
+
+/// The generation that requests go to.
+pub(super) struct Current(std::sync::RwLock<Arc<Generation>>);
+
+impl Current {
+    pub(super) fn new(generation: Generation) -> Current {
+        Current(std::sync::RwLock::new(Arc::new(generation)))
+    }
+
+    pub(super) fn get(&self) -> Arc<Generation> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Lets requests go to another one from now on.
+    pub(super) fn set(&self, generation: Generation) {
+        let generation = Arc::new(generation);
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, generation);
+        // Its instances end without the lock, if nobody is at them.
+        drop(current);
+        drop(old);
+    }
+}
