@@ -4,12 +4,22 @@
 //!
 //! | file | subject |
 //! | --- | --- |
+//! | `clients` | clients that are slow, half-closed, or go away |
+//! | `http2` | HTTP/2 |
+//! | `limits` | what a server keeps |
 //! | `reload` | another component takes the place of the one before |
 //! | `sharing` | instances that serve several requests at once |
 //! | `sockets` | Unix sockets, and sockets that the process was given |
+//! | `tls` | TLS |
 
+#[path = "serve/clients.rs"]
+mod clients;
 #[path = "support/http.rs"]
 mod http;
+#[path = "serve/http2.rs"]
+mod http2;
+#[path = "serve/limits.rs"]
+mod limits;
 #[path = "serve/reload.rs"]
 mod reload;
 #[path = "serve/sharing.rs"]
@@ -18,6 +28,8 @@ mod sharing;
 mod sockets;
 #[path = "support/suites.rs"]
 mod suites;
+#[path = "serve/tls.rs"]
+mod tls;
 
 use anyhow::{Context, Result, ensure};
 use http::{Answer, Request, Served};

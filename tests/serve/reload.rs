@@ -1,5 +1,6 @@
 //! Another component takes the place of the one that is served, and no request is lost by it.
 
+use super::limits::metrics;
 use super::{command, program, served};
 use crate::http::{Answer, Served, TIME};
 use anyhow::{Context, Result, ensure};
@@ -13,8 +14,10 @@ use std::time::Instant;
 /// What each program says at `/`.
 const TEXTS: [&str; 2] = ["hello from 0.2\n", "hello from 0.3\n"];
 
-/// The programs, and a folder with the first of them as `app.wasm`.
-fn folder() -> Result<Option<([Vec<u8>; 2], tempfile::TempDir, PathBuf)>> {
+/// The programs, a folder, and the path of `app.wasm` in it, which is the first of them.
+type Places = ([Vec<u8>; 2], tempfile::TempDir, PathBuf);
+
+fn folder() -> Result<Option<Places>> {
     let (Some(first), Some(second)) = (program("p2http"), program("p3http")) else {
         return Ok(None);
     };
@@ -36,11 +39,7 @@ fn answers(served: &Served, text: &str) -> Result<()> {
 
 /// A number of the server's metrics.
 fn metric(served: &Served, name: &str) -> Result<String> {
-    let address = served.first_line.rsplit_once("; metrics on http://");
-    let address = address.and_then(|(_, rest)| rest.trim_end().strip_suffix("/metrics"));
-    let mut stream = std::net::TcpStream::connect(address.context("an address")?)?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n")?;
-    let text = Answer::read(&mut BufReader::new(stream), "GET")?.text();
+    let text = metrics(served)?;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     Ok(line.context("a number")?.trim().to_string())
 }

@@ -38,7 +38,7 @@ impl Served {
         let mut first_line = String::new();
         pipe.read_line(&mut first_line)?;
         let port = first_line
-            .split_once("http://127.0.0.1:")
+            .split_once("://127.0.0.1:")
             .and_then(|(_, rest)| {
                 let digits = rest.split_once('/')?.0;
                 digits.parse().ok()
@@ -85,6 +85,10 @@ impl Served {
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn connect(&self) -> Result<TcpStream> {
