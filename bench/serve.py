@@ -2,14 +2,18 @@
 """Serve the same components with trampette and with the peer, under the same load.
 
 usage: bench/serve.py [--trampette target/release/trampette] [--peer wasmtime] [--seconds 5]
-                      [--connections 64] [--only NAME]
+                      [--connections 64] [--only NAME] [--memory]
 
 It takes `wrk`, the peer's command line (wasmtime, of any package) and the corpus (`p2http.wasm`,
 `p3http.wasm`), which lies beside the repository or where TRAMPETTE_SUITES says. Each line is one
 case: requests a second and the 99th percentile, of both, and the ratio. A case that the peer
 cannot serve, or where answers are errors, is said to be.
+
+With --memory it measures what servers keep in place of what they do: resident memory (MiB, of the
+process) after the first answer, with 1,000 idle connections that are kept alive after an answer
+each, and with 256 instances that wait in the middle of a request's body.
 """
-import argparse, os, re, signal, socket, subprocess, sys, tempfile, time
+import argparse, contextlib, os, re, signal, socket, subprocess, sys, tempfile, time
 
 here = os.path.dirname(os.path.abspath(__file__))
 ap = argparse.ArgumentParser()
@@ -18,6 +22,7 @@ ap.add_argument('--peer', default='wasmtime')
 ap.add_argument('--seconds', type=int, default=5)
 ap.add_argument('--connections', type=int, default=64)
 ap.add_argument('--only', default='')
+ap.add_argument('--memory', action='store_true')
 a = ap.parse_args()
 corpus = os.path.join(os.environ.get('TRAMPETTE_SUITES', os.path.join(here, '../../shared')), 'corpus')
 
@@ -61,8 +66,9 @@ def command(artifact, by, port, options):
             '--addr', f'127.0.0.1:{port}', artifact]
 
 
-def run(case, artifact, by, folder):
-    name, _, path, script, options = case
+@contextlib.contextmanager
+def serving(artifact, by, options):
+    """A server and its port, until it is not needed any more."""
     port = free_port()
     server = subprocess.Popen(command(artifact, by, port, options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -72,6 +78,64 @@ def run(case, artifact, by, folder):
                 break
             except OSError:
                 time.sleep(0.05)
+        yield server, port
+    finally:
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+
+
+def kept(server, what):
+    """A figure of a process's memory, in MiB."""
+    return int(re.search(what + r':\s+(\d+)', open(f'/proc/{server.pid}/status').read())[1]) / 1024
+
+
+def answered(connection):
+    """Waits for the whole of a short answer on a connection."""
+    text = b''
+    while not (b'\r\n\r\n' in text and (text.endswith(b'0\r\n\r\n') or b'hello from' in text.partition(b'\r\n\r\n')[2])):
+        part = connection.recv(4096)
+        if not part:
+            raise EOFError(text)
+        text += part
+    if b' 200 ' not in text.split(b'\r\n', 1)[0]:
+        raise ValueError(text)
+
+
+def memory(artifact, by, options):
+    """Resident memory after an answer, with idle connections, and with busy instances."""
+    figures = []
+    with serving(artifact, by, options) as (server, port):
+        def connect(request):
+            connection = socket.create_connection(('127.0.0.1', port), 10)
+            connection.settimeout(10)
+            connection.sendall(request)
+            return connection
+        get = b'GET / HTTP/1.1\r\nhost: a\r\n\r\n'
+        answered(connect(get))
+        figures.append(kept(server, 'VmRSS'))
+        idle = [connect(get) for _ in range(1000)]
+        for connection in idle:
+            answered(connection)
+        time.sleep(0.5)
+        figures.append(kept(server, 'VmRSS'))
+        for connection in idle:
+            connection.close()
+    with serving(artifact, by, options) as (server, port):
+        answered(connect(get))
+        busy = [connect(b'POST /hash HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\nabc') for _ in range(256)]
+        time.sleep(1.5)
+        figures.append(kept(server, 'VmRSS'))
+        for connection in busy:
+            connection.close()
+    return figures
+
+
+def run(case, artifact, by, folder):
+    name, _, path, script, options = case
+    with serving(artifact, by, options) as (server, port):
         wrk = ['wrk', '-t2', '--latency', '-c', str(options.get('connections', a.connections))]
         if script:
             file = os.path.join(folder, 'script.lua')
@@ -80,21 +144,16 @@ def run(case, artifact, by, folder):
         url = f'http://127.0.0.1:{port}{path}'
         subprocess.run([*wrk, '-d1s', url], stdout=subprocess.DEVNULL)
         text = subprocess.run([*wrk, f'-d{a.seconds}s', url], capture_output=True, text=True).stdout
-        memory = int(re.search(r'VmHWM:\s+(\d+)', open(f'/proc/{server.pid}/status').read())[1]) // 1024
-    finally:
-        server.send_signal(signal.SIGTERM)
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
+        peak = kept(server, 'VmHWM')
     rate = float(re.search(r'Requests/sec:\s+([\d.]+)', text)[1])
     tail = re.search(r'99%\s+([\d.]+)(us|ms|s)', text)
     tail = float(tail[1]) * {'us': 1e-3, 'ms': 1, 's': 1e3}[tail[2]]
     errors = re.search(r'Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)', text)
-    return rate, tail, memory, errors[0] if errors else ''
+    return rate, tail, peak, errors[0] if errors else ''
 
 
-with tempfile.TemporaryDirectory() as folder:
+def compared(folder):
+    """Requests a second, of each case."""
     artifacts = {}
     print(f'{"case":18} {"ours req/s":>11} {"p99 ms":>8} {"MiB":>5} {"peer req/s":>11} {"p99 ms":>8} {"MiB":>5} {"ratio":>7}')
     for case in CASES:
@@ -107,4 +166,19 @@ with tempfile.TemporaryDirectory() as folder:
                 artifacts[key] = compiled(*key, folder)
             results.append(run(case, artifacts[key], by, folder))
         (r1, t1, m1, e1), (r2, t2, m2, e2) = results
-        print(f'{case[0]:18} {r1:11.0f} {t1:8.2f} {m1:5} {r2:11.0f} {t2:8.2f} {m2:5} {r1 / r2 if r2 else 0:7.2f} {e1} {e2}', flush=True)
+        print(f'{case[0]:18} {r1:11.0f} {t1:8.2f} {m1:5.0f} {r2:11.0f} {t2:8.2f} {m2:5.0f} {r1 / r2 if r2 else 0:7.2f} {e1} {e2}', flush=True)
+
+
+def kept_by_both(folder):
+    """Memory, of each component."""
+    print(f'{"MiB resident":24} {"one answer":>10} {"1,000 idle":>10} {"256 busy":>10}')
+    for name in ('p2http', 'p3http'):
+        if a.only not in name:
+            continue
+        for by in ('ours', 'peer'):
+            figures = memory(compiled(name, by, folder), by, {})
+            print(f'{name + ", " + by:24} ' + ' '.join(f'{figure:10.1f}' for figure in figures), flush=True)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    kept_by_both(folder) if a.memory else compared(folder)
