@@ -38,9 +38,9 @@ pub struct ServeArguments {
     pub(super) reuse: u32,
     /// Let an instance serve so many requests at once; for components of WASI 0.3
     ///
-    /// Needs --reuse, which says how many it serves in all. A request that traps or has no time
-    /// left ends the instance, and with it the others. An instance of WASI 0.2 serves one request
-    /// at a time.
+    /// Needs --reuse, which says how many it serves in all. A request that traps ends the instance,
+    /// and with it the others; so does one whose time is over, if its code goes on. An instance of
+    /// WASI 0.2 serves one request at a time.
     #[arg(
         long,
         value_name = "N",

@@ -10,7 +10,7 @@ use crate::serve::listeners::{Acceptor, Client, Listener, Stream};
 use crate::serve::log;
 use crate::serve::metrics::{self, Metrics};
 use crate::serve::workers::Workers;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -297,13 +297,7 @@ impl Shared {
             Ok(response) => response,
             Err(error) => {
                 let status = error.status();
-                match error {
-                    // A request that cannot be served is its client's fault. What has ended an
-                    // instance is said once.
-                    ServeError::Refused(..) | ServeError::Lost => {}
-                    ServeError::Failed(error) => self.report(error),
-                    error => self.report(error.into()),
-                }
+                self.report_failure(error);
                 failure(status)
             }
         };
@@ -360,12 +354,27 @@ impl Shared {
                 let shared = self.clone();
                 tokio::spawn(async move {
                     if let Err(error) = answer.rest.await {
-                        shared.report(error);
+                        shared.report_failure(error);
                     }
                     drop((at, place));
                 });
                 Ok(answer.response)
             }
+        }
+    }
+
+    /// Says why a request has no answer, or not the whole of one.
+    fn report_failure(&self, error: ServeError) {
+        match error {
+            // A request that cannot be served is its client's fault. What has ended an instance is
+            // said once.
+            ServeError::Refused(..) | ServeError::Lost => {}
+            ServeError::Failed(error) => self.report(error),
+            ServeError::Late => match self.arguments.granted.timeout {
+                Some(time) => self.report(anyhow!("timed out after {time}")),
+                None => self.report(error.into()),
+            },
+            error => self.report(error.into()),
         }
     }
 

@@ -195,6 +195,8 @@ pub enum ServeError {
     Failed(anyhow::Error),
     /// The instance has ended for the sake of another one of its requests. The status is 500.
     Lost,
+    /// The request's time is over, and nobody else's. The status is 500.
+    Late,
 }
 
 impl ServeError {
@@ -214,6 +216,7 @@ impl fmt::Display for ServeError {
             ServeError::Code(code) => write!(f, "the guest failed: {code:?}"),
             ServeError::NoAnswer => f.write_str("the guest gave no answer"),
             ServeError::Failed(error) => write!(f, "{error:#}"),
+            ServeError::Late => f.write_str("the request's time is over"),
             ServeError::Lost => f.write_str("another request has ended the instance"),
         }
     }
@@ -367,7 +370,7 @@ impl<T: WasiView> Service<T> {
                 let handle = export.of(&*store, &instance)?;
                 let served = store.run_concurrent(async move |cx| {
                     match handle.call_concurrent(cx, (request,)).await? {
-                        Ok(response) => answer(cx, response, sender).await?,
+                        Ok(response) => answer(cx, response, sender, Polling::EachTurn).await?,
                         Err(code) => drop(sender.send(Err(code))),
                     }
                     // What else the guest has begun goes on.
@@ -450,11 +453,21 @@ pub(super) async fn idle<T: 'static>(cx: Accessor<T>) {
 /// for anything and has not written all of the body.
 const MOST_POLLS: u32 = 8;
 
+/// When a future of a store is polled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Polling {
+    /// After each turn of the store.
+    EachTurn,
+    /// When its waker was used, as those are that were spawned.
+    ByWakers,
+}
+
 /// Gives the response of a guest to whoever waits for it, and waits until its body was sent.
 pub(super) async fn answer<T: WasiView>(
     cx: Accessor<T>,
     response: Resource<Response>,
     sender: Sender,
+    polling: Polling,
 ) -> Result<()> {
     let host = trampette_runtime::__access(cx, T::wasi);
     let response = host.with(|wasi| wasi.table.delete(response))??;
@@ -485,6 +498,9 @@ pub(super) async fn answer<T: WasiView>(
     poll_fn(move |context| {
         use http_body::Body as _;
         polls += 1;
+        if polling == Polling::ByWakers {
+            context.waker().wake_by_ref();
+        }
         let is_known = body.size_hint().exact().is_some();
         match is_known || polls > MOST_POLLS || settled.as_mut().poll(context).is_ready() {
             true => Poll::Ready(()),
