@@ -429,6 +429,25 @@ fn messages_of_guests_are_in_a_file() -> Result<()> {
     Ok(())
 }
 
+/// A guest that has returned answers no more, although it has kept what it could answer by.
+#[test]
+fn guests_that_return_without_an_answer_have_none() -> Result<()> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    for reuse in ["--reuse=1", "--reuse=2"] {
+        let mut command = command(&["--addr=127.0.0.1:0", reuse]);
+        command.arg(root.join("tests/components/keeps-its-answer.wat"));
+        let served = Served::start(command)?;
+        for _ in 0..3 {
+            assert_eq!(served.get("/")?.status, 500, "{reuse}");
+        }
+        let (status, errors) = served.end()?;
+        assert!(status.success(), "{status}");
+        let said = errors.matches("the guest gave no answer").count();
+        assert_eq!(said, 3, "{reuse}: {errors}");
+    }
+    Ok(())
+}
+
 /// Health and metrics are at an address of their own.
 #[test]
 fn metrics_are_apart() -> Result<()> {

@@ -9,7 +9,7 @@ use crate::serve::generation::{Current, Instances};
 use crate::serve::listeners::{Acceptor, Client, Listener, Stream};
 use crate::serve::log;
 use crate::serve::metrics::{self, Metrics};
-use crate::serve::workers::Workers;
+use crate::serve::workers::{Used, Workers};
 use anyhow::{Context as _, Result, anyhow};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -319,7 +319,7 @@ impl Shared {
         match &generation.instances {
             Instances::Alone(idle) => {
                 let taken = idle.take(&self.workers).map_err(ServeError::Failed)?;
-                let (mut worker, served) = taken;
+                let Used { mut worker, served } = taken;
                 // A guest that goes on although its client has gone keeps its place.
                 worker.hold(Some(Box::new(place)));
                 let handled = generation.service.handle(worker, request, connection);
@@ -327,11 +327,11 @@ impl Shared {
                 let (shared, generation) = (self.clone(), generation.clone());
                 tokio::spawn(async move {
                     match (answer.rest.await, &generation.instances) {
-                        (Ok(mut worker), Instances::Alone(idle)) => {
+                        (Ok(Some(mut worker)), Instances::Alone(idle)) => {
                             worker.hold(None);
-                            idle.give_back(worker, served, &shared.workers);
+                            idle.give_back(Used { worker, served });
                         }
-                        (Ok(_), Instances::Shared(_)) => {}
+                        (Ok(_), _) => {}
                         (Err(error), _) => shared.report(error),
                     }
                 });

@@ -6,11 +6,11 @@ use crate::serve::crew::Crew;
 use crate::serve::tls;
 use crate::serve::workers::{Used, Workers};
 use anyhow::{Result, bail, ensure};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_rustls::TlsAcceptor;
 use trampette_runtime::Component;
 use trampette_wasi::WasiCtx;
-use trampette_wasi::http::{Service, ServiceKind, Worker};
+use trampette_wasi::http::{Service, ServiceKind};
 
 /// A component that is served.
 pub(super) struct Generation {
@@ -64,31 +64,34 @@ impl Generation {
 }
 
 impl Idle {
-    /// An instance for a request, and how many it will have served then; its clock runs.
+    /// An instance for a request, which it counts already; its clock runs.
     ///
     /// # Errors
     /// If there can be no new one.
-    pub(super) fn take(&self, workers: &Workers) -> Result<(Worker<WasiCtx>, u32)> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = idle.pop();
-        drop(idle);
-        let Used { mut worker, served } = match used {
+    pub(super) fn take(&self, workers: &Workers) -> Result<Used> {
+        let idle = self.lock().pop();
+        let mut used = match idle {
             Some(used) => used,
             None => Used {
                 worker: workers.make()?,
                 served: 0,
             },
         };
-        workers.start_clock(&mut worker)?;
-        Ok((worker, served + 1))
+        used.served += 1;
+        if used.served >= workers.reuse() {
+            used.worker.last();
+        }
+        workers.start_clock(&mut used.worker)?;
+        Ok(used)
     }
 
-    /// Keeps an instance for the next request, if it is to serve another one.
-    pub(super) fn give_back(&self, worker: Worker<WasiCtx>, served: u32, workers: &Workers) {
-        if served < workers.reuse() {
-            let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(Used { worker, served });
-        }
+    /// Keeps an instance for the next request.
+    pub(super) fn give_back(&self, used: Used) {
+        self.lock().push(used);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Used>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -134,12 +134,19 @@ pub struct Worker<T: 'static> {
     store: Store<T>,
     instance: Option<Instance>,
     held: Option<Box<dyn Send>>,
+    is_last: bool,
 }
 
 impl<T: 'static> Worker<T> {
     /// The store, to set limits and deadlines for the next request.
     pub fn store(&mut self) -> &mut Store<T> {
         &mut self.store
+    }
+
+    /// The next request is its last one: then it is dropped by the guest's own task, at once, so
+    /// that its memory serves the next instance while it is warm.
+    pub fn last(&mut self) {
+        self.is_last = true;
     }
 
     /// Keeps something for as long as the guest runs, or until something else is kept in its place:
@@ -155,6 +162,7 @@ impl<T: 'static> From<Store<T>> for Worker<T> {
             store,
             instance: None,
             held: None,
+            is_last: false,
         }
     }
 }
@@ -228,16 +236,18 @@ impl std::error::Error for ServeError {}
 pub struct Answer<T: 'static> {
     /// To be sent; its body is what the guest still writes.
     pub response: http::Response<Body>,
-    /// The guest, which may go on: when it has ended, the worker for the next request.
+    /// The guest, which may go on: when it has ended, the worker for the next request, if there
+    /// is to be one.
     pub rest: Rest<T>,
 }
 
 /// What a guest does after its response, until it has ended. It goes on whether or not this is
 /// waited for.
-pub struct Rest<T: 'static>(JoinHandle<Result<Worker<T>>>);
+pub struct Rest<T: 'static>(JoinHandle<Result<Option<Worker<T>>>>);
 
 impl<T: 'static> Future for Rest<T> {
-    type Output = Result<Worker<T>>;
+    /// The worker, unless it was [`Worker::last`].
+    type Output = Result<Option<Worker<T>>>;
 
     fn poll(
         mut self: std::pin::Pin<&mut Self>,
@@ -256,7 +266,7 @@ pub(super) fn panicked(error: tokio::task::JoinError) -> anyhow::Error {
 }
 
 /// Stops a guest of 0.3 whose response nobody waits for any more.
-struct Abort<'r, T: 'static>(Option<&'r JoinHandle<Result<Worker<T>>>>);
+struct Abort<'r, T: 'static>(Option<&'r JoinHandle<Result<Option<Worker<T>>>>>);
 
 impl<T: 'static> Drop for Abort<'_, T> {
     fn drop(&mut self) {
@@ -316,8 +326,11 @@ impl<T: WasiView> Service<T> {
         let (headers, body) = received(request);
         let (sender, receiver) = oneshot::channel();
         let service = self.clone();
-        let task =
-            tokio::spawn(async move { service.run(worker, target, headers, body, sender).await });
+        let task = tokio::spawn(async move {
+            let worker = service.run(worker, target, headers, body, sender).await?;
+            // What was its own is free for the next one before anybody hears of it.
+            Ok(Some(worker).filter(|worker| !worker.is_last))
+        });
         let mut abort = Abort(Some(&task));
         let response = receiver.await;
         abort.0 = None;
@@ -359,8 +372,12 @@ impl<T: WasiView> Service<T> {
                 };
                 let request = wasi.table.push(request)?;
                 let outparam = wasi.table.push(Outparam(sender))?;
+                let place = outparam.rep();
                 let handle = export.of(&*store, &instance)?;
                 handle.call(&mut *store, (request, outparam))?;
+                // One that the guest has kept answers nobody any more, whoever it calls next.
+                let kept = store.data_mut().wasi().table.delete(Resource::new(place));
+                drop::<Result<Outparam, _>>(kept);
                 Ok(worker)
             }),
             Export::Handler(export) => {

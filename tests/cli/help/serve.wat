@@ -1,0 +1,3 @@
+;; RUN: serve --help
+;; RUN: serve -h
+(component)
