@@ -3,11 +3,13 @@
 
 usage: bench/serve.py [--trampette target/release/trampette] [--peer wasmtime] [--seconds 5]
                       [--connections 64] [--only NAME] [--memory]
+                      [--guests FOLDER]
 
 It takes `wrk`, the peer's command line (wasmtime, of any package) and the corpus (`p2http.wasm`,
 `p3http.wasm`), which lies beside the repository or where TRAMPETTE_SUITES says. Each line is one
 case: requests a second and the 99th percentile, of both, and the ratio. A case that the peer
-cannot serve, or where answers are errors, is said to be.
+cannot serve, or where answers are errors, is said to be. The cases in JavaScript and Python need
+--guests: the folder that `bench/guests/build.sh FOLDER` has filled.
 
 With --memory it measures what servers keep in place of what they do: resident memory (MiB, of the
 process) after the first answer, with 1,000 idle connections that are kept alive after an answer
@@ -22,6 +24,7 @@ ap.add_argument('--peer', default='wasmtime')
 ap.add_argument('--seconds', type=int, default=5)
 ap.add_argument('--connections', type=int, default=64)
 ap.add_argument('--only', default='')
+ap.add_argument('--guests')
 ap.add_argument('--memory', action='store_true')
 a = ap.parse_args()
 corpus = os.path.join(os.environ.get('TRAMPETTE_SUITES', os.path.join(here, '../../shared')), 'corpus')
@@ -37,6 +40,11 @@ CASES = [
     ('minimal 0.3, reuse', 'p3http', '/', None, {'ours': ['--reuse', '128']}),
     ('echo 10 KiB 0.2', 'p2http', '/echo', ECHO, {}),
     ('echo 10 KiB 0.3', 'p3http', '/echo', ECHO, {}),
+    ('echo 0.3, reuse', 'p3http', '/echo', ECHO, {'ours': ['--reuse', '128']}),
+    ('JavaScript', 'js', '/', None, {'connections': 16}),
+    ('JavaScript echo', 'js', '/echo', ECHO, {'connections': 16}),
+    ('Python', 'py', '/', None, {'connections': 16}),
+    ('Python echo', 'py', '/echo', ECHO, {'connections': 16}),
     ('10 MiB 0.2', 'p2http', '/big?n=10485760', None, {'connections': 4}),
     ('10 MiB 0.3', 'p3http', '/big?n=10485760', None, {'connections': 4}),
 ]
@@ -50,7 +58,7 @@ def free_port():
 
 def compiled(name, by, folder):
     out = os.path.join(folder, f'{name}.{by}')
-    wasm = os.path.join(corpus, f'{name}.wasm')
+    wasm = os.path.join(corpus if name.endswith('http') else a.guests, f'{name}.wasm')
     if by == 'ours':
         subprocess.run([a.trampette, 'compile', wasm, '-o', out], check=True)
     else:
@@ -157,7 +165,7 @@ def compared(folder):
     artifacts = {}
     print(f'{"case":18} {"ours req/s":>11} {"p99 ms":>8} {"MiB":>5} {"peer req/s":>11} {"p99 ms":>8} {"MiB":>5} {"ratio":>7}')
     for case in CASES:
-        if a.only not in case[0]:
+        if a.only not in case[0] or not (a.guests or case[1].endswith('http')):
             continue
         results = []
         for by in ('ours', 'peer'):
