@@ -1,5 +1,5 @@
 //! The one table of what commands let a guest have: [`Granted`], the options that `run` and `serve`
-//! share, and [`Grants`], what a process makes of them for all of its guests.
+//! share, and `Grants`, what a process makes of them for all of its guests.
 //!
 //! How each is spelt is in `grants`, limits are in `limits`.
 
