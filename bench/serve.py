@@ -12,8 +12,9 @@ cannot serve, or where answers are errors, is said to be. The cases in JavaScrip
 --guests: the folder that `bench/guests/build.sh FOLDER` has filled.
 
 With --memory it measures what servers keep in place of what they do: resident memory (MiB, of the
-process) after the first answer, with 1,000 idle connections that are kept alive after an answer
-each, and with 256 instances that wait in the middle of a request's body.
+process, and of that what is its own: no file's) after the first answer, with 1,000 idle connections
+that are kept alive after an answer each, and with 256 instances that wait in the middle of a
+request's body.
 """
 import argparse, contextlib, os, re, signal, socket, subprocess, sys, tempfile, time
 
@@ -100,6 +101,11 @@ def kept(server, what):
     return int(re.search(what + r':\s+(\d+)', open(f'/proc/{server.pid}/status').read())[1]) / 1024
 
 
+def resident(server):
+    """Resident memory in MiB, and that part of it which is no file's and shared with nobody."""
+    return kept(server, 'VmRSS'), kept(server, 'RssAnon')
+
+
 def answered(connection):
     """Waits for the whole of a short answer on a connection."""
     text = b''
@@ -123,19 +129,19 @@ def memory(artifact, by, options):
             return connection
         get = b'GET / HTTP/1.1\r\nhost: a\r\n\r\n'
         answered(connect(get))
-        figures.append(kept(server, 'VmRSS'))
+        figures.append(resident(server))
         idle = [connect(get) for _ in range(1000)]
         for connection in idle:
             answered(connection)
         time.sleep(0.5)
-        figures.append(kept(server, 'VmRSS'))
+        figures.append(resident(server))
         for connection in idle:
             connection.close()
     with serving(artifact, by, options) as (server, port):
         answered(connect(get))
         busy = [connect(b'POST /hash HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\nabc') for _ in range(256)]
         time.sleep(1.5)
-        figures.append(kept(server, 'VmRSS'))
+        figures.append(resident(server))
         for connection in busy:
             connection.close()
     return figures
@@ -179,13 +185,13 @@ def compared(folder):
 
 def kept_by_both(folder):
     """Memory, of each component."""
-    print(f'{"MiB resident":24} {"one answer":>10} {"1,000 idle":>10} {"256 busy":>10}')
+    print(f'{"MiB resident":24} {"one answer":>13} {"1,000 idle":>13} {"256 busy":>13}')
     for name in ('p2http', 'p3http'):
         if a.only not in name:
             continue
         for by in ('ours', 'peer'):
             figures = memory(compiled(name, by, folder), by, {})
-            print(f'{name + ", " + by:24} ' + ' '.join(f'{figure:10.1f}' for figure in figures), flush=True)
+            print(f'{name + ", " + by:24} ' + ' '.join(f'{all:6.1f}/{own:6.1f}' for all, own in figures), flush=True)
 
 
 with tempfile.TemporaryDirectory() as folder:

@@ -231,7 +231,8 @@ async fn serve(
     let time = shared.arguments.header_timeout.duration();
     // Errors of clients are theirs.
     if let Ok(Ok(stream)) = tokio::time::timeout(time, tls.accept(stream)).await {
-        serve_stream(shared, ends, told, stream, (client, Connection::secure())).await;
+        // Boxed, so that others do not keep room for what TLS needs.
+        Box::pin(serve_stream(shared, ends, told, stream, (client, Connection::secure()))).await;
     }
 }
 
@@ -258,7 +259,10 @@ async fn serve_stream(
         .max_header_list_size(BUFFER as u32);
     let answer = service_fn(move |request| {
         let (shared, ends, (client, connection)) = (shared.clone(), ends.clone(), from.clone());
-        async move { Ok::<_, Infallible>(shared.answer(request, client, connection, &ends).await) }
+        // Boxed, so that connections that wait for a request do not keep room for one.
+        Box::pin(async move {
+            Ok::<_, Infallible>(shared.answer(request, client, connection, &ends).await)
+        })
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
     // The connection is asked first: what has arrived is read before it is told to end.
