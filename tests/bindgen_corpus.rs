@@ -22,6 +22,8 @@ mod async_cases;
 mod async_values;
 #[path = "bindgen_corpus/async_worlds.rs"]
 mod async_worlds;
+#[path = "bindgen_corpus/cancelled.rs"]
+mod cancelled;
 #[path = "support/ways.rs"]
 mod ways;
 #[path = "bindgen_corpus/worlds.rs"]

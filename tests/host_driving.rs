@@ -407,6 +407,69 @@ fn a_call_leaves_alone_what_nobody_waits_for() {
     assert_eq!(status.call(&mut store, ()).unwrap(), -1);
 }
 
+/// A guest whose `stuck` waits, and traps when it hears of anything.
+fn touchy() -> Component {
+    let text = r#"
+(component
+  (core func $new (canon waitable-set.new))
+  (core func $return (canon task.return))
+  (core module $m
+    (import "" "new" (func $new (result i32)))
+    (import "" "return" (func $return))
+    (func (export "stuck") (result i32)
+      (i32.or (i32.const 2) (i32.shl (call $new) (i32.const 4))))
+    (func (export "heard") (param i32 i32 i32) (result i32) unreachable)
+    (func (export "quick") (call $return)))
+  (core instance $m (instantiate $m (with "" (instance
+    (export "new" (func $new)) (export "return" (func $return))))))
+  (func (export "stuck") async
+    (canon lift (core func $m "stuck") async (callback (core func $m "heard"))))
+  (func (export "quick") async (canon lift (core func $m "quick") async)))
+"#;
+    compile(text)
+}
+
+#[test]
+fn why_an_instance_has_ended_is_told_to_who_is_there() {
+    // Whether somebody waits for another call of the instance when the one that was given up traps.
+    for is_awaited in [false, true] {
+        let mut store = Store::new(());
+        let instance = Linker::new().instantiate(&mut store, &touchy()).unwrap();
+        let [stuck, quick] = ["stuck", "quick"]
+            .map(|name| instance.get_typed_func::<(), ()>(&mut store, name).unwrap());
+        let run = block_on(store.run_concurrent(async |cx| {
+            let mut other = std::pin::pin!(stuck.call_concurrent(cx, ()));
+            {
+                let mut given_up = std::pin::pin!(stuck.call_concurrent(cx, ()));
+                let mut polls = 0;
+                std::future::poll_fn(|cx| {
+                    assert!(given_up.as_mut().poll(cx).is_pending());
+                    if is_awaited {
+                        assert!(other.as_mut().poll(cx).is_pending());
+                    }
+                    polls += 1;
+                    // Both have begun then.
+                    if polls == 2 {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
+            }
+            if is_awaited {
+                return other.await;
+            }
+            cx.settled().await?;
+            quick.call_concurrent(cx, ()).await
+        }));
+        // That of the call which waits, or of who drives the store.
+        assert_eq!(run.is_ok(), is_awaited);
+        let error = run.and_then(|run| run).unwrap_err();
+        assert_eq!(code(&error), TrapCode::Unreachable, "{error:?}");
+    }
+}
+
 #[test]
 fn wakers_of_the_embedder_that_panic_hurt_nobody() {
     silently(|| {

@@ -232,7 +232,14 @@ async fn serve(
     // Errors of clients are theirs.
     if let Ok(Ok(stream)) = tokio::time::timeout(time, tls.accept(stream)).await {
         // Boxed, so that others do not keep room for what TLS needs.
-        Box::pin(serve_stream(shared, ends, told, stream, (client, Connection::secure()))).await;
+        Box::pin(serve_stream(
+            shared,
+            ends,
+            told,
+            stream,
+            (client, Connection::secure()),
+        ))
+        .await;
     }
 }
 

@@ -41,6 +41,9 @@ pub(crate) trait Asked {
     /// If it cannot be lifted.
     fn take(&mut self, store: &StoreInner, native: *const u8) -> anyhow::Result<()>;
 
+    /// Whether anybody still waits for the result.
+    fn is_awaited(&self) -> bool;
+
     /// The call is over; without an error if it has given its result.
     fn end(self: Box<Self>, error: Option<anyhow::Error>);
 }

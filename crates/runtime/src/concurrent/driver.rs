@@ -77,6 +77,11 @@ impl<O> Asked for Question<O> {
         Ok(())
     }
 
+    fn is_awaited(&self) -> bool {
+        // The other one is the future's.
+        Arc::strong_count(&self.place) > 1
+    }
+
     fn end(self: Box<Self>, error: Option<Error>) {
         if let Some(error) = error {
             let before = self.place.lock().result.replace(Err(error));

@@ -234,10 +234,11 @@ pub(crate) fn run(
     })
 }
 
-/// Tells the calls that a trap has ended: the first of them why, if that is known.
+/// Tells the calls that a trap has ended: the first of those that somebody waits for why, if that
+/// is known.
 ///
 /// # Errors
-/// The reason, if there is none.
+/// The reason, if nobody waits for any.
 fn tell_ended(tasks: Tasks<'_>, mut why: Option<Error>) -> Result<()> {
     tell_all(tasks, || {
         why.take().unwrap_or_else(|| trap(TrapCode::CannotEnter))
@@ -245,13 +246,14 @@ fn tell_ended(tasks: Tasks<'_>, mut why: Option<Error>) -> Result<()> {
     why.map_or(Ok(()), Err)
 }
 
-/// Tells each call of an instance that has ended why it has.
+/// Tells each call of an instance that has ended, and that somebody waits for, why it has.
 fn tell_all(tasks: Tasks<'_>, mut why: impl FnMut() -> Error) {
     let ended = std::mem::take(&mut *tasks.ended.borrow_mut());
     for Driven { answer, .. } in ended {
-        let error = why();
-        if let Answer::Future(asked) = answer {
-            asked.end(Some(error));
+        if let Answer::Future(asked) = answer
+            && asked.is_awaited()
+        {
+            asked.end(Some(why()));
         }
     }
 }
