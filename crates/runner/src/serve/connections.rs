@@ -6,6 +6,7 @@
 use crate::output;
 use crate::serve::arguments::ServeArguments;
 use crate::serve::generation::{Current, Instances};
+use crate::serve::lingering::{Duplex, Lingering};
 use crate::serve::listeners::{Acceptor, Client, Listener, Stream};
 use crate::serve::log;
 use crate::serve::metrics::{self, Metrics};
@@ -24,7 +25,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use trampette_wasi::http::{Body, Connection, ErrorCode, ServeError};
@@ -247,7 +247,7 @@ async fn serve_stream(
     shared: Arc<Shared>,
     ends: Arc<watch::Sender<bool>>,
     mut told: watch::Receiver<bool>,
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    stream: impl Duplex,
     from: (Client, Connection),
 ) {
     let header_timeout = shared.arguments.header_timeout.duration();
@@ -271,7 +271,8 @@ async fn serve_stream(
             Ok::<_, Infallible>(shared.answer(request, client, connection, &ends).await)
         })
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
+    let stream = TokioIo::new(Lingering::new(stream, told.clone()));
+    let mut connection = pin!(builder.serve_connection(stream, answer));
     // The connection is asked first: what has arrived is read before it is told to end.
     let stopped = pin!(async { drop(told.wait_for(|is_over| *is_over).await) });
     if let Either::Second(_) = either(connection.as_mut(), stopped).await {

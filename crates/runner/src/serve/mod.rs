@@ -10,6 +10,7 @@
 //! | `listeners` | what it listens with |
 //! | `inherited` | sockets that the process was given |
 //! | `connections` | accepting, serving and ending connections |
+//! | `lingering` | closing them without losing what is on its way |
 //! | `generation` | a component that is served, until another one takes its place |
 //! | `reload` | … when its file changes |
 //! | `workers`, `crew` | the guests; those that serve several requests at once |
@@ -23,6 +24,7 @@ mod connections;
 mod crew;
 mod generation;
 mod inherited;
+mod lingering;
 mod listeners;
 mod log;
 mod metrics;
