@@ -1,6 +1,8 @@
 //! What drives a store: a call on its thread, a call that is awaited, and `run_concurrent` do the
 //! same for the ends that the host has and for what fails; and what stops or wakes them.
 
+#[path = "support/called.rs"]
+mod called;
 #[path = "support/host_work.rs"]
 #[allow(dead_code)]
 mod host_work;
@@ -17,32 +19,12 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
 use stream_guest::{Guest, bytes, compile};
 use trampette_runtime::{
-    Accessor, Caller, Component, Instance, Items, Lift, Linker, Lower, Params, Progress, Store,
-    StoreLimits, StreamConsumer, StreamProducer, StreamReader, TrapCode, TypedFunc, Window,
+    Accessor, Caller, Component, Instance, Items, Linker, Progress, Store, StoreLimits,
+    StreamConsumer, StreamProducer, StreamReader, TrapCode, TypedFunc, Window,
 };
 use ways::{WAYS, Way};
 
 impl Way {
-    /// Calls a function; who drives the store meanwhile is what the ways differ in.
-    fn call<P, R>(
-        self,
-        store: &mut Store<()>,
-        func: TypedFunc<P, R>,
-        params: P,
-    ) -> anyhow::Result<R>
-    where
-        P: Params + Lower + 'static,
-        R: Lift + Send,
-    {
-        match self {
-            Way::Blocking => func.call(store, params),
-            Way::Async => block_on(func.call_async(store, params)),
-            Way::Concurrent => {
-                block_on(store.run_concurrent(async |cx| func.call_concurrent(cx, params).await))?
-            }
-        }
-    }
-
     /// Calls a function that reads a stream once.
     fn read(
         self,

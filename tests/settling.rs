@@ -2,6 +2,8 @@
 
 #[path = "support/block_on.rs"]
 mod block_on;
+#[path = "support/called.rs"]
+mod called;
 #[path = "support/ways.rs"]
 mod ways;
 
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use trampette::{CompileOptions, compile_component};
 use trampette_runtime::{Component, Linker, Store, TypedFunc};
-use ways::{WAYS, Way};
+use ways::WAYS;
 
 /// A guest that answers, lets others go first so often as it is told, and then says so. Its `waits`
 /// calls `work` of the host and returns what that does.
@@ -111,14 +113,7 @@ fn host_functions_are_told_by_any_driver() {
         let waits: TypedFunc<(), u32> = instance.get_typed_func(&mut store, "waits").unwrap();
         // It leaves something to do, which the next call does while it waits.
         assert_eq!(answers.call(&mut store, (3,)).unwrap(), 7);
-        let found = match way {
-            Way::Blocking => waits.call(&mut store, ()),
-            Way::Async => block_on(waits.call_async(&mut store, ())),
-            Way::Concurrent => {
-                block_on(store.run_concurrent(async |cx| waits.call_concurrent(cx, ()).await))
-                    .unwrap()
-            }
-        };
+        let found = way.call(&mut store, waits, ());
         assert_eq!(found.unwrap(), 1, "{way:?}");
     }
 }

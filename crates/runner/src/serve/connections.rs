@@ -336,15 +336,15 @@ impl Shared {
                 worker.hold(Some(Box::new(place)));
                 let handled = generation.service.handle(worker, request, connection);
                 let answer = handled.await?;
-                let (shared, generation) = (self.clone(), generation.clone());
+                let (shared, idle) = (self.clone(), idle.clone());
                 tokio::spawn(async move {
-                    match (answer.rest.await, &generation.instances) {
-                        (Ok(Some(mut worker)), Instances::Alone(idle)) => {
+                    match answer.rest.await {
+                        Ok(Some(mut worker)) => {
                             worker.hold(None);
                             idle.give_back(Used { worker, served });
                         }
-                        (Ok(_), _) => {}
-                        (Err(error), _) => shared.report(error),
+                        Ok(None) => {}
+                        Err(error) => shared.report(error),
                     }
                 });
                 Ok(answer.response)

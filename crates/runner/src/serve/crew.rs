@@ -50,15 +50,13 @@ impl Crew {
         let mut members = locked(&self.0);
         members.list.retain(|member| !member.worker.is_over());
         let is_full = members.list.len() >= workers.processors();
-        let free = members
-            .list
-            .iter_mut()
-            .min_by_key(|member| member.under_way);
-        let free = free.filter(|member| {
-            member.under_way == 0 || is_full && member.under_way < workers.concurrency()
+        let places = members.list.iter().map(|member| member.under_way);
+        let free = places.enumerate().min_by_key(|(_, under_way)| *under_way);
+        let free = free.filter(|(_, under_way)| {
+            *under_way == 0 || is_full && *under_way < workers.concurrency()
         });
-        let (number, ending) = match free {
-            Some(member) => (member.number, None),
+        let (index, ending) = match free {
+            Some((index, _)) => (index, None),
             None => {
                 let (worker, ending) = service.share(workers.make()?)?;
                 members.made += 1;
@@ -69,18 +67,13 @@ impl Crew {
                     begun: 0,
                     under_way: 0,
                 });
-                (number, Some(ending))
+                (members.list.len() - 1, Some(ending))
             }
         };
-        let index = members
-            .list
-            .iter()
-            .position(|member| member.number == number);
-        let index = index.unwrap_or_default();
         let member = &mut members.list[index];
         member.begun += 1;
         member.under_way += 1;
-        let worker = member.worker.clone();
+        let (number, worker) = (member.number, member.worker.clone());
         if member.begun >= workers.reuse() {
             // It ends with what it has.
             members.list.swap_remove(index);

@@ -5,7 +5,7 @@ use crate::serve::arguments::ServeArguments;
 use crate::serve::crew::Crew;
 use crate::serve::tls;
 use crate::serve::workers::{Used, Workers};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_rustls::TlsAcceptor;
 use trampette_runtime::Component;
@@ -28,9 +28,9 @@ pub(super) enum Instances {
     Shared(Crew),
 }
 
-/// Instances that wait for their next request.
-#[derive(Default)]
-pub(super) struct Idle(Mutex<Vec<Used>>);
+/// Instances that wait for their next request. A clone stands for the same ones.
+#[derive(Clone, Default)]
+pub(super) struct Idle(Arc<Mutex<Vec<Used>>>);
 
 impl Generation {
     /// Prepares a component for requests.
@@ -39,12 +39,7 @@ impl Generation {
     /// If it serves no HTTP, imports what nothing provides, cannot serve as it is to, or the
     /// certificate cannot be read.
     pub(super) fn new(component: &Component, arguments: &ServeArguments) -> Result<Generation> {
-        let Some(kind) = ServiceKind::of(component) else {
-            bail!(
-                "the component exports neither `wasi:http/handler@0.3.x` nor \
-                 `wasi:http/incoming-handler@0.2.x`: it serves no HTTP"
-            );
-        };
+        let kind = ServiceKind::required(component)?;
         let is_shared = arguments.concurrency > 1;
         ensure!(
             !is_shared || kind == ServiceKind::Service,

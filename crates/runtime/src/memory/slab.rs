@@ -378,9 +378,6 @@ impl Pool {
         if kept.room().is_some() {
             kept.pages += set.kept_pages;
             kept.sets.push(set);
-        } else {
-            // It is unmapped after the lock is given back.
-            drop(kept);
         }
     }
 }

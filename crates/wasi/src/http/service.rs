@@ -58,6 +58,17 @@ impl ServiceKind {
         })
     }
 
+    /// By what a component serves.
+    ///
+    /// # Errors
+    /// If it exports neither of the two.
+    pub fn required(component: &Component) -> Result<ServiceKind> {
+        Self::of(component).context(
+            "the component exports neither `wasi:http/handler@0.3.x` nor \
+             `wasi:http/incoming-handler@0.2.x`: it serves no HTTP",
+        )
+    }
+
     fn interface(self) -> &'static str {
         match self {
             ServiceKind::Proxy => "wasi:http/incoming-handler@0.2.12",
@@ -83,7 +94,7 @@ impl fmt::Display for ServiceKind {
 }
 
 type Incoming = TypedExport<(Resource<IncomingRequest>, Resource<Outparam>), ()>;
-type Handler = TypedExport<(Resource<Request>,), Result<Resource<Response>, ErrorCode>>;
+pub(super) type Handler = TypedExport<(Resource<Request>,), Result<Resource<Response>, ErrorCode>>;
 /// The function of an instance that serves by 0.3.
 pub(super) type Handle = TypedFunc<(Resource<Request>,), Result<Resource<Response>, ErrorCode>>;
 
@@ -284,12 +295,7 @@ impl<T: WasiView> Service<T> {
     /// # Errors
     /// If it exports neither `wasi:http/incoming-handler` of 0.2 nor `wasi:http/handler` of 0.3.
     pub fn new(pre: InstancePre<T>) -> Result<Service<T>> {
-        let Some(kind) = ServiceKind::of(pre.component()) else {
-            bail!(
-                "the component exports neither `wasi:http/handler@0.3.x` nor \
-                 `wasi:http/incoming-handler@0.2.x`: it serves no HTTP"
-            );
-        };
+        let kind = ServiceKind::required(pre.component())?;
         let path = [kind.interface(), "handle"];
         let export = match kind {
             ServiceKind::Proxy => Export::Incoming(pre.typed_export(path)?),
@@ -400,16 +406,25 @@ impl<T: WasiView> Service<T> {
         }
     }
 
-    /// What a service of 0.3 is called by, and the instance of a worker.
+    /// The export of a service whose instances serve several requests at once.
+    ///
+    /// # Errors
+    /// If it is one of 0.2.
+    pub(super) fn handler(&self) -> Result<&Handler> {
+        match &self.0.export {
+            Export::Handler(handler) => Ok(handler),
+            Export::Incoming(_) => bail!("an instance of WASI 0.2 serves one request at a time"),
+        }
+    }
+
+    /// What a service of 0.3 is called by in a worker's instance.
     ///
     /// # Errors
     /// If it is one of 0.2, or there can be no instance.
     pub(super) fn handle_of(&self, worker: &mut Worker<T>) -> Result<Handle> {
-        let Export::Handler(export) = &self.0.export else {
-            bail!("an instance of WASI 0.2 serves one request at a time");
-        };
+        let handler = self.handler()?;
         let instance = self.instance(worker)?;
-        export.of(&worker.store, &instance)
+        handler.of(&worker.store, &instance)
     }
 
     fn instance(&self, worker: &mut Worker<T>) -> Result<Instance> {

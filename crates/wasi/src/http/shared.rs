@@ -11,11 +11,11 @@
 use crate::WasiView;
 use crate::http::message::Target;
 use crate::http::service::{
-    Connection, Handle, Polling, Sender, ServeError, Service, ServiceKind, Worker, answer, bare,
-    idle, panicked, received, request, target,
+    Connection, Handle, Polling, Sender, ServeError, Service, Worker, answer, bare, idle, panicked,
+    received, request, target,
 };
 use crate::http::{Body, ErrorCode};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -391,10 +391,7 @@ impl<T: WasiView> Service<T> {
     /// If the component serves by 0.2, whose instances serve one request at a time; or if no clock
     /// can be started.
     pub fn share(&self, mut worker: Worker<T>) -> Result<(SharedWorker, Ending)> {
-        ensure!(
-            self.kind() == ServiceKind::Service,
-            "an instance of WASI 0.2 serves one request at a time"
-        );
+        self.handler()?;
         let (queue, receiver) = mpsc::unbounded_channel();
         let clock = Arc::new(Clock {
             interrupts: worker.store().interrupt_handle()?,
