@@ -153,6 +153,18 @@ impl Guests {
         self.guests[place].get_or_init(new)
     }
 
+    /// Has so many instances of each of them at one time, so that all that a component keeps for
+    /// its next instances is there afterwards.
+    pub fn fill_pools(&self, instances: usize) -> Result<()> {
+        let mut store = store();
+        for element in [Element::Unit, Element::U32, Element::Char] {
+            for _ in 0..instances {
+                self.of(element).instantiate(&mut store)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a script in an instance of its own.
     pub fn run(&self, script: &Script, store: &mut Store<State>) -> Result<Outcome> {
         let guest = self.of(script.element);
