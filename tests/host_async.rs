@@ -231,41 +231,6 @@ fn limits_have_clear_errors() {
 }
 
 #[test]
-fn functions_with_futures_are_for_async_imports() {
-    let text = r#"(component (import "f" (func (param "x" u32) (result u32)))
-        (core func (canon lower (func 0)))
-        (core module $m (import "" "f" (func (param i32) (result i32))))
-        (core instance (instantiate $m (with "" (instance (export "f" (func 0)))))))"#;
-    let wasm = wat::parse_str(text).unwrap();
-    let options = trampette::CompileOptions::default();
-    let component = trampette::compile_component(&wasm, &options)
-        .unwrap()
-        .load()
-        .unwrap();
-    let mut typed = Linker::<()>::new();
-    typed
-        .root()
-        .func_wrap_async::<(u32,), u32, _, _>("f", |_, (x,)| async move { Ok(x) })
-        .unwrap();
-    let mut dynamic = Linker::<()>::new();
-    dynamic
-        .root()
-        .func_new_async("f", |_, _| async { Ok(None) })
-        .unwrap();
-    for linker in [typed, dynamic] {
-        let error = linker
-            .instantiate(&mut Store::new(()), &component)
-            .err()
-            .unwrap();
-        let text = format!("{error:#}");
-        assert!(
-            text.contains("expected a function without `async`"),
-            "{text}"
-        );
-    }
-}
-
-#[test]
 fn functions_of_any_type_give_values() {
     let seen = Arc::new(Seen::default());
     let mut linker = linker(Work::Ready, &seen);

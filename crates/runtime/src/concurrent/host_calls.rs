@@ -36,8 +36,8 @@ pub(crate) fn poll_next(store: &StoreInner) -> Result<bool, Payload> {
         failure,
     } = polled;
     let is_over = done == Some(Done::Stays) || failure.is_some();
-    let tasks = instance.and_then(|instance| Tasks::of(instance).ok());
-    let waits = tasks.zip(CallId::from_number(owner));
+    let waits = instance.zip(CallId::from_number(owner));
+    let waits = waits.and_then(|(instance, call)| Some((Tasks::of(instance).ok()?, call)));
     if let (Some((tasks, call)), true) = (waits, is_over) {
         tasks.host_is_done(call);
     }

@@ -20,6 +20,7 @@
 //! | `event_loop` | calls of the host's that wait on their thread |
 //! | `driven` | … and who takes their results |
 //! | `driver` | … and those that futures wait for |
+//! | `patient` | calls that are not `async`, and wait for the host with all of their stack |
 //! | `turns` | what both do while there is something to do |
 //! | `report` | who waits for what, when nothing can go on |
 //!
@@ -43,6 +44,7 @@ mod handles;
 mod host_calls;
 pub(crate) mod host_ends;
 pub(crate) mod parties;
+pub(crate) mod patient;
 mod queue;
 pub(crate) mod records;
 mod report;

@@ -14,11 +14,9 @@ use crate::concurrent::state::{Fault, Tasks};
 use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt::Interrupts;
-use crate::machine::stacks::NO_ENTRY;
 use crate::machine::store::{CallName, StoreInner};
 use anyhow::{Error, Result};
 use std::cell::RefCell;
-use trampette_artifact::ids::SlabId;
 use trampette_artifact::trap::TrapCode;
 
 /// Tasks that go on at most before what of the host's was woken meanwhile is polled.
@@ -140,22 +138,18 @@ fn serve_ends(store: &StoreInner, driving: Driving<'_>) -> Result<usize> {
 }
 
 /// Keeps everybody from entering an instance, which is not running, as long as this lives.
-struct Locked(*mut u64);
+struct Locked<'a>(&'a InstanceData);
 
-impl Locked {
-    fn new(instance: &InstanceData) -> Locked {
-        // SAFETY: the root is mapped.
-        let entry_sp = unsafe { &raw mut (*instance.header(SlabId(0)).as_ptr()).entry_sp };
-        // SAFETY: as above; no entry has anything there, as nobody is in the instance.
-        unsafe { entry_sp.write(NO_ENTRY) };
-        Locked(entry_sp)
+impl<'a> Locked<'a> {
+    fn new(instance: &'a InstanceData) -> Locked<'a> {
+        instance.lock();
+        Locked(instance)
     }
 }
 
-impl Drop for Locked {
+impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // SAFETY: the root is mapped as long as the store lives, which is being driven.
-        unsafe { self.0.write(0) };
+        self.0.unlock();
     }
 }
 

@@ -74,6 +74,7 @@ impl CoreInstance {
         let imports = HostImports {
             functions: IdVec::new(),
             destructors: IdVec::new(),
+            may_wait: false,
             owner: bound.clone(),
         };
         let inner = store.store_inner();

@@ -1,6 +1,7 @@
 //! Calls of exports that futures wait for, and driving a store from a future.
 
-use crate::concurrent::driver::{Arguments, Driver, Pending, WhenIdle, begin};
+use crate::concurrent::driver::{Arguments, Driver, Pending, Take, WhenIdle, begin};
+use crate::concurrent::patient::Patient;
 use crate::host::func::{Func, TypedFunc};
 use crate::host::shims::{describe_func, native_ref};
 use crate::machine::accessor::Accessor;
@@ -10,6 +11,7 @@ use crate::values::keep::{Keep, KeepAlive, NativeBuffer};
 use crate::values::typed::{Lift, LiftContext, Lower, LowerContext, Params};
 use crate::values::val::Val;
 use anyhow::{Context as _, Result};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
 use std::pin::pin;
@@ -87,6 +89,8 @@ struct InReach<S: AsContextMut, O> {
     store: S,
     pending: Option<Pending<O>>,
     driver: Driver,
+    /// The call, if it is one of a function that is not `async`.
+    patient: Option<Patient<O>>,
 }
 
 impl<S: AsContextMut, O: 'static> InReach<S, O> {
@@ -95,6 +99,30 @@ impl<S: AsContextMut, O: 'static> InReach<S, O> {
             store,
             pending: None,
             driver: Driver::default(),
+            patient: None,
+        }
+    }
+
+    /// Polls the call of a function that is not `async`: `patient` begins it if it may have to
+    /// wait, and otherwise `call` makes it.
+    fn poll_plain(
+        &mut self,
+        cx: &mut Context<'_>,
+        patient: impl FnOnce(&StoreInner) -> Result<Option<Patient<O>>>,
+        call: impl FnOnce(&mut S) -> Result<O>,
+    ) -> Poll<Result<O>> {
+        if self.patient.is_none() {
+            self.patient = patient(self.store.caller().inner())?;
+        }
+        match &mut self.patient {
+            None => Poll::Ready(call(&mut self.store)),
+            Some(patient) => {
+                let polled = patient.poll(self.store.caller().inner(), cx);
+                if polled.is_ready() {
+                    self.patient = None;
+                }
+                polled
+            }
         }
     }
 
@@ -116,6 +144,9 @@ impl<S: AsContextMut, O> Drop for InReach<S, O> {
     fn drop(&mut self) {
         if let Some(pending) = self.pending.take() {
             pending.drop_in(self.store.store_inner());
+        }
+        if let Some(patient) = self.patient.take() {
+            patient.drop_in(self.store.store_inner());
         }
     }
 }
@@ -177,7 +208,15 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
         let mut call = InReach::new(store);
         poll_fn(move |cx| match func.callee().task() {
             Some(task) => call.poll(cx, |store| func.begin(store, task, taken(&mut params)?)),
-            None => Poll::Ready((|| func.call(&mut call.store, taken(&mut params)?))()),
+            None => {
+                let params = RefCell::new(&mut params);
+                let params = || taken(&mut params.borrow_mut());
+                call.poll_plain(
+                    cx,
+                    |store| func.begin_patiently(store, params),
+                    |store| func.call(store, params()?),
+                )
+            }
         })
     }
 
@@ -220,16 +259,47 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
     }
 
     fn begin(&self, store: &StoreInner, task: TaskId, params: P) -> Result<Pending<R>> {
+        let callee = *self.callee();
+        let instance = callee.instance(store, Self::what)?;
+        let arguments = self.lower(store, params)?;
+        let number = callee.id().number();
+        // SAFETY: the host calls the task, with arguments of its type that are owned; results can
+        // be sent, and of what is native nothing is tied to a thread.
+        let begun = unsafe { begin(instance, number, task, arguments, self.take_result()) };
+        begun.map_err(|error| callee.call_error(store, error))
+    }
+
+    /// Begins a call of a function that is not `async`, if it may have to wait for the host.
+    fn begin_patiently(
+        &self,
+        store: &StoreInner,
+        params: impl FnOnce() -> Result<P>,
+    ) -> Result<Option<Patient<R>>> {
+        let instance = self.callee().instance(store, Self::what)?;
+        let Some(code) = self.callee().waiting_code(instance) else {
+            return Ok(None);
+        };
+        let arguments = self.lower(store, params()?)?;
+        let results = NativeBuffer::uninit(size_of::<R::Native>() as u64);
+        // SAFETY: as in `begin`; there is room for the result.
+        Ok(Some(unsafe {
+            Patient::new(instance, code, arguments, results, self.take_result())
+        }))
+    }
+
+    fn what() -> String {
+        format!("export `{}`", describe_func::<P, R>())
+    }
+
+    /// The native form of the parameters.
+    fn lower(&self, store: &StoreInner, params: P) -> Result<Arguments> {
         struct Owner<N> {
             native: MaybeUninit<N>,
             keep: KeepAlive,
         }
 
-        let what = || format!("export `{}`", describe_func::<P, R>());
-        let callee = *self.callee();
-        let instance = callee.instance(store, what)?;
-        let host = self.host_handles();
-        let origin = callee.origin(store, host);
+        let callee = self.callee();
+        let origin = callee.origin(store, self.host_handles());
         let mut owner = Box::new(Owner {
             native: MaybeUninit::<P::Native>::zeroed(),
             keep: KeepAlive::default(),
@@ -239,20 +309,20 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
             .lower(&mut cx, &mut owner.native)
             .map_err(|error| callee.parameter_error(store, &error))?;
         let native = owner.native.as_ptr().cast();
-        let take = move |store: &StoreInner, native: *const u8| {
+        Ok(Arguments { native, owner })
+    }
+
+    /// Makes the result of its native form.
+    fn take_result(&self) -> Take<R> {
+        let (callee, host) = (*self.callee(), self.host_handles());
+        Box::new(move |store, native| {
             let origin = callee.origin(store, host);
             let cx = LiftContext::new(Some(origin)).begin_charge();
             // SAFETY: the result is a native one of the checked type, and lives until this returns.
             let value = unsafe { R::lift(native_ref(native), cx) };
             cx.end_charge()?;
             Ok(value)
-        };
-        let number = callee.id().number();
-        let arguments = Arguments { native, owner };
-        // SAFETY: the host calls the task, with arguments of its type that are owned; results can
-        // be sent, and of what is native nothing is tied to a thread.
-        let begun = unsafe { begin(instance, number, task, arguments, Box::new(take)) };
-        begun.map_err(|error| callee.call_error(store, error))
+        })
     }
 }
 
@@ -277,7 +347,11 @@ impl Func {
         let mut call = InReach::new(store);
         poll_fn(move |cx| match func.callee().task() {
             Some(task) => call.poll(cx, |store| func.begin(store, task, &args)),
-            None => Poll::Ready(func.call_value(&mut call.store, &args)),
+            None => call.poll_plain(
+                cx,
+                |store| func.begin_patiently(store, &args),
+                |store| func.call_value(store, &args),
+            ),
         })
     }
 
@@ -314,14 +388,39 @@ impl Func {
         task: TaskId,
         args: &[Val],
     ) -> Result<Pending<Option<Val>>> {
+        let callee = *self.callee();
+        let instance = callee.instance(store, || self.display())?;
+        let arguments = self.lower(store, args)?;
+        let number = callee.id().number();
+        // SAFETY: as of a function with Rust types; values can be sent.
+        let begun = unsafe { begin(instance, number, task, arguments, self.take_result()) };
+        begun.map_err(|error| callee.call_error(store, error))
+    }
+
+    fn begin_patiently(
+        &self,
+        store: &StoreInner,
+        args: &[Val],
+    ) -> Result<Option<Patient<Option<Val>>>> {
+        let instance = self.callee().instance(store, || self.display())?;
+        let Some(code) = self.callee().waiting_code(instance) else {
+            return Ok(None);
+        };
+        let arguments = self.lower(store, args)?;
+        let results = NativeBuffer::uninit(self.result_size());
+        // SAFETY: as of a function with Rust types.
+        Ok(Some(unsafe {
+            Patient::new(instance, code, arguments, results, self.take_result())
+        }))
+    }
+
+    fn lower(&self, store: &StoreInner, args: &[Val]) -> Result<Arguments> {
         struct Owner {
             native: NativeBuffer,
             keep: KeepAlive,
         }
 
-        let callee = *self.callee();
-        let instance = callee.instance(store, || self.display())?;
-        let origin = callee.origin(store, None);
+        let origin = self.callee().origin(store, None);
         let mut owner = Box::new(Owner {
             native: NativeBuffer::zeroed(self.params_size()),
             keep: KeepAlive::default(),
@@ -329,16 +428,16 @@ impl Func {
         let native = owner.native.as_mut_ptr();
         // SAFETY: the buffer has room for the parameters.
         unsafe { self.write_params(args, origin, &mut owner.keep, native) }?;
+        Ok(Arguments { native, owner })
+    }
+
+    fn take_result(&self) -> Take<Option<Val>> {
         let func = self.clone();
-        let take = move |store: &StoreInner, native: *const u8| {
+        Box::new(move |store, native| {
+            let origin = func.callee().origin(store, None);
             // SAFETY: the result is a native one of the function's type.
-            unsafe { func.read_result(callee.origin(store, None), native) }
-        };
-        let number = callee.id().number();
-        let arguments = Arguments { native, owner };
-        // SAFETY: as of a function with Rust types; values can be sent.
-        let begun = unsafe { begin(instance, number, task, arguments, Box::new(take)) };
-        begun.map_err(|error| callee.call_error(store, error))
+            unsafe { func.read_result(origin, native) }
+        })
     }
 }
 

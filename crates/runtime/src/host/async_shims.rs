@@ -3,7 +3,11 @@
 //! A shim calls the closure, and polls the future that it gives once. If that is ready, the call is
 //! like one of any other host function. If not, the future stays in the store's reactor, and the
 //! shim says so by [`HOST_PENDING`].
+//!
+//! For an import that is not `async` there is no such answer: another shim calls the first one, and
+//! waits for the future ([`crate::concurrent::patient`]).
 
+use crate::concurrent::patient::finish;
 use crate::host::shims::{
     HostFunc, Signature, check_func, describe_func, native_ref, write_result,
 };
@@ -15,16 +19,17 @@ use crate::machine::reactor::{Begun, Done, Failure, HostFuture};
 use crate::machine::store::{Caller, StoreInner};
 use crate::values::typed::{Lift, LiftContext, Lower, Params};
 use crate::values::val::Val;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use std::any::Any;
 use std::convert::identity;
+use std::hint::black_box;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 use trampette_artifact::layout::{HOST_OK, HOST_PENDING};
-use trampette_artifact::types::FuncType;
 
 /// A host function that interprets its arguments, and gives a future.
 pub(crate) type AsyncFunc = Arc<dyn Fn(&StoreInner, &[Val]) -> DynamicFuture + Send + Sync>;
@@ -40,7 +45,7 @@ where
     F: for<'a> Fn(Caller<'a, T>, P::View<'a>) -> A + Send + Sync + 'static,
     A: Future<Output = Result<R>> + Send + 'static,
 {
-    host_func::<P, R>(typed_shim::<T, P, R, F, A>, Arc::new(func))
+    host_func::<P, R, Typed<T, P, R, F, A>>(Arc::new(func))
 }
 
 /// Wraps a closure that takes its parameters owned.
@@ -52,32 +57,75 @@ where
     F: Fn(Accessor<T>, P) -> A + Send + Sync + 'static,
     A: Future<Output = Result<R>> + Send + 'static,
 {
-    host_func::<P, R>(owned_shim::<T, P, R, F, A>, Arc::new(func))
+    host_func::<P, R, Owned<T, P, R, F, A>>(Arc::new(func))
 }
 
-/// A function of Rust types; `entry` takes the address of the closure.
-fn host_func<P: Params, R: Lower>(
-    entry: HostCode,
-    closure: Arc<dyn Any + Send + Sync>,
-) -> HostFunc {
+/// A function of Rust types; the shim takes the address of the closure.
+fn host_func<P: Params, R: Lower, S: Shim>(closure: Arc<dyn Any + Send + Sync>) -> HostFunc {
     HostFunc::Typed {
-        entry,
+        entry: S::CODE,
+        patient: Some(patient_shim::<S>),
         closure,
-        check: |ty, cx| {
-            check_async(ty)?;
-            check_func::<P, R>(ty, cx)
-        },
+        check: check_func::<P, R>,
         describe: || format!("async {}", describe_func::<P, R>()),
     }
 }
 
-/// Checks that an import can be a function that gives a future.
-pub(crate) fn check_async(ty: &FuncType) -> Result<()> {
-    ensure!(
-        ty.is_async,
-        "expected a function without `async`, found one that goes on while the guest does"
-    );
-    Ok(())
+/// A shim for imports that are `async`.
+trait Shim {
+    const CODE: HostCode;
+}
+
+/// That of a closure that takes views, and of one that takes owned parameters.
+struct Typed<T, P, R, F, A>(PhantomData<(T, P, R, F, A)>);
+struct Owned<T, P, R, F, A>(PhantomData<(T, P, R, F, A)>);
+struct Dynamic;
+
+impl<T, P, R, F, A> Shim for Typed<T, P, R, F, A>
+where
+    T: 'static,
+    P: Params + Lift,
+    R: Lower + Send + 'static,
+    F: for<'a> Fn(Caller<'a, T>, P::View<'a>) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<R>> + Send + 'static,
+{
+    const CODE: HostCode = typed_shim::<T, P, R, F, A>;
+}
+
+impl<T, P, R, F, A> Shim for Owned<T, P, R, F, A>
+where
+    T: 'static,
+    P: Params + Lift,
+    R: Lower + Send + 'static,
+    F: Fn(Accessor<T>, P) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<R>> + Send + 'static,
+{
+    const CODE: HostCode = owned_shim::<T, P, R, F, A>;
+}
+
+impl Shim for Dynamic {
+    const CODE: HostCode = dynamic_shim;
+}
+
+/// Calls what another shim calls, and waits for its future.
+///
+/// # Safety
+/// As of that shim.
+unsafe extern "C" fn patient_shim<S: Shim>(
+    data: *const u8,
+    store: *const StoreInner,
+    args: *const u8,
+    results: *mut u8,
+) -> u32 {
+    // Not inlined: what it knows of its thread is not to be kept.
+    let shim = black_box(S::CODE);
+    // SAFETY: the caller's promise. Nothing is owned here, and no thread local used.
+    unsafe {
+        match shim(data, store, args, results) {
+            HOST_PENDING => finish(&*store, results),
+            told => told,
+        }
+    }
 }
 
 /// The code and the data of an import that a dynamic function satisfies.
@@ -86,7 +134,11 @@ pub(crate) fn bind_async(
     signature: Signature,
 ) -> (HostCode, Arc<dyn Any + Send + Sync>) {
     let signature = Arc::new(signature);
-    (dynamic_shim, Arc::new(DynamicImport { func, signature }))
+    let code: HostCode = match signature.ty().is_async {
+        true => dynamic_shim,
+        false => patient_shim::<Dynamic>,
+    };
+    (code, Arc::new(DynamicImport { func, signature }))
 }
 
 struct DynamicImport {

@@ -209,6 +209,18 @@ impl Callee {
         }
     }
 
+    /// The code of a function that is not `async`, if functions of the host's may have to wait in
+    /// it, and no tasks are in its component.
+    pub(super) fn waiting_code(&self, instance: &InstanceData) -> Option<EntryCode> {
+        let has_tasks = instance.component.metadata().root.cells > 0;
+        match self.target {
+            Target::Lifted(_, code) => {
+                Some(code).filter(|_| instance.imports.may_wait && !has_tasks)
+            }
+            Target::Task(..) | Target::Stacked(..) | Target::Host(_) => None,
+        }
+    }
+
     pub(super) fn id(&self) -> InstanceId {
         self.id
     }
@@ -386,6 +398,11 @@ impl Func {
 
     pub(super) fn callee(&self) -> &Callee {
         &self.callee
+    }
+
+    /// Bytes of the native struct of the result.
+    pub(super) fn result_size(&self) -> u64 {
+        self.layout().result_size
     }
 
     fn layout(&self) -> &CallLayout {

@@ -37,6 +37,7 @@ pub struct InstancePre<T: 'static> {
     shared: Arc<Prepared>,
     slots: Arc<[ImportSlot]>,
     destructors: Arc<[Option<HostDestructor>]>,
+    may_wait: bool,
     owner: Arc<dyn Any + Send + Sync>,
     marker: PhantomData<fn(T)>,
 }
@@ -47,6 +48,7 @@ impl<T: 'static> Clone for InstancePre<T> {
             shared: self.shared.clone(),
             slots: self.slots.clone(),
             destructors: self.destructors.clone(),
+            may_wait: self.may_wait,
             owner: self.owner.clone(),
             marker: PhantomData,
         }
@@ -64,6 +66,11 @@ impl<T: 'static> InstancePre<T> {
             destructors,
             functions,
         } = match_imports(definitions, component.metadata())?;
+        let imports = component.metadata().imports.iter();
+        let may_wait = functions
+            .iter()
+            .zip(imports)
+            .any(|(func, import)| func.may_wait() && !import.ty.is_async);
         let (slots, owners): (Vec<_>, Vec<_>) = functions
             .into_iter()
             .enumerate()
@@ -74,6 +81,7 @@ impl<T: 'static> InstancePre<T> {
             shared: Arc::new(Prepared::new(component, resources.clone())),
             slots: slots.into(),
             destructors: destructors.into(),
+            may_wait,
             owner: Arc::new(InstanceOwner {
                 resources,
                 fitting: Fitting::default(),
@@ -103,6 +111,7 @@ impl<T: 'static> InstancePre<T> {
         let imports = HostImports {
             functions: self.slots.to_vec().into(),
             destructors: self.destructors.to_vec().into(),
+            may_wait: self.may_wait,
             owner: self.owner.clone(),
         };
         // SAFETY: every function was checked against its import's type, and takes a store of `T`,

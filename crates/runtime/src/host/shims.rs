@@ -6,7 +6,7 @@
 //! interprets the same layout with the component's types. Panics do not unwind into guest code:
 //! they are kept in the store and resume when the guest's frames are gone.
 
-use crate::host::async_shims::{AsyncFunc, bind_async, check_async};
+use crate::host::async_shims::{AsyncFunc, bind_async};
 use crate::load::component::Component;
 use crate::machine::entry_code::HostCode;
 use crate::machine::failure::contain;
@@ -38,6 +38,8 @@ pub(crate) enum HostFunc {
     Typed {
         /// The monomorphised shim.
         entry: HostCode,
+        /// The shim for an import that is not `async`, of a function that gives a future.
+        patient: Option<HostCode>,
         /// The closure; `entry` takes its address.
         closure: Arc<dyn Any + Send + Sync>,
         /// Checks the function's type.
@@ -47,7 +49,7 @@ pub(crate) enum HostFunc {
     },
     /// Of any type.
     Dynamic(DynamicFunc),
-    /// Of any type that is `async`; see [`AsyncFunc`].
+    /// Of any type, and gives a future; see [`AsyncFunc`].
     DynamicAsync(AsyncFunc),
     /// Of any type; a call fails with this message.
     Trap(Arc<str>),
@@ -82,6 +84,7 @@ impl HostFunc {
     {
         HostFunc::Typed {
             entry: typed_shim::<T, P, R, F>,
+            patient: None,
             closure: Arc::new(func),
             check: check_func::<P, R>,
             describe: describe_func::<P, R>,
@@ -92,8 +95,16 @@ impl HostFunc {
     pub(crate) fn check(&self, ty: &FuncType, cx: &TypeContext<'_>) -> Result<()> {
         match self {
             HostFunc::Typed { check, .. } => check(ty, cx),
-            HostFunc::DynamicAsync(_) => check_async(ty),
-            HostFunc::Dynamic(_) | HostFunc::Trap(_) => Ok(()),
+            HostFunc::Dynamic(_) | HostFunc::DynamicAsync(_) | HostFunc::Trap(_) => Ok(()),
+        }
+    }
+
+    /// Whether it gives a future.
+    pub(crate) fn may_wait(&self) -> bool {
+        match self {
+            HostFunc::Typed { patient, .. } => patient.is_some(),
+            HostFunc::DynamicAsync(_) => true,
+            HostFunc::Dynamic(_) | HostFunc::Trap(_) => false,
         }
     }
 
@@ -113,8 +124,17 @@ impl HostFunc {
         import: ImportId,
         resources: &Arc<[ResourceType]>,
     ) -> BoundFunc {
+        let is_async = component.metadata().imports[import].ty.is_async;
         match self {
-            HostFunc::Typed { entry, closure, .. } => slot(*entry, closure.clone()),
+            HostFunc::Typed {
+                entry,
+                patient,
+                closure,
+                ..
+            } => {
+                let patient = patient.filter(|_| !is_async);
+                slot(patient.unwrap_or(*entry), closure.clone())
+            }
             HostFunc::Dynamic(func) => {
                 let signature = Signature::new(component, import, resources);
                 let func = func.clone();

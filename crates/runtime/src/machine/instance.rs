@@ -15,7 +15,7 @@ use crate::machine::instance_limits::{charge_memory, check_limits};
 use crate::machine::interrupt::{Interrupts, Running};
 use crate::machine::ledger::Amount;
 use crate::machine::reactor::{Failure, FutureId};
-use crate::machine::stacks::Chain;
+use crate::machine::stacks::{Chain, NO_ENTRY};
 use crate::machine::store::StoreInner;
 use crate::machine::thread::Thread;
 use crate::machine::wait;
@@ -24,7 +24,7 @@ use crate::memory::slab::{SlabSet, memory_bytes};
 use crate::messages::display_import;
 use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use std::any::Any;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use trampette_artifact::ids::*;
@@ -45,6 +45,8 @@ pub(crate) struct HostImports {
     pub functions: IdVec<ImportId, ImportSlot>,
     /// Destructors of imported resources; `None` where there is none.
     pub destructors: IdVec<ResourceId, Option<HostDestructor>>,
+    /// Whether a function that is not `async` for the component gives a future.
+    pub(crate) may_wait: bool,
     /// Keeps alive what the slots point to.
     pub(crate) owner: Arc<dyn Any + Send + Sync>,
 }
@@ -257,6 +259,21 @@ impl InstanceData {
         unsafe { (&raw const (*header.as_ptr()).entry_sp).read() != 0 }
     }
 
+    /// Keeps everybody from entering the component, in which nothing runs now.
+    pub(crate) fn lock(&self) {
+        self.set_entry(NO_ENTRY);
+    }
+
+    /// Ends that.
+    pub(crate) fn unlock(&self) {
+        self.set_entry(0);
+    }
+
+    fn set_entry(&self, value: u64) {
+        // SAFETY: the root is mapped; no entry has anything there while nothing runs.
+        unsafe { (&raw mut (*self.header(SlabId(0)).as_ptr()).entry_sp).write(value) };
+    }
+
     /// Runs `call`, which enters the guest with slab 0's context, and turns its status into a
     /// result.
     #[inline(always)]
@@ -286,8 +303,38 @@ impl InstanceData {
         here: usize,
         call: impl FnOnce(*mut u8) -> u32,
     ) -> Result<()> {
+        let activation = Activation::inside(self, thread.activation.get());
+        self.enter_with(thread, here, &activation, call)
+    }
+
+    /// [`InstanceData::enter`] with an activation that is the same for several entries, as parts of
+    /// one call.
+    pub(crate) fn enter_as(
+        &self,
+        activation: &UnsafeCell<Activation>,
+        call: impl FnOnce(*mut u8) -> u32,
+    ) -> Result<()> {
+        Thread::with(|thread| {
+            let here = 0u8;
+            let outer = thread.activation.get();
+            // SAFETY: no entry has it now, so that nobody refers to it.
+            let activation = unsafe {
+                activation.get().write(Activation::inside(self, outer));
+                &*activation.get()
+            };
+            self.enter_with(thread, (&raw const here).addr(), activation, call)
+        })
+    }
+
+    #[inline(always)]
+    fn enter_with(
+        &self,
+        thread: &Thread,
+        here: usize,
+        activation: &Activation,
+        call: impl FnOnce(*mut u8) -> u32,
+    ) -> Result<()> {
         let outer = thread.activation.get();
-        let activation = Activation::inside(self, outer);
         // SAFETY: activations on this thread's chain are live.
         let limit = match unsafe { outer.as_ref() } {
             Some(outer) => outer.instance().stack_limit.get(),
@@ -302,7 +349,7 @@ impl InstanceData {
         let status = activation.run(thread, || call(self.context));
         activation.clear_flag();
         let interrupted = running.is_some_and(Running::end);
-        self.outcome(status, &activation)?;
+        self.outcome(status, activation)?;
         // An interruption that has been promised, and came when all was done.
         if interrupted {
             let backtrace = WasmBacktrace::default();

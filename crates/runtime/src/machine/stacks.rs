@@ -14,6 +14,7 @@ use std::cell::Cell;
 use std::ops::{ControlFlow, Range};
 use std::ptr::NonNull;
 use trampette_artifact::ids::SlabId;
+use trampette_artifact::layout::STACK_RESERVE_FOR_HOST;
 use trampette_artifact::trap::TrapCode;
 
 /// What `RootHeader::entry_sp` is while a stack runs that has no entry on it: it locks the
@@ -35,11 +36,26 @@ impl Stacks {
     /// If the store's limit is reached, or the system refuses.
     pub(crate) fn take(&self, instance: &InstanceData) -> Result<Stack, TrapCode> {
         let limits = instance.store().limits.get();
+        self.take_of(instance, limits.task_stack_bytes)
+    }
+
+    /// The same with as much room for guest code as a call on a thread's stack has.
+    ///
+    /// # Errors
+    /// As [`Stacks::take`].
+    pub(crate) fn take_for_call(&self, instance: &InstanceData) -> Result<Stack, TrapCode> {
+        let bytes = instance.store().stack_bytes();
+        let bytes = bytes.saturating_add(STACK_RESERVE_FOR_HOST as usize);
+        self.take_of(instance, bytes)
+    }
+
+    fn take_of(&self, instance: &InstanceData, bytes: usize) -> Result<Stack, TrapCode> {
+        let limits = instance.store().limits.get();
         if self.count.get() >= limits.task_stacks {
             return Err(TrapCode::TaskStackLimit);
         }
         let cells = instance.chain().words.len();
-        let stack = stack_pool::take(limits.task_stack_bytes, cells);
+        let stack = stack_pool::take(bytes, cells);
         let stack = stack.ok_or(TrapCode::TaskStackRefused)?;
         stack.entry_sp.set(NO_ENTRY);
         stack.instance.set(std::ptr::from_ref(instance).cast());
@@ -168,6 +184,11 @@ impl InstanceData {
     pub(crate) fn chain(&self) -> &Chain {
         self.chain
             .get_or_init(|| Box::new(Chain::new(Box::new([]))))
+    }
+
+    /// The same, if a stack was made before.
+    pub(crate) fn chain_if_any(&self) -> Option<&Chain> {
+        self.chain.get().map(|chain| &**chain)
     }
 
     /// Says how often tasks may go on where they would let others go first.

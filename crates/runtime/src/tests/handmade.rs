@@ -522,6 +522,7 @@ pub(crate) unsafe fn instantiate_with(
     let imports = HostImports {
         functions: vec![slot].into(),
         destructors: IdVec::new(),
+        may_wait: false,
         owner: Arc::new(()),
     };
     // SAFETY: promised.
