@@ -4,12 +4,15 @@
 //! `cargo test --test waits -- --nocapture` prints how long each took to stop. The time that other
 //! processes take from it does not count (`support/clock.rs`).
 
+#[path = "support/block_on.rs"]
+mod block_on;
 #[path = "support/clock.rs"]
 mod clock;
 #[path = "support/stops.rs"]
 mod stops;
 
 use anyhow::Result;
+use block_on::block_on;
 use clock::{PROMPT, Watch};
 use std::cell::Cell;
 use std::ffi::CString;
@@ -19,7 +22,8 @@ use std::time::{Duration, Instant};
 use stops::{By, WAYS};
 use trampette::CompileOptions;
 use trampette_runtime::{
-    Component, CoreHost, CoreInstance, InterruptHandle, Linker, Store, Trap, TrapCode, wait,
+    Component, CoreHost, CoreInstance, InterruptHandle, Linker, Store, Trap, TrapCode, TypedFunc,
+    wait,
 };
 use trampette_wasi::{WasiCtx, WasiCtxBuilder, p1};
 
@@ -140,6 +144,12 @@ fn export_stops<T: 'static>(
         let call = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
         let used = stopped(&mut store, by, |store| call.call(store, ()));
         check(name, until, by, &used);
+        // The same, waiting with another stack than the thread's, if a host function does.
+        let mut store = Store::new(data());
+        let instance = linker.instantiate(&mut store, component).unwrap();
+        let call = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
+        let used = stopped(&mut store, by, |store| block_on(call.call_async(store, ())));
+        check(&format!("{name}, awaited"), until, by, &used);
     }
 }
 
@@ -184,6 +194,21 @@ fn waits_in_wasi_stop() {
     }
 }
 
+/// The function that runs a command of 0.2.
+fn command(
+    linker: &Linker<WasiCtx>,
+    component: &Component,
+    store: &mut Store<WasiCtx>,
+) -> TypedFunc<(), Result<(), ()>> {
+    let exports = &component.metadata().exports;
+    let mut paths = exports.iter().map(|export| &export.path);
+    let path = paths.find(|path| path.len() == 2 && path[0].starts_with("wasi:cli/run"));
+    let path = path.unwrap();
+    let instance = linker.instantiate(&mut *store, component).unwrap();
+    let path = [path[0].as_str(), path[1].as_str()];
+    instance.get_typed_func(&mut *store, path).unwrap()
+}
+
 /// A pipe with a name, to which nobody writes, is waited for, in both versions of WASI; and what is
 /// written is read.
 #[test]
@@ -214,25 +239,21 @@ fn reads_of_named_pipes_stop() {
     };
     let mut linker = Linker::<WasiCtx>::new();
     trampette_wasi::add_to_linker(&mut linker).unwrap();
-    let exports = &component.metadata().exports;
-    let mut paths = exports.iter().map(|export| &export.path);
-    let run = paths.find(|path| path.len() == 2 && path[0].starts_with("wasi:cli/run"));
-    let run = run.unwrap().clone();
-    let run = |store: &mut Store<WasiCtx>| {
-        let instance = linker.instantiate(&mut *store, &component).unwrap();
-        let path = [run[0].as_str(), run[1].as_str()];
-        let run = instance.get_typed_func::<(), Result<(), ()>>(&mut *store, path);
-        run.unwrap()
-    };
     for by in WAYS {
         let mut store1 = store();
         let start = start(&mut store1);
         let used = stopped(&mut store1, by, |store| start.call(store, &[]).map(drop));
         check("preview 1", Until::Waits, by, &used);
         let mut store2 = store();
-        let run = run(&mut store2);
+        let run = command(&linker, &component, &mut store2);
         let used = stopped(&mut store2, by, |store| run.call(store, ()).map(drop));
         check("0.2", Until::Waits, by, &used);
+        let mut store2 = store();
+        let run = command(&linker, &component, &mut store2);
+        let used = stopped(&mut store2, by, |store| {
+            block_on(run.call_async(store, ())).map(drop)
+        });
+        check("0.2, awaited", Until::Waits, by, &used);
     }
 
     let write = |pipe: &std::path::Path| {
@@ -245,7 +266,16 @@ fn reads_of_named_pipes_stop() {
     writer.join().unwrap();
     let mut store2 = store();
     let writer = write(&pipe);
-    assert_eq!(run(&mut store2).call(&mut store2, ()).unwrap(), Ok(()));
+    let plain = command(&linker, &component, &mut store2);
+    assert_eq!(plain.call(&mut store2, ()).unwrap(), Ok(()));
+    writer.join().unwrap();
+    let mut store3 = store();
+    let writer = write(&pipe);
+    let awaited = command(&linker, &component, &mut store3);
+    assert_eq!(
+        block_on(awaited.call_async(&mut store3, ())).unwrap(),
+        Ok(())
+    );
     writer.join().unwrap();
 }
 

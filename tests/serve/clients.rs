@@ -170,3 +170,49 @@ fn clients_go_away_in_the_middle_of_bodies() -> Result<()> {
     }
     Ok(())
 }
+
+/// Guests that wait for what their clients have not sent yet keep no thread.
+#[test]
+fn waiting_requests_keep_no_threads() -> Result<()> {
+    const CLIENTS: usize = 100;
+    for name in BOTH {
+        let Some(served) = served(name, &["--metrics-addr=127.0.0.1:0"])? else {
+            return Ok(());
+        };
+        let threads = || -> Result<usize> {
+            Ok(std::fs::read_dir(format!("/proc/{}/task", served.pid()))?.count())
+        };
+        assert_eq!(served.get("/")?.status, 200);
+        let before = threads()?;
+        let mut waiting = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut stream = served.connect()?;
+            let head = "POST /hash HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc";
+            stream.write_all(head.as_bytes())?;
+            waiting.push(stream);
+        }
+        super::limits::are_under_way(&served, CLIENTS)?;
+        // Some for guests that have begun at the same time.
+        let until = Instant::now() + Duration::from_secs(10);
+        while threads()? > before + CLIENTS / 4 {
+            ensure!(
+                Instant::now() < until,
+                "{name}: {before} threads, then {}",
+                threads()?
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        for mut stream in waiting {
+            stream.write_all(b"def")?;
+            let answer = Answer::read(&mut BufReader::new(stream), "POST")?;
+            assert!(
+                answer.is_whole && answer.status == 200,
+                "{name}: {answer:?}"
+            );
+        }
+        nothing_is_left(&served)?;
+        let (status, errors) = served.end()?;
+        assert!(status.success() && errors.is_empty(), "{status}: {errors}");
+    }
+    Ok(())
+}

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The most memory that a server has had resident, in bytes.
+/// The most that a server has had of memory; the kernel counts it roughly.
 pub fn peak(served: &Served) -> Result<usize> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", served.pid()))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -29,6 +30,17 @@ pub fn metrics(served: &Served) -> Result<String> {
 pub fn nothing_is_left(served: &Served) -> Result<()> {
     let until = Instant::now() + TIME;
     while !metrics(served)?.contains("trampette_requests_in_flight 0\n") {
+        ensure!(Instant::now() < until, "{}", metrics(served)?);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Waits until so many requests are under way.
+pub fn are_under_way(served: &Served, requests: usize) -> Result<()> {
+    let until = Instant::now() + TIME;
+    let line = format!("trampette_requests_in_flight {requests}\n");
+    while !metrics(served)?.contains(&line) {
         ensure!(Instant::now() < until, "{}", metrics(served)?);
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -119,7 +131,7 @@ fn guests_that_want_everything_end() -> Result<()> {
         let errors = served.errors();
         assert!(errors.contains(text), "{name}: {errors}");
         assert!(!errors.contains("timed out"), "{name}: {errors}");
-        let grown = peak(&served)? - before;
+        let grown = peak(&served)?.saturating_sub(before);
         assert!(
             grown < most,
             "{name}: {grown} bytes in {:?}",
@@ -169,7 +181,7 @@ fn bodies_without_end_are_not_kept() -> Result<()> {
         drop(unread);
         let echoed = reader.join().expect("no panic");
         assert!(echoed > 8 << 20, "{echoed} of {sent} bytes");
-        let grown = peak(&served)? - before;
+        let grown = peak(&served)?.saturating_sub(before);
         assert!(
             grown < 48 << 20,
             "{name}: {grown} bytes, of {sent} that were sent"

@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use syn::{Error, Result, Type};
+use syn::{Error, LitStr, Result, Type};
 use wit_parser::{
     Function, InterfaceId, Resolve, Type as WitType, TypeDefKind, TypeId, TypeOwner, WorldId,
     WorldItem, WorldKey,
@@ -16,6 +16,8 @@ use wit_parser::{
 pub(crate) struct Bindings<'a> {
     pub resolve: &'a Resolve,
     pub world: WorldId,
+    /// Imported functions that are not `async`, and may have to wait.
+    waits: HashSet<*const Function>,
     /// Imported interfaces, in order.
     pub imports: Vec<Interface>,
     /// Exported interfaces, in order.
@@ -100,6 +102,7 @@ impl<'a> Bindings<'a> {
             aliases: RefCell::default(),
             errors: HashSet::new(),
             derives: &input.derives,
+            waits: HashSet::new(),
         };
         let world = &resolve.worlds[input.world];
         for (key, item) in &world.imports {
@@ -120,6 +123,10 @@ impl<'a> Bindings<'a> {
         bindings.find_errors();
         for with in &input.trappable {
             bindings.apply_trappable(with)?;
+        }
+        for name in &input.waits {
+            let function = bindings.imported_function(name)?;
+            bindings.waits.insert(std::ptr::from_ref(function));
         }
         Ok(bindings)
     }
@@ -234,6 +241,48 @@ impl<'a> Bindings<'a> {
                 _ => None,
             },
         }
+    }
+
+    /// The function that `waits` names: `package:name/interface/function`, with the resource before
+    /// a method, or one of the world itself.
+    fn imported_function(&self, name: &LitStr) -> Result<&'a Function> {
+        let wanted = name.value();
+        let is_wanted = |function: &&'a Function| {
+            let path = function.name.rsplit(']').next();
+            path == Some(wanted.rsplit('/').next().unwrap_or_default())
+        };
+        let resolve = self.resolve;
+        let found = match wanted.rsplit_once('/') {
+            Some((interface, _)) => self
+                .imports
+                .iter()
+                .find(|candidate| self.is_named(candidate, interface))
+                .and_then(|found| {
+                    let functions = resolve.interfaces[found.id].functions.values();
+                    functions.into_iter().find(is_wanted)
+                }),
+            None => self
+                .world_functions(Side::Import)
+                .into_iter()
+                .map(|item| item.function)
+                .find(is_wanted),
+        };
+        match found {
+            Some(function) if !function.kind.is_async() => Ok(function),
+            Some(_) => Err(Error::new(
+                name.span(),
+                format!("`{wanted}` is `async`, and may wait without being named here"),
+            )),
+            None => Err(Error::new(
+                name.span(),
+                format!("the world imports no function `{wanted}`"),
+            )),
+        }
+    }
+
+    /// Whether an imported function may have to wait, although it is not `async`.
+    pub(crate) fn waits(&self, function: &Function) -> bool {
+        self.waits.contains(&std::ptr::from_ref(function))
     }
 
     /// Whether the host never makes such a resource.

@@ -176,6 +176,9 @@ impl<'a> Bindings<'a> {
         if item.function.kind.is_async() {
             return self.async_method(item, host, taken, scope);
         }
+        if self.waits(item.function) {
+            return self.waiting_method(item, host, taken, scope);
+        }
         let name = taken.unique(function_name(item));
         let wit_name = item.name;
         let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
@@ -235,6 +238,61 @@ impl<'a> Bindings<'a> {
                     move |caller, (#(#values,)*)| {
                         #begin
                         #call
+                    },
+                )?;
+            },
+        })
+    }
+
+    /// A function that is not `async`, but may have to wait: it has the host and views of its
+    /// parameters, and says what it waits for.
+    fn waiting_method(
+        &self,
+        item: &Item<'_>,
+        host: &Ident,
+        taken: &mut Taken,
+        scope: Scope<'_>,
+    ) -> Result<Method> {
+        let name = taken.unique(function_name(item));
+        let wit_name = item.name;
+        let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
+        let names = parameter_names(item, ["self"]);
+        let views = self.params(item, Form::View, scope)?;
+        let owned = self.params(item, Form::Owned, scope)?;
+        let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
+        let result = self.result(item, scope)?;
+        let returned = self.returned(item, scope)?;
+        let convert = match self.trappable(item.function) {
+            Some(trappable) => {
+                let conversion = self.conversion(trappable.error, scope);
+                let convert = self.conversion_method(trappable.error);
+                quote! {
+                    |host, outcome| match outcome {
+                        ::core::result::Result::Ok(value) => {
+                            ::core::result::Result::Ok(::core::result::Result::Ok(value))
+                        }
+                        ::core::result::Result::Err(error) => {
+                            #conversion::#convert(host, error).map(::core::result::Result::Err)
+                        }
+                    }
+                }
+            }
+            None => quote!(|_, outcome| outcome),
+        };
+        Ok(Method {
+            signature: quote! {
+                #docs
+                fn #name(
+                    &mut self,
+                    #(#names: #views,)*
+                ) -> ::trampette_runtime::Later<Self, #returned>;
+            },
+            define: quote! {
+                instance.func_wrap_async::<(#(#owned,)*), #result, _, _>(
+                    #wit_name,
+                    move |mut caller, (#(#values,)*)| {
+                        let later = <__U as #host>::#name(get(caller.data_mut()), #(#values,)*);
+                        ::trampette_runtime::__later(caller, get, later, #convert)
                     },
                 )?;
             },

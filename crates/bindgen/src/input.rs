@@ -19,6 +19,8 @@ pub(crate) struct Input {
     pub with: Vec<With>,
     /// The host's own errors.
     pub trappable: Vec<With>,
+    /// The functions that may have to wait, and where they are named.
+    pub waits: Vec<LitStr>,
     /// What types of plain data derive besides.
     pub derives: Vec<syn::Path>,
     /// The files that were read.
@@ -44,6 +46,7 @@ struct Arguments {
     features: Option<Vec<LitStr>>,
     with: Vec<With>,
     trappable: Vec<With>,
+    waits: Vec<LitStr>,
     derives: Vec<syn::Path>,
 }
 
@@ -67,12 +70,13 @@ impl Parse for Arguments {
                 "features" => arguments.features = Some(list(&body)?),
                 "with" => arguments.with = map(&body)?,
                 "trappable" => arguments.trappable = map(&body)?,
+                "waits" => arguments.waits = list(&body)?,
                 "additional_derives" => arguments.derives = list(&body)?,
                 _ => {
                     return Err(Error::new(
                         name.span(),
                         "expected `path`, `inline`, `interfaces`, `world`, `features`, `with`, \
-                         `trappable` or `additional_derives`",
+                         `trappable`, `waits` or `additional_derives`",
                     ));
                 }
             }
@@ -180,6 +184,7 @@ impl Input {
             world,
             with: arguments.with,
             trappable: arguments.trappable,
+            waits: arguments.waits,
             derives: arguments.derives,
             files,
         })

@@ -80,6 +80,9 @@ use proc_macro::TokenStream;
 ///   uses the module of other bindings for a whole imported interface, which the `add_to_linker` of
 ///   that module then defines.
 /// - `trappable: { "package:name/interface/type": Type, }` — the host's own type for an error.
+/// - `waits: ["package:name/interface/function", "package:name/interface/resource.method"]` —
+///   imported functions that are not `async`, but may have to wait: they give a
+///   [`Later`](../trampette_runtime/enum.Later.html).
 /// - `additional_derives: [Hash, serde::Serialize]` — what records, variants, enumerations and
 ///   flags without handles of resources derive besides what they derive anyway.
 ///
@@ -438,8 +441,8 @@ mod tests {
         );
         assert_eq!(
             second(quote!(worlds: "w")),
-            "expected `path`, `inline`, `interfaces`, `world`, `features`, `with`, `trappable` or \
-             `additional_derives`"
+            "expected `path`, `inline`, `interfaces`, `world`, `features`, `with`, `trappable`, \
+             `waits` or `additional_derives`"
         );
     }
 

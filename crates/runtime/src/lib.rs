@@ -123,6 +123,7 @@ pub use concurrent::parties::Progress;
 pub use host::export::TypedExport;
 pub use host::func::{Func, TypedFunc};
 pub use host::instance::{ExportPath, ExportRef, Instance, InstancePre};
+pub use host::later::Later;
 pub use host::linker::{Linker, LinkerInstance};
 pub use host::owned::{Access, AccessMut};
 pub use load::backtrace::{Frame, Trap, WasmBacktrace};
@@ -172,6 +173,8 @@ pub use memory::shared_memory::SharedMemory;
 pub use host::testing;
 
 // For generated code.
+#[doc(hidden)]
+pub use host::later::later as __later;
 #[doc(hidden)]
 pub use host::owned::{access as __access, access_mut as __access_mut};
 #[doc(hidden)]

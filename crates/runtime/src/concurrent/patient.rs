@@ -22,9 +22,9 @@ use crate::machine::entry_code::{EntryCode, NativeEntry};
 use crate::machine::failure::{self, contain};
 use crate::machine::instance::InstanceData;
 use crate::machine::reactor::{Failure, FutureId};
+use crate::machine::stacks;
 use crate::machine::store::StoreInner;
 use crate::memory::stack_pool::Stack;
-use crate::values::keep::NativeBuffer;
 use anyhow::{Context as _, Error, Result};
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
@@ -39,10 +39,8 @@ pub(crate) struct Patient<O> {
     driver: Driver,
     take: Take<O>,
     code: EntryCode,
-    /// The native struct of the result is here.
-    results: Box<NativeBuffer>,
-    /// What the parameters are in.
-    _arguments: Box<dyn Any>,
+    /// What the parameters and the result are in.
+    _owners: [Box<dyn Any>; 2],
     /// Where the arena was, and how many lends there were.
     arena_mark: u64,
     lends: usize,
@@ -51,6 +49,12 @@ pub(crate) struct Patient<O> {
 // SAFETY: the store, which it is polled with, may be sent; arguments and results can be, as whoever
 // makes one promises; and the stack is of no thread.
 unsafe impl<O: Send> Send for Patient<O> {}
+
+/// Room for the result of a call: its native struct, and what owns that.
+pub(crate) struct Room {
+    pub native: *mut u8,
+    pub owner: Box<dyn Any>,
+}
 
 /// What the frames on the stack and whoever polls know of each other. It stays where it is.
 struct Frozen {
@@ -91,16 +95,15 @@ impl<O> Patient<O> {
     ///
     /// # Safety
     /// The code is that of an export of the instance, the arguments are those of its type, and
-    /// `results` has room for the native struct of its result. All of them, and what `take` has,
-    /// can be sent to another thread.
+    /// `room` is for the native struct of its result. All of them, and what `take` has, can be sent
+    /// to another thread.
     pub(crate) unsafe fn new(
         instance: &InstanceData,
         code: EntryCode,
         arguments: Arguments,
-        results: NativeBuffer,
+        room: Room,
         take: Take<O>,
     ) -> Patient<O> {
-        let mut results = Box::new(results);
         let store = instance.store();
         Patient {
             frozen: Box::new(Frozen {
@@ -108,7 +111,7 @@ impl<O> Patient<O> {
                 activation: UnsafeCell::new(Activation::outermost(instance)),
                 entry: code.entry,
                 args: arguments.native,
-                results: results.as_mut_ptr(),
+                results: room.native,
                 stack: Cell::new(None),
                 has_run: Cell::new(false),
                 status: Cell::new(Status::Ok as u32),
@@ -117,8 +120,7 @@ impl<O> Patient<O> {
             driver: Driver::default(),
             take,
             code,
-            results,
-            _arguments: arguments.owner,
+            _owners: [arguments.owner, room.owner],
             arena_mark: store.arena_mark(),
             lends: store.lends.borrow().len(),
         }
@@ -145,7 +147,7 @@ impl<O> Patient<O> {
         }
         // SAFETY: the future is polled with the instance's store.
         let instance = unsafe { &*frozen.instance };
-        let (results, take) = (self.results.as_mut_ptr(), &mut self.take);
+        let (results, take) = (frozen.results, &mut self.take);
         Poll::Ready(instance.read_results(self.code, self.arena_mark, || take(store, results)))
     }
 
@@ -232,8 +234,9 @@ impl Frozen {
         let stack = store.stacks.take_for_call(instance).map_err(trap)?;
         // The entry locks by itself.
         stack.entry_sp.set(0);
-        stack.owner[1].set(std::ptr::from_ref(self).expose_provenance() as u64);
         let argument = std::ptr::from_ref(self).expose_provenance() as u64;
+        stack.owner[0].set(argument);
+        stack.owner[1].set(self.activation.get().addr() as u64);
         // SAFETY: the stack is fresh, and this lives as long as it.
         unsafe { begin(stack, base, argument) };
         self.stack.set(Some(stack));
@@ -247,16 +250,9 @@ impl Frozen {
 /// embedder's is in between.
 #[inline(never)]
 fn innermost(_store: &StoreInner) -> Option<&Frozen> {
-    // SAFETY: activations of this thread are live.
-    let activation = unsafe { Activation::current().as_ref() }?;
-    let active = activation.instance().chain_if_any()?.active();
-    let address = active.owner[1].get() as usize;
-    if address == 0 {
-        return None;
-    }
-    // SAFETY: only patient calls set the word, to what lives as long as their stack.
-    let frozen = unsafe { &*std::ptr::with_exposed_provenance::<Frozen>(address) };
-    std::ptr::eq(frozen.activation.get(), activation).then_some(frozen)
+    let address = stacks::awaited()?.owner[0].get() as usize;
+    // SAFETY: such stacks are those of patient calls, which live as long.
+    unsafe { std::ptr::with_exposed_provenance::<Frozen>(address).as_ref() }
 }
 
 /// Waits for the future that a host function has left in the store, and writes its result: with the

@@ -1,7 +1,7 @@
 //! Calls of exports that futures wait for, and driving a store from a future.
 
 use crate::concurrent::driver::{Arguments, Driver, Pending, Take, WhenIdle, begin};
-use crate::concurrent::patient::Patient;
+use crate::concurrent::patient::{Patient, Room};
 use crate::host::func::{Func, TypedFunc};
 use crate::host::shims::{describe_func, native_ref};
 use crate::machine::accessor::Accessor;
@@ -184,10 +184,12 @@ fn begun<O>(
 
 impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
     /// As [`TypedFunc::call`], but waits without the thread: all that can go on in the store does
-    /// whenever the future is polled. A function that is not `async` runs in the first poll.
+    /// whenever the future is polled. A function that is not `async` runs in the first poll, until
+    /// a host function that gives a future has to wait.
     ///
     /// A call whose future is dropped is cancelled: at once if it has not begun, and otherwise its
-    /// task is asked to when the store is driven next.
+    /// task is asked to when the store is driven next. One of a function that is not `async`, and
+    /// waits, ends its instance.
     ///
     /// ```
     /// # use trampette_runtime::{Store, TypedFunc};
@@ -280,10 +282,10 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
             return Ok(None);
         };
         let arguments = self.lower(store, params()?)?;
-        let results = NativeBuffer::uninit(size_of::<R::Native>() as u64);
+        let room = room(size_of::<R::Native>() as u64);
         // SAFETY: as in `begin`; there is room for the result.
         Ok(Some(unsafe {
-            Patient::new(instance, code, arguments, results, self.take_result())
+            Patient::new(instance, code, arguments, room, self.take_result())
         }))
     }
 
@@ -407,10 +409,10 @@ impl Func {
             return Ok(None);
         };
         let arguments = self.lower(store, args)?;
-        let results = NativeBuffer::uninit(self.result_size());
+        let room = room(self.result_size());
         // SAFETY: as of a function with Rust types.
         Ok(Some(unsafe {
-            Patient::new(instance, code, arguments, results, self.take_result())
+            Patient::new(instance, code, arguments, room, self.take_result())
         }))
     }
 
@@ -439,6 +441,13 @@ impl Func {
             unsafe { func.read_result(origin, native) }
         })
     }
+}
+
+/// Room for a result of so many bytes.
+fn room(bytes: u64) -> Room {
+    let mut owner = Box::new(NativeBuffer::uninit(bytes));
+    let native = owner.as_mut_ptr();
+    Room { native, owner }
 }
 
 /// The parameters of a call that begins.

@@ -420,7 +420,9 @@ impl<'a, T: 'static> LinkerInstance<'a, T> {
         self.insert(name, Definition::Func(func))
     }
 
-    /// Defines a function of an `async` type that goes on while the guest does.
+    /// Defines a function that gives a future: one of an `async` type goes on while the guest does.
+    /// If the component's import is not `async`, the guest's call waits for the future: without the
+    /// thread if it is awaited ([`TypedFunc::call_async`](crate::TypedFunc::call_async)).
     ///
     /// The closure is called as that of [`LinkerInstance::func_wrap`]. It takes what it wants from
     /// the views, and returns a future without them. If that is ready when it is first polled, the

@@ -5,6 +5,7 @@
 //! | `loading` | `Component::from_file` and its siblings |
 //! | `linker` | `Linker`: what a host offers to components, by name |
 //! | `owned` | … its functions with owned parameters; `Access` to a part of the data |
+//! | `later` | … and those of bindings that may have to wait |
 //! | `definitions` | the tree of those definitions |
 //! | `versions`, `matching` | matching a component's imports with that, and checking their types |
 //! | `shims`, `async_shims` | host functions as compiled code calls them |
@@ -20,6 +21,7 @@ pub(crate) mod definitions;
 pub(crate) mod export;
 pub(crate) mod func;
 pub(crate) mod instance;
+pub(crate) mod later;
 pub(crate) mod linker;
 pub(crate) mod loading;
 pub(crate) mod matching;

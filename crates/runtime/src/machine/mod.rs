@@ -8,6 +8,7 @@
 //! | `store` | `Store`: the embedder's data and what instances share |
 //! | `limits`, `ledger` | what guests may make their host spend, and have made it spend |
 //! | `instance` | an instance: roots filled, entries called with native-layout structs |
+//! | `entering` | … and entered: by whom, and what comes of it |
 //! | `instance_limits` | what a new one needs, against the limits of its store |
 //! | `entry_code` | addresses of code, typed by what the code takes |
 //! | `failure` | errors and panics of the embedder's code, on their way past guest code |
@@ -30,6 +31,7 @@
 pub(crate) mod accessor;
 pub(crate) mod activation;
 pub(crate) mod blocks;
+mod entering;
 pub(crate) mod entry_code;
 pub(crate) mod error_contexts;
 pub(crate) mod exceptions;

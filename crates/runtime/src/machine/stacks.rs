@@ -215,6 +215,17 @@ impl InstanceData {
     }
 }
 
+/// The pooled stack of the call that this thread is in, if all of that call can be left as it is
+/// and gone on with later: its guest code is awaited, and has called the host function that runs,
+/// without code of the embedder's in between.
+pub(crate) fn awaited() -> Option<Stack> {
+    // SAFETY: activations of this thread are live.
+    let activation = unsafe { Activation::current().as_ref() }?;
+    let active = activation.instance().chain_if_any()?.active();
+    let entry = std::ptr::from_ref(activation).addr() as u64;
+    (active.owner[1].get() == entry).then_some(active)
+}
+
 /// Calls `visit` with every part of a stack where guest code of the store may keep something: of
 /// the stacks of all calls that this thread is in, and of suspended ones.
 ///

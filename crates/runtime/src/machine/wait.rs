@@ -30,6 +30,7 @@
 use crate::load::backtrace::{Trap, WasmBacktrace};
 use crate::machine::activation::Activation;
 use crate::machine::interrupt::{Moment, SIGNAL};
+use crate::machine::stacks;
 use crate::machine::thread::Thread;
 use anyhow::{Error, Result};
 use std::mem::MaybeUninit;
@@ -88,6 +89,19 @@ pub fn check() -> Result<()> {
 /// ```
 pub fn is_stoppable() -> bool {
     call().is_some_and(|call| call.deadline().is_some())
+}
+
+/// Whether a host function that gives a future, where its guest expects none, waits without the
+/// thread: its guest's call is awaited by
+/// [`TypedFunc::call_async`](crate::TypedFunc::call_async). If not, such a future is waited for on
+/// the thread, and a host function may as well wait here itself.
+///
+/// ```
+/// // Outside of calls, nothing is awaited.
+/// assert!(!trampette_runtime::wait::is_awaited());
+/// ```
+pub fn is_awaited() -> bool {
+    stacks::awaited().is_some()
 }
 
 /// Why an error of a host function says that the call is to be stopped, if it is one of this

@@ -1,4 +1,4 @@
-//! Waits of guests of 0.2, which keep their thread: where that is one of an executor's workers, the
+//! Waits of guests of 0.2 that keep their thread: where that is one of an executor's workers, the
 //! executor's other tasks go on elsewhere meanwhile.
 
 #[cfg(feature = "http")]

@@ -75,10 +75,16 @@ fn clocks_of_0_2_are_the_hosts() {
     assert_eq!((wall.seconds, wall.nanoseconds), (1_577_836_800, 5));
     assert_eq!(monotonic_clock::Host::now(&mut wasi).unwrap(), 7);
     let pollable = monotonic_clock::Host::subscribe_duration(&mut wasi, HOUR).unwrap();
-    HostPollable::block(&mut wasi, pollable).unwrap();
+    HostPollable::block(&mut wasi, pollable)
+        .now()
+        .unwrap()
+        .unwrap();
     assert_eq!(monotonic_clock::Host::now(&mut wasi).unwrap(), HOUR + 7);
     let pollable = monotonic_clock::Host::subscribe_instant(&mut wasi, 2 * HOUR).unwrap();
-    HostPollable::block(&mut wasi, pollable).unwrap();
+    HostPollable::block(&mut wasi, pollable)
+        .now()
+        .unwrap()
+        .unwrap();
     assert_eq!(monotonic_clock::Host::now(&mut wasi).unwrap(), 2 * HOUR);
     // Beyond the end of the clock is never.
     let pollable = monotonic_clock::Host::subscribe_duration(&mut wasi, u64::MAX).unwrap();

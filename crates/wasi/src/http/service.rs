@@ -1,8 +1,8 @@
 //! [`Service`]: calls a component that serves HTTP, with an instance for each request or for
 //! several, one after the other.
 //!
-//! A guest of 0.3 is driven by a task of its own. One of 0.2 runs on the task's thread, which the
-//! executor replaces by another one where the guest waits.
+//! A guest is driven by a task of its own. Where one of 0.2 waits for the few things that take the
+//! thread, files and standard streams, the executor replaces that by another one.
 
 use crate::common::blocking::on_worker;
 use crate::http::body::{Direction, empty};
@@ -366,7 +366,7 @@ impl<T: WasiView> Service<T> {
         sender: Sender,
     ) -> Result<Worker<T>> {
         match &self.0.export {
-            Export::Incoming(export) => on_worker(|| {
+            Export::Incoming(export) => {
                 let instance = self.instance(&mut worker)?;
                 let store = &mut worker.store;
                 let wasi = store.data_mut().wasi();
@@ -380,12 +380,15 @@ impl<T: WasiView> Service<T> {
                 let outparam = wasi.table.push(Outparam(sender))?;
                 let place = outparam.rep();
                 let handle = export.of(&*store, &instance)?;
-                handle.call(&mut *store, (request, outparam))?;
+                {
+                    let mut called = pin!(handle.call_async(&mut *store, (request, outparam)));
+                    poll_fn(|cx| on_worker(|| called.as_mut().poll(cx))).await?;
+                }
                 // One that the guest has kept answers nobody any more, whoever it calls next.
                 let kept = store.data_mut().wasi().table.delete(Resource::new(place));
                 drop::<Result<Outparam, _>>(kept);
                 Ok(worker)
-            }),
+            }
             Export::Handler(export) => {
                 let instance = self.instance(&mut worker)?;
                 let store = &mut worker.store;

@@ -24,6 +24,16 @@ trampette_bindgen::bindgen!({
         "wasi:sockets/udp/outgoing-datagram-stream": crate::p2::udp::Outgoing,
         "wasi:sockets/udp/udp-socket": crate::p2::udp::Udp,
     },
+    waits: [
+        "wasi:io/poll/poll",
+        "wasi:io/poll/pollable.block",
+        "wasi:io/streams/input-stream.blocking-read",
+        "wasi:io/streams/input-stream.blocking-skip",
+        "wasi:io/streams/output-stream.blocking-write-and-flush",
+        "wasi:io/streams/output-stream.blocking-write-zeroes-and-flush",
+        "wasi:io/streams/output-stream.blocking-flush",
+        "wasi:io/streams/output-stream.blocking-splice",
+    ],
     trappable: {
         "wasi:filesystem/types/error-code": crate::p2::filesystem::Failure,
         "wasi:io/streams/stream-error": crate::p2::io::Failure,

@@ -12,6 +12,7 @@ use crate::p2::bindings::wasi::filesystem::types::ErrorCode;
 use crate::p2::bindings::wasi::io;
 use crate::p2::bindings::wasi::io::streams::{ConvertStreamError, StreamError};
 use crate::p2::streams::{Blocking, InputStream, OutputStream, WRITE_PERMIT};
+use crate::p2::waiting::{Step, in_steps, ready};
 use anyhow::{Result, anyhow, bail};
 use rustix::event::{PollFd, PollFlags};
 use std::collections::HashMap;
@@ -22,7 +23,7 @@ use std::sync::Mutex;
 #[cfg(feature = "http")]
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use trampette_runtime::{List, Resource, ResourceTableError, wait};
+use trampette_runtime::{Later, List, Resource, ResourceTableError, wait};
 
 /// `error`: why an operation on a stream failed.
 pub struct IoError(pub std::io::Error);
@@ -108,7 +109,7 @@ impl Readiness {
     }
 
     /// What is asked of the system.
-    fn watched(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
+    pub(crate) fn watched(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match self {
             Readiness::Input(fd) => Some((fd.as_fd(), PollFlags::IN)),
             Readiness::Socket(socket, what) => Some((socket.as_fd(), *what)),
@@ -262,16 +263,19 @@ impl io::error::HostError for WasiCtx {
 }
 
 impl io::poll::Host for WasiCtx {
-    fn poll(&mut self, list: List<'_, Resource<Pollable>>) -> Result<Vec<u32>> {
+    fn poll(&mut self, list: List<'_, Resource<Pollable>>) -> Later<Self, Result<Vec<u32>>> {
         let pollables = list
             .iter()
-            .map(|pollable| Ok(&self.table.get(&pollable)?.0))
-            .collect::<Result<Vec<_>>>()?;
-        if pollables.is_empty() {
-            bail!("poll was called with an empty list");
-        }
-        let ready = wait_for(&pollables, Patience::Wait)?;
-        Ok(ready.into_iter().map(|position| position as u32).collect())
+            .map(|pollable| Ok(&self.table.get(&pollable)?.0));
+        let positions = |ready: Vec<usize>| ready.into_iter().map(|at| at as u32).collect();
+        let ready = match pollables.collect::<Result<Vec<_>>>() {
+            Err(error) => return Later::Now(Err(error)),
+            Ok(none) if none.is_empty() => {
+                return Later::Now(Err(anyhow!("poll was called with an empty list")));
+            }
+            Ok(pollables) => ready(&pollables, &self.reaction),
+        };
+        ready.map(move |ready| ready.map(positions))
     }
 }
 
@@ -281,9 +285,11 @@ impl io::poll::HostPollable for WasiCtx {
         Ok(!wait_for(&[pollable], Patience::Look)?.is_empty())
     }
 
-    fn block(&mut self, this: Resource<Pollable>) -> Result<()> {
-        wait_for(&[&self.table.get(&this)?.0], Patience::Wait)?;
-        Ok(())
+    fn block(&mut self, this: Resource<Pollable>) -> Later<Self, Result<()>> {
+        match self.table.get(&this) {
+            Ok(pollable) => ready(&[&pollable.0], &self.reaction).map(|ready| ready.map(drop)),
+            Err(error) => Later::Now(Err(error.into())),
+        }
     }
 
     fn drop(&mut self, this: Resource<Pollable>) -> Result<()> {
@@ -295,14 +301,82 @@ type Input = Resource<InputStream>;
 type Output = Resource<OutputStream>;
 type Fallible<R> = Result<R, Failure>;
 
+/// So many zero bytes.
+fn zeros(length: u64) -> Fallible<Vec<u8>> {
+    match length > WRITE_PERMIT {
+        true => Err(Failure::Trap(anyhow!(
+            "a guest wrote {length} zero bytes; check-write permitted {WRITE_PERMIT}"
+        ))),
+        false => Ok(vec![0; length as usize]),
+    }
+}
+
 /// What every function of streams is made of.
 impl WasiCtx {
     fn read_input(&mut self, this: &Input, length: u64, blocking: Blocking) -> Fallible<Vec<u8>> {
         self.table.get_mut(this)?.read(length, blocking)
     }
 
-    fn skip_input(&mut self, this: &Input, length: u64, blocking: Blocking) -> Fallible<u64> {
-        Ok(self.read_input(this, length, blocking)?.len() as u64)
+    /// A blocking read.
+    fn read_later(&mut self, this: Input, length: u64) -> Later<Self, Fallible<Vec<u8>>> {
+        if !wait::is_awaited() {
+            return Later::Now(self.read_input(&this, length, Blocking::Yes));
+        }
+        in_steps(self, move |host| {
+            let stream = host.table.get_mut(&this)?;
+            let bytes = stream.read(length, Blocking::No)?;
+            Ok(match bytes.is_empty() && length > 0 {
+                true => Step::After(stream.subscribe().0),
+                false => Step::Done(bytes),
+            })
+        })
+    }
+
+    /// A blocking write, and flush.
+    fn write_later(&mut self, this: Output, bytes: &[u8]) -> Later<Self, Fallible<()>> {
+        if !wait::is_awaited() {
+            return Later::Now(self.write_output(&this, bytes, Blocking::Yes));
+        }
+        // Most often all of it is taken at once, and nothing has to be kept.
+        let written = match self.table.get_mut(&this) {
+            Ok(stream) => stream.write_some(bytes),
+            Err(error) => Err(error.into()),
+        };
+        let mut rest = match written {
+            Ok(written) => bytes[written..].to_vec(),
+            Err(error) => return Later::Now(Err(error)),
+        };
+        in_steps(self, move |host| {
+            let stream = host.table.get_mut(&this)?;
+            if !rest.is_empty() {
+                let written = stream.write_some(&rest)?;
+                rest.drain(..written);
+            }
+            Ok(match rest.is_empty() && stream.is_flushed()? {
+                true => Step::Done(()),
+                false => Step::After(stream.subscribe().0),
+            })
+        })
+    }
+
+    /// Moves bytes from one stream to another, when there is room and there are some.
+    fn splice_later(&mut self, to: Output, from: Input, length: u64) -> Later<Self, Fallible<u64>> {
+        if !wait::is_awaited() {
+            return Later::Now(self.splice_streams(&to, &from, length, Blocking::Yes));
+        }
+        let mut has_room = false;
+        in_steps(self, move |host| {
+            if !std::mem::replace(&mut has_room, true) {
+                return Ok(Step::After(host.table.get(&to)?.subscribe().0));
+            }
+            let most = length.min(host.table.get_mut(&to)?.permit()?);
+            let bytes = host.read_input(&from, most, Blocking::No)?;
+            if bytes.is_empty() && most > 0 {
+                return Ok(Step::After(host.table.get(&from)?.subscribe().0));
+            }
+            host.write_output(&to, &bytes, Blocking::No)?;
+            Ok(Step::Done(bytes.len() as u64))
+        })
     }
 
     fn write_output(&mut self, this: &Output, bytes: &[u8], blocking: Blocking) -> Fallible<()> {
@@ -311,15 +385,6 @@ impl WasiCtx {
             Blocking::Yes => stream.write_blocking(bytes),
             Blocking::No => stream.write(bytes),
         }
-    }
-
-    fn write_zeros(&mut self, this: &Output, length: u64, blocking: Blocking) -> Fallible<()> {
-        if length > WRITE_PERMIT {
-            return Err(Failure::Trap(anyhow!(
-                "a guest wrote {length} zero bytes; check-write permitted {WRITE_PERMIT}"
-            )));
-        }
-        self.write_output(this, &vec![0; length as usize], blocking)
     }
 
     /// Moves bytes from one stream to another.
@@ -350,16 +415,17 @@ impl io::streams::HostInputStream for WasiCtx {
     }
 
     #[inline]
-    fn blocking_read(&mut self, this: Input, length: u64) -> Fallible<Vec<u8>> {
-        self.read_input(&this, length, Blocking::Yes)
+    fn blocking_read(&mut self, this: Input, length: u64) -> Later<Self, Fallible<Vec<u8>>> {
+        self.read_later(this, length)
     }
 
     fn skip(&mut self, this: Input, length: u64) -> Fallible<u64> {
-        self.skip_input(&this, length, Blocking::No)
+        Ok(self.read_input(&this, length, Blocking::No)?.len() as u64)
     }
 
-    fn blocking_skip(&mut self, this: Input, length: u64) -> Fallible<u64> {
-        self.skip_input(&this, length, Blocking::Yes)
+    fn blocking_skip(&mut self, this: Input, length: u64) -> Later<Self, Fallible<u64>> {
+        let read = self.read_later(this, length);
+        read.map(|read| read.map(|bytes| bytes.len() as u64))
     }
 
     fn subscribe(&mut self, this: Input) -> Result<Resource<Pollable>> {
@@ -384,24 +450,35 @@ impl io::streams::HostOutputStream for WasiCtx {
     }
 
     #[inline]
-    fn blocking_write_and_flush(&mut self, this: Output, contents: &[u8]) -> Fallible<()> {
-        self.write_output(&this, contents, Blocking::Yes)
+    fn blocking_write_and_flush(
+        &mut self,
+        this: Output,
+        contents: &[u8],
+    ) -> Later<Self, Fallible<()>> {
+        self.write_later(this, contents)
     }
 
     fn write_zeroes(&mut self, this: Output, length: u64) -> Fallible<()> {
-        self.write_zeros(&this, length, Blocking::No)
+        self.write_output(&this, &zeros(length)?, Blocking::No)
     }
 
-    fn blocking_write_zeroes_and_flush(&mut self, this: Output, length: u64) -> Fallible<()> {
-        self.write_zeros(&this, length, Blocking::Yes)
+    fn blocking_write_zeroes_and_flush(
+        &mut self,
+        this: Output,
+        length: u64,
+    ) -> Later<Self, Fallible<()>> {
+        match zeros(length) {
+            Ok(bytes) => self.write_later(this, &bytes),
+            Err(error) => Later::Now(Err(error)),
+        }
     }
 
     fn flush(&mut self, this: Output) -> Fallible<()> {
         self.table.get_mut(&this)?.flush(Blocking::No)
     }
 
-    fn blocking_flush(&mut self, this: Output) -> Fallible<()> {
-        self.table.get_mut(&this)?.flush(Blocking::Yes)
+    fn blocking_flush(&mut self, this: Output) -> Later<Self, Fallible<()>> {
+        self.write_later(this, &[])
     }
 
     fn subscribe(&mut self, this: Output) -> Result<Resource<Pollable>> {
@@ -413,8 +490,13 @@ impl io::streams::HostOutputStream for WasiCtx {
         self.splice_streams(&this, &from, length, Blocking::No)
     }
 
-    fn blocking_splice(&mut self, this: Output, from: Input, length: u64) -> Fallible<u64> {
-        self.splice_streams(&this, &from, length, Blocking::Yes)
+    fn blocking_splice(
+        &mut self,
+        this: Output,
+        from: Input,
+        length: u64,
+    ) -> Later<Self, Fallible<u64>> {
+        self.splice_later(this, from, length)
     }
 
     fn drop(&mut self, this: Output) -> Result<()> {

@@ -7,6 +7,7 @@
 //! | `cli` | `wasi:cli` |
 //! | `io` | `wasi:io` (errors, poll, streams) |
 //! | `streams` | streams of standard input and output, and of files |
+//! | `waiting` | … and waiting for them without the thread |
 //! | `clocks` | `wasi:clocks` |
 //! | `random` | `wasi:random` |
 //! | `sockets`, `tcp`, `udp` | `wasi:sockets` |
@@ -28,3 +29,4 @@ mod sockets_tests;
 pub(crate) mod streams;
 pub(crate) mod tcp;
 pub(crate) mod udp;
+pub(crate) mod waiting;

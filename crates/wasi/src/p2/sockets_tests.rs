@@ -112,12 +112,12 @@ fn a_connection_carries_bytes_both_ways_and_ends() {
     );
     good(wasi.start_connect(again(&client), again(&network), localhost(port)));
     let connected = TcpHost::subscribe(&mut wasi, again(&client)).unwrap();
-    wasi.block(again(&connected)).unwrap();
+    wasi.block(again(&connected)).now().unwrap().unwrap();
     wasi.give_up(connected).unwrap();
     let (client_in, client_out) = good(wasi.finish_connect(again(&client)));
 
     let waits = TcpHost::subscribe(&mut wasi, again(&server)).unwrap();
-    wasi.block(again(&waits)).unwrap();
+    wasi.block(again(&waits)).now().unwrap().unwrap();
     let (_, server_in, server_out) = good(wasi.accept(again(&server)));
 
     // More than the system's buffers take: the rest is kept, and nothing more is permitted.
@@ -143,9 +143,14 @@ fn a_connection_carries_bytes_both_ways_and_ends() {
     assert_eq!(read, written);
     assert_eq!(done(wasi.read(again(&server_in), 1)), Some(vec![]));
 
-    done(wasi.blocking_write_and_flush(again(&server_out), b"back")).unwrap();
+    done(
+        wasi.blocking_write_and_flush(again(&server_out), b"back")
+            .now()
+            .unwrap(),
+    )
+    .unwrap();
     assert_eq!(
-        done(wasi.blocking_read(again(&client_in), 100)).unwrap(),
+        done(wasi.blocking_read(again(&client_in), 100).now().unwrap()).unwrap(),
         b"back"
     );
     // What was written is sent although its stream is given up.
@@ -154,10 +159,13 @@ fn a_connection_carries_bytes_both_ways_and_ends() {
     wasi.give_up(client_in).unwrap();
     wasi.give_up(client).unwrap();
     assert_eq!(
-        done(wasi.blocking_read(again(&server_in), 100)).unwrap(),
+        done(wasi.blocking_read(again(&server_in), 100).now().unwrap()).unwrap(),
         b"last"
     );
-    assert_eq!(done(wasi.blocking_read(again(&server_in), 100)), None);
+    assert_eq!(
+        done(wasi.blocking_read(again(&server_in), 100).now().unwrap()),
+        None
+    );
 }
 
 #[test]
@@ -182,7 +190,7 @@ fn datagrams_find_their_way() {
     udp.send(b"one", None, &wasi.network).unwrap();
     udp.send(b"", None, &wasi.network).unwrap();
     let waits = InHost::subscribe(&mut wasi, again(&incoming)).unwrap();
-    wasi.block(waits).unwrap();
+    wasi.block(waits).now().unwrap().unwrap();
     let found = good(wasi.receive(again(&incoming), 10));
     let found: Vec<&[u8]> = found.iter().map(|datagram| &datagram.data[..]).collect();
     assert_eq!(found, [&b"one"[..], b""]);
@@ -203,7 +211,7 @@ fn addresses_are_their_own_names() {
     // Whatever the system says of it, it says it after a while.
     let stream = good(wasi.resolve_addresses(network, "localhost"));
     let answered = NameHost::subscribe(&mut wasi, again(&stream)).unwrap();
-    wasi.block(answered).unwrap();
+    wasi.block(answered).now().unwrap().unwrap();
     assert_ne!(
         code(wasi.resolve_next_address(stream)),
         Some(NetError::WouldBlock)
@@ -250,12 +258,12 @@ fn sockets_count_as_open_files() {
     assert_eq!(code(wasi.create_udp_socket(V4)), full);
     good(wasi.start_connect(again(&client), again(&network), localhost(port)));
     let waits = TcpHost::subscribe(&mut wasi, again(&server)).unwrap();
-    wasi.block(waits).unwrap();
+    wasi.block(waits).now().unwrap().unwrap();
     // There is nobody to give the connection to: it is closed.
     let accepted = wasi.accept(again(&server));
     assert_eq!(code(accepted), Some(NetError::WouldBlock));
     let (input, _) = good(wasi.finish_connect(client));
-    assert_eq!(done(wasi.blocking_read(input, 1)), None);
+    assert_eq!(done(wasi.blocking_read(input, 1).now().unwrap()), None);
     wasi.give_up(udp).unwrap();
     good(wasi.create_tcp_socket(V4));
 }

@@ -356,6 +356,27 @@ impl OutputStream {
         self.flush(Blocking::Yes)
     }
 
+    /// Writes what is permitted now; how much it was.
+    pub(crate) fn write_some(&mut self, bytes: &[u8]) -> Result<usize, Failure> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let permit = usize::try_from(self.permit()?).unwrap_or(usize::MAX);
+        let part = &bytes[..bytes.len().min(permit)];
+        if !part.is_empty() {
+            self.write(part)?;
+        }
+        Ok(part.len())
+    }
+
+    /// Sends of what waits what there is room for; whether that was all.
+    pub(crate) fn is_flushed(&mut self) -> Result<bool, Failure> {
+        match &mut self.0 {
+            Sink::Socket(sending) => sending.flush(Blocking::No),
+            _ => Ok(true),
+        }
+    }
+
     /// Sends what waits; all of it if it may wait itself. Nothing else waits.
     pub(crate) fn flush(&mut self, blocking: Blocking) -> Result<(), Failure> {
         if let Sink::Socket(sending) = &mut self.0 {
