@@ -2,15 +2,18 @@
 //! ([`Received`]).
 //!
 //! A body never holds more than a fixed number of bytes: whoever writes waits until whoever sends
-//! has taken some, and nothing is read from a connection before a guest wants it.
+//! has taken some, and nothing is read from a connection before a guest wants it. Small pieces that
+//! wait together become one: a frame for each byte costs more than the byte, and clients of HTTP/2
+//! end connections for it.
 
 use crate::common::quota::{Charge, Quota};
 use crate::http::ErrorCode;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +37,12 @@ pub(crate) fn full(bytes: Bytes) -> Body {
 /// The most bytes that wait in a body to be sent.
 pub(crate) const ROOM: usize = 128 << 10;
 
+/// Pieces that are smaller are put together while they wait.
+const SMALL: usize = 4 << 10;
+
+/// What small pieces become together, at most: a frame of HTTP/2.
+const MERGED: usize = 16 << 10;
+
 /// What a body is of: errors of both are called otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Direction {
@@ -54,7 +63,9 @@ impl Direction {
 struct State {
     direction: Direction,
     chunks: VecDeque<Bytes>,
-    /// Bytes of those.
+    /// Small pieces behind those.
+    tail: BytesMut,
+    /// Bytes of all of them.
     queued: usize,
     charge: Charge,
     /// What the headers say.
@@ -74,6 +85,35 @@ enum End {
     Failed(ErrorCode),
     /// It was told.
     Told,
+}
+
+impl State {
+    /// Puts a piece behind the others.
+    fn push(&mut self, bytes: Cow<'_, [u8]>) {
+        self.queued += bytes.len();
+        let is_small = bytes.len() < SMALL;
+        if !self.tail.is_empty() && (!is_small || self.tail.len() + bytes.len() > MERGED) {
+            let tail = std::mem::take(&mut self.tail);
+            self.chunks.push_back(tail.freeze());
+        }
+        match bytes {
+            bytes if is_small => self.tail.extend_from_slice(&bytes),
+            Cow::Borrowed(bytes) => self.chunks.push_back(Bytes::copy_from_slice(bytes)),
+            Cow::Owned(bytes) => self.chunks.push_back(bytes.into()),
+        }
+    }
+
+    /// What is sent next.
+    fn pop(&mut self) -> Option<Bytes> {
+        let chunk = match self.chunks.pop_front() {
+            Some(chunk) => chunk,
+            None if self.tail.is_empty() => return None,
+            None => std::mem::take(&mut self.tail).freeze(),
+        };
+        self.queued -= chunk.len();
+        self.charge.shrink(chunk.len());
+        Some(chunk)
+    }
 }
 
 type Shared = Arc<Mutex<State>>;
@@ -101,6 +141,7 @@ pub(crate) fn pipe(
     let state = Arc::new(Mutex::new(State {
         direction,
         chunks: VecDeque::new(),
+        tail: BytesMut::new(),
         queued: 0,
         charge,
         expected,
@@ -171,7 +212,8 @@ impl Writer {
     ///
     /// # Errors
     /// See [`Refused`]. A body that gets longer than its headers say is broken off.
-    pub(crate) fn write(&self, bytes: Bytes) -> Result<(), Refused> {
+    pub(crate) fn write<'b>(&self, bytes: impl Into<Cow<'b, [u8]>>) -> Result<(), Refused> {
+        let bytes = bytes.into();
         if bytes.is_empty() {
             return Ok(());
         }
@@ -194,8 +236,7 @@ impl Writer {
             return Err(Refused::Failed(error));
         }
         state.written = written;
-        state.queued += bytes.len();
-        state.chunks.push_back(bytes);
+        state.push(bytes);
         drop(state);
         wake(waker);
         Ok(())
@@ -253,9 +294,7 @@ impl http_body::Body for PipeBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ErrorCode>>> {
         let mut state = lock(&self.0);
-        if let Some(chunk) = state.chunks.pop_front() {
-            state.queued -= chunk.len();
-            state.charge.shrink(chunk.len());
+        if let Some(chunk) = state.pop() {
             let waker = state.writer.take();
             drop(state);
             wake(waker);
@@ -283,7 +322,7 @@ impl http_body::Body for PipeBody {
     fn is_end_stream(&self) -> bool {
         let mut state = lock(&self.0);
         let is_over = matches!(state.end, Some(End::Over(None)) | Some(End::Told));
-        let is_end = is_over && state.chunks.is_empty();
+        let is_end = is_over && state.queued == 0;
         if is_end {
             // It may not be asked again.
             state.outcome.get_or_insert(Ok(()));
@@ -316,7 +355,7 @@ impl Drop for PipeBody {
             || state
                 .expected
                 .is_some_and(|expected| state.written == expected && expected > 0);
-        let is_sent = is_whole && state.chunks.is_empty();
+        let is_sent = is_whole && state.queued == 0;
         let outcome = match is_sent {
             true => Ok(()),
             false => Err(ErrorCode::ConnectionTerminated),
@@ -324,7 +363,10 @@ impl Drop for PipeBody {
         state.outcome.get_or_insert(outcome);
         let queued = std::mem::take(&mut state.queued);
         state.charge.shrink(queued);
-        let chunks = std::mem::take(&mut state.chunks);
+        let chunks = (
+            std::mem::take(&mut state.chunks),
+            std::mem::take(&mut state.tail),
+        );
         let wakers = (state.writer.take(), state.waits_for_outcome.take());
         drop(state);
         drop(chunks);
@@ -461,7 +503,7 @@ mod tests {
         let (writer, mut body, mut sent) = pipe(Direction::Response, None, &quota).unwrap();
         assert!(poll(&mut body).is_pending());
         assert_eq!(writer.room().unwrap(), ROOM);
-        writer.write(Bytes::from(vec![1; ROOM])).unwrap();
+        writer.write(vec![1; ROOM]).unwrap();
         assert_eq!(writer.room().unwrap(), 0);
         assert!(writer.poll_ready(&mut cx).is_pending());
         assert!(matches!(poll(&mut body), Poll::Ready(Some(Ok(_)))));
@@ -475,12 +517,76 @@ mod tests {
         assert_eq!(quota.left(), 1 << 20);
     }
 
+    /// Small pieces that wait are sent together, in their order among large ones, which are neither
+    /// copied nor put together; one that is asked for at once is not kept back.
+    #[test]
+    fn small_pieces_that_wait_become_one() {
+        let frames = |pieces: &[usize], taken_at_once: bool| -> Vec<usize> {
+            let quota = quota();
+            let (writer, mut body, _) = pipe(Direction::Response, None, &quota).unwrap();
+            let mut bytes = (0_u8..251).cycle();
+            let (mut frames, mut sent) = (Vec::new(), Vec::new());
+            let mut take = || {
+                while let Poll::Ready(Some(frame)) = poll(&mut body) {
+                    let data = frame.unwrap().into_data().unwrap();
+                    frames.push(data.len());
+                    sent.extend(data);
+                }
+            };
+            for length in pieces {
+                let piece: Vec<u8> = bytes.by_ref().take(*length).collect();
+                writer.write(&piece[..]).unwrap();
+                if taken_at_once {
+                    take();
+                }
+            }
+            writer.finish(None).unwrap();
+            take();
+            drop(body);
+            assert_eq!(quota.left(), 1 << 20);
+            let all: usize = pieces.iter().sum();
+            let expected: Vec<u8> = (0_u8..251).cycle().take(all).collect();
+            assert!(sent == expected, "{pieces:?}");
+            frames
+        };
+        let whole = MERGED;
+        assert_eq!(frames(&[1; 100_000], false)[..6], [whole; 6]);
+        assert_eq!(frames(&[1; 100_000], false).len(), 7);
+        assert_eq!(frames(&[1, 2, 3], true), [1, 2, 3]);
+        assert_eq!(
+            frames(&[1, SMALL, 2, 3, whole + 1], false),
+            [1, SMALL, 5, whole + 1]
+        );
+        assert_eq!(frames(&[SMALL, SMALL], false), [SMALL, SMALL]);
+        let almost = SMALL - 1;
+        assert_eq!(
+            frames(&[almost; 9], false),
+            [4 * almost, 4 * almost, almost]
+        );
+    }
+
+    #[test]
+    fn large_pieces_are_not_copied() {
+        let quota = quota();
+        let (writer, mut body, _) = pipe(Direction::Request, None, &quota).unwrap();
+        let piece = vec![7; SMALL];
+        let place = piece.as_ptr();
+        writer.write(b"small").unwrap();
+        writer.write(piece).unwrap();
+        let mut next = || match poll(&mut body) {
+            Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap(),
+            _ => panic!("there is a frame"),
+        };
+        assert_eq!(next(), "small");
+        assert_eq!(next().as_ptr(), place);
+    }
+
     #[test]
     fn lengths_hold() {
         let quota = quota();
         for (direction, written) in [(Direction::Request, 3_u64), (Direction::Response, 5)] {
             let (writer, mut body, _) = pipe(direction, Some(4), &quota).unwrap();
-            let bytes = Bytes::from(vec![0; written as usize]);
+            let bytes = vec![0; written as usize];
             let refused = match writer.write(bytes) {
                 Ok(()) => writer.finish(None).unwrap_err(),
                 Err(Refused::Failed(error)) => error,
@@ -505,7 +611,7 @@ mod tests {
         drop(sent);
         // So it does for whoever writes, if nobody sends it.
         let (writer, body, mut sent) = pipe(Direction::Response, None, &quota).unwrap();
-        writer.write(Bytes::from_static(b"a")).unwrap();
+        writer.write(b"a").unwrap();
         drop(body);
         assert!(matches!(writer.room(), Err(Refused::Closed)));
         let outcome = Pin::new(&mut sent).poll(&mut cx);
@@ -518,12 +624,9 @@ mod tests {
         let (first, _body, _) = pipe(Direction::Request, None, &quota).unwrap();
         let (second, _other, _) = pipe(Direction::Request, None, &quota).unwrap();
         assert_eq!(first.room().unwrap(), 10);
-        first.write(Bytes::from_static(b"0123456789")).unwrap();
+        first.write(b"0123456789").unwrap();
         assert_eq!(first.room().unwrap(), 0);
         assert!(matches!(second.room(), Err(Refused::Failed(_))));
-        assert!(matches!(
-            second.write(Bytes::from_static(b"1")),
-            Err(Refused::Failed(_))
-        ));
+        assert!(matches!(second.write(b"1"), Err(Refused::Failed(_))));
     }
 }

@@ -11,7 +11,6 @@ use crate::http::p2::{Failure, codes};
 use crate::p2::io::{Failure as StreamFailure, PollReady, Pollable, Readiness};
 use crate::p2::streams::{InputStream, OutputStream, PolledInput, PolledOutput};
 use anyhow::{Result, anyhow};
-use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use trampette_runtime::Resource;
@@ -195,7 +194,7 @@ impl PolledOutput for Written {
                 bytes.len()
             )));
         }
-        let written = writer.write(Bytes::copy_from_slice(bytes));
+        let written = writer.write(bytes);
         written.map_err(refused)
     }
 }

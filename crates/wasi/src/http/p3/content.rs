@@ -7,7 +7,6 @@ use crate::http::fields::Fields;
 use crate::http::p3::Failure;
 use crate::http::p3::bindings::wasi::http::types::ErrorCode;
 use anyhow::Result;
-use bytes::Bytes;
 use http_body_util::BodyExt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -294,15 +293,17 @@ impl StreamConsumer for Consumer {
                 }
                 Ok(_) if items.remaining() == 0 => return Poll::Ready(Ok(Progress::Open)),
                 Ok(room) => {
-                    let bytes = match items.as_slice() {
+                    let written = match items.as_slice() {
                         Some(slice) => {
-                            let part = Bytes::copy_from_slice(&slice[..slice.len().min(room)]);
-                            items.advance(part.len());
-                            part
+                            let part = &slice[..slice.len().min(room)];
+                            let count = part.len();
+                            let written = writer.write(part);
+                            items.advance(count);
+                            written
                         }
-                        None => items.take(room)?.into(),
+                        None => writer.write(items.take(room)?),
                     };
-                    match writer.write(bytes) {
+                    match written {
                         Ok(()) => return Poll::Ready(Ok(Progress::Open)),
                         Err(refused) => refused,
                     }
