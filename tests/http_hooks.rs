@@ -1,9 +1,12 @@
 //! Requests that guests send, as a host intercepts them (`SendRequest`): looked at, changed,
 //! answered, refused, passed on. The guest is a program of the corpus; without it nothing is
-//! tested.
+//! tested. And what a middleware passes on, with the guests of `examples/middleware`.
 
 #[path = "support/http.rs"]
 mod http;
+#[allow(dead_code, reason = "its `main` is for people")]
+#[path = "../examples/middleware.rs"]
+mod middleware;
 #[path = "support/suites.rs"]
 mod suites;
 
@@ -65,9 +68,14 @@ fn ask(
     })
 }
 
+fn body_of(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into())
+        .map_err(ErrorCode::from)
+        .boxed_unsync()
+}
+
 fn response(status: u16, body: impl Into<Bytes>) -> Response<Body> {
-    let body = Full::new(body.into()).map_err(|never| -> ErrorCode { match never {} });
-    let mut response = Response::new(body.boxed_unsync());
+    let mut response = Response::new(body_of(body));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     response
 }
@@ -258,4 +266,80 @@ fn nothing_is_sent_by_default() -> Result<()> {
     let error = listener.accept().err().context("nobody connects")?;
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     Ok(())
+}
+
+/// A test with an executor of several threads.
+fn with_tokio(test: impl Future<Output = Result<()>>) -> Result<()> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build()?.block_on(async {
+        let test = tokio::time::timeout(Duration::from_secs(60), test);
+        test.await.context("it does not end")?
+    })
+}
+
+/// What a middleware lets through is answered by the service behind it, with the bodies of both
+/// directions; what it refuses never gets there.
+#[test]
+fn a_middleware_stands_before_a_service() -> Result<()> {
+    let chain = middleware::Chain::new()?;
+    let ask = async |path: &str, body: Vec<u8>| {
+        let request = Request::post(format!("http://a{path}"));
+        let request = request.body(body_of(body))?;
+        let response = chain.answer(request).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let path = head.headers.get("x-path").map(|path| path.to_str());
+        let path = path.transpose()?.map(str::to_string);
+        anyhow::Ok((head.status.as_u16(), path, body))
+    };
+    with_tokio(async {
+        let long = format!("/{}", "x".repeat(20_000));
+        for path in ["/", "/hello?n=1", "//", &long] {
+            for size in [0, 1, 700_000] {
+                let body: Vec<u8> = (0_u8..=250).cycle().take(size).collect();
+                let (status, seen, back) = ask(&format!("/public{path}"), body.clone()).await?;
+                assert_eq!((status, seen.as_deref()), (200, Some(path)));
+                assert!(back == body, "{path} {size}");
+            }
+        }
+        for path in ["/", "/public", "/publicly/", "/private/public/"] {
+            let (status, seen, body) = ask(path, b"a secret".to_vec()).await?;
+            assert_eq!((status, seen, &body[..]), (403, None, &b""[..]), "{path}");
+        }
+        Ok(())
+    })
+}
+
+/// Whom a middleware passes requests on to, if nobody was named: whom it may send them to anyway.
+#[test]
+fn a_middleware_passes_on_to_the_network_by_default() -> Result<()> {
+    let upstream =
+        http::upstream(|asked| http::answer(200, &[("x-path", &asked.path)], b"from upstream"))?;
+    let guard = include_str!("../examples/middleware/guard.wat");
+    let guard = middleware::load(guard, "wasi:http/middleware@0.3.2")?;
+    let ask = async |http: HttpCtx| -> Result<String, ServeError> {
+        let request = Request::get(format!("http://{upstream}/public/there"));
+        let request = request.body(Body::default()).expect("a request");
+        let response = middleware::ask(&guard, http, request).await?;
+        let seen = response.headers().get("x-path").cloned();
+        let body = response.into_body().collect().await;
+        let body = body.map_err(ServeError::Code)?.to_bytes();
+        Ok(format!("{seen:?} {body:?}"))
+    };
+    with_tokio(async {
+        let permitted = Destinations::only(vec!["127.0.0.1".parse()?]);
+        let answer = ask(HttpCtx::new().client(Client::new(permitted))).await?;
+        assert_eq!(answer, r#"Some("/there") b"from upstream""#);
+        let refused = ask(HttpCtx::new()).await;
+        let denied = matches!(refused, Err(ServeError::Code(ErrorCode::HttpRequestDenied)));
+        assert!(denied, "{refused:?}");
+        // Somebody behind it that fails is a failed request.
+        let fails = Hook(|_: Request<Body>, _: RequestOptions| -> Sending {
+            Box::pin(async { Err(ServeError::NoAnswer.into()) })
+        });
+        let failed = ask(HttpCtx::new().next_handler(Arc::new(fails))).await;
+        let text = failed.expect_err("there is no answer").to_string();
+        assert!(text.contains("the guest gave no answer"), "{text}");
+        Ok(())
+    })
 }

@@ -32,8 +32,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Clone)]
 pub struct HttpCtx {
     sender: Option<Arc<dyn SendRequest>>,
+    /// Whom a middleware passes requests on to, if not to that.
+    next: Option<Arc<dyn SendRequest>>,
     quota: Quota,
     requests: Arc<Semaphore>,
+}
+
+/// The interface that a guest sends a request by.
+#[derive(Clone, Copy)]
+pub(crate) enum Way {
+    /// `wasi:http/client`, and `outgoing-handler` of 0.2.
+    Client,
+    /// `wasi:http/handler`.
+    Handler,
 }
 
 impl HttpCtx {
@@ -46,6 +57,7 @@ impl HttpCtx {
     pub fn new() -> HttpCtx {
         HttpCtx {
             sender: None,
+            next: None,
             quota: Quota::new(Self::BYTES),
             requests: Arc::new(Semaphore::new(Self::REQUESTS)),
         }
@@ -60,6 +72,36 @@ impl HttpCtx {
     /// Gives the requests of the guest to a hook.
     pub fn sender(mut self, sender: Arc<dyn SendRequest>) -> HttpCtx {
         self.sender = Some(sender);
+        self
+    }
+
+    /// Gives what the guest passes on with `wasi:http/handler`, as a middleware does, to somebody
+    /// else than what it sends with `wasi:http/client`: to the service behind it, for example.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use trampette_wasi::{WasiCtx, WasiCtxBuilder};
+    /// use trampette_wasi::http::{Body, Connection, HttpCtx, RequestOptions, SendRequest, Sending};
+    ///
+    /// struct Behind(trampette_wasi::http::Service<WasiCtx>);
+    ///
+    /// impl SendRequest for Behind {
+    ///     fn send(&self, request: http::Request<Body>, _: RequestOptions) -> Sending {
+    ///         let service = self.0.clone();
+    ///         Box::pin(async move {
+    ///             let store = trampette_runtime::Store::new(WasiCtxBuilder::new().build());
+    ///             let answer = service.handle(store.into(), request, Connection::plain());
+    ///             Ok(answer.await?.response)
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// fn before(service: trampette_wasi::http::Service<WasiCtx>) -> HttpCtx {
+    ///     HttpCtx::new().next_handler(Arc::new(Behind(service)))
+    /// }
+    /// ```
+    pub fn next_handler(mut self, next: Arc<dyn SendRequest>) -> HttpCtx {
+        self.next = Some(next);
         self
     }
 
@@ -87,11 +129,15 @@ impl HttpCtx {
     /// If the guest may not, or has too many under way.
     pub(crate) fn send(
         &self,
+        by: Way,
         request: Request<Body>,
         options: RequestOptions,
     ) -> Result<Task<Result<Response<Body>, ErrorCode>>, ErrorCode> {
-        let sender = self.sender.clone();
-        let sender = sender.ok_or(ErrorCode::HttpRequestDenied)?;
+        let sender = match by {
+            Way::Client => self.sender.as_ref(),
+            Way::Handler => self.next.as_ref().or(self.sender.as_ref()),
+        };
+        let sender = sender.cloned().ok_or(ErrorCode::HttpRequestDenied)?;
         let permit = self.requests.clone().try_acquire_owned();
         let permit = permit.map_err(|_| ErrorCode::ConnectionLimitReached)?;
         let sent = async move {
@@ -114,6 +160,10 @@ impl std::fmt::Debug for HttpCtx {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HttpCtx")
             .field("may_send", &self.sender.is_some())
+            .field(
+                "may_pass_on",
+                &self.sender.as_ref().or(self.next.as_ref()).is_some(),
+            )
             .field("bytes_left", &self.quota.left())
             .finish_non_exhaustive()
     }

@@ -45,6 +45,18 @@ pub(crate) fn of_hyper(error: &hyper::Error) -> ErrorCode {
     }
 }
 
+impl From<hyper::Error> for ErrorCode {
+    fn from(error: hyper::Error) -> ErrorCode {
+        of_hyper(&error)
+    }
+}
+
+impl From<std::convert::Infallible> for ErrorCode {
+    fn from(never: std::convert::Infallible) -> ErrorCode {
+        match never {}
+    }
+}
+
 /// Of an error of a connection that there is, or was to be.
 pub(crate) fn of_io(error: &io::Error) -> ErrorCode {
     if let Some(code) = error.get_ref().and_then(|error| cause::<ErrorCode>(error)) {

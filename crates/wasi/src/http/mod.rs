@@ -2,7 +2,8 @@
 //!
 //! What a guest may send where is in its [`WasiCtx`](crate::WasiCtx): nothing, unless
 //! [`WasiCtxBuilder::http`](crate::WasiCtxBuilder::http) says more. A [`Service`] calls a component
-//! that serves HTTP, of either version; `examples/http_server.rs` is a server around it.
+//! that serves HTTP, of either version; `examples/http_server.rs` is a server around it, and
+//! `examples/middleware.rs` has a middleware before a service.
 //!
 //! | what | is |
 //! | --- | --- |
@@ -71,7 +72,7 @@ pub fn add_to_linker_0_2<T: WasiView>(linker: &mut Linker<T>) -> Result<()> {
 }
 
 /// Registers `wasi:http` of 0.3: the types, the client, and the handler that a middleware passes
-/// requests to, which sends them like the client.
+/// requests to ([`HttpCtx::next_handler`]; without one it sends them like the client).
 ///
 /// # Errors
 /// If an interface is registered already.

@@ -11,7 +11,7 @@ use crate::http::message::{Target, parse_authority};
 use crate::http::p2::{IncomingRequest, Outparam};
 use crate::http::p3::content::{self, Content};
 use crate::http::p3::{Failure, Request, Response};
-use crate::http::{Body, ErrorCode, errors};
+use crate::http::{Body, ErrorCode};
 use crate::{WasiCtx, WasiView};
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
@@ -243,6 +243,18 @@ impl fmt::Display for ServeError {
 
 impl std::error::Error for ServeError {}
 
+/// What another guest is told whose request it was: a middleware, for example.
+impl From<ServeError> for ErrorCode {
+    fn from(error: ServeError) -> ErrorCode {
+        match error {
+            ServeError::Code(code) => code,
+            // Why a guest has failed is the host's business.
+            ServeError::Failed(_) => ErrorCode::InternalError(Some("the guest failed".to_string())),
+            other => ErrorCode::InternalError(Some(other.to_string())),
+        }
+    }
+}
+
 /// The response of a guest, and what goes on after it.
 pub struct Answer<T: 'static> {
     /// To be sent; its body is what the guest still writes.
@@ -325,7 +337,7 @@ impl<T: WasiView> Service<T> {
         connection: Connection,
     ) -> Result<Answer<T>, ServeError>
     where
-        B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<ErrorCode>> + Send + 'static,
     {
         let target = target(&request, &connection)?;
         let method = target.method.clone();
@@ -443,14 +455,12 @@ impl<T: WasiView> Service<T> {
 /// The headers and the body of a request that a server got.
 pub(super) fn received<B>(request: http::Request<B>) -> (http::HeaderMap, Body)
 where
-    B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<ErrorCode>> + Send + 'static,
 {
     let (parts, body) = request.into_parts();
     let body = match body.is_end_stream() {
         true => empty(),
-        false => body
-            .map_err(|error| errors::of_hyper(&error))
-            .boxed_unsync(),
+        false => body.map_err(Into::into).boxed_unsync(),
     };
     (parts.headers, body)
 }

@@ -305,7 +305,7 @@ impl SharedWorker {
         deadline: Option<Instant>,
     ) -> Result<SharedAnswer, ServeError>
     where
-        B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
+        B: http_body::Body<Data = Bytes, Error: Into<ErrorCode>> + Send + 'static,
     {
         let target = target(&request, &connection)?;
         let method = target.method.clone();

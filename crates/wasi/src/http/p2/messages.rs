@@ -4,6 +4,7 @@ use crate::WasiCtx;
 use crate::common::time::nanoseconds;
 use crate::http::background::Task;
 use crate::http::body::{Direction, PipeBody, empty, pipe};
+use crate::http::context::Way;
 use crate::http::fields::Fields;
 use crate::http::message::{RequestOptions, Target, conversions, parse_status, set, set_optional};
 use crate::http::p2::bindings::wasi::http::outgoing_handler;
@@ -468,7 +469,7 @@ impl outgoing_handler::Host for WasiCtx {
         *made.method_mut() = request.target.method.clone();
         *made.uri_mut() = request.target.uri()?;
         *made.headers_mut() = headers.map_err(too_large)?;
-        let task = self.http().send(made, options)?;
+        let task = self.http().send(Way::Client, made, options)?;
         let sent = Arc::new(Mutex::new(Sent::Waits(task)));
         Ok(self.table.push(FutureResponse(sent))?)
     }

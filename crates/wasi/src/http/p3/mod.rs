@@ -15,6 +15,7 @@ mod messages;
 use crate::WasiCtx;
 use crate::common::failure::{self, GuestCode};
 use crate::http::body::Direction;
+use crate::http::context::Way;
 use crate::http::fields::{Fields, FieldsError};
 use crate::http::message::{RequestOptions, Target};
 use anyhow::Result;
@@ -97,22 +98,24 @@ impl client::Host for WasiCtx {
         cx: impl Access<Self>,
         request: Resource<Request>,
     ) -> Result<Resource<Response>, Failure> {
-        send(cx, request).await
+        send(cx, Way::Client, request).await
     }
 }
 
-/// A middleware passes requests on to whoever comes next, which is the network.
+/// A middleware passes requests on to whoever comes next, which is the network if the host has not
+/// named somebody else.
 impl handler::Host for WasiCtx {
     async fn handle(
         cx: impl Access<Self>,
         request: Resource<Request>,
     ) -> Result<Resource<Response>, Failure> {
-        send(cx, request).await
+        send(cx, Way::Handler, request).await
     }
 }
 
 async fn send(
     cx: impl Access<WasiCtx>,
+    by: Way,
     request: Resource<Request>,
 ) -> Result<Resource<Response>, Failure> {
     let request = cx.with(|wasi| wasi.table.delete(request))??;
@@ -128,7 +131,7 @@ async fn send(
     let sending = content::into_body(cx, request.content, Direction::Request, length)??;
     let body = sending.body;
     let request = http::Request::from_parts(parts, body);
-    let sent = cx.with(|wasi| wasi.http().send(request, options))??;
+    let sent = cx.with(|wasi| wasi.http().send(by, request, options))??;
     let lost = || ErrorCode::InternalError(Some("the request was lost".to_string()));
     let (parts, body) = sent.await.ok_or_else(lost)??.into_parts();
     let response = cx.with(|wasi| {
