@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | `clients` | clients that are slow, half-closed, or go away |
 //! | `http2` | HTTP/2 |
+//! | `keyvalue` | a store of keys and values that servers share |
 //! | `limits` | what a server keeps |
 //! | `reload` | another component takes the place of the one before |
 //! | `sharing` | instances that serve several requests at once |
@@ -14,10 +15,14 @@
 
 #[path = "serve/clients.rs"]
 mod clients;
+#[path = "support/guest.rs"]
+mod guest;
 #[path = "support/http.rs"]
 mod http;
 #[path = "serve/http2.rs"]
 mod http2;
+#[path = "serve/keyvalue.rs"]
+mod keyvalue;
 #[path = "serve/limits.rs"]
 mod limits;
 #[path = "serve/reload.rs"]
@@ -62,6 +67,27 @@ fn served(name: &str, options: &[&str]) -> Result<Option<Served>> {
     let mut command = command(options);
     command.arg("--addr=127.0.0.1:0").arg(program);
     Served::start(command).map(Some)
+}
+
+/// Serves a guest that answers as `serve/answers.wat` says, with more imports; its world has more
+/// items.
+fn answering(
+    imports: &str,
+    body: &str,
+    world: &str,
+    options: &[&str],
+) -> Result<(Served, tempfile::TempDir)> {
+    let source = include_str!("serve/answers.wat");
+    let source = source
+        .replace(";; IMPORTS", imports)
+        .replace(";; BODY", body);
+    let world = format!("include wasi:http/service@0.3.2; {world}");
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("guest.wasm");
+    std::fs::write(&path, guest::component(&source, &world)?)?;
+    let mut command = command(options);
+    command.arg("--addr=127.0.0.1:0").arg(&path);
+    Ok((Served::start(command)?, folder))
 }
 
 /// What a server says that does not begin.

@@ -422,6 +422,23 @@ impl WasiCtxBuilder {
         self
     }
 
+    /// Limits how many buckets of `wasi:keyvalue`, and swaps (`cas`), the guest may have open at
+    /// once; 1,000 by default. Opening one more is an error, `other` with a text.
+    ///
+    /// ```
+    /// # use trampette_wasi::WasiCtxBuilder;
+    /// # use trampette_wasi::keyvalue::KeyValue;
+    /// let store = KeyValue::in_memory(1 << 20)?;
+    /// let wasi = WasiCtxBuilder::new().keyvalue(store).max_keyvalue_handles(8).build();
+    /// # let _ = wasi;
+    /// # anyhow::Ok(())
+    /// ```
+    #[cfg(feature = "keyvalue")]
+    pub fn max_keyvalue_handles(mut self, limit: usize) -> Self {
+        self.context.keyvalue.set_handles(limit);
+        self
+    }
+
     /// Sets what guests of WASI 0.3 wait with: by default
     /// [`TokioReactor::shared`](crate::TokioReactor::shared).
     ///

@@ -4,9 +4,11 @@
 //! [`WasiCtxBuilder::keyvalue`](crate::WasiCtxBuilder::keyvalue). Whatever name a guest opens is a
 //! bucket of its own in it, unless [`KeyValue::only_buckets`] says which there are.
 //!
-//! A guest has a thousand buckets and swaps open at most, and gets 64 MiB of values by one call at
-//! most. `increment` counts in decimal text, as others do. What one call changes is changed as a
-//! whole or not at all, that of `set-many` and `delete-many` too.
+//! A guest has a thousand buckets and swaps open at most
+//! ([`WasiCtxBuilder::max_keyvalue_handles`](crate::WasiCtxBuilder::max_keyvalue_handles)), and
+//! gets 64 MiB of values by one call at most. `increment` counts in decimal text, as others do.
+//! What one call changes is changed as a whole or not at all, that of `set-many` and `delete-many`
+//! too.
 
 // | file | subject |
 // | --- | --- |
@@ -62,8 +64,13 @@ pub(crate) struct KeyValueCtx {
 }
 
 impl KeyValueCtx {
-    /// Buckets and swaps that a guest has open at most.
+    /// Buckets and swaps that a guest has open at most, if the host does not say.
     const HANDLES: usize = 1000;
+
+    /// Sets how many there may be; for contexts whose guest has opened none yet.
+    pub(crate) fn set_handles(&mut self, limit: usize) {
+        self.handles = Budget::new(limit);
+    }
 }
 
 impl Default for KeyValueCtx {

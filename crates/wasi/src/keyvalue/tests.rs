@@ -219,18 +219,32 @@ fn what_goes_beyond_a_limit_fails_and_leaves_nothing() {
 
 #[test]
 fn open_buckets_are_counted() {
-    let (mut wasi, first) = guest(&in_memory());
-    let mut all = vec![first];
-    let error = loop {
-        match told(wasi.open("b")) {
-            Ok(bucket) => all.push(bucket),
-            Err(error) => break error,
+    for (limit, most) in [(None, 1000), (Some(3), 3), (Some(0), 0)] {
+        let mut builder = WasiCtxBuilder::new();
+        if let Some(limit) = limit {
+            builder = builder.max_keyvalue_handles(limit);
         }
-    };
-    assert!(matches!(error, Error::Other(text) if text.contains("too many")));
-    assert_eq!(all.len(), 1000);
-    HostBucket::drop(&mut wasi, all.remove(0)).unwrap();
-    good(wasi.open("b"));
+        // In whichever order they are set.
+        let mut wasi = builder.keyvalue(in_memory()).build();
+        let mut all = Vec::new();
+        let error = loop {
+            match told(wasi.open("b")) {
+                Ok(bucket) => all.push(bucket),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Other(text) if text.contains("too many")));
+        assert_eq!(all.len(), most);
+        let Some(last) = all.pop() else { continue };
+        HostBucket::drop(&mut wasi, last).unwrap();
+        // Swaps count too.
+        if let Some(bucket) = all.first() {
+            let cas = good(HostCas::new(&mut wasi, again(bucket), "k"));
+            assert!(told(wasi.open("b")).is_err());
+            HostCas::drop(&mut wasi, cas).unwrap();
+        }
+        good(wasi.open("b"));
+    }
 }
 
 #[test]
