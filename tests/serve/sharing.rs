@@ -1,6 +1,6 @@
 //! Instances of 0.3 that serve several requests at once (`--concurrency`).
 
-use super::{program, refused, served};
+use super::{answering, program, refused, served};
 use crate::http::{Answer, Request, Served};
 use anyhow::Result;
 use std::io::{BufReader, Read, Write};
@@ -117,6 +117,78 @@ fn requests_of_an_instance_share_its_end() -> Result<()> {
         "{said:?}"
     );
     assert_eq!(served.get("/")?.status, 200);
+    let (status, _) = served.end()?;
+    assert!(status.success(), "{status}");
+    Ok(())
+}
+
+/// A guest that never gives its instance back is ended when its request's time is over. Those that
+/// wait for the same instance get an answer then, a failure; the next request has a new instance,
+/// and other instances go on.
+#[test]
+fn an_instance_that_spins_ends_with_its_requests() -> Result<()> {
+    if processors() < 2 {
+        return Ok(());
+    }
+    let imports = r#"(import "wasi:clocks/monotonic-clock@0.3.2" "wait-for"
+        (func $wait-for (param i64)))"#;
+    let body = "
+        (if (i32.eq (i32.load8_u (i32.const 1025)) (i32.const 0x73))
+            (then (loop $spin (br $spin))))
+        (if (i32.eq (i32.load8_u (i32.const 1025)) (i32.const 0x77))
+            (then (call $wait-for (i64.const 2_500_000_000))))
+        (local.set $status (i32.const 200))";
+    let options = ["--reuse=1000", "--concurrency=64", "--timeout=3s"];
+    let (served, _held) = answering(imports, body, "", &options)?;
+    let begin = |path: &str| -> Result<TcpStream> {
+        let mut stream = served.connect()?;
+        stream.write_all(format!("GET /{path} HTTP/1.1\r\nhost: a\r\n\r\n").as_bytes())?;
+        Ok(stream)
+    };
+    let start = Instant::now();
+    let spinning = begin("spin")?;
+    std::thread::sleep(Duration::from_millis(100));
+    // Each of these has an instance of its own, which is taken for a while.
+    let others: Vec<_> = (1..processors())
+        .map(|_| begin("wait"))
+        .collect::<Result<_>>()?;
+    std::thread::sleep(Duration::from_millis(800));
+    let queued: Vec<_> = (0..2 * processors())
+        .map(|_| begin("next"))
+        .collect::<Result<_>>()?;
+    let answer = |stream: TcpStream| Answer::read(&mut BufReader::new(stream), "GET");
+    let failed = answer(spinning)?;
+    assert_eq!(
+        (failed.status, &failed.text()[..]),
+        (500, "Internal Server Error\n")
+    );
+    let time = start.elapsed();
+    assert!(
+        time > Duration::from_secs(3) && time < Duration::from_secs(8),
+        "{time:?}"
+    );
+    let mut lost = 0;
+    for stream in queued {
+        let answer = answer(stream)?;
+        match answer.status {
+            500 => {
+                assert_eq!(answer.text(), "Internal Server Error\n");
+                lost += 1;
+            }
+            status => assert_eq!(status, 200),
+        }
+    }
+    assert_eq!(lost, 2, "those of one instance: {:?}", messages(&served));
+    for stream in others {
+        assert_eq!(answer(stream)?.status, 200);
+    }
+    for _ in 0..20 {
+        assert_eq!(served.get("/next")?.status, 200);
+    }
+    assert_eq!(
+        messages(&served),
+        ["error: a request failed: timed out after 3 s"]
+    );
     let (status, _) = served.end()?;
     assert!(status.success(), "{status}");
     Ok(())
