@@ -305,6 +305,7 @@ fn what_machines_read_is_json() -> Result<()> {
     assert_eq!(inspected["bytes"], size);
     assert_eq!(inspected["exports"][0]["path"][0], "f");
     assert_eq!(inspected["exports"][0]["type"], "func() -> u32");
+    assert_eq!(inspected["switches"], serde_json::json!([]));
     assert_eq!(inspected["trampolines"][0]["transfer"], "none");
     let functions = inspected["functions"].as_array().context("functions")?;
     assert!(

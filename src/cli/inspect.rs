@@ -430,7 +430,7 @@ fn imports(out: &mut String, metadata: &Metadata) -> Result<()> {
         let unused = if import.used { "" } else { " (unused)" };
         writeln!(out, "  {}: {ty}{unused}", import.path.join(" / "))?;
     }
-    Ok(())
+    summary::switches(out, metadata)
 }
 
 fn exports(out: &mut String, metadata: &Metadata) -> Result<()> {

@@ -6,9 +6,10 @@ use super::inspect::{
 };
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use trampette_artifact::metadata::{ExportItem, Metadata, Resource};
+use trampette_runner::granted;
 
 /// Lines of one kind at most.
 const MOST_LINES: usize = 6;
@@ -33,6 +34,7 @@ pub(super) fn summary(name: &str, described: &Description) -> Result<String> {
     )?;
     writeln!(out, "options: {}", id.options)?;
     lines(&mut out, "imports", &imports(metadata))?;
+    switches(&mut out, metadata)?;
     lines(&mut out, "exports", &exports(metadata))?;
     if !described.waits.is_empty() {
         let waiting = described.waits.iter();
@@ -139,6 +141,35 @@ fn imports(metadata: &Metadata) -> Vec<String> {
     found
 }
 
+/// The options that say what imports have to give, and those imports, if they are used.
+pub(super) fn needed(metadata: &Metadata) -> BTreeMap<&'static [&'static str], BTreeSet<String>> {
+    let mut needed: BTreeMap<&[&str], BTreeSet<String>> = BTreeMap::new();
+    for import in metadata.imports.iter().filter(|import| import.used) {
+        // Nobody but the host provides the first of them.
+        let Some((interface, _)) = import.path.split_first() else {
+            continue;
+        };
+        let options = granted::switches(interface);
+        if !options.is_empty() {
+            needed.entry(options).or_default().insert(interface.clone());
+        }
+    }
+    needed
+}
+
+/// A line for each of them.
+pub(super) fn switches(out: &mut String, metadata: &Metadata) -> Result<()> {
+    let needed = needed(metadata);
+    if !needed.is_empty() {
+        writeln!(out, "switches of `run` and `serve` that imports depend on:")?;
+    }
+    for (options, interfaces) in needed {
+        let interfaces: Vec<String> = interfaces.into_iter().collect();
+        writeln!(out, "  {}: {}", options.join(" or "), interfaces.join(", "))?;
+    }
+    Ok(())
+}
+
 fn counted((name, count): (String, usize)) -> String {
     match count {
         1 => format!("{name}: 1 function"),
@@ -216,6 +247,9 @@ pub(super) fn json(described: &Description) -> Value {
         "bytes": described.bytes,
         "world": described.wit,
         "imports": named(resources.chain(imports).collect()),
+        "switches": needed(metadata).into_iter().map(|(options, interfaces)| json!({
+            "options": options, "interfaces": interfaces,
+        })).collect::<Value>(),
         "exports": named(exports.collect()),
         "core": core,
         "modules": modules.map(|module| json!({

@@ -77,6 +77,43 @@ pub struct Granted {
     pub(crate) limits: LimitArguments,
 }
 
+/// Interfaces that do nothing, or next to nothing, unless an option of [`Granted`] gives the guest
+/// something, with those options. A name that ends in a slash is a package with all it has.
+const SWITCHES: &[(&[&str], &[&str])] = &[
+    (&["wasi:filesystem/preopens"], &["--dir"]),
+    (
+        &[
+            "wasi:sockets/",
+            "wasi:http/outgoing-handler",
+            "wasi:http/client",
+            "wasi:http/handler",
+        ],
+        &["--allow-net", "--inherit-network"],
+    ),
+    (&["wasi:cli/environment"], &["--env", "--inherit-env"]),
+    (&["wasi:cli/stdin"], &["--stdin"]),
+    (&["wasi:config/"], &["--config"]),
+    (&["wasi:keyvalue/"], &["--keyvalue"]),
+];
+
+/// The options that give a guest what an interface is for: any of them will do. None if there are
+/// no such options, or it works without.
+pub fn switches(interface: &str) -> &'static [&'static str] {
+    let name = interface
+        .split_once('@')
+        .map_or(interface, |(name, _)| name);
+    let is_named = |named: &&str| match named.strip_suffix('/') {
+        Some(package) => name
+            .split_once('/')
+            .is_some_and(|(found, _)| found == package),
+        None => name == *named,
+    };
+    let found = SWITCHES
+        .iter()
+        .find(|(interfaces, _)| interfaces.iter().any(&is_named));
+    found.map_or(&[], |(_, options)| options)
+}
+
 /// What a guest may reach of the network.
 pub(crate) enum Reach<'a> {
     /// The options say nothing.
@@ -321,4 +358,50 @@ pub fn options_of_guests(command: &clap::Command) -> Vec<String> {
     let mut all: Vec<String> = shown.collect();
     all.sort();
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[derive(clap::Parser)]
+    struct Options {
+        #[command(flatten)]
+        granted: Granted,
+    }
+
+    /// Whatever an interface is said to need is an option that there is.
+    #[test]
+    fn switches_are_options() {
+        let command = Options::command();
+        let options: Vec<&str> = command
+            .get_arguments()
+            .filter_map(|one| one.get_long())
+            .collect();
+        for switch in SWITCHES.iter().flat_map(|(_, switches)| *switches) {
+            let name = switch.strip_prefix("--").expect("dashes");
+            assert!(options.contains(&name), "{switch}");
+        }
+    }
+
+    #[test]
+    fn interfaces_have_their_switches() {
+        let network = &["--allow-net", "--inherit-network"][..];
+        for (interface, expected) in [
+            ("wasi:filesystem/preopens@0.2.12", &["--dir"][..]),
+            ("wasi:filesystem/types@0.2.12", &[]),
+            ("wasi:sockets/tcp@0.2.0", network),
+            ("wasi:sockets/types@0.3.0", network),
+            ("wasi:http/client@0.3.2", network),
+            ("wasi:http/types@0.3.2", &[]),
+            ("wasi:config/store@0.2.0-rc.1", &["--config"]),
+            ("wasi:keyvalue/batch@0.2.0-draft2", &["--keyvalue"]),
+            ("wasi:configuration/store", &[]),
+            ("other:sockets/tcp@0.2.0", &[]),
+            ("wasi:sockets", &[]),
+        ] {
+            assert_eq!(switches(interface), expected, "{interface}");
+        }
+    }
 }
