@@ -20,6 +20,8 @@ use std::sync::{Arc, Mutex};
 /// | `example.com`, `*.example.com` | names, and the addresses that they are found to have |
 /// | `localhost` | that name, and all of loopback |
 ///
+/// Names beyond ASCII are those of their ASCII forms: `bücher.example` is `xn--bcher-kva.example`.
+///
 /// Ports are one, `80`, or a range, `8000-8999`; all without them. Loopback is reached only by
 /// rules that name it: `localhost` or its addresses. Listening at all addresses of the machine
 /// (`0.0.0.0`, `[::]`) takes `*` or that address.
@@ -124,9 +126,6 @@ impl Target {
         if text == "*" {
             return Ok(Target::Any);
         }
-        if text.eq_ignore_ascii_case("localhost") {
-            return Ok(Target::Localhost);
-        }
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
@@ -147,6 +146,8 @@ impl Target {
         };
         match Wanted::parse(name) {
             Ok(Wanted::Name(name)) if below => Ok(Target::Below(name)),
+            // However it is written.
+            Ok(Wanted::Name(name)) if name == "localhost" => Ok(Target::Localhost),
             Ok(Wanted::Name(name)) => Ok(Target::Name(name)),
             _ => bail!("expected an address, a name or `*`"),
         }
@@ -407,7 +408,7 @@ mod tests {
 
     #[test]
     fn names_lead_to_what_they_were_found_to_have() {
-        let names = network(&["example.com:443", "*.test:80"]);
+        let names = network(&["example.com:443", "*.test:80", "Bücher.example"]);
         for (name, is_permitted) in [
             ("example.com", true),
             ("a.example.com", false),
@@ -417,6 +418,8 @@ mod tests {
             ("test", false),
             ("atest", false),
             ("localhost", false),
+            ("xn--bcher-kva.example", true),
+            ("a.xn--bcher-kva.example", false),
         ] {
             assert_eq!(names.check_name(name).is_ok(), is_permitted, "{name}");
         }
@@ -433,7 +436,11 @@ mod tests {
             assert!(!names.permits(Use::Bind, address), "{address}");
         }
         assert!(network(&["*"]).check_name("localhost").is_err());
-        assert!(network(&["localhost"]).check_name("localhost").is_ok());
+        for localhost in ["localhost", "LocalHost.", "ｌocalhost"] {
+            let network = network(&[localhost]);
+            assert!(network.check_name("localhost").is_ok(), "{localhost}");
+            assert!(network.permits(Use::Connect, "127.0.0.1:1".parse().unwrap()));
+        }
         assert!(network(&["192.0.2.1"]).check_name("example.com").is_err());
     }
 
