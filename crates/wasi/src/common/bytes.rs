@@ -1,17 +1,21 @@
 //! Where bytes come from and go to, without waiting with the thread: file descriptors that a
 //! reactor watches, and files at a position.
 
+use crate::common::budget::{Budget, Held};
 use crate::common::descriptor::OpenFile;
+use crate::common::outcome::Settled;
 use crate::common::reactor::{Interest, Reaction, Watch};
 use crate::common::stdio::{Input, InputKind, Output, OutputKind, lock};
 use crate::p2::streams::append;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::{Errno, ReadWriteFlags};
-use std::io::{self, ErrorKind, IoSlice};
+use std::fs::File;
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// Where bytes come from.
 pub(crate) trait Source: Send + 'static {
@@ -225,24 +229,165 @@ fn some_of(written: io::Result<usize>) -> io::Result<usize> {
 }
 
 /// A file from a position on.
+///
+/// What the system has in memory is read in place, straight to where it is wanted. What it would
+/// have to get from a disk first is read by another thread, if there are any for that.
 pub(crate) struct FileSource {
     file: Arc<OpenFile>,
     position: u64,
+    place: Place,
+    /// What another thread reads.
+    reading: Option<Settled<Option<Part>>>,
+}
+
+/// Who reads a file.
+enum Place {
+    /// Whoever asks: that may wait for a disk.
+    Here,
+    /// Whoever asks, what is in memory; other threads what is not.
+    HereFromMemory(OtherThreads),
+    /// Other threads: the file system does not say what is in memory.
+    Elsewhere(OtherThreads),
+}
+
+/// Threads that read files.
+#[derive(Clone)]
+pub(crate) struct OtherThreads {
+    pub(crate) reaction: Reaction,
+    /// Reads that they are at, or that nobody has taken yet: each has a buffer.
+    pub(crate) reads: Budget,
+}
+
+/// Bytes that were read, as one of those reads.
+struct Part {
+    read: io::Result<Vec<u8>>,
+    _held: Held,
+}
+
+impl OtherThreads {
+    /// Reads that a guest may have at once. What is beyond them waits in place.
+    pub(crate) const READS: usize = 64;
+    /// The bytes of each at most.
+    const BYTES: usize = 64 << 10;
+
+    /// Begins to read; `None` if too many do.
+    fn read(
+        &self,
+        file: &Arc<OpenFile>,
+        position: u64,
+        length: usize,
+    ) -> Option<Settled<Option<Part>>> {
+        let held = self.reads.take().ok()?;
+        let file = file.clone();
+        Some(self.reaction.run_blocking(move || {
+            let mut bytes = vec![0; length.min(Self::BYTES)];
+            let read = retry(|| file.read_at(&mut bytes, position)).map(|count| {
+                bytes.truncate(count);
+                bytes
+            });
+            Part { read, _held: held }
+        }))
+    }
 }
 
 impl FileSource {
-    pub(crate) fn new(file: Arc<OpenFile>, position: u64) -> FileSource {
-        FileSource { file, position }
+    /// Without other threads everything is read in place.
+    pub(crate) fn new(
+        file: Arc<OpenFile>,
+        position: u64,
+        others: Option<OtherThreads>,
+    ) -> FileSource {
+        FileSource {
+            file,
+            position,
+            place: others.map_or(Place::Here, Place::HereFromMemory),
+            reading: None,
+        }
+    }
+
+    /// Reads what needs no disk; `None` if that is nothing, or not known.
+    fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let others = match &self.place {
+            Place::Here => return self.read_here(buffer).map(Some),
+            Place::Elsewhere(_) => return Ok(None),
+            // To the system a place beyond all files is the current one.
+            Place::HereFromMemory(_) if self.position > i64::MAX as u64 => {
+                return self.read_here(buffer).map(Some);
+            }
+            Place::HereFromMemory(others) => others,
+        };
+        let position = self.position;
+        let read = retry(|| {
+            let mut parts = [IoSliceMut::new(&mut *buffer)];
+            let flags = ReadWriteFlags::NOWAIT;
+            Ok(rustix::io::preadv2(
+                &**self.file,
+                &mut parts,
+                position,
+                flags,
+            )?)
+        });
+        match read {
+            Ok(count) => Ok(Some(count)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    self.place = match is_in_memory(&self.file) {
+                        true => Place::Here,
+                        false => Place::Elsewhere(others.clone()),
+                    };
+                    self.read_now(buffer)
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn read_here(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        retry(|| self.file.read_at(buffer, self.position))
+    }
+
+    fn poll_part(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        // What has come to memory meanwhile is newer than what another thread has read: a guest
+        // that gave that read up may have written since.
+        if let Some(count) = self.read_now(buffer)? {
+            self.reading = None;
+            return Poll::Ready(Ok(count));
+        }
+        if self.reading.is_none() {
+            self.reading = match &self.place {
+                Place::Here => None,
+                Place::HereFromMemory(others) | Place::Elsewhere(others) => {
+                    others.read(&self.file, self.position, buffer.len())
+                }
+            };
+        }
+        let Some(reading) = &mut self.reading else {
+            return Poll::Ready(self.read_here(buffer));
+        };
+        let part = ready!(Pin::new(reading).poll(cx));
+        self.reading = None;
+        let lost = || io::Error::other("the host's read of a file was lost");
+        let bytes = part.ok_or_else(lost)?.read?;
+        let count = bytes.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        Poll::Ready(Ok(count))
     }
 }
 
 impl Source for FileSource {
-    fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let read = retry(|| self.file.read_at(buffer, self.position));
-        Poll::Ready(read.inspect(|count| {
-            self.position = self.position.saturating_add(*count as u64);
-        }))
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let count = ready!(self.poll_part(cx, buffer))?;
+        self.position = self.position.saturating_add(count as u64);
+        Poll::Ready(Ok(count))
     }
+}
+
+/// Whether a file is in a file system that has no disk.
+fn is_in_memory(file: &File) -> bool {
+    /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of Linux.
+    const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+    rustix::fs::fstatfs(file).is_ok_and(|found| IN_MEMORY.contains(&found.f_type))
 }
 
 /// A file from a position on; `None` for always at the end.

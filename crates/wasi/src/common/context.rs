@@ -1,6 +1,7 @@
 //! What a guest sees of the system: [`WasiCtx`].
 
 use crate::common::budget::Budget;
+use crate::common::bytes::OtherThreads;
 use crate::common::clocks::{Clocks, MonotonicClock, WallClock};
 use crate::common::descriptor::{Access, Descriptor};
 use crate::common::network::policy::{Network, NetworkRefusal, NetworkRule};
@@ -84,11 +85,14 @@ pub struct WasiCtx {
     pub(crate) network: Network,
     /// Which thread waits for files.
     pub(crate) file_work: FileWork,
+    /// Reads of files by other threads.
+    pub(crate) file_reads: Budget,
     /// What `get-insecure-seed` of 0.3 gives, each time.
     pub(crate) insecure_seed: Option<(u64, u64)>,
 }
 
-/// Which thread does what may have to wait for a disk: opening, looking up, synchronising.
+/// Which thread does what may have to wait for a disk: opening, looking up, synchronising, reading
+/// what is not in the system's memory.
 ///
 /// ```
 /// use trampette_wasi::{FileWork, WasiCtxBuilder};
@@ -203,6 +207,7 @@ impl WasiCtxBuilder {
                 reaction: Reaction::default(),
                 network: Network::default(),
                 file_work: FileWork::default(),
+                file_reads: Budget::new(OtherThreads::READS),
                 insecure_seed: None,
             },
         }

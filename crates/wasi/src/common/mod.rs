@@ -15,6 +15,7 @@
 //! | `descriptor`, `paths`, `directory` | files and directories |
 //! | `read_only_tests` | tests: directories that are given to read only |
 //! | `determinism_tests` | tests: clocks and random bytes of the host's own |
+//! | `file_reads_tests` | tests: who reads files for streams of 0.3 |
 //! | `blocking`, `bell` | waits that let other tasks go on; what futures wake a thread by |
 //!
 //! A type that all versions have (`error-code`, `descriptor-flags`, …) is that of 0.2 here.
@@ -32,6 +33,8 @@ pub(crate) mod descriptor;
 mod determinism_tests;
 pub(crate) mod directory;
 pub(crate) mod failure;
+#[cfg(test)]
+mod file_reads_tests;
 pub(crate) mod network;
 pub(crate) mod outcome;
 mod paths;

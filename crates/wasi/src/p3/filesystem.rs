@@ -1,10 +1,10 @@
 //! `wasi:filesystem`: the interfaces over [`Descriptor`].
 //!
-//! What may have to wait for a disk is done by the context's [`FileWork`]; reading and writing
-//! through streams is not: it goes through the system's cache, straight from and to the guest's
-//! memory.
+//! What may have to wait for a disk is done by the context's [`FileWork`]. Reading through streams
+//! is that if the system has the file not in its memory; what it has goes straight to the guest's.
+//! Writing goes straight to the system's memory, and waits there only when that is full.
 
-use crate::common::bytes::{FileSink, FileSource, StreamSink, StreamSource};
+use crate::common::bytes::{FileSink, FileSource, OtherThreads, StreamSink, StreamSource};
 use crate::common::context::{FileWork, WasiCtx};
 use crate::common::descriptor::{Descriptor, FsResult};
 use crate::common::directory::DirectoryEntryStream;
@@ -113,7 +113,14 @@ impl HostDescriptor for WasiCtx {
                     let source = StreamSource::new(Input(InputKind::Fd(fd)), wasi.reaction.clone());
                     ends::read(cx, source)
                 }
-                None => ends::read(cx, FileSource::new(file, offset)),
+                None => {
+                    let elsewhere = wasi.file_work == FileWork::OnOtherThreads;
+                    let others = elsewhere.then(|| OtherThreads {
+                        reaction: wasi.reaction.clone(),
+                        reads: wasi.file_reads.clone(),
+                    });
+                    ends::read(cx, FileSource::new(file, offset, others))
+                }
             },
         }
     }
