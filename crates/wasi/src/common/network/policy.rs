@@ -72,6 +72,7 @@ impl NetworkRule {
     }
 
     /// Whether the rule is for addresses rather than for names.
+    #[cfg(feature = "http")]
     pub(crate) fn is_for_addresses(&self) -> bool {
         matches!(self.target, Target::Addresses { .. })
     }
