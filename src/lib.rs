@@ -74,6 +74,7 @@ use component::wit::{self, Interface};
 use inline::heuristics::Tunables;
 use link::Target;
 use modules::bind::Binding;
+use options::Proposals;
 use program::Program;
 use report::Stopwatch;
 
@@ -135,7 +136,8 @@ pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact>
     })
 }
 
-/// Validates a component, the bodies of its core functions included, without compiling it.
+/// Validates a component, the bodies of its core functions included, without compiling it. It may
+/// use no [proposal](options::Proposal).
 ///
 /// ```
 /// let wasm = wat::parse_str("(component)")?;
@@ -147,7 +149,26 @@ pub fn compile_module(wasm: &[u8], options: &CompileOptions) -> Result<Artifact>
 /// # Errors
 /// If the bytes are no valid component. The message names the thing and its byte offset.
 pub fn validate_component(wasm: &[u8]) -> Result<()> {
-    component::validate(wasm)
+    component::validate(wasm, Proposals::default())
+}
+
+/// [`validate_component`] of what may use proposals.
+///
+/// ```
+/// use trampette::options::{Proposal, Proposals};
+///
+/// let threaded = wat::parse_str("(component (core func (canon thread.index)))")?;
+/// assert!(trampette::validate_component(&threaded).is_err());
+/// let proposals = Proposals::default().with(Proposal::Threads);
+/// trampette::validate_component_with(&threaded, proposals)?;
+/// # anyhow::Ok(())
+/// ```
+///
+/// # Errors
+/// If the bytes are no valid component, or it uses another proposal. The message names the thing
+/// and its byte offset.
+pub fn validate_component_with(wasm: &[u8], proposals: Proposals) -> Result<()> {
+    component::validate(wasm, proposals)
 }
 
 /// A component that was parsed and fits the world of the options.

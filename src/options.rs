@@ -52,6 +52,8 @@ pub struct CompileOptions {
     pub core_modules: BTreeMap<String, Vec<u8>>,
     /// A world that the component must fit; nothing is compiled if it does not.
     pub world: Option<World>,
+    /// Which parts of the component model a component may use although they are not settled.
+    pub proposals: Proposals,
     /// Whether the guest's own debug info (DWARF), from which backtraces get lines of its source,
     /// becomes part of the artifact.
     pub guest_debug_info: GuestDebugInfo,
@@ -59,6 +61,84 @@ pub struct CompileOptions {
     pub blocking: Blocking,
     /// Counts compiled functions, for whoever waits.
     pub progress: Progress,
+}
+
+/// A part of the component model that is implemented, but whose shape may change: a component that
+/// uses it is refused unless [`CompileOptions::proposals`] has it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[non_exhaustive]
+pub enum Proposal {
+    /// `stream.forward` and `future.forward`, which join two streams or futures.
+    Forward,
+    /// Cooperative threads: `thread.new-indirect` and what belongs to it, and the second context
+    /// slot. `thread.yield` needs no proposal.
+    Threads,
+}
+
+impl Proposal {
+    /// Every proposal, in order.
+    pub const ALL: &[Proposal] = &[Proposal::Forward, Proposal::Threads];
+
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Proposal::Forward => "forward",
+            Proposal::Threads => "threads",
+        }
+    }
+}
+
+/// A set of proposals; none by default.
+///
+/// ```
+/// use trampette::CompileOptions;
+/// use trampette::options::{Proposal, Proposals};
+///
+/// let options = CompileOptions {
+///     proposals: Proposals::default().with(Proposal::Forward),
+///     ..CompileOptions::default()
+/// };
+/// assert!(!options.proposals.contains(Proposal::Threads));
+/// assert_eq!("forward,threads".parse::<Proposals>()?, Proposals::all());
+/// # anyhow::Ok(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Proposals(u8);
+
+impl Proposals {
+    /// All that there are: also those that later versions add.
+    pub fn all() -> Proposals {
+        let all = Proposal::ALL.iter();
+        all.fold(Proposals::default(), |set, &one| set.with(one))
+    }
+
+    /// The set, and `proposal` in it.
+    #[must_use]
+    pub const fn with(self, proposal: Proposal) -> Proposals {
+        Proposals(self.0 | 1 << proposal as u8)
+    }
+
+    /// Whether `proposal` is in the set.
+    pub const fn contains(self, proposal: Proposal) -> bool {
+        self.0 & 1 << proposal as u8 != 0
+    }
+}
+
+impl FromStr for Proposals {
+    type Err = anyhow::Error;
+
+    /// The command line's form: names with commas between them.
+    fn from_str(names: &str) -> Result<Proposals> {
+        let mut set = Proposals::default();
+        for name in names.split(',') {
+            let found = Proposal::ALL.iter().find(|one| one.name() == name);
+            set = set.with(*found.with_context(|| {
+                let known: Vec<_> = Proposal::ALL.iter().map(|one| one.name()).collect();
+                format!("unknown proposal `{name}`; known are {}", known.join(", "))
+            })?);
+        }
+        Ok(set)
+    }
 }
 
 /// How it is told which calls can block their task, name it, or use its context slots. What a guest

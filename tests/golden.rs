@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use trampette::CompileOptions;
 use trampette::emit::{self, Emit};
-use trampette::options::{Blocking, Inline, NanBits, Spectre};
+use trampette::options::{Blocking, Inline, NanBits, Proposals, Spectre};
 use wasmparser::types::EntityType;
 use wasmparser::{RefType, ValType, ValidPayload, Validator};
 
@@ -146,6 +146,7 @@ impl Directives {
             covers: Vec::new(),
             options: CompileOptions {
                 inline: Inline::Never,
+                proposals: Proposals::all(),
                 ..CompileOptions::default()
             },
         };

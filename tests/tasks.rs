@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use stops::WAYS;
 use trampette::CompileOptions;
-use trampette::options::Blocking;
+use trampette::options::{Blocking, Proposals};
 use trampette_runtime::{
     Caller, Component, Instance, Linker, Store, StoreLimits, Trap, TrapCode, TypedFunc,
 };
@@ -25,6 +25,7 @@ fn component_with(text: &str, blocking: Blocking) -> Component {
     let wasm = wat::parse_str(text).unwrap();
     let options = CompileOptions {
         blocking,
+        proposals: Proposals::all(),
         ..CompileOptions::default()
     };
     let artifact = trampette::compile_component(&wasm, &options).unwrap();

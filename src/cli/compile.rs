@@ -8,7 +8,7 @@ use crate::emit::{self, Emit};
 use crate::input::{self, Input};
 use crate::options::{
     Blocking, Bounds, CompileOptions, DebugInfo, GuestDebugInfo, Inline, NanBits, OptLevel,
-    Progress, Spectre, TargetCpu, Wit, World,
+    Progress, Proposals, Spectre, TargetCpu, Wit, World,
 };
 use crate::report::Statistics;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -95,13 +95,19 @@ struct CoreModule {
     bytes: Vec<u8>,
 }
 
-/// How an input is taken, in `compile`, `run` and `inspect`.
+/// How an input is taken, everywhere but in `wast`.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Code generation")]
 pub(super) struct InputArguments {
     /// Make a component of a core module that targets WASI preview 1, by an adapter
     #[arg(long)]
     as_component: bool,
+    /// Let the component use what is not settled: `forward`, `threads`, or both with a comma
+    ///
+    /// `forward` is `stream.forward` and `future.forward`; `threads` are cooperative threads
+    /// (`thread.new-indirect` and what belongs to it). How they look and what they do may change.
+    #[arg(long, value_name = "NAMES")]
+    proposals: Option<Proposals>,
 }
 
 impl InputArguments {
@@ -114,8 +120,21 @@ impl InputArguments {
         }
     }
 
+    /// The library's options for what is taken like this.
+    pub(super) fn options(self, code: &CodeArguments) -> CompileOptions {
+        CompileOptions {
+            proposals: self.proposals.unwrap_or_default(),
+            ..code.options()
+        }
+    }
+
     /// Checks that nothing is asked for which an artifact has behind it.
     pub(super) fn refuse_for_artifact(self, path: &Path) -> Result<()> {
+        ensure!(
+            self.proposals.is_none(),
+            "{}: --proposals is for components that are not compiled yet",
+            input::name(path)
+        );
         ensure!(
             !self.as_component,
             "{}: --as-component is for core modules that are not compiled yet",
@@ -138,7 +157,7 @@ fn core_module(argument: &str) -> Result<CoreModule> {
 }
 
 impl CodeArguments {
-    /// The library's options.
+    /// The library's options for code; see [`InputArguments::options`].
     pub(super) fn options(&self) -> CompileOptions {
         let core_modules = self.core_modules.iter();
         CompileOptions {
@@ -167,6 +186,7 @@ impl CodeArguments {
                 .map(|module| (module.import.clone(), module.bytes.clone()))
                 .collect(),
             world: None,
+            proposals: Proposals::default(),
             guest_debug_info: match self.strip {
                 true => GuestDebugInfo::Strip,
                 false => GuestDebugInfo::Keep,
@@ -388,7 +408,7 @@ pub(super) fn compile(arguments: &CompileArguments, verbosity: Verbosity) -> Res
     if !is_component && world.wit.is_some() {
         bail!("{name} is a core module, which fits no world of WIT");
     }
-    let mut options = arguments.code.options();
+    let mut options = arguments.taken.options(&arguments.code);
     options.world = world.wit.clone().map(|path| World {
         wit: Wit::Path(path),
         name: world.world.clone(),

@@ -55,7 +55,7 @@ pub(super) fn explore(arguments: &ExploreArguments, verbosity: Verbosity) -> Res
             bail!("{name}: an artifact does not keep how it was made; explore the component")
         }
     };
-    let options = arguments.code.options();
+    let options = arguments.taken.options(&arguments.code);
     let progress = progress_bar(&name, &options, verbosity);
     let page = examine(&wasm, &options, Listing::Annotated, |stages| {
         Ok(page(&name, &options.describe(), stages))

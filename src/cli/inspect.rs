@@ -88,10 +88,13 @@ pub(super) fn inspect(arguments: &InspectArguments, verbosity: Verbosity) -> Res
     }
     let input = arguments.taken.read(path)?;
     match &input {
-        Input::Artifact(_) => arguments.code.refuse_for_artifact(path)?,
+        Input::Artifact(_) => {
+            arguments.code.refuse_for_artifact(path)?;
+            arguments.taken.refuse_for_artifact(path)?;
+        }
         input => arguments.code.check_core_modules(input)?,
     }
-    let options = arguments.code.options();
+    let options = arguments.taken.options(&arguments.code);
     let progress = progress_bar(&input::name(path), &options, verbosity);
     let (mut trampolines, mut waits) = (Vec::new(), Vec::new());
     let artifact = match input {

@@ -99,7 +99,7 @@ fn compile(source: &Source, command: &str, path: &Path, verbosity: Verbosity) ->
         );
     }
     source.code.check_core_modules(&input)?;
-    let options = source.code.options();
+    let options = source.taken.options(&source.code);
     let progress = progress_bar(&input::name(path), &options, verbosity);
     let start = Instant::now();
     let artifact = input.into_artifact(&options);

@@ -3,6 +3,7 @@
 
 use super::flatten::{Flattener, module_names};
 use crate::modules::parse::ModuleBuilder;
+use crate::options::Proposals;
 use crate::program::module::{CoreSignature, CoreType, EntityKind, Module, core_type};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::HashMap;
@@ -65,13 +66,14 @@ fn declared_type<'t>(types: TypesRef<'t>, path: &[&str]) -> Option<&'t ModuleTyp
     }
 }
 
-/// The names by which core modules can be bound to what a component imports.
+/// The names by which core modules can be bound to what a component imports, whichever proposals
+/// it needs.
 ///
 /// # Errors
 /// If the component is not valid.
 #[cfg(feature = "cli")]
 pub(crate) fn names_of_imports(wasm: &[u8]) -> Result<Vec<String>> {
-    let mut validator = Validator::new_with_features(super::parse::features());
+    let mut validator = Validator::new_with_features(super::parse::features(Proposals::all()));
     let types = validator
         .validate_all(wasm)
         .map_err(|error| anyhow!("{error}"))?;
@@ -113,7 +115,7 @@ pub(crate) fn names_of_imports(wasm: &[u8]) -> Result<Vec<String>> {
 fn read_module(bytes: &[u8], range: Range<usize>) -> Result<Module<'_>> {
     let contents = bytes.get(range.clone()).context("it is out of bounds")?;
     ensure!(Parser::is_core_wasm(contents), "it is no core module");
-    let features = super::parse::features();
+    let features = super::parse::features(Proposals::default());
     let mut parser = Parser::new(range.start as u64);
     parser.set_features(features);
     let mut validator = Validator::new_with_features(features);

@@ -2,10 +2,11 @@
 //! interpreted. Nested components and core modules are collected component-wide and named by index,
 //! so nothing here nests (and nothing recurses, however deep the input).
 
-use super::parse::features;
+use super::parse::{features, invalid};
 use crate::modules::parse::ModuleBuilder;
+use crate::options::Proposals;
 use crate::program::module::Module;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 use std::ops::Range;
 use trampette_artifact::ids::{IdVec, ModuleId};
@@ -60,10 +61,11 @@ impl<'a> Definitions<'a> {
     ///
     /// # Errors
     /// If the bytes are no valid component.
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Definitions<'a>> {
+    pub(super) fn read(bytes: &'a [u8], proposals: Proposals) -> Result<Definitions<'a>> {
         Reader {
             bytes,
-            validator: Validator::new_with_features(features()),
+            proposals,
+            validator: Validator::new_with_features(features(proposals)),
             result: Definitions {
                 components: vec![ComponentDefinition::default()],
                 modules: IdVec::new(),
@@ -77,6 +79,7 @@ impl<'a> Definitions<'a> {
 
 struct Reader<'a> {
     bytes: &'a [u8],
+    proposals: Proposals,
     validator: Validator,
     result: Definitions<'a>,
     /// The components around the current position, innermost last.
@@ -86,10 +89,10 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn read(mut self) -> Result<Definitions<'a>> {
         let mut parser = Parser::new(0);
-        parser.set_features(features());
+        parser.set_features(features(self.proposals));
         let mut module: Option<ModuleBuilder<'a>> = None;
         for payload in parser.parse_all(self.bytes) {
-            let payload = payload.map_err(invalid)?;
+            let payload = payload.map_err(|error| self.invalid(&error))?;
             match &mut module {
                 None => module = self.payload(payload)?,
                 Some(builder) => {
@@ -123,7 +126,8 @@ impl<'a> Reader<'a> {
     /// Validates and records a payload of a component. Returns the builder of the core module that
     /// starts with it.
     fn payload(&mut self, payload: Payload<'a>) -> Result<Option<ModuleBuilder<'a>>> {
-        let valid = self.validator.payload(&payload).map_err(invalid)?;
+        let valid = self.validator.payload(&payload);
+        let valid = valid.map_err(|error| self.invalid(&error))?;
         match payload {
             Payload::ModuleSection {
                 unchecked_range, ..
@@ -200,7 +204,7 @@ impl<'a> Reader<'a> {
         define: impl Fn(T) -> Definition<'a>,
     ) -> Result<()> {
         for item in section.into_iter_with_offsets() {
-            let (offset, item) = item.map_err(invalid)?;
+            let (offset, item) = item.map_err(|error| self.invalid(&error))?;
             self.push(offset, define(item))?;
         }
         Ok(())
@@ -236,9 +240,9 @@ impl<'a> Reader<'a> {
             }
         }
     }
-}
 
-/// The text of the parser's error has the offset.
-fn invalid(error: wasmparser::Error) -> anyhow::Error {
-    anyhow!("invalid component: {error}")
+    /// The text of the parser's error has the offset.
+    fn invalid(&self, error: &wasmparser::Error) -> anyhow::Error {
+        invalid(self.bytes, self.proposals, error)
+    }
 }

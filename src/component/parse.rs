@@ -6,13 +6,13 @@
 
 use super::definition::Definitions;
 use super::flatten::Flattener;
-use crate::options::{Blocking, CompileOptions};
+use crate::options::{Blocking, CompileOptions, Proposal, Proposals};
 use crate::program::Program;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use wasmparser::{Parser, WasmFeatures};
+use wasmparser::{Parser, Validator, WasmFeatures};
 
 /// How to parse a component.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub(crate) struct ParseOptions {
     pub core_modules: BTreeMap<String, Range<usize>>,
     /// How it is told what can block.
     pub blocking: Blocking,
+    /// What is accepted of what is not settled.
+    pub proposals: Proposals,
 }
 
 impl ParseOptions {
@@ -47,6 +49,7 @@ impl ParseOptions {
             unsafe_intrinsics_import: options.unsafe_intrinsics_import.clone(),
             core_modules,
             blocking: options.blocking,
+            proposals: options.proposals,
         };
         (bytes, options)
     }
@@ -66,7 +69,7 @@ pub(crate) fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Re
         None => bytes,
     };
     check_header(component)?;
-    let mut definitions = Definitions::read(component)?;
+    let mut definitions = Definitions::read(component, options.proposals)?;
     let modules = std::mem::take(&mut definitions.modules);
     let mut program = Flattener::new(&definitions, modules, bytes, options).flatten()?;
     program.blocking = options.blocking;
@@ -77,18 +80,46 @@ pub(crate) fn parse_component<'a>(bytes: &'a [u8], options: &ParseOptions) -> Re
 ///
 /// # Errors
 /// If the bytes are no valid component, with the byte offset.
-pub(crate) fn validate(bytes: &[u8]) -> Result<()> {
+pub(crate) fn validate(bytes: &[u8], proposals: Proposals) -> Result<()> {
     check_header(bytes)?;
-    wasmparser::Validator::new_with_features(features())
-        .validate_all(bytes)
-        .map(|_| ())
-        .map_err(|error| anyhow::anyhow!("invalid component: {error}"))
+    match Validator::new_with_features(features(proposals)).validate_all(bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(invalid(bytes, proposals, &error)),
+    }
+}
+
+/// The error for a component that is not valid: what the validator found and, if there is a
+/// proposal with which it would find nothing at this place, how to have that.
+pub(super) fn invalid(
+    bytes: &[u8],
+    proposals: Proposals,
+    error: &wasmparser::Error,
+) -> anyhow::Error {
+    let passes = |proposal: &Proposal| {
+        let features = features(proposals.with(*proposal));
+        match Validator::new_with_features(features).validate_all(bytes) {
+            Ok(_) => true,
+            Err(next) => next.offset() > error.offset(),
+        }
+    };
+    match Proposal::ALL.iter().find(|proposal| passes(proposal)) {
+        Some(proposal) => anyhow!(
+            "invalid component: {error}: this is part of a proposal that may change, and must be \
+             asked for: `--proposals {}`",
+            proposal.name()
+        ),
+        None => anyhow!("invalid component: {error}"),
+    }
 }
 
 /// What validation accepts: WebAssembly 3.0, the component model of WASI 0.2, and those extensions
 /// that [`Program`] can express or that later stages refuse by name.
-pub(super) fn features() -> WasmFeatures {
-    WasmFeatures::WASM3
+pub(super) fn features(proposals: Proposals) -> WasmFeatures {
+    let proposed = [
+        (Proposal::Forward, WasmFeatures::CM_FORWARD),
+        (Proposal::Threads, WasmFeatures::CM_THREADING),
+    ];
+    let settled = WasmFeatures::WASM3
         .union(WasmFeatures::CUSTOM_PAGE_SIZES)
         .union(WasmFeatures::WIDE_ARITHMETIC)
         .union(WasmFeatures::THREADS)
@@ -100,9 +131,9 @@ pub(super) fn features() -> WasmFeatures {
         .union(WasmFeatures::CM_ASYNC)
         .union(WasmFeatures::CM_ASYNC_STACKFUL)
         .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
-        .union(WasmFeatures::CM_ERROR_CONTEXT)
-        .union(WasmFeatures::CM_FORWARD)
-        .union(WasmFeatures::CM_THREADING)
+        .union(WasmFeatures::CM_ERROR_CONTEXT);
+    let proposed = proposed.iter().filter(|(one, _)| proposals.contains(*one));
+    proposed.fold(settled, |all, (_, feature)| all.union(*feature))
 }
 
 /// Says what the bytes are, when they are clearly no component.

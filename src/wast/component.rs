@@ -4,6 +4,7 @@ use super::script::{Action, Directive, Execute, Instantiate, Invoke, Rejection, 
 use super::{ScriptOptions, host, texts, values};
 use crate::CompileOptions;
 use crate::component::ParseOptions;
+use crate::options::Proposals;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, HashMap};
 use trampette_runtime::{Component, ExportItem, Instance, Linker, Store, Val};
@@ -38,9 +39,10 @@ struct Definition {
 }
 
 impl ComponentRunner {
-    /// A runner for one script.
+    /// A runner for one script, which may use every proposal.
     pub(super) fn new(options: &ScriptOptions) -> ComponentRunner {
         let mut options = options.compile.clone();
+        options.proposals = Proposals::all();
         let mut linker = Linker::new();
         linker.allow_shadowing(true);
         let prepared = host::define(&mut linker).and_then(|()| {
@@ -120,7 +122,7 @@ impl ComponentRunner {
                 self.register(name, wasm, &component)
             }
             Instantiate::No => {
-                crate::validate_component(wasm)?;
+                crate::validate_component_with(wasm, self.options.proposals)?;
                 let definition = Definition {
                     wasm: wasm.to_vec(),
                     compiled: None,
@@ -227,7 +229,7 @@ impl ComponentRunner {
             // What cannot even be written down is no test of anything but the script.
             Err(error) if !source.quoted => bail!("the component cannot be encoded: {error}"),
             Err(_) => Ok(()),
-            Ok(wasm) => match crate::validate_component(wasm) {
+            Ok(wasm) => match crate::validate_component_with(wasm, self.options.proposals) {
                 Ok(()) => bail!("expected the error {message:?}, but the component is valid"),
                 Err(_) => Ok(()),
             },
@@ -236,7 +238,7 @@ impl ComponentRunner {
 
     fn unlinkable(&self, source: &Source) -> Result<()> {
         let wasm = encoded(source)?;
-        crate::validate_component(wasm)?;
+        crate::validate_component_with(wasm, self.options.proposals)?;
         // Core modules are linked when the component is compiled, everything else later.
         match self
             .compile(wasm)

@@ -277,7 +277,10 @@ fn late(script: &Script, store: &Store<State>, instance: &Instance) -> [Vec<[u32
 fn guest(element: Element, script: Option<&Script>) -> Result<InstancePre<State>> {
     let text = guest::component(element, script);
     let wasm = wat::parse_str(&text)?;
-    let options = trampette::CompileOptions::default();
+    let options = trampette::CompileOptions {
+        proposals: trampette::options::Proposals::all(),
+        ..trampette::CompileOptions::default()
+    };
     let component: Component = trampette::compile_component(&wasm, &options)?.load()?;
     let mut linker = Linker::<State>::new();
     let mut root = linker.root();

@@ -249,7 +249,10 @@ pub fn guest(definitions: &str, element: &str, size: u32) -> Component {
 
 pub fn compile(text: &str) -> Component {
     let wasm = wat::parse_str(text).unwrap();
-    let options = trampette::CompileOptions::default();
+    let options = trampette::CompileOptions {
+        proposals: trampette::options::Proposals::all(),
+        ..trampette::CompileOptions::default()
+    };
     let artifact = trampette::compile_component(&wasm, &options).unwrap();
     artifact.load().unwrap()
 }
