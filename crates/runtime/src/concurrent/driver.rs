@@ -155,6 +155,50 @@ pub(crate) unsafe fn begin<O: 'static>(
     })
 }
 
+/// Whether a call of the host's could begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entry {
+    /// It could now.
+    Open,
+    /// It would have to wait, or would be refused while the instance runs.
+    Closed,
+    /// A trap has ended the instance.
+    Over,
+}
+
+/// Whether a call of an instance could begin now: the task that it would be, or one of a type that
+/// is not `async`.
+///
+/// # Errors
+/// If the system has no memory for the instance's tasks.
+pub(crate) fn entry(instance: &InstanceData, task: Option<TaskId>) -> Result<Entry> {
+    if instance.has_ended() {
+        return Ok(Entry::Over);
+    }
+    // While it runs further out, or waits for the host with its stack, a task that is called would
+    // begin only after that.
+    if instance.is_entered() {
+        return Ok(Entry::Closed);
+    }
+    let waits = match (task, instance.async_part.get()) {
+        (Some(task), Some(_)) => Tasks::of(instance).map_err(trap)?.would_wait_to_enter(task),
+        // There was no task yet that could be in the way.
+        _ => false,
+    };
+    Ok(match waits {
+        true => Entry::Closed,
+        false => Entry::Open,
+    })
+}
+
+/// Tells futures that wait before entrances which are not closed any more. How many.
+pub(crate) fn tell_entrances(store: &StoreInner) -> usize {
+    store.entrances.tell(|entrance| {
+        let instance = store.instance(entrance.instance);
+        matches!(entry(instance, entrance.task), Ok(Entry::Closed))
+    })
+}
+
 /// Whether this thread is in a call of an instance.
 fn runs(instance: &InstanceData) -> bool {
     // SAFETY: activations of this thread are live.

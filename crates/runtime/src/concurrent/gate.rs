@@ -5,12 +5,21 @@
 
 use crate::concurrent::records::{CallId, Queued, TaskState, Wait};
 use crate::concurrent::state::{Fault, Tasks};
-use trampette_artifact::ids::ComponentInstanceId;
+use trampette_artifact::ids::{ComponentInstanceId, TaskId};
 use trampette_artifact::tasks::LiftKind;
 use trampette_artifact::trap::TrapCode;
 
 /// `backpressure.inc` cannot be called more often than this without `backpressure.dec`.
 const MOST_BACKPRESSURE: u32 = (1 << 16) - 1;
+
+/// Whether a task that was lifted like this holds the lock while its core code runs.
+fn needs_lock(lift: Option<LiftKind>) -> bool {
+    match lift {
+        Some(LiftKind::Synchronous | LiftKind::Callback) => true,
+        // A synchronously typed call enters in any case.
+        Some(LiftKind::Stackful) | None => false,
+    }
+}
 
 impl Tasks<'_> {
     /// How a task was lifted; `None` for a synchronously typed call.
@@ -20,11 +29,7 @@ impl Tasks<'_> {
 
     /// Whether a task holds the lock while its core code runs.
     pub(crate) fn needs_lock(self, call: CallId) -> bool {
-        match self.lift(call) {
-            Some(LiftKind::Synchronous | LiftKind::Callback) => true,
-            // A synchronously typed call enters in any case.
-            Some(LiftKind::Stackful) | None => false,
-        }
+        needs_lock(self.lift(call))
     }
 
     /// Whether nobody has an instance's lock.
@@ -32,18 +37,24 @@ impl Tasks<'_> {
         self.gate(instance).lock.get().is_none()
     }
 
-    /// Whether nothing keeps a task from entering now.
-    pub(crate) fn may_enter(self, call: CallId) -> bool {
-        let instance = self.pool()[call].instance;
-        let held = self.gate(instance).backpressure.get() > 0;
-        !held && (!self.needs_lock(call) || self.lock_is_free(instance))
+    /// Whether a new task that was lifted like this would have to wait, since something keeps it
+    /// from entering or others were there before.
+    fn keeps_out(self, instance: ComponentInstanceId, lift: Option<LiftKind>) -> bool {
+        let gate = self.gate(instance);
+        gate.entering.get() > 0
+            || gate.backpressure.get() > 0
+            || (needs_lock(lift) && !self.lock_is_free(instance))
     }
 
-    /// Whether a new task has to wait, since something keeps it from entering or others were there
-    /// before.
+    /// Whether a new task has to wait to enter.
     pub(crate) fn must_wait_to_enter(self, call: CallId) -> bool {
-        let instance = self.pool()[call].instance;
-        self.gate(instance).entering.get() > 0 || !self.may_enter(call)
+        self.keeps_out(self.pool()[call].instance, self.lift(call))
+    }
+
+    /// Whether a new call of a task would have to wait to enter.
+    pub(crate) fn would_wait_to_enter(self, task: TaskId) -> bool {
+        let task = &self.plan().tasks[task];
+        self.keeps_out(task.instance, task.lift)
     }
 
     /// Lets a new task wait to enter.

@@ -5,6 +5,7 @@
 //! it. What it comes to is kept there until it is the call's turn: then it is lowered into the
 //! instance that has called, or that goes on where it waits.
 
+use crate::concurrent::driver::tell_entrances;
 use crate::concurrent::records::{CallId, Holder, TaskState, Thread, Wait};
 use crate::concurrent::scheduler::Resumer;
 use crate::concurrent::state::{Fault, Tasks};
@@ -191,6 +192,7 @@ impl Tasks<'_> {
     /// while a synchronously typed call waits.
     pub(crate) fn serve_host(self) -> Result<(), Fault> {
         let store = self.store();
+        tell_entrances(store);
         for _ in 0..store.reactor.woken() {
             if let Err(panic) = poll_next(store) {
                 store.set_host_panic(panic);

@@ -1,10 +1,12 @@
 //! Turns: what whoever drives a store does again and again while there is something to do.
 //!
-//! All do the same first ([`begin`]): calls whose futures were dropped are cancelled, what of the
-//! host's was woken is polled, and the ends that it has are served. Then tasks go on: a call on a
+//! All do the same first ([`begin`]): calls whose futures were dropped are cancelled, who waits for
+//! calls to be possible is told, what of the host's was woken is polled, and the ends that it has
+//! are served. Then tasks go on: a call on a
 //! thread prefers those of its own instance, a future takes those of all instances in turn.
 
 use crate::concurrent::driven::{Answer, Driven};
+use crate::concurrent::driver::tell_entrances;
 use crate::concurrent::event_loop::{enter, trap};
 use crate::concurrent::host_calls::poll_next;
 use crate::concurrent::host_ends::HostEnds;
@@ -64,8 +66,9 @@ impl Driving<'_> {
 /// As of [`others`].
 pub(crate) fn begin(store: &StoreInner, driving: Driving<'_>) -> Result<usize> {
     let cancelled = see_to_dropped(store, driving)?;
+    let told = tell_entrances(store);
     let polled = poll_woken(store);
-    Ok(cancelled + polled + serve_ends(store, driving)?)
+    Ok(cancelled + told + polled + serve_ends(store, driving)?)
 }
 
 /// Whether futures wait for calls of an instance.

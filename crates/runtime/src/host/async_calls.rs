@@ -1,10 +1,12 @@
 //! Calls of exports that futures wait for, and driving a store from a future.
 
-use crate::concurrent::driver::{Arguments, Driver, Pending, Take, WhenIdle, begin};
+use crate::concurrent::driver::{Arguments, Driver, Entry, Pending, Take, WhenIdle, begin, entry};
+use crate::concurrent::event_loop::trap;
 use crate::concurrent::patient::{Patient, Room};
-use crate::host::func::{Func, TypedFunc};
+use crate::host::func::{Callee, Func, TypedFunc};
 use crate::host::shims::{describe_func, native_ref};
 use crate::machine::accessor::Accessor;
+use crate::machine::entrances::Entrance;
 use crate::machine::ledger::Counted;
 use crate::machine::store::{AsContextMut, Caller, Store, StoreInner};
 use crate::values::keep::{Keep, KeepAlive, NativeBuffer};
@@ -17,6 +19,7 @@ use std::mem::MaybeUninit;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use trampette_artifact::ids::TaskId;
+use trampette_artifact::trap::TrapCode;
 
 impl<T: 'static> Store<T> {
     /// Drives the store: all of its tasks, and the futures of its host functions, go on while `f`
@@ -260,6 +263,35 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
         })
     }
 
+    /// Waits until a new call of this function could begin at once: its instance does not run, no
+    /// other call waits to enter its component instance, that has not asked for backpressure, and
+    /// nobody has its lock, if the function needs that. To a function that is not `async` only the
+    /// first matters.
+    ///
+    /// For hosts that would rather queue, or take another instance, than have calls wait inside of
+    /// the store. Of those that wait for the same function the one that came first is told first;
+    /// what is true when this future is polled holds until something else is called or awaited.
+    /// Nothing is begun or reserved, and the future can be dropped at any time.
+    ///
+    /// ```
+    /// use trampette_runtime::{Accessor, TypedFunc};
+    ///
+    /// async fn ask(cx: Accessor<()>, fetch: TypedFunc<(u32,), u32>) -> anyhow::Result<u32> {
+    ///     fetch.ready(cx).await?;
+    ///     fetch.call_concurrent(cx, (7,)).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If a trap has ended the instance, or does meanwhile: [`TrapCode::CannotEnter`]. If the
+    /// accessor is of another store, or used where it may not be.
+    pub fn ready<T: 'static>(
+        &self,
+        cx: Accessor<T>,
+    ) -> impl Future<Output = Result<()>> + use<T, P, R> {
+        ready(*self.callee(), cx, Self::what)
+    }
+
     fn begin(&self, store: &StoreInner, task: TaskId, params: P) -> Result<Pending<R>> {
         let callee = *self.callee();
         let instance = callee.instance(store, Self::what)?;
@@ -384,6 +416,23 @@ impl Func {
         })
     }
 
+    /// Waits until a new call of this function could begin at once; see [`TypedFunc::ready`].
+    ///
+    /// ```
+    /// # use trampette_runtime::{Accessor, Func, Val};
+    /// async fn ask(cx: Accessor<()>, fetch: &Func) -> anyhow::Result<Option<Val>> {
+    ///     fetch.ready(cx).await?;
+    ///     fetch.call_concurrent(cx, &[Val::U32(7)]).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`TypedFunc::ready`].
+    pub fn ready<T: 'static>(&self, cx: Accessor<T>) -> impl Future<Output = Result<()>> + use<T> {
+        let func = self.clone();
+        ready(*self.callee(), cx, move || func.display())
+    }
+
     fn begin(
         &self,
         store: &StoreInner,
@@ -453,4 +502,39 @@ fn room(bytes: u64) -> Room {
 /// The parameters of a call that begins.
 fn taken<P>(params: &mut Option<P>) -> Result<P> {
     params.take().context("the call is over")
+}
+
+/// Waits until a call could begin. `what` says in errors what would be called.
+fn ready<T: 'static>(
+    callee: Callee,
+    cx: Accessor<T>,
+    what: impl Fn() -> String,
+) -> impl Future<Output = Result<()>> {
+    let entrance = Entrance {
+        instance: callee.id().number(),
+        task: callee.task(),
+    };
+    let mut place = None;
+    poll_fn(move |context| {
+        let polled = cx.enter(|store| {
+            Ok(
+                match entry(callee.instance(store, &what)?, entrance.task)? {
+                    Entry::Open => {
+                        place = None;
+                        Poll::Ready(())
+                    }
+                    Entry::Over => return Err(trap(TrapCode::CannotEnter)),
+                    Entry::Closed => {
+                        let entrances = &store.entrances;
+                        entrances.wait(&mut place, entrance, context.waker());
+                        Poll::Pending
+                    }
+                },
+            )
+        });
+        match polled.flatten() {
+            Ok(polled) => polled.map(Ok),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    })
 }

@@ -150,8 +150,14 @@ impl InstanceData {
         self.trap_error(store)
     }
 
+    /// Whether a trap has ended the instance, or what counts as one.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
     /// Gives back what is left of an instance that a trap has ended, and of which nothing runs.
     pub(crate) fn end(&self) {
+        self.ended.set(true);
         if let Some(part) = self.async_part.get() {
             part.end(self);
         }

@@ -66,6 +66,8 @@ pub(crate) struct InstanceData {
     pub(in crate::machine) chain: OnceCell<Box<Chain>>,
     /// Its tasks, streams and futures; made when the first is.
     pub(crate) async_part: OnceCell<Box<dyn AsyncPart>>,
+    /// Whether a trap has ended it; see [`InstanceData::end`].
+    pub(in crate::machine) ended: Cell<bool>,
 }
 
 /// What an instance has for tasks, streams and futures. The room above makes it and knows what it
@@ -559,6 +561,7 @@ impl RawInstance {
             stack_limit: Cell::new(0),
             chain: OnceCell::new(),
             async_part: OnceCell::new(),
+            ended: Cell::new(false),
         });
         data.initialise(store);
         let index = store.add_instance(data);

@@ -16,6 +16,7 @@
 //! | `stacks` | the stacks that a store's guests can be suspended on |
 //! | `accessor` | how such futures get at their store |
 //! | `settling` | how they wait until a store has nothing more to do |
+//! | `entrances` | … or until a call could begin |
 //! | `reactor`, `blocks` | futures of the host that go on while guests do; their memory |
 //! | `activation`, `traps` | entering guest code, and leaving it by a trap |
 //! | `signals`, `hook` | the fault handler, and whoever handled the signals before |
@@ -32,6 +33,7 @@ pub(crate) mod accessor;
 pub(crate) mod activation;
 pub(crate) mod blocks;
 mod entering;
+pub(crate) mod entrances;
 pub(crate) mod entry_code;
 pub(crate) mod error_contexts;
 pub(crate) mod exceptions;

@@ -8,6 +8,7 @@
 
 use crate::load::backtrace::{Trap, WasmBacktrace};
 use crate::machine::activation::Activation;
+use crate::machine::entrances::Entrances;
 use crate::machine::error_contexts::ErrorContexts;
 use crate::machine::exceptions::Exceptions;
 use crate::machine::instance::InstanceData;
@@ -455,6 +456,7 @@ pub struct StoreInner {
     pub(crate) stacks: Stacks,
     pub(crate) reactor: Reactor,
     pub(crate) settling: Settling,
+    pub(crate) entrances: Arc<Entrances>,
     /// What the room of tasks keeps for the host; made when it is needed.
     pub(crate) host_part: OnceCell<Box<dyn Any>>,
     /// The future of the host function that has just said that it is not done.
@@ -491,6 +493,7 @@ impl StoreInner {
             stacks: Stacks::default(),
             reactor: Reactor::default(),
             settling: Settling::default(),
+            entrances: Arc::default(),
             host_part: OnceCell::new(),
             host_pending: Cell::new(None),
             working: RefCell::default(),
