@@ -1,7 +1,7 @@
 ;; A component with functions of `async` types, which `docs/async.md` calls.
 ;;
 ;; `ask` calls `now` of the host and returns what that said. `hand-over` sends a number through a
-;; stream, to itself. `stuck` waits for something that never happens.
+;; stream, to itself. `stuck` waits for something that never happens, unless it is cancelled.
 (component
   (import "now" (func $now async (result u64)))
 
@@ -13,6 +13,7 @@
   (core func $now (canon lower (func $now) async (memory $memory)))
   (core func $return-u64 (canon task.return (result u64)))
   (core func $return-u32 (canon task.return (result u32)))
+  (core func $cancelled (canon task.cancel))
   (core func $set (canon waitable-set.new))
   (core func $join (canon waitable.join))
   (core func $new (canon stream.new $numbers))
@@ -23,6 +24,7 @@
     (import "" "now" (func $now (param i32) (result i32)))
     (import "" "return-u64" (func $return-u64 (param i64)))
     (import "" "return-u32" (func $return-u32 (param i32)))
+    (import "" "cancelled" (func $cancelled))
     (import "" "set" (func $set (result i32)))
     (import "" "join" (func $join (param i32 i32)))
     (import "" "new" (func $new (result i64)))
@@ -57,11 +59,16 @@
 
     (func (export "stuck") (result i32)
       (i32.or (i32.const 2) (i32.shl (call $set) (i32.const 4))))
-    (func (export "never") (param i32 i32 i32) (result i32) (unreachable)))
+    ;; 6 is the event that the call is to be cancelled.
+    (func (export "given-up") (param $event i32) (param i32 i32) (result i32)
+      (if (i32.ne (local.get $event) (i32.const 6)) (then (unreachable)))
+      (call $cancelled)
+      (i32.const 0)))
   (core instance $m (instantiate $m (with "" (instance
     (export "now" (func $now))
     (export "return-u64" (func $return-u64))
     (export "return-u32" (func $return-u32))
+    (export "cancelled" (func $cancelled))
     (export "set" (func $set))
     (export "join" (func $join))
     (export "new" (func $new))
@@ -73,4 +80,4 @@
   (func (export "hand-over") async (param "number" u32) (result u32)
     (canon lift (core func $m "hand-over") async (callback (core func $m "handed-over"))))
   (func (export "stuck") async
-    (canon lift (core func $m "stuck") async (callback (core func $m "never")))))
+    (canon lift (core func $m "stuck") async (callback (core func $m "given-up")))))

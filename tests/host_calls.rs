@@ -1,4 +1,5 @@
-//! Calls that futures of the host's wait for, seen from outside: when one could begin.
+//! Calls that futures of the host's wait for, seen from outside: when one could begin, and what
+//! comes of those that are cancelled, let go, or watched until they are over.
 
 #[path = "support/host_work.rs"]
 #[allow(dead_code)]
@@ -8,7 +9,9 @@ use host_work::{Gate, Seen, Turns, Work, block_on, both, code, linker};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
-use trampette_runtime::{Accessor, Caller, Component, Instance, Store, TrapCode, TypedFunc};
+use trampette_runtime::{
+    Accessor, Call, CallOutcome, Caller, Component, Instance, Store, TrapCode, TypedFunc, Val,
+};
 
 fn component() -> Component {
     static COMPONENT: OnceLock<Component> = OnceLock::new();
@@ -335,4 +338,363 @@ fn waiting_to_call_needs_the_store_that_polls() {
     let mut other = Store::new(0u32);
     let failed = block_on(other.run_concurrent(async |cx| func.ready(cx).await));
     failed.unwrap().unwrap_err();
+}
+
+/// What a call has come to before it is cancelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Before {
+    /// It was begun, and the store was not driven since.
+    Begun,
+    /// It waits to enter, since the gate is closed or the lock is taken.
+    Closed,
+    Locked,
+    /// The store was driven until nothing went on.
+    Driven,
+    /// Another call has trapped.
+    Trapped,
+}
+
+/// What came of cancelling a call: the outcome, or the trap.
+type Came = Result<CallOutcome<u32>, TrapCode>;
+
+const NOT_STARTED: Came = Ok(CallOutcome::CancelledBeforeStarted);
+const CANCELLED: Came = Ok(CallOutcome::CancelledBeforeReturned);
+const fn returned(value: u32) -> Came {
+    Ok(CallOutcome::Returned(value))
+}
+
+/// The state that a call is in, the export with its argument, and what comes of cancelling it. The
+/// host's functions are done after that was asked for.
+const CANCELLATIONS: &[(Before, &str, u32, Came)] = &[
+    (Before::Begun, "at-once", 5, NOT_STARTED),
+    (Before::Begun, "sleeps", 5, NOT_STARTED),
+    (Before::Begun, "holds", 5, NOT_STARTED),
+    // It runs when it is begun.
+    (Before::Begun, "plain", 5, returned(5)),
+    (Before::Begun, "traps", 5, Err(TrapCode::Unreachable)),
+    (Before::Closed, "at-once", 5, NOT_STARTED),
+    (Before::Closed, "sleeps", 5, NOT_STARTED),
+    (Before::Closed, "plain", 5, returned(5)),
+    (Before::Locked, "at-once", 5, NOT_STARTED),
+    (Before::Locked, "holds", 5, NOT_STARTED),
+    // It needs no lock, and hears of nothing while it waits.
+    (Before::Locked, "sleeps", 5, returned(15)),
+    (Before::Driven, "at-once", 5, returned(5)),
+    (Before::Driven, "parks", 0, CANCELLED),
+    (Before::Driven, "parks", 1, returned(1)),
+    (Before::Driven, "parks", 2, Err(TrapCode::Unreachable)),
+    (Before::Driven, "sleeps", 5, returned(15)),
+    (Before::Driven, "holds", 5, returned(15)),
+    (Before::Driven, "lingers", 5, returned(5)),
+    (Before::Driven, "plain", 5, returned(5)),
+    (Before::Trapped, "parks", 0, Err(TrapCode::CannotEnter)),
+    (Before::Trapped, "sleeps", 5, Err(TrapCode::CannotEnter)),
+    (Before::Trapped, "at-once", 5, returned(5)),
+];
+
+impl Before {
+    /// Begins a call, and brings it there. Beside it what is to live as long as it.
+    async fn bring(
+        self,
+        guest: &Exports,
+        cx: Accessor<u32>,
+        func: Export,
+        x: u32,
+    ) -> (Call<u32>, Option<Call<u32>>) {
+        let plain = |export: Export| cx.with(|store| export.call(store, (0,))).unwrap();
+        let mut other = None;
+        match self {
+            Before::Closed => drop(plain(guest.close).unwrap()),
+            Before::Locked => {
+                other = Some(guest.holds.start_concurrent(cx, (0,)).unwrap());
+                Turns(3).await;
+            }
+            Before::Begun | Before::Driven | Before::Trapped => {}
+        }
+        let call = func.start_concurrent(cx, (x,)).unwrap();
+        if self != Before::Begun {
+            Turns(3).await;
+        }
+        if self == Before::Trapped {
+            plain(guest.traps).unwrap_err();
+        }
+        (call, other)
+    }
+}
+
+/// What tests of calls call beside that.
+struct Exports {
+    close: Export,
+    open: Export,
+    holds: Export,
+    traps: Export,
+}
+
+impl Exports {
+    fn of(guest: &mut Guest) -> Exports {
+        let [close, open, holds, traps] = guest.funcs(["close", "open", "holds", "traps"]);
+        Exports {
+            close,
+            open,
+            holds,
+            traps,
+        }
+    }
+}
+
+fn came(result: anyhow::Result<CallOutcome<u32>>) -> Came {
+    result.map_err(|error| code(&error))
+}
+
+#[test]
+fn cancelling_tells_what_came_of_it() {
+    for &(before, export, x, expected) in CANCELLATIONS {
+        let what = format!("{before:?} {export} {x}");
+        let mut guest = Guest::new();
+        let func = guest.func(export);
+        let exports = Exports::of(&mut guest);
+        let seen = guest.seen.clone();
+        let outcome = block_on(guest.store.run_concurrent(async |cx| {
+            let (call, other) = before.bring(&exports, cx, func, x).await;
+            let opens = async {
+                Turns(3).await;
+                seen.open();
+            };
+            let (outcome, ()) = both(call.cancel(), opens).await;
+            if let Some(other) = other {
+                assert_eq!(other.await.unwrap(), 0, "{what}");
+            }
+            if before == Before::Closed {
+                cx.with(|store| exports.open.call(store, (0,)))
+                    .unwrap()
+                    .unwrap();
+            }
+            cx.settled().await.unwrap();
+            came(outcome)
+        }));
+        assert_eq!(outcome.unwrap(), expected, "{what}");
+        assert_eq!(guest.tasks(), 0, "{what}");
+        assert_eq!(guest.seen.live(), 0, "{what}");
+        // Whoever was only cancelled has hurt nobody.
+        if before != Before::Trapped && expected.is_ok() {
+            assert_eq!(guest.call("at-once", 7).unwrap(), 7, "{what}");
+        }
+    }
+}
+
+#[test]
+fn dropping_a_call_or_its_cancellation_cancels_it() {
+    for is_asked in [false, true] {
+        for &(before, export, x, expected) in CANCELLATIONS {
+            let what = format!("{before:?} {export} {x} {is_asked}");
+            let mut guest = Guest::new();
+            let func = guest.func(export);
+            let exports = Exports::of(&mut guest);
+            let seen = guest.seen.clone();
+            let driven = block_on(guest.store.run_concurrent(async |cx| {
+                let (call, other) = before.bring(&exports, cx, func, x).await;
+                match is_asked {
+                    true => {
+                        is_ready(call.cancel()).await;
+                    }
+                    false => drop(call),
+                }
+                Turns(3).await;
+                seen.open();
+                if let Some(other) = other {
+                    other.await.unwrap();
+                }
+                cx.settled().await.unwrap();
+            }));
+            // A trap that nobody waits for is told to who drives.
+            let traps = before == Before::Driven && expected.is_err();
+            assert_eq!(driven.is_err(), traps, "{what}");
+            assert_eq!(guest.tasks(), 0, "{what}");
+            assert_eq!(guest.seen.live(), 0, "{what}");
+        }
+    }
+}
+
+#[test]
+fn calls_that_were_let_go_go_on() {
+    // The export, whether the gate is closed first, and calls of the host's by that.
+    for (export, is_closed, work) in [
+        ("at-once", false, 0),
+        ("at-once", true, 0),
+        ("sleeps", true, 1),
+        ("holds", false, 1),
+        ("lingers", false, 1),
+        ("plain", true, 0),
+    ] {
+        let mut guest = Guest::new();
+        let [func, close, open] = guest.funcs([export, "close", "open"]);
+        let seen = guest.seen.clone();
+        block_on(guest.store.run_concurrent(async |cx| {
+            let plain =
+                |export: Export| cx.with(|store| export.call(store, (0,))).unwrap().unwrap();
+            if is_closed {
+                plain(close);
+            }
+            func.start_concurrent(cx, (5,)).unwrap().detach();
+            cx.settled().await.unwrap();
+            if is_closed {
+                plain(open);
+            }
+            cx.settled().await.unwrap();
+            seen.open();
+            cx.settled().await.unwrap();
+        }))
+        .unwrap();
+        assert_eq!(*guest.store.data(), work, "{export}");
+        assert_eq!(guest.tasks(), 0, "{export}");
+        assert_eq!(guest.seen.live(), 0, "{export}");
+    }
+
+    // Its trap is told to who drives the store.
+    let mut guest = Guest::new();
+    let trips = guest.func("trips");
+    let seen = guest.seen.clone();
+    let driven = block_on(guest.store.run_concurrent(async |cx| {
+        trips.start_concurrent(cx, (5,)).unwrap().detach();
+        Turns(3).await;
+        seen.open();
+        Turns(3).await;
+    }));
+    assert_eq!(code(&driven.unwrap_err()), TrapCode::Unreachable);
+}
+
+#[test]
+fn exits_are_told_after_results() {
+    let mut guest = Guest::new();
+    let [lingers, parks, plain, close] = guest.funcs(["lingers", "parks", "plain", "close"]);
+    let seen = guest.seen.clone();
+    block_on(guest.store.run_concurrent(async |cx| {
+        let mut call = lingers.start_concurrent(cx, (5,)).unwrap();
+        assert_eq!((&mut call).await.unwrap(), 5);
+        assert!((&mut call).await.is_err());
+        assert!(!is_ready(call.exited()).await);
+        let opens = async {
+            Turns(3).await;
+            seen.open();
+        };
+        let (exited, ()) = both(call.exited(), opens).await;
+        exited.unwrap();
+        call.exited().await.unwrap();
+        assert_eq!(cx.with(|store| store.tasks()).unwrap(), 0);
+
+        // Without a result, and the result afterwards.
+        let mut call = lingers.start_concurrent(cx, (6,)).unwrap();
+        call.exited().await.unwrap();
+        assert_eq!(call.await.unwrap(), 6);
+        let mut call = plain.start_concurrent(cx, (7,)).unwrap();
+        call.exited().await.unwrap();
+        assert_eq!(call.await.unwrap(), 7);
+
+        // Several of one guest.
+        let mut calls: Vec<_> = (0..3)
+            .map(|_| parks.start_concurrent(cx, (0,)).unwrap())
+            .collect();
+        Turns(3).await;
+        for call in &mut calls {
+            assert!(!is_ready(call.exited()).await);
+        }
+        // One that never begins has nothing to leave.
+        cx.with(|store| close.call(store, (0,))).unwrap().unwrap();
+        calls.push(parks.start_concurrent(cx, (0,)).unwrap());
+        for call in calls.into_iter().rev() {
+            call.cancel().await.unwrap();
+        }
+    }))
+    .unwrap();
+    assert_eq!(guest.tasks(), 0);
+
+    // A trap comes before the exit, and leaves results that were there.
+    let mut guest = Guest::new();
+    let trips = guest.func("trips");
+    let seen = guest.seen.clone();
+    let mut kept = Vec::new();
+    let driven = block_on(guest.store.run_concurrent(async |cx| {
+        kept.extend([5, 6].map(|x| trips.start_concurrent(cx, (x,)).unwrap()));
+        Turns(3).await;
+        seen.open();
+        Turns(3).await;
+    }));
+    assert_eq!(code(&driven.unwrap_err()), TrapCode::Unreachable);
+    for (mut call, x) in kept.into_iter().zip([5, 6]) {
+        let error = block_on(call.exited()).unwrap_err();
+        assert_eq!(code(&error), TrapCode::CannotEnter);
+        assert_eq!(block_on(call).unwrap(), x);
+    }
+}
+
+#[test]
+fn calls_outlive_their_stores() {
+    let mut guest = Guest::new();
+    let [parks, at_once] = guest.funcs(["parks", "at-once"]);
+    let (mut parked, mut over) = block_on(guest.store.run_concurrent(async |cx| {
+        let calls = [parks, at_once].map(|func| func.start_concurrent(cx, (0,)).unwrap());
+        cx.settled().await.unwrap();
+        let [parked, over] = calls;
+        (parked, over)
+    }))
+    .unwrap();
+    drop(guest);
+    assert!(block_on(parked.exited()).is_err());
+    let gone = block_on(&mut parked).unwrap_err();
+    assert_eq!(gone.to_string(), "the store was dropped");
+    block_on(over.exited()).unwrap();
+    assert_eq!(block_on(over).unwrap(), 0);
+}
+
+#[test]
+fn cancelling_is_heard_from_other_threads() {
+    let mut guest = Guest::new();
+    let parks = guest.func("parks");
+    for _ in 0..50 {
+        let (sender, receiver) = std::sync::mpsc::channel::<Call<u32>>();
+        let canceller = std::thread::spawn(move || {
+            let call = receiver.recv().unwrap();
+            came(block_on(call.cancel()))
+        });
+        block_on(guest.store.run_concurrent(async |cx| {
+            let mut call = parks.start_concurrent(cx, (0,)).unwrap();
+            Turns(3).await;
+            // Only the exit is waited for here.
+            let watched = is_ready(call.exited()).await;
+            assert!(!watched);
+            sender.send(call).unwrap();
+            std::future::poll_fn(|_| match cx.with(|store| store.tasks()).unwrap() {
+                0 => Poll::Ready(()),
+                _ => Poll::Pending,
+            })
+            .await;
+        }))
+        .unwrap();
+        assert_eq!(canceller.join().unwrap(), CANCELLED);
+    }
+}
+
+#[test]
+fn calls_with_values_are_the_same() {
+    let mut guest = Guest::new();
+    let names = ["parks", "plain"];
+    let [parks, plain] = names.map(|name| guest.instance.get_func(&mut guest.store, name).unwrap());
+    block_on(guest.store.run_concurrent(async |cx| {
+        parks.ready(cx).await.unwrap();
+        let call = parks.start_concurrent(cx, &[Val::U32(1)]).unwrap();
+        Turns(3).await;
+        let outcome = call.cancel().await.unwrap();
+        assert_eq!(outcome, CallOutcome::Returned(Some(Val::U32(1))));
+        let call = plain.start_concurrent(cx, &[Val::U32(4)]).unwrap();
+        assert_eq!(call.await.unwrap(), Some(Val::U32(4)));
+        assert!(
+            plain
+                .start_concurrent(cx, &[Val::Bool(true)])
+                .unwrap()
+                .await
+                .is_err()
+        );
+        assert!(parks.start_concurrent(cx, &[Val::Bool(true)]).is_err());
+    }))
+    .unwrap();
 }

@@ -119,7 +119,9 @@ mod core;
 mod tests;
 
 // For embedders.
+pub use concurrent::driver::CallOutcome;
 pub use concurrent::parties::Progress;
+pub use host::calls::Call;
 pub use host::export::TypedExport;
 pub use host::func::{Func, TypedFunc};
 pub use host::instance::{ExportPath, ExportRef, Instance, InstancePre};

@@ -1,7 +1,7 @@
 //! Calls that are tasks, seen from the caller: making the task, waiting for it or going on with a
 //! subtask, its result; and the records of other synchronously typed calls, that lend handles.
 
-use crate::concurrent::driven::Answer;
+use crate::concurrent::driven::{Answer, Ending};
 use crate::concurrent::records::{Call, CallId, Holder, Kind, NewCall, TaskState, Thread, Wait};
 use crate::concurrent::scheduler::Resumer;
 use crate::concurrent::state::{Fault, Tasks};
@@ -63,6 +63,7 @@ impl Tasks<'_> {
             self.uncount(Kind::Call);
             // Of a caller that did not wait for the result.
             self.end_lends(call);
+            self.tell_exit(call);
         }
     }
 
@@ -282,10 +283,12 @@ impl Tasks<'_> {
         let Some(driven) = self.take_driven(call) else {
             return;
         };
-        let returned = self.pool()[call].subtask.get() == SubtaskState::Returned;
-        let error = (!returned).then(|| anyhow::anyhow!("the call was cancelled"));
+        let ending = match self.pool()[call].subtask.get() {
+            SubtaskState::Returned => Ending::Returned,
+            _ => Ending::Cancelled,
+        };
         if let Answer::Future(asked) = driven.answer {
-            asked.end(error);
+            asked.end(ending);
         }
         self.deliver_subtask(call);
         self.leave(call, Holder::Caller);

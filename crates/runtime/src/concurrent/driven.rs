@@ -44,8 +44,21 @@ pub(crate) trait Asked {
     /// Whether anybody still waits for the result.
     fn is_awaited(&self) -> bool;
 
-    /// The call is over; without an error if it has given its result.
-    fn end(self: Box<Self>, error: Option<anyhow::Error>);
+    /// The call is over.
+    fn end(self: Box<Self>, ending: Ending);
+}
+
+/// How a call of the host's has ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// Its result was taken.
+    Returned,
+    /// It was cancelled before it began.
+    NotStarted,
+    /// It was cancelled, and has no result.
+    Cancelled,
+    /// It failed, whether or not a result was taken.
+    Failed(anyhow::Error),
 }
 
 /// Where [`DrivenCalls`] has a call.

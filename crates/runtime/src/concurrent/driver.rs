@@ -6,8 +6,9 @@
 //! moved, forgotten or dropped at any time. A drop never enters a guest; that a call is to be
 //! cancelled is noted, and seen to when the store is driven next.
 
-use crate::concurrent::driven::{Answer, Asked};
+use crate::concurrent::driven::{Answer, Asked, Ending};
 use crate::concurrent::event_loop::trap;
+use crate::concurrent::exits::ExitWatch;
 use crate::concurrent::host_ends::HostEnds;
 use crate::concurrent::state::Tasks;
 use crate::concurrent::turns::{self, Driving, ITEMS_OF_A_TURN, cancel_if_it_waits};
@@ -17,7 +18,7 @@ use crate::machine::instance::InstanceData;
 use crate::machine::interrupt;
 use crate::machine::reactor::{WakeList, wake_quietly};
 use crate::machine::store::{CallName, DroppedCalls, StoreInner};
-use anyhow::{Error, Result};
+use anyhow::{Context as _, Result, anyhow};
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -33,14 +34,49 @@ pub(crate) struct Arguments {
     pub owner: Box<dyn Any>,
 }
 
+/// What came of a call that was to be cancelled.
+///
+/// ```
+/// use trampette_runtime::CallOutcome;
+///
+/// assert_eq!(CallOutcome::Returned(7).returned()?, 7);
+/// assert!(CallOutcome::<u32>::CancelledBeforeStarted.returned().is_err());
+/// # anyhow::Ok(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum CallOutcome<R> {
+    /// It never began: it had waited to enter its instance.
+    CancelledBeforeStarted,
+    /// The guest has cancelled it, in place of a result.
+    CancelledBeforeReturned,
+    /// It has returned all the same, or had returned before.
+    Returned(R),
+}
+
+impl<R> CallOutcome<R> {
+    /// The result.
+    ///
+    /// # Errors
+    /// If there is none, since the call was cancelled.
+    pub fn returned(self) -> Result<R> {
+        match self {
+            CallOutcome::Returned(value) => Ok(value),
+            CallOutcome::CancelledBeforeStarted | CallOutcome::CancelledBeforeReturned => {
+                Err(anyhow!("the call was cancelled"))
+            }
+        }
+    }
+}
+
 /// A call that a future waits for.
 pub(crate) struct Pending<O> {
     name: CallName,
     place: Arc<Place<O>>,
     dropped: Arc<DroppedCalls>,
     wakes: Arc<WakeList>,
-    /// Whether the future has had the result, or does not want it.
-    is_over: bool,
+    /// Whether a drop cancels nothing any more: the future has had the result, has asked for
+    /// cancellation itself, or lets the call go on.
+    is_let_go: bool,
 }
 
 /// Where a call leaves its result.
@@ -49,7 +85,7 @@ struct Place<O> {
 }
 
 struct PlaceState<O> {
-    result: Option<Result<O>>,
+    result: Option<Result<CallOutcome<O>>>,
     /// Whether the call is over: a result alone may still be replaced by an error.
     is_over: bool,
     waker: Option<Waker>,
@@ -73,7 +109,7 @@ struct Question<O> {
 impl<O> Asked for Question<O> {
     fn take(&mut self, store: &StoreInner, native: *const u8) -> Result<()> {
         let value = (self.take)(store, native)?;
-        self.place.lock().result = Some(Ok(value));
+        self.place.lock().result = Some(Ok(CallOutcome::Returned(value)));
         Ok(())
     }
 
@@ -82,11 +118,15 @@ impl<O> Asked for Question<O> {
         Arc::strong_count(&self.place) > 1
     }
 
-    fn end(self: Box<Self>, error: Option<Error>) {
-        if let Some(error) = error {
-            let before = self.place.lock().result.replace(Err(error));
-            drop(before);
-        }
+    fn end(self: Box<Self>, ending: Ending) {
+        let result = match ending {
+            Ending::Returned => return,
+            Ending::NotStarted => Ok(CallOutcome::CancelledBeforeStarted),
+            Ending::Cancelled => Ok(CallOutcome::CancelledBeforeReturned),
+            Ending::Failed(error) => Err(error),
+        };
+        let before = self.place.lock().result.replace(result);
+        drop(before);
     }
 }
 
@@ -95,7 +135,7 @@ impl<O> Drop for Question<O> {
         let mut state = self.place.lock();
         state.is_over = true;
         if state.result.is_none() {
-            state.result = Some(Err(anyhow::anyhow!("the store was dropped")));
+            state.result = Some(Err(anyhow!("the store was dropped")));
         }
         let waker = state.waker.take();
         drop(state);
@@ -151,7 +191,7 @@ pub(crate) unsafe fn begin<O: 'static>(
         place,
         dropped: store.dropped_calls.clone(),
         wakes: store.reactor.wake_list().clone(),
-        is_over: false,
+        is_let_go: false,
     })
 }
 
@@ -218,8 +258,8 @@ impl<O> Pending<O> {
         self.name
     }
 
-    /// The result, if the call is over.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<O>> {
+    /// What came of the call, if it is over.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<CallOutcome<O>>> {
         let waker = cx.waker().clone();
         let mut state = self.place.lock();
         if !state.is_over {
@@ -228,27 +268,43 @@ impl<O> Pending<O> {
             drop(before);
             return Poll::Pending;
         }
-        self.is_over = true;
+        self.is_let_go = true;
         let result = state.result.take();
         drop(state);
-        Poll::Ready(result.unwrap_or_else(|| Err(anyhow::anyhow!("the result was taken"))))
+        Poll::Ready(result.context("the result was taken").flatten())
+    }
+
+    /// Has the call cancelled when its store is driven next, and still waits for it.
+    pub(crate) fn ask_to_cancel(&mut self) {
+        if !std::mem::replace(&mut self.is_let_go, true) {
+            self.dropped.note(self.name);
+            self.wakes.tell_driver();
+        }
+    }
+
+    /// Lets the call go on when this is dropped.
+    pub(crate) fn forget(&mut self) {
+        self.is_let_go = true;
+    }
+
+    /// What tells when the call, which has just begun, is over altogether.
+    pub(crate) fn watch_exit(&self, store: &StoreInner) -> Result<ExitWatch> {
+        let (tasks, call) = turns::find(store, self.name).context("the call is over")?;
+        Ok(tasks.watch_exit(call))
     }
 
     /// Drops what waits for a call while the store is in reach: a call that has not begun is
     /// cancelled at once.
     pub(crate) fn drop_in(mut self, store: &StoreInner) {
-        if !self.is_over {
-            self.is_over = cancel_if_it_waits(store, self.name);
+        if !self.is_let_go {
+            self.is_let_go = cancel_if_it_waits(store, self.name);
         }
     }
 }
 
 impl<O> Drop for Pending<O> {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.dropped.note(self.name);
-            self.wakes.tell_driver();
-        }
+        self.ask_to_cancel();
     }
 }
 

@@ -20,6 +20,7 @@
 //! | `event_loop` | calls of the host's that wait on their thread |
 //! | `driven` | … and who takes their results |
 //! | `driver` | … and those that futures wait for |
+//! | `exits` | … of which they want to know when they are over altogether |
 //! | `patient` | calls that are not `async`, and wait for the host with all of their stack |
 //! | `turns` | what both do while there is something to do |
 //! | `report` | who waits for what, when nothing can go on |
@@ -39,6 +40,7 @@ mod elements;
 mod end_calls;
 mod ends;
 pub(crate) mod event_loop;
+pub(crate) mod exits;
 mod gate;
 mod handles;
 mod host_calls;

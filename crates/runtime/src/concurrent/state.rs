@@ -5,6 +5,7 @@
 //! instances, tasks and copies are those of the artifact; numbers of records those of the pool.
 
 use crate::concurrent::driven::{Answer, Driven, DrivenCalls};
+use crate::concurrent::exits::{Exit, ExitTeller};
 use crate::concurrent::queue::Queue;
 use crate::concurrent::records::{CallId, EndId, Kind, Pool};
 use crate::concurrent::threads::ThreadTable;
@@ -80,6 +81,8 @@ pub(crate) struct Concurrent {
     pub driven: DrivenCalls,
     /// Calls of the host's that a trap has ended, and that were not told so.
     pub ended: RefCell<Vec<Driven>>,
+    /// Calls of the host's that are watched until they are over altogether.
+    pub exits: RefCell<BTreeMap<CallId, ExitTeller>>,
     ages: Cell<u64>,
     /// Whether the instance is among those of its store that have work.
     pub is_working: Cell<bool>,
@@ -109,6 +112,7 @@ impl Concurrent {
             driven: DrivenCalls::default(),
             told: RefCell::default(),
             ended: RefCell::default(),
+            exits: RefCell::default(),
             ages: Cell::new(0),
             is_working: Cell::new(false),
             #[cfg(test)]
@@ -182,6 +186,9 @@ impl AsyncPart for Concurrent {
             }
         }
         self.release();
+        for teller in self.exits.take().into_values() {
+            teller.tell(Exit::Trapped);
+        }
         let ended = self.driven.take_futures();
         if !ended.is_empty() {
             self.ended.borrow_mut().extend(ended);

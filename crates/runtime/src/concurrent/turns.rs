@@ -5,7 +5,7 @@
 //! are served. Then tasks go on: a call on a
 //! thread prefers those of its own instance, a future takes those of all instances in turn.
 
-use crate::concurrent::driven::{Answer, Driven};
+use crate::concurrent::driven::{Answer, Driven, Ending};
 use crate::concurrent::driver::tell_entrances;
 use crate::concurrent::event_loop::{enter, trap};
 use crate::concurrent::host_calls::poll_next;
@@ -65,6 +65,7 @@ impl Driving<'_> {
 /// # Errors
 /// As of [`others`].
 pub(crate) fn begin(store: &StoreInner, driving: Driving<'_>) -> Result<usize> {
+    store.reactor.begin_turn();
     let cancelled = see_to_dropped(store, driving)?;
     let told = tell_entrances(store);
     let polled = poll_woken(store);
@@ -250,7 +251,7 @@ fn tell_all(tasks: Tasks<'_>, mut why: impl FnMut() -> Error) {
         if let Answer::Future(asked) = answer
             && asked.is_awaited()
         {
-            asked.end(Some(why()));
+            asked.end(Ending::Failed(why()));
         }
     }
 }
@@ -312,8 +313,8 @@ pub(crate) fn find(store: &StoreInner, name: CallName) -> Option<(Tasks<'_>, Cal
     (is_it && !tasks.is_over()).then_some((tasks, call))
 }
 
-/// Cancels a call whose future was dropped: one that has not begun never will, any other one is
-/// asked to. Whether there was anything to do.
+/// Cancels a call that was [noted](crate::machine::store::DroppedCalls): one that has not begun
+/// never will, any other one is asked to. Whether there was anything to do.
 fn cancel(store: &StoreInner, name: CallName, driving: Driving<'_>) -> Result<bool> {
     if cancel_if_it_waits(store, name) {
         return Ok(true);
@@ -332,15 +333,22 @@ fn cancel(store: &StoreInner, name: CallName, driving: Driving<'_>) -> Result<bo
     run(tasks, driving, || tasks.request_cancellation(call)).map(|()| true)
 }
 
-/// Cancels a call whose future was dropped, if it has not begun; whether it had not. Nothing of a
-/// guest's runs by it.
+/// Cancels a call that nobody waits for any more, or is asked to, if it has not begun; whether it
+/// had not. Nothing of a guest's runs by it.
 pub(crate) fn cancel_if_it_waits(store: &StoreInner, name: CallName) -> bool {
     let Some((tasks, call)) = find(store, name) else {
         return false;
     };
     let waits = tasks.pool()[call].state.get() == TaskState::Initial;
     if waits {
-        drop(tasks.take_driven(call));
+        let driven = tasks.take_driven(call);
+        if let Some(Driven {
+            answer: Answer::Future(asked),
+            ..
+        }) = driven
+        {
+            asked.end(Ending::NotStarted);
+        }
         tasks.abandon(call);
     }
     waits

@@ -1,6 +1,8 @@
 //! Calls of exports that futures wait for, and driving a store from a future.
 
-use crate::concurrent::driver::{Arguments, Driver, Entry, Pending, Take, WhenIdle, begin, entry};
+use crate::concurrent::driver::{
+    Arguments, CallOutcome, Driver, Entry, Pending, Take, WhenIdle, begin, entry,
+};
 use crate::concurrent::event_loop::trap;
 use crate::concurrent::patient::{Patient, Room};
 use crate::host::func::{Callee, Func, TypedFunc};
@@ -139,7 +141,7 @@ impl<S: AsContextMut, O: 'static> InReach<S, O> {
         let pending = begun(&mut self.pending, || begin(store))?;
         let idle = WhenIdle::Fails(pending.name());
         let driven = self.driver.poll(store, cx, idle, |cx| pending.poll(cx));
-        driven.map(|result| result?)
+        driven.map(|outcome| outcome?.and_then(CallOutcome::returned))
     }
 }
 
@@ -170,7 +172,10 @@ impl<T: 'static, O> Elsewhere<T, O> {
         cx: &mut Context<'_>,
         begin: impl FnOnce(&StoreInner) -> Result<Pending<O>>,
     ) -> Poll<Result<O>> {
-        begun(&mut self.pending, || self.cx.enter(begin).flatten())?.poll(cx)
+        let pending = begun(&mut self.pending, || self.cx.enter(begin).flatten())?;
+        pending
+            .poll(cx)
+            .map(|outcome| outcome.and_then(CallOutcome::returned))
     }
 }
 
@@ -292,7 +297,8 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
         ready(*self.callee(), cx, Self::what)
     }
 
-    fn begin(&self, store: &StoreInner, task: TaskId, params: P) -> Result<Pending<R>> {
+    /// Begins a call that is this task.
+    pub(super) fn begin(&self, store: &StoreInner, task: TaskId, params: P) -> Result<Pending<R>> {
         let callee = *self.callee();
         let instance = callee.instance(store, Self::what)?;
         let arguments = self.lower(store, params)?;
@@ -433,7 +439,8 @@ impl Func {
         ready(*self.callee(), cx, move || func.display())
     }
 
-    fn begin(
+    /// Begins a call that is this task.
+    pub(super) fn begin(
         &self,
         store: &StoreInner,
         task: TaskId,

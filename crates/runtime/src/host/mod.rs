@@ -13,10 +13,12 @@
 //! | `export` | `TypedExport`: an exported function before there is an instance |
 //! | `func` | `Func`, `TypedFunc`: calling an export |
 //! | `async_calls` | … from futures; `Store::run_concurrent` |
+//! | `calls` | … and what else than wait such a future can do: `Call` |
 //! | `testing` | what tests look at from outside |
 
 mod async_calls;
 pub(crate) mod async_shims;
+pub(crate) mod calls;
 pub(crate) mod definitions;
 pub(crate) mod export;
 pub(crate) mod func;

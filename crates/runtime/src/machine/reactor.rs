@@ -162,6 +162,8 @@ pub(crate) struct WakeList {
     state: Mutex<Woken>,
     /// Whether there may be any.
     is_filled: AtomicBool,
+    /// Whether the driver was told, since the last turn began, of something that is no slot.
+    is_told: AtomicBool,
 }
 
 #[derive(Default)]
@@ -222,11 +224,13 @@ impl WakeList {
 
     /// Tells the driver that there is something to do, whatever it is.
     pub(crate) fn tell_driver(&self) {
+        // Before the look for a driver: one that is not there yet finds this.
+        self.is_told.store(true, Ordering::Release);
         let driver = self.lock().driver.take();
         wake_quietly(driver);
     }
 
-    /// Sets who is told, once; false if there is something to poll already.
+    /// Sets who is told, once; false if there is something to do already.
     fn set_driver(&self, driver: &Waker) -> bool {
         // Neither cloning a waker nor dropping one is to happen under the lock.
         let driver = driver.clone();
@@ -235,7 +239,7 @@ impl WakeList {
         let is_idle = woken.slots.is_empty();
         drop(woken);
         drop(before);
-        is_idle
+        is_idle && !self.is_told.load(Ordering::Acquire)
     }
 }
 
@@ -269,6 +273,13 @@ impl Reactor {
     /// How many futures are to be polled.
     pub(crate) fn woken(&self) -> usize {
         self.list.len()
+    }
+
+    /// A turn begins, which looks at all of which the driver was told.
+    pub(crate) fn begin_turn(&self) {
+        if self.list.is_told.load(Ordering::Relaxed) {
+            self.list.is_told.swap(false, Ordering::AcqRel);
+        }
     }
 
     /// What tells the driver.

@@ -264,6 +264,12 @@ fn the_driver_is_told_once() {
     assert!(reactor.set_driver(&driver));
     reactor.wake_list().tell_driver();
     assert_eq!(told.0.load(Ordering::SeqCst), 2);
+    // So does whoever was told of something else, until a turn begins that looks at all of it.
+    assert!(!reactor.set_driver(&driver));
+    reactor.begin_turn();
+    assert!(reactor.set_driver(&driver));
+    reactor.begin_turn();
+    assert!(reactor.set_driver(&driver));
 }
 
 #[test]

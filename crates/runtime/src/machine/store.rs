@@ -410,7 +410,8 @@ pub(crate) struct CallName {
     pub generation: u32,
 }
 
-/// Calls whose futures were dropped, on any thread, and that nobody has seen to yet.
+/// Calls whose futures were dropped, on any thread, or that are asked to cancel, and that nobody
+/// has seen to yet.
 #[derive(Default)]
 pub(crate) struct DroppedCalls {
     calls: Mutex<Vec<CallName>>,
