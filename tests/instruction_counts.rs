@@ -300,6 +300,7 @@ fn linker() -> Result<Linker<()>> {
         assert!(matches!(arguments, [Val::Record(_)]));
         Ok(())
     })?;
+    root.func_wrap_async::<(u32,), u32, _, _>("host-ready", |_, (x,)| async move { Ok(x) })?;
     root.resource::<Thing>("host-thing", |_, _| Ok(()))?;
     root.func_wrap::<(), Resource<Thing>, _>("host-make", |_, ()| Ok(Resource::new(7)))?;
     Ok(linker)
