@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use stops::WAYS;
-use trampette_runtime::{Linker, Store, StoreLimits, TrapCode, Val};
+use trampette_runtime::{Store, StoreLimits, TrapCode, Val};
 
 /// The exports that call `work` once and return what it said.
 const CALLERS: [&str; 5] = ["waits", "starts", "parks", "blocks", "yields"];
