@@ -116,7 +116,34 @@ fn strings_come_later() {
     for text in ["", "a", "grüße", &"long ".repeat(10_000)] {
         let call = assert_send(func.call_async(&mut guest.store, (text.to_string(),)));
         assert_eq!(block_on(call).unwrap(), text.to_uppercase());
+        assert_eq!(in_use(&guest.store), InUse::default());
     }
+    // Each result was given back once.
+    assert_eq!(guest.call("ended", 0).unwrap(), 4);
+}
+
+/// Only stacks are searched for references to exceptions: wherever the activation is, and whichever
+/// thread goes on with the call.
+#[test]
+fn exceptions_are_found_on_stacks_that_have_waited() {
+    let mut guest = Guest::new(Work::Waits);
+    let func = guest.func("throws");
+    let seen = guest.seen.clone();
+    let mut call = Box::pin(func.call_async(&mut guest.store, (7,)));
+    assert!(once(call.as_mut()).is_pending());
+    seen.open();
+    std::thread::scope(|threads| {
+        // A stack for which there is room only below whatever this thread has allocated.
+        let large = std::thread::Builder::new().stack_size(1 << 30);
+        let result = large.spawn_scoped(threads, || once(call.as_mut()).map(Result::unwrap));
+        assert_eq!(result.unwrap().join().unwrap(), Poll::Ready(21));
+    });
+    drop(call);
+    for _ in 0..3 {
+        assert_eq!(guest.call("throws", 3).unwrap(), 9);
+    }
+    let func = guest.func("throws");
+    assert_eq!(func.call(&mut guest.store, (4,)).unwrap(), 12);
 }
 
 /// No thread is in the call while it waits, and any may go on with it.

@@ -7,7 +7,8 @@ use crate::machine::thread::Thread;
 use std::ptr::null;
 use trampette_artifact::trap::TrapCode;
 
-/// One entry of the host into a guest, on the host's stack. Activations of a thread form a chain.
+/// One entry of the host into a guest, on the host's stack; or on no stack, if the guest's is a
+/// pooled one that keeps the call while it waits. Activations of a thread form a chain.
 pub(crate) struct Activation {
     /// The instance that was entered. It outlives the activation.
     instance: *const InstanceData,
@@ -58,7 +59,8 @@ impl Activation {
         std::iter::successors(Some(self), |activation| activation.outer())
     }
 
-    /// The address of the outermost activation of this thread's chain: above all frames of guests.
+    /// The address of the outermost activation of this thread's chain: above all frames of guests,
+    /// if it is on a stack.
     pub(crate) fn outermost_address(&self) -> usize {
         let outermost = self.chain().last().unwrap_or(self);
         std::ptr::from_ref(outermost).addr()

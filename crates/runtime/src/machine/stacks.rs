@@ -222,8 +222,14 @@ pub(crate) fn awaited() -> Option<Stack> {
     // SAFETY: activations of this thread are live.
     let activation = unsafe { Activation::current().as_ref() }?;
     let active = activation.instance().chain_if_any()?.active();
-    let entry = std::ptr::from_ref(activation).addr() as u64;
-    (active.owner[1].get() == entry).then_some(active)
+    let entry = std::ptr::from_ref(activation).addr();
+    is_base_of(active, entry).then_some(active)
+}
+
+/// Whether the call that has its activation there is an awaited one that begins on this pooled
+/// stack. Its activation is on no stack, and none of its guest code on that of whoever awaits it.
+fn is_base_of(stack: Stack, activation: usize) -> bool {
+    stack.owner[1].get() == activation as u64
 }
 
 /// Calls `visit` with every part of a stack where guest code of the store may keep something: of
@@ -239,6 +245,9 @@ pub(crate) fn each_part(
     mut visit: impl FnMut(Range<usize>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let mut start = here;
+    let outermost = activation.outermost_address();
+    // If the outermost call is an awaited one, nothing is where its stack was resumed.
+    let mut is_over = false;
     for call in activation.chain() {
         let Some(chain) = call.instance().chain.get() else {
             continue;
@@ -248,6 +257,7 @@ pub(crate) fn each_part(
         // is walked once.
         while stack.range().contains(&start) {
             visit(start..stack.range().end)?;
+            is_over |= is_base_of(stack, outermost);
             let Some(resumer) = stack.resumer.get() else {
                 break;
             };
@@ -255,7 +265,9 @@ pub(crate) fn each_part(
             stack = resumer;
         }
     }
-    visit(start..activation.outermost_address())?;
+    if !is_over {
+        visit(start..outermost)?;
+    }
     let suspended = |stack: &Stack| stack.state.get() == StackState::Suspended;
     let mut all = store.stacks.iter().filter(suspended);
     all.try_for_each(|stack| visit(stack.sp.get()..stack.range().end))
