@@ -20,7 +20,8 @@ use std::time::Duration;
 use stops::WAYS;
 use trampette_runtime::testing::{InUse, in_use};
 use trampette_runtime::{
-    Caller, Component, Instance, Linker, Store, StoreLimits, TrapCode, TypedFunc, Val,
+    AsContext, AsContextMut, Caller, Component, Instance, Linker, Store, StoreInner, StoreLimits,
+    TrapCode, TypedFunc, Val,
 };
 
 static COMPONENT: LazyLock<Component> = LazyLock::new(|| {
@@ -295,6 +296,68 @@ fn calls_that_wait_or_go_on_are_stopped() {
     );
     guest.store.set_deadline(None).unwrap();
     assert_eq!(guest.call("waits", 1).unwrap(), 3);
+}
+
+/// Two stores, of which one is lent.
+struct OneOf {
+    stores: [Store<u32>; 2],
+    which: Arc<AtomicU32>,
+}
+
+impl OneOf {
+    fn which(&self) -> usize {
+        self.which.load(Ordering::SeqCst) as usize
+    }
+}
+
+impl AsContext for OneOf {
+    type Data = u32;
+
+    fn store_inner(&self) -> &StoreInner {
+        self.stores[self.which()].store_inner()
+    }
+}
+
+impl AsContextMut for OneOf {
+    fn caller(&mut self) -> Caller<'_, u32> {
+        let which = self.which();
+        self.stores[which].caller()
+    }
+}
+
+/// Whoever lends a store to a call may have another one later: the call stays where it is.
+#[test]
+fn calls_do_not_go_on_in_other_stores() {
+    for poll in [false, true] {
+        let Guest {
+            store,
+            instance,
+            seen,
+        } = Guest::new(Work::Waits);
+        let other = Guest::new(Work::Ready);
+        let which = Arc::new(AtomicU32::new(0));
+        let mut stores = OneOf {
+            stores: [store, other.store],
+            which: which.clone(),
+        };
+        let func = instance
+            .get_typed_func::<(u32,), u32>(&mut stores, "deep")
+            .unwrap();
+        let mut call = Box::pin(func.call_async(&mut stores, (1,)));
+        assert!(once(call.as_mut()).is_pending());
+        which.store(1, Ordering::SeqCst);
+        seen.open();
+        if poll {
+            assert!(matches!(once(call.as_mut()), Poll::Ready(Err(_))));
+        }
+        drop(call);
+        assert_eq!(in_use(&stores.stores[0]).stacks, 1);
+        assert_eq!(in_use(&stores.stores[1]), InUse::default());
+        let error = block_on(func.call_async(&mut stores.stores[0], (1,))).unwrap_err();
+        assert_eq!(code(&error), TrapCode::CannotEnter);
+        drop(stores);
+        assert_eq!(seen.live(), 0);
+    }
 }
 
 #[test]

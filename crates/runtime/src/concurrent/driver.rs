@@ -12,7 +12,6 @@ use crate::concurrent::exits::ExitWatch;
 use crate::concurrent::host_ends::HostEnds;
 use crate::concurrent::state::Tasks;
 use crate::concurrent::turns::{self, Driving, ITEMS_OF_A_TURN, cancel_if_it_waits};
-use crate::machine::accessor::Token;
 use crate::machine::activation::Activation;
 use crate::machine::instance::InstanceData;
 use crate::machine::interrupt;
@@ -325,7 +324,7 @@ pub(crate) enum WhenIdle {
 }
 
 impl Driver {
-    /// Lets what can go on, and then polls what the driver is for.
+    /// Polls what the driver is for, and lets what can go on.
     ///
     /// # Errors
     /// A trap of a task that nobody waits for; that the call was stopped; or that it waits for
@@ -347,7 +346,7 @@ impl Driver {
         }
         let mut items = 0;
         loop {
-            if let Poll::Ready(value) = Token::around(store, || own(cx)) {
+            if let Poll::Ready(value) = own(cx) {
                 return Poll::Ready(Ok(value));
             }
             let did = match turn(store) {

@@ -18,7 +18,7 @@ use crate::concurrent::driver::{Arguments, Driver, Take, WhenIdle};
 use crate::concurrent::event_loop::{trap, wait_for_host};
 use crate::concurrent::switch::Ending;
 use crate::machine::activation::Activation;
-use crate::machine::entry_code::{EntryCode, NativeEntry};
+use crate::machine::entry_code::EntryCode;
 use crate::machine::failure::{self, contain};
 use crate::machine::instance::InstanceData;
 use crate::machine::reactor::{Failure, FutureId};
@@ -38,7 +38,6 @@ pub(crate) struct Patient<O> {
     frozen: Box<Frozen>,
     driver: Driver,
     take: Take<O>,
-    code: EntryCode,
     /// What the parameters and the result are in.
     _owners: [Box<dyn Any>; 2],
     /// Where the arena was, and how many lends there were.
@@ -59,9 +58,11 @@ pub(crate) struct Room {
 /// What the frames on the stack and whoever polls know of each other. It stays where it is.
 struct Frozen {
     instance: *const InstanceData,
+    /// The store that it is in.
+    store: u64,
     /// The entry, which is the same for all polls: lends know it by its address.
     activation: UnsafeCell<Activation>,
-    entry: NativeEntry,
+    code: EntryCode,
     args: *const u8,
     results: *mut u8,
     /// The stack; `None` before the first poll and when the call is over.
@@ -80,7 +81,7 @@ unsafe extern "C" fn base(argument: u64) -> Ending {
     let status = unsafe {
         let frozen = &*std::ptr::with_exposed_provenance::<Frozen>(argument as usize);
         let context = (*frozen.instance).context();
-        let status = frozen.entry.call(context, frozen.args, frozen.results);
+        let status = frozen.code.entry.call(context, frozen.args, frozen.results);
         frozen.status.set(status);
         status
     };
@@ -108,8 +109,9 @@ impl<O> Patient<O> {
         Patient {
             frozen: Box::new(Frozen {
                 instance,
+                store: store.id(),
                 activation: UnsafeCell::new(Activation::outermost(instance)),
-                entry: code.entry,
+                code,
                 args: arguments.native,
                 results: room.native,
                 stack: Cell::new(None),
@@ -119,7 +121,6 @@ impl<O> Patient<O> {
             }),
             driver: Driver::default(),
             take,
-            code,
             _owners: [arguments.owner, room.owner],
             arena_mark: store.arena_mark(),
             lends: store.lends.borrow().len(),
@@ -132,6 +133,12 @@ impl<O> Patient<O> {
     /// As of any call.
     pub(crate) fn poll(&mut self, store: &StoreInner, cx: &mut Context<'_>) -> Poll<Result<O>> {
         let frozen = &*self.frozen;
+        if frozen.store != store.id() {
+            // Whoever lends it has another one now.
+            return Poll::Ready(Err(Error::msg(
+                "a call goes on in another store than its own",
+            )));
+        }
         let polled = self
             .driver
             .poll(store, cx, WhenIdle::Waits, |_| frozen.poll(store));
@@ -148,7 +155,7 @@ impl<O> Patient<O> {
         // SAFETY: the future is polled with the instance's store.
         let instance = unsafe { &*frozen.instance };
         let (results, take) = (frozen.results, &mut self.take);
-        Poll::Ready(instance.read_results(self.code, self.arena_mark, || take(store, results)))
+        Poll::Ready(instance.read_results(frozen.code, self.arena_mark, || take(store, results)))
     }
 
     /// Ends a call that has no result, and with it its instance if guest code is on its stack. A
@@ -173,10 +180,16 @@ impl<O> Patient<O> {
 }
 
 impl<O> Patient<O> {
-    /// Gives up a call whose future is dropped.
+    /// Gives up a call whose future is dropped, or has panicked.
     pub(crate) fn drop_in(self, store: &StoreInner) {
-        if self.frozen.stack.get().is_some() {
-            self.give_up(store);
+        let waits = self.frozen.stack.get().is_some();
+        if self.frozen.store != store.id() {
+            // Its own may be gone. The stack goes with that.
+            std::mem::forget(self);
+            return;
+        }
+        self.give_up(store);
+        if waits {
             // Nobody can be told.
             drop(store.take_host_panic());
         }
@@ -208,6 +221,10 @@ impl Frozen {
                     }
                     Resumed::Finished(_) => {
                         self.stack.set(None);
+                        if self.code.post_return.is_some() {
+                            // The entry's lock has gone with the stack. This ends it.
+                            instance.lock();
+                        }
                         self.status.get()
                     }
                     Resumed::Trapped(_) => {

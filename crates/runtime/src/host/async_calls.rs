@@ -7,7 +7,7 @@ use crate::concurrent::event_loop::trap;
 use crate::concurrent::patient::{Patient, Room};
 use crate::host::func::{Callee, Func, TypedFunc};
 use crate::host::shims::{describe_func, native_ref};
-use crate::machine::accessor::Accessor;
+use crate::machine::accessor::{Accessor, Token};
 use crate::machine::entrances::Entrance;
 use crate::machine::ledger::Counted;
 use crate::machine::store::{AsContextMut, Caller, Store, StoreInner};
@@ -56,7 +56,9 @@ impl<T: 'static> Store<T> {
         poll_fn(|cx| {
             // Borrowed as a whole, so that the future can be sent.
             let store = self.caller().inner();
-            driver.poll(store, cx, WhenIdle::Waits, |cx| own.as_mut().poll(cx))
+            driver.poll(store, cx, WhenIdle::Waits, |cx| {
+                Token::around(store, || own.as_mut().poll(cx))
+            })
         })
         .await
     }
