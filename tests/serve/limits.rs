@@ -7,8 +7,7 @@ use std::io::{BufReader, Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The most memory that a server has had resident, in bytes.
-/// The most that a server has had of memory; the kernel counts it roughly.
+/// The most memory that a server has had resident, in bytes; the kernel counts it roughly.
 pub fn peak(served: &Served) -> Result<usize> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", served.pid()))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -47,18 +46,19 @@ pub fn are_under_way(served: &Served, requests: usize) -> Result<()> {
     Ok(())
 }
 
-/// The start of a component that serves by 0.2, and does in `handle` what `body` says. It has a
-/// memory, an allocator that always gives the same place, and some of the host's functions.
-fn guest(body: &str) -> String {
-    const START: &str = include_str!("limits.wat");
-    START.replace(";; BODY", body)
+/// A component that serves by 0.2. It has a memory, an allocator that always gives the same place,
+/// and some of the host's functions.
+const GUEST: &str = include_str!("limits.wat");
+
+/// Serves such a guest, which does in `handle` what `body` says.
+fn hostile(body: &str, options: &[&str]) -> Result<(Served, tempfile::TempDir)> {
+    serve(&GUEST.replace(";; BODY", body), options)
 }
 
-/// Serves a guest of that kind.
-fn hostile(body: &str, options: &[&str]) -> Result<(Served, tempfile::TempDir)> {
+fn serve(guest: &str, options: &[&str]) -> Result<(Served, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
     let path: PathBuf = folder.path().join("hostile.wat");
-    std::fs::write(&path, guest(body))?;
+    std::fs::write(&path, guest)?;
     let mut command = command(options);
     command.arg("--addr=127.0.0.1:0").arg(&path);
     Ok((Served::start(command)?, folder))
@@ -190,4 +190,26 @@ fn bodies_without_end_are_not_kept() -> Result<()> {
         assert!(status.success(), "{status}");
     }
     Ok(())
+}
+
+/// Guests that wait in their start functions take a thread each, and none of the server's workers.
+#[test]
+fn start_functions_that_wait_hold_nobody_up() -> Result<()> {
+    const CLIENTS: usize = 40;
+    let wait = "(call $block (call $subscribe (i64.const 3600000000000)))";
+    let guest = GUEST.replace(";; START", wait);
+    let options = ["--timeout=10s", "--metrics-addr=127.0.0.1:0"];
+    let (served, _folder) = serve(&guest, &options)?;
+    let mut waiting = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut stream = served.connect()?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")?;
+        waiting.push(stream);
+    }
+    are_under_way(&served, CLIENTS)?;
+    for stream in waiting {
+        let answer = Answer::read(&mut BufReader::new(stream), "GET")?;
+        assert_eq!(answer.status, 500);
+    }
+    nothing_is_left(&served)
 }

@@ -1,6 +1,7 @@
 (component
   (import "wasi:io/poll@0.2.0" (instance $poll
-    (export "pollable" (type (sub resource)))))
+    (export "pollable" (type $pollable (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
   (alias export $poll "pollable" (type $pollable))
   (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
     (alias outer 1 $pollable (type $outer))
@@ -45,6 +46,7 @@
   (alias core export $memory "memory" (core memory $bytes))
   (alias core export $memory "realloc" (core func $realloc))
   (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
   (core func $new-fields (canon lower (func $types "[constructor]fields")))
   (core func $append (canon lower (func $types "[method]fields.append") (memory $bytes)))
   (core func $consume
@@ -55,11 +57,16 @@
   (core module $main
     (import "" "memory" (memory 1))
     (import "" "subscribe" (func $subscribe (param i64) (result i32)))
+    (import "" "block" (func $block (param i32)))
     (import "" "new-fields" (func $new-fields (result i32)))
     (import "" "append" (func $append (param i32 i32 i32 i32 i32 i32)))
     (import "" "consume" (func $consume (param i32 i32)))
     (import "" "stream" (func $stream (param i32 i32)))
     (import "" "read" (func $read (param i32 i64 i32)))
+    (func $begin
+      ;; START
+    )
+    (start $begin)
     (func (export "handle") (param $request i32) (param $out i32)
       (local $fields i32) (local $count i32)
       (memory.fill (i32.const 0) (i32.const 0x78) (i32.const 4096))
@@ -68,6 +75,7 @@
   (core instance $main (instantiate $main (with "" (instance
     (export "memory" (memory $bytes))
     (export "subscribe" (func $subscribe))
+    (export "block" (func $block))
     (export "new-fields" (func $new-fields))
     (export "append" (func $append))
     (export "consume" (func $consume))

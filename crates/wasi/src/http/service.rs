@@ -288,7 +288,7 @@ pub(super) fn panicked(error: tokio::task::JoinError) -> anyhow::Error {
     }
 }
 
-/// Stops a guest of 0.3 whose response nobody waits for any more.
+/// Stops a guest whose response nobody waits for any more, when it waits.
 struct Abort<'r, T: 'static>(Option<&'r JoinHandle<Result<Option<Worker<T>>>>>);
 
 impl<T: 'static> Drop for Abort<'_, T> {
@@ -326,7 +326,7 @@ impl<T: WasiView> Service<T> {
 
     /// Lets a guest answer a request, inside of a tokio runtime of several threads. The guest runs
     /// until it has ended, in a task of its own; its store's deadline counts for all of that. If
-    /// this future is dropped before there is a response, a guest of 0.3 is stopped.
+    /// this future is dropped before there is a response, the guest is stopped where it waits.
     ///
     /// # Errors
     /// See [`ServeError`].
@@ -379,7 +379,8 @@ impl<T: WasiView> Service<T> {
     ) -> Result<Worker<T>> {
         match &self.0.export {
             Export::Incoming(export) => {
-                let instance = self.instance(&mut worker)?;
+                // Start-up code waits with the thread, wherever that is.
+                let instance = on_worker(|| self.instance(&mut worker))?;
                 let store = &mut worker.store;
                 let wasi = store.data_mut().wasi();
                 let headers = Fields::received(headers, wasi.http().quota());
