@@ -244,7 +244,8 @@ impl Frozen {
 
     /// A stack that begins with the call. The instance is locked from now on.
     fn begin(&self, instance: &InstanceData) -> Result<Stack> {
-        if instance.is_entered() {
+        // One that has panicked is over.
+        if instance.is_entered() || self.has_run.get() {
             return Err(trap(TrapCode::CannotEnter));
         }
         let store = instance.store();

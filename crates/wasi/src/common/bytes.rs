@@ -4,7 +4,7 @@
 use crate::common::budget::{Budget, Held};
 use crate::common::descriptor::OpenFile;
 use crate::common::outcome::Settled;
-use crate::common::reactor::{Interest, Reaction, Watch};
+use crate::common::reactor::{Interest, OwnWatch, Reaction};
 use crate::common::stdio::{Input, InputKind, Output, OutputKind, lock};
 use crate::p2::streams::append;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -44,7 +44,7 @@ pub(crate) trait Sink: Send + 'static {
 /// A file descriptor, and how it is waited for.
 pub(crate) struct Waiting {
     reaction: Reaction,
-    watch: Option<Box<dyn Watch>>,
+    watch: Option<OwnWatch>,
 }
 
 impl Waiting {
@@ -71,7 +71,7 @@ impl Waiting {
         }
         let watch = match &mut self.watch {
             Some(watch) => watch,
-            none => none.insert(self.reaction.watch(fd()?)?),
+            none => none.insert(OwnWatch::new(&self.reaction, fd()?)?),
         };
         watch.poll_io(cx, interest, &mut operation)
     }

@@ -187,6 +187,39 @@ impl Watch for AsyncFd<Arc<OwnedFd>> {
     }
 }
 
+/// What is watched for one alone, in one direction.
+pub(crate) struct OwnWatch {
+    watch: Box<dyn Watch>,
+    is_of_datagrams: bool,
+}
+
+impl OwnWatch {
+    /// # Errors
+    /// As of [`Reactor::watch`].
+    pub(crate) fn new(reaction: &Reaction, fd: Arc<OwnedFd>) -> io::Result<OwnWatch> {
+        let kind = rustix::net::sockopt::socket_type(&fd);
+        Ok(OwnWatch {
+            is_of_datagrams: kind == Ok(rustix::net::SocketType::DGRAM),
+            watch: reaction.watch(fd)?,
+        })
+    }
+
+    /// As [`Watch::poll_io`].
+    pub(crate) fn poll_io(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        operation: &mut dyn FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let polled = self.watch.poll_io(cx, interest, operation);
+        if polled.is_pending() && interest == Interest::Read && self.is_of_datagrams {
+            // That one sent before was refused is for readers to get, but no event of theirs.
+            return self.watch.poll_io(cx, Interest::Write, operation);
+        }
+        polled
+    }
+}
+
 /// The reactor of a context: one that was given, or the shared one, which is started when
 /// something really waits.
 #[derive(Clone, Default)]

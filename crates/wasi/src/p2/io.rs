@@ -334,7 +334,9 @@ impl WasiCtx {
 
     /// A blocking write, and flush.
     fn write_later(&mut self, this: Output, bytes: &[u8]) -> Later<Self, Fallible<()>> {
-        if !wait::is_awaited() {
+        // What is kept meanwhile is no more than a write is permitted at most. Guests are to write
+        // less than that here.
+        if !wait::is_awaited() || bytes.len() as u64 > WRITE_PERMIT {
             return Later::Now(self.write_output(&this, bytes, Blocking::Yes));
         }
         // Most often all of it is taken at once, and nothing has to be kept.

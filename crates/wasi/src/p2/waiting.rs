@@ -3,7 +3,7 @@
 
 use crate::common::bytes::{duplicate, is_ready};
 use crate::common::context::WasiCtx;
-use crate::common::reactor::{Interest, Reaction, Watch};
+use crate::common::reactor::{Interest, OwnWatch, Reaction};
 #[cfg(feature = "http")]
 use crate::common::stdio::lock;
 use crate::p2::io::{Failure, Patience, Readiness, wait_for};
@@ -28,12 +28,15 @@ struct Waiting {
 struct Watched {
     fd: Arc<OwnedFd>,
     what: PollFlags,
-    watch: Box<dyn Watch>,
+    watch: OwnWatch,
 }
 
 impl Watched {
     /// Whether it is ready; if not, the waker is used when it may be.
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+    ///
+    /// # Errors
+    /// If it cannot be watched any more.
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let interest = match self.what.contains(PollFlags::OUT) {
             true => Interest::Write,
             false => Interest::Read,
@@ -42,13 +45,14 @@ impl Watched {
             true => Ok(1),
             false => Err(io::ErrorKind::WouldBlock.into()),
         };
-        self.watch.poll_io(cx, interest, &mut look).map(drop)
+        self.watch.poll_io(cx, interest, &mut look).map_ok(drop)
     }
 }
 
 impl Waiting {
-    /// `None` if something is not to be watched, so that the thread has to wait.
-    fn new(all: &[&Readiness], reaction: &Reaction) -> Option<Waiting> {
+    /// # Errors
+    /// If something is not to be watched.
+    fn new(all: &[&Readiness], reaction: &Reaction) -> io::Result<Waiting> {
         let mut watched = Vec::new();
         let mut seen = HashSet::new();
         for one in all {
@@ -58,8 +62,8 @@ impl Waiting {
             // However many wait for the same, it is watched once; by a descriptor of its own, as
             // others may watch it too.
             if seen.insert((fd.as_raw_fd(), what)) {
-                let fd = duplicate(fd).ok()?;
-                let watch = reaction.watch(fd.clone()).ok()?;
+                let fd = duplicate(fd)?;
+                let watch = OwnWatch::new(reaction, fd.clone())?;
                 watched.push(Watched { fd, what, watch });
             }
         }
@@ -67,7 +71,7 @@ impl Waiting {
             Readiness::At(instant) => Some(*instant),
             _ => None,
         });
-        Some(Waiting {
+        Ok(Waiting {
             sleep: instants.min().map(|until| reaction.sleep_until(until)),
             all: all.iter().copied().cloned().collect(),
             watched,
@@ -78,7 +82,10 @@ impl Waiting {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<usize>>> {
         let mut may_be_ready = self.all.iter().any(|one| matches!(one, Readiness::Ready));
         for watched in &self.watched {
-            may_be_ready |= watched.poll(cx).is_ready();
+            match watched.poll(cx) {
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                polled => may_be_ready |= polled.is_ready(),
+            }
         }
         #[cfg(feature = "http")]
         for one in &self.all {
@@ -106,7 +113,16 @@ impl Waiting {
 
 /// The positions of those that are ready, when there are some.
 pub(crate) fn ready(all: &[&Readiness], reaction: &Reaction) -> Later<WasiCtx, Result<Vec<usize>>> {
-    if !wait::is_awaited() || all.iter().all(|one| matches!(one, Readiness::Never)) {
+    match wait::is_awaited() {
+        true => ready_later(all, reaction),
+        false => Later::Now(wait_for(all, Patience::Wait)),
+    }
+}
+
+/// The same for a guest that is awaited. It may be what is polled that asks, and no guest's code is
+/// on the stack.
+fn ready_later(all: &[&Readiness], reaction: &Reaction) -> Later<WasiCtx, Result<Vec<usize>>> {
+    if all.iter().all(|one| matches!(one, Readiness::Never)) {
         return Later::Now(wait_for(all, Patience::Wait));
     }
     match wait_for(all, Patience::Look) {
@@ -114,8 +130,10 @@ pub(crate) fn ready(all: &[&Readiness], reaction: &Reaction) -> Later<WasiCtx, R
         looked => return Later::Now(looked),
     }
     match Waiting::new(all, reaction) {
-        Some(mut waiting) => Later::poll(move |_, cx| waiting.poll(cx)),
-        None => Later::Now(wait_for(all, Patience::Wait)),
+        Ok(mut waiting) => Later::poll(move |_, cx| waiting.poll(cx)),
+        Err(_) if wait::is_awaited() => Later::Now(wait_for(all, Patience::Wait)),
+        // Nothing would end a wait here.
+        Err(error) => Later::Now(Err(error.into())),
     }
 }
 
@@ -126,7 +144,7 @@ pub(crate) enum Step<R> {
     After(Readiness),
 }
 
-/// Takes steps until one is the last.
+/// Takes steps until one is the last, for a guest that is awaited.
 pub(crate) fn in_steps<R: 'static>(
     host: &mut WasiCtx,
     mut step: impl FnMut(&mut WasiCtx) -> Result<Step<R>, Failure> + Send + 'static,
@@ -169,7 +187,7 @@ fn next<R>(
     loop {
         match step(host)? {
             Step::Done(result) => return Ok(Next::Done(result)),
-            Step::After(readiness) => match ready(&[&readiness], &host.reaction) {
+            Step::After(readiness) => match ready_later(&[&readiness], &host.reaction) {
                 Later::Now(Ok(_)) => {}
                 Later::Now(Err(error)) => return Err(Failure::Trap(error)),
                 Later::Wait(wait) => return Ok(Next::Waits(wait)),
@@ -181,9 +199,13 @@ fn next<R>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::WasiCtxBuilder;
+    use crate::common::bytes;
+    use crate::common::reactor::TokioReactor;
     use crate::common::stdio::StreamFd;
     use std::fs::File;
     use std::io::Write;
+    use std::net::UdpSocket;
     use std::os::unix::net::UnixStream;
     use std::time::{Duration, Instant};
 
@@ -240,12 +262,95 @@ mod tests {
         assert_eq!(wait(&[&late, &Readiness::Ready, &other]).0, [1]);
     }
 
+    /// An error is what a reader waits for, too: it gets it.
+    #[test]
+    fn refused_datagrams_end_the_wait() {
+        let here = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let socket = here();
+        let nobody = here().local_addr().unwrap();
+        socket.connect(nobody).unwrap();
+        let input = Readiness::Answer(Arc::new(socket.try_clone().unwrap().into()));
+        let sender = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            socket.send(b"x").unwrap();
+            socket
+        });
+        let (ready, polls) = wait(&[&after(20_000), &input]);
+        assert_eq!(ready, [1]);
+        assert!(polls < 6, "{polls} polls");
+        let socket = sender.join().unwrap();
+        assert!(socket.recv(&mut [0]).is_err());
+        // Guests of 0.3 just receive.
+        socket.set_nonblocking(true).unwrap();
+        let mut waiting = bytes::Waiting::new(Reaction::default());
+        let mut is_first = true;
+        let received = futures(std::future::poll_fn(|cx| {
+            let watched = || duplicate(socket.as_fd());
+            let receive = || socket.recv(&mut [0]);
+            let polled = waiting.poll_io(cx, Interest::Read, watched, receive);
+            if std::mem::replace(&mut is_first, false) {
+                assert!(polled.is_pending());
+                socket.send(b"x").unwrap();
+            }
+            polled
+        }));
+        assert_eq!(
+            received.unwrap_err().kind(),
+            io::ErrorKind::ConnectionRefused
+        );
+    }
+
+    /// However often an operation has to wait, no thread does: no guest's call says then that it is
+    /// awaited.
+    #[test]
+    fn all_steps_leave_the_thread_alone() {
+        const STEPS: u32 = 5;
+        const TIME: u64 = 100;
+        let mut host = WasiCtxBuilder::new().build();
+        let mut steps = 0;
+        let began = Instant::now();
+        let later = in_steps(&mut host, move |_| {
+            steps += 1;
+            Ok(match steps <= STEPS {
+                true => Step::After(after(TIME)),
+                false => Step::Done(steps),
+            })
+        });
+        let Later::Wait(mut poll) = later else {
+            panic!("it waits");
+        };
+        let mut longest = Duration::ZERO;
+        let done = futures(std::future::poll_fn(|cx| {
+            let before = Instant::now();
+            let polled = poll(&mut host, cx);
+            longest = longest.max(before.elapsed());
+            polled
+        }));
+        assert!(matches!(done, Ok(6)));
+        assert!(began.elapsed() >= Duration::from_millis(TIME) * STEPS);
+        assert!(longest < Duration::from_millis(TIME / 2), "{longest:?}");
+    }
+
+    /// A descriptor that nobody watches any more is no reason to look again and again.
+    #[test]
+    fn reactors_that_are_gone_end_the_wait() {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        let reactor = TokioReactor::new(runtime.handle().clone());
+        let (input, _far) = pipe();
+        let mut waiting = Waiting::new(&[&input], &Reaction(Some(Arc::new(reactor)))).unwrap();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(waiting.poll(&mut cx).is_pending());
+        drop(runtime);
+        assert!(matches!(waiting.poll(&mut cx), Poll::Ready(Err(_))));
+    }
+
     /// Files are always ready, and no reactor watches them.
     #[test]
     fn what_cannot_be_watched_is_left_to_the_thread() {
         let file = tempfile::tempfile().unwrap();
         let file = Readiness::Input(StreamFd::File(Arc::new(file)));
-        assert!(Waiting::new(&[&file], &Reaction::default()).is_none());
+        assert!(Waiting::new(&[&file], &Reaction::default()).is_err());
         assert_eq!(wait_for(&[&file], Patience::Wait).unwrap(), [0]);
     }
 }
