@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn all_steps_leave_the_thread_alone() {
         const STEPS: u32 = 5;
-        const TIME: u64 = 100;
+        const TIME: u64 = 20;
         let mut host = WasiCtxBuilder::new().build();
         let mut steps = 0;
         let began = Instant::now();
@@ -319,16 +319,16 @@ mod tests {
         let Later::Wait(mut poll) = later else {
             panic!("it waits");
         };
-        let mut longest = Duration::ZERO;
+        let mut pending = 0;
         let done = futures(std::future::poll_fn(|cx| {
-            let before = Instant::now();
             let polled = poll(&mut host, cx);
-            longest = longest.max(before.elapsed());
+            pending += u32::from(polled.is_pending());
             polled
         }));
         assert!(matches!(done, Ok(6)));
         assert!(began.elapsed() >= Duration::from_millis(TIME) * STEPS);
-        assert!(longest < Duration::from_millis(TIME / 2), "{longest:?}");
+        // Each step has given the thread back.
+        assert!(pending >= STEPS, "{pending} of {STEPS}");
     }
 
     /// A descriptor that nobody watches any more is no reason to look again and again.
