@@ -133,7 +133,7 @@ pub(crate) enum Patience {
 /// As [`wait::poll`], or if none of them can ever be ready.
 pub(crate) fn wait_for(all: &[&Readiness], patience: Patience) -> Result<Vec<usize>> {
     loop {
-        let polled = Polled::look(all);
+        let polled = Polled::look(all, patience);
         let now = Instant::now();
         let due = |one: &Readiness| match one {
             Readiness::Ready => Some(now),
@@ -195,7 +195,7 @@ struct Polled {
 
 #[cfg(feature = "http")]
 impl Polled {
-    fn look(all: &[&Readiness]) -> Polled {
+    fn look(all: &[&Readiness], patience: Patience) -> Polled {
         let mut polled = Polled {
             ready: Vec::new(),
             bell: None,
@@ -204,8 +204,14 @@ impl Polled {
             let Readiness::Polled(source) = one else {
                 continue;
             };
-            let bell = polled.bell.get_or_insert_with(Bell::quiet);
-            let waker = Waker::from(bell.clone());
+            let waker = match patience {
+                Patience::Wait => {
+                    let bell = polled.bell.get_or_insert_with(Bell::quiet);
+                    Waker::from(bell.clone())
+                }
+                // Nobody waits here to be told: a bell would cost a system call.
+                Patience::Look => Waker::noop().clone(),
+            };
             if lock(source)
                 .poll_ready(&mut Context::from_waker(&waker))
                 .is_ready()
@@ -240,7 +246,7 @@ struct Polled;
 
 #[cfg(not(feature = "http"))]
 impl Polled {
-    fn look(_: &[&Readiness]) -> Polled {
+    fn look(_: &[&Readiness], _: Patience) -> Polled {
         Polled
     }
 
