@@ -3,7 +3,7 @@
 
 use super::{BOTH, served, tls};
 use crate::http::{Served, TIME};
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::{SendRequest, handshake};
@@ -181,43 +181,6 @@ fn slow_readers_are_waited_for() -> Result<()> {
             );
             Ok(())
         })?;
-    }
-    Ok(())
-}
-
-/// A guest that writes many tiny pieces, for a client that takes its time: the client has no reason
-/// to end the connection for the number of frames.
-#[test]
-fn tiny_pieces_become_frames_of_a_size() -> Result<()> {
-    const LINES: usize = 100_000;
-    for (name, options) in [
-        ("p2http", &[][..]),
-        ("p3http", &[]),
-        ("p3http", &["--reuse=9", "--concurrency=2"]),
-    ] {
-        let Some(served) = served(name, options)? else {
-            return Ok(());
-        };
-        with_tokio(async {
-            let mut sender = connect(&served).await?;
-            let path = format!("/lines?n={LINES}");
-            let response = sender.send_request(request("GET", &path, "")).await?;
-            let mut body = response.into_body();
-            let (mut lines, mut frames) = (0, 0);
-            while let Some(frame) = body.frame().await {
-                let data = frame?.into_data().map_err(|_| anyhow!("trailers"))?;
-                lines += data.iter().filter(|byte| **byte == b'\n').count();
-                frames += 1;
-                if frames % 10 == 0 {
-                    tokio::time::sleep(Duration::from_millis(3)).await;
-                }
-            }
-            assert_eq!(lines, LINES);
-            assert!(frames < LINES / 2, "{name}: {frames} frames");
-            Ok(())
-        })?;
-        let (status, errors) = served.end()?;
-        assert!(status.success() && errors.is_empty(), "{status}: {errors}");
     }
     Ok(())
 }
