@@ -177,9 +177,7 @@ impl<O> Patient<O> {
             false => instance.unlock(),
         }
     }
-}
 
-impl<O> Patient<O> {
     /// Gives up a call whose future is dropped, or has panicked.
     pub(crate) fn drop_in(self, store: &StoreInner) {
         let waits = self.frozen.stack.get().is_some();
@@ -306,11 +304,7 @@ pub(crate) unsafe fn finish(store: &StoreInner, results: *mut u8) -> u32 {
 unsafe fn complete(store: &StoreInner, future: FutureId, results: *mut u8) -> u32 {
     contain(store, identity, || {
         // SAFETY: the caller's promise.
-        match unsafe { store.reactor.take_result(store, future, results) } {
-            Ok(()) => Ok(()),
-            Err(Failure::Error(error)) => Err(error),
-            Err(Failure::Panic(panic)) => std::panic::resume_unwind(panic),
-        }
+        unsafe { store.reactor.take_result(store, future, results) }.map_err(Failure::raise)
     })
 }
 

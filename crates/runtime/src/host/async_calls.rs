@@ -9,6 +9,7 @@ use crate::host::func::{Callee, Func, TypedFunc};
 use crate::host::shims::{describe_func, native_ref};
 use crate::machine::accessor::{Accessor, Token};
 use crate::machine::entrances::Entrance;
+use crate::machine::instance::InstanceData;
 use crate::machine::ledger::Counted;
 use crate::machine::store::{AsContextMut, Caller, Store, StoreInner};
 use crate::values::keep::{Keep, KeepAlive, NativeBuffer};
@@ -301,14 +302,11 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
 
     /// Begins a call that is this task.
     pub(super) fn begin(&self, store: &StoreInner, task: TaskId, params: P) -> Result<Pending<R>> {
-        let callee = *self.callee();
-        let instance = callee.instance(store, Self::what)?;
+        let instance = self.callee().instance(store, Self::what)?;
         let arguments = self.lower(store, params)?;
-        let number = callee.id().number();
         // SAFETY: the host calls the task, with arguments of its type that are owned; results can
         // be sent, and of what is native nothing is tied to a thread.
-        let begun = unsafe { begin(instance, number, task, arguments, self.take_result()) };
-        begun.map_err(|error| callee.call_error(store, error))
+        unsafe { begin_task(self.callee(), instance, task, arguments, self.take_result()) }
     }
 
     /// Begins a call of a function that is not `async`, if it may have to wait for the host.
@@ -318,15 +316,14 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
         params: impl FnOnce() -> Result<P>,
     ) -> Result<Option<Patient<R>>> {
         let instance = self.callee().instance(store, Self::what)?;
-        let Some(code) = self.callee().waiting_code(instance) else {
-            return Ok(None);
-        };
-        let arguments = self.lower(store, params()?)?;
-        let room = room(size_of::<R::Native>() as u64);
-        // SAFETY: as in `begin`; there is room for the result.
-        Ok(Some(unsafe {
-            Patient::new(instance, code, arguments, room, self.take_result())
-        }))
+        let arguments = || self.lower(store, params()?);
+        let result = size_of::<R::Native>() as u64;
+        // SAFETY: as in `begin`.
+        unsafe {
+            begin_patient(self.callee(), instance, arguments, result, || {
+                self.take_result()
+            })
+        }
     }
 
     fn what() -> String {
@@ -448,13 +445,10 @@ impl Func {
         task: TaskId,
         args: &[Val],
     ) -> Result<Pending<Option<Val>>> {
-        let callee = *self.callee();
-        let instance = callee.instance(store, || self.display())?;
+        let instance = self.callee().instance(store, || self.display())?;
         let arguments = self.lower(store, args)?;
-        let number = callee.id().number();
         // SAFETY: as of a function with Rust types; values can be sent.
-        let begun = unsafe { begin(instance, number, task, arguments, self.take_result()) };
-        begun.map_err(|error| callee.call_error(store, error))
+        unsafe { begin_task(self.callee(), instance, task, arguments, self.take_result()) }
     }
 
     fn begin_patiently(
@@ -463,15 +457,14 @@ impl Func {
         args: &[Val],
     ) -> Result<Option<Patient<Option<Val>>>> {
         let instance = self.callee().instance(store, || self.display())?;
-        let Some(code) = self.callee().waiting_code(instance) else {
-            return Ok(None);
-        };
-        let arguments = self.lower(store, args)?;
-        let room = room(self.result_size());
+        let arguments = || self.lower(store, args);
+        let result = self.result_size();
         // SAFETY: as of a function with Rust types.
-        Ok(Some(unsafe {
-            Patient::new(instance, code, arguments, room, self.take_result())
-        }))
+        unsafe {
+            begin_patient(self.callee(), instance, arguments, result, || {
+                self.take_result()
+            })
+        }
     }
 
     fn lower(&self, store: &StoreInner, args: &[Val]) -> Result<Arguments> {
@@ -501,11 +494,45 @@ impl Func {
     }
 }
 
-/// Room for a result of so many bytes.
-fn room(bytes: u64) -> Room {
-    let mut owner = Box::new(NativeBuffer::uninit(bytes));
+/// Begins a call that is a task.
+///
+/// # Safety
+/// As of [`begin`]; the task and the arguments are those of the callee.
+unsafe fn begin_task<O: 'static>(
+    callee: &Callee,
+    instance: &InstanceData,
+    task: TaskId,
+    arguments: Arguments,
+    take: Take<O>,
+) -> Result<Pending<O>> {
+    let number = callee.id().number();
+    // SAFETY: the caller's promise.
+    let begun = unsafe { begin(instance, number, task, arguments, take) };
+    begun.map_err(|error| callee.call_error(instance.store(), error))
+}
+
+/// Begins a call of a function that is not `async`, if it may have to wait for the host. Its result
+/// takes so many bytes.
+///
+/// # Safety
+/// As of [`Patient::new`]; the arguments and the size are those of the callee.
+unsafe fn begin_patient<O>(
+    callee: &Callee,
+    instance: &InstanceData,
+    arguments: impl FnOnce() -> Result<Arguments>,
+    result: u64,
+    take: impl FnOnce() -> Take<O>,
+) -> Result<Option<Patient<O>>> {
+    let Some(code) = callee.waiting_code(instance) else {
+        return Ok(None);
+    };
+    let arguments = arguments()?;
+    let mut owner = Box::new(NativeBuffer::uninit(result));
     let native = owner.as_mut_ptr();
-    Room { native, owner }
+    let room = Room { native, owner };
+    // SAFETY: the caller's promise; there is room for the result.
+    let patient = unsafe { Patient::new(instance, code, arguments, room, take()) };
+    Ok(Some(patient))
 }
 
 /// The parameters of a call that begins.

@@ -15,15 +15,13 @@ use crate::machine::accessor::Accessor;
 use crate::machine::activation::Activation;
 use crate::machine::entry_code::HostCode;
 use crate::machine::failure::contain;
-use crate::machine::reactor::{Begun, Done, Failure, HostFuture};
+use crate::machine::reactor::{Begun, Done, HostFuture};
 use crate::machine::store::{Caller, StoreInner};
 use crate::values::typed::{Lift, LiftContext, Lower, Params};
 use crate::values::val::Val;
 use anyhow::{Context as _, Result};
 use std::any::Any;
 use std::convert::identity;
-use std::hint::black_box;
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,7 +43,7 @@ where
     F: for<'a> Fn(Caller<'a, T>, P::View<'a>) -> A + Send + Sync + 'static,
     A: Future<Output = Result<R>> + Send + 'static,
 {
-    host_func::<P, R, Typed<T, P, R, F, A>>(Arc::new(func))
+    host_func::<P, R>(typed_shim::<T, P, R, F, A>, Arc::new(func))
 }
 
 /// Wraps a closure that takes its parameters owned.
@@ -57,71 +55,51 @@ where
     F: Fn(Accessor<T>, P) -> A + Send + Sync + 'static,
     A: Future<Output = Result<R>> + Send + 'static,
 {
-    host_func::<P, R, Owned<T, P, R, F, A>>(Arc::new(func))
+    host_func::<P, R>(owned_shim::<T, P, R, F, A>, Arc::new(func))
 }
 
-/// A function of Rust types; the shim takes the address of the closure.
-fn host_func<P: Params, R: Lower, S: Shim>(closure: Arc<dyn Any + Send + Sync>) -> HostFunc {
+/// A function of Rust types; `entry` takes the address of the closure.
+fn host_func<P: Params, R: Lower>(
+    entry: HostCode,
+    closure: Arc<dyn Any + Send + Sync>,
+) -> HostFunc {
     HostFunc::Typed {
-        entry: S::CODE,
-        patient: Some(patient_shim::<S>),
+        entry,
+        may_wait: true,
         closure,
         check: check_func::<P, R>,
         describe: || format!("async {}", describe_func::<P, R>()),
     }
 }
 
-/// A shim for imports that are `async`.
-trait Shim {
-    const CODE: HostCode;
+/// The code and the data of an import that is not `async`, of those for one that is.
+pub(crate) fn patient(
+    shim: HostCode,
+    data: Arc<dyn Any + Send + Sync>,
+) -> (HostCode, Arc<dyn Any + Send + Sync>) {
+    (patient_shim, Arc::new(PatientImport { shim, data }))
 }
 
-/// That of a closure that takes views, and of one that takes owned parameters.
-struct Typed<T, P, R, F, A>(PhantomData<(T, P, R, F, A)>);
-struct Owned<T, P, R, F, A>(PhantomData<(T, P, R, F, A)>);
-struct Dynamic;
-
-impl<T, P, R, F, A> Shim for Typed<T, P, R, F, A>
-where
-    T: 'static,
-    P: Params + Lift,
-    R: Lower + Send + 'static,
-    F: for<'a> Fn(Caller<'a, T>, P::View<'a>) -> A + Send + Sync + 'static,
-    A: Future<Output = Result<R>> + Send + 'static,
-{
-    const CODE: HostCode = typed_shim::<T, P, R, F, A>;
-}
-
-impl<T, P, R, F, A> Shim for Owned<T, P, R, F, A>
-where
-    T: 'static,
-    P: Params + Lift,
-    R: Lower + Send + 'static,
-    F: Fn(Accessor<T>, P) -> A + Send + Sync + 'static,
-    A: Future<Output = Result<R>> + Send + 'static,
-{
-    const CODE: HostCode = owned_shim::<T, P, R, F, A>;
-}
-
-impl Shim for Dynamic {
-    const CODE: HostCode = dynamic_shim;
+struct PatientImport {
+    shim: HostCode,
+    data: Arc<dyn Any + Send + Sync>,
 }
 
 /// Calls what another shim calls, and waits for its future.
 ///
 /// # Safety
-/// As of that shim.
-unsafe extern "C" fn patient_shim<S: Shim>(
+/// Called by compiled code with the address of a [`PatientImport`], and otherwise as its shim.
+unsafe extern "C" fn patient_shim(
     data: *const u8,
     store: *const StoreInner,
     args: *const u8,
     results: *mut u8,
 ) -> u32 {
-    // Not inlined: what it knows of its thread is not to be kept.
-    let shim = black_box(S::CODE);
-    // SAFETY: the caller's promise. Nothing is owned here, and no thread local used.
+    // SAFETY: the caller's promise. Nothing is owned here, and no thread local used: the other shim
+    // is called by its address, so that nothing of what it knows of its thread is kept.
     unsafe {
-        match shim(data, store, args, results) {
+        let import = &*data.cast::<PatientImport>();
+        match (import.shim)(Arc::as_ptr(&import.data).cast(), store, args, results) {
             HOST_PENDING => finish(&*store, results),
             told => told,
         }
@@ -134,11 +112,7 @@ pub(crate) fn bind_async(
     signature: Signature,
 ) -> (HostCode, Arc<dyn Any + Send + Sync>) {
     let signature = Arc::new(signature);
-    let code: HostCode = match signature.ty().is_async {
-        true => dynamic_shim,
-        false => patient_shim::<Dynamic>,
-    };
-    (code, Arc::new(DynamicImport { func, signature }))
+    (dynamic_shim, Arc::new(DynamicImport { func, signature }))
 }
 
 struct DynamicImport {
@@ -264,8 +238,7 @@ where
             store.host_pending.set(Some(id));
             Ok(HOST_PENDING)
         }
-        Begun::Failed(Failure::Error(error)) => Err(error),
-        Begun::Failed(Failure::Panic(panic)) => resume_unwind(panic),
+        Begun::Failed(failure) => Err(failure.raise()),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::concurrent::event_loop::trap;
 use crate::concurrent::exits::{Exit, ExitWatch};
 use crate::host::func::{Func, TypedFunc};
 use crate::machine::accessor::Accessor;
+use crate::machine::store::StoreInner;
 use crate::values::typed::{Lift, Lower, Params};
 use crate::values::val::Val;
 use anyhow::{Context as _, Result, anyhow};
@@ -134,6 +135,18 @@ impl<R> Call<R> {
     }
 }
 
+/// A call that is a task, begun by `begin`.
+fn begun<T: 'static, R>(
+    cx: Accessor<T>,
+    begin: impl FnOnce(&StoreInner) -> Result<Pending<R>>,
+) -> Result<State<R>> {
+    cx.enter(|store| {
+        let pending = begin(store)?;
+        let watch = pending.watch_exit(store)?;
+        Ok(State::Begun { pending, watch })
+    })?
+}
+
 impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
     /// Begins a call, which goes on while its store is driven. Unlike the future of
     /// [`TypedFunc::call_concurrent`] it has begun when this returns, which may mean that it waits
@@ -146,11 +159,7 @@ impl<P: Params + Lower + 'static, R: Lift + Send> TypedFunc<P, R> {
     /// later is told by the [`Call`].
     pub fn start_concurrent<T: 'static>(&self, cx: Accessor<T>, params: P) -> Result<Call<R>> {
         let state = match self.callee().task() {
-            Some(task) => cx.enter(|store| {
-                let pending = self.begin(store, task, params)?;
-                let watch = pending.watch_exit(store)?;
-                anyhow::Ok(State::Begun { pending, watch })
-            })??,
+            Some(task) => begun(cx, |store| self.begin(store, task, params))?,
             None => State::Done(Some(cx.with(|caller| self.call(caller, params))?)),
         };
         Ok(Call { state })
@@ -177,11 +186,7 @@ impl Func {
         args: &[Val],
     ) -> Result<Call<Option<Val>>> {
         let state = match self.callee().task() {
-            Some(task) => cx.enter(|store| {
-                let pending = self.begin(store, task, args)?;
-                let watch = pending.watch_exit(store)?;
-                anyhow::Ok(State::Begun { pending, watch })
-            })??,
+            Some(task) => begun(cx, |store| self.begin(store, task, args))?,
             None => State::Done(Some(cx.with(|caller| self.call_value(caller, args))?)),
         };
         Ok(Call { state })

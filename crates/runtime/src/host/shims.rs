@@ -6,7 +6,7 @@
 //! interprets the same layout with the component's types. Panics do not unwind into guest code:
 //! they are kept in the store and resume when the guest's frames are gone.
 
-use crate::host::async_shims::{AsyncFunc, bind_async};
+use crate::host::async_shims::{self, AsyncFunc, bind_async};
 use crate::load::component::Component;
 use crate::machine::entry_code::HostCode;
 use crate::machine::failure::contain;
@@ -38,8 +38,8 @@ pub(crate) enum HostFunc {
     Typed {
         /// The monomorphised shim.
         entry: HostCode,
-        /// The shim for an import that is not `async`, of a function that gives a future.
-        patient: Option<HostCode>,
+        /// Whether it gives a future.
+        may_wait: bool,
         /// The closure; `entry` takes its address.
         closure: Arc<dyn Any + Send + Sync>,
         /// Checks the function's type.
@@ -84,7 +84,7 @@ impl HostFunc {
     {
         HostFunc::Typed {
             entry: typed_shim::<T, P, R, F>,
-            patient: None,
+            may_wait: false,
             closure: Arc::new(func),
             check: check_func::<P, R>,
             describe: describe_func::<P, R>,
@@ -102,7 +102,7 @@ impl HostFunc {
     /// Whether it gives a future.
     pub(crate) fn may_wait(&self) -> bool {
         match self {
-            HostFunc::Typed { patient, .. } => patient.is_some(),
+            HostFunc::Typed { may_wait, .. } => *may_wait,
             HostFunc::DynamicAsync(_) => true,
             HostFunc::Dynamic(_) | HostFunc::Trap(_) => false,
         }
@@ -124,29 +124,22 @@ impl HostFunc {
         import: ImportId,
         resources: &Arc<[ResourceType]>,
     ) -> BoundFunc {
-        let is_async = component.metadata().imports[import].ty.is_async;
-        match self {
-            HostFunc::Typed {
-                entry,
-                patient,
-                closure,
-                ..
-            } => {
-                let patient = patient.filter(|_| !is_async);
-                slot(patient.unwrap_or(*entry), closure.clone())
-            }
+        let signature = || Signature::new(component, import, resources);
+        let (entry, owner): (HostCode, Arc<dyn Any + Send + Sync>) = match self {
+            HostFunc::Typed { entry, closure, .. } => (*entry, closure.clone()),
             HostFunc::Dynamic(func) => {
-                let signature = Signature::new(component, import, resources);
-                let func = func.clone();
-                slot(dynamic_shim, Arc::new(DynamicImport { func, signature }))
+                let (func, signature) = (func.clone(), signature());
+                (dynamic_shim, Arc::new(DynamicImport { func, signature }))
             }
-            HostFunc::DynamicAsync(func) => {
-                let signature = Signature::new(component, import, resources);
-                let (entry, owner) = bind_async(func.clone(), signature);
-                slot(entry, owner)
-            }
-            HostFunc::Trap(message) => slot(trap_shim, Arc::new(message.clone())),
-        }
+            HostFunc::DynamicAsync(func) => bind_async(func.clone(), signature()),
+            HostFunc::Trap(message) => (trap_shim, Arc::new(message.clone())),
+        };
+        let is_async = component.metadata().imports[import].ty.is_async;
+        let (entry, owner) = match self.may_wait() && !is_async {
+            true => async_shims::patient(entry, owner),
+            false => (entry, owner),
+        };
+        slot(entry, owner)
     }
 }
 

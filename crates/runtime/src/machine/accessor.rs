@@ -200,11 +200,7 @@ impl<T: 'static> Accessor<T> {
         self.enter(|store| {
             // SAFETY: it can be sent.
             let added = unsafe { store.reactor.add(store, None, Spawned(future)) };
-            match added {
-                Ok(_) => Ok(()),
-                Err(Failure::Error(error)) => Err(error),
-                Err(Failure::Panic(panic)) => std::panic::resume_unwind(panic),
-            }
+            added.map(drop).map_err(Failure::raise)
         })?
     }
 

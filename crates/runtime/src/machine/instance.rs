@@ -409,11 +409,8 @@ impl InstanceData {
                 return Err(error);
             }
             // SAFETY: there is room for the result.
-            return match unsafe { store.reactor.take_result(store, future, results) } {
-                Ok(()) => read(),
-                Err(Failure::Error(error)) => Err(error),
-                Err(Failure::Panic(panic)) => std::panic::resume_unwind(panic),
-            };
+            let taken = unsafe { store.reactor.take_result(store, future, results) };
+            return taken.map_err(Failure::raise).and_then(|()| read());
         }
         if status == HOST_OK {
             return entered.and_then(|()| read());

@@ -74,6 +74,16 @@ pub(crate) enum Failure {
     Panic(Payload),
 }
 
+impl Failure {
+    /// The error. A panic goes on here.
+    pub(crate) fn raise(self) -> Error {
+        match self {
+            Failure::Error(error) => error,
+            Failure::Panic(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
 /// What a panic says.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
