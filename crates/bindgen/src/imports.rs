@@ -179,17 +179,19 @@ impl<'a> Bindings<'a> {
         if self.waits(item.function) {
             return self.waiting_method(item, host, taken, scope);
         }
-        let name = taken.unique(function_name(item));
-        let wit_name = item.name;
-        let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
         let has_ends = self.has_ends(item.function);
         let taken_names = ["self", "cx"].into_iter().take(1 + usize::from(has_ends));
-        let names = parameter_names(item, taken_names);
+        let Parts {
+            name,
+            wit_name,
+            docs,
+            names,
+            values,
+            owned,
+            result,
+            returned,
+        } = self.parts(item, taken, taken_names, scope)?;
         let views = self.params(item, Form::View, scope)?;
-        let owned = self.params(item, Form::Owned, scope)?;
-        let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
-        let result = self.result(item, scope)?;
-        let returned = self.returned(item, scope)?;
         // Whoever makes or reads streams and futures needs the store, and not only the host.
         let (receiver, begin, subject, lend) = match has_ends {
             true => (
@@ -211,19 +213,8 @@ impl<'a> Bindings<'a> {
         let call = quote!(#subject::#name(cx, #(#values,)*));
         let call = match self.trappable(item.function) {
             Some(trappable) => {
-                let conversion = self.conversion(trappable.error, scope);
-                let convert = self.conversion_method(trappable.error);
-                quote! {
-                    match #call {
-                        ::core::result::Result::Ok(value) => {
-                            ::core::result::Result::Ok(::core::result::Result::Ok(value))
-                        }
-                        ::core::result::Result::Err(error) => {
-                            #lend
-                            #conversion::#convert(host, error).map(::core::result::Result::Err)
-                        }
-                    }
-                }
+                let convert = |method| quote!(#lend #method(host, error));
+                self.converted(&trappable, &call, convert, scope)
             }
             None => call,
         };
@@ -253,29 +244,22 @@ impl<'a> Bindings<'a> {
         taken: &mut Taken,
         scope: Scope<'_>,
     ) -> Result<Method> {
-        let name = taken.unique(function_name(item));
-        let wit_name = item.name;
-        let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
-        let names = parameter_names(item, ["self"]);
+        let Parts {
+            name,
+            wit_name,
+            docs,
+            names,
+            values,
+            owned,
+            result,
+            returned,
+        } = self.parts(item, taken, ["self"], scope)?;
         let views = self.params(item, Form::View, scope)?;
-        let owned = self.params(item, Form::Owned, scope)?;
-        let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
-        let result = self.result(item, scope)?;
-        let returned = self.returned(item, scope)?;
         let convert = match self.trappable(item.function) {
             Some(trappable) => {
-                let conversion = self.conversion(trappable.error, scope);
-                let convert = self.conversion_method(trappable.error);
-                quote! {
-                    |host, outcome| match outcome {
-                        ::core::result::Result::Ok(value) => {
-                            ::core::result::Result::Ok(::core::result::Result::Ok(value))
-                        }
-                        ::core::result::Result::Err(error) => {
-                            #conversion::#convert(host, error).map(::core::result::Result::Err)
-                        }
-                    }
-                }
+                let convert = |method| quote!(#method(host, error));
+                let converted = self.converted(&trappable, &quote!(outcome), convert, scope);
+                quote!(|host, outcome| #converted)
             }
             None => quote!(|_, outcome| outcome),
         };
@@ -308,33 +292,29 @@ impl<'a> Bindings<'a> {
         taken: &mut Taken,
         scope: Scope<'_>,
     ) -> Result<Method> {
-        let name = taken.unique(function_name(item));
-        let wit_name = item.name;
-        let docs = docs(&item.function.docs, &format!("The function `{wit_name}`."));
-        let names = parameter_names(item, ["self", "cx"]);
-        let owned = self.params(item, Form::Owned, scope)?;
-        let values: Vec<_> = (0..names.len()).map(|i| format_ident!("v{i}")).collect();
-        let result = self.result(item, scope)?;
-        let returned = self.returned(item, scope)?;
+        let Parts {
+            name,
+            wit_name,
+            docs,
+            names,
+            values,
+            owned,
+            result,
+            returned,
+        } = self.parts(item, taken, ["self", "cx"], scope)?;
         let call = quote!(<__U as #host>::#name(cx, #(#values,)*));
         let call = match self.trappable(item.function) {
             Some(trappable) => {
-                let conversion = self.conversion(trappable.error, scope);
-                let convert = self.conversion_method(trappable.error);
+                let convert = |method| {
+                    quote! {
+                        let convert = |host: &mut __U| #method(host, error);
+                        ::trampette_runtime::Access::with(cx, convert)?
+                    }
+                };
+                let converted = self.converted(&trappable, &quote!(call.await), convert, scope);
                 quote! {
                     let call = #call;
-                    async move {
-                        match call.await {
-                            ::core::result::Result::Ok(value) => {
-                                ::core::result::Result::Ok(::core::result::Result::Ok(value))
-                            }
-                            ::core::result::Result::Err(error) => {
-                                let convert = |host: &mut __U| #conversion::#convert(host, error);
-                                ::trampette_runtime::Access::with(cx, convert)?
-                                    .map(::core::result::Result::Err)
-                            }
-                        }
-                    }
+                    async move { #converted }
                 }
             }
             None => call,
@@ -359,6 +339,55 @@ impl<'a> Bindings<'a> {
                 )?;
             },
         })
+    }
+
+    /// What the methods of all functions are made of; `names` are those that the method's other
+    /// parameters have.
+    fn parts<'i>(
+        &self,
+        item: &Item<'i>,
+        taken: &mut Taken,
+        names: impl IntoIterator<Item = &'static str>,
+        scope: Scope<'_>,
+    ) -> Result<Parts<'i>> {
+        let names = parameter_names(item, names);
+        Ok(Parts {
+            name: taken.unique(function_name(item)),
+            wit_name: item.name,
+            docs: docs(
+                &item.function.docs,
+                &format!("The function `{}`.", item.name),
+            ),
+            values: (0..names.len()).map(|i| format_ident!("v{i}")).collect(),
+            names,
+            owned: self.params(item, Form::Owned, scope)?,
+            result: self.result(item, scope)?,
+            returned: self.returned(item, scope)?,
+        })
+    }
+
+    /// An outcome whose `error` is the host's own, as a result of WIT's; `convert` has the path of
+    /// the method that makes an error of WIT of it.
+    fn converted(
+        &self,
+        trappable: &Trappable<'_>,
+        outcome: &TokenStream,
+        convert: impl FnOnce(TokenStream) -> TokenStream,
+        scope: Scope<'_>,
+    ) -> TokenStream {
+        let conversion = self.conversion(trappable.error, scope);
+        let method = self.conversion_method(trappable.error);
+        let error = convert(quote!(#conversion::#method));
+        quote! {
+            match #outcome {
+                ::core::result::Result::Ok(value) => {
+                    ::core::result::Result::Ok(::core::result::Result::Ok(value))
+                }
+                ::core::result::Result::Err(error) => {
+                    #error.map(::core::result::Result::Err)
+                }
+            }
+        }
     }
 
     /// What a method returns: the result inside of one whose error is a trap, or with the host's
@@ -458,6 +487,20 @@ impl<'a> Bindings<'a> {
             None => Ok(quote!(())),
         }
     }
+}
+
+/// What methods are made of.
+struct Parts<'i> {
+    name: Ident,
+    wit_name: &'i str,
+    docs: TokenStream,
+    /// The names of its parameters, and of what is passed for them.
+    names: Vec<Ident>,
+    values: Vec<Ident>,
+    /// Their owned types.
+    owned: Vec<TokenStream>,
+    result: TokenStream,
+    returned: TokenStream,
 }
 
 struct Method {
