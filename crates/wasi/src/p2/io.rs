@@ -319,20 +319,16 @@ fn zeros(length: u64) -> Fallible<Vec<u8>> {
 
 /// What every function of streams is made of.
 impl WasiCtx {
-    fn read_input(&mut self, this: &Input, length: u64, blocking: Blocking) -> Fallible<Vec<u8>> {
-        self.table.get_mut(this)?.read(length, blocking)
+    fn read_input(&mut self, this: &Input, length: u64) -> Fallible<Vec<u8>> {
+        self.table.get_mut(this)?.read(length)
     }
 
     /// A blocking read.
     fn read_later(&mut self, this: Input, length: u64) -> Later<Self, Fallible<Vec<u8>>> {
-        if !wait::is_awaited() {
-            return Later::Now(self.read_input(&this, length, Blocking::Yes));
-        }
         in_steps(self, move |host| {
-            let stream = host.table.get_mut(&this)?;
-            let bytes = stream.read(length, Blocking::No)?;
+            let bytes = host.read_input(&this, length)?;
             Ok(match bytes.is_empty() && length > 0 {
-                true => Step::After(stream.subscribe().0),
+                true => Step::After(host.table.get(&this)?.subscribe().0),
                 false => Step::Done(bytes),
             })
         })
@@ -343,13 +339,12 @@ impl WasiCtx {
         // What is kept meanwhile is no more than a write is permitted at most. Guests are to write
         // less than that here.
         if !wait::is_awaited() || bytes.len() as u64 > WRITE_PERMIT {
-            return Later::Now(self.write_output(&this, bytes, Blocking::Yes));
+            let stream = self.table.get_mut(&this).map_err(Failure::from);
+            return Later::Now(stream.and_then(|stream| stream.write_blocking(bytes)));
         }
         // Most often all of it is taken at once, and nothing has to be kept.
-        let written = match self.table.get_mut(&this) {
-            Ok(stream) => stream.write_some(bytes),
-            Err(error) => Err(error.into()),
-        };
+        let stream = self.table.get_mut(&this).map_err(Failure::from);
+        let written = stream.and_then(|stream| stream.write_some(bytes));
         let mut rest = match written {
             Ok(written) => bytes[written..].to_vec(),
             Err(error) => return Later::Now(Err(error)),
@@ -360,7 +355,7 @@ impl WasiCtx {
                 let written = stream.write_some(&rest)?;
                 rest.drain(..written);
             }
-            Ok(match rest.is_empty() && stream.is_flushed()? {
+            Ok(match rest.is_empty() && stream.flush(Blocking::No)? {
                 true => Step::Done(()),
                 false => Step::After(stream.subscribe().0),
             })
@@ -369,47 +364,28 @@ impl WasiCtx {
 
     /// Moves bytes from one stream to another, when there is room and there are some.
     fn splice_later(&mut self, to: Output, from: Input, length: u64) -> Later<Self, Fallible<u64>> {
-        if !wait::is_awaited() {
-            return Later::Now(self.splice_streams(&to, &from, length, Blocking::Yes));
-        }
         let mut has_room = false;
         in_steps(self, move |host| {
             if !std::mem::replace(&mut has_room, true) {
                 return Ok(Step::After(host.table.get(&to)?.subscribe().0));
             }
             let most = length.min(host.table.get_mut(&to)?.permit()?);
-            let bytes = host.read_input(&from, most, Blocking::No)?;
-            if bytes.is_empty() && most > 0 {
-                return Ok(Step::After(host.table.get(&from)?.subscribe().0));
-            }
-            host.write_output(&to, &bytes, Blocking::No)?;
-            Ok(Step::Done(bytes.len() as u64))
+            let count = host.move_bytes(&to, &from, most)?;
+            Ok(match count == 0 && most > 0 {
+                true => Step::After(host.table.get(&from)?.subscribe().0),
+                false => Step::Done(count),
+            })
         })
     }
 
-    fn write_output(&mut self, this: &Output, bytes: &[u8], blocking: Blocking) -> Fallible<()> {
-        let stream = self.table.get_mut(this)?;
-        match blocking {
-            Blocking::Yes => stream.write_blocking(bytes),
-            Blocking::No => stream.write(bytes),
-        }
+    fn write_output(&mut self, this: &Output, bytes: &[u8]) -> Fallible<()> {
+        self.table.get_mut(this)?.write(bytes)
     }
 
-    /// Moves bytes from one stream to another.
-    fn splice_streams(
-        &mut self,
-        to: &Output,
-        from: &Input,
-        length: u64,
-        blocking: Blocking,
-    ) -> Fallible<u64> {
-        let stream = self.table.get_mut(to)?;
-        if blocking == Blocking::Yes {
-            stream.wait()?;
-        }
-        let permit = stream.permit()?;
-        let bytes = self.read_input(from, length.min(permit), blocking)?;
-        self.write_output(to, &bytes, Blocking::No)?;
+    /// Moves so many bytes at most, of those that are there, from one stream to another.
+    fn move_bytes(&mut self, to: &Output, from: &Input, most: u64) -> Fallible<u64> {
+        let bytes = self.read_input(from, most)?;
+        self.write_output(to, &bytes)?;
         Ok(bytes.len() as u64)
     }
 }
@@ -419,7 +395,7 @@ impl io::streams::Host for WasiCtx {}
 impl io::streams::HostInputStream for WasiCtx {
     #[inline]
     fn read(&mut self, this: Input, length: u64) -> Fallible<Vec<u8>> {
-        self.read_input(&this, length, Blocking::No)
+        self.read_input(&this, length)
     }
 
     #[inline]
@@ -428,7 +404,7 @@ impl io::streams::HostInputStream for WasiCtx {
     }
 
     fn skip(&mut self, this: Input, length: u64) -> Fallible<u64> {
-        Ok(self.read_input(&this, length, Blocking::No)?.len() as u64)
+        Ok(self.read_input(&this, length)?.len() as u64)
     }
 
     fn blocking_skip(&mut self, this: Input, length: u64) -> Later<Self, Fallible<u64>> {
@@ -454,7 +430,7 @@ impl io::streams::HostOutputStream for WasiCtx {
 
     #[inline]
     fn write(&mut self, this: Output, contents: &[u8]) -> Fallible<()> {
-        self.write_output(&this, contents, Blocking::No)
+        self.write_output(&this, contents)
     }
 
     #[inline]
@@ -467,7 +443,7 @@ impl io::streams::HostOutputStream for WasiCtx {
     }
 
     fn write_zeroes(&mut self, this: Output, length: u64) -> Fallible<()> {
-        self.write_output(&this, &zeros(length)?, Blocking::No)
+        self.write_output(&this, &zeros(length)?)
     }
 
     fn blocking_write_zeroes_and_flush(
@@ -482,7 +458,7 @@ impl io::streams::HostOutputStream for WasiCtx {
     }
 
     fn flush(&mut self, this: Output) -> Fallible<()> {
-        self.table.get_mut(&this)?.flush(Blocking::No)
+        self.table.get_mut(&this)?.flush(Blocking::No).map(drop)
     }
 
     fn blocking_flush(&mut self, this: Output) -> Later<Self, Fallible<()>> {
@@ -495,7 +471,8 @@ impl io::streams::HostOutputStream for WasiCtx {
     }
 
     fn splice(&mut self, this: Output, from: Input, length: u64) -> Fallible<u64> {
-        self.splice_streams(&this, &from, length, Blocking::No)
+        let permit = self.table.get_mut(&this)?.permit()?;
+        self.move_bytes(&this, &from, length.min(permit))
     }
 
     fn blocking_splice(

@@ -83,25 +83,20 @@ impl InputStream {
         InputStream(Source::Socket(socket))
     }
 
-    /// Reads what is there, at most `limit` bytes. Gives nothing only if `blocking` is not asked
-    /// for, or the limit is 0.
-    pub(crate) fn read(&mut self, limit: u64, blocking: Blocking) -> Result<Vec<u8>, Failure> {
+    /// Reads what is there, at most `limit` bytes: none if there are none yet, or the limit is 0.
+    pub(crate) fn read(&mut self, limit: u64) -> Result<Vec<u8>, Failure> {
         if limit == 0 {
             return Ok(Vec::new());
         }
         #[cfg(feature = "http")]
         if let Source::Polled(input) = &self.0 {
-            if blocking == Blocking::Yes {
-                let input: Arc<Mutex<dyn PollReady>> = input.clone();
-                wait_for(&[&Readiness::Polled(input)], Patience::Wait).map_err(Failure::Trap)?;
-            }
             return lock(input).read(limit.min(READ_LIMIT) as usize);
         }
         let mut buffer = vec![0; limit.min(READ_LIMIT) as usize];
         let result = match &mut self.0 {
             #[cfg(feature = "http")]
             Source::Polled(_) => return Ok(Vec::new()),
-            Source::Standard(input) => return read_standard(input, buffer, blocking),
+            Source::Standard(input) => return read_standard(input, buffer, Blocking::No),
             Source::File { file, position } => {
                 let result = retry(|| file.read_at(&mut buffer, *position));
                 if let Ok(count) = result {
@@ -109,14 +104,9 @@ impl InputStream {
                 }
                 result
             }
-            Source::Socket(socket) => loop {
-                match retry(|| receive(socket, &mut buffer)) {
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => match blocking {
-                        Blocking::No => return Ok(Vec::new()),
-                        Blocking::Yes => wait_for_socket(socket, PollFlags::IN)?,
-                    },
-                    result => break result,
-                }
+            Source::Socket(socket) => match retry(|| receive(socket, &mut buffer)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Vec::new()),
+                result => result,
             },
         };
         finished(result, buffer)
@@ -353,7 +343,7 @@ impl OutputStream {
             self.write(part)?;
             rest = others;
         }
-        self.flush(Blocking::Yes)
+        self.flush(Blocking::Yes).map(drop)
     }
 
     /// Writes what is permitted now; how much it was.
@@ -369,20 +359,13 @@ impl OutputStream {
         Ok(part.len())
     }
 
-    /// Sends of what waits what there is room for; whether that was all.
-    pub(crate) fn is_flushed(&mut self) -> Result<bool, Failure> {
+    /// Sends of what waits what there is room for; all of it if it may wait itself. Whether all is
+    /// sent.
+    pub(crate) fn flush(&mut self, blocking: Blocking) -> Result<bool, Failure> {
         match &mut self.0 {
-            Sink::Socket(sending) => sending.flush(Blocking::No),
+            Sink::Socket(sending) => sending.flush(blocking),
             _ => Ok(true),
         }
-    }
-
-    /// Sends what waits; all of it if it may wait itself. Nothing else waits.
-    pub(crate) fn flush(&mut self, blocking: Blocking) -> Result<(), Failure> {
-        if let Sink::Socket(sending) = &mut self.0 {
-            sending.flush(blocking)?;
-        }
-        Ok(())
     }
 
     /// Writes everything.

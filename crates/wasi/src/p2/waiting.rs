@@ -144,12 +144,21 @@ pub(crate) enum Step<R> {
     After(Readiness),
 }
 
-/// Takes steps until one is the last, for a guest that is awaited.
+/// Takes steps until one is the last.
 pub(crate) fn in_steps<R: 'static>(
+    host: &mut WasiCtx,
+    step: impl FnMut(&mut WasiCtx) -> Result<Step<R>, Failure> + Send + 'static,
+) -> Later<WasiCtx, Result<R, Failure>> {
+    steps_with(ready, host, step)
+}
+
+/// The same, with what says when something is ready as long as the guest's call is on the stack.
+fn steps_with<R: 'static>(
+    ready: Ready,
     host: &mut WasiCtx,
     mut step: impl FnMut(&mut WasiCtx) -> Result<Step<R>, Failure> + Send + 'static,
 ) -> Later<WasiCtx, Result<R, Failure>> {
-    let mut waits: Option<Wait> = match next(host, &mut step) {
+    let mut waits: Option<Wait> = match next(ready, host, &mut step) {
         Ok(Next::Done(result)) => return Later::Now(Ok(result)),
         Ok(Next::Waits(wait)) => Some(wait),
         Err(error) => return Later::Now(Err(error)),
@@ -163,7 +172,7 @@ pub(crate) fn in_steps<R: 'static>(
                     Poll::Ready(Ok(_)) => waits = None,
                 }
             }
-            match next(host, &mut step) {
+            match next(ready_later, host, &mut step) {
                 Ok(Next::Done(result)) => return Poll::Ready(Ok(result)),
                 Ok(Next::Waits(wait)) => waits = Some(wait),
                 Err(error) => return Poll::Ready(Err(error)),
@@ -171,6 +180,9 @@ pub(crate) fn in_steps<R: 'static>(
         }
     })
 }
+
+/// [`ready`] or [`ready_later`].
+type Ready = fn(&[&Readiness], &Reaction) -> Later<WasiCtx, Result<Vec<usize>>>;
 
 type Wait = Box<dyn FnMut(&mut WasiCtx, &mut Context<'_>) -> Poll<Result<Vec<usize>>> + Send>;
 
@@ -181,13 +193,14 @@ enum Next<R> {
 
 /// Takes steps until one is the last, or there is something to wait for that is not ready.
 fn next<R>(
+    ready: Ready,
     host: &mut WasiCtx,
     step: &mut impl FnMut(&mut WasiCtx) -> Result<Step<R>, Failure>,
 ) -> Result<Next<R>, Failure> {
     loop {
         match step(host)? {
             Step::Done(result) => return Ok(Next::Done(result)),
-            Step::After(readiness) => match ready_later(&[&readiness], &host.reaction) {
+            Step::After(readiness) => match ready(&[&readiness], &host.reaction) {
                 Later::Now(Ok(_)) => {}
                 Later::Now(Err(error)) => return Err(Failure::Trap(error)),
                 Later::Wait(wait) => return Ok(Next::Waits(wait)),
@@ -309,7 +322,7 @@ mod tests {
         let mut host = WasiCtxBuilder::new().build();
         let mut steps = 0;
         let began = Instant::now();
-        let later = in_steps(&mut host, move |_| {
+        let later = steps_with(ready_later, &mut host, move |_| {
             steps += 1;
             Ok(match steps <= STEPS {
                 true => Step::After(after(TIME)),
