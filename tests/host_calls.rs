@@ -5,7 +5,7 @@
 #[allow(dead_code)]
 mod host_work;
 
-use host_work::{Gate, Seen, Turns, Work, block_on, both, code, linker};
+use host_work::{Gate, Seen, Turns, Work, block_on, both, code, compiled, linker};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
@@ -15,17 +15,7 @@ use trampette_runtime::{
 
 fn component() -> Component {
     static COMPONENT: OnceLock<Component> = OnceLock::new();
-    let make = || {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/components/host_calls.wat"
-        );
-        let wasm = wat::parse_file(path).unwrap();
-        let options = trampette::CompileOptions::default();
-        let artifact = trampette::compile_component(&wasm, &options).unwrap();
-        artifact.load().unwrap()
-    };
-    COMPONENT.get_or_init(make).clone()
+    COMPONENT.get_or_init(|| compiled("host_calls")).clone()
 }
 
 struct Guest {

@@ -10,7 +10,7 @@ mod host_work;
 mod stops;
 
 use clock::PROMPT;
-use host_work::{Seen, Work, block_on, code, linker, silently};
+use host_work::{Seen, Work, block_on, code, compiled, linker, silently};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,13 +24,7 @@ use trampette_runtime::{
     TrapCode, TypedFunc, Val,
 };
 
-static COMPONENT: LazyLock<Component> = LazyLock::new(|| {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/components/patient.wat");
-    let wasm = wat::parse_file(path).unwrap();
-    let options = trampette::CompileOptions::default();
-    let artifact = trampette::compile_component(&wasm, &options).unwrap();
-    artifact.load().unwrap()
-});
+static COMPONENT: LazyLock<Component> = LazyLock::new(|| compiled("patient"));
 
 struct Guest {
     store: Store<u32>,
@@ -53,6 +47,14 @@ impl Guest {
 
     fn func(&mut self, name: &str) -> TypedFunc<(u32,), u32> {
         self.instance.get_typed_func(&mut self.store, name).unwrap()
+    }
+
+    /// An awaited call that has begun, and waits.
+    fn begun(&mut self, name: &str, x: u32) -> Pin<Box<impl Future<Output = anyhow::Result<u32>>>> {
+        let func = self.func(name);
+        let mut call = Box::pin(func.call_async(&mut self.store, (x,)));
+        assert!(once(call.as_mut()).is_pending(), "{name}");
+        call
     }
 
     /// Makes an awaited call.
@@ -128,10 +130,8 @@ fn strings_come_later() {
 #[test]
 fn exceptions_are_found_on_stacks_that_have_waited() {
     let mut guest = Guest::new(Work::Waits);
-    let func = guest.func("throws");
     let seen = guest.seen.clone();
-    let mut call = Box::pin(func.call_async(&mut guest.store, (7,)));
-    assert!(once(call.as_mut()).is_pending());
+    let mut call = guest.begun("throws", 7);
     seen.open();
     std::thread::scope(|threads| {
         // A stack for which there is room only below whatever this thread has allocated.
@@ -151,10 +151,8 @@ fn exceptions_are_found_on_stacks_that_have_waited() {
 #[test]
 fn calls_go_on_wherever_they_are_polled() {
     let mut guest = Guest::new(Work::Waits);
-    let func = guest.func("between");
     let seen = guest.seen.clone();
-    let mut call = Box::pin(func.call_async(&mut guest.store, (2,)));
-    assert!(once(call.as_mut()).is_pending());
+    let mut call = guest.begun("between", 2);
     assert!(once(call.as_mut()).is_pending());
     assert_eq!(seen.live(), 1);
     std::thread::scope(|threads| {
@@ -174,10 +172,7 @@ fn calls_go_on_wherever_they_are_polled() {
     // Many at once, each in a store of its own.
     let mut guests: Vec<_> = (0..100).map(|_| Guest::new(Work::Waits)).collect();
     let seens: Vec<_> = guests.iter().map(|guest| guest.seen.clone()).collect();
-    let calls = guests.iter_mut().map(|guest| {
-        let func = guest.func("deep");
-        Box::pin(func.call_async(&mut guest.store, (100,)))
-    });
+    let calls = guests.iter_mut().map(|guest| guest.begun("deep", 100));
     let mut calls: Vec<_> = calls.collect();
     assert!(
         calls
@@ -245,16 +240,12 @@ fn calls_that_are_given_up_end_their_instance() {
             let func = guest.func(name);
             // Before it has begun, nothing has happened.
             drop(func.call_async(&mut guest.store, (1,)));
-            let mut call = Box::pin(func.call_async(&mut guest.store, (1,)));
-            assert!(once(call.as_mut()).is_pending());
+            let call = guest.begun(name, 1);
             silently(|| drop(call));
             guest.has_ended(name);
             // One that is forgotten keeps its instance locked, and goes with the store.
             let mut guest = Guest::new(work);
-            let func = guest.func(name);
-            let mut call = Box::pin(func.call_async(&mut guest.store, (1,)));
-            assert!(once(call.as_mut()).is_pending());
-            std::mem::forget(call);
+            std::mem::forget(guest.begun(name, 1));
             let error = guest.call(name, 1).unwrap_err();
             assert_eq!(code(&error), TrapCode::CannotEnter);
             let seen = guest.seen.clone();

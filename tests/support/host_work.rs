@@ -136,19 +136,18 @@ impl Drop for Call {
     }
 }
 
+/// Compiles a component of `tests/components`.
+pub fn compiled(name: &str) -> Component {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let wasm = wat::parse_file(format!("{root}/tests/components/{name}.wat")).unwrap();
+    let options = trampette::CompileOptions::default();
+    let artifact = trampette::compile_component(&wasm, &options).unwrap();
+    artifact.load().unwrap()
+}
+
 pub fn component() -> Component {
     static COMPONENT: std::sync::OnceLock<Component> = std::sync::OnceLock::new();
-    let make = || {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/components/host_async.wat"
-        );
-        let wasm = wat::parse_file(path).unwrap();
-        let options = trampette::CompileOptions::default();
-        let artifact = trampette::compile_component(&wasm, &options).unwrap();
-        artifact.load().unwrap()
-    };
-    COMPONENT.get_or_init(make).clone()
+    COMPONENT.get_or_init(|| compiled("host_async")).clone()
 }
 
 pub fn linker(work: Work, seen: &Arc<Seen>) -> Linker<u32> {
